@@ -1,0 +1,97 @@
+/* arena.c - memory that is given piece by piece and taken back all at once. */
+/* SPDX-License-Identifier: MIT */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+#define ALIGNMENT  16
+#define BLOCK_SIZE 2048
+
+struct arena_block {
+	struct arena_block *next;
+	size_t size;
+	_Alignas(ALIGNMENT) char bytes[];
+};
+
+static void add_block(struct arena *a, size_t size)
+{
+	struct arena_block *block = xmalloc(sizeof(*block) + size);
+
+	block->next = a->blocks;
+	block->size = size;
+	a->blocks = block;
+	a->at = block->bytes;
+	a->end = block->bytes + size;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	char *p;
+
+	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	if (size > (size_t)(a->end - a->at))
+		add_block(a, MAX(size, (size_t)BLOCK_SIZE - sizeof(struct arena_block)));
+	p = a->at;
+	a->at += size;
+	return p;
+}
+
+void *arena_zalloc(struct arena *a, size_t size)
+{
+	return memset(arena_alloc(a, size), 0, size);
+}
+
+str arena_dup(struct arena *a, str s)
+{
+	char *copy = arena_alloc(a, s.n + 1);
+
+	memcpy(copy, s.p, s.n);
+	copy[s.n] = 0;
+	return (str){copy, s.n};
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap, again;
+	char *out;
+	int n;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	assert(n >= 0);
+	out = arena_alloc(a, (size_t)n + 1);
+	vsnprintf(out, (size_t)n + 1, fmt, again);
+	va_end(again);
+	va_end(ap);
+	return out;
+}
+
+void arena_done(struct arena *a)
+{
+	while (a->blocks) {
+		struct arena_block *next = a->blocks->next;
+
+		free(a->blocks);
+		a->blocks = next;
+	}
+	*a = (struct arena){0};
+}
+
+void arena_reset(struct arena *a)
+{
+	struct arena_block *kept = a->blocks;
+
+	if (!kept)
+		return;
+	a->blocks = kept->next;
+	arena_done(a);
+	kept->next = NULL;
+	a->blocks = kept;
+	a->at = kept->bytes;
+	a->end = kept->bytes + kept->size;
+}

@@ -1,0 +1,30 @@
+/* base.h - the few macros and types that every file may use. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MUST_USE	 __attribute__((warn_unused_result))
+#define PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
+#define NORETURN	 __attribute__((noreturn))
+#define NITEMS(array)	 (sizeof(array) / sizeof((array)[0]))
+#define likely(x)	 __builtin_expect(!!(x), 1)
+#define unlikely(x)	 __builtin_expect(!!(x), 0)
+
+/* The struct of `type` whose member `member` is at `ptr`. */
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Milliseconds: a length of time, or a moment of the monotonic clock. */
+typedef uint64_t msec;
+#define MSEC_NEVER UINT64_MAX
+
+/* What every incremental parser answers: done, feed me more, or refuse (the status is an output). */
+enum parse { PARSE_OK, PARSE_MORE, PARSE_BAD };

@@ -1,0 +1,41 @@
+/* buf.h - a growing queue of bytes: append at the end, consume at the front. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/str.h"
+
+/* Zero is an empty buffer.  The bytes waiting are p[start .. end). */
+struct buf {
+	char *p;
+	size_t start, end, cap;
+};
+
+static inline size_t buf_len(const struct buf *b)
+{
+	return b->end - b->start;
+}
+
+static inline str buf_str(const struct buf *b)
+{
+	return (str){b->p ? b->p + b->start : "", b->end - b->start};
+}
+
+/* Room for at least n more bytes; returns where they go.  Say with buf_added how many came. */
+char *buf_room(struct buf *b, size_t n);
+static inline void buf_added(struct buf *b, size_t n)
+{
+	b->end += n;
+}
+void buf_add(struct buf *b, str s);
+void buf_add_char(struct buf *b, char c);
+void buf_add_number(struct buf *b, uint64_t v);
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+/* The inside of a JSON string: quotes, backslashes and controls escaped, invalid UTF-8 replaced by U+FFFD. */
+void buf_add_json(struct buf *b, str s);
+/* Text of HTML with & < > " ' escaped. */
+void buf_add_html(struct buf *b, str s);
+/* Drops n bytes from the front. */
+void buf_consume(struct buf *b, size_t n);
+/* Empties it and keeps the memory; buf_done gives the memory back. */
+void buf_clear(struct buf *b);
+void buf_done(struct buf *b);

@@ -1,0 +1,57 @@
+/* list.h - intrusive circular lists; an entry that is on no list points at itself, so removal may be repeated. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/base.h"
+
+struct list {
+	struct list *next, *prev;
+};
+
+static inline void list_init(struct list *l)
+{
+	l->next = l->prev = l;
+}
+
+static inline bool list_is_empty(const struct list *l)
+{
+	return l->next == l;
+}
+
+static inline void list_insert_between(struct list *item, struct list *prev, struct list *next)
+{
+	item->prev = prev;
+	item->next = next;
+	prev->next = item;
+	next->prev = item;
+}
+
+/* The item must be on no list. */
+static inline void list_push(struct list *l, struct list *item)
+{
+	list_insert_between(item, l, l->next);
+}
+
+static inline void list_append(struct list *l, struct list *item)
+{
+	list_insert_between(item, l->prev, l);
+}
+
+static inline void list_remove(struct list *item)
+{
+	item->prev->next = item->next;
+	item->next->prev = item->prev;
+	list_init(item);
+}
+
+#define list_first(l, type, member) container_of((l)->next, type, member)
+#define list_last(l, type, member)  container_of((l)->prev, type, member)
+#define list_foreach(it, l, type, member)                                                          \
+	for (type *it = list_first(l, type, member); &it->member != (l);                           \
+		it = container_of(it->member.next, type, member))
+/* The body may remove `it` (and nothing else) from the list. */
+#define list_foreach_safe(it, l, type, member)                                                     \
+	for (type *it = list_first(l, type, member),                                               \
+		  *it##_next = container_of(it->member.next, type, member);                        \
+		&it->member != (l);                                                                \
+		it = it##_next, it##_next = container_of(it->member.next, type, member))

@@ -1,0 +1,275 @@
+/* log.c - JSON lines, collected by each thread and written by one. */
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t more, drained;
+	pthread_t writer;
+	bool has_writer, is_writing;
+	struct buf queue;
+	uint64_t dropped;
+	const char *name;
+	enum log_level level;
+} shared = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.more = PTHREAD_COND_INITIALIZER,
+	.drained = PTHREAD_COND_INITIALIZER,
+	.name = "fly-atc",
+	.level = LOG_INFO,
+};
+
+static _Thread_local struct buf lines; /* finished lines of this thread, and the one being built */
+
+static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
+
+void log_init(const char *name, enum log_level level)
+{
+	shared.name = name;
+	shared.level = level;
+}
+
+void log_set_level(enum log_level level)
+{
+	shared.level = level;
+}
+
+bool log_is_on(enum log_level level)
+{
+	return level <= shared.level;
+}
+
+static void write_all(str s)
+{
+	while (s.n) {
+		ssize_t n = write(STDOUT_FILENO, s.p, s.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return; /* nobody reads any more: there is no place left to complain to */
+		s = str_slice(s, (size_t)n, s.n);
+	}
+}
+
+static void *write_lines(void *unused)
+{
+	struct buf out = {0};
+
+	(void)unused;
+	pthread_mutex_lock(&shared.lock);
+	for (;;) {
+		struct buf swap = out;
+
+		while (!buf_len(&shared.queue)) {
+			shared.is_writing = false;
+			pthread_cond_broadcast(&shared.drained);
+			pthread_cond_wait(&shared.more, &shared.lock);
+		}
+		shared.is_writing = true;
+		out = shared.queue;
+		shared.queue = swap;
+		pthread_mutex_unlock(&shared.lock);
+		write_all(buf_str(&out));
+		buf_clear(&out);
+		pthread_mutex_lock(&shared.lock);
+	}
+	return NULL;
+}
+
+/* Signals belong to the loops; the writer takes none. */
+static void start_writer(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&shared.writer, NULL, write_lines, NULL) == 0) {
+		pthread_detach(shared.writer);
+		shared.has_writer = true;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void add_time(struct buf *line)
+{
+	static _Thread_local time_t cached_second;
+	static _Thread_local char cached_text[24];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec != cached_second || !cached_text[0]) {
+		struct tm tm;
+
+		gmtime_r(&now.tv_sec, &tm);
+		strftime(cached_text, sizeof(cached_text), "%Y-%m-%dT%H:%M:%S", &tm);
+		cached_second = now.tv_sec;
+	}
+	buf_add(line, STR("{\"time\":\""));
+	buf_add(line, (str){cached_text, 19});
+	buf_room(line, 5);
+	line->p[line->end++] = '.';
+	for (long ms = now.tv_nsec / 1000000, div = 100; div; div /= 10)
+		line->p[line->end++] = (char)('0' + ms / div % 10);
+	line->p[line->end++] = 'Z';
+}
+
+static void open_line(struct buf *line, enum log_level level, const char *msg)
+{
+	add_time(line);
+	buf_add(line, STR("\",\"level\":\""));
+	buf_add(line, str_of(level_names[level]));
+	buf_add(line, STR("\",\"process\":\""));
+	buf_add(line, str_of(shared.name));
+	buf_add(line, STR("\",\"msg\":\""));
+	buf_add_json(line, str_of(msg));
+	buf_add_char(line, '"');
+}
+
+/* With the lock held. */
+static void tell_dropped(void)
+{
+	struct buf line = {0};
+
+	if (!shared.dropped)
+		return;
+	open_line(&line, LOG_WARN, "log lines dropped: standard output is read too slowly");
+	buf_printf(&line, ",\"bytes\":%llu}\n", (unsigned long long)shared.dropped);
+	buf_add(&shared.queue, buf_str(&line));
+	buf_done(&line);
+	shared.dropped = 0;
+}
+
+void log_publish(void)
+{
+	if (!buf_len(&lines))
+		return;
+	pthread_mutex_lock(&shared.lock);
+	if (!shared.has_writer)
+		start_writer();
+	if (!shared.has_writer) {
+		write_all(buf_str(&lines));
+	} else if (buf_len(&shared.queue) + buf_len(&lines) > LOG_QUEUE_MAX) {
+		shared.dropped += buf_len(&lines);
+	} else {
+		tell_dropped();
+		buf_add(&shared.queue, buf_str(&lines));
+		pthread_cond_signal(&shared.more);
+	}
+	pthread_mutex_unlock(&shared.lock);
+	buf_clear(&lines);
+}
+
+bool log_has_lines(void)
+{
+	return buf_len(&lines) != 0;
+}
+
+void log_flush(msec limit)
+{
+	struct timespec until;
+
+	log_publish();
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (time_t)(limit / 1000);
+	until.tv_nsec += (long)(limit % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&shared.lock);
+	while (shared.has_writer && (buf_len(&shared.queue) || shared.is_writing))
+		if (pthread_cond_timedwait(&shared.drained, &shared.lock, &until) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&shared.lock);
+}
+
+void log_after_fork(const char *name)
+{
+	pthread_mutex_init(&shared.lock, NULL);
+	pthread_cond_init(&shared.more, NULL);
+	pthread_cond_init(&shared.drained, NULL);
+	shared.has_writer = shared.is_writing = false;
+	shared.dropped = 0;
+	shared.name = name;
+	buf_clear(&shared.queue);
+	buf_clear(&lines);
+}
+
+struct buf *log_line_open(enum log_level level, const char *msg)
+{
+	if (!log_is_on(level))
+		return NULL;
+	open_line(&lines, level, msg);
+	return &lines;
+}
+
+void log_field_str(struct buf *line, const char *key, str value)
+{
+	if (!line)
+		return;
+	buf_add(line, STR(",\""));
+	buf_add(line, str_of(key));
+	buf_add(line, STR("\":\""));
+	buf_add_json(line, value);
+	buf_add_char(line, '"');
+}
+
+void log_field_number(struct buf *line, const char *key, int64_t value)
+{
+	if (!line)
+		return;
+	buf_add(line, STR(",\""));
+	buf_add(line, str_of(key));
+	buf_add(line, STR("\":"));
+	if (value < 0)
+		buf_add_char(line, '-');
+	buf_add_number(line, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void log_line_close(struct buf *line)
+{
+	if (line)
+		buf_add(line, STR("}\n"));
+}
+
+void log_raw(str line)
+{
+	buf_add(&lines, line);
+	buf_add_char(&lines, '\n');
+}
+
+static void log_text(enum log_level level, const char *fmt, va_list ap)
+{
+	char *msg;
+
+	if (!log_is_on(level) || vasprintf(&msg, fmt, ap) < 0)
+		return;
+	log_line_close(log_line_open(level, msg));
+	free(msg);
+}
+
+#define DEFINE_LOG(name, level)                                                                    \
+	void name(const char *fmt, ...)                                                            \
+	{                                                                                          \
+		va_list ap;                                                                        \
+                                                                                                   \
+		va_start(ap, fmt);                                                                 \
+		log_text(level, fmt, ap);                                                          \
+		va_end(ap);                                                                        \
+	}
+
+DEFINE_LOG(log_error, LOG_ERROR)
+DEFINE_LOG(log_warn, LOG_WARN)
+DEFINE_LOG(log_info, LOG_INFO)
+DEFINE_LOG(log_debug, LOG_DEBUG)

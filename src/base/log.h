@@ -1,0 +1,42 @@
+/* log.h - JSON lines on standard output, written by a thread of their own so that a slow reader never blocks a loop.
+ *
+ * A line is built in memory by log_line_open, log_field_*, log_line_close, or by the log_error/warn/info/debug
+ * one-liners.  Each thread collects lines in a buffer of its own; log_publish hands them to the writer (the event
+ * loop does so at the end of a turn).  When the reader is too slow, lines beyond LOG_QUEUE_MAX bytes are dropped
+ * and counted; the count is written as a line of its own once there is room. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/buf.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+#define LOG_QUEUE_MAX (8u << 20)
+
+/* Lines above `level` are not written.  `name` (a literal) tells the process: "supervisor" or "proxy". */
+void log_init(const char *name, enum log_level level);
+void log_set_level(enum log_level level);
+bool log_is_on(enum log_level level);
+/* Everything written so far is out, or `limit` has passed.  Call before exit. */
+void log_flush(msec limit);
+/* After fork, in the child that goes on running our code: the parent's writer thread is not there any more. */
+void log_after_fork(const char *name);
+
+/* One-line events: {"time":…,"level":…,"process":…,"msg":…}. */
+void log_error(const char *fmt, ...) PRINTF(1, 2);
+void log_warn(const char *fmt, ...) PRINTF(1, 2);
+void log_info(const char *fmt, ...) PRINTF(1, 2);
+void log_debug(const char *fmt, ...) PRINTF(1, 2);
+
+/* A line with fields.  log_line_open is NULL when the level is off; the others accept NULL. */
+struct buf *log_line_open(enum log_level level, const char *msg);
+void log_field_str(struct buf *line, const char *key, str value);
+void log_field_number(struct buf *line, const char *key, int64_t value);
+void log_line_close(struct buf *line);
+
+/* A line that is JSON already (no newline in it) is written as it is. */
+void log_raw(str line);
+/* Hands this thread's lines to the writer. */
+void log_publish(void);
+/* True if this thread has lines that were not handed over yet. */
+bool log_has_lines(void);

@@ -1,0 +1,49 @@
+/* child.c - the end of a child process as an event of a loop. */
+/* SPDX-License-Identifier: MIT */
+#include "loop/child.h"
+
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void on_ended(struct watch *w, unsigned events)
+{
+	struct child *c = container_of(w, struct child, watch);
+	int status = 0;
+
+	(void)events;
+	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
+		return;
+	child_close(c);
+	c->on_exit(c, status);
+}
+
+int child_open(struct child *c, struct loop *l, pid_t pid, child_fn *on_exit)
+{
+	int fd = pidfd_open(pid, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	*c = (struct child){.on_exit = on_exit, .pid = pid};
+	r = watch_open_read(&c->watch, l, fd, on_ended);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+void child_close(struct child *c)
+{
+	int fd = c->watch.fd;
+
+	if (!c->watch.loop || fd < 0)
+		return;
+	watch_close(&c->watch);
+	close(fd);
+}
+
+int child_signal(const struct child *c, int signo)
+{
+	if (c->watch.fd < 0)
+		return -ESRCH;
+	return pidfd_send_signal(c->watch.fd, signo, NULL, 0) < 0 ? -errno : 0;
+}

@@ -1,0 +1,252 @@
+/* loop.c - epoll, the turn of a loop, deferred and posted work. */
+/* SPDX-License-Identifier: MIT */
+#include "loop/loop.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "loop/loop_int.h"
+
+#define EVENTS_PER_TURN 256
+
+struct work {
+	loop_fn *fn;
+	void *arg;
+};
+
+struct work_list {
+	struct work *items;
+	size_t count, cap;
+};
+
+struct loop {
+	int epoll_fd;
+	bool is_running;
+	msec now;
+	struct timer_heap timers;
+	struct work_list deferred;
+	struct work on_turn;
+	pthread_mutex_t post_lock; /* guards posted */
+	struct work_list posted;
+	struct watch post_watch;
+	int event_count, event_at;
+	struct epoll_event events[EVENTS_PER_TURN];
+};
+
+static void work_add(struct work_list *list, loop_fn *fn, void *arg)
+{
+	if (list->count == list->cap) {
+		list->cap = list->cap ? list->cap * 2 : 16;
+		list->items = xrealloc(list->items, list->cap * sizeof(*list->items));
+	}
+	list->items[list->count++] = (struct work){fn, arg};
+}
+
+msec clock_now(void)
+{
+	return clock_usec() / 1000;
+}
+
+uint64_t clock_usec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+msec loop_now(const struct loop *l)
+{
+	return l->now;
+}
+
+struct timer_heap *loop_timers(struct loop *l)
+{
+	return &l->timers;
+}
+
+static void on_posted(struct watch *w, unsigned events)
+{
+	struct loop *l = w->loop;
+	struct work_list todo;
+	uint64_t count;
+
+	(void)events;
+	if (read(w->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		abort();
+	pthread_mutex_lock(&l->post_lock);
+	todo = l->posted;
+	l->posted = (struct work_list){0};
+	pthread_mutex_unlock(&l->post_lock);
+	for (size_t i = 0; i < todo.count; i++)
+		todo.items[i].fn(todo.items[i].arg);
+	free(todo.items);
+}
+
+struct loop *loop_new(void)
+{
+	struct loop *l = xcalloc(1, sizeof(*l));
+	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->now = clock_now();
+	pthread_mutex_init(&l->post_lock, NULL);
+	if (l->epoll_fd < 0 || event_fd < 0 || watch_open_read(&l->post_watch, l, event_fd, on_posted) < 0) {
+		close(event_fd);
+		close(l->epoll_fd);
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void loop_free(struct loop *l)
+{
+	int event_fd;
+
+	if (!l)
+		return;
+	event_fd = l->post_watch.fd;
+	watch_close(&l->post_watch);
+	close(event_fd);
+	close(l->epoll_fd);
+	timer_heap_done(&l->timers);
+	free(l->deferred.items);
+	free(l->posted.items);
+	pthread_mutex_destroy(&l->post_lock);
+	free(l);
+}
+
+static int watch_add(struct watch *w, struct loop *l, int fd, watch_fn *on_event, uint32_t mask)
+{
+	struct epoll_event event = {.events = mask, .data.ptr = w};
+
+	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		return -errno;
+	*w = (struct watch){l, on_event, fd};
+	return 0;
+}
+
+int watch_open(struct watch *w, struct loop *l, int fd, watch_fn *on_event)
+{
+	return watch_add(w, l, fd, on_event, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event)
+{
+	return watch_add(w, l, fd, on_event, EPOLLIN);
+}
+
+void watch_close(struct watch *w)
+{
+	struct loop *l = w->loop;
+
+	if (!l || w->fd < 0)
+		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	w->fd = -1;
+	for (int i = l->event_at + 1; i < l->event_count; i++)
+		if (l->events[i].data.ptr == w)
+			l->events[i].data.ptr = NULL;
+}
+
+void loop_defer(struct loop *l, loop_fn *fn, void *arg)
+{
+	work_add(&l->deferred, fn, arg);
+}
+
+void loop_defer_free(struct loop *l, void *ptr)
+{
+	loop_defer(l, free, ptr);
+}
+
+void loop_post(struct loop *l, loop_fn *fn, void *arg)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&l->post_lock);
+	work_add(&l->posted, fn, arg);
+	pthread_mutex_unlock(&l->post_lock);
+	if (write(l->post_watch.fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		abort();
+}
+
+void loop_on_turn(struct loop *l, loop_fn *fn, void *arg)
+{
+	l->on_turn = (struct work){fn, arg};
+}
+
+/* Deferred work may defer more; it all runs before the loop sleeps. */
+static void run_deferred(struct loop *l)
+{
+	for (size_t i = 0; i < l->deferred.count; i++) {
+		struct work todo = l->deferred.items[i];
+
+		todo.fn(todo.arg);
+	}
+	l->deferred.count = 0;
+}
+
+static int wait_limit(struct loop *l)
+{
+	msec next = timer_heap_next(&l->timers);
+
+	if (next == MSEC_NEVER)
+		return -1;
+	if (next <= l->now)
+		return 0;
+	return (int)MIN(next - l->now, (msec)INT32_MAX);
+}
+
+static unsigned events_of(uint32_t mask)
+{
+	unsigned events = 0;
+
+	if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		events |= LOOP_READ;
+	if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		events |= LOOP_WRITE;
+	if (mask & (EPOLLHUP | EPOLLERR))
+		events |= LOOP_HUP;
+	return events;
+}
+
+static void turn(struct loop *l)
+{
+	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, wait_limit(l));
+
+	l->now = clock_now();
+	l->event_count = MAX(n, 0);
+	for (l->event_at = 0; l->event_at < l->event_count; l->event_at++) {
+		struct epoll_event *event = &l->events[l->event_at];
+		struct watch *w = event->data.ptr;
+
+		if (w)
+			w->on_event(w, events_of(event->events));
+	}
+	l->event_count = 0;
+	timer_heap_fire(&l->timers, l->now);
+	run_deferred(l);
+	if (l->on_turn.fn)
+		l->on_turn.fn(l->on_turn.arg);
+	run_deferred(l);
+}
+
+void loop_run(struct loop *l)
+{
+	l->is_running = true;
+	l->now = clock_now();
+	run_deferred(l);
+	while (l->is_running)
+		turn(l);
+}
+
+void loop_stop(struct loop *l)
+{
+	l->is_running = false;
+}

@@ -1,0 +1,17 @@
+/* loop_int.h - what loop.c and timer.c share. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "loop/loop.h"
+
+struct timer_heap {
+	struct timer **items; /* 1-based, ordered by key */
+	uint32_t count, cap;
+};
+
+/* The moment of the first timer, MSEC_NEVER without one. */
+msec timer_heap_next(struct timer_heap *h);
+/* Fires what is due. */
+void timer_heap_fire(struct timer_heap *h, msec now);
+void timer_heap_done(struct timer_heap *h);
+struct timer_heap *loop_timers(struct loop *l);
