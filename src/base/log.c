@@ -249,7 +249,7 @@ void log_raw(str line)
 	buf_add_char(&lines, '\n');
 }
 
-static void log_text(enum log_level level, const char *fmt, va_list ap)
+static PRINTF(2, 0) void log_text(enum log_level level, const char *fmt, va_list ap)
 {
 	char *msg;
 

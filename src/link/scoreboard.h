@@ -1,0 +1,84 @@
+/* scoreboard.h - shared memory in which supervisor and proxy see each tenant: one slot of two cache lines.
+ *
+ * The race between a request and a stop is decided here (sequentially consistent): the proxy adds itself to
+ * in_flight and then reads the state; the supervisor writes DRAINING and then reads in_flight; who sees the
+ * other backs off.  The memory belongs to the supervisor and survives a crash of the proxy. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/str.h"
+
+enum tenant_state {
+#define STATE(name, text, phase) TENANT_##name,
+#include "link/states.def"
+	TENANT_NSTATES
+};
+const char *tenant_state_name(enum tenant_state state);
+const char *tenant_state_phase(enum tenant_state state); /* for people: "restoring the databases" */
+
+#define SCOREBOARD_SLOTS 131072u
+#define SLOT_REASON_MAX	 512
+
+struct slot {
+	/* written by the supervisor */
+	_Atomic uint32_t state;	     /* enum tenant_state */
+	_Atomic uint32_t generation; /* of the running copy: changes with each start */
+	_Atomic uint32_t port;	     /* where it listens on 127.0.0.1; 0 = its unix socket (slot_socket_path) */
+	_Atomic uint32_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
+	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
+	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
+	char padding[24];
+	/* written by the proxy */
+	_Alignas(64) _Atomic uint32_t in_flight; /* requests and upgrades under way */
+	_Atomic uint32_t upgrades;		 /* of these: upgraded connections */
+	_Atomic uint64_t last_activity;		 /* monotonic msec of the last byte moved */
+	_Atomic uint64_t requests;		 /* since the supervisor began */
+	_Atomic uint64_t held;			 /* requests waiting for it now */
+};
+
+struct scoreboard {
+	int fd; /* sealed against resizing; inherited by the proxy */
+	struct slot *slots;
+};
+
+/* 0 or -errno. */
+int scoreboard_new(struct scoreboard *ret) MUST_USE;
+int scoreboard_map(int fd, struct scoreboard *ret) MUST_USE;
+void scoreboard_done(struct scoreboard *s);
+/* The proxy's side of every slot below n is set to nothing under way: after a crash of the proxy. */
+void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n);
+
+static inline enum tenant_state slot_state(const struct slot *s)
+{
+	return (enum tenant_state)atomic_load(&s->state);
+}
+
+/* Proxy: true if the tenant runs and may now be used; give it back with slot_leave.  False: hold the request. */
+static inline bool slot_enter(struct slot *s)
+{
+	atomic_fetch_add(&s->in_flight, 1);
+	if (atomic_load(&s->state) == TENANT_RUNNING)
+		return true;
+	atomic_fetch_sub(&s->in_flight, 1);
+	return false;
+}
+
+static inline void slot_leave(struct slot *s)
+{
+	atomic_fetch_sub(&s->in_flight, 1);
+}
+
+/* Supervisor: RUNNING becomes DRAINING unless a request is under way.  True if it did. */
+static inline bool slot_try_drain(struct slot *s)
+{
+	atomic_store(&s->state, TENANT_DRAINING);
+	if (atomic_load(&s->in_flight) == 0)
+		return true;
+	atomic_store(&s->state, TENANT_RUNNING);
+	return false;
+}
+
+/* "<run_dir>/tenant-<slot>.sock": where a tenant with `listen: unix` listens. */
+void slot_socket_path(str run_dir, uint32_t slot, char *out, size_t size);
