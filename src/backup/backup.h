@@ -1,0 +1,40 @@
+/* backup.h - databases of tenants: restored when missing, replicated while the tenant is awake, confirmed when it stops. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "loop/loop.h"
+
+struct backup;
+
+struct backup_result {
+	bool is_ok;
+	bool is_new;	  /* backup_restore: nothing was there, neither here nor in the store; now recorded as born */
+	char reason[512]; /* when not ok: what failed and what to do, for status, log and the 503 page */
+};
+/* Exactly once, never from inside the call that took it. */
+typedef void backup_fn(void *arg, const struct backup_result *r);
+
+/* One for the process, also without backup.url (then restore only cleans up and checks, and attach succeeds at once).
+ * NULL and *ret_reason if the configuration cannot work (program missing or too old, bad url). Borrows run_dir. */
+struct backup *backup_new(struct loop *l, const struct config *conf, str run_dir, char **ret_reason);
+/* After a reload; b keeps a reference of its own to conf. */
+void backup_configure(struct backup *b, const struct config *conf);
+
+/* Removes leftovers (litter of killed restores, a stale -wal without database), restores what is missing, checks. */
+void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Registers the databases with Litestream; done when those that exist are confirmed to be in the store.  Repeat it
+ * when the application has made its files.  Idempotent. */
+void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* The application has ended: confirm that the store has everything (txid == replicated_txid), then unregister.  When
+ * that fails the databases stay registered and are tried again with back-off until they are confirmed or attached
+ * again; the result tells of the first try, backup_pending of the present. */
+void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Why the last state of a stopped tenant is not in the store yet; empty if it is. */
+str backup_pending(const struct backup *b, const struct tenant_conf *t);
+/* Summary for `fly-atc status --json`: {"url":…,"daemon":{"pid":…,"version":…,"restarts":…},"databases":[…]}. */
+void backup_status_json(const struct backup *b, struct buf *out);
+/* Ends the daemon after everything was detached; done exactly once. */
+void backup_stop(struct backup *b, backup_fn *done, void *arg);
+void backup_free(struct backup *b);

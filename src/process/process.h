@@ -1,0 +1,48 @@
+/* process.h - a child process with a process group of its own, its output line by line, and its end. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/str.h"
+#include "loop/loop.h"
+
+struct process;
+
+/* Lines are cut at this length and say so; a partial last line is given at the end of the output. */
+#define PROCESS_LINE_MAX 8192u
+
+enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
+typedef void process_line_fn(void *arg, enum process_stream stream, str line, bool is_cut);
+/* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the process is freed
+ * after it returns.  What is left of the group has been killed. */
+typedef void process_exit_fn(void *arg, int status);
+
+/* A directory of the application that is `source` inside the child's own mount namespace. */
+struct process_mount {
+	const char *source, *target; /* absolute, both exist */
+};
+
+struct process_spec {
+	const char *name;	/* for the log: "tenant bellevue/2025/winter" */
+	char *const *argv;	/* NULL-ended; argv[0] is looked up in the PATH of env */
+	char *const *env;	/* NULL-ended, complete; LISTEN_PID is set to the child's pid where LISTEN_FDS is there */
+	const char *cwd;	/* NULL: ours */
+	const int *fds;		/* become 3, 4, … in the child; everything else is closed */
+	size_t nfds;
+	const struct process_mount *mounts;
+	size_t nmounts;
+	bool inherits_output;	/* stdout and stderr are ours; on_line is not called */
+	bool inherits_group;	/* stays in our process group (a single tenant on a terminal) */
+	uint64_t max_open_files; /* 0: as ours */
+	process_line_fn *on_line;
+	process_exit_fn *on_exit;
+	void *arg;
+};
+
+/* Starts it; execve has happened when this returns 0.  Strings of spec are not needed afterwards.
+ * 0, or -errno of the step that failed (ret_step names it: "exec", "chdir", "mount", …). */
+int process_start(struct loop *l, const struct process_spec *spec, struct process **ret, const char **ret_step) MUST_USE;
+pid_t process_pid(const struct process *p);
+/* To the group (to the process alone where it inherits ours).  0 or -errno. */
+int process_signal(struct process *p, int signo);
+/* Mount namespaces can be made here (tried once). */
+bool process_can_mount(void);
