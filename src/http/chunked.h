@@ -1,0 +1,65 @@
+/* chunked.h - the chunked coding (RFC 9112 7.1): a decoder that copies nothing, and a writer. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/buf.h"
+
+#define CHUNKED_MAX_EXTENSION	   1024u  /* bytes of extensions on one chunk */
+#define CHUNKED_MAX_EXTENSIONS	   16384u /* and in a whole body */
+#define CHUNKED_MAX_TRAILERS	   8192u  /* bytes of the trailer section */
+#define CHUNKED_MAX_TRAILER_FIELDS 32u
+
+enum chunked_state {
+	CHUNKED_SIZE_FIRST, /* before the first digit */
+	CHUNKED_SIZE,
+	CHUNKED_EXTENSION,
+	CHUNKED_SIZE_LF,
+	CHUNKED_DATA,
+	CHUNKED_DATA_CR,
+	CHUNKED_DATA_LF,
+	CHUNKED_TRAILERS,
+	CHUNKED_DONE,
+	CHUNKED_BAD,
+};
+
+/* Zero is a decoder at the beginning of a body.  End it with chunked_done. */
+struct chunked {
+	enum chunked_state state;
+	unsigned digits;	 /* of the size, so far */
+	uint64_t left;		 /* payload of this chunk that has not come yet */
+	size_t extension;	 /* bytes of this chunk's extensions */
+	size_t extensions;	 /* bytes of all of them */
+	size_t trailers_checked; /* bytes of `trailers` in which there is no empty line */
+	struct buf trailers;	 /* allocated only when some come */
+};
+
+/* Reads from the front of `in`; *ret_used bytes were taken, and *ret_data is the payload among
+ * them, pointing into `in` (empty, p not NULL, if none).
+ *
+ * - MORE, data not empty: call again with the rest of `in`, if there is any.
+ * - MORE, data empty: all of `in` was taken; bring more.
+ * - OK: the body ended with the last byte taken, the next message follows.  No data.
+ * - BAD: not chunked as RFC 9112 has it; for ever.
+ *
+ * Refused although the RFC would let it pass, or leaves it open: blanks around a size, more than 16
+ * digits, sizes beyond INT64_MAX, a bare CR or LF anywhere, controls in extensions, trailers that
+ * are too long or too many or that header_may_trail forbids. */
+enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_data) MUST_USE;
+/* Payload bytes that are sure to come next without any framing: 0 unless inside a chunk.  For a
+ * caller that moves them past the decoder (splice) and then says so with chunked_skip, n <=
+ * chunked_left. */
+uint64_t chunked_left(const struct chunked *c);
+void chunked_skip(struct chunked *c, uint64_t n);
+/* After OK: the trailer fields as they came, each with its CRLF, without the empty line that ended
+ * them.  Valid until chunked_done.  Empty if there were none. */
+str chunked_trailers(const struct chunked *c);
+/* Frees; the decoder is at the beginning of a body again. */
+void chunked_done(struct chunked *c);
+
+/* What goes before n > 0 bytes of payload; returns its length.  CHUNKED_CRLF goes behind them. */
+#define CHUNKED_SIZE_MAX 20
+size_t chunked_write_size(char out[CHUNKED_SIZE_MAX], size_t n);
+#define CHUNKED_CRLF STR("\r\n")
+/* The end of a body without trailers; with them: CHUNKED_LAST, the lines, CHUNKED_CRLF. */
+#define CHUNKED_END  STR("0\r\n\r\n")
+#define CHUNKED_LAST STR("0\r\n")

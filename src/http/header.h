@@ -1,0 +1,47 @@
+/* header.h - header fields: the names we know, and finding one among those of a message. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/str.h"
+
+enum header_id {
+	HEADER_OTHER,
+#define X(id, name, kind) HEADER_##id,
+#include "http/header.def"
+#undef X
+	HEADER_NIDS
+};
+
+/* One field line.  Name and value point into the bytes that were parsed; the value has no blanks
+ * around it. */
+struct header {
+	str name, value;
+	enum header_id id;
+	bool is_hop; /* must not be forwarded: hop-by-hop by itself, or named by Connection */
+};
+
+/* The usual spelling ("Content-Length"); empty for HEADER_OTHER. */
+str header_name(enum header_id id);
+/* The number of a name in any case, exactly; HEADER_OTHER for one that is not in header.def. */
+enum header_id header_lookup(str name);
+/* True for the fields that always belong to one connection (RFC 9110 7.6.1): Connection,
+ * Keep-Alive, Proxy-* (but not Proxy), TE, Transfer-Encoding, Upgrade.  Trailer is not one:
+ * trailers are forwarded, so is their announcement. */
+bool header_is_hop(enum header_id id);
+/* False for the known fields that a trailer section must not hold: framing, routing,
+ * authentication, control, format (RFC 9110 6.5.1).  Unknown names may come. */
+bool header_may_trail(enum header_id id);
+
+/* The first header with that id, or NULL.  `id` is not HEADER_OTHER: for that use header_find_name.
+ */
+const struct header *header_find(const struct header *headers, size_t n, enum header_id id);
+/* The next one after `h`, which is one of `headers`; NULL when there is no other. */
+const struct header *header_find_next(
+	const struct header *headers, size_t n, enum header_id id, const struct header *h);
+/* The first header with that name in any case, known or not; or NULL. */
+const struct header *header_find_name(const struct header *headers, size_t n, str name);
+/* The first one's value; empty (with p not NULL) when there is none. */
+str header_value(const struct header *headers, size_t n, enum header_id id);
+/* True if `token` is an element of the list that all fields with that id form together, in any
+ * case. */
+bool header_has_token(const struct header *headers, size_t n, enum header_id id, str token);
