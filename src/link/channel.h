@@ -1,7 +1,7 @@
 /* channel.h - messages between supervisor and proxy: a SEQPACKET socket pair, one message a packet, in order.
  *
  * The receiver trusts nothing: an unknown type or a short packet is an error of the link (the proxy exits and is
- * started again; the supervisor ends the proxy).  Any thread may send; one reads. */
+ * started again; the supervisor ends the proxy). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -41,7 +41,7 @@ int channel_pair(int ret_fds[2]) MUST_USE;
 /* Takes fd.  NULL if it cannot be watched. */
 struct channel *channel_new(struct loop *l, int fd, channel_fn *on_message, channel_closed_fn *on_closed, void *arg);
 void channel_free(struct channel *c);
-/* Queues when the socket is full, so that nothing is lost; fd (or -1) is duplicated, not taken.
- * Only the loop's thread may use these two.  text may be empty. */
+/* Queues when the socket is full, so that nothing is lost; fd (or -1) is duplicated when needed, not taken.
+ * Only the thread of the loop may use these two.  text may be empty. */
 void channel_send(struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text);
 void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, int fd);

@@ -1,0 +1,85 @@
+/* scoreboard.c - the shared memory of supervisor and proxy. */
+/* SPDX-License-Identifier: MIT */
+#include "link/scoreboard.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define BOARD_SIZE ((size_t)SCOREBOARD_SLOTS * sizeof(struct slot))
+
+static const char *const names[] = {
+#define STATE(name, text, phase) text,
+#include "link/states.def"
+};
+static const char *const phases[] = {
+#define STATE(name, text, phase) phase,
+#include "link/states.def"
+};
+static_assert(NITEMS(names) == TENANT_NSTATES, "one text for each state");
+static_assert(sizeof(struct slot) == 128, "a slot is two cache lines");
+
+const char *tenant_state_name(enum tenant_state state)
+{
+	return state < TENANT_NSTATES ? names[state] : "unknown";
+}
+
+const char *tenant_state_phase(enum tenant_state state)
+{
+	return state < TENANT_NSTATES ? phases[state] : "unknown";
+}
+
+int scoreboard_map(int fd, struct scoreboard *ret)
+{
+	void *at = mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	*ret = (struct scoreboard){fd, at};
+	return 0;
+}
+
+/* Pages come into being when a slot is first used: a large board costs nothing. */
+int scoreboard_new(struct scoreboard *ret)
+{
+	int fd = memfd_create("fly-atc-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)BOARD_SIZE) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		r = -errno;
+	if (r == 0)
+		r = scoreboard_map(fd, ret);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+void scoreboard_done(struct scoreboard *s)
+{
+	if (!s->slots)
+		return;
+	munmap(s->slots, BOARD_SIZE);
+	close(s->fd);
+	*s = (struct scoreboard){.fd = -1};
+}
+
+void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < MIN(n, SCOREBOARD_SLOTS); i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (!atomic_load(&slot->in_flight) && !atomic_load(&slot->held))
+			continue;
+		atomic_store(&slot->in_flight, 0);
+		atomic_store(&slot->upgrades, 0);
+		atomic_store(&slot->held, 0);
+	}
+}
+
+void slot_socket_path(str run_dir, uint32_t slot, char *out, size_t size)
+{
+	snprintf(out, size, STR_FMT "/tenant-%u.sock", STR_ARG(run_dir), slot);
+}
