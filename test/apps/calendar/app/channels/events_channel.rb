@@ -1,0 +1,5 @@
+class EventsChannel < ApplicationCable::Channel
+  def subscribed
+    stream_from "events"
+  end
+end

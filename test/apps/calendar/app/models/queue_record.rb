@@ -1,0 +1,4 @@
+class QueueRecord < ApplicationRecord
+  self.abstract_class = true
+  connects_to database: { writing: :queue, reading: :queue }
+end

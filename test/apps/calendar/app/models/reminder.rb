@@ -1,0 +1,3 @@
+# A job: who is to be reminded of an event, and when.
+class Reminder < QueueRecord
+end
