@@ -1,15 +1,17 @@
-/* control.h - the control server: HTTP/1.1 and JSON on a unix socket, for `fly-atc status` and its like, curl and scripts.
+/* control.h - the control server: HTTP/1.1 and JSON on a unix socket, for the command line and
+ * curl.
  *
- *   GET  /v1/status[?all=1]                         everything that can be known without asking tenants
- *   GET  /v1/tenants/<id>                           one tenant
- *   POST /v1/tenants/<id>/start|stop|restart[?wait=0]
- *   GET  /v1/tenants/<id>/logs[?n=50][&follow=1]    lines of output, one JSON object each
- *   POST /v1/reload                                 422 with the faults if the new configuration has any
- *   GET  /v1/config                                 the effective configuration (YAML)
+ *   GET  /v1/status                 fly-atc and its tenants; ?all=1 with those that only sleep
+ *   GET  /v1/tenants/<id>           one tenant
+ *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
+ *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
+ *   POST /v1/reload                 422 with the faults if the new configuration has any
+ *   GET  /v1/config                 the effective configuration (YAML)
  *   GET  /v1/version
  *
- * The server lives in the supervisor's loop and never blocks it.  What it shows and does comes from `struct
- * control_ops`, which the supervisor implements; the shape of the JSON is decided here alone. */
+ * The server lives in the supervisor's loop and never blocks it.  What it shows and does comes from
+ * `struct control_ops`, which the supervisor implements; the shape of the JSON is decided here
+ * alone. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -32,18 +34,19 @@ struct control_wake {
 struct control_tenant {
 	str id;
 	enum tenant_state state;
-	pid_t pid;    /* leader of its process group; 0 without a process */
-	msec since;   /* monotonic moment of the last change of state */
-	bool has_woken; /* since fly-atc began; otherwise only id, state, is_here and backup_pending are shown */
-	bool is_here; /* false: its place is another machine or region */
+	pid_t pid;	/* leader of its process group; 0 without a process */
+	msec since;	/* monotonic moment of the last change of state */
+	bool has_woken; /* since fly-atc began; if not, only id, state, is_here, backup_pending
+			   count */
+	bool is_here;	/* false: its place is another machine or region */
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
 	struct control_wake wake; /* of the last start that succeeded, or the present one so far */
-	unsigned starts;   /* since fly-atc began */
-	unsigned restarts; /* after crashes, since fly-atc began */
-	str reason;	   /* of the last failure, in one sentence; empty if the last start succeeded */
-	msec retry_at;	   /* in FAILED: monotonic moment from which a request tries again; else 0 */
-	str backup_pending; /* why its last state is not in the store yet; empty if it is, or without backup */
+	unsigned starts;	  /* since fly-atc began */
+	unsigned restarts;	  /* after crashes, since fly-atc began */
+	str reason;    /* of the last failure, in one sentence; empty if the last start succeeded */
+	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
+	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	str isolation;	    /* "private directories", "environment only", … */
 };
 typedef void control_tenant_fn(void *arg, const struct control_tenant *t);
@@ -65,34 +68,38 @@ struct control_global {
 	unsigned proxy_restarts;   /* after crashes */
 	unsigned threads;	   /* of the proxy */
 	const struct config *conf; /* in force now; borrowed */
-	uint64_t proxy_version;	   /* configuration that the proxy has confirmed (config.version), 0 if none */
+	uint64_t proxy_version;	   /* config.version that the proxy has confirmed, or 0 */
 	bool is_draining;	   /* told to end */
 	str isolation;		   /* how tenants are kept apart here */
 };
 
-/* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more); -ECANCELED: another
- * action or the end of fly-atc came between; -ETIMEDOUT, -EIO, …: it failed. */
+/* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more);
+ * -ECANCELED: another action or the end of fly-atc came between; -ETIMEDOUT, -EIO, …: it failed. */
 typedef void control_done_fn(void *arg, int err, str reason);
 
 /* What a reload did.  faults->errors != 0: nothing changed. */
 struct control_reload {
 	const struct config_faults *faults; /* errors and warnings */
 	uint32_t added, removed, changed;   /* tenants */
-	str needs_restart; /* names of changed settings that only a restart of fly-atc brings into force */
+	str needs_restart; /* names of changed settings that wait for a restart of fly-atc */
 };
 typedef void control_reload_fn(void *arg, const struct control_reload *r);
 
-/* What the supervisor can do.  Every `done` is called exactly once, never from inside the call that took it, and may
- * also be called after control_free (it is then ignored).  `each` is called from inside. */
+/* What the supervisor can do.  Every `done` is called exactly once, never from inside the call that
+ * took it, and may also be called after control_free (it is then ignored).  `each` is called from
+ * inside. */
 struct control_ops {
 	void (*global)(void *arg, struct control_global *ret);
-	/* Tenants in the order of their ids: those with has_woken or a pending backup; with `all`, every one. */
+	/* Tenants in the order of their ids: those with has_woken or a pending backup; with `all`,
+	 * every one. */
 	void (*tenants)(void *arg, bool all, control_tenant_fn *each, void *each_arg);
 	/* One tenant.  False if there is none with this id. */
 	bool (*tenant)(void *arg, str id, control_tenant_fn *each, void *each_arg);
-	/* done when it is RUNNING, at once if it is.  A FAILED tenant is tried again without waiting for its back-off. */
+	/* done when it is RUNNING, at once if it is.  A FAILED tenant is tried again without
+	 * waiting for its back-off. */
 	void (*start)(void *arg, str id, control_done_fn *done, void *done_arg);
-	/* Ends requests and upgrades after the stop timeout; done when it is STOPPED, at once if it sleeps. */
+	/* Ends requests and upgrades after the stop timeout; done when it is STOPPED, at once if it
+	 * sleeps. */
 	void (*stop)(void *arg, str id, control_done_fn *done, void *done_arg);
 	/* stop, then start. */
 	void (*restart)(void *arg, str id, control_done_fn *done, void *done_arg);
@@ -103,12 +110,13 @@ struct control_ops {
 	void (*backup)(void *arg, struct buf *json);
 };
 
-/* Creates the socket (mode 0600) at `path`, and the last directory of it (mode 0700) if it is missing.  A socket there
- * that nobody answers on is replaced.  Borrows ops and arg.  NULL and *ret_reason (malloc'd, in one sentence) if it
- * cannot be. */
-struct control *control_new(struct loop *l, str path, const struct control_ops *ops, void *arg, char **ret_reason)
-	MUST_USE;
-/* A tenant wrote a line: for those who follow its logs.  Call it for each line; it costs nothing without followers. */
+/* Creates the socket (mode 0600) at `path`, and the last directory of it (mode 0700) if it is
+ * missing.  A socket there that nobody answers on is replaced.  Borrows ops and arg.  NULL and
+ * *ret_reason (malloc'd, in one sentence) if it cannot be. */
+struct control *control_new(struct loop *l, str path, const struct control_ops *ops, void *arg,
+	char **ret_reason) MUST_USE;
+/* A tenant wrote a line: for those who follow its logs.  Call it for each line; it costs nothing
+ * without followers. */
 void control_on_output(struct control *c, str tenant, const struct control_line *line);
 /* Closes all connections and removes the socket.  NULL is fine.  Not from inside an op. */
 void control_free(struct control *c);
