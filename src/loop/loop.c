@@ -213,6 +213,8 @@ static unsigned events_of(uint32_t mask)
 		events |= LOOP_WRITE;
 	if (mask & (EPOLLHUP | EPOLLERR))
 		events |= LOOP_HUP;
+	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		events |= LOOP_EOF;
 	return events;
 }
 

@@ -16,6 +16,7 @@ struct timer;
 #define LOOP_READ  1u /* readable, or the peer closed its side */
 #define LOOP_WRITE 2u
 #define LOOP_HUP   4u /* both directions are shut, or an error is pending */
+#define LOOP_EOF   8u /* the peer will send no more than what waits to be read */
 
 typedef void watch_fn(struct watch *w, unsigned events);
 typedef void timer_fn(struct timer *t);

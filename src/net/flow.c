@@ -1,0 +1,125 @@
+/* flow.c - the body of a message on its way through. */
+/* SPDX-License-Identifier: MIT */
+#include "net/flow.h"
+
+#define PIECES_FOR_DATA 3 /* size, payload, CRLF */
+#define PIECES_FOR_END	4 /* the last chunk, trailers, the empty line */
+
+void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kind out)
+{
+	*f = (struct flow){.in = in, .out = out};
+	if (in == BODY_LENGTH)
+		f->left = length;
+	f->is_done = in == BODY_NONE || (in == BODY_LENGTH && !length && out != BODY_CHUNKED);
+}
+
+static void gather_payload(struct flow *f, str data, struct gather *g)
+{
+	if (!data.n)
+		return;
+	f->bytes += data.n;
+	if (f->out == BODY_CHUNKED) {
+		char *note = gather_note(g);
+
+		gather_add(g, (str){note, chunked_write_size(note, data.n)});
+		gather_add(g, data);
+		gather_add(g, CHUNKED_CRLF);
+	} else {
+		gather_add(g, data);
+	}
+}
+
+static enum parse gather_end(struct flow *f, struct gather *g)
+{
+	str trailers = f->in == BODY_CHUNKED ? chunked_trailers(&f->chunked) : STR_EMPTY;
+
+	f->is_done = true;
+	if (f->out != BODY_CHUNKED)
+		return PARSE_OK;
+	gather_add(g, CHUNKED_LAST);
+	gather_add(g, trailers);
+	gather_add(g, CHUNKED_CRLF);
+	return PARSE_OK;
+}
+
+static enum parse feed_chunked(struct flow *f, str bytes, size_t *ret_used, struct gather *g)
+{
+	size_t used = 0;
+
+	while (gather_has_room(g, PIECES_FOR_DATA + PIECES_FOR_END)) {
+		size_t taken;
+		str data;
+		enum parse r = chunked_read(&f->chunked, str_slice(bytes, used, bytes.n), &taken, &data);
+
+		if (r == PARSE_BAD)
+			return r;
+		used += taken;
+		gather_payload(f, data, g);
+		if (r == PARSE_OK) {
+			*ret_used = used;
+			return gather_end(f, g);
+		}
+		if (used == bytes.n)
+			break;
+	}
+	*ret_used = used;
+	return PARSE_MORE;
+}
+
+enum parse flow_feed(struct flow *f, str bytes, size_t *ret_used, struct gather *g)
+{
+	*ret_used = 0;
+	if (f->is_done)
+		return PARSE_OK;
+	switch (f->in) {
+	case BODY_NONE:
+		return gather_end(f, g);
+	case BODY_CHUNKED:
+		return feed_chunked(f, bytes, ret_used, g);
+	case BODY_LENGTH:
+		bytes = str_slice(bytes, 0, f->left);
+		if (!gather_has_room(g, PIECES_FOR_DATA + PIECES_FOR_END))
+			return PARSE_MORE;
+		gather_payload(f, bytes, g);
+		f->left -= bytes.n;
+		*ret_used = bytes.n;
+		return f->left ? PARSE_MORE : gather_end(f, g);
+	case BODY_UNTIL_CLOSE:
+		if (!gather_has_room(g, PIECES_FOR_DATA))
+			return PARSE_MORE;
+		gather_payload(f, bytes, g);
+		*ret_used = bytes.n;
+		return PARSE_MORE;
+	}
+	return PARSE_BAD;
+}
+
+enum parse flow_end(struct flow *f, struct gather *g)
+{
+	if (f->is_done)
+		return PARSE_OK;
+	return f->in == BODY_UNTIL_CLOSE ? gather_end(f, g) : PARSE_BAD;
+}
+
+uint64_t flow_raw(const struct flow *f)
+{
+	if (f->is_done || f->out == BODY_CHUNKED)
+		return 0;
+	if (f->in == BODY_LENGTH)
+		return f->left;
+	return f->in == BODY_UNTIL_CLOSE ? UINT64_MAX : 0;
+}
+
+void flow_skip(struct flow *f, uint64_t n)
+{
+	f->bytes += n;
+	if (f->in != BODY_LENGTH)
+		return;
+	f->left -= n;
+	f->is_done = !f->left;
+}
+
+void flow_done(struct flow *f)
+{
+	chunked_done(&f->chunked);
+}

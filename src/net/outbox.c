@@ -1,0 +1,61 @@
+/* outbox.c - bytes on their way out. */
+/* SPDX-License-Identifier: MIT */
+#include "net/outbox.h"
+
+#include <sys/socket.h>
+
+static void keep_from(struct outbox *o, const struct gather *g, size_t sent)
+{
+	for (int i = 0; i < g->count; i++) {
+		str piece = {g->pieces[i].iov_base, g->pieces[i].iov_len};
+		size_t skip = MIN(sent, piece.n);
+
+		sent -= skip;
+		buf_add(&o->waiting, str_slice(piece, skip, piece.n));
+	}
+}
+
+int outbox_send(struct outbox *o, int fd, struct gather *g)
+{
+	struct msghdr msg = {.msg_iov = g->pieces, .msg_iovlen = (size_t)g->count};
+	ssize_t n = 0;
+	int r = 0;
+
+	if (!g->bytes)
+		return 0;
+	if (outbox_is_empty(o) && !o->is_blocked) {
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN)
+			r = -errno;
+		n = MAX(n, 0);
+		o->is_blocked = (size_t)n < g->bytes;
+	}
+	if (r == 0 && (size_t)n < g->bytes)
+		keep_from(o, g, (size_t)n);
+	g->count = 0;
+	g->bytes = 0;
+	return r;
+}
+
+int outbox_flush(struct outbox *o, int fd)
+{
+	while (!outbox_is_empty(o) && !o->is_blocked) {
+		str waiting = buf_str(&o->waiting);
+		ssize_t n = send(fd, waiting.p, waiting.n, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN)
+			return -errno;
+		n = MAX(n, 0);
+		o->is_blocked = (size_t)n < waiting.n;
+		buf_consume(&o->waiting, (size_t)n);
+	}
+	if (outbox_is_empty(o) && o->waiting.p)
+		buf_done(&o->waiting);
+	return 0;
+}
+
+void outbox_done(struct outbox *o)
+{
+	buf_done(&o->waiting);
+	*o = (struct outbox){0};
+}

@@ -1,0 +1,103 @@
+/* socket.c - accept, connect, addresses. */
+/* SPDX-License-Identifier: MIT */
+#include "net/socket.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void address_from(struct address *a, const struct sockaddr_storage *from)
+{
+	const struct sockaddr_in6 *in6 = (const void *)from;
+	const struct sockaddr_in *in4 = (const void *)from;
+
+	*a = (struct address){.family = AF_UNSPEC};
+	if (from->ss_family == AF_INET) {
+		a->family = AF_INET;
+		a->port = ntohs(in4->sin_port);
+		a->v4 = in4->sin_addr;
+	} else if (from->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+		a->family = AF_INET;
+		a->port = ntohs(in6->sin6_port);
+		memcpy(&a->v4, in6->sin6_addr.s6_addr + 12, sizeof(a->v4));
+	} else if (from->ss_family == AF_INET6) {
+		a->family = AF_INET6;
+		a->port = ntohs(in6->sin6_port);
+		a->v6 = in6->sin6_addr;
+	}
+}
+
+str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
+{
+	if (a->family == AF_UNSPEC || !inet_ntop(a->family, &a->v4, out, ADDRESS_TEXT_MAX))
+		return STR_EMPTY;
+	return str_of(out);
+}
+
+int socket_accept(int listener, struct address *ret_peer)
+{
+	struct sockaddr_storage from;
+	socklen_t size = sizeof(from);
+	int fd = accept4(listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	address_from(ret_peer, &from);
+	return fd;
+}
+
+void socket_set_nodelay(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static int connect_to(int fd, const struct sockaddr *to, socklen_t size)
+{
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, to, size) == 0 || errno == EINPROGRESS)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+int socket_connect_local(uint16_t port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		socket_set_nodelay(fd);
+	return connect_to(fd, (const struct sockaddr *)&to, sizeof(to));
+}
+
+int socket_connect_unix(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t n = strlen(path);
+
+	if (n >= sizeof(to.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(to.sun_path, path, n + 1);
+	return connect_to(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+		(const struct sockaddr *)&to, sizeof(to));
+}
+
+int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		return -errno;
+	return -error;
+}

@@ -1,0 +1,32 @@
+/* socket.h - the few things done to sockets: accept, connect to a tenant, read the peer's address. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <netinet/in.h>
+
+#include "base/str.h"
+
+/* An IPv4 or IPv6 address and port; IPv4-mapped IPv6 is stored as IPv4. family is AF_UNSPEC when unknown. */
+struct address {
+	uint16_t family;
+	uint16_t port;
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	};
+};
+#define ADDRESS_TEXT_MAX 64
+
+void address_from(struct address *a, const struct sockaddr_storage *from);
+/* "192.0.2.1", "2001:db8::1"; empty for AF_UNSPEC.  The result points into out. */
+str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+
+/* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN without one, or another -errno. */
+int socket_accept(int listener, struct address *ret_peer) MUST_USE;
+/* Begins to connect; LOOP_WRITE tells the end.  A descriptor or -errno. */
+int socket_connect_local(uint16_t port) MUST_USE;
+int socket_connect_unix(const char *path) MUST_USE;
+/* Sends each write at once (TCP_NODELAY); sockets accepted from a listener inherit it. */
+void socket_set_nodelay(int fd);
+/* The error of a connect that has ended: 0 or -errno. */
+int socket_error(int fd);

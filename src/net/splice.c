@@ -1,0 +1,52 @@
+/* splice.c - bytes moved from socket to socket inside the kernel. */
+/* SPDX-License-Identifier: MIT */
+#include "net/splice.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define PIPE_SIZE (256 * 1024)
+
+int splice_open(struct splice_pipe *p)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller pipe works as well, only slower */
+	*p = (struct splice_pipe){.read_fd = fds[0], .write_fd = fds[1], .is_open = true};
+	return 0;
+}
+
+void splice_close(struct splice_pipe *p)
+{
+	if (!p->is_open)
+		return;
+	close(p->read_fd);
+	close(p->write_fd);
+	*p = (struct splice_pipe){0};
+}
+
+ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max)
+{
+	size_t want = (size_t)MIN(max, (uint64_t)PIPE_SIZE);
+	ssize_t n = splice(from, NULL, p->write_fd, NULL, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		return -errno;
+	p->held += (size_t)n;
+	return n;
+}
+
+ssize_t splice_out(struct splice_pipe *p, int to)
+{
+	ssize_t n;
+
+	if (!p->held)
+		return 0;
+	n = splice(p->read_fd, NULL, to, NULL, p->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n < 0)
+		return -errno;
+	p->held -= (size_t)n;
+	return n;
+}

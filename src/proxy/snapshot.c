@@ -1,0 +1,81 @@
+/* snapshot.c - the configuration as the request path uses it. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/snapshot.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "proxy/pages.h"
+#include "proxy/trust.h"
+#include "route/table.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static struct config *read_config(int fd)
+{
+	struct config *conf;
+	struct stat st;
+	void *text;
+
+	/* Sealed, it cannot change or shrink under us. */
+	if (fstat(fd, &st) < 0 || st.st_size <= 0 || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS)
+		return NULL;
+	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (text == MAP_FAILED)
+		return NULL;
+	conf = config_snapshot_read((str){text, (size_t)st.st_size});
+	munmap(text, (size_t)st.st_size);
+	return conf;
+}
+
+struct snapshot *snapshot_read(int fd)
+{
+	struct config *conf = read_config(fd);
+	struct snapshot *s;
+
+	if (!conf)
+		return NULL;
+	s = xcalloc(1, sizeof(*s));
+	s->refs = 1;
+	s->conf = conf;
+	s->routes = route_table_new(conf);
+	s->trust = trust_new(conf);
+	s->pages = pages_new(conf);
+	return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+	return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+	if (!s || atomic_fetch_sub(&s->refs, 1) > 1)
+		return;
+	pages_free(s->pages);
+	trust_free(s->trust);
+	route_table_free(s->routes);
+	config_unref(s->conf);
+	free(s);
+}
+
+struct view *view_new(struct snapshot *take_snapshot)
+{
+	struct view *v = xmalloc(sizeof(*v));
+
+	*v = (struct view){1, take_snapshot, take_snapshot->conf};
+	return v;
+}
+
+void view_unref(struct view *v)
+{
+	if (!v || --v->refs)
+		return;
+	snapshot_unref(v->snapshot);
+	free(v);
+}

@@ -1,0 +1,40 @@
+/* snapshot.h - the configuration as the request path uses it: built once, never changed, shared by all threads. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+
+struct route_table;
+struct trust;
+struct pages;
+
+struct snapshot {
+	_Atomic unsigned refs;
+	struct config *conf;
+	struct route_table *routes;
+	struct trust *trust;
+	struct pages *pages;
+};
+
+/* Reads a sealed memfd that the supervisor made.  One reference; NULL if it cannot be read. */
+struct snapshot *snapshot_read(int fd) MUST_USE;
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s);
+
+/* A thread's own handle on it, so that requests count references without sharing a cache line with other threads. */
+struct view {
+	unsigned refs;
+	struct snapshot *snapshot;
+	const struct config *conf; /* of the snapshot */
+};
+
+/* Takes the caller's reference of the snapshot. */
+struct view *view_new(struct snapshot *take_snapshot);
+static inline struct view *view_ref(struct view *v)
+{
+	v->refs++;
+	return v;
+}
+void view_unref(struct view *v);

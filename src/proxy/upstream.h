@@ -1,0 +1,39 @@
+/* upstream.h - connections to tenants, and their reuse: last in, first out, so that few are kept warm. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "loop/loop.h"
+#include "net/inbox.h"
+#include "net/outbox.h"
+
+struct worker;
+struct tenant;
+struct exchange;
+struct tenant_conf;
+
+struct upstream {
+	struct watch watch;
+	struct timer timer;
+	struct list link; /* of the tenant's idle ones */
+	struct worker *worker;
+	struct tenant *tenant;
+	struct exchange *exchange; /* NULL while idle */
+	struct inbox in;
+	struct outbox out;
+	size_t scanned;	    /* of an incomplete head */
+	msec idle_since;
+	bool is_connecting; /* LOOP_WRITE or an error will tell */
+	bool is_reused;	    /* carried another request before */
+	bool is_closed;
+};
+
+/* An idle connection to the running copy that was used after `not_before`, or NULL. */
+struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_before);
+/* A new one; it may still be connecting.  0 or -errno. */
+int upstream_connect(struct worker *w, struct tenant *t, const struct tenant_conf *conf, struct upstream **ret) MUST_USE;
+/* The response ended cleanly: keep it for the next request. */
+void upstream_give_back(struct upstream *u);
+/* Never used again.  The memory lives until the end of the turn. */
+void upstream_close(struct upstream *u);
+/* Closes the idle ones of a tenant. */
+void upstream_close_idle(struct tenant *t);

@@ -1,0 +1,75 @@
+/* worker.h - one event-loop thread of the proxy: a listener, its connections, its upstream pools, its held requests. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/head.h"
+#include "link/scoreboard.h"
+#include "loop/loop.h"
+#include "net/outbox.h"
+#include "net/splice.h"
+#include "proxy/snapshot.h"
+
+/* What one read from a client and from a tenant may bring. */
+#define CLIENT_READ   (16u * 1024)
+#define UPSTREAM_READ (64u * 1024)
+#define HEADERS_MAX   256u
+
+struct pool;
+struct proxy;
+
+/* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for. */
+struct tenant {
+	uint32_t slot;
+	struct list idle;    /* upstream connections that wait for a request, the last used first */
+	struct list held;    /* exchanges that wait for the tenant */
+	struct list watched; /* exchanges that show its progress to a browser */
+	uint32_t generation; /* of the copy that the idle connections lead to */
+	bool wake_sent;
+	char *reason; /* why it failed; NULL or empty when it did not */
+	size_t reason_size;
+};
+
+struct worker {
+	struct proxy *proxy;
+	struct loop *loop;
+	struct view *view;
+	struct slot *slots;
+	struct watch listener;
+	int listen_fd;
+	bool is_draining;
+	struct timer accept_retry;	/* set while the process is out of descriptors */
+	struct list idle_connections;	/* between two requests, the longest idle last */
+	struct list active_connections; /* everything else */
+	size_t nconnections;
+	size_t nheld;
+	struct tenant **tenants; /* by slot; grown on demand */
+	uint32_t ntenants;
+	struct list free_exchanges;
+	size_t nfree_exchanges;
+	struct splice_pipe spare_pipe; /* empty, for the next large body */
+	struct timer log_timer;	       /* hands lines to the writer when the loop is not busy */
+
+	/* Scratch of the turn; see inbox.h. */
+	struct gather gather;
+	struct buf head_out; /* a head or a whole answer being built */
+	struct header headers[HEADERS_MAX];
+	char client_bytes[CLIENT_READ];
+	char upstream_bytes[UPSTREAM_READ];
+};
+
+/* Runs in the thread of the worker; returns after worker_drain has ended. */
+struct worker *worker_new(struct proxy *proxy, int listen_fd, struct scoreboard *board);
+void worker_run(struct worker *w);
+void worker_free(struct worker *w);
+
+/* Any thread: they post to the worker's loop. */
+void worker_post_view(struct worker *w, struct snapshot *take_snapshot);
+void worker_post_drain(struct worker *w);
+void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state, str reason);
+
+/* The worker's own thread. */
+struct tenant *worker_tenant(struct worker *w, uint32_t slot);
+/* Asks the supervisor to start a tenant, once until its state changes. */
+void worker_wake(struct worker *w, struct tenant *t);
+/* A connection ended; ends the worker when it was the last one of a drain. */
+void worker_connection_gone(struct worker *w);
