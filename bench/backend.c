@@ -1,0 +1,235 @@
+/* backend.c - the application behind every proxy of the benchmark: fixed bodies, as cheaply as can be. */
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * GET <anything>/b/<bytes> is answered by a body of that many bytes; every other path by one of 2 bytes.
+ * One thread, edge-triggered epoll registered once per connection, one read and one write per request.
+ *
+ * PORT        listen on 127.0.0.1:PORT, unless
+ * LISTEN_FDS  a listening socket was passed as descriptor 3 (sd_listen_fds(3))
+ * BOOT_MS     milliseconds to sleep before listening: an application that boots
+ *
+ * It trusts its peers (a proxy, wrk): no request bodies, heads of at most HEAD_MAX bytes.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEAD_MAX = 16384, BODY_MAX = 64 << 20, ANSWERS_MAX = 16, EVENTS = 256, LISTENER = 3 };
+
+struct answer {
+	size_t body_size;
+	size_t size; /* head and body */
+	char *bytes;
+};
+
+struct connection {
+	int fd;
+	bool closing;		     /* the peer asked for the end after this answer */
+	const struct answer *answer; /* being sent, or NULL */
+	size_t sent;
+	size_t have; /* bytes of an incomplete head kept in head */
+	char *head;
+};
+
+static struct answer answers[ANSWERS_MAX];
+static char input[HEAD_MAX];
+
+static const struct answer *answer_of(size_t body_size)
+{
+	struct answer *a = answers;
+	while (a->bytes && a->body_size != body_size)
+		if (++a == answers + ANSWERS_MAX)
+			errx(1, "more than %d body sizes", ANSWERS_MAX);
+	if (a->bytes)
+		return a;
+	a->bytes = malloc(body_size + 256);
+	if (!a->bytes)
+		err(1, "body of %zu bytes", body_size);
+	int head = snprintf(a->bytes, 256,
+			    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+			    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
+			    body_size);
+	memset(a->bytes + head, 'x', body_size);
+	a->body_size = body_size;
+	a->size = (size_t)head + body_size;
+	return a;
+}
+
+/* The answer to the request line of a head that is complete. */
+static const struct answer *route(const char *head, const char *end)
+{
+	const char *eol = memchr(head, '\r', (size_t)(end - head));
+	const char *at = memmem(head, (size_t)(eol - head), "/b/", 3);
+	size_t n = at ? 0 : 2;
+	if (at)
+		for (at += 3; *at >= '0' && *at <= '9' && n < BODY_MAX; at++)
+			n = n * 10 + (size_t)(*at - '0');
+	return answer_of(n);
+}
+
+static bool wants_close(const char *head, size_t size)
+{
+	return memmem(head, size, "\r\nConnection: close", 19) || memmem(head, size, " HTTP/1.0\r", 10);
+}
+
+static void connection_close(struct connection *c)
+{
+	close(c->fd);
+	free(c->head);
+	free(c);
+}
+
+/* Keeps what came of a head until the rest does. */
+static bool keep(struct connection *c, const char *from, size_t n)
+{
+	if (n == 0)
+		return true;
+	if (!c->head && !(c->head = malloc(HEAD_MAX)))
+		return false;
+	memmove(c->head, from, n);
+	c->have = n;
+	return n < HEAD_MAX;
+}
+
+/* Sends the rest of the current answer. 1: sent, 0: the socket is full, -1: close. */
+static int connection_write(struct connection *c)
+{
+	const struct answer *a = c->answer;
+	while (c->sent < a->size) {
+		ssize_t n = send(c->fd, a->bytes + c->sent, a->size - c->sent, MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -1;
+		c->sent += (size_t)n;
+	}
+	c->answer = NULL;
+	return c->closing ? -1 : 1;
+}
+
+/* Answers every complete head in from[0..n); what is left is kept. The result is as connection_write's. */
+static int connection_answer(struct connection *c, const char *from, size_t n)
+{
+	const char *end;
+	while ((end = memmem(from, n, "\r\n\r\n", 4))) {
+		size_t size = (size_t)(end + 4 - from);
+		c->answer = route(from, end + 4);
+		c->sent = 0;
+		c->closing = wants_close(from, size);
+		from += size;
+		n -= size;
+		int done = connection_write(c);
+		if (done <= 0)
+			return done == 0 && !keep(c, from, n) ? -1 : done;
+	}
+	return keep(c, from, n) ? 1 : -1;
+}
+
+/* Reads until the socket is known to be empty: a short read says so without a failing call. */
+static int connection_read(struct connection *c)
+{
+	for (;;) {
+		size_t have = c->have;
+		char *to = have ? c->head : input;
+		size_t space = HEAD_MAX - have;
+		ssize_t n = recv(c->fd, to + have, space, 0);
+		if (n <= 0)
+			return n < 0 && errno == EAGAIN ? 0 : -1;
+		c->have = 0;
+		int done = connection_answer(c, to, have + (size_t)n);
+		if (done <= 0)
+			return done;
+		if ((size_t)n < space)
+			return 0;
+	}
+}
+
+static void on_event(struct connection *c, uint32_t events)
+{
+	int done = 1;
+	if (c->answer) {
+		done = events & EPOLLOUT ? connection_write(c) : 0;
+		if (done > 0 && c->have) { /* heads that came while that answer was stuck */
+			size_t n = c->have;
+			c->have = 0;
+			done = connection_answer(c, c->head, n);
+		}
+	}
+	if (done > 0)
+		done = connection_read(c);
+	if (done < 0)
+		connection_close(c);
+}
+
+static void on_accept(int epoll)
+{
+	for (;;) {
+		int fd = accept4(LISTENER, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		struct connection *c = calloc(1, sizeof *c);
+		if (!c)
+			err(1, "connection");
+		c->fd = fd;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+		struct epoll_event e = { EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, { .ptr = c } };
+		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e))
+			err(1, "epoll_ctl");
+	}
+}
+
+static void listen_on_port(void)
+{
+	const char *port = getenv("PORT");
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	if (!port)
+		errx(1, "neither PORT nor LISTEN_FDS is set");
+	any.sin_port = htons((uint16_t)atoi(port));
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) ||
+	    bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 4096))
+		err(1, "port %s", port);
+	if (fd != LISTENER && (dup2(fd, LISTENER) < 0 || close(fd)))
+		err(1, "descriptor %d", LISTENER);
+}
+
+int main(void)
+{
+	const char *boot = getenv("BOOT_MS");
+	const char *passed = getenv("LISTEN_FDS");
+	long boot_ms = boot ? atol(boot) : 0;
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	nanosleep(&(struct timespec){ boot_ms / 1000, boot_ms % 1000 * 1000000 }, NULL);
+	if (!passed || atoi(passed) < 1)
+		listen_on_port();
+	fcntl(LISTENER, F_SETFL, O_NONBLOCK);
+
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event accepting = { EPOLLIN, { .ptr = NULL } };
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, LISTENER, &accepting))
+		err(1, "epoll");
+	for (;;) {
+		struct epoll_event events[EVENTS];
+		int n = epoll_wait(epoll, events, EVENTS, -1);
+		for (int i = 0; i < n; i++)
+			if (events[i].data.ptr)
+				on_event(events[i].data.ptr, events[i].events);
+			else
+				on_accept(epoll);
+	}
+}

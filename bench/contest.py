@@ -1,0 +1,134 @@
+"""Interleaved rounds of load on proxies that run side by side: the plain loads, and many routes."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+import measure
+import peers
+from measure import Failed
+
+PATH = "/bench/main"
+LARGE = 10_000      # bytes of a body
+BROWSER = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+    "Accept-Language: de-CH,de;q=0.8,en-US;q=0.5,en;q=0.3",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Referer: http://127.0.0.1/bench/main/events/2025-04-01",
+    "Cookie: _calendar_session=" + "kX3v" * 80 + "; theme=dark",
+    "Upgrade-Insecure-Requests: 1",
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    "Priority: u=0, i",
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    title: str
+    connections: int = 64
+    body: int = 63
+    headers: tuple = ()
+    logged: bool = False
+    nginx: tuple = ("nginx",)       # its variants that are of interest under this load
+
+
+LOADS = {
+    "small": Load("63 B body, 64 connections"),
+    "small256": Load("63 B body, 256 connections", connections=256),
+    "browser": Load("63 B body, 64 connections, the header lines of a browser", headers=BROWSER),
+    "10k": Load("10 KB body, 64 connections", body=10_000),
+    "100k": Load("100 KB body, 64 connections", body=100_000, nginx=("nginx", "nginx-stock")),
+    "1m": Load("1 MB body, 64 connections", body=1_000_000, nginx=("nginx", "nginx-stock")),
+    "new": Load("63 B body, a new connection for each request", headers=("Connection: close",)),
+    "logged": Load("63 B body, 64 connections, access logs written", logged=True,
+                   nginx=("nginx", "nginx-buffered")),   # it writes each line unless told not to
+}
+
+# N of routes -> peers that are asked to have so many; eight of them get the requests.
+ROUTES = {10: ["nginx", "haproxy", "fly-atc"],
+          1_000: ["nginx", "haproxy", "fly-atc"],
+          10_000: ["nginx"],
+          100_000: ["haproxy", "fly-atc"]}
+
+
+@dataclass
+class Contender:
+    label: str
+    peer: peers.Running
+    paths: list              # those requested
+
+    def load(self, load, options, seconds, through=()):
+        many = self.paths if len(self.paths) > 1 else ()
+        return measure.wrk(self.peer.url + self.paths[0], load.connections, seconds,
+                           options.load_cores, load.headers, many, through)
+
+
+def run_load(name, options):
+    """One of LOADS on every peer."""
+    load = LOADS[name]
+    wanted = [variant for peer in options.peers
+              for variant in (load.nginx if peer == "nginx" else (peer,))]
+    differs = {"logged": load.logged, "large": load.body >= LARGE}
+    entries = [(peer, peer, differs) for peer in wanted]
+    return compete(options, load, entries, base="nginx")
+
+
+def run_routes(options):
+    """The same peers with more and more routes; each is compared with itself at 10."""
+    entries = []
+    for n, names in ROUTES.items():
+        prefixes = [f"/user{i // 10}/tenant{i % 10}" for i in range(n)]
+        busy = [i * (n - 1) // 7 for i in range(8)]
+        entries += [(f"{peer} {n:,}", peer, {"prefixes": prefixes, "busy": busy})
+                    for peer in options.peers if peer in names]
+    entries.sort(key=lambda entry: entry[1])
+    return compete(options, Load("10 to 100,000 routes; 63 B body, 64 connections"), entries)
+
+
+def compete(options, load, entries, base=None):
+    """Entries are (label, peer, what its task differs in).  Returns rounds and figures taken once."""
+    result = {"title": load.title, "base": base, "rounds": {}, "once": {}, "unavailable": {}}
+    with contextlib.ExitStack() as stack:
+        contenders = []
+        for label, name, differs in entries:
+            task = options.task(label, **differs)
+            try:
+                peer = stack.enter_context(peers.running(name, options, task))
+            except Failed as why:
+                result["unavailable"][label] = str(why)
+                continue
+            paths = [f"{task.prefixes[i]}/b/{load.body}" for i in task.busy]
+            result["once"][label] = {"start_kb": measure.memory_kb(peer.pids())}
+            for path in paths:
+                measure.wait_for(peer.url + path, peer.process, size=load.body)
+            contenders.append(Contender(label, peer, paths))
+            result["rounds"][label] = []
+        for c in contenders:    # warm
+            c.load(load, options, 1)
+        for turn in range(options.rounds):
+            for c in contenders[turn % len(contenders):] + contenders[:turn % len(contenders)]:
+                result["rounds"][c.label].append(sample(c, load, options))
+        for c in contenders:
+            pids = c.peer.pids()
+            done, calls = measure.system_calls(pids, lambda through: c.load(load, options, 1, through))
+            per_request = {call: n / done["requests"] for call, n in calls.items()}
+            result["once"][c.label] |= {"calls": per_request.pop("all"), "by_name": per_request,
+                                        "pss_kb": measure.memory_kb(pids)}
+    return result
+
+
+def sample(contender, load, options):
+    """The figures of one contender in one round."""
+    time.sleep(0.2)     # what the one before left to do
+    pids = contender.peer.pids()
+    stolen, ticks, cpu = *measure.steal_ticks(), measure.cpu_ns(pids)
+    done = contender.load(load, options, options.seconds)
+    cpu = measure.cpu_ns(pids) - cpu
+    stolen, ticks = (after - before for after, before in zip(measure.steal_ticks(), (stolen, ticks)))
+    return {"rps": done["requests"] / done["seconds"], "cpu_us": cpu / 1000 / done["requests"],
+            "p50_us": done["p50_us"], "p99_us": done["p99_us"], "errors": done["errors"],
+            "steal": stolen / ticks}
