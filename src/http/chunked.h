@@ -17,7 +17,10 @@ enum chunked_state {
 	CHUNKED_DATA,
 	CHUNKED_DATA_CR,
 	CHUNKED_DATA_LF,
-	CHUNKED_TRAILERS,
+	CHUNKED_TRAILER_FIRST, /* before the first byte of a line */
+	CHUNKED_TRAILER,
+	CHUNKED_TRAILER_LF,
+	CHUNKED_END_LF, /* of the empty line */
 	CHUNKED_DONE,
 	CHUNKED_BAD,
 };
@@ -25,12 +28,11 @@ enum chunked_state {
 /* Zero is a decoder at the beginning of a body.  End it with chunked_done. */
 struct chunked {
 	enum chunked_state state;
-	unsigned digits;	 /* of the size, so far */
-	uint64_t left;		 /* payload of this chunk that has not come yet */
-	size_t extension;	 /* bytes of this chunk's extensions */
-	size_t extensions;	 /* bytes of all of them */
-	size_t trailers_checked; /* bytes of `trailers` in which there is no empty line */
-	struct buf trailers;	 /* allocated only when some come */
+	unsigned digits;     /* of the size, so far */
+	uint64_t left;	     /* payload of this chunk that has not come yet */
+	unsigned extension;  /* bytes of this chunk's extensions */
+	unsigned extensions; /* bytes of all of them */
+	struct buf trailers; /* allocated only when some come */
 };
 
 /* Reads from the front of `in`; *ret_used bytes were taken, and *ret_data is the payload among

@@ -1,0 +1,185 @@
+/* head.c - what request and response heads have in common: their end, their version, their fields.
+ */
+/* SPDX-License-Identifier: MIT */
+#include "http/http_int.h"
+
+#include "base/number.h"
+#include "http/field.h"
+
+/* Options of Connection that name fields unknown to us; each is looked for among all fields. */
+#define MAX_UNKNOWN_OPTIONS 16u
+
+enum parse head_find_end(
+	str bytes, size_t start, size_t max, size_t *scanned, size_t *ret_end, unsigned *ret_status)
+{
+	const char *p = bytes.p, *end = p + MIN(bytes.n, max);
+	const char *at = p + MIN(MAX(start, *scanned), (size_t)(end - p));
+
+	for (;; at += 2) {
+		at = find_control(at, end);
+		if (end - at < 2 && (at == end || *at == '\r'))
+			break;
+		if (at[0] != '\r' || at[1] != '\n')
+			goto bad;
+		/* Whether the next line is empty must be known before this one is left behind. */
+		if (end - at == 2 || (end - at == 3 && at[2] == '\r'))
+			break;
+		if (at[2] == '\r') {
+			if (at[3] != '\n')
+				goto bad;
+			*ret_end = (size_t)(at + 4 - p);
+			return PARSE_OK;
+		}
+	}
+	if (bytes.n >= max) {
+		*ret_status = 431;
+		return PARSE_BAD;
+	}
+	*scanned = (size_t)(at - p);
+	return PARSE_MORE;
+bad:
+	*ret_status = 400;
+	return PARSE_BAD;
+}
+
+unsigned head_version(str text, unsigned *ret_minor)
+{
+	if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 || !char_is(text.p[5], CHAR_DIGIT) ||
+		text.p[6] != '.' || !char_is(text.p[7], CHAR_DIGIT))
+		return 400;
+	if (text.p[5] != '1' || text.p[7] > '1')
+		return 505;
+	*ret_minor = (unsigned)(text.p[7] - '0');
+	return 0;
+}
+
+unsigned fields_parse(struct fields *f, const char *at, const char *end)
+{
+	while (at < end) {
+		const char *name = at, *value, *line_end;
+		struct header *h = f->headers + f->n;
+
+		while (char_is(*at, CHAR_TOKEN))
+			at++;
+		/* Also: obs-fold (a blank in front), a blank before the colon, a line without one.
+		 */
+		if (at == name || *at != ':')
+			return 400;
+		if (f->n == f->max)
+			return 431;
+		for (value = at + 1; char_is_blank(*value);)
+			value++;
+		line_end = find_control(value, end);
+		h->name = (str){name, (size_t)(at - name)};
+		at = line_end + 2;
+		while (line_end > value && char_is_blank(line_end[-1]))
+			line_end--;
+		h->value = (str){value, (size_t)(line_end - value)};
+		h->id = header_lookup(h->name);
+		h->is_hop = header_is_hop(h->id);
+		f->n++;
+		if (h->id == HEADER_OTHER || h->id > HEADER_LAST_SPECIAL)
+			continue;
+		if (f->special[h->id])
+			f->repeated |= 1u << h->id;
+		else
+			f->special[h->id] = h;
+	}
+	return 0;
+}
+
+static void mark_hop(struct fields *f, str name)
+{
+	for (struct header *h = f->headers; h < f->headers + f->n; h++)
+		if (h->id == HEADER_OTHER && str_eq_nocase(h->name, name))
+			h->is_hop = true;
+}
+
+/* One element of Connection. */
+static unsigned apply_option(struct fields *f, str option, unsigned *unknown)
+{
+	enum header_id id = header_lookup(option);
+
+	if (!field_is_token(option))
+		return 400;
+	if (id == HEADER_KEEP_ALIVE) {
+		f->has_keep_alive = true;
+	} else if (id == HEADER_UPGRADE) {
+		f->has_upgrade = true;
+	} else if (id == HEADER_OTHER && str_eq_nocase(option, STR("close"))) {
+		f->has_close = true;
+	} else if (id == HEADER_OTHER) {
+		if (++*unknown > MAX_UNKNOWN_OPTIONS)
+			return 400;
+		mark_hop(f, option);
+	} else if (!header_is_hop(id) || id == HEADER_TRANSFER_ENCODING) {
+		/* Meant to make one of us drop what the other one counts on. */
+		return 400;
+	}
+	return 0;
+}
+
+unsigned fields_apply_connection(struct fields *f)
+{
+	unsigned unknown = 0;
+
+	for (const struct header *h = f->special[HEADER_CONNECTION]; h;
+		h = header_find_next(f->headers, f->n, HEADER_CONNECTION, h)) {
+		str rest = h->value, option;
+
+		while (field_next(&rest, &option)) {
+			unsigned status = apply_option(f, option, &unknown);
+
+			if (status)
+				return status;
+		}
+	}
+	return 0;
+}
+
+/* RFC 9112 6.1, 6.3: chunked must be there, once, and last; other codings we do not have. */
+static unsigned check_codings(str list)
+{
+	bool was_chunked = false, has_other = false;
+	ssize_t comma;
+
+	do {
+		str coding;
+
+		comma = str_find_char(list, ',');
+		coding = str_trim(str_slice(list, 0, (size_t)comma));
+		list = str_slice(list, (size_t)comma + 1, list.n);
+		if (was_chunked || !field_is_token(coding))
+			return 400;
+		if (str_eq_nocase(coding, STR("chunked")))
+			was_chunked = true;
+		else
+			has_other = true;
+	} while (comma >= 0);
+	return has_other ? 501 : 0;
+}
+
+unsigned fields_framing(
+	const struct fields *f, unsigned minor, bool *ret_chunked, uint64_t *ret_length)
+{
+	const struct header *coding = f->special[HEADER_TRANSFER_ENCODING];
+	const struct header *length = f->special[HEADER_CONTENT_LENGTH];
+	uint64_t n = 0;
+
+	if (fields_repeats(f, HEADER_TRANSFER_ENCODING) || fields_repeats(f, HEADER_CONTENT_LENGTH))
+		return 400;
+	if (coding) {
+		unsigned status = check_codings(coding->value);
+
+		/* RFC 9112 6.1: either is a sign of request smuggling. */
+		if (length || minor == 0)
+			return 400;
+		if (status)
+			return status;
+	}
+	if (length && number_parse(length->value, INT64_MAX, &n) < 0)
+		return 400;
+	*ret_chunked = coding;
+	*ret_length = n;
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* http_int.h - what the parsers of this folder share: classes of characters, and field lines. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "http/header.h"
+
+enum {
+	CHAR_TOKEN = 1,	     /* RFC 9110 5.6.2 */
+	CHAR_UNRESERVED = 2, /* RFC 3986 2.3; also what we allow in a host's name */
+	CHAR_PATH = 4,	     /* visible ASCII but '?' and '#' */
+	CHAR_PLAIN = 8,	     /* of these, what a path in normal form may hold anywhere */
+	CHAR_CONTROL = 16,   /* never inside a line: controls but HTAB, and DEL */
+	CHAR_HEX = 32,
+	CHAR_DIGIT = 64,
+};
+extern const uint8_t char_classes[256];
+
+static inline bool char_is(char c, unsigned classes)
+{
+	return char_classes[(uint8_t)c] & classes;
+}
+
+static inline bool char_is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* The first CHAR_CONTROL of [p, end), or end. */
+static inline const char *find_control(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	const __m128i last_control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t');
+	const __m128i del = _mm_set1_epi8(0x7f);
+
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, last_control), v);
+		__m128i found = _mm_or_si128(
+			_mm_andnot_si128(_mm_cmpeq_epi8(v, tab), low), _mm_cmpeq_epi8(v, del));
+		unsigned mask = (unsigned)_mm_movemask_epi8(found);
+
+		if (mask)
+			return p + __builtin_ctz(mask);
+	}
+#endif
+	while (p < end && !char_is(*p, CHAR_CONTROL))
+		p++;
+	return p;
+}
+
+/* The fields that decide where a message ends have the lowest numbers in header.def. */
+#define HEADER_LAST_SPECIAL HEADER_EXPECT
+static_assert(HEADER_LAST_SPECIAL == 6, "header.def begins with the special fields");
+
+/* The field lines of one message, and what they say about its connection. */
+struct fields {
+	struct header *headers;
+	size_t n, max;
+	const struct header *special[HEADER_LAST_SPECIAL + 1]; /* the first of each */
+	unsigned repeated;				       /* bit 1 << id: it came again */
+	bool has_close, has_keep_alive, has_upgrade;	       /* options of Connection */
+};
+
+/* Splits [at, end) into fields.  The bytes are whole lines: every control in them is half of a
+ * CRLF, and the last two bytes are one.  f->headers and f->max are set, the rest is zero.  0, or
+ * the status: 400, 431. */
+unsigned fields_parse(struct fields *f, const char *at, const char *end) MUST_USE;
+/* Reads Connection, and marks what it names.  0, or 400. */
+unsigned fields_apply_connection(struct fields *f) MUST_USE;
+/* Content-Length and Transfer-Encoding: at most one of them, at most once.  Neither: *ret_chunked
+ * is false and *ret_length is 0.  0, or the status: 400, 501. */
+unsigned fields_framing(
+	const struct fields *f, unsigned minor, bool *ret_chunked, uint64_t *ret_length) MUST_USE;
+
+static inline bool fields_has(const struct fields *f, enum header_id id)
+{
+	return f->special[id];
+}
+
+static inline bool fields_repeats(const struct fields *f, enum header_id id)
+{
+	return f->repeated & 1u << id;
+}
+
+/* Looks for the empty line that ends a head, from `*scanned` on, or from `start` when that is more.
+ * OK: *ret_end is the offset behind it.  BAD: *ret_status is 400 (a control that is not part of a
+ * CRLF), or 431 (longer than `max`). */
+enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, size_t *ret_end,
+	unsigned *ret_status) MUST_USE;
+
+/* "HTTP/1.0" or "HTTP/1.1": 0.  Another version: 505.  Not a version: 400. */
+unsigned head_version(str text, unsigned *ret_minor) MUST_USE;
+
+/* True for a known name in which '_' stands for '-'.  CGI's environment, and with it Rack and WSGI,
+ * cannot tell the two apart, so that X_Forwarded_For would pass for ours. */
+bool header_is_alias(str name);
