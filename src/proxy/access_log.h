@@ -1,0 +1,40 @@
+/* access_log.h - one line for each exchange. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "config/config.h"
+#include "proxy/errors.h"
+
+#define ACCESS_UNKNOWN                                                                             \
+	(-1) /* of the numbers: a length that nobody told, a time that did not pass */
+
+/* Filled by the exchange; strings are borrowed for the call and may be empty. */
+struct access_record {
+	str path;	 /* as routed; logged decoded */
+	unsigned status; /* 0: no answer began */
+	msec duration;	 /* from the first byte of the request to the last of the answer */
+	str method;
+	int64_t request_length; /* Content-Length; ACCESS_UNKNOWN when chunked */
+	str request_type;
+	int64_t response_length; /* bytes of body that were sent */
+	str response_type;
+	str remote_addr; /* client.address */
+	str user_agent;
+	str cache;	/* X-Cache */
+	str query;	/* raw */
+	unsigned minor; /* the client's HTTP/1.x */
+	str host;
+	str tenant;
+	str request_id;
+	int64_t upstream_ms; /* from sending the request to the first byte of the answer; or
+				ACCESS_UNKNOWN */
+	int64_t wake_ms;     /* held for a tenant to be ready; or ACCESS_UNKNOWN */
+	enum error error;
+	str detail; /* why, when error is not enough */
+};
+
+/* True for a path that server.log_exclude names: exactly, or by a prefix that ends in '*'. */
+bool access_is_excluded(const struct str_list *exclude, str path);
+/* The line; nothing unless the log's level has INFO. Fields that are empty or unknown are left out,
+ * except those that Thruster writes always. */
+void access_log(const struct access_record *r);

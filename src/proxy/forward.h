@@ -1,0 +1,42 @@
+/* forward.h - the head of a request as the tenant gets it. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/head.h"
+#include "proxy/trust.h"
+#include "route/table.h"
+
+struct forward_in {
+	/* As request_head_parse filled it.  The field lines must still stand one behind the other
+	 * as they came: lines that are kept are copied in runs. */
+	const struct request_head *head;
+	const struct route *route; /* TENANT */
+	const struct client *client;
+	str request_id;	      /* from request_id() */
+	uint64_t now;	      /* milliseconds since 1970 */
+	bool keeps_forwarded; /* server.forward_headers */
+	bool keeps_expect;    /* let the tenant answer Expect: 100-continue */
+};
+
+/* Appends the head, with its empty line.  Always HTTP/1.1.
+ *
+ * - The path is the route's, the query the client's, byte for byte.
+ * - Fields keep their order and spelling, duplicates too (but Authorization sent twice alike goes
+ * once). What we add comes last.
+ * - Framing is that of the head: Content-Length, chunked, or none.  POST, PUT and PATCH without a
+ * body get Content-Length: 0.
+ * - Never forwarded: hop-by-hop fields; fields that pass for others where '_' and '-' are the same
+ * (CGI, Rack, WSGI); what would steer the application in our name: Forwarded, Proxy, SCRIPT_NAME,
+ * X-Script-Name, X-Forwarded-Prefix, X-Sendfile, X-Sendfile-Type, X-Accel-*, X-Original-URL,
+ * X-Rewrite-URL.
+ * - X-Forwarded-For is fly-client-ip behind the edge, the given list and the peer behind a trusted
+ * peer, else the peer.  X-Forwarded-Proto and -Host are kept from a trusted peer, else ours.  All
+ * other X-Forwarded-*, X-Real-IP, X-Request-Start, X-Request-ID: only from a trusted peer.  Fly-*:
+ * only from the edge.
+ * - X-Forwarded-Prefix tells the tenant's prefix; X-Script-Name too, where it is stripped.
+ * - Upgrade goes on if forward_is_upgrade; TE only as `trailers`. */
+void forward_head(struct buf *out, const struct forward_in *in);
+
+/* True for an upgrade that is passed on.  Not for HTTP/2: behind our back it could ask for
+ * anything. */
+bool forward_is_upgrade(const struct request_head *head);

@@ -1,0 +1,34 @@
+/* rewrite.h - values of response fields, moved below the prefix of the tenant that sent them. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/buf.h"
+#include "route/table.h"
+
+/* What the response is an answer to. */
+struct rewrite {
+	str prefix;	  /* of the tenant, without final slash; empty: at the root */
+	str host;	  /* of the request, with its port */
+	str tenant_host;  /* if the tenant has a host of its own, else empty */
+	bool is_stripped; /* the application does not know its prefix */
+	bool is_by_referer;
+};
+void rewrite_init(struct rewrite *r, const struct route *route, str host);
+
+/* Each appends the new value and returns true, or appends nothing and returns false: the value
+ * stays as it is. Applied to its own result each returns false.
+ *
+ * rewrite_url (Location, Content-Location), rewrite_refresh, rewrite_link: only where the prefix is
+ * stripped.  A path from the root, alone or behind our own host, is put below the prefix unless it
+ * is there already.  Other hosts,
+ * "//host", relative paths and other schemes stay. */
+bool rewrite_url(struct buf *out, const struct rewrite *r, str value);
+bool rewrite_refresh(struct buf *out, const struct rewrite *r, str value);
+bool rewrite_link(struct buf *out, const struct rewrite *r, str value);
+
+/* Set-Cookie.  A Path outside the prefix is put below it; "/" becomes the prefix itself.  Without a
+ * Path a browser takes the directory of the request, which is below the prefix already, so nothing
+ * is added, except to the answer to a request that came by referer.  Domain is taken away where a
+ * tenant has a host of its own, since it reaches the siblings' hosts.  __Host- cookies stay as they
+ * are: with another Path browsers refuse them (tenants that set them want a host each). */
+bool rewrite_cookie(struct buf *out, const struct rewrite *r, str value);
