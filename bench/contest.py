@@ -63,8 +63,9 @@ class Contender:
 
     def load(self, load, options, seconds, through=()):
         many = self.paths if len(self.paths) > 1 else ()
-        return measure.wrk(self.peer.url + self.paths[0], load.connections, seconds,
-                           options.load_cores, load.headers, many, through)
+        with self.peer.blamed():
+            return measure.wrk(self.peer.url + self.paths[0], load.connections, seconds,
+                               options.load_cores, load.headers, many, through)
 
 
 def run_load(name, options):
@@ -103,8 +104,9 @@ def compete(options, load, entries, base=None):
                 continue
             paths = [f"{task.prefixes[i]}/b/{load.body}" for i in task.busy]
             result["once"][label] = {"start_kb": measure.memory_kb(peer.pids())}
-            for path in paths:
-                measure.wait_for(peer.url + path, peer.process, size=load.body)
+            with peer.blamed():
+                for path in paths:
+                    measure.wait_for(peer.url + path, peer.process, size=load.body)
             contenders.append(Contender(label, peer, paths))
             result["rounds"][label] = []
         for c in contenders:    # warm

@@ -46,6 +46,16 @@ class Running:
     name: str
     url: str                                # without a path
     process: subprocess.Popen
+    output: Path                            # what it printed
+
+    @contextlib.contextmanager
+    def blamed(self):
+        """What fails within is said to be this peer's, with the last that it printed."""
+        try:
+            yield
+        except (Failed, OSError) as error:
+            said = self.output.read_text(errors="replace")[-2000:]
+            raise Failed(f"{self.name}: {error}\n{said}") from error
 
     def pids(self):
         """The proxy's own processes: not the applications that it started."""
@@ -66,16 +76,14 @@ def running(name, options, task):
     task.work.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
         port = measure.free_port()
-        log = stack.enter_context(open(task.work / "output", "wb"))
+        output = task.work / "output"
+        log = stack.enter_context(output.open("wb"))
         process = STARTERS[name](stack, options, task, port, log)
         stack.callback(measure.end, process)
-        peer = Running(name, f"http://127.0.0.1:{port}", process)
-        try:
+        peer = Running(name, f"http://127.0.0.1:{port}", process, output)
+        with peer.blamed():
             measure.wait_for(peer.url + "/nobody", process)  # wakes no tenant
-            yield peer
-        except (Failed, OSError) as error:
-            output = (task.work / "output").read_text(errors="replace")
-            raise Failed(f"{name}: {error}\n{output[-2000:]}") from error
+        yield peer
 
 
 # --- the applications behind nginx and HAProxy -------------------------------------------------

@@ -19,7 +19,7 @@ def each_peer(options, title, names, observe):
     result = {"title": title, "base": None, "rounds": {}, "once": {}, "unavailable": {}}
     for name in names:
         try:
-            with peers.running(name, options, options.task(name)) as peer:
+            with peers.running(name, options, options.task(name)) as peer, peer.blamed():
                 result["once"][name] = observe(peer)
         except Failed as why:
             result["unavailable"][name] = str(why)

@@ -26,7 +26,7 @@ def run_wake(options):
                             prefixes=[f"/user/tenant{i}" for i in range(count)])
         samples = result["rounds"][label] = []
         try:
-            with peers.running("fly-atc", options, task) as peer:
+            with peers.running("fly-atc", options, task) as peer, peer.blamed():
                 port = int(peer.url.rsplit(":", 1)[1])
                 for prefix in task.prefixes:
                     alone = start_alone(task)
