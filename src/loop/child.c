@@ -12,6 +12,8 @@ static void on_ended(struct watch *w, unsigned events)
 	int status = 0;
 
 	(void)events;
+	if (c->before_reap)
+		c->before_reap(c);
 	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
 		return;
 	child_close(c);

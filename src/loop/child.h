@@ -7,9 +7,11 @@
 struct child;
 /* status is that of waitpid(2); the child has been reaped. */
 typedef void child_fn(struct child *c, int status);
+typedef void child_ended_fn(struct child *c);
 
 struct child {
 	struct watch watch;
+	child_ended_fn *before_reap; /* may be set after child_open: it has ended, and its pid is still its own */
 	child_fn *on_exit;
 	pid_t pid;
 };

@@ -1,4 +1,7 @@
-/* process.h - a child process with a process group of its own, its output line by line, and its end. */
+/* process.h - a child process with a process group of its own, its output line by line, and its end.
+ *
+ * Every child of this program is made here: others are taken for orphans that were handed to us, and are reaped.
+ * Nothing that is started here outlives this program: see guard.h. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -13,7 +16,7 @@ struct process;
 enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 typedef void process_line_fn(void *arg, enum process_stream stream, str line, bool is_cut);
 /* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the process is freed
- * after it returns.  What is left of the group has been killed. */
+ * after it returns.  What is left of the group has been killed, and so have those who left the group. */
 typedef void process_exit_fn(void *arg, int status);
 
 /* A directory of the application that is `source` inside the child's own mount namespace. */
@@ -21,18 +24,26 @@ struct process_mount {
 	const char *source, *target; /* absolute, both exist */
 };
 
+/* Whom the child becomes; it has no other groups then, and no_new_privs. */
+struct process_user {
+	uid_t uid;
+	gid_t gid;
+};
+
 struct process_spec {
 	const char *name;	/* for the log: "tenant bellevue/2025/winter" */
-	char *const *argv;	/* NULL-ended; argv[0] is looked up in the PATH of env */
+	const char *program;	/* the file to execute; NULL: argv[0], looked up in the PATH of env */
+	char *const *argv;	/* NULL-ended */
 	char *const *env;	/* NULL-ended, complete; LISTEN_PID is set to the child's pid where LISTEN_FDS is there */
 	const char *cwd;	/* NULL: ours */
 	const int *fds;		/* become 3, 4, … in the child; everything else is closed */
 	size_t nfds;
 	const struct process_mount *mounts;
 	size_t nmounts;
-	bool inherits_output;	/* stdout and stderr are ours; on_line is not called */
+	const struct process_user *user; /* NULL: ours */
+	bool inherits_output;	/* stdin, stdout and stderr are ours; on_line is not called */
 	bool inherits_group;	/* stays in our process group (a single tenant on a terminal) */
-	uint64_t max_open_files; /* 0: as ours */
+	uint64_t max_open_files; /* 0: the limit that we were started with */
 	process_line_fn *on_line;
 	process_exit_fn *on_exit;
 	void *arg;
@@ -46,3 +57,10 @@ pid_t process_pid(const struct process *p);
 int process_signal(struct process *p, int signo);
 /* Mount namespaces can be made here (tried once). */
 bool process_can_mount(void);
+
+/* Lets this process open as many files as it may; children get the limit that was there before. */
+void process_raise_open_files(void);
+/* Orphans of our children become ours from now on. */
+void process_adopt_orphans(void);
+/* Reaps the orphans that have ended.  Call it on SIGCHLD. */
+void process_reap_orphans(void);

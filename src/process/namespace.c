@@ -1,0 +1,82 @@
+/* namespace.c - private directories by a mount namespace. */
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process/process_int.h"
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/* Who is not root may make mounts in a user namespace, in which he stays who he is: user_namespaces(7). */
+static int enter_user_namespace(void)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char map[64];
+	int r;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return -errno;
+	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
+	r = write_file("/proc/self/uid_map", map);
+	if (r == 0)
+		r = write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "%u %u 1", gid, gid);
+	return r < 0 ? r : write_file("/proc/self/gid_map", map);
+}
+
+static int enter_root_namespace(void)
+{
+	return unshare(CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
+int namespace_enter(const struct process_mount *mounts, size_t nmounts)
+{
+	int r = geteuid() == 0 ? enter_root_namespace() : enter_user_namespace();
+
+	if (r < 0)
+		return r;
+	/* Ours do not reach the machine; those that the machine makes or undoes later do reach us. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return -errno;
+	for (size_t i = 0; i < nmounts; i++)
+		if (mount(mounts[i].source, mounts[i].target, NULL, MS_BIND | MS_REC, NULL) < 0)
+			return -errno;
+	return 0;
+}
+
+static bool try_mount(void)
+{
+	static const struct process_mount root = {"/", "/"};
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(namespace_enter(&root, 1) < 0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+bool process_can_mount(void)
+{
+	static bool was_tried, can_mount;
+
+	if (!was_tried)
+		can_mount = try_mount();
+	was_tried = true;
+	return can_mount;
+}

@@ -1,0 +1,386 @@
+/* process.c - children: their start, output, signals and end. */
+/* SPDX-License-Identifier: MIT */
+#include "process/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "loop/child.h"
+#include "process/lines.h"
+#include "process/process_int.h"
+
+#define READ_SIZE     65536
+#define REST_INTERVAL 1	   /* msec between two looks at what is left of a group */
+#define REST_LIMIT    2000 /* msec; what the kernel has not ended by then hangs in a driver */
+
+struct output {
+	struct watch watch;
+	struct process *process;
+	enum process_stream stream;
+	struct lines lines;
+};
+
+struct process {
+	struct list link; /* in processes */
+	struct loop *loop;
+	struct child child;
+	struct output outputs[2];
+	msec rest_until; /* once it has ended */
+	uint64_t serial;
+	int status;
+	bool has_ended; /* and was reaped: the pid may be another's */
+	bool has_group;
+	char *name;
+	process_line_fn *on_line;
+	process_exit_fn *on_exit;
+	void *arg;
+};
+
+static struct list processes = {&processes, &processes};
+static struct timer rest_timer; /* looks for what is left of those that have ended, all at once */
+static uint64_t last_serial;
+static uint64_t former_open_files; /* soft limit before process_raise_open_files; 0: not raised */
+
+/* --- output --- */
+
+static void on_line(void *arg, str line, bool is_cut)
+{
+	struct output *o = arg;
+
+	o->process->on_line(o->process->arg, o->stream, line, is_cut);
+}
+
+static void close_output(struct output *o)
+{
+	int fd = o->watch.fd;
+
+	if (!o->watch.loop || fd < 0)
+		return;
+	watch_close(&o->watch);
+	close(fd);
+	lines_end(&o->lines, on_line, o);
+}
+
+/* One piece at a time: a process that never stops talking must not keep the loop from others.  False at the end. */
+static bool read_output(struct output *o)
+{
+	char bytes[READ_SIZE];
+	ssize_t n = read(o->watch.fd, bytes, sizeof(bytes));
+
+	if (n > 0)
+		lines_feed(&o->lines, (str){bytes, (size_t)n}, PROCESS_LINE_MAX, on_line, o);
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+static void on_output(struct watch *w, unsigned events)
+{
+	struct output *o = container_of(w, struct output, watch);
+
+	(void)events;
+	errno = 0;
+	if (!read_output(o) && errno != EAGAIN)
+		close_output(o);
+}
+
+/* What is in the pipe is taken; a process that escaped us may still hold the other end. */
+static void drain_output(struct output *o)
+{
+	if (!o->watch.loop || o->watch.fd < 0)
+		return;
+	while (read_output(o))
+		;
+	close_output(o);
+}
+
+/* --- the end --- */
+
+static void finish(struct process *p)
+{
+	for (size_t i = 0; i < NITEMS(p->outputs); i++)
+		drain_output(&p->outputs[i]);
+	if (p->has_group)
+		guard_remove(-p->child.pid);
+	list_remove(&p->link);
+	p->on_exit(p->arg, p->status);
+	free(p->name);
+	loop_defer_free(p->loop, p);
+}
+
+static bool has_ended_with(void *arg, uint64_t serial)
+{
+	(void)arg;
+	list_foreach(p, &processes, struct process, link)
+		if (p->serial == serial)
+			return p->has_ended;
+	return false;
+}
+
+/* A group keeps its number until its last member is reaped, so this hits nobody else. */
+static bool is_group_gone(const struct process *p)
+{
+	return !p->has_group || kill(-p->child.pid, SIGKILL) < 0;
+}
+
+/* An owner is told of the end when nothing is left; a callback may start or end others, hence one at a time. */
+static struct process *next_to_finish(bool is_swept, msec now)
+{
+	list_foreach(p, &processes, struct process, link) {
+		if (!p->has_ended)
+			continue;
+		if (is_swept && is_group_gone(p))
+			return p;
+		if (now >= p->rest_until) {
+			log_warn("%s: some of its processes do not end", p->name);
+			return p;
+		}
+	}
+	return NULL;
+}
+
+static void on_rest(struct timer *t)
+{
+	struct loop *l = t->loop;
+	struct process *p;
+	bool is_swept;
+
+	process_reap_orphans();
+	is_swept = mark_kill(has_ended_with, NULL) == 0;
+	while ((p = next_to_finish(is_swept, loop_now(l))))
+		finish(p);
+	list_foreach(rest, &processes, struct process, link)
+		if (rest->has_ended)
+			timer_set(t, l, loop_now(l) + REST_INTERVAL, on_rest);
+}
+
+/* The leader is a zombie still, so its number is nobody else's. */
+static void before_reap(struct child *c)
+{
+	struct process *p = container_of(c, struct process, child);
+
+	if (p->has_group)
+		kill(-c->pid, SIGKILL);
+	else
+		guard_remove(c->pid);
+}
+
+static void on_child_exit(struct child *c, int status)
+{
+	struct process *p = container_of(c, struct process, child);
+
+	p->has_ended = true;
+	p->status = status;
+	p->rest_until = loop_now(p->loop) + REST_LIMIT;
+	timer_set(&rest_timer, p->loop, loop_now(p->loop), on_rest);
+}
+
+/* --- the start --- */
+
+static const char *search_path(char *const *env)
+{
+	for (; *env; env++)
+		if (strncmp(*env, "PATH=", 5) == 0 && (*env)[5])
+			return *env + 5;
+	return "/usr/local/bin:/usr/bin:/bin";
+}
+
+/* Every place where the program may be, in order: execve finds out. */
+static char **program_paths(const struct process_spec *spec)
+{
+	const char *name = spec->program ? spec->program : spec->argv[0];
+	str rest = str_of(search_path(spec->env)), folder;
+	char **paths = xcalloc(rest.n + 2, sizeof(*paths));
+	size_t n = 0;
+
+	if (strchr(name, '/')) {
+		paths[0] = xstrdup(name);
+		return paths;
+	}
+	while (str_split(&rest, ':', &folder))
+		paths[n++] = xasprintf(STR_FMT "/%s", STR_ARG(folder.n ? folder : STR(".")), name);
+	return paths;
+}
+
+static void free_strings(char **strings)
+{
+	for (char **s = strings; *s; s++)
+		free(*s);
+	free(strings);
+}
+
+/* The mark comes first.  spec->env stays the owner of its strings, so only the first two may be freed. */
+static void make_env(struct launch *l, uint64_t serial)
+{
+	size_t n = 0, at = 0;
+	bool listens = false;
+
+	while (l->spec->env[n])
+		listens |= strncmp(l->spec->env[n++], "LISTEN_FDS=", 11) == 0;
+	l->env = xcalloc(n + 3, sizeof(*l->env));
+	l->env[at] = xmalloc(MARK_MAX);
+	mark_write(l->env[at++], serial);
+	if (listens) {
+		l->env[at] = xmalloc(sizeof("LISTEN_PID=") + 20);
+		strcpy(l->env[at], "LISTEN_PID=");
+		l->listen_pid = l->env[at++] + strlen("LISTEN_PID=");
+	}
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(l->spec->env[i], "LISTEN_PID=", 11) != 0)
+			l->env[at++] = l->spec->env[i];
+}
+
+static void free_env(struct launch *l)
+{
+	free(l->env[0]);
+	if (l->listen_pid)
+		free(l->env[1]);
+	free(l->env);
+}
+
+/* Our end of a pipe whose other end goes to the child. */
+static int open_output(struct process *p, enum process_stream stream, int *ret_child_end)
+{
+	struct output *o = &p->outputs[stream];
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	*o = (struct output){.process = p, .stream = stream};
+	r = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : watch_open_read(&o->watch, p->loop, fds[0], on_output);
+	if (r < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return r;
+	}
+	*ret_child_end = fds[1];
+	return 0;
+}
+
+static int open_outputs(struct process *p, struct launch *l)
+{
+	int r = 0;
+
+	for (int i = 0; i < 2 && r == 0 && !l->spec->inherits_output; i++)
+		r = open_output(p, (enum process_stream)i, &l->outputs[i]);
+	return r;
+}
+
+static int launch(struct process *p, struct launch *l, const char **ret_step)
+{
+	pid_t pid;
+	int r;
+
+	*ret_step = "output";
+	r = open_outputs(p, l);
+	if (r == 0)
+		r = launch_run(l, &pid, ret_step);
+	close_fd(&l->outputs[0]);
+	close_fd(&l->outputs[1]);
+	if (r < 0)
+		return r;
+	*ret_step = "watch";
+	r = child_open(&p->child, p->loop, pid, on_child_exit);
+	p->child.before_reap = before_reap;
+	if (r < 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		guard_remove(p->has_group ? -pid : pid);
+	}
+	return r;
+}
+
+int process_start(struct loop *l, const struct process_spec *spec, struct process **ret, const char **ret_step)
+{
+	struct process *p = xcalloc(1, sizeof(*p));
+	struct launch start = {.spec = spec, .outputs = {-1, -1}, .max_open_files = spec->max_open_files};
+	int r;
+
+	*p = (struct process){.loop = l,
+		.serial = ++last_serial,
+		.has_group = !spec->inherits_group,
+		.name = xstrdup(spec->name),
+		.on_line = spec->on_line,
+		.on_exit = spec->on_exit,
+		.arg = spec->arg};
+	list_init(&p->link);
+	if (!start.max_open_files)
+		start.max_open_files = former_open_files;
+	make_env(&start, p->serial);
+	start.paths = program_paths(spec);
+	r = launch(p, &start, ret_step);
+	free_strings(start.paths);
+	free_env(&start);
+	if (r == 0) {
+		list_append(&processes, &p->link);
+		*ret = p;
+		return 0;
+	}
+	for (size_t i = 0; i < NITEMS(p->outputs); i++)
+		close_output(&p->outputs[i]);
+	free(p->name);
+	free(p);
+	return r;
+}
+
+pid_t process_pid(const struct process *p)
+{
+	return p->child.pid;
+}
+
+int process_signal(struct process *p, int signo)
+{
+	if (p->has_ended)
+		return -ESRCH;
+	if (!p->has_group)
+		return child_signal(&p->child, signo);
+	return kill(-p->child.pid, signo) < 0 ? -errno : 0;
+}
+
+/* --- what concerns all --- */
+
+void process_raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	former_open_files = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		former_open_files = 0;
+}
+
+void process_adopt_orphans(void)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		log_warn("orphaned processes of tenants will not be reaped by us: %m");
+}
+
+static bool is_watched(pid_t pid)
+{
+	list_foreach(p, &processes, struct process, link)
+		if (p->child.pid == pid && !p->has_ended)
+			return true;
+	return pid == guard_pid();
+}
+
+/* Looks without taking.  One that is watched is reaped by its watch, and then we are called again. */
+void process_reap_orphans(void)
+{
+	for (;;) {
+		siginfo_t info = {0};
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0 ||
+			is_watched(info.si_pid))
+			return;
+		waitpid(info.si_pid, NULL, WNOHANG);
+	}
+}
