@@ -253,16 +253,17 @@ class Atc:
         with Wire(self.control_socket()) as wire:
             return wire.ask(method, target, [("Connection", "close")])
 
+    def control_json(self, method, target, expect=200):
+        answer = self.control(method, target)
+        assert answer.status == expect, answer
+        return answer.json()
+
     def status(self):
-        done = self.cli("status", "--json")
-        assert done.returncode == 0, done
-        return json.loads(done.stdout)
+        """Everything that `fly-atc status --json` tells, of sleeping tenants too."""
+        return self.control_json("GET", "/v1/status?all=1")
 
     def tenant(self, name="bellevue/2025/winter"):
-        for tenant in self.status()["tenants"]:
-            if tenant["id"] == name:
-                return tenant
-        raise AssertionError("status does not know " + name)
+        return self.control_json("GET", "/v1/tenants/" + name)
 
     def state(self, name="bellevue/2025/winter"):
         return self.tenant(name)["state"]
@@ -347,11 +348,14 @@ class Atc:
                 processes.kill(pid)
             return [str(error)]
 
-    def print_log(self, limit=60000):
+    def log_sections(self, limit=30000):
+        """(title, text) of what helps to understand a failure."""
+        sections = []
         for path in (self.config_file, self.out, self.err):
-            if path.exists():
+            if path.exists() and path.stat().st_size:
                 text = path.read_text(errors="replace")
-                print("--- %s\n%s" % (path.name, text if len(text) < limit else "…" + text[-limit:]))
+                sections.append(("%s of %s" % (path.name, self.home), text if len(text) < limit else "…" + text[-limit:]))
+        return sections
 
     def remove(self):
         shutil.rmtree(self.home, ignore_errors=True)

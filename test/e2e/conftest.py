@@ -6,41 +6,72 @@ import os
 import pytest
 
 import processes
-from atc import Atc
+from atc import WINTER, Atc, knobs_config
 
 processes.adopt_orphans()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
+    """A test that fails shows the configuration and the log of each fly-atc it used."""
     report = (yield).get_result()
-    if report.when == "call":
-        item.failed_call = report.failed
+    if report.failed:
+        for atc in programs_of(item):
+            report.sections += atc.log_sections()
+
+
+def programs_of(item):
+    found = []
+    for value in getattr(item, "funcargs", {}).values():
+        found += [value] if isinstance(value, Atc) else getattr(value, "made", [])
+    return list(dict.fromkeys(found))
+
+
+def finish(programs):
+    """Stop them and complain about what is not as it should be."""
+    complaints = [complaint for each in reversed(programs) for complaint in each.finish()]
+    reap_adopted()
+    return "\n".join(complaints)
 
 
 @pytest.fixture
-def make_atc(request):
+def make_atc():
     """Makes as many fly-atc as a test wants; each is checked and removed behind it."""
-    made = []
-
     def make():
-        made.append(Atc())
-        return made[-1]
+        make.made.append(Atc())
+        return make.made[-1]
+    make.made = []
     yield make
-    complaints = [complaint for each in reversed(made) for complaint in each.finish()]
-    reap_adopted()
-    if complaints or getattr(request.node, "failed_call", True):
-        for each in made:
-            each.print_log()
-    for each in made:
+    complaints = finish(make.made)
+    text = "\n".join("%s\n%s" % section for atc in make.made for section in atc.log_sections()) if complaints else ""
+    for each in make.made:
         each.remove()
-    assert not complaints, "\n".join(complaints)
+    assert not complaints, complaints + "\n" + text
 
 
 @pytest.fixture
 def atc(make_atc):
     """The program, not started yet: `atc.start(config)`."""
     return make_atc()
+
+
+@pytest.fixture(scope="module")
+def running_knobs(request):
+    atc = Atc()
+    atc.start(knobs_config(**getattr(request.module, "KNOBS", {})))
+    assert atc.get(WINTER + "/up").status == 200
+    yield atc
+    complaints = finish([atc])
+    log = atc.log[-5000:]
+    atc.remove()
+    assert not complaints, complaints + "\n" + log
+
+
+@pytest.fixture
+def knobs(running_knobs):
+    """fly-atc with one tenant awake, shared by the tests of a module; KNOBS of the module changes its configuration."""
+    yield running_knobs
+    assert running_knobs.is_running and running_knobs.proxy_pid() == running_knobs.first_proxy
 
 
 def reap_adopted():
