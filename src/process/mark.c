@@ -1,6 +1,7 @@
 /* mark.c - a process that left its group is still known by the first variable of its environment. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "base/number.h"
 #include "process/process_int.h"
 
-#define NAME "FLY_ATC_RUN="
+#define NAME	    "FLY_ATC_RUN="
+#define DEATH_LIMIT 20 /* msec */
 
 static char token[sizeof(NAME) + 17]; /* "FLY_ATC_RUN=<16 hex digits>." */
 
@@ -56,22 +58,25 @@ static bool read_mark(const char *pid_text, uint64_t *ret_serial)
 	return str_split(&rest, '\0', &serial) && number_parse(serial, UINT64_MAX, ret_serial) == 0;
 }
 
-/* True if it was killed.  The mark is read again once the pidfd holds the process, so that no other one is hit. */
+/* True if it was killed.  The mark is read again once the pidfd holds the process, so that no other one is hit.  Such
+ * processes are rare and die at once, so we wait: a dying one has no mark any more, but may hold files still. */
 static bool kill_marked(const char *pid_text, mark_found_fn *found, void *arg)
 {
 	uint64_t pid, serial, again;
 	bool is_killed;
-	int fd;
+	struct pollfd ended = {.events = POLLIN};
 
 	if (number_parse(str_of(pid_text), INT32_MAX, &pid) < 0 || (pid_t)pid == getpid() ||
 		!read_mark(pid_text, &serial) || !found(arg, serial))
 		return false;
-	fd = pidfd_open((pid_t)pid, 0);
-	if (fd < 0)
+	ended.fd = pidfd_open((pid_t)pid, 0);
+	if (ended.fd < 0)
 		return false;
 	is_killed = read_mark(pid_text, &again) && again == serial &&
-		pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0;
-	close(fd);
+		pidfd_send_signal(ended.fd, SIGKILL, NULL, 0) == 0;
+	if (is_killed)
+		poll(&ended, 1, DEATH_LIMIT);
+	close(ended.fd);
 	return is_killed;
 }
 
