@@ -12,7 +12,7 @@ enum route_found {
 	ROUTE_NONE,	/* nobody's */
 	ROUTE_TENANT,	/* tenant's; before + path is what its application is asked for */
 	ROUTE_REDIRECT, /* tenant's, but the client is to ask for before + path instead */
-	ROUTE_USER,	/* no tenant's, but all tenants below the first segment are at one place */
+	ROUTE_USER,	/* no tenant's, but all tenants below its known segments are at one place */
 };
 
 struct route {

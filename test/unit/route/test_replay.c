@@ -1,0 +1,168 @@
+/* test_replay.c - the answer for Fly's edge, in both forms. */
+/* SPDX-License-Identifier: MIT */
+#include <jansson.h>
+
+#include "confs.h"
+#include "http/head.h"
+#include "route/place.h"
+
+/* An answer taken apart: its head is valid HTTP, and its body is as long as it says. */
+struct answer {
+	struct buf bytes;
+	struct header store[16];
+	struct response_head head;
+	str body;
+};
+
+static void answer_to(struct answer *a, const struct replay_in *in)
+{
+	const struct head_limits limits = HEAD_LIMITS_DEFAULT;
+	size_t scanned = 0, used = 0;
+	unsigned status = 0;
+
+	*a = (struct answer){0};
+	buf_add(&a->bytes, STR("before"));
+	buf_consume(&a->bytes, 3);
+	replay_answer(&a->bytes, in);
+	buf_consume(&a->bytes, 3);
+	assert_int_equal(
+		response_head_parse(&a->head, a->store, NITEMS(a->store), buf_str(&a->bytes),
+			&scanned, &limits, in->is_head ? METHOD_HEAD : METHOD_GET, &used, &status),
+		PARSE_OK);
+	a->body = str_slice(buf_str(&a->bytes), used, buf_len(&a->bytes));
+	assert_int_equal(a->head.status, 307);
+	assert_true(a->head.has_content_length);
+	assert_int_equal(a->head.content_length, a->body.n);
+	assert_str(header_value(a->store, a->head.nheaders, HEADER_CACHE_CONTROL), "no-store");
+}
+
+static str field(const struct answer *a, const char *name)
+{
+	const struct header *h = header_find_name(a->store, a->head.nheaders, str_of(name));
+
+	return h ? h->value : STR_EMPTY;
+}
+
+static struct replay_in replay_to(const char *machine, const char *region, enum replay_form form)
+{
+	return (struct replay_in){
+		.placement = {PLACE_REPLAY, str_of(machine), str_of(region), 1},
+		.form = form,
+		.timeout = 30000,
+		.minor = 1,
+		.keep_alive = true,
+	};
+}
+
+static void json_form_names_the_place(void **state)
+{
+	static const char *const places[] = {"148e45d7c20978", "x", "a\"b\\c\n"};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(places) * 2; i++) {
+		bool is_region = i % 2;
+		const char *where = places[i / 2];
+		struct replay_in in =
+			replay_to(is_region ? "" : where, is_region ? where : "", REPLAY_JSON);
+		struct answer a;
+		json_t *json;
+
+		answer_to(&a, &in);
+		assert_str(field(&a, "Content-Type"), "application/vnd.fly.replay+json");
+		assert_str(field(&a, "fly-replay"), "");
+		assert_str(field(&a, "Connection"), "");
+		json = json_loadb(a.body.p, a.body.n, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(json);
+		assert_int_equal(json_object_size(json), 4);
+		assert_string_equal(
+			json_string_value(json_object_get(json, is_region ? "region" : "instance")),
+			where);
+		assert_string_equal(json_string_value(json_object_get(json, "timeout")), "30s");
+		assert_string_equal(
+			json_string_value(json_object_get(json, "fallback")), "force_self");
+		assert_string_equal(json_string_value(json_object_get(json, "state")), "atc.1");
+		json_decref(json);
+		buf_done(&a.bytes);
+	}
+}
+
+static void header_form_names_the_place(void **state)
+{
+	static const struct {
+		const char *machine, *region, *value;
+	} rows[] = {
+		{"148e45d7c20978", "",
+			"instance=148e45d7c20978;timeout=30s;fallback=force_self;state=atc.1"},
+		{"", "sjc", "region=sjc;timeout=30s;fallback=force_self;state=atc.1"},
+		{"", "iad,ord", "region=\"iad,ord\";timeout=30s;fallback=force_self;state=atc.1"},
+		{"a\r\nX: y;z\"", "", "instance=aX:yz;timeout=30s;fallback=force_self;state=atc.1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(rows); i++) {
+		struct replay_in in = replay_to(rows[i].machine, rows[i].region, REPLAY_HEADER);
+		struct answer a;
+
+		answer_to(&a, &in);
+		assert_str(field(&a, "fly-replay"), rows[i].value);
+		assert_int_equal(a.body.n, 0);
+		buf_done(&a.bytes);
+	}
+}
+
+static void head_requests_get_no_body(void **state)
+{
+	struct replay_in in = replay_to("m", "", REPLAY_JSON);
+	struct answer a;
+
+	(void)state;
+	in.is_head = true;
+	in.placement.hop = 2;
+	answer_to(&a, &in);
+	assert_str(
+		field(&a, "fly-replay"), "instance=m;timeout=30s;fallback=force_self;state=atc.2");
+	assert_int_equal(a.body.n, 0);
+	buf_done(&a.bytes);
+}
+
+static void the_connection_is_spoken_of(void **state)
+{
+	struct replay_in in = replay_to("m", "", REPLAY_JSON);
+	struct answer a;
+
+	(void)state;
+	in.minor = 0;
+	answer_to(&a, &in);
+	assert_str(field(&a, "Connection"), "keep-alive");
+	buf_done(&a.bytes);
+	in.keep_alive = false;
+	answer_to(&a, &in);
+	assert_str(field(&a, "Connection"), "close");
+	buf_done(&a.bytes);
+}
+
+static void timeouts_carry_their_unit(void **state)
+{
+	struct replay_in in = replay_to("m", "", REPLAY_HEADER);
+	struct answer a;
+
+	(void)state;
+	in.timeout = 800;
+	answer_to(&a, &in);
+	assert_str(field(&a, "fly-replay"),
+		"instance=m;timeout=800ms;fallback=force_self;state=atc.1");
+	buf_done(&a.bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_form_names_the_place),
+		cmocka_unit_test(header_form_names_the_place),
+		cmocka_unit_test(timeouts_carry_their_unit),
+		cmocka_unit_test(head_requests_get_no_body),
+		cmocka_unit_test(the_connection_is_spoken_of),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
