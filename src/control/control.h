@@ -76,6 +76,7 @@ struct control_global {
 /* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more);
  * -ECANCELED: another action or the end of fly-atc came between; -ETIMEDOUT, -EIO, …: it failed. */
 typedef void control_done_fn(void *arg, int err, str reason);
+typedef void control_action_fn(void *arg, str id, control_done_fn *done, void *done_arg);
 
 /* What a reload did.  faults->errors != 0: nothing changed. */
 struct control_reload {
@@ -97,12 +98,12 @@ struct control_ops {
 	bool (*tenant)(void *arg, str id, control_tenant_fn *each, void *each_arg);
 	/* done when it is RUNNING, at once if it is.  A FAILED tenant is tried again without
 	 * waiting for its back-off. */
-	void (*start)(void *arg, str id, control_done_fn *done, void *done_arg);
+	control_action_fn *start;
 	/* Ends requests and upgrades after the stop timeout; done when it is STOPPED, at once if it
 	 * sleeps. */
-	void (*stop)(void *arg, str id, control_done_fn *done, void *done_arg);
+	control_action_fn *stop;
 	/* stop, then start. */
-	void (*restart)(void *arg, str id, control_done_fn *done, void *done_arg);
+	control_action_fn *restart;
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
 	void (*tail)(void *arg, str id, size_t n, control_line_fn *each, void *each_arg);
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);

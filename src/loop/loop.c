@@ -105,12 +105,24 @@ struct loop *loop_new(void)
 	return l;
 }
 
+/* Deferred work may defer more; it all runs before the loop sleeps. */
+static void run_deferred(struct loop *l)
+{
+	for (size_t i = 0; i < l->deferred.count; i++) {
+		struct work todo = l->deferred.items[i];
+
+		todo.fn(todo.arg);
+	}
+	l->deferred.count = 0;
+}
+
 void loop_free(struct loop *l)
 {
 	int event_fd;
 
 	if (!l)
 		return;
+	run_deferred(l);
 	event_fd = l->post_watch.fd;
 	watch_close(&l->post_watch);
 	close(event_fd);
@@ -179,17 +191,6 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 void loop_on_turn(struct loop *l, loop_fn *fn, void *arg)
 {
 	l->on_turn = (struct work){fn, arg};
-}
-
-/* Deferred work may defer more; it all runs before the loop sleeps. */
-static void run_deferred(struct loop *l)
-{
-	for (size_t i = 0; i < l->deferred.count; i++) {
-		struct work todo = l->deferred.items[i];
-
-		todo.fn(todo.arg);
-	}
-	l->deferred.count = 0;
 }
 
 static int wait_limit(struct loop *l)

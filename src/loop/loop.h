@@ -39,7 +39,8 @@ struct timer {
 };
 
 struct loop *loop_new(void);
-/* Everything registered must be closed before. */
+/* Everything registered must be closed before.  Deferred work is done first, so that what was to be
+ * freed is. */
 void loop_free(struct loop *l);
 /* Turns until loop_stop. */
 void loop_run(struct loop *l);

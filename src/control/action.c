@@ -1,0 +1,146 @@
+/* action.c - what the supervisor is asked to do, and the answer when it is done. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "control/control_int.h"
+#include "control/json.h"
+
+/* Outlives its session and the server: the supervisor calls back in any case. */
+struct action {
+	struct session *session; /* NULL: nobody waits for the end */
+};
+
+static struct action *action_new(struct session *s, bool waits)
+{
+	struct action *a = xcalloc(1, sizeof(*a));
+
+	if (waits) {
+		a->session = s;
+		s->action = a;
+		s->state = SESSION_BUSY;
+	}
+	return a;
+}
+
+void action_forget(struct session *s)
+{
+	if (s->action)
+		s->action->session = NULL;
+	s->action = NULL;
+}
+
+/* The session that still waits for it, if any. */
+static struct session *action_end(struct action *a)
+{
+	struct session *s = a->session;
+
+	if (s)
+		s->action = NULL;
+	free(a);
+	return s;
+}
+
+static unsigned status_of(int err)
+{
+	switch (err) {
+	case 0:
+		return 200;
+	case -ENOENT:
+		return 404;
+	case -ECANCELED:
+		return 409;
+	default:
+		return 503;
+	}
+}
+
+static void on_done(void *arg, int err, str reason)
+{
+	struct session *s = action_end(arg);
+	struct buf body = {0}, tenant = {0};
+	struct json j = {.out = &body};
+
+	if (!s)
+		return;
+	report_tenant_json(s->control, s->tenant, &tenant);
+	if (err) {
+		json_open_object(&j, NULL);
+		json_str(&j, "error", reason);
+		if (buf_len(&tenant))
+			json_raw(&j, "tenant", buf_str(&tenant));
+		json_close_object(&j);
+	} else if (buf_len(&tenant)) {
+		json_raw(&j, NULL, buf_str(&tenant));
+	} else {
+		buf_add(&body, STR("{}")); /* a reload took it away meanwhile */
+	}
+	buf_add_char(&body, '\n');
+	session_answer(s, status_of(err), JSON_TYPE, buf_str(&body));
+	buf_done(&body);
+	buf_done(&tenant);
+}
+
+void action_start(struct session *s, control_action_fn *op, bool waits)
+{
+	struct control *c = s->control;
+
+	op(c->arg, s->tenant, on_done, action_new(s, waits));
+	if (!waits)
+		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
+}
+
+static void add_fault(struct json *j, const struct config_fault *f)
+{
+	json_open_object(j, NULL);
+	json_str(j, "where", f->where);
+	if (f->line) {
+		json_number(j, "line", f->line);
+		json_number(j, "column", f->column);
+	}
+	json_str(j, "text", f->text);
+	json_close_object(j);
+}
+
+static void add_faults(
+	struct json *j, const char *key, const struct config_faults *faults, bool is_warning)
+{
+	json_open_array(j, key);
+	for (size_t i = 0; i < faults->count; i++)
+		if (faults->items[i].is_warning == is_warning)
+			add_fault(j, &faults->items[i]);
+	json_close_array(j);
+}
+
+static void on_reloaded(void *arg, const struct control_reload *r)
+{
+	struct session *s = action_end(arg);
+	struct buf body = {0};
+	struct json j = {.out = &body};
+
+	if (!s)
+		return;
+	json_open_object(&j, NULL);
+	if (r->faults->errors) {
+		json_str(&j, "error",
+			STR("the new configuration has faults; the old one stays in force"));
+		add_faults(&j, "faults", r->faults, false);
+	} else {
+		json_number(&j, "added", r->added);
+		json_number(&j, "removed", r->removed);
+		json_number(&j, "changed", r->changed);
+		json_str_or_null(&j, "needs_restart", r->needs_restart);
+	}
+	add_faults(&j, "warnings", r->faults, true);
+	json_close_object(&j);
+	buf_add_char(&body, '\n');
+	session_answer(s, r->faults->errors ? 422 : 200, JSON_TYPE, buf_str(&body));
+	buf_done(&body);
+}
+
+void action_reload(struct session *s)
+{
+	struct control *c = s->control;
+
+	c->ops->reload(c->arg, on_reloaded, action_new(s, true));
+}

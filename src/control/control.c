@@ -1,0 +1,166 @@
+/* control.c - the control socket: made, listened on, removed. */
+/* SPDX-License-Identifier: MIT */
+#include "control/control.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "control/control_int.h"
+
+#define BACKLOG 64
+
+static void turn_away(int fd)
+{
+	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+				     "Content-Type: application/json\r\n\r\n"
+				     "{\"error\":\"too many control connections\"}\r\n";
+
+	(void)!send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
+static void on_connection(struct watch *w, unsigned events)
+{
+	struct control *c = container_of(w, struct control, watch);
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (c->nsessions >= CONTROL_MAX_SESSIONS)
+		turn_away(fd);
+	else
+		session_new(c, fd);
+}
+
+static void make_directory(const char *path)
+{
+	char *directory = xstrdup(path);
+	char *slash = strrchr(directory, '/');
+
+	if (slash && slash != directory) {
+		*slash = 0;
+		(void)mkdir(directory, 0700); /* bind says what is wrong */
+	}
+	free(directory);
+}
+
+/* 0 if the name is free now, -EADDRINUSE if someone answers there, or what else is in the way. */
+static int clear_stale(const struct sockaddr_un *address)
+{
+	CLEAN_FD int fd = -1;
+	struct stat st;
+
+	if (lstat(address->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+		return -EADDRINUSE;
+	if (errno != ECONNREFUSED)
+		return -errno;
+	return unlink(address->sun_path) < 0 ? -errno : 0;
+}
+
+/* The mode is set before the name appears: nobody else can come in between. */
+static int listen_at(const struct sockaddr_un *address, int *ret_fd)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0 ||
+		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
+		listen(fd, BACKLOG) < 0)
+		r = -errno;
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+static int open_socket(struct control *c, str path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat st;
+	int r;
+
+	if (path.n >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path.p, path.n);
+	make_directory(c->path);
+	r = clear_stale(&address);
+	if (r < 0)
+		return r;
+	r = listen_at(&address, &c->fd);
+	if (r < 0)
+		return r;
+	if (lstat(c->path, &st) == 0)
+		c->inode = st.st_ino;
+	return watch_open_read(&c->watch, c->loop, c->fd, on_connection);
+}
+
+static char *why_not(str path, int err)
+{
+	if (err == -EADDRINUSE)
+		return xasprintf("cannot open the control socket " STR_FMT
+				 ": another fly-atc answers there; stop it, or set "
+				 "server.control_socket to another path",
+			STR_ARG(path));
+	if (err == -EEXIST)
+		return xasprintf("cannot open the control socket " STR_FMT
+				 ": something that is not a socket has this name",
+			STR_ARG(path));
+	if (err == -ENAMETOOLONG)
+		return xasprintf("cannot open the control socket " STR_FMT
+				 ": the path is too long for a socket (at most 107 bytes)",
+			STR_ARG(path));
+	return xasprintf("cannot open the control socket " STR_FMT
+			 ": %s; server.control_socket and server.run_dir say where it is",
+		STR_ARG(path), strerror(-err));
+}
+
+struct control *control_new(
+	struct loop *l, str path, const struct control_ops *ops, void *arg, char **ret_reason)
+{
+	struct control *c = xcalloc(1, sizeof(*c));
+	int r;
+
+	c->loop = l;
+	c->ops = ops;
+	c->arg = arg;
+	c->path = str_dup(path);
+	c->fd = c->watch.fd = -1;
+	list_init(&c->sessions);
+	r = open_socket(c, path);
+	if (r == 0)
+		return c;
+	*ret_reason = why_not(path, r);
+	control_free(c);
+	return NULL;
+}
+
+void control_free(struct control *c)
+{
+	struct stat st;
+
+	if (!c)
+		return;
+	list_foreach_safe (s, &c->sessions, struct session, link)
+		session_close(s);
+	watch_close(&c->watch);
+	if (c->fd >= 0 && lstat(c->path, &st) == 0 && st.st_ino == c->inode)
+		unlink(c->path);
+	close_fd(&c->fd);
+	free(c->path);
+	free(c);
+}

@@ -1,0 +1,87 @@
+/* control_int.h - what the files of the control server share: the server, its sessions, what they
+ * answer. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/arena.h"
+#include "control/control.h"
+#include "http/head.h"
+
+#define CONTROL_MAX_SESSIONS	64
+#define CONTROL_MAX_HEAD	16384u
+#define CONTROL_REQUEST_TIMEOUT 10000u	/* from connection or first byte to the end of a head */
+#define CONTROL_IDLE_TIMEOUT	60000u	/* between two requests */
+#define CONTROL_WRITE_TIMEOUT	30000u	/* without a byte taken */
+#define CONTROL_MAX_FOLLOW	262144u /* bytes that wait for one who follows a log */
+
+struct action;
+struct memory;
+
+struct control {
+	struct loop *loop;
+	const struct control_ops *ops;
+	void *arg;
+	char *path;
+	int fd;
+	ino_t inode; /* of the socket's name, so that we remove no successor's */
+	struct watch watch;
+	struct list sessions;
+	size_t nsessions, nfollowers;
+};
+
+enum session_state {
+	SESSION_READING,   /* a request is awaited, or read */
+	SESSION_BUSY,	   /* its answer comes later: session_answer */
+	SESSION_FOLLOWING, /* its answer has no end */
+	SESSION_ENDING,	   /* closes when everything is written */
+};
+
+/* One connection. */
+struct session {
+	struct list link; /* control->sessions */
+	struct control *control;
+	struct watch watch;
+	struct timer deadline;
+	unsigned waits_for; /* what the deadline is for: session.c */
+	enum session_state state;
+	bool keep_alive, has_eof, is_http10;
+	struct buf in, out;
+	size_t scanned;
+	/* of the present request */
+	struct arena arena;
+	str tenant;
+	bool is_for_all;
+	struct action *action;
+	struct memory *memory;
+	uint64_t dropped; /* lines that one who follows did not take in time */
+};
+
+/* session.c */
+/* Takes fd. */
+void session_new(struct control *c, int fd);
+void session_close(struct session *s);
+/* The whole answer; nothing is left to do for this request.  Also from callbacks. */
+void session_answer(struct session *s, unsigned status, str type, str body);
+/* {"error": reason}. */
+void session_refuse(struct session *s, unsigned status, str reason);
+/* An answer without an end: the head, then pieces. */
+void session_stream(struct session *s, str type);
+void session_stream_piece(struct session *s, str piece);
+
+/* routes.c: finds what a request asks for and does it, or begins to. */
+void control_route(struct session *s, const struct request_head *h);
+/* action.c: what takes its time.  A session that ends forgets its action; the action itself goes
+ * on. */
+void action_start(struct session *s, control_action_fn *op, bool waits);
+void action_reload(struct session *s);
+void action_forget(struct session *s);
+/* report.c: status and tenants as JSON. */
+void report_status(struct session *s);
+void report_tenant(struct session *s);
+void report_config(struct session *s);
+/* The object of one tenant, without memory; for the answer to an action. */
+void report_tenant_json(struct control *c, str id, struct buf *out);
+/* logs.c */
+void logs_answer(struct session *s, size_t lines, bool follows);
+
+#define JSON_TYPE STR("application/json")

@@ -1,0 +1,92 @@
+/* logs.c - what tenants wrote, as lines of JSON: those kept, and those to come. */
+/* SPDX-License-Identifier: MIT */
+#include <time.h>
+
+#include "control/control_int.h"
+#include "control/json.h"
+
+#define LINES_TYPE STR("application/x-ndjson")
+
+static void add_time(struct json *j, uint64_t time)
+{
+	time_t seconds = (time_t)(time / 1000);
+	char text[32];
+	size_t n;
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	text[n++] = '.';
+	for (unsigned ms = (unsigned)(time % 1000), digit = 100; digit; digit /= 10)
+		text[n++] = (char)('0' + ms / digit % 10);
+	text[n++] = 'Z';
+	json_str(j, "time", (str){text, n});
+}
+
+static void add_line(struct buf *out, const struct control_line *line)
+{
+	struct json j = {.out = out};
+
+	json_open_object(&j, NULL);
+	add_time(&j, line->time);
+	json_str(&j, "stream", line->is_stderr ? STR("stderr") : STR("stdout"));
+	if (line->is_cut)
+		json_bool(&j, "cut", true);
+	json_str(&j, "text", line->text);
+	json_close_object(&j);
+	buf_add_char(out, '\n');
+}
+
+static void on_line(void *arg, const struct control_line *line)
+{
+	add_line(arg, line);
+}
+
+void logs_answer(struct session *s, size_t lines, bool follows)
+{
+	struct control *c = s->control;
+	struct buf kept = {0};
+
+	c->ops->tail(c->arg, s->tenant, lines, on_line, &kept);
+	if (!follows) {
+		session_answer(s, 200, LINES_TYPE, buf_str(&kept));
+	} else {
+		session_stream(s, LINES_TYPE);
+		if (buf_len(&kept))
+			session_stream_piece(s, buf_str(&kept));
+	}
+	buf_done(&kept);
+}
+
+static void send_line(struct session *s, str line)
+{
+	struct buf note = {0};
+
+	if (buf_len(&s->out) > CONTROL_MAX_FOLLOW) {
+		s->dropped++;
+		return;
+	}
+	if (s->dropped) {
+		buf_printf(&note, "{\"dropped\":%llu}\n", (unsigned long long)s->dropped);
+		session_stream_piece(s, buf_str(&note));
+		buf_done(&note);
+		s->dropped = 0;
+	}
+	session_stream_piece(s, line);
+}
+
+void control_on_output(struct control *c, str tenant, const struct control_line *line)
+{
+	struct buf text = {0};
+
+	if (!c || !c->nfollowers)
+		return;
+	list_foreach (s, &c->sessions, struct session, link) {
+		if (s->state != SESSION_FOLLOWING || !str_eq(s->tenant, tenant))
+			continue;
+		if (!buf_len(&text))
+			add_line(&text, line);
+		send_line(s, buf_str(&text));
+	}
+	buf_done(&text);
+}

@@ -1,0 +1,188 @@
+/* routes.c - what a control request asks for. */
+/* SPDX-License-Identifier: MIT */
+#include "base/number.h"
+#include "control/control_int.h"
+#include "control/json.h"
+#include "http/uri.h"
+
+#define TENANTS	       STR("/v1/tenants/")
+#define DEFAULT_LINES  50
+#define MAX_LINES      1000
+#define MAX_QUERY_KEYS 8
+
+struct query {
+	bool is_for_all, follows, waits;
+	size_t lines;
+};
+
+typedef void answer_fn(struct session *s, const struct query *q);
+
+static void on_status(struct session *s, const struct query *q)
+{
+	s->is_for_all = q->is_for_all;
+	report_status(s);
+}
+
+static void on_tenant(struct session *s, const struct query *q)
+{
+	(void)q;
+	report_tenant(s);
+}
+
+static void on_logs(struct session *s, const struct query *q)
+{
+	logs_answer(s, q->lines, q->follows);
+}
+
+static void on_start(struct session *s, const struct query *q)
+{
+	action_start(s, s->control->ops->start, q->waits);
+}
+
+static void on_stop(struct session *s, const struct query *q)
+{
+	action_start(s, s->control->ops->stop, q->waits);
+}
+
+static void on_restart(struct session *s, const struct query *q)
+{
+	action_start(s, s->control->ops->restart, q->waits);
+}
+
+static void on_reload(struct session *s, const struct query *q)
+{
+	(void)q;
+	action_reload(s);
+}
+
+static void on_config(struct session *s, const struct query *q)
+{
+	(void)q;
+	report_config(s);
+}
+
+static void on_version(struct session *s, const struct query *q)
+{
+	(void)q;
+	session_answer(s, 200, JSON_TYPE, STR("{\"version\":\"" FLY_ATC_VERSION "\"}\n"));
+}
+
+struct route {
+	str path;
+	enum method method;
+	answer_fn *answer;
+};
+
+static const struct route routes[] = {
+	{STR_INIT("/v1/status"), METHOD_GET, on_status},
+	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},
+	{STR_INIT("/v1/config"), METHOD_GET, on_config},
+	{STR_INIT("/v1/version"), METHOD_GET, on_version},
+};
+/* What may follow a tenant's id; the last one is the tenant itself. */
+static const struct route tenant_routes[] = {
+	{STR_INIT("/logs"), METHOD_GET, on_logs},
+	{STR_INIT("/start"), METHOD_POST, on_start},
+	{STR_INIT("/stop"), METHOD_POST, on_stop},
+	{STR_INIT("/restart"), METHOD_POST, on_restart},
+	{STR_INIT(""), METHOD_GET, on_tenant},
+};
+
+static bool read_flag(str value, bool *ret)
+{
+	bool is_on = !value.n || str_eq(value, STR("1")) || str_eq(value, STR("true"));
+
+	if (!is_on && !str_eq(value, STR("0")) && !str_eq(value, STR("false")))
+		return false;
+	*ret = is_on;
+	return true;
+}
+
+static bool read_parameter(str name, str value, struct query *q)
+{
+	uint64_t lines;
+
+	if (str_eq(name, STR("all")))
+		return read_flag(value, &q->is_for_all);
+	if (str_eq(name, STR("follow")))
+		return read_flag(value, &q->follows);
+	if (str_eq(name, STR("wait")))
+		return read_flag(value, &q->waits);
+	if (!str_eq(name, STR("n")) || number_parse(value, MAX_LINES, &lines) < 0)
+		return false;
+	q->lines = (size_t)lines;
+	return true;
+}
+
+/* False if there is anything in it that we do not know. */
+static bool read_query(str text, struct query *ret)
+{
+	str parameter;
+
+	while (str_split(&text, '&', &parameter)) {
+		str name;
+
+		if (str_split(&parameter, '=', &name) && !read_parameter(name, parameter, ret))
+			return false;
+	}
+	return true;
+}
+
+static const struct route *find_tenant_route(struct session *s, str path)
+{
+	for (size_t i = 0; i < NITEMS(tenant_routes); i++) {
+		const struct route *r = &tenant_routes[i];
+
+		if (!str_ends(path, r->path))
+			continue;
+		s->tenant = arena_dup(
+			&s->arena, uri_decode(&s->arena, str_slice(path, 0, path.n - r->path.n)));
+		return s->tenant.n ? r : NULL;
+	}
+	return NULL;
+}
+
+static const struct route *find_route(struct session *s, str path)
+{
+	if (str_starts(path, TENANTS))
+		return find_tenant_route(s, str_slice(path, TENANTS.n, path.n));
+	for (size_t i = 0; i < NITEMS(routes); i++)
+		if (str_eq(path, routes[i].path))
+			return &routes[i];
+	return NULL;
+}
+
+static void ignore_tenant(void *arg, const struct control_tenant *t)
+{
+	(void)arg;
+	(void)t;
+}
+
+static bool knows_tenant(struct session *s)
+{
+	struct control *c = s->control;
+
+	return c->ops->tenant(c->arg, s->tenant, ignore_tenant, NULL);
+}
+
+void control_route(struct session *s, const struct request_head *h)
+{
+	struct query query = {.waits = true, .lines = DEFAULT_LINES};
+	const struct route *r = find_route(s, h->path);
+
+	if (!r)
+		session_refuse(s, 404, STR("no such resource; see fly-atc(1), CONTROL SOCKET"));
+	else if (h->method != r->method)
+		session_refuse(s, 405,
+			r->method == METHOD_POST ? STR("only POST does this")
+						 : STR("only GET reads this"));
+	else if (!read_query(h->query, &query))
+		session_refuse(s, 400,
+			STR("unknown parameter or value; there are all, follow, wait (0 or 1) and "
+			    "n (0 to 1000)"));
+	else if (s->tenant.n && !knows_tenant(s))
+		session_refuse(s, 404,
+			str_of(arena_printf(&s->arena, "no tenant " STR_FMT, STR_ARG(s->tenant))));
+	else
+		r->answer(s, &query);
+}

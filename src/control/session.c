@@ -1,0 +1,281 @@
+/* session.c - one connection to the control socket: reads requests one after the other, writes
+ * answers. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "control/control_int.h"
+#include "control/json.h"
+#include "control/memory.h"
+#include "http/chunked.h"
+#include "http/status.h"
+
+#define MAX_HEADERS 64
+
+enum { WAITS_FOR_NOTHING, WAITS_FOR_REQUEST, WAITS_FOR_HEAD, WAITS_FOR_READER };
+
+static void on_event(struct watch *w, unsigned events);
+
+static void on_deadline(struct timer *t)
+{
+	session_close(container_of(t, struct session, deadline));
+}
+
+/* Sets the deadline when what is waited for has changed, or has made progress. */
+static void watch_clock(struct session *s, bool has_progress)
+{
+	static const msec limits[] = {[WAITS_FOR_REQUEST] = CONTROL_IDLE_TIMEOUT,
+		[WAITS_FOR_HEAD] = CONTROL_REQUEST_TIMEOUT,
+		[WAITS_FOR_READER] = CONTROL_WRITE_TIMEOUT};
+	unsigned waits_for = WAITS_FOR_NOTHING;
+
+	/* One who follows a log may pause: what waits for it is bounded. */
+	if (s->state == SESSION_FOLLOWING)
+		waits_for = WAITS_FOR_NOTHING;
+	else if (buf_len(&s->out))
+		waits_for = WAITS_FOR_READER;
+	else if (s->state == SESSION_READING)
+		waits_for = buf_len(&s->in) ? WAITS_FOR_HEAD : WAITS_FOR_REQUEST;
+	if (waits_for == s->waits_for && !(has_progress && waits_for == WAITS_FOR_READER))
+		return;
+	s->waits_for = waits_for;
+	if (waits_for == WAITS_FOR_NOTHING)
+		timer_cancel(&s->deadline);
+	else
+		timer_set(&s->deadline, s->control->loop,
+			loop_now(s->control->loop) + limits[waits_for], on_deadline);
+}
+
+void session_new(struct control *c, int fd)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->control = c;
+	if (watch_open(&s->watch, c->loop, fd, on_event) < 0) {
+		close(fd);
+		free(s);
+		return;
+	}
+	list_append(&c->sessions, &s->link);
+	c->nsessions++;
+	watch_clock(s, false);
+}
+
+static void end_request(struct session *s)
+{
+	action_forget(s);
+	memory_free(s->memory);
+	s->memory = NULL;
+	if (s->state == SESSION_FOLLOWING)
+		s->control->nfollowers--;
+	s->tenant = STR_EMPTY;
+	arena_reset(&s->arena);
+}
+
+static void session_free(void *arg)
+{
+	struct session *s = arg;
+
+	arena_done(&s->arena);
+	buf_done(&s->in);
+	buf_done(&s->out);
+	free(s);
+}
+
+void session_close(struct session *s)
+{
+	int fd = s->watch.fd;
+
+	if (fd < 0)
+		return;
+	end_request(s);
+	s->state = SESSION_ENDING;
+	timer_cancel(&s->deadline);
+	watch_close(&s->watch);
+	close(fd);
+	list_remove(&s->link);
+	s->control->nsessions--;
+	loop_defer(s->control->loop, session_free, s);
+}
+
+/* False if the session is closed now. */
+static bool write_out(struct session *s)
+{
+	bool has_progress = false;
+
+	while (buf_len(&s->out)) {
+		str waiting = buf_str(&s->out);
+		ssize_t n = send(s->watch.fd, waiting.p, waiting.n, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			session_close(s);
+			return false;
+		}
+		buf_consume(&s->out, (size_t)n);
+		has_progress = true;
+	}
+	watch_clock(s, has_progress);
+	return true;
+}
+
+static void read_in(struct session *s)
+{
+	while (!s->has_eof && buf_len(&s->in) < CONTROL_MAX_HEAD) {
+		char *room = buf_room(&s->in, CONTROL_MAX_HEAD - buf_len(&s->in));
+		ssize_t n = read(s->watch.fd, room, CONTROL_MAX_HEAD - buf_len(&s->in));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0)
+			s->has_eof = true;
+		else
+			buf_added(&s->in, (size_t)n);
+	}
+}
+
+static void begin_request(struct session *s, const struct request_head *h)
+{
+	s->is_http10 = h->minor == 0;
+	s->keep_alive = h->keep_alive;
+	if (h->body == BODY_CHUNKED || (h->body == BODY_LENGTH && h->content_length)) {
+		s->keep_alive = false;
+		session_refuse(s, 413, STR("a control request has no body"));
+		return;
+	}
+	control_route(s, h);
+}
+
+/* Takes the next request if it is there.  False if not. */
+static bool next_request(struct session *s)
+{
+	struct head_limits limits = {CONTROL_MAX_HEAD - 1, MAX_HEADERS, CONTROL_MAX_HEAD};
+	struct header headers[MAX_HEADERS];
+	struct request_head h;
+	unsigned status;
+	size_t used;
+
+	switch (request_head_parse(
+		&h, headers, MAX_HEADERS, buf_str(&s->in), &s->scanned, &limits, &used, &status)) {
+	case PARSE_MORE:
+		return false;
+	case PARSE_BAD:
+		s->keep_alive = false;
+		session_refuse(s, status, status_reason(status));
+		return true;
+	case PARSE_OK:
+		begin_request(s, &h);
+		buf_consume(&s->in, used);
+		return true;
+	}
+	return false;
+}
+
+/* One request at a time: the next one is looked at when the answer to the last is written. */
+static void go_on(struct session *s)
+{
+	do {
+		if (!write_out(s))
+			return;
+		read_in(s);
+	} while (s->state == SESSION_READING && !buf_len(&s->out) && buf_len(&s->in) &&
+		 next_request(s));
+	if (buf_len(&s->out))
+		return;
+	if (s->state == SESSION_ENDING || (s->state == SESSION_READING && s->has_eof))
+		session_close(s);
+	else
+		watch_clock(s, false);
+}
+
+static void on_event(struct watch *w, unsigned events)
+{
+	struct session *s = container_of(w, struct session, watch);
+
+	if (events & LOOP_HUP)
+		session_close(s);
+	else
+		go_on(s);
+}
+
+static void on_answered(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->watch.fd >= 0)
+		go_on(s);
+}
+
+/* Writing waits for the end of the turn: the caller may be in the midst of anything. */
+static void answer_soon(struct session *s)
+{
+	loop_defer(s->control->loop, on_answered, s);
+}
+
+static void add_head(struct session *s, unsigned status, str type)
+{
+	str reason = status_reason(status);
+
+	buf_printf(&s->out,
+		"HTTP/1.1 %u " STR_FMT "\r\nContent-Type: " STR_FMT
+		"\r\nCache-Control: no-store\r\n",
+		status, STR_ARG(reason), STR_ARG(type));
+	if (!s->keep_alive)
+		buf_add(&s->out, STR("Connection: close\r\n"));
+}
+
+void session_answer(struct session *s, unsigned status, str type, str body)
+{
+	add_head(s, status, type);
+	buf_printf(&s->out, "Content-Length: %zu\r\n\r\n", body.n);
+	buf_add(&s->out, body);
+	end_request(s);
+	s->state = s->keep_alive ? SESSION_READING : SESSION_ENDING;
+	answer_soon(s);
+}
+
+void session_refuse(struct session *s, unsigned status, str reason)
+{
+	struct buf body = {0};
+	struct json j = {.out = &body};
+
+	json_open_object(&j, NULL);
+	json_str(&j, "error", reason);
+	json_close_object(&j);
+	buf_add_char(&body, '\n');
+	session_answer(s, status, JSON_TYPE, buf_str(&body));
+	buf_done(&body);
+}
+
+void session_stream(struct session *s, str type)
+{
+	s->keep_alive = false;
+	add_head(s, 200, type);
+	if (!s->is_http10)
+		buf_add(&s->out, STR("Transfer-Encoding: chunked\r\n"));
+	buf_add(&s->out, STR("\r\n"));
+	s->state = SESSION_FOLLOWING;
+	s->control->nfollowers++;
+	answer_soon(s);
+}
+
+void session_stream_piece(struct session *s, str piece)
+{
+	char size[CHUNKED_SIZE_MAX];
+	bool is_first = !buf_len(&s->out);
+
+	if (!s->is_http10)
+		buf_add(&s->out, (str){size, chunked_write_size(size, piece.n)});
+	buf_add(&s->out, piece);
+	if (!s->is_http10)
+		buf_add(&s->out, CHUNKED_CRLF);
+	if (is_first)
+		answer_soon(s);
+}
