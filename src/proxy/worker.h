@@ -7,6 +7,7 @@
 #include "loop/loop.h"
 #include "net/outbox.h"
 #include "net/splice.h"
+#include "proxy/request_id.h"
 #include "proxy/snapshot.h"
 
 /* What one read from a client and from a tenant may bring. */
@@ -14,7 +15,7 @@
 #define UPSTREAM_READ (64u * 1024)
 #define HEADERS_MAX   256u
 
-struct pool;
+struct exchange;
 struct proxy;
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for. */
@@ -26,7 +27,6 @@ struct tenant {
 	uint32_t generation; /* of the copy that the idle connections lead to */
 	bool wake_sent;
 	char *reason; /* why it failed; NULL or empty when it did not */
-	size_t reason_size;
 };
 
 struct worker {
@@ -41,13 +41,14 @@ struct worker {
 	struct list idle_connections;	/* between two requests, the longest idle last */
 	struct list active_connections; /* everything else */
 	size_t nconnections;
-	size_t nheld;
 	struct tenant **tenants; /* by slot; grown on demand */
 	uint32_t ntenants;
 	struct list free_exchanges;
 	size_t nfree_exchanges;
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
-	struct timer log_timer;	       /* hands lines to the writer when the loop is not busy */
+	struct list eager;	       /* exchanges that gave way to others and go on in the next turn */
+	struct timer eager_timer;
+	struct request_ids ids;
 
 	/* Scratch of the turn; see inbox.h. */
 	struct gather gather;
@@ -57,10 +58,11 @@ struct worker {
 	char upstream_bytes[UPSTREAM_READ];
 };
 
-/* Runs in the thread of the worker; returns after worker_drain has ended. */
-struct worker *worker_new(struct proxy *proxy, int listen_fd, struct scoreboard *board);
+/* Takes the listening socket and a reference of the snapshot.  NULL if it cannot be watched. */
+struct worker *worker_new(
+	struct proxy *proxy, int take_listen_fd, struct slot *slots, struct snapshot *take_snapshot);
+/* In the thread of the worker; returns when a drain has ended. */
 void worker_run(struct worker *w);
-void worker_free(struct worker *w);
 
 /* Any thread: they post to the worker's loop. */
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot);
@@ -73,3 +75,5 @@ struct tenant *worker_tenant(struct worker *w, uint32_t slot);
 void worker_wake(struct worker *w, struct tenant *t);
 /* A connection ended; ends the worker when it was the last one of a drain. */
 void worker_connection_gone(struct worker *w);
+/* x has more to do, but others come first. */
+void worker_go_on_later(struct worker *w, struct exchange *x);

@@ -1,0 +1,247 @@
+/* connection.c - a client's connection. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/connection.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+/* After a last answer the client gets this long to read it and to stop sending. */
+#define LINGER_LIMIT 2000
+
+static const struct server_conf *settings(const struct connection *c)
+{
+	return &c->worker->view->conf->server;
+}
+
+static void set_phase(struct connection *c, enum connection_phase phase)
+{
+	struct worker *w = c->worker;
+	bool is_idle = phase == CONNECTION_IDLE;
+
+	if (is_idle != (c->phase == CONNECTION_IDLE)) {
+		list_remove(&c->link);
+		if (is_idle)
+			list_push(&w->idle_connections, &c->link);
+		else
+			list_append(&w->active_connections, &c->link);
+	}
+	c->phase = phase;
+}
+
+/* 0 in the configuration means no limit. */
+static msec limit_from_now(const struct connection *c, msec limit)
+{
+	return limit ? loop_now(c->worker->loop) + limit : MSEC_NEVER;
+}
+
+static void become_idle(struct connection *c)
+{
+	set_phase(c, CONNECTION_IDLE);
+	connection_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
+}
+
+static void on_time(struct timer *t)
+{
+	struct connection *c = container_of(t, struct connection, timer);
+
+	switch (c->phase) {
+	case CONNECTION_IDLE:
+	case CONNECTION_LINGER:
+		connection_close(c);
+		return;
+	case CONNECTION_HEAD:
+		exchange_refuse(c, 408);
+		return;
+	case CONNECTION_EXCHANGE:
+		exchange_client_timeout(c->exchange);
+		return;
+	}
+}
+
+void connection_deadline(struct connection *c, msec at)
+{
+	if (!c->is_closed)
+		timer_set(&c->timer, c->worker->loop, at, on_time);
+}
+
+static void on_event(struct watch *w, unsigned events)
+{
+	struct connection *c = container_of(w, struct connection, watch);
+
+	if (events & LOOP_READ)
+		c->in.can_read = true;
+	if (events & LOOP_EOF)
+		c->in.saw_eof = true;
+	if (events & LOOP_WRITE)
+		outbox_unblock(&c->out);
+	if (events & LOOP_HUP && c->phase != CONNECTION_EXCHANGE)
+		connection_close(c);
+	else if (c->phase == CONNECTION_EXCHANGE)
+		exchange_client_event(c->exchange, events);
+	else
+		connection_run(c);
+}
+
+void connection_open(struct worker *w, int fd, const struct address *peer)
+{
+	struct connection *c = xcalloc(1, sizeof(*c));
+
+	c->worker = w;
+	c->peer = *peer;
+	list_init(&c->link);
+	list_push(&w->idle_connections, &c->link);
+	w->nconnections++;
+	if (watch_open(&c->watch, w->loop, fd, on_event) < 0) {
+		c->watch = (struct watch){.loop = w->loop, .fd = fd};
+		connection_close(c);
+		return;
+	}
+	become_idle(c);
+}
+
+void connection_close(struct connection *c)
+{
+	struct worker *w = c->worker;
+	int fd = c->watch.fd;
+
+	if (c->is_closed)
+		return;
+	c->is_closed = true;
+	list_remove(&c->link);
+	timer_cancel(&c->timer);
+	watch_close(&c->watch);
+	close(fd);
+	if (c->exchange)
+		exchange_client_gone(c->exchange);
+	inbox_done(&c->in);
+	outbox_done(&c->out);
+	loop_defer_free(w->loop, c);
+	worker_connection_gone(w);
+}
+
+bool connection_send(struct connection *c)
+{
+	return outbox_send(&c->out, c->watch.fd, &c->worker->gather) == 0;
+}
+
+static void linger(struct connection *c)
+{
+	set_phase(c, CONNECTION_LINGER);
+	connection_deadline(c, loop_now(c->worker->loop) + LINGER_LIMIT);
+	inbox_done(&c->in);
+	c->in.can_read = true;
+	shutdown(c->watch.fd, SHUT_WR);
+}
+
+/* Throws away what comes; a close while bytes wait would reset the connection and take our answer with it. */
+static void read_and_forget(struct connection *c)
+{
+	char *scratch = c->worker->client_bytes;
+	ssize_t n = 1;
+
+	for (int i = 0; i < 16 && n > 0; i++)
+		n = recv(c->watch.fd, scratch, CLIENT_READ, 0);
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		connection_close(c);
+}
+
+void connection_exchange_done(struct connection *c, bool keep_alive)
+{
+	c->exchange = NULL;
+	c->is_served = true;
+	if (c->is_closed)
+		return;
+	if (!keep_alive || c->worker->is_draining) {
+		if (c->in.saw_eof && !c->in.unread.n)
+			connection_close(c);
+		else
+			linger(c);
+		return;
+	}
+	become_idle(c);
+	connection_run(c);
+}
+
+/* False when nothing can be done before more bytes come. */
+static bool parse_head(struct connection *c)
+{
+	struct worker *w = c->worker;
+	const struct server_conf *server = settings(c);
+	struct head_limits limits = {
+		.max_bytes = server->max_header_bytes,
+		.max_headers = (size_t)server->max_headers,
+		.max_target = HEAD_LIMITS_DEFAULT.max_target,
+	};
+	struct request_head head;
+	unsigned status;
+	size_t used;
+
+	switch (request_head_parse(&head, w->headers, HEADERS_MAX, c->in.unread, &c->scanned, &limits,
+		&used, &status)) {
+	case PARSE_OK:
+		inbox_take(&c->in, used);
+		set_phase(c, CONNECTION_EXCHANGE);
+		connection_deadline(c, MSEC_NEVER);
+		exchange_begin(c, &head);
+		return true;
+	case PARSE_BAD:
+		exchange_refuse(c, status);
+		return false;
+	case PARSE_MORE:
+		break;
+	}
+	if (c->phase == CONNECTION_IDLE) {
+		set_phase(c, CONNECTION_HEAD);
+		connection_deadline(c, limit_from_now(c, server->header_timeout));
+	}
+	return false;
+}
+
+/* False when there is nothing to read now, or the connection has been closed. */
+static bool read_more(struct connection *c)
+{
+	ssize_t n;
+
+	if (!c->in.can_read)
+		return false;
+	n = inbox_read(&c->in, c->watch.fd, c->worker->client_bytes, CLIENT_READ);
+	if (n > 0)
+		return true;
+	if (n != -EAGAIN)
+		connection_close(c);
+	return false;
+}
+
+static void run(struct connection *c)
+{
+	while (!c->is_closed) {
+		if (c->phase == CONNECTION_LINGER) {
+			read_and_forget(c);
+			return;
+		}
+		if (c->phase == CONNECTION_EXCHANGE)
+			return;
+		if (c->in.unread.n && parse_head(c))
+			continue;
+		if (c->is_closed || c->phase == CONNECTION_EXCHANGE || c->phase == CONNECTION_LINGER)
+			continue;
+		if (!read_more(c))
+			return;
+	}
+}
+
+void connection_run(struct connection *c)
+{
+	if (c->is_running)
+		return; /* an exchange ended inside our own loop, which goes on */
+	c->is_running = true;
+	run(c);
+	c->is_running = false;
+	if (!c->is_closed)
+		inbox_keep(&c->in);
+}

@@ -1,0 +1,524 @@
+/* exchange.c - the life of a request: where it belongs, what is answered by ourselves, how it ends. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/exchange.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "http/date.h"
+#include "http/uri.h"
+#include "proxy/exchange_int.h"
+#include "proxy/forward.h"
+#include "proxy/upstream.h"
+#include "proxy/waiting.h"
+#include "proxy/worker.h"
+#include "route/place.h"
+
+#define FREE_EXCHANGES_MAX 256
+
+const struct server_conf *exchange_settings(const struct exchange *x)
+{
+	return &x->view->conf->server;
+}
+
+static uint64_t wall_msec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+str exchange_date(void)
+{
+	static _Thread_local struct date_cache cache;
+
+	return date_cached(&cache, (int64_t)(wall_msec() / 1000));
+}
+
+static struct exchange *exchange_new(struct connection *c)
+{
+	struct worker *w = c->worker;
+	struct exchange *x;
+
+	if (list_is_empty(&w->free_exchanges)) {
+		x = xcalloc(1, sizeof(*x));
+	} else {
+		struct arena arena;
+		struct buf request;
+
+		x = list_first(&w->free_exchanges, struct exchange, link);
+		list_remove(&x->link);
+		w->nfree_exchanges--;
+		arena = x->arena;
+		request = x->request;
+		memset(x, 0, sizeof(*x));
+		x->arena = arena;
+		x->request = request;
+	}
+	list_init(&x->link);
+	x->worker = w;
+	x->connection = c;
+	x->view = view_ref(w->view);
+	x->began = clock_usec();
+	x->record.upstream_ms = x->record.wake_ms = ACCESS_UNKNOWN;
+	c->exchange = x;
+	return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+	struct worker *w = x->worker;
+
+	list_remove(&x->link);
+	view_unref(x->view);
+	flow_done(&x->up);
+	flow_done(&x->down);
+	if (w->nfree_exchanges >= FREE_EXCHANGES_MAX) {
+		arena_done(&x->arena);
+		buf_done(&x->request);
+		loop_defer_free(w->loop, x);
+		return;
+	}
+	arena_reset(&x->arena);
+	if (x->request.cap > CLIENT_READ)
+		buf_done(&x->request);
+	buf_clear(&x->request);
+	w->nfree_exchanges++;
+	list_push(&w->free_exchanges, &x->link);
+}
+
+static void log_exchange(struct exchange *x)
+{
+	if (!x->is_logged)
+		return;
+	x->record.duration = (clock_usec() - x->began) / 1000;
+	x->record.response_length = (int64_t)MAX((uint64_t)MAX(x->record.response_length, 0), x->down.bytes);
+	access_log(&x->record);
+}
+
+static void close_pipe(struct worker *w, struct splice_pipe *p)
+{
+	if (!p->is_open)
+		return;
+	if (p->held || w->spare_pipe.is_open)
+		splice_close(p);
+	else
+		w->spare_pipe = *p;
+	*p = (struct splice_pipe){0};
+}
+
+void exchange_leave_tenant(struct exchange *x)
+{
+	struct slot *slot;
+
+	if (!x->is_counted)
+		return;
+	x->is_counted = false;
+	slot = &x->worker->slots[x->conf->slot];
+	atomic_store(&slot->last_activity, loop_now(x->worker->loop));
+	if (x->is_tunnel)
+		atomic_fetch_sub(&slot->upgrades, 1);
+	slot_leave(slot);
+}
+
+void exchange_drop_upstream(struct exchange *x, bool can_reuse)
+{
+	struct upstream *u = x->upstream;
+
+	x->upstream = NULL;
+	if (!u)
+		return;
+	if (can_reuse)
+		upstream_give_back(u);
+	else
+		upstream_close(u);
+}
+
+/* Everything that leads to the end comes through here. */
+static void let_go(struct exchange *x)
+{
+	if (x->state == EXCHANGE_HELD)
+		hold_leave(x);
+	exchange_drop_upstream(x, false);
+	exchange_leave_tenant(x);
+	close_pipe(x->worker, &x->up_pipe);
+	close_pipe(x->worker, &x->down_pipe);
+	log_exchange(x);
+}
+
+void exchange_end(struct exchange *x, bool keep_alive)
+{
+	struct connection *c = x->connection;
+
+	let_go(x);
+	exchange_free(x);
+	connection_exchange_done(c, keep_alive);
+}
+
+void exchange_client_gone(struct exchange *x)
+{
+	if (x->record.error == ERROR_NONE)
+		x->record.error = ERROR_CLIENT_GONE;
+	if (!x->answer_began)
+		x->record.status = error_status(x->record.error);
+	x->connection->exchange = NULL;
+	let_go(x);
+	exchange_free(x);
+}
+
+void exchange_abort(struct exchange *x, enum error error)
+{
+	x->record.error = error;
+	connection_close(x->connection); /* ends x by exchange_client_gone */
+}
+
+/* Our own answer waits in the outbox. */
+static void on_answer_moved(struct exchange *x)
+{
+	struct connection *c = x->connection;
+
+	if (outbox_flush(&c->out, c->watch.fd) < 0) {
+		exchange_abort(x, ERROR_CLIENT_GONE);
+		return;
+	}
+	if (outbox_is_empty(&c->out))
+		exchange_end(x, x->keep_alive);
+	else
+		connection_deadline(c, loop_now(x->worker->loop) + exchange_settings(x)->write_timeout);
+}
+
+/* Of a whole answer: what follows the empty line. */
+static size_t body_size(str answer)
+{
+	ssize_t end = str_find(answer, STR("\r\n\r\n"));
+
+	return end < 0 ? 0 : answer.n - (size_t)end - 4;
+}
+
+void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
+{
+	struct worker *w = x->worker;
+
+	if (x->state == EXCHANGE_HELD)
+		hold_leave(x);
+	exchange_drop_upstream(x, false);
+	exchange_leave_tenant(x);
+	x->state = EXCHANGE_ANSWERING;
+	x->answer_began = true;
+	x->keep_alive = keep_alive;
+	x->record.status = status;
+	x->record.response_length = (int64_t)body_size(buf_str(&w->head_out));
+	gather_add(&w->gather, buf_str(&w->head_out));
+	if (!connection_send(x->connection)) {
+		exchange_abort(x, ERROR_CLIENT_GONE);
+		return;
+	}
+	on_answer_moved(x);
+}
+
+/* Seconds until it makes sense to ask again. */
+static unsigned retry_after(const struct exchange *x, enum error error)
+{
+	msec now = loop_now(x->worker->loop), at;
+
+	if (error_status(error) != 503)
+		return 0;
+	if (error != ERROR_START_FAILED || !x->conf)
+		return 1;
+	at = atomic_load(&x->worker->slots[x->conf->slot].retry_at);
+	return at > now ? (unsigned)MIN((at - now + 999) / 1000, (msec)3600) : 1;
+}
+
+static unsigned status_of(const struct exchange *x, enum error error)
+{
+	uint32_t status;
+
+	if (error != ERROR_START_FAILED || !x->conf)
+		return error_status(error);
+	status = atomic_load(&x->worker->slots[x->conf->slot].fail_status);
+	return status ? status : error_status(error);
+}
+
+void exchange_fail(struct exchange *x, enum error error, str reason)
+{
+	struct worker *w = x->worker;
+	/* What is left of the request's body would be taken for the next request. */
+	bool keep_alive = x->keep_alive && x->up.is_done && !w->is_draining;
+	bool is_development = x->conf && str_eq(x->conf->app->environment, STR("development"));
+	struct error_in in = {
+		.error = error,
+		.status = status_of(x, error),
+		.minor = x->minor,
+		.wants = x->wants,
+		.is_head = x->method == METHOD_HEAD,
+		.keep_alive = keep_alive,
+		.retry_after = retry_after(x, error),
+		.reason = is_development ? STR_EMPTY : reason,
+		.output = is_development ? reason : STR_EMPTY,
+		.request_id = x->record.request_id,
+		.date = exchange_date(),
+		.pages = x->view->snapshot->pages,
+	};
+
+	x->record.error = error;
+	x->record.detail = arena_dup(&x->arena, reason);
+	if (x->answer_began) {
+		exchange_abort(x, error);
+		return;
+	}
+	buf_clear(&w->head_out);
+	error_answer(&w->head_out, &in);
+	exchange_answer(x, in.status, keep_alive);
+}
+
+void exchange_refuse(struct connection *c, unsigned status)
+{
+	struct exchange *x;
+
+	c->phase = CONNECTION_EXCHANGE;
+	x = exchange_new(c);
+	x->minor = 1;
+	x->is_logged = exchange_settings(x)->log_requests;
+	exchange_fail(x, error_of_status(status), STR_EMPTY);
+}
+
+/* The log's view of the request; copied, since the head is gone when the line is written. */
+static void record_request(struct exchange *x, const struct request_head *head, const struct client *client)
+{
+	struct access_record *r = &x->record;
+	struct arena *a = &x->arena;
+
+	r->method = arena_dup(a, head->method_text);
+	r->query = arena_dup(a, head->query);
+	r->host = arena_dup(a, head->host);
+	r->minor = head->minor;
+	r->request_length = head->body == BODY_CHUNKED ? ACCESS_UNKNOWN : (int64_t)head->content_length;
+	r->request_type = arena_dup(a, header_value(head->headers, head->nheaders, HEADER_CONTENT_TYPE));
+	r->user_agent = arena_dup(a, header_value(head->headers, head->nheaders, HEADER_USER_AGENT));
+	r->remote_addr = arena_dup(a, client->address);
+}
+
+/* The route, by the path or else by the page that asks. */
+static void find_route(struct exchange *x, const struct request_head *head, str path, struct route *ret)
+{
+	const struct route_table *routes = x->view->snapshot->routes;
+	struct route_asker asker;
+
+	route_find(routes, head->host, path, ret);
+	if (ret->found != ROUTE_NONE)
+		return;
+	asker = (struct route_asker){
+		.host = head->host,
+		.path = path,
+		.referer = header_value(head->headers, head->nheaders, HEADER_REFERER),
+		.origin = header_value(head->headers, head->nheaders, HEADER_ORIGIN),
+		.is_get = head->method == METHOD_GET || head->method == METHOD_HEAD,
+		.is_upgrade = head->has_upgrade,
+		.is_navigation = str_eq(
+			header_value(head->headers, head->nheaders, HEADER_SEC_FETCH_MODE), STR("navigate")),
+	};
+	route_by_referer(routes, &asker, ret);
+}
+
+static void answer_redirect(struct exchange *x, const struct request_head *head, const struct route *route)
+{
+	struct worker *w = x->worker;
+	struct redirect_in in = {
+		.status = route->redirect_status,
+		.minor = x->minor,
+		.keep_alive = x->keep_alive && x->up.is_done,
+		.before = route->before,
+		.path = route->path,
+		.has_query = head->has_query,
+		.query = head->query,
+		.date = exchange_date(),
+	};
+
+	buf_clear(&w->head_out);
+	redirect_answer(&w->head_out, &in);
+	exchange_answer(x, in.status, in.keep_alive);
+}
+
+static void answer_replay(struct exchange *x, const struct placement *where)
+{
+	struct worker *w = x->worker;
+	struct replay_in in = {
+		.placement = *where,
+		.form = exchange_settings(x)->replay,
+		.timeout = exchange_settings(x)->replay_timeout,
+		.minor = x->minor,
+		.is_head = x->method == METHOD_HEAD,
+		.keep_alive = x->keep_alive && x->up.is_done,
+	};
+
+	buf_clear(&w->head_out);
+	replay_answer(&w->head_out, &in);
+	exchange_answer(x, 307, in.keep_alive);
+}
+
+/* Ours: the head for the tenant is made now, since the received one is gone after this turn. */
+static void begin_here(struct exchange *x, const struct request_head *head, const struct route *route,
+	const struct client *client)
+{
+	const struct server_conf *server = exchange_settings(x);
+	struct forward_in in = {
+		.head = head,
+		.route = route,
+		.client = client,
+		.request_id = x->record.request_id,
+		.now = wall_msec(),
+		.keeps_forwarded = server->forward_headers,
+		.keeps_expect = head->expects_continue,
+	};
+
+	x->conf = route->tenant;
+	x->record.tenant = x->conf->id;
+	x->tenant = worker_tenant(x->worker, x->conf->slot);
+	if (waiting_is_events(x->conf->prefix, x->record.path)) {
+		hold_watch(x);
+		return;
+	}
+	if (server->max_request_body && head->content_length > server->max_request_body) {
+		exchange_fail(x, ERROR_BODY_TOO_LARGE, STR_EMPTY);
+		return;
+	}
+	rewrite_init(&x->rewrite, route, arena_dup(&x->arena, head->host));
+	x->wants_upgrade = forward_is_upgrade(head);
+	x->awaits_continue = head->expects_continue;
+	x->wants_page = waiting_wants_page(head);
+	buf_clear(&x->request);
+	forward_head(&x->request, &in);
+	hold_want_tenant(x);
+}
+
+static void begin_placed(struct exchange *x, const struct request_head *head, const struct route *route,
+	const struct client *client)
+{
+	const struct config *conf = x->view->conf;
+	struct place_in in = {
+		.route = route,
+		.our_machine = conf->fly_machine,
+		.our_region = conf->fly_region,
+		.has_edge = client->has_edge,
+		.is_replay_failed = header_find(head->headers, head->nheaders, HEADER_FLY_REPLAY_FAILED),
+		.replay_src = header_value(head->headers, head->nheaders, HEADER_FLY_REPLAY_SRC),
+		.is_body_size_known = head->body != BODY_CHUNKED,
+		.body_size = head->content_length,
+	};
+	struct placement where = place(&in);
+
+	switch (where.verdict) {
+	case PLACE_HERE:
+		begin_here(x, head, route, client);
+		return;
+	case PLACE_REDIRECT:
+		answer_redirect(x, head, route);
+		return;
+	case PLACE_REPLAY:
+		answer_replay(x, &where);
+		return;
+	case PLACE_NOT_FOUND:
+		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+		return;
+	case PLACE_MISDIRECTED:
+		exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
+		return;
+	case PLACE_REPLAY_FAILED:
+		exchange_fail(x, ERROR_REPLAY_FAILED, STR_EMPTY);
+		return;
+	case PLACE_LOOP:
+		exchange_fail(x, ERROR_REPLAY_LOOP, STR_EMPTY);
+		return;
+	case PLACE_TOO_LARGE:
+		exchange_fail(x, ERROR_REPLAY_TOO_LARGE, STR_EMPTY);
+		return;
+	}
+}
+
+void exchange_begin(struct connection *c, const struct request_head *head)
+{
+	struct exchange *x = exchange_new(c);
+	char peer_text[ADDRESS_TEXT_MAX];
+	struct client client;
+	struct route route;
+	str path;
+
+	x->method = head->method;
+	x->minor = head->minor;
+	x->keep_alive = head->keep_alive;
+	x->wants = wants_of(head);
+	flow_init(&x->up, head->body, head->content_length, head->body);
+	trust_client(x->view->snapshot->trust, &c->peer, address_text(&c->peer, peer_text), head, &client);
+	x->record.request_id = arena_dup(&x->arena, request_id(&x->worker->ids, head, &client, x->id));
+	x->is_logged = exchange_settings(x)->log_requests;
+	if (x->is_logged)
+		record_request(x, head, &client);
+	if (uri_normalise(&x->arena, head->path, &path) < 0) {
+		x->record.path = arena_dup(&x->arena, head->path);
+		exchange_fail(x, head->path.n && head->path.p[0] == '/' ? ERROR_BAD_PATH : ERROR_NOT_IMPLEMENTED,
+			STR_EMPTY);
+		return;
+	}
+	x->record.path = path = arena_dup(&x->arena, path);
+	if (x->is_logged && access_is_excluded(&exchange_settings(x)->log_exclude, path))
+		x->is_logged = false;
+	find_route(x, head, path, &route);
+	begin_placed(x, head, &route, &client);
+}
+
+void exchange_client_event(struct exchange *x, unsigned events)
+{
+	struct connection *c = x->connection;
+
+	/* A client that went away wants no answer; one that only says that it has no more to ask cannot be told
+	 * from it, except that its request is not here yet, or that it speaks another protocol by now. */
+	if (!x->is_tunnel && ((events & LOOP_HUP) || ((events & LOOP_EOF) && x->up.is_done && !c->in.unread.n))) {
+		exchange_abort(x, ERROR_CLIENT_GONE);
+		return;
+	}
+	switch (x->state) {
+	case EXCHANGE_HELD:
+		return;
+	case EXCHANGE_RELAYING:
+		relay_run(x);
+		return;
+	case EXCHANGE_ANSWERING:
+		on_answer_moved(x);
+		return;
+	case EXCHANGE_WATCHING:
+		if (outbox_flush(&c->out, c->watch.fd) < 0)
+			exchange_abort(x, ERROR_CLIENT_GONE);
+		return;
+	}
+}
+
+void exchange_client_timeout(struct exchange *x)
+{
+	switch (x->state) {
+	case EXCHANGE_HELD:
+		hold_on_time(x);
+		return;
+	case EXCHANGE_RELAYING:
+		relay_client_timeout(x);
+		return;
+	case EXCHANGE_ANSWERING:
+		exchange_abort(x, ERROR_WRITE_TIMEOUT);
+		return;
+	case EXCHANGE_WATCHING:
+		hold_watch_on_time(x);
+		return;
+	}
+}
+
+void exchange_upstream_event(struct exchange *x, unsigned events)
+{
+	(void)events;
+	relay_run(x);
+}
+
+void exchange_go_on(struct exchange *x)
+{
+	relay_run(x);
+}

@@ -1,0 +1,92 @@
+/* exchange.h - one request and its answer, from the parsed head to the line in the log.
+ *
+ * The life of an exchange:
+ *
+ *   begin ── placed elsewhere, refused, redirected ──────────────> ANSWERING ──> end
+ *     │                                        ┌──(waiting page)────^
+ *     └─ ours ─> HELD (tenant asleep, or its port is closed) ─> RELAYING ──> end
+ *                  └─> WATCHING (events of a waiting page)        └─> RELAYING as a tunnel (101)
+ *
+ * The exchange owns its upstream connection and its place in the tenant's in_flight count.  It is given back to the
+ * worker's free list when it ends; nothing outside points to it then. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/arena.h"
+#include "http/head.h"
+#include "net/flow.h"
+#include "net/splice.h"
+#include "link/scoreboard.h"
+#include "proxy/access_log.h"
+#include "proxy/connection.h"
+#include "proxy/pages.h"
+#include "proxy/request_id.h"
+#include "proxy/rewrite.h"
+
+struct worker;
+struct view;
+struct tenant;
+struct tenant_conf;
+struct upstream;
+
+enum exchange_state {
+	EXCHANGE_HELD,
+	EXCHANGE_RELAYING,
+	EXCHANGE_ANSWERING,
+	EXCHANGE_WATCHING,
+};
+
+struct exchange {
+	struct list link; /* of the tenant: held or watched; of the worker: eager or free */
+	struct worker *worker;
+	struct connection *connection;
+	struct view *view; /* the configuration under which it began */
+	struct arena arena;
+	enum exchange_state state;
+
+	const struct tenant_conf *conf; /* NULL when no tenant is meant */
+	struct tenant *tenant;
+	struct upstream *upstream;
+	struct buf request; /* head for the tenant; kept for one retry */
+	struct rewrite rewrite;
+	struct flow up, down; /* the bodies: to the tenant, to the client */
+	struct splice_pipe up_pipe, down_pipe;
+	enum method method;
+	unsigned minor;
+	enum wants wants;
+
+	bool keep_alive;      /* the client's connection may be used again */
+	bool is_counted;      /* in the tenant's in_flight */
+	bool is_tunnel;	      /* after 101 */
+	bool is_retried;
+	bool awaits_continue; /* the client sends its body only after a 100 */
+	bool wants_upgrade;
+	bool answer_began;    /* bytes of a final head went to the client */
+	bool can_reuse;	      /* the upstream connection, once the response has ended */
+	bool wants_page;      /* a person looks: show that it is starting */
+	bool is_logged;
+
+	uint64_t began;		/* microseconds, as the next two */
+	uint64_t held_since;	/* 0: was not held */
+	uint64_t upstream_began;
+	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
+	msec held_until, connect_until;
+	char id[REQUEST_ID_SIZE];
+	struct access_record record; /* its strings live in the arena */
+};
+
+/* The head was parsed; the strs of *head point into the connection's inbox and are not valid after this call. */
+void exchange_begin(struct connection *c, const struct request_head *head);
+/* Answers a request that could not be parsed, or did not come in time, and ends the connection. */
+void exchange_refuse(struct connection *c, unsigned status);
+
+/* What the connections tell. */
+void exchange_client_event(struct exchange *x, unsigned events);
+void exchange_client_timeout(struct exchange *x);
+void exchange_client_gone(struct exchange *x); /* the connection is being closed by itself */
+void exchange_upstream_event(struct exchange *x, unsigned events);
+void exchange_upstream_timeout(struct exchange *x);
+/* It gave way to others (worker_go_on_later). */
+void exchange_go_on(struct exchange *x);
+/* What the supervisor tells: the tenant of a held or watching exchange changed. */
+void exchange_tenant_changed(struct exchange *x, enum tenant_state state);

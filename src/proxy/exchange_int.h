@@ -1,0 +1,38 @@
+/* exchange_int.h - what the files of the exchange share: exchange.c (its life), hold.c (waiting for the tenant),
+ * relay.c (moving bytes). */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "proxy/exchange.h"
+
+/* hold.c: finds the tenant awake and relays, or holds the exchange until it is. */
+void hold_want_tenant(struct exchange *x);
+/* The tenant's port refused: it may be about to end, or not there yet.  Nothing was sent. */
+void hold_refused(struct exchange *x);
+void hold_on_time(struct exchange *x);
+void hold_leave(struct exchange *x);
+/* Serves the events of a waiting page. */
+void hold_watch(struct exchange *x);
+void hold_watch_on_time(struct exchange *x);
+
+/* relay.c: x has an upstream connection; its request goes out, bodies move, until the exchange ends. */
+void relay_start(struct exchange *x);
+void relay_run(struct exchange *x);
+void relay_client_timeout(struct exchange *x);
+
+/* exchange.c.  After these the exchange is gone. */
+/* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.  detail is for the
+ * log and may be NULL. */
+void exchange_fail(struct exchange *x, enum error error, str reason);
+/* The whole answer is in worker->head_out. */
+void exchange_answer(struct exchange *x, unsigned status, bool keep_alive);
+/* The answer has been handed over whole. */
+void exchange_end(struct exchange *x, bool keep_alive);
+/* Ends both connections now. */
+void exchange_abort(struct exchange *x, enum error error);
+
+/* Lets go of the upstream connection: reused if that is safe. */
+void exchange_drop_upstream(struct exchange *x, bool can_reuse);
+void exchange_leave_tenant(struct exchange *x);
+const struct server_conf *exchange_settings(const struct exchange *x);
+str exchange_date(void);

@@ -1,0 +1,233 @@
+/* hold.c - a request waits for its tenant: bounded in number and time, and a person who waits sees why. */
+/* SPDX-License-Identifier: MIT */
+#include "http/date.h"
+#include "proxy/exchange_int.h"
+#include "proxy/proxy_int.h"
+#include "proxy/upstream.h"
+#include "proxy/waiting.h"
+#include "proxy/worker.h"
+
+/* A refused port is tried again after this long, up to connect_timeout. */
+#define REFUSED_RETRY 20
+/* An idle connection that is older may be closed by the application at this moment; a request that must not be sent
+ * twice gets a new one. */
+#define FRESH_FOR 1500
+#define HEARTBEAT 15000
+
+static struct slot *slot_of(const struct exchange *x)
+{
+	return &x->worker->slots[x->conf->slot];
+}
+
+static str reason_of(const struct exchange *x)
+{
+	return x->tenant->reason ? str_of(x->tenant->reason) : STR_EMPTY;
+}
+
+void hold_leave(struct exchange *x)
+{
+	list_remove(&x->link);
+	proxy_hold_leave(x->worker->proxy);
+	atomic_fetch_sub(&slot_of(x)->held, 1);
+	x->record.wake_ms = (int64_t)((clock_usec() - x->held_since) / 1000);
+	connection_deadline(x->connection, MSEC_NEVER);
+}
+
+static void set_deadline(struct exchange *x)
+{
+	connection_deadline(x->connection, MIN(x->held_until, MIN(x->page_at, x->retry_at)));
+}
+
+static void hold(struct exchange *x, msec retry_at)
+{
+	struct worker *w = x->worker;
+	const struct app_conf *app = x->conf->app;
+	msec now = loop_now(w->loop);
+
+	if (!proxy_hold_enter(w->proxy, (size_t)exchange_settings(x)->max_held)) {
+		exchange_fail(x, ERROR_TOO_MANY_HELD, STR_EMPTY);
+		return;
+	}
+	if (!x->held_since) {
+		x->held_since = clock_usec();
+		x->held_until = now + app->start_timeout;
+		x->page_at = x->wants_page && app->waiting_page_after ? now + app->waiting_page_after : MSEC_NEVER;
+	}
+	x->retry_at = retry_at;
+	x->state = EXCHANGE_HELD;
+	list_remove(&x->link);
+	list_append(&x->tenant->held, &x->link);
+	atomic_fetch_add(&slot_of(x)->held, 1);
+	set_deadline(x);
+	if (retry_at == MSEC_NEVER)
+		worker_wake(w, x->tenant);
+}
+
+/* A tenant that failed is not tried again before its time. */
+static bool has_failed(const struct exchange *x)
+{
+	return slot_state(slot_of(x)) == TENANT_FAILED &&
+		atomic_load(&slot_of(x)->retry_at) > loop_now(x->worker->loop);
+}
+
+static void connect_tenant(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	bool may_repeat = method_is_idempotent(x->method) && x->up.is_done;
+	msec now = loop_now(w->loop);
+	struct upstream *u;
+
+	if (!x->connect_until)
+		x->connect_until = now + exchange_settings(x)->connect_timeout;
+	u = x->is_retried ? NULL : upstream_take(w, x->tenant, may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
+	if (!u) {
+		int r = upstream_connect(w, x->tenant, x->view->conf, &u);
+
+		if (r < 0) {
+			hold_refused(x);
+			return;
+		}
+	}
+	u->exchange = x;
+	x->upstream = u;
+	x->state = EXCHANGE_RELAYING;
+	relay_start(x);
+}
+
+void hold_want_tenant(struct exchange *x)
+{
+	struct slot *slot = slot_of(x);
+
+	if (!slot_enter(slot)) {
+		if (has_failed(x))
+			exchange_fail(x, ERROR_START_FAILED, reason_of(x));
+		else
+			hold(x, MSEC_NEVER);
+		return;
+	}
+	x->is_counted = true;
+	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+	connect_tenant(x);
+}
+
+void hold_refused(struct exchange *x)
+{
+	msec now = loop_now(x->worker->loop);
+
+	exchange_drop_upstream(x, false);
+	exchange_leave_tenant(x);
+	if (now >= x->connect_until)
+		exchange_fail(x, ERROR_CONNECT_FAILED, STR_EMPTY);
+	else
+		hold(x, now + REFUSED_RETRY);
+}
+
+static void show_page(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct waiting_in in = {
+		.name = x->conf->id,
+		.prefix = x->conf->prefix,
+		.state = slot_state(slot_of(x)),
+		.reason = reason_of(x),
+		.waited = (clock_usec() - x->held_since) / 1000,
+		.minor = x->minor,
+		.is_head = x->method == METHOD_HEAD,
+		.keep_alive = x->keep_alive && x->up.is_done && !w->is_draining,
+		.request_id = x->record.request_id,
+		.date = exchange_date(),
+	};
+
+	buf_clear(&w->head_out);
+	waiting_page(&w->head_out, &in);
+	exchange_answer(x, 503, in.keep_alive);
+}
+
+void hold_on_time(struct exchange *x)
+{
+	msec now = loop_now(x->worker->loop);
+
+	if (now >= x->held_until) {
+		exchange_fail(x, ERROR_START_TIMEOUT, STR_EMPTY);
+	} else if (now >= x->retry_at) {
+		hold_leave(x);
+		hold_want_tenant(x);
+	} else if (now >= x->page_at) {
+		show_page(x);
+	} else {
+		set_deadline(x);
+	}
+}
+
+static bool send_event(struct exchange *x, enum tenant_state state)
+{
+	struct worker *w = x->worker;
+	msec now = loop_now(w->loop), since = atomic_load(&slot_of(x)->since);
+
+	waiting_event(&w->head_out, state, now > since ? now - since : 0, reason_of(x));
+	gather_add(&w->gather, buf_str(&w->head_out));
+	if (connection_send(x->connection))
+		return true;
+	exchange_abort(x, ERROR_CLIENT_GONE);
+	return false;
+}
+
+static void watch_state(struct exchange *x, enum tenant_state state)
+{
+	struct worker *w = x->worker;
+
+	if (!send_event(x, state))
+		return;
+	if (state == TENANT_RUNNING || state == TENANT_FAILED) {
+		x->state = EXCHANGE_ANSWERING;
+		x->keep_alive = false;
+		exchange_client_event(x, 0);
+		return;
+	}
+	list_remove(&x->link);
+	list_append(&x->tenant->watched, &x->link);
+	connection_deadline(x->connection, loop_now(w->loop) + HEARTBEAT);
+	worker_wake(w, x->tenant);
+}
+
+void hold_watch(struct exchange *x)
+{
+	struct worker *w = x->worker;
+
+	x->state = EXCHANGE_WATCHING;
+	x->answer_began = true;
+	x->keep_alive = false;
+	x->record.status = 200;
+	buf_clear(&w->head_out);
+	waiting_events_head(&w->head_out, exchange_date());
+	watch_state(x, slot_state(slot_of(x)));
+}
+
+void hold_watch_on_time(struct exchange *x)
+{
+	gather_add(&x->worker->gather, WAITING_HEARTBEAT);
+	if (!connection_send(x->connection) || buf_len(&x->connection->out.waiting) > CLIENT_READ)
+		exchange_abort(x, ERROR_CLIENT_GONE);
+	else
+		connection_deadline(x->connection, loop_now(x->worker->loop) + HEARTBEAT);
+}
+
+void exchange_tenant_changed(struct exchange *x, enum tenant_state state)
+{
+	if (x->state == EXCHANGE_WATCHING) {
+		buf_clear(&x->worker->head_out);
+		watch_state(x, state);
+		return;
+	}
+	list_append(&x->tenant->held, &x->link); /* where hold_leave expects it */
+	if (state == TENANT_RUNNING) {
+		hold_leave(x);
+		hold_want_tenant(x);
+	} else if (has_failed(x)) {
+		exchange_fail(x, ERROR_START_FAILED, reason_of(x));
+	} else {
+		x->retry_at = MSEC_NEVER;
+		set_deadline(x);
+		worker_wake(x->worker, x->tenant);
+	}
+}

@@ -1,0 +1,221 @@
+/* proxy.c - the process that faces the clients: threads, and the channel to the supervisor. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/proxy.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "link/channel.h"
+#include "link/scoreboard.h"
+#include "proxy/proxy_int.h"
+#include "proxy/worker.h"
+
+#define THREADS_MAX 64
+
+struct proxy {
+	struct loop *loop; /* of the main thread: the channel only */
+	struct channel *channel;
+	struct scoreboard board;
+	struct snapshot *snapshot;
+	const struct proxy_start *start;
+	struct worker *workers[THREADS_MAX];
+	size_t nworkers;
+	_Atomic size_t nconfigured, ndrained, nheld;
+	struct timer drain_limit;
+	int status;
+};
+
+struct message {
+	struct proxy *proxy;
+	enum channel_type type;
+	uint32_t slot;
+};
+
+static void on_say(void *arg)
+{
+	struct message *m = arg;
+	struct proxy *p = m->proxy;
+
+	channel_send(p->channel, m->type, m->slot, p->snapshot->conf->version, STR_EMPTY);
+	free(m);
+}
+
+static void say(struct proxy *p, enum channel_type type, uint32_t slot)
+{
+	struct message *m = xmalloc(sizeof(*m));
+
+	*m = (struct message){p, type, slot};
+	loop_post(p->loop, on_say, m);
+}
+
+size_t proxy_threads(const struct proxy *p)
+{
+	return p->nworkers;
+}
+
+bool proxy_hold_enter(struct proxy *p, size_t max)
+{
+	if (atomic_fetch_add(&p->nheld, 1) < max)
+		return true;
+	atomic_fetch_sub(&p->nheld, 1);
+	return false;
+}
+
+void proxy_hold_leave(struct proxy *p)
+{
+	atomic_fetch_sub(&p->nheld, 1);
+}
+
+void proxy_wake(struct proxy *p, uint32_t slot)
+{
+	say(p, CHANNEL_WAKE, slot);
+}
+
+void proxy_worker_configured(struct proxy *p)
+{
+	if (atomic_fetch_add(&p->nconfigured, 1) + 1 == p->nworkers)
+		say(p, CHANNEL_CONFIGURED, 0);
+}
+
+void proxy_worker_drained(struct proxy *p, struct worker *w)
+{
+	(void)w;
+	if (atomic_fetch_add(&p->ndrained, 1) + 1 == p->nworkers)
+		say(p, CHANNEL_DRAINED, 0);
+}
+
+static void end(struct proxy *p, int status)
+{
+	p->status = status;
+	loop_stop(p->loop);
+}
+
+static void *run_worker(void *arg)
+{
+	worker_run(arg);
+	return NULL;
+}
+
+static bool start_worker(struct proxy *p, int listen_fd)
+{
+	pthread_t thread;
+	struct worker *w = worker_new(p, listen_fd, p->board.slots, snapshot_ref(p->snapshot));
+
+	if (!w)
+		return false;
+	p->workers[p->nworkers++] = w;
+	if (pthread_create(&thread, NULL, run_worker, w) != 0)
+		return false;
+	pthread_detach(thread);
+	return true;
+}
+
+static void serve(struct proxy *p)
+{
+	size_t n = MIN(p->start->nlisten_fds, (size_t)THREADS_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!start_worker(p, p->start->listen_fds[i])) {
+			log_error("cannot start an event-loop thread");
+			end(p, 1);
+			return;
+		}
+	}
+	channel_send(p->channel, CHANNEL_LISTENING, 0, p->snapshot->conf->version, STR_EMPTY);
+}
+
+static void configure(struct proxy *p, int fd)
+{
+	struct snapshot *s = snapshot_read(fd);
+
+	if (!s) {
+		log_error("the configuration that the supervisor sent cannot be read");
+		end(p, 1);
+		return;
+	}
+	snapshot_unref(p->snapshot);
+	p->snapshot = s;
+	log_set_level(s->conf->server.log_level);
+	if (!p->nworkers) {
+		serve(p);
+		return;
+	}
+	atomic_store(&p->nconfigured, 0);
+	for (size_t i = 0; i < p->nworkers; i++)
+		worker_post_view(p->workers[i], snapshot_ref(s));
+}
+
+static void on_drain_limit(struct timer *t)
+{
+	end(container_of(t, struct proxy, drain_limit), 0);
+}
+
+static void drain(struct proxy *p, msec limit)
+{
+	for (size_t i = 0; i < p->nworkers; i++)
+		worker_post_drain(p->workers[i]);
+	timer_set(&p->drain_limit, p->loop, loop_now(p->loop) + limit, on_drain_limit);
+}
+
+static void on_message(void *arg, const struct channel_message *m, int fd)
+{
+	struct proxy *p = arg;
+
+	if (m->type == CHANNEL_CONFIG && fd >= 0) {
+		configure(p, fd);
+	} else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS && m->value < TENANT_NSTATES) {
+		for (size_t i = 0; i < p->nworkers; i++)
+			worker_post_state(p->workers[i], m->slot, (enum tenant_state)m->value,
+				(str){m->text, m->text_size});
+	} else if (m->type == CHANNEL_DRAIN) {
+		drain(p, m->value);
+	} else {
+		log_error("unknown message %u from the supervisor", m->type);
+		end(p, 1);
+	}
+	close_fd(&fd);
+}
+
+static void on_closed(void *arg)
+{
+	end(arg, 0);
+}
+
+static void on_turn(void *arg)
+{
+	(void)arg;
+	log_publish();
+}
+
+/* INT and the like go to the supervisor, which says what we do. */
+static void ignore_signals(void)
+{
+	static const int numbers[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+	for (size_t i = 0; i < NITEMS(numbers); i++)
+		sigaction(numbers[i], &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+}
+
+int proxy_main(const struct proxy_start *start)
+{
+	static struct proxy p; /* the threads are still running when we return */
+
+	log_init("proxy", LOG_INFO);
+	ignore_signals();
+	p.start = start;
+	p.loop = loop_new();
+	if (!p.loop || scoreboard_map(start->scoreboard_fd, &p.board) < 0)
+		return 1;
+	loop_on_turn(p.loop, on_turn, &p);
+	p.channel = channel_new(p.loop, start->channel_fd, on_message, on_closed, &p);
+	if (!p.channel)
+		return 1;
+	loop_run(p.loop);
+	log_flush(1000);
+	_exit(p.status);
+}

@@ -1,0 +1,19 @@
+/* proxy_int.h - what the worker threads ask of the process; any thread may call these. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/base.h"
+
+struct proxy;
+struct worker;
+
+size_t proxy_threads(const struct proxy *p);
+/* Counts the requests held by all threads.  False: there are `max` already. */
+bool proxy_hold_enter(struct proxy *p, size_t max) MUST_USE;
+void proxy_hold_leave(struct proxy *p);
+/* Asks the supervisor to start the tenant of a slot. */
+void proxy_wake(struct proxy *p, uint32_t slot);
+/* A worker uses the newest configuration now. */
+void proxy_worker_configured(struct proxy *p);
+/* A worker that was told to drain has no connection left. */
+void proxy_worker_drained(struct proxy *p, struct worker *w);

@@ -1,0 +1,143 @@
+/* upstream.c - connections to tenants, and their reuse. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/upstream.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "net/socket.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+/* An idle connection is given up after this long: applications close theirs after 5 s (Node) to 75 s. */
+#define IDLE_LIMIT 60000
+
+static void on_event(struct watch *w, unsigned events)
+{
+	struct upstream *u = container_of(w, struct upstream, watch);
+
+	if (!u->exchange) {
+		/* An idle connection has nothing to say: what comes is its end, or bytes that nobody asked for. */
+		if (events & (LOOP_READ | LOOP_HUP))
+			upstream_close(u);
+		else
+			outbox_unblock(&u->out);
+		return;
+	}
+	if (events & LOOP_READ)
+		u->in.can_read = true;
+	if (events & LOOP_EOF)
+		u->in.saw_eof = true;
+	if (events & LOOP_WRITE)
+		outbox_unblock(&u->out);
+	exchange_upstream_event(u->exchange, events);
+}
+
+static void on_time(struct timer *t)
+{
+	struct upstream *u = container_of(t, struct upstream, timer);
+
+	if (u->exchange)
+		exchange_upstream_timeout(u->exchange);
+	else
+		upstream_close(u);
+}
+
+void upstream_deadline(struct upstream *u, msec at)
+{
+	timer_set(&u->timer, u->worker->loop, at, on_time);
+}
+
+struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_before)
+{
+	uint32_t generation = atomic_load(&w->slots[t->slot].generation);
+	struct upstream *u;
+
+	if (t->generation != generation) {
+		upstream_close_idle(t);
+		t->generation = generation;
+	}
+	if (list_is_empty(&t->idle))
+		return NULL;
+	u = list_first(&t->idle, struct upstream, link);
+	if (u->idle_since < not_before)
+		return NULL;
+	list_remove(&u->link);
+	u->is_reused = true;
+	return u;
+}
+
+static int connect_tenant(struct worker *w, struct tenant *t, const struct config *conf)
+{
+	uint32_t port = atomic_load(&w->slots[t->slot].port);
+	char path[128];
+
+	if (port)
+		return socket_connect_local((uint16_t)port);
+	slot_socket_path(conf->server.run_dir, t->slot, path, sizeof(path));
+	return socket_connect_unix(path);
+}
+
+int upstream_connect(
+	struct worker *w, struct tenant *t, const struct config *conf, struct upstream **ret)
+{
+	int fd = connect_tenant(w, t, conf), r;
+	struct upstream *u;
+
+	if (fd < 0)
+		return fd;
+	u = xcalloc(1, sizeof(*u));
+	u->worker = w;
+	u->tenant = t;
+	u->is_connecting = true;
+	list_init(&u->link);
+	r = watch_open(&u->watch, w->loop, fd, on_event);
+	if (r < 0) {
+		close(fd);
+		free(u);
+		return r;
+	}
+	*ret = u;
+	return 0;
+}
+
+void upstream_give_back(struct upstream *u)
+{
+	struct slot *slot = &u->worker->slots[u->tenant->slot];
+
+	u->exchange = NULL;
+	if (u->in.unread.n || u->in.saw_eof || !outbox_is_empty(&u->out) ||
+		atomic_load(&slot->generation) != u->tenant->generation) {
+		upstream_close(u);
+		return;
+	}
+	inbox_done(&u->in);
+	u->scanned = 0;
+	u->idle_since = loop_now(u->worker->loop);
+	upstream_deadline(u, u->idle_since + IDLE_LIMIT);
+	list_push(&u->tenant->idle, &u->link);
+}
+
+void upstream_close(struct upstream *u)
+{
+	int fd = u->watch.fd;
+
+	if (u->is_closed)
+		return;
+	u->is_closed = true;
+	u->exchange = NULL;
+	list_remove(&u->link);
+	timer_cancel(&u->timer);
+	watch_close(&u->watch);
+	close(fd);
+	inbox_done(&u->in);
+	outbox_done(&u->out);
+	loop_defer_free(u->worker->loop, u);
+}
+
+void upstream_close_idle(struct tenant *t)
+{
+	list_foreach_safe(u, &t->idle, struct upstream, link)
+		upstream_close(u);
+}
