@@ -56,34 +56,32 @@ unsigned head_version(str text, unsigned *ret_minor)
 unsigned fields_parse(struct fields *f, const char *at, const char *end)
 {
 	while (at < end) {
-		const char *name = at, *value, *line_end;
-		struct header *h = f->headers + f->n;
+		const char *colon = find_near(at, end, ':'), *value, *line_end;
+		str name = {at, (size_t)(colon - at)};
+		enum header_id id = header_lookup(name);
+		struct header *h;
 
-		while (char_is(*at, CHAR_TOKEN))
-			at++;
 		/* Also: obs-fold (a blank in front), a blank before the colon, a line without one.
-		 */
-		if (at == name || *at != ':')
+		 * The names that we know are tokens. */
+		if (colon == end || (id == HEADER_OTHER && !field_is_token(name)))
 			return 400;
 		if (f->n == f->max)
 			return 431;
-		for (value = at + 1; char_is_blank(*value);)
+		for (value = colon + 1; char_is_blank(*value);)
 			value++;
 		line_end = find_control(value, end);
-		h->name = (str){name, (size_t)(at - name)};
 		at = line_end + 2;
 		while (line_end > value && char_is_blank(line_end[-1]))
 			line_end--;
-		h->value = (str){value, (size_t)(line_end - value)};
-		h->id = header_lookup(h->name);
-		h->is_hop = header_is_hop(h->id);
-		f->n++;
-		if (h->id == HEADER_OTHER || h->id > HEADER_LAST_SPECIAL)
+		h = &f->headers[f->n++];
+		*h = (struct header){
+			name, {value, (size_t)(line_end - value)}, id, header_is_hop(id)};
+		if (id == HEADER_OTHER || id > HEADER_LAST_SPECIAL)
 			continue;
-		if (f->special[h->id])
-			f->repeated |= 1u << h->id;
+		if (f->special[id])
+			f->repeated |= 1u << id;
 		else
-			f->special[h->id] = h;
+			f->special[id] = h;
 	}
 	return 0;
 }

@@ -28,13 +28,14 @@ static struct pattern {
 } patterns[HEADER_NIDS];
 static uint8_t slots[NSLOTS]; /* header ids; 0 is an empty place */
 
-/* Case does not change it: the bits that tell letters' cases apart are set everywhere. */
-static unsigned name_hash(str name)
+/* Case does not change it: the bits that tell letters' cases apart are set everywhere.  The factors
+ * were searched for so that no two names share a place; names that do would only be found later. */
+static inline unsigned name_hash(str name)
 {
 	unsigned first = name.p[0] | 0x20, middle = name.p[name.n / 2] | 0x20;
 	unsigned last = name.p[name.n - 1] | 0x20, near_last = name.p[name.n - 2] | 0x20;
 
-	return ((unsigned)name.n * 7 + first * 31 + middle * 97 + last * 5 + near_last * 211) %
+	return ((unsigned)name.n * 148 + first * 436 + middle * 81 + last * 149 + near_last * 280) %
 	       NSLOTS;
 }
 
@@ -54,7 +55,7 @@ static bool differs1(const struct pattern *p, const char *text, size_t at)
 }
 
 /* Both have the same length. */
-static bool is_match(const struct pattern *p, str name)
+static inline bool is_match(const struct pattern *p, str name)
 {
 	if (name.n < 8) {
 		for (size_t at = 0; at < name.n; at++)
