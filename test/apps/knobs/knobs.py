@@ -639,6 +639,7 @@ def main():
         time.sleep(delay)
     say("listening on %s as %d" % (listener.getsockname(), os.getpid()))
     threading.stack_size(256 * 1024)
+    note("ready", "%.6f" % time.monotonic())
     while True:
         sock, _ = listener.accept()
         if sock.family == socket.AF_INET:
