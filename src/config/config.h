@@ -1,11 +1,12 @@
-/* config.h - the configuration: one immutable, reference-counted snapshot of everything that can be set. */
+/* config.h - the configuration: one immutable, reference-counted snapshot of everything that can be
+ * set. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
 
-/* Texts of the enums, in order; ENUM_x rows accept exactly these. */
 enum framework { FRAMEWORK_RAILS, FRAMEWORK_NODE, FRAMEWORK_GENERIC };
 enum start_when { START_ON_REQUEST, START_AT_BOOT };
 enum listen_how { LISTEN_TCP, LISTEN_FD, LISTEN_UNIX };
@@ -20,7 +21,7 @@ struct env_list {
 	struct env_var {
 		str name, value;
 		bool is_unset; /* null in the file: removed from the inherited environment */
-	} *items;
+	} * items;
 	size_t count;
 };
 
@@ -28,7 +29,8 @@ struct env_list {
 #define CONFIG_INT	      int64_t
 #define CONFIG_MSEC	      msec
 #define CONFIG_SIZE	      uint64_t
-#define CONFIG_STR	      str /* NUL-ended behind its length */
+#define CONFIG_STR	      str /* NUL-ended behind its length, as every str of the configuration */
+#define CONFIG_PATH	      str /* absolute, or empty */
 #define CONFIG_LIST	      struct str_list
 #define CONFIG_ARGV	      struct str_list
 #define CONFIG_MAP	      struct env_list
@@ -40,7 +42,7 @@ struct env_list {
 #define CONFIG_ENUM_PREFIX    enum prefix_how
 
 struct server_conf {
-#define SERVER_ROW(type, name, env, fallback, flags, doc) CONFIG_##type name;
+#define SERVER_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
 #include "config/rows.def"
 };
 
@@ -48,52 +50,57 @@ struct server_conf {
 struct database_conf {
 	str name;	  /* "primary" */
 	str path;	  /* relative to the tenant's directory */
-	str env;	  /* variable that tells the application, may be empty */
+	str env;	  /* variable that tells the application, empty: it is not told */
 	str url_template; /* its value; {path} is the absolute path */
 	bool has_backup;
 };
 
-/* Settings of a tenant; shared by all tenants that have the same ones. */
+/* Settings of a tenant; shared by all tenants that have the same ones.  The words of command and
+ * prepare and the values of env are templates: pass them through config_expand_tenant, also when
+ * they look plain. */
 struct app_conf {
-#define APP_ROW(type, name, env, fallback, flags, doc) CONFIG_##type name;
+#define APP_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
 #include "config/rows.def"
 	struct database_conf *databases;
 	size_t ndatabases;
 };
 
 struct backup_conf {
-#define BACKUP_ROW(type, name, env, fallback, flags, doc) CONFIG_##type name;
+#define BACKUP_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
 #include "config/rows.def"
 };
 
 struct tenant_conf {
-	uint32_t slot;	/* its place on the scoreboard: the same as long as the tenant exists */
-	str id;		/* "bellevue/2025/winter"; "main" for the only tenant of a configuration without users */
+	uint32_t slot; /* its place on the scoreboard: the same as long as the tenant exists */
+	str id; /* "bellevue/2025/winter"; "main" for the only tenant of a configuration without
+		   users */
 	str user, name; /* "bellevue", "2025/winter" */
 	str prefix;	/* "/bellevue/2025/winter"; empty at the root */
 	str host;	/* empty: any host */
 	str machine, region;
-	str dir; /* absolute: its databases and files */
+	str dir; /* absolute: its databases and files; for the only tenant the application's own
+		    directory */
 	const struct app_conf *app;
-	uint64_t fingerprint; /* of everything that a running copy depends on: another value means restart */
+	uint64_t fingerprint; /* of everything that a running copy depends on: another value means
+				 restart; 0 in a snapshot */
 };
 
 struct config {
 	struct server_conf server;
 	struct backup_conf backup;
-	struct app_conf app;	   /* the defaults of all tenants */
+	struct app_conf app;	     /* the defaults of all tenants */
 	struct tenant_conf *tenants; /* sorted by id */
 	size_t ntenants;
-	bool is_single;	    /* no users, no routes: Thruster for one application */
-	str file;	    /* that was read, or empty */
-	str fly_machine;    /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
+	bool is_single;	 /* no users, no routes: Thruster for one application */
+	str file;	 /* that was read, or empty */
+	str fly_machine; /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
 	str fly_region;
-	uint64_t version; /* hash of the effective configuration */
-	/* private to config/ follows in config_int.h: arena, origins, references */
-	struct config_private *private;
+	uint64_t version;		/* hash of the effective configuration */
+	struct config_private *private; /* arena, origins, references */
 };
 
-/* One fault: where and what.  line and column count from 1; 0 = unknown (environment, command line). */
+/* One fault: where and what.  line and column count from 1; 0 = unknown (environment, command
+ * line). */
 struct config_fault {
 	str where; /* file, "environment" or "command line" */
 	unsigned line, column;
@@ -107,27 +114,53 @@ struct config_faults {
 };
 
 struct config_source {
-	const char *file;	 /* NULL: config/atc.yml, .yaml or .json if one exists */
-	char *const *command;	 /* the command line's own, NULL-ended, or NULL */
-	char *const *environ;	 /* NULL-ended */
-	bool is_thrust;		 /* started by the name thrust: no file, one tenant */
+	const char *file;     /* NULL: config/atc.yml, .yaml or .json if one exists */
+	char *const *command; /* the command line's own, NULL-ended, or NULL */
+	char *const *environ; /* NULL-ended */
+	bool is_thrust; /* started by the name thrust: no file, one tenant, no backup unless told */
+	bool is_only_read; /* nothing will be started (check, dump, status …): a missing command is
+			      only a warning */
 };
 
-/* Reads everything and reports all faults.  NULL if there are errors.  The result has one reference. */
-struct config *config_load(const struct config_source *source, struct config_faults *faults) MUST_USE;
+/* Reads everything and reports all faults, sorted by position.  NULL if there are errors.  The
+ * result has one reference.  *faults is overwritten; release it with config_faults_done. */
+struct config *config_load(
+	const struct config_source *source, struct config_faults *faults) MUST_USE;
+/* Any thread; both accept NULL. */
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 /* Prints "file:line:column: error: text" lines. */
 void config_faults_print(const struct config_faults *faults, int fd);
 void config_faults_done(struct config_faults *faults);
 
-/* The effective configuration with the origin of each value, as YAML with comments. Secrets are hidden. */
+/* The effective configuration with the origin of each value, as YAML with comments.  Secrets are
+ * hidden; apart from them config_load reads it back to the same configuration. */
 void config_dump(const struct config *c, struct buf *out);
-/* What the proxy needs, in canonical form (without backup, commands and tenants' environments), and back. */
+/* What the proxy needs, in canonical form (without backup, commands and tenants' environments), and
+ * back.  NULL if the text is not a snapshot; the reason is logged. */
 void config_snapshot_write(const struct config *c, struct buf *out);
 struct config *config_snapshot_read(str text) MUST_USE;
-/* Gives every tenant the slot that it had in `before` (may be NULL), new ones free slots below `nslots`. -ENOSPC. */
+/* Gives every tenant the slot that it had in `before` (may be NULL), new ones free slots below
+ * `nslots`. -ENOSPC. */
 int config_assign_slots(struct config *c, const struct config *before, uint32_t nslots) MUST_USE;
 const struct tenant_conf *config_find_tenant(const struct config *c, str id);
-/* Server settings with flag RESTART that differ: their names, for the log of a reload. */
-void config_needs_restart(const struct config *before, const struct config *after, struct buf *ret_names);
+/* Settings with flag RESTART that differ: their names ("server.http_port, backup.url"), for the log
+ * of a reload. */
+void config_needs_restart(
+	const struct config *before, const struct config *after, struct buf *ret_names);
+
+/* A word of command or prepare, or a value of env, for one tenant: ${tenant.id}, user, name, dir,
+ * port, and $$.  A new string; free() it. */
+char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port) MUST_USE;
+/* Absolute path of a database, and the value of its variable (url_template).  New strings; free()
+ * them. */
+char *config_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
+char *config_database_url(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
+/* The number of app_conf.stop_signal. */
+int config_stop_signal(const struct app_conf *app);
+/* The texts of the enums, as in the file. */
+const char *config_framework_text(enum framework f);
+
+/* The tables of all settings, for docs/configuration.md and fly-atc.yml(5). */
+enum config_keys_format { CONFIG_KEYS_MARKDOWN, CONFIG_KEYS_MDOC };
+void config_keys_write(enum config_keys_format format, struct buf *out);

@@ -1,0 +1,79 @@
+/* config.c - a configuration after it was loaded: references, tenants, what a reload changes. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "config/config_int.h"
+
+struct config *config_ref(struct config *c)
+{
+	if (c)
+		atomic_fetch_add_explicit(&c->private->references, 1, memory_order_relaxed);
+	return c;
+}
+
+void config_unref(struct config *c)
+{
+	if (!c || atomic_fetch_sub_explicit(&c->private->references, 1, memory_order_acq_rel) > 1)
+		return;
+	arena_done(&c->private->arena);
+	free(c->private);
+	free(c);
+}
+
+const struct tenant_conf *config_find_tenant(const struct config *c, str id)
+{
+	size_t low = 0, high = c->ntenants;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = str_cmp(c->tenants[middle].id, id);
+
+		if (order == 0)
+			return &c->tenants[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static void compare_section(
+	enum section_id id, const void *before, const void *after, struct buf *ret_names)
+{
+	const struct section *s = &sections[id];
+
+	for (size_t i = 0; i < s->nrows; i++) {
+		const struct row *row = &s->rows[i];
+
+		if (!(row->flags & RESTART) || value_equal(row, (const char *)before + row->offset,
+						       (const char *)after + row->offset))
+			continue;
+		buf_printf(ret_names, "%s" STR_FMT "." STR_FMT, buf_len(ret_names) ? ", " : "",
+			STR_ARG(s->name), STR_ARG(row->name));
+	}
+}
+
+void config_needs_restart(
+	const struct config *before, const struct config *after, struct buf *ret_names)
+{
+	compare_section(SECTION_SERVER, &before->server, &after->server, ret_names);
+	compare_section(SECTION_BACKUP, &before->backup, &after->backup, ret_names);
+}
+
+char *config_database_path(const struct tenant_conf *t, const struct database_conf *db)
+{
+	return xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->dir), STR_ARG(db->path));
+}
+
+char *config_database_url(const struct tenant_conf *t, const struct database_conf *db)
+{
+	ssize_t at = str_find(db->url_template, STR("{path}"));
+
+	if (at < 0)
+		return str_dup(db->url_template);
+	return xasprintf(STR_FMT STR_FMT "/" STR_FMT STR_FMT, (int)at, db->url_template.p,
+		STR_ARG(t->dir), STR_ARG(db->path),
+		STR_ARG(str_slice(db->url_template, (size_t)at + 6, db->url_template.n)));
+}

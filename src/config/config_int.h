@@ -1,0 +1,333 @@
+/* config_int.h - what the files of config/ share: the loader, the tree of a file, rows, layers and
+ * origins. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "config/config.h"
+
+/* Where something was said. */
+enum place_kind { PLACE_FILE, PLACE_ENVIRONMENT, PLACE_COMMAND_LINE };
+struct place {
+	enum place_kind kind;
+	unsigned line, column; /* of the file, from 1; 0 = the file as a whole */
+};
+
+/* Where a value comes from.  `at` is the line of the file or an enum origin_note. */
+enum origin_kind {
+	ORIGIN_DEFAULT,
+	ORIGIN_NOTE,
+	ORIGIN_FILE,
+	ORIGIN_PLAIN,
+	ORIGIN_THRUSTER,
+	ORIGIN_COMMAND
+};
+struct origin {
+	enum origin_kind kind;
+	unsigned at;
+};
+/* Why a default is what it is. */
+enum origin_note {
+#define NOTE(name, text) NOTE_##name,
+#include "config/notes.def"
+	NNOTES
+};
+
+/* A parsed file.  Texts are NUL-ended and belong to the loader's tree arena. */
+enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
+struct node {
+	enum node_kind kind;
+	bool is_quoted;
+	bool is_bad; /* a fault was reported already */
+	struct place place;
+	str text;	  /* of a scalar */
+	struct node *key; /* of an entry of a map */
+	struct node *first, *next;
+	size_t count; /* of entries */
+};
+#define node_foreach(it, list) for (const struct node *it = (list)->first; it; it = it->next)
+
+enum row_type {
+	TYPE_BOOL,
+	TYPE_INT,
+	TYPE_MSEC,
+	TYPE_SIZE,
+	TYPE_STR,
+	TYPE_PATH,
+	TYPE_LIST,
+	TYPE_ARGV,
+	TYPE_MAP,
+	TYPE_ENUM_LOG_LEVEL,
+	TYPE_ENUM_REPLAY,
+	TYPE_ENUM_FRAMEWORK,
+	TYPE_ENUM_START,
+	TYPE_ENUM_LISTEN,
+	TYPE_ENUM_PREFIX,
+};
+enum row_flag {
+	LIVE = 1,
+	RESTART = 2,
+	PENDING = 4,
+	EDGE = 8,
+	BOOT = 16,
+	SUPERVISOR = 32,
+	SECRET = 64
+};
+
+struct loader;
+struct row;
+typedef void row_check(struct loader *ld, const struct row *row, void *value, struct place place);
+
+struct row {
+	str name;
+	const char *env, *fallback, *doc;
+	enum row_type type;
+	unsigned flags;
+	size_t offset;
+	row_check *check;
+};
+
+enum server_row {
+#define SERVER_ROW(type, name, env, fallback, flags, check, doc) SERVER_##name,
+#include "config/rows.def"
+	NSERVER_ROWS
+};
+enum app_row {
+#define APP_ROW(type, name, env, fallback, flags, check, doc) APP_##name,
+#include "config/rows.def"
+	NAPP_ROWS
+};
+enum backup_row {
+#define BACKUP_ROW(type, name, env, fallback, flags, check, doc) BACKUP_##name,
+#include "config/rows.def"
+	NBACKUP_ROWS
+};
+
+/* The rows of server, app and backup. */
+struct section {
+	str name;
+	const struct row *rows;
+	size_t nrows;
+};
+enum section_id { SECTION_SERVER, SECTION_APP, SECTION_BACKUP, NSECTIONS };
+extern const struct section sections[NSECTIONS];
+
+/* Values of a section and where they come from: what a reader fills. */
+struct values {
+	const struct section *section;
+	void *base;
+	struct origin *origins;
+	bool is_layer; /* of a user or tenant: origins were copied from further out */
+};
+static inline void *value_at(const struct values *v, size_t row)
+{
+	return (char *)v->base + v->section->rows[row].offset;
+}
+
+/* What `databases:` says about one; parts that are not said have p == NULL. */
+struct database_draft {
+	str name, path, env, url;
+	struct place place;
+	bool is_removed;
+	bool says_backup, has_backup;
+};
+
+/* The settings of app:, of a user, or of a tenant that has some of its own. */
+struct app_layer {
+	const struct app_layer *parent; /* NULL: app: */
+	struct app_conf *conf;
+	struct origin origins[NAPP_ROWS];
+	struct database_draft *drafts; /* of this layer, with those of its parent before */
+	size_t ndrafts;
+	str primary_name;	      /* `database:` of a route */
+	struct place databases_place; /* of the nearest `databases:` */
+	uint64_t hash;		      /* of the rows with flag BOOT and of the databases */
+};
+
+/* What users and tenants say beyond the rows of app:.  A line of 0: not said here. */
+struct location {
+	str host, machine, region;
+	unsigned host_line, machine_line, region_line;
+};
+
+struct user_conf {
+	str name;
+	struct place place;
+	struct location location;
+	const struct app_layer *layer;
+};
+struct tenant_private {
+	const struct user_conf *user; /* NULL: from routes: */
+	const struct app_layer *layer;
+	const struct location *location; /* what it says itself, or NULL */
+	struct place place;
+};
+
+struct config_private {
+	atomic_uint references;
+	struct arena arena;
+	struct origin server_origins[NSERVER_ROWS];
+	struct origin backup_origins[NBACKUP_ROWS];
+	struct app_layer root;
+	struct user_conf **users; /* sorted by name */
+	size_t nusers;
+	struct tenant_private *tenants; /* in the order of config.tenants */
+};
+
+/* A tenant while it is read: its two halves are parted when all are known. */
+struct tenant_draft {
+	struct tenant_conf conf;
+	struct tenant_private private;
+};
+
+struct loader {
+	const struct config_source *source;
+	struct config *config;
+	struct arena *arena; /* of the configuration */
+	struct arena tree;   /* of the file's nodes and what is needed while reading only */
+	struct config_faults *faults;
+	const char *file; /* NULL: none */
+	char *cwd;
+	bool is_snapshot; /* effective values: nothing is expanded, derived or looked up on the disk
+			   */
+	struct user_conf **users;
+	size_t nusers, users_cap;
+	struct tenant_draft *tenants;
+	size_t ntenants, tenants_cap;
+	uint32_t single_slot;
+	const struct node *upstream_command, *upstream_args;
+};
+
+/* faults.c */
+void fault_at(struct loader *ld, struct place place, const char *fmt, ...) PRINTF(3, 4);
+void warn_at(struct loader *ld, struct place place, const char *fmt, ...) PRINTF(3, 4);
+void faults_sort(struct config_faults *faults);
+/* "did you mean" for an unknown key: the nearest of `extra` (NULL-ended) and the section's keys. */
+void fault_unknown_key(struct loader *ld, const struct node *key, const struct section *s,
+	const char *const *extra);
+
+/* yaml.c: the root of the tree, or NULL (empty file, or faults were reported). */
+const struct node *yaml_parse(struct loader *ld, str text, bool is_json);
+bool node_is_null(const struct node *n);
+const char *node_kind_text(const struct node *n);
+/* utf8.c: offset of the first byte that is not UTF-8 or a control character that YAML forbids; or
+ * text.n. */
+size_t utf8_valid_length(str text);
+
+/* expand.c */
+/* ${VAR} and ${VAR:-default}, into the configuration's arena.  In a template ${tenant.x} stays and
+ * $ of a value is doubled. */
+bool expand_text(
+	struct loader *ld, str text, bool is_template, struct place place, str *ret) MUST_USE;
+/* A word of the command line, as a template. */
+str expand_literal(struct loader *ld, str word);
+const char *environment_get(const struct loader *ld, const char *name);
+/* The words of a command written as one string. */
+bool words_split(struct loader *ld, str text, struct place place, struct str_list *ret) MUST_USE;
+
+/* rows.c */
+const struct row *section_find(const struct section *s, str key);
+void values_set_defaults(struct loader *ld, const struct values *v);
+static inline size_t row_index(const struct section *s, const struct row *row)
+{
+	return (size_t)(row - s->rows);
+}
+
+/* values.c.  Values live in the configuration's arena; reading over an old value is fine.  False: a
+ * fault was reported. */
+bool value_read(
+	struct loader *ld, const struct row *row, const struct node *n, void *value) MUST_USE;
+/* The text of a default, or of a file's scalar after expansion; *ret_why says what was expected. */
+bool value_read_text(struct loader *ld, const struct row *row, str text, void *value,
+	const char **ret_why) MUST_USE;
+bool value_equal(const struct row *row, const void *a, const void *b);
+const char *const *type_words(enum row_type type); /* of an enum, NULL-ended; else NULL */
+const char *type_text(enum row_type type);	   /* for people: "a whole number" */
+const char *type_name(enum row_type type);	   /* for tables: "number" */
+str path_absolute(struct loader *ld, str path);
+bool env_name_is_legal(str name);
+
+/* checks.c */
+#define SERVER_ROW(type, name, env, fallback, flags, check, doc) row_check check_##check;
+#define APP_ROW(type, name, env, fallback, flags, check, doc)	 row_check check_##check;
+#define BACKUP_ROW(type, name, env, fallback, flags, check, doc) row_check check_##check;
+#include "config/rows.def"
+bool relative_path_is_safe(str path);
+
+/* sections.c */
+/* True for a map; a fault for anything else but nothing at all. */
+bool section_expects_map(struct loader *ld, const struct node *n) MUST_USE;
+/* One entry of a map; false if the section has no such key. */
+bool section_read_entry(
+	struct loader *ld, const struct values *v, const struct node *entry) MUST_USE;
+/* Old names of the prototype; true if it was one. */
+bool alias_read(struct loader *ld, const struct node *entry) MUST_USE;
+void upstream_finish(struct loader *ld);
+struct values server_values(struct config *c);
+struct values app_values(struct app_layer *layer);
+struct values backup_values(struct config *c);
+
+/* environment.c */
+void environment_read(struct loader *ld);
+
+/* layers.c */
+/* A copy of the parent to write into; one that stays without settings of its own is not used. */
+struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent);
+/* Everything was read: fill in what depends on something else. */
+void layer_derive(struct loader *ld, struct app_layer *layer);
+void server_derive(struct loader *ld);
+void backup_derive(struct loader *ld);
+
+/* databases.c */
+void databases_read(struct loader *ld, struct app_layer *layer, const struct node *n);
+void databases_derive(struct loader *ld, struct app_layer *layer);
+/* The i-th database that the framework has of itself; false behind the last. */
+bool database_is_known(enum framework framework, size_t i, str *ret_name) MUST_USE;
+
+/* scope.c */
+/* Where a user, a tenant or a route says something: its own layer exists once there is something to
+ * put in. */
+struct scope {
+	const struct app_layer *parent;
+	struct app_layer *own;
+	struct location location;
+	uint32_t slot;
+	bool has_location;
+};
+/* False if a scope has no such key. */
+bool scope_read_entry(struct loader *ld, struct scope *scope, const struct node *entry) MUST_USE;
+/* The layer to use, derived. */
+const struct app_layer *scope_finish(struct loader *ld, struct scope *scope);
+extern const char *const scope_keys[]; /* beyond the rows of app: */
+
+/* users.c, routes.c */
+void users_read(struct loader *ld, const struct node *map);
+void routes_read(struct loader *ld, const struct node *list);
+
+/* tenants.c */
+/* One segment or several; a fault if it cannot be part of a path. */
+bool name_is_legal(struct loader *ld, str name, const char *what, struct place place) MUST_USE;
+/* What users.c and routes.c know of a tenant. */
+struct tenant_spec {
+	str user, rest;		       /* the path; both empty at the root */
+	str label;		       /* name of a route, p == NULL: the rest of the path */
+	const struct user_conf *owner; /* NULL for a route */
+	const struct app_layer *layer;
+	const struct location *location; /* or NULL */
+	uint32_t slot;
+	struct place place;
+};
+void tenant_add(struct loader *ld, const struct tenant_spec *spec);
+void single_add(struct loader *ld);
+/* Sorts them, finds overlaps and missing commands, computes fingerprints. */
+void tenants_finish(struct loader *ld);
+
+/* emit.c */
+uint64_t layer_hash(const struct config *c, const struct app_layer *layer);
+uint64_t config_hash(const struct config *c);
+
+/* load.c */
+#define CONFIG_HASH_KEYS 0x666c792d61746300u, 0x636f6e6669670000u

@@ -1,0 +1,648 @@
+/* emit.c - the effective configuration as YAML: for people (dump), for the proxy (snapshot), for
+ * hashes.
+ *
+ * All three walk the same way: sections with all rows; then users and tenants with what differs
+ * from further out. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/number.h"
+#include "config/config_int.h"
+
+enum purpose { FOR_PEOPLE, FOR_PROXY, FOR_HASH };
+
+struct emitter {
+	struct buf *out;
+	const struct config *c;
+	enum purpose purpose;
+	unsigned depth;
+	size_t line_start; /* of the line being written, for the column of the comment */
+};
+
+#define COMMENT_COLUMN 44
+
+/* -- lines -- */
+
+static void begin_line(struct emitter *e)
+{
+	e->line_start = buf_len(e->out);
+	for (unsigned i = 0; i < e->depth; i++)
+		buf_add(e->out, STR("  "));
+}
+
+static void end_line(struct emitter *e)
+{
+	buf_add_char(e->out, '\n');
+}
+
+static void begin_comment(struct emitter *e)
+{
+	do
+		buf_add_char(e->out, ' ');
+	while (buf_len(e->out) - e->line_start < COMMENT_COLUMN);
+	buf_add(e->out, STR("# "));
+}
+
+static void add_file_line(struct emitter *e, unsigned line)
+{
+	buf_printf(e->out, STR_FMT ":%u", STR_ARG(e->c->file), line);
+}
+
+static void end_line_from(struct emitter *e, unsigned line)
+{
+	if (e->purpose == FOR_PEOPLE && line) {
+		begin_comment(e);
+		add_file_line(e, line);
+	}
+	end_line(e);
+}
+
+static const char *const note_texts[] = {
+#define NOTE(name, text) text,
+#include "config/notes.def"
+};
+static_assert(NITEMS(note_texts) == NNOTES, "a text for each note");
+
+static void end_line_with_origin(struct emitter *e, const struct row *row, struct origin origin)
+{
+	if (e->purpose == FOR_PEOPLE) {
+		begin_comment(e);
+		switch (origin.kind) {
+		case ORIGIN_DEFAULT:
+			buf_add(e->out, STR("default"));
+			break;
+		case ORIGIN_NOTE:
+			buf_add(e->out, str_of(note_texts[origin.at]));
+			break;
+		case ORIGIN_FILE:
+			add_file_line(e, origin.at);
+			break;
+		case ORIGIN_PLAIN:
+			buf_printf(e->out, "environment %s", row->env);
+			break;
+		case ORIGIN_THRUSTER:
+			buf_printf(e->out, "environment THRUSTER_%s", row->env);
+			break;
+		case ORIGIN_COMMAND:
+			buf_add(e->out, STR("command line"));
+			break;
+		}
+		if (row->flags & PENDING)
+			buf_add(e->out, STR("; pending: obeyed by a later version"));
+		if (row->flags & EDGE)
+			buf_add(e->out,
+				STR("; without effect: TLS belongs to the platform's edge"));
+	}
+	end_line(e);
+}
+
+/* -- values -- */
+
+static bool is_plain_char(char c)
+{
+	char l = char_lower(c);
+
+	return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || (c && strchr("_./-", c));
+}
+
+/* Would YAML read the bare text back as the same text (and not as nothing)? */
+static bool is_plain(str s)
+{
+	if (!s.n || s.p[0] == '-' || str_eq_nocase(s, STR("null")))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_plain_char(s.p[i]))
+			return false;
+	return true;
+}
+
+static void add_text(struct emitter *e, str s)
+{
+	if (is_plain(s)) {
+		buf_add(e->out, s);
+		return;
+	}
+	buf_add_char(e->out, '"');
+	buf_add_json(e->out, s);
+	buf_add_char(e->out, '"');
+}
+
+/* A text that the loader will expand: its dollars are doubled. */
+static void add_expanded(struct emitter *e, str s)
+{
+	struct buf doubled = {0};
+
+	if (e->purpose == FOR_PROXY || str_find_char(s, '$') < 0) {
+		add_text(e, s);
+		return;
+	}
+	for (size_t i = 0; i < s.n; i++) {
+		buf_add(&doubled, s.p[i] == '$' ? STR("$$") : str_slice(s, i, i + 1));
+	}
+	add_text(e, buf_str(&doubled));
+	buf_done(&doubled);
+}
+
+static void add_list(struct emitter *e, const struct str_list *list, bool is_template)
+{
+	buf_add_char(e->out, '[');
+	for (size_t i = 0; i < list->count; i++) {
+		if (i)
+			buf_add(e->out, STR(", "));
+		if (is_template)
+			add_text(e, list->items[i]);
+		else
+			add_expanded(e, list->items[i]);
+	}
+	buf_add_char(e->out, ']');
+}
+
+static void add_value(struct emitter *e, const struct row *row, const void *value)
+{
+	char text[NUMBER_TEXT_MAX];
+
+	switch (row->type) {
+	case TYPE_BOOL:
+		buf_add(e->out, *(const bool *)value ? STR("true") : STR("false"));
+		break;
+	case TYPE_INT:
+		buf_printf(e->out, "%lld", (long long)*(const int64_t *)value);
+		break;
+	case TYPE_MSEC:
+		number_duration_text(*(const msec *)value, text);
+		buf_add(e->out, str_of(text));
+		break;
+	case TYPE_SIZE:
+		number_size_text(*(const uint64_t *)value, text);
+		buf_add(e->out, str_of(text));
+		break;
+	case TYPE_STR:
+	case TYPE_PATH:
+		add_expanded(e, *(const str *)value);
+		break;
+	case TYPE_LIST:
+		add_list(e, value, false);
+		break;
+	case TYPE_ARGV:
+		add_list(e, value, true);
+		break;
+	case TYPE_MAP:
+		break; /* has lines of its own */
+	case TYPE_ENUM_LOG_LEVEL:
+	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_FRAMEWORK:
+	case TYPE_ENUM_START:
+	case TYPE_ENUM_LISTEN:
+	case TYPE_ENUM_PREFIX:
+		buf_add(e->out, str_of(type_words(row->type)[*(const unsigned *)value]));
+		break;
+	}
+}
+
+static bool sounds_secret(str name)
+{
+	static const char *const words[] = {
+		"SECRET", "TOKEN", "PASSW", "KEY", "CREDENTIAL", "PRIVATE", "DSN", NULL};
+
+	for (size_t i = 0; words[i]; i++)
+		if (str_find(name, str_of(words[i])) >= 0)
+			return true;
+	return false;
+}
+
+static const struct env_var *find_variable(const struct env_list *list, str name)
+{
+	for (size_t i = 0; list && i < list->count; i++)
+		if (str_eq(list->items[i].name, name))
+			return &list->items[i];
+	return NULL;
+}
+
+/* Variables that are not the same further out. */
+static void emit_variables(
+	struct emitter *e, const struct env_list *list, const struct env_list *outer)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct env_var *var = &list->items[i],
+				     *before = find_variable(outer, var->name);
+
+		if (before && before->is_unset == var->is_unset &&
+			str_eq(before->value, var->value))
+			continue;
+		begin_line(e);
+		buf_printf(e->out, STR_FMT ": ", STR_ARG(var->name));
+		if (var->is_unset)
+			buf_add(e->out, STR("null"));
+		else if (e->purpose == FOR_PEOPLE && sounds_secret(var->name))
+			buf_add(e->out, STR("\"[hidden]\""));
+		else
+			add_text(e, var->value);
+		end_line(e);
+	}
+}
+
+/* -- rows -- */
+
+static bool is_for(const struct emitter *e, const struct row *row, struct origin origin)
+{
+	switch (e->purpose) {
+	case FOR_PEOPLE:
+		return !(row->flags & (PENDING | EDGE)) || origin.kind != ORIGIN_DEFAULT;
+	case FOR_PROXY:
+		return !(row->flags & (SUPERVISOR | EDGE | SECRET));
+	case FOR_HASH:
+		return true;
+	}
+	return false;
+}
+
+static void emit_row(struct emitter *e, const struct row *row, const void *value, const void *outer,
+	struct origin origin)
+{
+	bool is_hidden =
+		e->purpose == FOR_PEOPLE && (row->flags & SECRET) && ((const str *)value)->n;
+
+	begin_line(e);
+	buf_printf(e->out, STR_FMT ":", STR_ARG(row->name));
+	if (row->type == TYPE_MAP) {
+		const struct env_list *list = value;
+
+		if (!list->count)
+			buf_add(e->out, STR(" {}"));
+		end_line_with_origin(e, row, origin);
+		e->depth++;
+		emit_variables(e, list, outer);
+		e->depth--;
+		return;
+	}
+	buf_add_char(e->out, ' ');
+	if (is_hidden)
+		buf_add(e->out, STR("\"[hidden]\""));
+	else
+		add_value(e, row, value);
+	end_line_with_origin(e, row, origin);
+}
+
+static void emit_section(
+	struct emitter *e, enum section_id id, const void *base, const struct origin *origins)
+{
+	const struct section *s = &sections[id];
+
+	buf_printf(e->out, STR_FMT ":\n", STR_ARG(s->name));
+	e->depth++;
+	for (size_t i = 0; i < s->nrows; i++)
+		if (is_for(e, &s->rows[i], origins[i]))
+			emit_row(e, &s->rows[i], (const char *)base + s->rows[i].offset, NULL,
+				origins[i]);
+	e->depth--;
+}
+
+static bool origins_equal(struct origin a, struct origin b)
+{
+	return a.kind == b.kind && a.at == b.at;
+}
+
+/* True if something in `layer` is to be written where `outer` is what stands around it. */
+static bool row_differs(const struct emitter *e, const struct row *row, size_t i,
+	const struct app_layer *layer, const struct app_layer *outer)
+{
+	const void *a = (const char *)layer->conf + row->offset,
+		   *b = (const char *)outer->conf + row->offset;
+
+	if (!is_for(e, row, layer->origins[i]))
+		return false;
+	return !value_equal(row, a, b) ||
+	       (e->purpose == FOR_PEOPLE && !origins_equal(layer->origins[i], outer->origins[i]));
+}
+
+/* -- databases -- */
+
+static bool databases_equal(const struct app_conf *a, const struct app_conf *b)
+{
+	if (a->ndatabases != b->ndatabases)
+		return false;
+	for (size_t i = 0; i < a->ndatabases; i++) {
+		const struct database_conf *x = &a->databases[i], *y = &b->databases[i];
+
+		if (!str_eq(x->name, y->name) || !str_eq(x->path, y->path) ||
+			!str_eq(x->env, y->env) || !str_eq(x->url_template, y->url_template) ||
+			x->has_backup != y->has_backup)
+			return false;
+	}
+	return true;
+}
+
+static void emit_database(struct emitter *e, const struct database_conf *db)
+{
+	begin_line(e);
+	buf_printf(e->out, STR_FMT ": {path: ", STR_ARG(db->name));
+	add_expanded(e, db->path);
+	buf_add(e->out, STR(", env: "));
+	add_text(e, db->env);
+	buf_add(e->out, STR(", url: "));
+	add_expanded(e, db->url_template);
+	buf_printf(e->out, ", backup: %s}", db->has_backup ? "true" : "false");
+	end_line(e);
+}
+
+static bool has_database(const struct app_conf *app, str name)
+{
+	for (size_t i = 0; i < app->ndatabases; i++)
+		if (str_eq(app->databases[i].name, name))
+			return true;
+	return false;
+}
+
+static void emit_databases(struct emitter *e, const struct app_layer *layer)
+{
+	const struct app_conf *app = layer->conf;
+	unsigned line = layer->databases_place.line;
+	str name;
+
+	begin_line(e);
+	buf_add(e->out, app->ndatabases ? STR("databases:") : STR("databases: {}"));
+	if (line || !app->ndatabases)
+		end_line_from(e, line);
+	else
+		end_line_with_origin(e, &sections[SECTION_APP].rows[APP_framework],
+			(struct origin){ORIGIN_DEFAULT, 0});
+	e->depth++;
+	for (size_t i = 0; i < app->ndatabases; i++)
+		emit_database(e, &app->databases[i]);
+	for (size_t i = 0; app->ndatabases && database_is_known(app->framework, i, &name); i++) {
+		if (has_database(app, name))
+			continue;
+		begin_line(e);
+		buf_printf(e->out, STR_FMT ": null", STR_ARG(name));
+		end_line(e);
+	}
+	e->depth--;
+}
+
+/* -- users and tenants -- */
+
+static bool layer_differs(
+	const struct emitter *e, const struct app_layer *layer, const struct app_layer *outer)
+{
+	if (layer == outer)
+		return false;
+	for (size_t i = 0; i < NAPP_ROWS; i++)
+		if (row_differs(e, &sections[SECTION_APP].rows[i], i, layer, outer))
+			return true;
+	return e->purpose != FOR_PROXY && !databases_equal(layer->conf, outer->conf);
+}
+
+static void emit_layer(
+	struct emitter *e, const struct app_layer *layer, const struct app_layer *outer)
+{
+	if (layer == outer)
+		return;
+	for (size_t i = 0; i < NAPP_ROWS; i++) {
+		const struct row *row = &sections[SECTION_APP].rows[i];
+
+		if (row_differs(e, row, i, layer, outer))
+			emit_row(e, row, (const char *)layer->conf + row->offset,
+				(const char *)outer->conf + row->offset, layer->origins[i]);
+	}
+	if (e->purpose != FOR_PROXY && !databases_equal(layer->conf, outer->conf))
+		emit_databases(e, layer);
+}
+
+static void emit_word(struct emitter *e, const char *key, str value, unsigned line)
+{
+	if (!line)
+		return;
+	begin_line(e);
+	buf_printf(e->out, "%s: ", key);
+	add_expanded(e, value);
+	end_line_from(e, line);
+}
+
+static void emit_location(struct emitter *e, const struct location *l)
+{
+	if (!l)
+		return;
+	emit_word(e, "host", l->host, l->host_line);
+	emit_word(e, "machine", l->machine, l->machine_line);
+	emit_word(e, "region", l->region, l->region_line);
+}
+
+static void emit_slot(struct emitter *e, const struct tenant_conf *t)
+{
+	if (e->purpose != FOR_PROXY)
+		return;
+	begin_line(e);
+	buf_printf(e->out, "slot: %u\n", t->slot);
+}
+
+static void emit_tenant(
+	struct emitter *e, const struct tenant_conf *t, const struct tenant_private *private)
+{
+	const struct app_layer *outer = private->user->layer;
+	bool has_own = private->location || layer_differs(e, private->layer, outer);
+
+	begin_line(e);
+	add_text(e, t->name);
+	buf_add_char(e->out, ':');
+	if (!has_own && e->purpose == FOR_PROXY)
+		buf_printf(e->out, " {slot: %u}", t->slot);
+	end_line_from(e, private->place.line);
+	if (!has_own)
+		return;
+	e->depth++;
+	emit_slot(e, t);
+	emit_location(e, private->location);
+	emit_layer(e, private->layer, outer);
+	e->depth--;
+}
+
+/* Index of the first tenant whose id is not below. */
+static size_t lower_bound(const struct config *c, str id)
+{
+	size_t low = 0, high = c->ntenants;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (str_cmp(c->tenants[middle].id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_of_user(const struct config *c, size_t i, str name)
+{
+	str id = i < c->ntenants ? c->tenants[i].id : STR_EMPTY;
+
+	return str_starts(id, name) && id.n > name.n && id.p[name.n] == '/';
+}
+
+static void emit_user(struct emitter *e, const struct user_conf *user)
+{
+	const struct config *c = e->c;
+	size_t at = lower_bound(c, user->name);
+	bool is_alone = at < c->ntenants && str_eq(c->tenants[at].id, user->name) &&
+			c->private->tenants[at].user == user;
+	struct buf first = {0};
+
+	begin_line(e);
+	add_text(e, user->name);
+	buf_add_char(e->out, ':');
+	end_line_from(e, user->place.line);
+	e->depth++;
+	emit_location(e, &user->location);
+	emit_layer(e, user->layer, &c->private->root);
+	if (is_alone) {
+		emit_slot(e, &c->tenants[at]);
+		e->depth--;
+		return;
+	}
+	buf_printf(&first, STR_FMT "/", STR_ARG(user->name));
+	at = lower_bound(c, buf_str(&first));
+	buf_done(&first);
+	begin_line(e);
+	buf_add(e->out, is_of_user(c, at, user->name) ? STR("tenants:\n") : STR("tenants: {}\n"));
+	e->depth++;
+	for (; is_of_user(c, at, user->name); at++)
+		if (c->private->tenants[at].user == user)
+			emit_tenant(e, &c->tenants[at], &c->private->tenants[at]);
+	e->depth -= 2;
+}
+
+static void emit_route(
+	struct emitter *e, const struct tenant_conf *t, const struct tenant_private *private)
+{
+	begin_line(e);
+	buf_add(e->out, STR("- endpoint: "));
+	add_text(e, t->user.n ? t->id : STR_EMPTY);
+	end_line_from(e, private->place.line);
+	e->depth++;
+	begin_line(e);
+	buf_add(e->out, STR("name: "));
+	add_expanded(e, t->name);
+	end_line(e);
+	emit_slot(e, t);
+	emit_location(e, private->location);
+	emit_layer(e, private->layer, &e->c->private->root);
+	e->depth--;
+}
+
+static void emit_users(struct emitter *e)
+{
+	const struct config_private *private = e->c->private;
+
+	if (!private->nusers)
+		return;
+	buf_add(e->out, STR("users:\n"));
+	e->depth++;
+	for (size_t i = 0; i < private->nusers; i++)
+		emit_user(e, private->users[i]);
+	e->depth--;
+}
+
+static void emit_routes(struct emitter *e)
+{
+	const struct config *c = e->c;
+	bool is_first = true;
+
+	for (size_t i = 0; i < c->ntenants && !c->is_single; i++) {
+		if (c->private->tenants[i].user)
+			continue;
+		if (is_first)
+			buf_add(e->out, STR("routes:\n"));
+		is_first = false;
+		e->depth++;
+		emit_route(e, &c->tenants[i], &c->private->tenants[i]);
+		e->depth--;
+	}
+}
+
+static void emit_all(struct emitter *e)
+{
+	const struct config *c = e->c;
+	const struct config_private *private = c->private;
+
+	emit_section(e, SECTION_SERVER, &c->server, private->server_origins);
+	emit_section(e, SECTION_APP, &c->app, private->root.origins);
+	if (e->purpose != FOR_PROXY) {
+		e->depth++;
+		emit_databases(e, &private->root);
+		e->depth--;
+		emit_section(e, SECTION_BACKUP, &c->backup, private->backup_origins);
+	}
+	emit_users(e);
+	emit_routes(e);
+	if (!c->is_single && !c->ntenants && !private->nusers)
+		buf_add(e->out, STR("users: {}\n"));
+}
+
+/* -- the three purposes -- */
+
+void config_dump(const struct config *c, struct buf *out)
+{
+	struct emitter e = {.out = out, .c = c, .purpose = FOR_PEOPLE};
+
+	if (c->file.n)
+		buf_printf(
+			out, "# The effective configuration of " STR_FMT ".\n", STR_ARG(c->file));
+	else
+		buf_add(out, STR("# The effective configuration; there is no file.\n"));
+	emit_all(&e);
+}
+
+static void emit_meta(struct emitter *e, const char *key, str value)
+{
+	buf_printf(e->out, "  %s: ", key);
+	add_text(e, value);
+	end_line(e);
+}
+
+void config_snapshot_write(const struct config *c, struct buf *out)
+{
+	struct emitter e = {.out = out, .c = c, .purpose = FOR_PROXY};
+
+	buf_add(out, STR("snapshot:\n"));
+	emit_meta(&e, "file", c->file);
+	emit_meta(&e, "fly_machine", c->fly_machine);
+	emit_meta(&e, "fly_region", c->fly_region);
+	buf_printf(out, "  version: %llu\n", (unsigned long long)c->version);
+	if (c->is_single)
+		buf_printf(out, "  single: %u\n", c->tenants[0].slot);
+	emit_all(&e);
+}
+
+uint64_t config_hash(const struct config *c)
+{
+	struct buf text = {0};
+	struct emitter e = {.out = &text, .c = c, .purpose = FOR_HASH};
+	uint64_t hash;
+
+	emit_meta(&e, "fly_machine", c->fly_machine);
+	emit_meta(&e, "fly_region", c->fly_region);
+	emit_all(&e);
+	hash = hash_keyed(buf_str(&text), CONFIG_HASH_KEYS);
+	buf_done(&text);
+	return hash;
+}
+
+uint64_t layer_hash(const struct config *c, const struct app_layer *layer)
+{
+	struct buf text = {0};
+	struct emitter e = {.out = &text, .c = c, .purpose = FOR_HASH};
+	uint64_t hash;
+
+	for (size_t i = 0; i < NAPP_ROWS; i++) {
+		const struct row *row = &sections[SECTION_APP].rows[i];
+
+		if (row->flags & BOOT)
+			emit_row(&e, row, (const char *)layer->conf + row->offset, NULL,
+				layer->origins[i]);
+	}
+	emit_databases(&e, layer);
+	hash = hash_keyed(buf_str(&text), CONFIG_HASH_KEYS);
+	buf_done(&text);
+	return hash;
+}

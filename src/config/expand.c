@@ -1,0 +1,226 @@
+/* expand.c - ${VAR} from the environment while loading, ${tenant.x} when a tenant is started. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/number.h"
+#include "config/config_int.h"
+
+static const char tenant_words[] =
+	"${tenant.id}, ${tenant.user}, ${tenant.name}, ${tenant.dir} and ${tenant.port}";
+
+static bool is_tenant_word(str word)
+{
+	return str_eq(word, STR("tenant.id")) || str_eq(word, STR("tenant.user")) ||
+	       str_eq(word, STR("tenant.name")) || str_eq(word, STR("tenant.dir")) ||
+	       str_eq(word, STR("tenant.port"));
+}
+
+/* At text[at] begins "${": the inside, or false without an end. */
+static bool braced(str text, size_t at, str *ret_inside)
+{
+	str rest = str_slice(text, at + 2, text.n);
+	ssize_t end = str_find_char(rest, '}');
+
+	if (end < 0)
+		return false;
+	*ret_inside = str_slice(rest, 0, (size_t)end);
+	return true;
+}
+
+static bool has_at(str text, size_t i, char c)
+{
+	return i < text.n && text.p[i] == c;
+}
+
+const char *environment_get(const struct loader *ld, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char *const *e = ld->source ? ld->source->environ : NULL; e && *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
+bool env_name_is_legal(str name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+		bool is_letter = (char_lower(c) >= 'a' && char_lower(c) <= 'z') || c == '_';
+
+		if (!is_letter && (i == 0 || c < '0' || c > '9'))
+			return false;
+	}
+	return name.n > 0;
+}
+
+/* Adds a value as it is, or so that a template gives it back. */
+static void add_value(struct buf *out, str value, bool is_template)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		if (is_template && value.p[i] == '$')
+			buf_add_char(out, '$');
+		buf_add_char(out, value.p[i]);
+	}
+}
+
+static bool add_tenant_word(
+	struct loader *ld, struct buf *out, str word, bool is_template, struct place place)
+{
+	if (!is_template) {
+		fault_at(ld, place, "${" STR_FMT "} may stand in command, prepare and env only",
+			STR_ARG(word));
+		return false;
+	}
+	if (!is_tenant_word(word)) {
+		fault_at(ld, place, "${" STR_FMT "} is unknown; there are %s", STR_ARG(word),
+			tenant_words);
+		return false;
+	}
+	buf_printf(out, "${" STR_FMT "}", STR_ARG(word));
+	return true;
+}
+
+/* VAR or VAR:-default. */
+static bool add_variable(
+	struct loader *ld, struct buf *out, str inside, bool is_template, struct place place)
+{
+	ssize_t colon = str_find(inside, STR(":-"));
+	str name = colon < 0 ? inside : str_slice(inside, 0, (size_t)colon);
+	CLEAN_FREE char *name0 = str_dup(name);
+	const char *value;
+
+	if (!env_name_is_legal(name)) {
+		fault_at(ld, place,
+			"\"" STR_FMT "\" is no name of a variable; write $$ for a dollar sign",
+			STR_ARG(name));
+		return false;
+	}
+	value = environment_get(ld, name0);
+	if (colon >= 0 && (!value || !*value)) {
+		add_value(out, str_slice(inside, (size_t)colon + 2, inside.n), is_template);
+		return true;
+	}
+	if (!value) {
+		fault_at(ld, place, "the variable %s is not set; set it, or write ${%s:-default}",
+			name0, name0);
+		return false;
+	}
+	if (utf8_valid_length(str_of(value)) != strlen(value)) {
+		fault_at(ld, place, "the variable %s holds bytes that are not text", name0);
+		return false;
+	}
+	add_value(out, str_of(value), is_template);
+	return true;
+}
+
+static bool add_braced(
+	struct loader *ld, struct buf *out, str inside, bool is_template, struct place place)
+{
+	if (str_find(inside, STR("${")) >= 0) {
+		fault_at(ld, place, "${…} within ${…} is not understood");
+		return false;
+	}
+	if (str_starts(inside, STR("tenant.")))
+		return add_tenant_word(ld, out, inside, is_template, place);
+	return add_variable(ld, out, inside, is_template, place);
+}
+
+/* True also after a fault: the rest is looked at too. */
+static bool expand_into(
+	struct loader *ld, str text, bool is_template, struct place place, struct buf *out)
+{
+	bool is_ok = true;
+	str inside;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] != '$') {
+			buf_add_char(out, text.p[i]);
+		} else if (has_at(text, i + 1, '$')) {
+			buf_add(out, is_template ? STR("$$") : STR("$"));
+			i++;
+		} else if (!has_at(text, i + 1, '{')) {
+			buf_add_char(out, '$');
+		} else if (braced(text, i, &inside)) {
+			is_ok &= add_braced(ld, out, inside, is_template, place);
+			i += inside.n + 2;
+		} else {
+			fault_at(ld, place, "${ without }; write $$ for a dollar sign");
+			return false;
+		}
+	}
+	return is_ok;
+}
+
+bool expand_text(struct loader *ld, str text, bool is_template, struct place place, str *ret)
+{
+	struct buf out = {0};
+	bool is_ok = true;
+
+	if (ld->is_snapshot || str_find_char(text, '$') < 0) {
+		*ret = arena_dup(ld->arena, text);
+		return true;
+	}
+	is_ok = expand_into(ld, text, is_template, place, &out);
+	if (is_ok)
+		*ret = arena_dup(ld->arena, buf_str(&out));
+	buf_done(&out);
+	return is_ok;
+}
+
+str expand_literal(struct loader *ld, str word)
+{
+	struct buf out = {0};
+	str inside, result;
+
+	for (size_t i = 0; i < word.n; i++) {
+		bool is_ours = word.p[i] == '$' && has_at(word, i + 1, '{') &&
+			       braced(word, i, &inside) && is_tenant_word(inside) &&
+			       !ld->source->is_thrust;
+
+		if (word.p[i] == '$' && !is_ours)
+			buf_add_char(&out, '$');
+		buf_add_char(&out, word.p[i]);
+	}
+	result = arena_dup(ld->arena, buf_str(&out));
+	buf_done(&out);
+	return result;
+}
+
+static str tenant_value(str word, const struct tenant_conf *t, str port)
+{
+	if (str_eq(word, STR("tenant.id")))
+		return t->id;
+	if (str_eq(word, STR("tenant.user")))
+		return t->user;
+	if (str_eq(word, STR("tenant.name")))
+		return t->name;
+	if (str_eq(word, STR("tenant.dir")))
+		return t->dir;
+	return port;
+}
+
+char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
+{
+	char digits[20];
+	str inside, port_text = {digits, number_write(digits, port)};
+	struct buf out = {0};
+	char *result;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '$' && has_at(text, i + 1, '{') && braced(text, i, &inside) &&
+			is_tenant_word(inside)) {
+			buf_add(&out, tenant_value(inside, t, port_text));
+			i += inside.n + 2;
+			continue;
+		}
+		buf_add_char(&out, text.p[i]);
+		if (text.p[i] == '$' && has_at(text, i + 1, '$'))
+			i++;
+	}
+	result = str_dup(buf_str(&out));
+	buf_done(&out);
+	return result;
+}

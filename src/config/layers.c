@@ -1,0 +1,291 @@
+/* layers.c - settings from far to near (app:, user, tenant), and the defaults that depend on other
+ * settings. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "config/config_int.h"
+
+/* What a framework wants where many tenants share a machine. */
+static const struct preset {
+	enum listen_how listen;
+	enum prefix_how prefix;
+	const char *prepare[3]; /* words */
+	const char *private_directories;
+} presets[] = {
+	[FRAMEWORK_RAILS] = {LISTEN_FD, PREFIX_PASS, {"bin/rails", "db:prepare"},
+		"storage tmp log"},
+	[FRAMEWORK_NODE] = {LISTEN_TCP, PREFIX_STRIP, {NULL}, ""},
+	[FRAMEWORK_GENERIC] = {LISTEN_TCP, PREFIX_STRIP, {NULL}, ""},
+};
+static_assert(NITEMS(presets) == FRAMEWORK_GENERIC + 1, "a preset for each framework");
+
+struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent)
+{
+	struct app_layer *layer = arena_alloc(ld->arena, sizeof(*layer));
+
+	*layer = *parent;
+	layer->parent = parent;
+	layer->conf = arena_alloc(ld->arena, sizeof(*layer->conf));
+	*layer->conf = *parent->conf;
+	return layer;
+}
+
+static bool is_said(struct origin origin)
+{
+	return origin.kind != ORIGIN_DEFAULT && origin.kind != ORIGIN_NOTE;
+}
+
+static struct origin note(enum origin_note n)
+{
+	return (struct origin){ORIGIN_NOTE, n};
+}
+
+static bool is_production(const struct loader *ld)
+{
+	const char *rails = environment_get(ld, "RAILS_ENV"),
+		   *node = environment_get(ld, "NODE_ENV");
+
+	return (rails && strcmp(rails, "production") == 0) ||
+	       (node && strcmp(node, "production") == 0);
+}
+
+static bool exists(const struct app_conf *app, const char *name)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof(path), STR_FMT "/%s", STR_ARG(app->root), name);
+
+	return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+}
+
+static void derive_framework(struct app_layer *layer)
+{
+	struct app_conf *app = layer->conf;
+	struct origin *origin = &layer->origins[APP_framework];
+
+	if (is_said(*origin))
+		return;
+	*origin = (struct origin){ORIGIN_DEFAULT, 0};
+	app->framework = FRAMEWORK_GENERIC;
+	if (exists(app, "bin/rails")) {
+		app->framework = FRAMEWORK_RAILS;
+		*origin = note(NOTE_bin_rails);
+	} else if (exists(app, "package.json")) {
+		app->framework = FRAMEWORK_NODE;
+		*origin = note(NOTE_package_json);
+	}
+}
+
+static bool take_environment(
+	struct loader *ld, struct app_layer *layer, const char *name, enum origin_note why)
+{
+	const char *value = environment_get(ld, name);
+	struct place place = {PLACE_ENVIRONMENT, 0, 0};
+
+	if (!value || !*value)
+		return false;
+	layer->conf->environment = arena_dup(ld->arena, str_of(value));
+	layer->origins[APP_environment] = note(why);
+	if (!layer->parent)
+		check_word(ld, &sections[SECTION_APP].rows[APP_environment],
+			&layer->conf->environment, place);
+	return true;
+}
+
+static void derive_environment(struct loader *ld, struct app_layer *layer)
+{
+	bool is_node = layer->conf->framework == FRAMEWORK_NODE;
+
+	if (is_said(layer->origins[APP_environment]))
+		return;
+	layer->conf->environment = STR("production");
+	layer->origins[APP_environment] = (struct origin){ORIGIN_DEFAULT, 0};
+	if (is_node && take_environment(ld, layer, "NODE_ENV", NOTE_node_env))
+		return;
+	if (take_environment(ld, layer, "RAILS_ENV", NOTE_rails_env))
+		return;
+	take_environment(ld, layer, "NODE_ENV", NOTE_node_env);
+}
+
+static struct str_list words_of(struct loader *ld, const char *const *words)
+{
+	struct str_list list = {0};
+
+	while (words[list.count])
+		list.count++;
+	list.items = arena_alloc(ld->arena, list.count * sizeof(str));
+	for (size_t i = 0; i < list.count; i++)
+		list.items[i] = str_of(words[i]);
+	return list;
+}
+
+static void derive_from_preset(struct loader *ld, struct app_layer *layer)
+{
+	const struct preset *preset = &presets[layer->conf->framework];
+	struct app_conf *app = layer->conf;
+	struct origin origin = layer->conf->framework == FRAMEWORK_RAILS
+				       ? note(NOTE_rails)
+				       : (struct origin){ORIGIN_DEFAULT, 0};
+	const struct row *rows = sections[SECTION_APP].rows;
+	const char *why;
+
+	if (!is_said(layer->origins[APP_listen])) {
+		app->listen = preset->listen;
+		layer->origins[APP_listen] = origin;
+	}
+	if (!is_said(layer->origins[APP_prefix])) {
+		app->prefix = preset->prefix;
+		layer->origins[APP_prefix] = origin;
+	}
+	if (!is_said(layer->origins[APP_prepare])) {
+		app->prepare = words_of(ld, preset->prepare);
+		layer->origins[APP_prepare] = origin;
+	}
+	if (!is_said(layer->origins[APP_private_directories])) {
+		bool is_read = value_read_text(ld, &rows[APP_private_directories],
+			str_of(preset->private_directories), &app->private_directories, &why);
+
+		assert(is_read);
+		layer->origins[APP_private_directories] = origin;
+	}
+}
+
+/* Thruster for one application: started at once, never stopped, told nothing but PORT. */
+static void derive_single(struct app_layer *layer)
+{
+	struct app_conf *app = layer->conf;
+
+	if (!is_said(layer->origins[APP_start])) {
+		app->start = START_AT_BOOT;
+		layer->origins[APP_start] = note(NOTE_single);
+	}
+	if (!is_said(layer->origins[APP_idle_timeout])) {
+		app->idle_timeout = 0;
+		layer->origins[APP_idle_timeout] = note(NOTE_single);
+	}
+}
+
+void layer_derive(struct loader *ld, struct app_layer *layer)
+{
+	if (ld->is_snapshot)
+		return;
+	derive_framework(layer);
+	derive_environment(ld, layer);
+	if (ld->config->is_single)
+		derive_single(layer);
+	else
+		derive_from_preset(ld, layer);
+	databases_derive(ld, layer);
+	layer->hash = layer_hash(ld->config, layer);
+}
+
+static void derive_ports(struct loader *ld)
+{
+	struct server_conf *server = &ld->config->server;
+	struct origin *http = &ld->config->private->server_origins[SERVER_http_port];
+	struct origin *target = &ld->config->private->server_origins[SERVER_target_port];
+	struct place place = {PLACE_FILE, target->kind == ORIGIN_FILE ? target->at : 0, 1};
+
+	if (!is_said(*http)) {
+		bool has_tenants = !ld->config->is_single,
+		     production = has_tenants && is_production(ld);
+
+		server->http_port = !has_tenants ? 80 : production ? 8080 : 3000;
+		*http = note(!has_tenants ? NOTE_single
+			     : production ? NOTE_production
+					  : NOTE_tenants);
+	}
+	if (target->kind == ORIGIN_PLAIN || target->kind == ORIGIN_THRUSTER)
+		place.kind = PLACE_ENVIRONMENT;
+	if (ld->config->is_single && server->http_port && server->http_port == server->target_port)
+		fault_at(ld, place,
+			"target_port: %lld is http_port too; the application needs another",
+			(long long)server->target_port);
+	if (!ld->config->is_single && is_said(*target) && server->target_port)
+		warn_at(ld, place,
+			"target_port: is for a single tenant; here each tenant gets a port of its own");
+}
+
+static str join(struct loader *ld, str directory, const char *name)
+{
+	return str_of(arena_printf(ld->arena, STR_FMT "/%s", STR_ARG(directory), name));
+}
+
+static void derive_run_dir(struct loader *ld)
+{
+	struct server_conf *server = &ld->config->server;
+	struct origin *origins = ld->config->private->server_origins;
+	const char *xdg = environment_get(ld, "XDG_RUNTIME_DIR");
+	const struct row *row = &sections[SECTION_SERVER].rows[SERVER_control_socket];
+
+	if (!is_said(origins[SERVER_run_dir])) {
+		if (xdg && *xdg == '/') {
+			server->run_dir = join(ld, path_absolute(ld, str_of(xdg)), "fly-atc");
+			origins[SERVER_run_dir] = note(NOTE_xdg_runtime_dir);
+		} else {
+			server->run_dir = STR("/run/fly-atc");
+		}
+	}
+	if (!is_said(origins[SERVER_control_socket])) {
+		server->control_socket = join(ld, server->run_dir, "control.sock");
+		origins[SERVER_control_socket] = note(NOTE_run_dir);
+		row->check(ld, row, &server->control_socket, (struct place){PLACE_FILE, 0, 0});
+	}
+}
+
+/* One line for everything about TLS that has no effect here. */
+static void warn_of_edge(struct loader *ld)
+{
+	const struct origin *origins = ld->config->private->server_origins;
+	struct place place = {PLACE_ENVIRONMENT, 0, 0};
+	bool is_wanted = ld->config->server.tls_domain.count > 0;
+	struct buf names = {0};
+
+	for (size_t i = 0; i < NSERVER_ROWS; i++) {
+		const struct row *row = &sections[SECTION_SERVER].rows[i];
+
+		if (!(row->flags & EDGE) || !is_said(origins[i]))
+			continue;
+		if (origins[i].kind == ORIGIN_FILE && !place.line)
+			place = (struct place){PLACE_FILE, origins[i].at, 1};
+		buf_printf(&names, "%s" STR_FMT, buf_len(&names) ? ", " : "", STR_ARG(row->name));
+	}
+	if (is_wanted || place.line)
+		warn_at(ld, place, STR_FMT ": without effect, TLS belongs to the platform's edge",
+			STR_ARG(buf_str(&names)));
+	buf_done(&names);
+}
+
+void server_derive(struct loader *ld)
+{
+	struct server_conf *server = &ld->config->server;
+	struct origin *origins = ld->config->private->server_origins;
+
+	if (ld->is_snapshot)
+		return;
+	derive_ports(ld);
+	derive_run_dir(ld);
+	if (!is_said(origins[SERVER_forward_headers]) && server->tls_domain.count) {
+		server->forward_headers = false;
+		origins[SERVER_forward_headers] = note(NOTE_tls_domain);
+	}
+	if (server->debug && server->log_level != LOG_DEBUG) {
+		server->log_level = LOG_DEBUG;
+		origins[SERVER_log_level] = note(NOTE_debug);
+	}
+	warn_of_edge(ld);
+}
+
+void backup_derive(struct loader *ld)
+{
+	const struct row *row = &sections[SECTION_BACKUP].rows[BACKUP_url];
+	struct origin *origin = &ld->config->private->backup_origins[BACKUP_url];
+	const char *bucket = environment_get(ld, "BUCKET_NAME");
+	str *url = &ld->config->backup.url;
+
+	if (is_said(*origin) || !bucket || !*bucket || ld->source->is_thrust)
+		return;
+	*url = str_of(arena_printf(ld->arena, "s3://%s/atc", bucket));
+	*origin = note(NOTE_bucket_name);
+	row->check(ld, row, url, (struct place){PLACE_ENVIRONMENT, 0, 0});
+}

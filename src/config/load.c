@@ -1,0 +1,295 @@
+/* load.c - from file, environment and command line to one immutable configuration. */
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/number.h"
+#include "config/config_int.h"
+
+#define MAX_FILE_BYTES (256u << 20)
+
+static const char *const usual_files[] = {"config/atc.yml", "config/atc.yaml", "config/atc.json"};
+
+static const struct place whole_file = {PLACE_FILE, 0, 0};
+
+/* Which file, or NULL for none. */
+static const char *choose_file(struct loader *ld)
+{
+	const char *chosen = NULL;
+
+	if (ld->source->is_thrust)
+		return NULL;
+	if (ld->source->file)
+		return ld->source->file;
+	for (size_t i = 0; i < NITEMS(usual_files); i++) {
+		if (access(usual_files[i], F_OK) < 0)
+			continue;
+		if (!chosen)
+			chosen = usual_files[i];
+		else
+			warn_at(ld, whole_file, "%s is used, %s is there too and is not read",
+				chosen, usual_files[i]);
+	}
+	return chosen;
+}
+
+static bool read_all(struct loader *ld, int fd, struct buf *out)
+{
+	for (;;) {
+		ssize_t n = read(fd, buf_room(out, 65536), 65536);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			fault_at(ld, whole_file, "cannot be read: %m");
+			return false;
+		}
+		if (n == 0)
+			return true;
+		buf_added(out, (size_t)n);
+		if (buf_len(out) > MAX_FILE_BYTES) {
+			fault_at(ld, whole_file, "is larger than 256 MiB");
+			return false;
+		}
+	}
+}
+
+static bool read_file(struct loader *ld, struct buf *out)
+{
+	CLEAN_FD int fd = open(ld->file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		fault_at(ld, whole_file, "cannot be opened: %m");
+		return false;
+	}
+	return read_all(ld, fd, out);
+}
+
+static void take_command_line(struct loader *ld)
+{
+	char *const *command = ld->source->command;
+	struct app_layer *root = &ld->config->private->root;
+	struct str_list words = {0};
+
+	if (!command || !command[0])
+		return;
+	while (command[words.count])
+		words.count++;
+	words.items = arena_alloc(ld->arena, words.count * sizeof(str));
+	for (size_t i = 0; i < words.count; i++)
+		words.items[i] = expand_literal(ld, str_of(command[i]));
+	root->conf->command = words;
+	root->origins[APP_command] = (struct origin){ORIGIN_COMMAND, 0};
+}
+
+static void read_snapshot_head(struct loader *ld, const struct node *map)
+{
+	struct config *c = ld->config;
+	uint64_t number;
+
+	node_foreach(n, map)
+	{
+		str key = n->key->text, value = arena_dup(ld->arena, n->text);
+
+		if (str_eq(key, STR("file")))
+			c->file = value;
+		else if (str_eq(key, STR("fly_machine")))
+			c->fly_machine = value;
+		else if (str_eq(key, STR("fly_region")))
+			c->fly_region = value;
+		else if (number_parse(value, UINT64_MAX, &number) < 0)
+			fault_at(ld, n->place, "expected a whole number");
+		else if (str_eq(key, STR("version")))
+			c->version = number;
+		else if (str_eq(key, STR("single")))
+			ld->single_slot = (uint32_t)number;
+	}
+}
+
+/* The parts of a file, in the order in which they are needed. */
+enum part { PART_SNAPSHOT, PART_SERVER, PART_APP, PART_BACKUP, PART_USERS, PART_ROUTES, NPARTS };
+static const char *const part_names[NPARTS + 1] = {
+	"snapshot", "server", "app", "backup", "users", "routes", NULL};
+
+static void find_parts(struct loader *ld, const struct node *root, const struct node *ret[NPARTS])
+{
+	if (!root || !section_expects_map(ld, root))
+		return;
+	node_foreach(n, root)
+	{
+		size_t part = ld->is_snapshot ? PART_SNAPSHOT : PART_SERVER;
+
+		while (part < NPARTS && !str_eq(n->key->text, str_of(part_names[part])))
+			part++;
+		if (part < NPARTS)
+			ret[part] = n;
+		else
+			fault_unknown_key(ld, n->key, NULL, part_names + PART_SERVER);
+	}
+}
+
+static void read_server(struct loader *ld, const struct node *map)
+{
+	struct values values = server_values(ld->config);
+
+	if (!map || !section_expects_map(ld, map))
+		return;
+	node_foreach(n, map) if (!section_read_entry(ld, &values, n) && !alias_read(ld, n))
+		fault_unknown_key(ld, n->key, values.section, NULL);
+	upstream_finish(ld);
+}
+
+static void read_app(struct loader *ld, const struct node *map)
+{
+	static const char *const databases[] = {"databases", NULL};
+	struct app_layer *root = &ld->config->private->root;
+	struct values values = app_values(root);
+
+	if (!map || !section_expects_map(ld, map))
+		return;
+	node_foreach(n, map)
+	{
+		if (str_eq(n->key->text, STR("databases")))
+			databases_read(ld, root, n);
+		else if (!section_read_entry(ld, &values, n))
+			fault_unknown_key(ld, n->key, values.section, databases);
+	}
+}
+
+static void read_backup(struct loader *ld, const struct node *map)
+{
+	struct values values = backup_values(ld->config);
+
+	if (!map || !section_expects_map(ld, map))
+		return;
+	node_foreach(n, map) if (!section_read_entry(ld, &values, n))
+		fault_unknown_key(ld, n->key, values.section, NULL);
+}
+
+static void read_platform(struct loader *ld)
+{
+	const char *machine = environment_get(ld, "FLY_MACHINE_ID"),
+		   *region = environment_get(ld, "FLY_REGION");
+
+	ld->config->fly_machine = arena_dup(ld->arena, str_of(machine ? machine : ""));
+	ld->config->fly_region = arena_dup(ld->arena, str_of(region ? region : ""));
+}
+
+static void load_tree(struct loader *ld, const struct node *root)
+{
+	const struct node *parts[NPARTS] = {0};
+	struct config *c = ld->config;
+
+	find_parts(ld, root, parts);
+	c->is_single = !parts[PART_USERS] && !(parts[PART_ROUTES] && parts[PART_ROUTES]->count);
+	if (parts[PART_SNAPSHOT])
+		read_snapshot_head(ld, parts[PART_SNAPSHOT]);
+	read_server(ld, parts[PART_SERVER]);
+	read_app(ld, parts[PART_APP]);
+	read_backup(ld, parts[PART_BACKUP]);
+	if (!ld->is_snapshot) {
+		environment_read(ld);
+		read_platform(ld);
+		take_command_line(ld);
+	}
+	server_derive(ld);
+	backup_derive(ld);
+	layer_derive(ld, &c->private->root);
+	if (parts[PART_USERS])
+		users_read(ld, parts[PART_USERS]);
+	if (parts[PART_ROUTES])
+		routes_read(ld, parts[PART_ROUTES]);
+	if (c->is_single)
+		single_add(ld);
+	c->app = *c->private->root.conf;
+	tenants_finish(ld);
+}
+
+static void begin(struct loader *ld)
+{
+	struct config *c = xcalloc(1, sizeof(*c));
+	struct config_private *private = xcalloc(1, sizeof(*private));
+	struct values server, app, backup;
+
+	c->private = private;
+	atomic_init(&private->references, 1);
+	ld->config = c;
+	ld->arena = &private->arena;
+	ld->cwd = getcwd(NULL, 0);
+	if (!ld->cwd)
+		ld->cwd = xstrdup("/");
+	private->root.conf = arena_zalloc(ld->arena, sizeof(*private->root.conf));
+	server = server_values(c);
+	app = app_values(&private->root);
+	backup = backup_values(c);
+	values_set_defaults(ld, &server);
+	values_set_defaults(ld, &app);
+	values_set_defaults(ld, &backup);
+	c->file = c->fly_machine = c->fly_region = STR_EMPTY;
+	*ld->faults = (struct config_faults){.arena = xcalloc(1, sizeof(struct arena))};
+}
+
+/* Gives the configuration out, or NULL if there are errors. */
+static struct config *finish(struct loader *ld)
+{
+	struct config *c = ld->config;
+
+	faults_sort(ld->faults);
+	arena_done(&ld->tree);
+	free(ld->cwd);
+	free(ld->users);
+	free(ld->tenants);
+	if (!ld->faults->errors)
+		return c;
+	config_unref(c);
+	return NULL;
+}
+
+struct config *config_load(const struct config_source *source, struct config_faults *faults)
+{
+	struct loader ld = {.source = source, .faults = faults};
+	const struct node *root = NULL;
+	struct buf text = {0};
+
+	begin(&ld);
+	ld.file = choose_file(&ld);
+	if (ld.file) {
+		ld.config->file = arena_dup(ld.arena, str_of(ld.file));
+		if (read_file(&ld, &text))
+			root = yaml_parse(
+				&ld, buf_str(&text), str_ends(str_of(ld.file), STR(".json")));
+	}
+	/* What a file that cannot be read would have said is not known: no guesses about the rest.
+	 */
+	if (!ld.file || root || !faults->errors)
+		load_tree(&ld, root);
+	buf_done(&text);
+	if (!faults->errors)
+		ld.config->version = config_hash(ld.config);
+	return finish(&ld);
+}
+
+struct config *config_snapshot_read(str text)
+{
+	struct config_faults faults;
+	struct loader ld = {.faults = &faults, .is_snapshot = true};
+	const struct node *root;
+	struct config *c;
+
+	begin(&ld);
+	root = yaml_parse(&ld, text, false);
+	if (root)
+		load_tree(&ld, root);
+	else
+		fault_at(&ld, whole_file, "is empty");
+	c = finish(&ld);
+	for (size_t i = 0; i < faults.count; i++)
+		log_error("snapshot of the configuration, line %u: " STR_FMT, faults.items[i].line,
+			STR_ARG(faults.items[i].text));
+	config_faults_done(&faults);
+	return c;
+}

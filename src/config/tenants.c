@@ -1,0 +1,305 @@
+/* tenants.c - all tenants together: names, directories, overlaps, fingerprints. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "config/config_int.h"
+
+#define MAX_SEGMENT 128u
+#define MAX_ID	    512u
+
+static bool segment_is_legal(str segment)
+{
+	if (!segment.n || segment.n > MAX_SEGMENT || segment.p[0] == '.' || segment.p[0] == '-')
+		return false;
+	for (size_t i = 0; i < segment.n; i++) {
+		char c = char_lower(segment.p[i]);
+
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' &&
+			c != '~' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+bool name_is_legal(struct loader *ld, str name, const char *what, struct place place)
+{
+	str rest = name, segment;
+	bool is_legal = name.n > 0 && name.n <= MAX_ID && !str_ends(name, STR("/"));
+
+	while (is_legal && str_split(&rest, '/', &segment))
+		is_legal = segment_is_legal(segment);
+	if (!is_legal)
+		fault_at(ld, place,
+			"\"" STR_FMT
+			"\" cannot be %s: segments of a path have letters, digits and . _ ~ - "
+			"only, and do not begin with . or -",
+			STR_ARG(name), what);
+	return is_legal;
+}
+
+static struct tenant_draft *add_draft(struct loader *ld)
+{
+	if (ld->ntenants == ld->tenants_cap) {
+		ld->tenants_cap = MAX(ld->tenants_cap * 2, (size_t)16);
+		ld->tenants = xrealloc(ld->tenants, ld->tenants_cap * sizeof(*ld->tenants));
+	}
+	ld->tenants[ld->ntenants] = (struct tenant_draft){0};
+	return &ld->tenants[ld->ntenants++];
+}
+
+/* Behind a host stands only what is said nearer than the host. */
+static str prefix_of(const struct tenant_spec *spec, str id_with_slash)
+{
+	if (!spec->user.n || (spec->location && spec->location->host_line))
+		return STR_EMPTY;
+	if (!spec->owner || !spec->owner->location.host_line)
+		return id_with_slash;
+	return spec->rest.n ? str_slice(id_with_slash, spec->user.n + 1, id_with_slash.n)
+			    : STR_EMPTY;
+}
+
+/* The nearest that says a machine or a region says both. */
+static void set_location(struct tenant_conf *t, const struct tenant_spec *spec)
+{
+	const struct location *own = spec->location,
+			      *user = spec->owner ? &spec->owner->location : NULL;
+	const struct location *place = own && (own->machine_line || own->region_line) ? own : user;
+
+	t->machine = place && place->machine_line ? place->machine : STR_EMPTY;
+	t->region = place && place->region_line ? place->region : STR_EMPTY;
+	t->host = own && own->host_line	    ? own->host
+		  : user && user->host_line ? user->host
+					    : STR_EMPTY;
+}
+
+void tenant_add(struct loader *ld, const struct tenant_spec *spec)
+{
+	struct tenant_draft *draft = add_draft(ld);
+	struct tenant_conf *t = &draft->conf;
+	str storage = ld->config->server.storage;
+	str tail = spec->user.n ? spec->user : STR("main");
+	/* One string for all: "<storage>/<user>/<rest>". */
+	str dir = str_of(arena_printf(ld->arena, STR_FMT "/" STR_FMT "%s" STR_FMT, STR_ARG(storage),
+		STR_ARG(tail), spec->rest.n ? "/" : "", STR_ARG(spec->rest)));
+	str id_with_slash = str_slice(dir, storage.n, dir.n);
+
+	t->slot = spec->slot;
+	t->dir = dir;
+	t->id = str_slice(id_with_slash, 1, id_with_slash.n);
+	t->user = spec->owner ? spec->owner->name : arena_dup(ld->arena, spec->user);
+	t->name = spec->label.p ? spec->label : str_slice(t->id, t->id.n - spec->rest.n, t->id.n);
+	t->prefix = prefix_of(spec, id_with_slash);
+	set_location(t, spec);
+	t->app = spec->layer->conf;
+	draft->private =
+		(struct tenant_private){spec->owner, spec->layer, spec->location, spec->place};
+}
+
+void single_add(struct loader *ld)
+{
+	struct tenant_draft *draft = add_draft(ld);
+	struct app_layer *root = &ld->config->private->root;
+
+	draft->conf = (struct tenant_conf){
+		.slot = ld->single_slot,
+		.id = STR("main"),
+		.user = STR_EMPTY,
+		.name = STR_EMPTY,
+		.prefix = STR_EMPTY,
+		.host = STR_EMPTY,
+		.machine = STR_EMPTY,
+		.region = STR_EMPTY,
+		.dir = root->conf->root,
+		.app = root->conf,
+	};
+	draft->private = (struct tenant_private){.layer = root};
+}
+
+static str lower(struct loader *ld, str s)
+{
+	char *copy = arena_alloc(&ld->tree, s.n + 1);
+
+	for (size_t i = 0; i < s.n; i++)
+		copy[i] = char_lower(s.p[i]);
+	copy[s.n] = 0;
+	return (str){copy, s.n};
+}
+
+static bool is_before(struct place a, struct place b)
+{
+	return a.line != b.line ? a.line < b.line : a.column < b.column;
+}
+
+/* Two tenants that cannot be there together: the one that stands later is the fault. */
+static void report_pair(struct loader *ld, const struct tenant_draft *a,
+	const struct tenant_draft *b, const char *why)
+{
+	const struct tenant_draft *first = is_before(a->private.place, b->private.place) ? a : b;
+	const struct tenant_draft *second = first == a ? b : a;
+
+	fault_at(ld, second->private.place,
+		"tenant " STR_FMT " and tenant " STR_FMT " of line %u %s", STR_ARG(second->conf.id),
+		STR_ARG(first->conf.id), first->private.place.line, why);
+}
+
+/* Directories must be apart: equal ids, ids that some file systems cannot tell apart, one id within
+ * another. */
+static void check_ids(struct loader *ld)
+{
+	struct map seen = {0};
+
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		struct tenant_draft *t = &ld->tenants[i], *other;
+		str id = lower(ld, t->conf.id);
+
+		other = map_get(&seen, id);
+		if (!other)
+			map_put(&seen, id, t);
+		else if (str_eq(other->conf.id, t->conf.id))
+			report_pair(ld, t, other, "are the same");
+		else
+			report_pair(ld, t, other, "differ in capital letters only");
+	}
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		struct tenant_draft *t = &ld->tenants[i], *outer;
+		str id = lower(ld, t->conf.id);
+
+		while (id.n--) {
+			if (id.p[id.n] != '/')
+				continue;
+			outer = map_get(&seen, id);
+			if (outer)
+				report_pair(ld, t, outer,
+					"overlap: the directory of one would hold that of the other");
+		}
+	}
+	map_done(&seen);
+}
+
+/* The same host and path. */
+static void check_hosts(struct loader *ld)
+{
+	struct map seen = {0};
+
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		struct tenant_draft *t = &ld->tenants[i], *other;
+		str key;
+
+		if (!t->conf.host.n)
+			continue;
+		key = str_of(arena_printf(&ld->tree, STR_FMT STR_FMT, STR_ARG(t->conf.host),
+			STR_ARG(t->conf.prefix)));
+		other = map_put(&seen, key, t);
+		if (other)
+			report_pair(ld, t, other, "have the same host and path");
+	}
+	map_done(&seen);
+}
+
+static void check_users(struct loader *ld)
+{
+	struct map seen = {0};
+
+	for (size_t i = 0; i < ld->nusers; i++) {
+		const struct user_conf *user = ld->users[i], *other;
+		str name = lower(ld, user->name);
+
+		other = map_get(&seen, name);
+		if (other)
+			fault_at(ld, user->place,
+				"user " STR_FMT " and user " STR_FMT
+				" of line %u differ in capital letters only",
+				STR_ARG(user->name), STR_ARG(other->name), other->place.line);
+		else
+			map_put(&seen, name, ld->users[i]);
+	}
+	map_done(&seen);
+}
+
+static void check_commands(struct loader *ld)
+{
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		const struct tenant_draft *t = &ld->tenants[i];
+		struct place place = t->private.place;
+
+		if (t->conf.app->command.count)
+			continue;
+		if (!place.line)
+			place.kind = PLACE_COMMAND_LINE;
+		(ld->source->is_only_read ? warn_at : fault_at)(ld, place,
+			"tenant " STR_FMT
+			" has no command; say `fly-atc bin/rails server`, or set command in app:",
+			STR_ARG(t->conf.id));
+		return;
+	}
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return str_cmp(((const struct tenant_draft *)a)->conf.id,
+		((const struct tenant_draft *)b)->conf.id);
+}
+
+static int compare_users(const void *a, const void *b)
+{
+	const struct user_conf *const *left = a, *const *right = b;
+
+	return str_cmp((*left)->name, (*right)->name);
+}
+
+static uint64_t fingerprint(const struct config *c, const struct tenant_conf *t, uint64_t layer)
+{
+	struct buf text = {0};
+	uint64_t hash;
+	int64_t port = c->is_single ? c->server.target_port : 0;
+
+	buf_add(&text, (str){(const char *)&layer, sizeof(layer)});
+	buf_add(&text, (str){(const char *)&port, sizeof(port)});
+	for (size_t i = 0; i < 4; i++) {
+		str s = ((str[]){t->id, t->name, t->prefix, t->dir})[i];
+
+		buf_add(&text, (str){(const char *)&s.n, sizeof(s.n)});
+		buf_add(&text, s);
+	}
+	hash = hash_keyed(buf_str(&text), CONFIG_HASH_KEYS);
+	buf_done(&text);
+	return hash;
+}
+
+static void hand_over(struct loader *ld)
+{
+	struct config *c = ld->config;
+	struct config_private *private = c->private;
+
+	c->ntenants = ld->ntenants;
+	c->tenants = arena_alloc(ld->arena, ld->ntenants * sizeof(*c->tenants));
+	private->tenants = arena_alloc(ld->arena, ld->ntenants * sizeof(*private->tenants));
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		c->tenants[i] = ld->tenants[i].conf;
+		private->tenants[i] = ld->tenants[i].private;
+		if (!ld->is_snapshot)
+			c->tenants[i].fingerprint =
+				fingerprint(c, &c->tenants[i], private->tenants[i].layer->hash);
+	}
+	private->nusers = ld->nusers;
+	private->users = arena_alloc(ld->arena, ld->nusers * sizeof(*private->users));
+	if (ld->nusers)
+		memcpy(private->users, ld->users, ld->nusers * sizeof(*private->users));
+}
+
+void tenants_finish(struct loader *ld)
+{
+	if (ld->ntenants)
+		qsort(ld->tenants, ld->ntenants, sizeof(*ld->tenants), compare_ids);
+	if (!ld->is_snapshot) {
+		check_ids(ld);
+		check_hosts(ld);
+		check_users(ld);
+		check_commands(ld);
+	}
+	if (ld->nusers)
+		qsort(ld->users, ld->nusers, sizeof(*ld->users), compare_users);
+	hand_over(ld);
+}
