@@ -1,0 +1,57 @@
+/* command_int.h - what the files of the command line share. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "command/command.h"
+#include "config/config.h"
+
+#define EXIT_RUNTIME 1
+#define EXIT_USAGE   2
+
+enum verb {
+#define VERB(name, text, words, min, max, summary) VERB_##name,
+#include "command/verbs.def"
+	NVERBS
+};
+const char *verb_name(enum verb v);
+
+/* The command line, understood.  Everything is borrowed from argv. */
+struct options {
+	enum verb verb;
+	bool is_thrust; /* called by the name thrust */
+	bool wants_help, wants_version;
+	const char *file;   /* -c */
+	const char *socket; /* -s */
+	bool as_json, shows_all, follows, no_wait;
+	const char *lines; /* -n; digits */
+	char **words;	   /* behind the command; NULL-ended */
+	size_t nwords;
+};
+
+/* options.c: 0, or EXIT_USAGE when the fault has been told on standard error. */
+int options_parse(struct options *ret, int argc, char **argv);
+/* The lines of help about the options of a command. */
+void options_describe(enum verb v, struct buf *out);
+
+/* suggest.c: of candidates (NULL-ended) the one that was probably meant, or NULL. */
+const char *suggest(const char *word, const char *const *candidates);
+
+/* help.c */
+void help_usage(struct buf *out);
+void help_verb(enum verb v, struct buf *out);
+int help_run(const struct options *o);
+
+/* run.c */
+int run_run(const struct options *o);
+int run_check(const struct options *o);
+int run_dump(const struct options *o);
+
+/* status.c */
+int status_run(const struct options *o);
+
+/* tell.c: "fly-atc: " and the text, on standard error. */
+void complain(const char *fmt, ...) PRINTF(1, 2);
+void print_buf(const struct buf *b, FILE *file);

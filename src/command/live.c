@@ -1,0 +1,259 @@
+/* live.c - asking a running fly-atc by its control socket: start, stop, restart, logs, reload. */
+/* SPDX-License-Identifier: MIT */
+#include "command/live.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "command/text.h"
+#include "control/client.h"
+
+#define STATUS_UNPROCESSABLE 422
+
+/* Where fly-atc listens unless it is told otherwise; for when the configuration cannot be read. */
+static char *default_socket(void)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+
+	return run && *run ? xasprintf("%s/fly-atc/control.sock", run)
+			   : xstrdup("/run/fly-atc/control.sock");
+}
+
+static char *find_socket(const struct options *o, size_t *ret_faults)
+{
+	struct config_source source = {.file = o->file, .environ = environ, .is_only_read = true};
+	struct config_faults faults;
+	struct config *conf;
+	char *path;
+
+	*ret_faults = 0;
+	if (o->socket)
+		return xstrdup(o->socket);
+	conf = config_load(&source, &faults);
+	*ret_faults = faults.errors;
+	path = conf ? str_dup(conf->server.control_socket) : default_socket();
+	config_faults_done(&faults);
+	config_unref(conf);
+	return path;
+}
+
+static void tell_unreachable(const char *path, size_t faults, int err)
+{
+	if (err == -ENOENT || err == -ECONNREFUSED)
+		complain("no fly-atc answers at %s; start it with: fly-atc run", path);
+	else if (err == -EACCES)
+		complain("cannot ask %s: it belongs to another user; try as that user, or as root",
+			path);
+	else if (err == -EPIPE)
+		complain("fly-atc at %s ended before it answered", path);
+	else
+		complain("cannot ask %s: %s", path, strerror(-err));
+	if (faults)
+		complain("the configuration has %zu fault%s (fly-atc check tells), so this is only "
+			 "the default path; name the right one with --socket",
+			faults, faults == 1 ? "" : "s");
+}
+
+static int ask(const struct options *o, const char *method, str target, client_data_fn *on_data,
+	void *arg, unsigned *ret_status)
+{
+	size_t faults;
+	char *path = find_socket(o, &faults);
+	int err = client_ask(path, method, target, on_data, arg, ret_status);
+
+	if (err < 0)
+		tell_unreachable(path, faults, err);
+	free(path);
+	return err < 0 ? EXIT_RUNTIME : 0;
+}
+
+static void on_body(void *arg, unsigned status, str piece)
+{
+	(void)status;
+	buf_add(arg, piece);
+}
+
+int live_ask(const struct options *o, const char *method, str target, struct answer *ret)
+{
+	return ask(o, method, target, on_body, &ret->body, &ret->status);
+}
+
+void live_tenant_target(struct buf *out, const char *id, const char *tail)
+{
+	buf_add(out, STR("/v1/tenants/"));
+	client_add_segment(out, str_of(id));
+	buf_add(out, str_of(tail));
+}
+
+json_t *live_json(const struct answer *a)
+{
+	str body = buf_str(&a->body);
+
+	return json_loadb(body.p, body.n, 0, NULL);
+}
+
+static void print_output(json_t *tenant)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach(json_object_get(tenant, "last_output"), i, line)
+		fprintf(stderr, "  %s\n", json_string_value(line));
+}
+
+int live_refused(const struct answer *a, const char *doing)
+{
+	json_t *j = live_json(a);
+	const char *reason = json_string_value(json_object_get(j, "error"));
+
+	complain("cannot %s: %s", doing, reason ? reason : "the answer cannot be understood");
+	print_output(json_object_get(j, "tenant"));
+	json_decref(j);
+	return EXIT_RUNTIME;
+}
+
+static void tell_tenant(const struct answer *a)
+{
+	json_t *j = live_json(a);
+	const char *id = json_string_value(json_object_get(j, "id"));
+	const char *state = json_string_value(json_object_get(j, "state"));
+	json_int_t pid = json_integer_value(json_object_get(j, "pid"));
+	json_int_t wake =
+		json_integer_value(json_object_get(json_object_get(j, "wake"), "total_ms"));
+	char duration[TEXT_MAX];
+
+	text_duration((msec)wake, duration);
+	if (id && state && pid)
+		printf("%s is %s (pid %d, woke in %s)\n", id, state, (int)pid, duration);
+	else if (id && state)
+		printf("%s is %s\n", id, state);
+	json_decref(j);
+}
+
+int live_act(const struct options *o)
+{
+	struct buf target = {0};
+	struct answer answer = {0};
+	char *tail = xasprintf("/%s%s", verb_name(o->verb), o->no_wait ? "?wait=0" : "");
+	char *doing = xasprintf("%s %s", verb_name(o->verb), o->words[0]);
+	int r;
+
+	live_tenant_target(&target, o->words[0], tail);
+	r = live_ask(o, "POST", buf_str(&target), &answer);
+	if (r == 0 && answer.status / 100 != 2)
+		r = live_refused(&answer, doing);
+	else if (r == 0)
+		tell_tenant(&answer);
+	free(tail);
+	free(doing);
+	buf_done(&target);
+	buf_done(&answer.body);
+	return r;
+}
+
+static void print_line(str text)
+{
+	json_t *j = json_loadb(text.p, text.n, 0, NULL);
+	const char *time = json_string_value(json_object_get(j, "time"));
+	const char *stream = json_string_value(json_object_get(j, "stream"));
+	const char *line = json_string_value(json_object_get(j, "text"));
+	json_int_t dropped = json_integer_value(json_object_get(j, "dropped"));
+
+	if (dropped)
+		printf("... %lld lines were lost: they came faster than they were read here\n",
+			(long long)dropped);
+	else if (time && stream && line)
+		printf("%s %s %s%s\n", time, stream + 3, line,
+			json_is_true(json_object_get(j, "cut")) ? " ..." : "");
+	json_decref(j);
+}
+
+/* Prints whole lines as they come; what is no answer of lines is kept to be told. */
+static void on_log_piece(void *arg, unsigned status, str piece)
+{
+	struct answer *a = arg;
+	ssize_t end;
+
+	buf_add(&a->body, piece);
+	if (status != 200)
+		return;
+	while ((end = str_find_char(buf_str(&a->body), '\n')) >= 0) {
+		print_line(str_slice(buf_str(&a->body), 0, (size_t)end));
+		buf_consume(&a->body, (size_t)end + 1);
+	}
+	fflush(stdout);
+}
+
+int live_logs(const struct options *o)
+{
+	struct buf target = {0};
+	struct answer answer = {0};
+	char *tail = xasprintf(
+		"/logs?n=%s%s", o->lines ? o->lines : "50", o->follows ? "&follow=1" : "");
+	char *doing = xasprintf("show the logs of %s", o->words[0]);
+	int r;
+
+	live_tenant_target(&target, o->words[0], tail);
+	r = ask(o, "GET", buf_str(&target), on_log_piece, &answer, &answer.status);
+	if (r == 0 && answer.status != 200)
+		r = live_refused(&answer, doing);
+	free(tail);
+	free(doing);
+	buf_done(&target);
+	buf_done(&answer.body);
+	return r;
+}
+
+/* As `fly-atc check` would. */
+static void print_faults(json_t *list, const char *kind)
+{
+	json_t *fault;
+	size_t i;
+
+	json_array_foreach(list, i, fault)
+	{
+		json_t *line = json_object_get(fault, "line");
+		const char *where = json_string_value(json_object_get(fault, "where"));
+		const char *text = json_string_value(json_object_get(fault, "text"));
+
+		fprintf(stderr, "%s:", where ? where : "?");
+		if (line)
+			fprintf(stderr, "%d:%d:", (int)json_integer_value(line),
+				(int)json_integer_value(json_object_get(fault, "column")));
+		fprintf(stderr, " %s: %s\n", kind, text ? text : "?");
+	}
+}
+
+static int tell_reload(const struct answer *a)
+{
+	json_t *j = live_json(a);
+	const char *later = json_string_value(json_object_get(j, "needs_restart"));
+	int r = 0;
+
+	print_faults(json_object_get(j, "warnings"), "warning");
+	print_faults(json_object_get(j, "faults"), "error");
+	if (a->status == 200) {
+		printf("reloaded: tenants %d added, %d removed, %d changed\n",
+			(int)json_integer_value(json_object_get(j, "added")),
+			(int)json_integer_value(json_object_get(j, "removed")),
+			(int)json_integer_value(json_object_get(j, "changed")));
+		if (later)
+			printf("only a restart of fly-atc brings into force: %s\n", later);
+	} else {
+		r = live_refused(a, "reload");
+	}
+	json_decref(j);
+	return a->status == STATUS_UNPROCESSABLE ? EXIT_USAGE : r;
+}
+
+int live_reload(const struct options *o)
+{
+	struct answer answer = {0};
+	int r = live_ask(o, "POST", STR("/v1/reload"), &answer);
+
+	if (r == 0)
+		r = tell_reload(&answer);
+	buf_done(&answer.body);
+	return r;
+}

@@ -1,0 +1,26 @@
+/* live.h - asking a running fly-atc by its control socket. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <jansson.h>
+
+#include "command/command_int.h"
+
+struct answer {
+	unsigned status;
+	struct buf body;
+};
+
+/* One request.  0, or EXIT_RUNTIME when the failure has been told.  The body is the caller's to
+ * release in any case. */
+int live_ask(const struct options *o, const char *method, str target, struct answer *ret) MUST_USE;
+/* "/v1/tenants/<id><tail>". */
+void live_tenant_target(struct buf *out, const char *id, const char *tail);
+/* A new reference, or NULL if it is no JSON. */
+json_t *live_json(const struct answer *a) MUST_USE;
+/* Tells on standard error what an answer other than 2xx says.  Returns EXIT_RUNTIME. */
+int live_refused(const struct answer *a, const char *doing);
+
+int live_act(const struct options *o);
+int live_logs(const struct options *o);
+int live_reload(const struct options *o);
