@@ -19,8 +19,8 @@ struct answer_in {
 
 /* Appends the head, with its empty line: a final response, an interim one (1xx), or 101.  `h` is as
  * response_head_parse filled it, the field lines still one behind the other.  Order, spelling,
- * duplicates and the reason stay; what we add comes last.  X-Sendfile, X-Accel-* and hop-by-hop
- * fields never reach a client. */
+ * duplicates and the reason stay; what we add comes last.  Hop-by-hop fields, X-Sendfile and
+ * X-Accel-Redirect (they name files of the server) never reach a client. */
 void answer_head(struct buf *out, const struct response_head *h, const struct answer_in *in);
 
 /* True if the application wants us to send a file, which is not done yet: an empty body would be a

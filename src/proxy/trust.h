@@ -13,15 +13,11 @@ struct trust;
  *
  * - loopback: 127.0.0.0/8, ::1, and unix sockets;
  * - private: 10/8, 172.16/12, 192.168/16, 169.254/16, 100.64/10, fc00::/7, fe80::/10;
- * - fly: 172.16/12 and fdaa::/16, from which the edge connects, where FLY_MACHINE_ID is set;
- * - all, none.
+ * - fly: 172.16/12 and fdaa::/16, from which the edge connects; nothing without FLY_MACHINE_ID.
  *
- * An item may be several of these with blanks between them.  What cannot be read is left out, with
- * a warning in the log: less is trusted, never more. */
+ * What cannot be read (config_load refuses it) is left out: less is trusted, never more. */
 struct trust *trust_new(const struct config *conf) MUST_USE;
 void trust_free(struct trust *t);
-/* True if that is a network, an address or one of the words. */
-bool trust_word_is_valid(str word);
 
 /* True for a peer that we believe.  IPv4-mapped IPv6 is IPv4. AF_UNSPEC is a unix socket. */
 bool trust_has(const struct trust *t, const struct address *peer);
@@ -30,6 +26,7 @@ bool trust_has(const struct trust *t, const struct address *peer);
 struct client {
 	str peer;    /* the other end of the connection, without port; may be empty (unix socket) */
 	str address; /* the client as far as we believe what we are told: for logs; may be empty */
+	str fly_client;	 /* what the edge says who it is, in fly-client-ip; empty without an edge */
 	bool is_trusted; /* the peer is believed */
 	bool has_edge; /* the peer is Fly's edge: trusted, on Fly, and there is a fly-request-id */
 };

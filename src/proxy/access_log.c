@@ -1,0 +1,114 @@
+/* access_log.c - one line for each exchange. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/access_log.h"
+
+#include "http/uri.h"
+
+bool access_is_excluded(const struct str_list *exclude, str path)
+{
+	for (size_t i = 0; i < exclude->count; i++) {
+		str item = exclude->items[i];
+
+		if (item.n && item.p[item.n - 1] == '*') {
+			if (str_starts(path, str_slice(item, 0, item.n - 1)))
+				return true;
+		} else if (str_eq(path, item)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+#define EACH_BYTE(c)   (0x0101010101010101u * (uint64_t)(c))
+#define HAS_LESS(x, c) (((x)-EACH_BYTE(c)) & ~(x)&EACH_BYTE(0x80))
+#define HAS_BYTE(x, c) HAS_LESS((x) ^ EACH_BYTE(c), 1)
+
+/* True if JSON takes these eight bytes as they are. */
+static bool is_plain8(const char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, 8);
+	return !((x & EACH_BYTE(0x80)) | HAS_LESS(x, 0x20) | HAS_BYTE(x, '"') | HAS_BYTE(x, '\\') |
+		 HAS_BYTE(x, 0x7f));
+}
+
+/* Nearly everything is plain, and most of a line is the user agent's. */
+static void add_json(struct buf *line, str s)
+{
+	size_t plain = 0;
+
+	if (!s.n)
+		return;
+	while (plain + 8 <= s.n && is_plain8(s.p + plain))
+		plain += 8;
+	buf_add(line, str_slice(s, 0, plain));
+	if (plain < s.n)
+		buf_add_json(line, str_slice(s, plain, s.n));
+}
+
+/* `key` is the text from the comma to the quote that opens the value. */
+static void add_str(struct buf *line, str key, str value)
+{
+	buf_add(line, key);
+	add_json(line, value);
+	buf_add_char(line, '"');
+}
+
+static void add_if_any(struct buf *line, str key, str value)
+{
+	if (value.n)
+		add_str(line, key, value);
+}
+
+static void add_number(struct buf *line, str key, int64_t value)
+{
+	buf_add(line, key);
+	if (value < 0)
+		buf_add_char(line, '-');
+	buf_add_number(line, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+static void add_if_known(struct buf *line, str key, int64_t value)
+{
+	if (value != ACCESS_UNKNOWN)
+		add_number(line, key, value);
+}
+
+static void add_path(struct buf *line, str path)
+{
+	struct arena scratch = {0};
+
+	add_str(line, STR(",\"path\":\""),
+		str_find_char(path, '%') >= 0 ? uri_decode(&scratch, path) : path);
+	arena_done(&scratch);
+}
+
+void access_log(const struct access_record *r)
+{
+	struct buf *line = log_line_open(LOG_INFO, "Request");
+
+	if (!line)
+		return;
+	add_path(line, r->path);
+	add_number(line, STR(",\"status\":"), r->status);
+	add_number(line, STR(",\"dur\":"), (int64_t)r->duration);
+	add_str(line, STR(",\"method\":\""), r->method);
+	add_number(line, STR(",\"req_content_length\":"), r->request_length);
+	add_str(line, STR(",\"req_content_type\":\""), r->request_type);
+	add_number(line, STR(",\"resp_content_length\":"), r->response_length);
+	add_str(line, STR(",\"resp_content_type\":\""), r->response_type);
+	add_str(line, STR(",\"remote_addr\":\""), r->remote_addr);
+	add_str(line, STR(",\"user_agent\":\""), r->user_agent);
+	add_str(line, STR(",\"cache\":\""), r->cache);
+	add_str(line, STR(",\"query\":\""), r->query);
+	buf_add(line, r->minor ? STR(",\"proto\":\"HTTP/1.1\"") : STR(",\"proto\":\"HTTP/1.0\""));
+	add_if_any(line, STR(",\"host\":\""), r->host);
+	add_if_any(line, STR(",\"tenant\":\""), r->tenant);
+	add_if_any(line, STR(",\"request_id\":\""), r->request_id);
+	add_if_known(line, STR(",\"upstream_ms\":"), r->upstream_ms);
+	add_if_known(line, STR(",\"wake_ms\":"), r->wake_ms);
+	add_if_any(line, STR(",\"error\":\""), error_token(r->error));
+	add_if_any(line, STR(",\"detail\":\""), r->detail);
+	log_line_close(line);
+}

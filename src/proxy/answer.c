@@ -1,0 +1,115 @@
+/* answer.c - the head of a response as the client gets it. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/answer.h"
+
+#include "proxy/lines.h"
+
+typedef bool rewrite_fn(struct buf *out, const struct rewrite *r, str value);
+
+/* Fields that speak of places, which the application may not know. */
+static rewrite_fn *const rewriters[HEADER_NIDS] = {
+	[HEADER_LOCATION] = rewrite_url,
+	[HEADER_CONTENT_LOCATION] = rewrite_url,
+	[HEADER_REFRESH] = rewrite_refresh,
+	[HEADER_LINK] = rewrite_link,
+	[HEADER_SET_COOKIE] = rewrite_cookie,
+};
+
+enum body_kind answer_framing(const struct response_head *h, unsigned client_minor)
+{
+	switch (h->body) {
+	case BODY_NONE:
+	case BODY_LENGTH:
+		return h->body;
+	case BODY_CHUNKED:
+	case BODY_UNTIL_CLOSE:
+		return client_minor == 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+	}
+	return BODY_UNTIL_CLOSE;
+}
+
+static bool is_file_name(enum header_id id)
+{
+	return id == HEADER_X_SENDFILE || id == HEADER_X_ACCEL_REDIRECT;
+}
+
+bool answer_is_sendfile(const struct response_head *h)
+{
+	for (size_t i = 0; i < h->nheaders; i++)
+		if (is_file_name(h->headers[i].id) && h->headers[i].value.n)
+			return true;
+	return false;
+}
+
+static void add_status_line(struct buf *out, const struct response_head *h)
+{
+	buf_add(out, STR("HTTP/1.1 "));
+	buf_add_number(out, h->status);
+	buf_add_char(out, ' ');
+	buf_add(out, h->reason);
+	buf_add(out, STR("\r\n"));
+}
+
+/* Writes the line with another value; false if it can stay as it is, and nothing was written. */
+static bool add_rewritten(struct lines *lines, const struct header *h, const struct rewrite *r)
+{
+	struct buf *out = lines->out;
+	size_t before;
+
+	lines_drop(lines, h);
+	before = buf_len(out);
+	buf_add(out, h->name);
+	buf_add(out, STR(": "));
+	if (rewriters[h->id](out, r, h->value)) {
+		buf_add(out, STR("\r\n"));
+		return true;
+	}
+	out->end = out->start + before;
+	return false;
+}
+
+/* True if there is a Date among the lines. */
+static bool copy_lines(struct buf *out, const struct response_head *h, const struct rewrite *r)
+{
+	struct lines lines = {.out = out};
+	bool has_date = false;
+
+	for (const struct header *f = h->headers; f < h->headers + h->nheaders; f++) {
+		if (f->is_hop || is_file_name(f->id)) {
+			lines_drop(&lines, f);
+			continue;
+		}
+		has_date |= f->id == HEADER_DATE;
+		if (!r || !rewriters[f->id] || !add_rewritten(&lines, f, r))
+			lines_keep(&lines, f);
+	}
+	lines_end(&lines, h->headers, h->nheaders);
+	return has_date;
+}
+
+static void add_connection(struct buf *out, const struct answer_in *in)
+{
+	if (in->framing == BODY_CHUNKED)
+		buf_add(out, STR("Transfer-Encoding: chunked\r\n"));
+	if (!in->keep_alive)
+		buf_add(out, STR("Connection: close\r\n"));
+	else if (in->minor == 0)
+		buf_add(out, STR("Connection: keep-alive\r\n"));
+}
+
+void answer_head(struct buf *out, const struct response_head *h, const struct answer_in *in)
+{
+	bool has_date;
+
+	add_status_line(out, h);
+	has_date = copy_lines(out, h, in->rewrite);
+	if (h->status == 101) {
+		buf_add(out, STR("Connection: Upgrade\r\n"));
+		add_line(out, STR("Upgrade: "), h->upgrade);
+	} else if (h->status >= 200) {
+		if (!has_date && in->date.n)
+			add_line(out, STR("Date: "), in->date);
+		add_connection(out, in);
+	}
+	buf_add(out, STR("\r\n"));
+}

@@ -1,0 +1,331 @@
+/* forward.c - the head of a request as the tenant gets it. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/forward.h"
+
+#include "http/uri.h"
+#include "proxy/lines.h"
+
+/* What is done with a field; those that are not named here are kept. */
+enum rule {
+	KEEP,
+	DROP,
+	IF_BELIEVED, /* kept from a trusted peer */
+	IF_EDGE,     /* kept from the edge */
+	EXPECT,
+	ONCE,
+	FORWARDED_FOR,
+	FORWARDED_PROTO,
+	FORWARDED_HOST,
+	EDGE_PROTO,
+	REQUEST_START,
+	REQUEST_ID,
+	UNKNOWN, /* the name decides */
+};
+
+static const uint8_t rules[HEADER_NIDS] = {
+	[HEADER_OTHER] = UNKNOWN,
+	[HEADER_EXPECT] = EXPECT,
+	[HEADER_AUTHORIZATION] = ONCE,
+	[HEADER_PROXY] = DROP,
+	/* Rack 3 believes Forwarded rather than X-Forwarded-*. */
+	[HEADER_FORWARDED] = DROP,
+	[HEADER_SCRIPT_NAME] = DROP,
+	[HEADER_X_SCRIPT_NAME] = DROP,
+	[HEADER_X_SENDFILE] = DROP,
+	[HEADER_X_SENDFILE_TYPE] = DROP,
+	[HEADER_X_ACCEL_MAPPING] = DROP,
+	[HEADER_X_ACCEL_REDIRECT] = DROP,
+	[HEADER_X_ACCEL_BUFFERING] = DROP,
+	[HEADER_X_FORWARDED_PREFIX] = DROP,
+	[HEADER_X_FORWARDED_FOR] = FORWARDED_FOR,
+	[HEADER_X_FORWARDED_PROTO] = FORWARDED_PROTO,
+	[HEADER_X_FORWARDED_HOST] = FORWARDED_HOST,
+	[HEADER_X_FORWARDED_PORT] = IF_BELIEVED,
+	[HEADER_X_FORWARDED_SSL] = IF_BELIEVED,
+	[HEADER_X_FORWARDED_SERVER] = IF_BELIEVED,
+	[HEADER_X_FORWARDED_SCHEME] = IF_BELIEVED,
+	[HEADER_X_REAL_IP] = IF_BELIEVED,
+	[HEADER_X_REQUEST_START] = REQUEST_START,
+	[HEADER_X_REQUEST_ID] = REQUEST_ID,
+	[HEADER_FLY_CLIENT_IP] = IF_EDGE,
+	[HEADER_FLY_REQUEST_ID] = IF_EDGE,
+	[HEADER_FLY_REPLAY] = IF_EDGE,
+	[HEADER_FLY_REPLAY_SRC] = IF_EDGE,
+	[HEADER_FLY_REPLAY_FAILED] = IF_EDGE,
+	[HEADER_FLY_REPLAY_CACHE] = IF_EDGE,
+	[HEADER_FLY_REGION] = IF_EDGE,
+	[HEADER_FLY_FORWARDED_PORT] = IF_EDGE,
+	[HEADER_FLY_FORWARDED_PROTO] = EDGE_PROTO,
+	[HEADER_FLY_FORWARDED_SSL] = IF_EDGE,
+};
+
+/* What is learnt on the way through the fields. */
+struct walk {
+	const struct forward_in *in;
+	struct lines lines;
+	bool is_believed; /* X-Forwarded-* are */
+	bool has_forwarded_for;
+	bool has_proto, has_forwarded_host, has_start, has_id; /* kept as they came */
+	bool wants_trailers;
+	str proto, forwarded_host; /* believed, but not in the form in which they came */
+	str edge_proto;
+	str authorization;
+};
+
+static bool name_starts(str name, str prefix)
+{
+	if (name.n < prefix.n)
+		return false;
+	for (size_t i = 0; i < prefix.n; i++) {
+		char c = name.p[i] == '_' ? '-' : char_lower(name.p[i]);
+
+		if (c != prefix.p[i])
+			return false;
+	}
+	return true;
+}
+
+static bool name_is(str name, str other)
+{
+	return name.n == other.n && name_starts(name, other);
+}
+
+/* The rule for a name that is not in header.def. */
+static enum rule rule_of_name(str name)
+{
+	enum rule rule = KEEP;
+
+	switch (name.p[0] | 0x20) {
+	case 'x':
+		if (name_starts(name, STR("x-forwarded-")))
+			rule = IF_BELIEVED;
+		else if (name_is(name, STR("x-original-url")) ||
+			 name_is(name, STR("x-rewrite-url")))
+			return DROP;
+		break;
+	case 'f':
+		if (name_starts(name, STR("fly-")))
+			rule = IF_EDGE;
+		break;
+	}
+	return rule != KEEP && memchr(name.p, '_', name.n) ? DROP : rule;
+}
+
+static bool is_scheme(str s)
+{
+	return str_eq_nocase(s, STR("https")) || str_eq_nocase(s, STR("http"));
+}
+
+/* The first of a list: what the proxy nearest to the client said. */
+static str first_of(str list)
+{
+	ssize_t comma = str_find_char(list, ',');
+
+	return comma < 0 ? list : str_trim(str_slice(list, 0, (size_t)comma));
+}
+
+/* A value that is believed and whole is kept where it stands; of a list the first one is
+ * remembered. */
+static bool keep_first(str value, bool (*is_valid)(str), bool *has, str *ret_first)
+{
+	str first = first_of(value);
+
+	if (*has || ret_first->n || !is_valid(first))
+		return false;
+	*has = first.n == value.n;
+	if (!*has)
+		*ret_first = first;
+	return *has;
+}
+
+static bool keep_authorization(struct walk *w, str value)
+{
+	/* Some browsers send it twice alike, which strict applications refuse. */
+	if (w->authorization.p)
+		return !str_eq(w->authorization, value);
+	w->authorization = value;
+	return true;
+}
+
+static bool keeps(struct walk *w, const struct header *h)
+{
+	enum rule rule = rules[h->id];
+
+	if (rule == UNKNOWN)
+		rule = rule_of_name(h->name);
+	switch (rule) {
+	case KEEP:
+		return true;
+	case DROP:
+	case UNKNOWN:
+		return false;
+	case IF_BELIEVED:
+		return w->is_believed;
+	case IF_EDGE:
+		return w->in->client->has_edge;
+	case EXPECT:
+		return w->in->keeps_expect;
+	case ONCE:
+		return keep_authorization(w, h->value);
+	case FORWARDED_FOR:
+		w->has_forwarded_for = true;
+		return false;
+	case FORWARDED_PROTO:
+		return w->is_believed && keep_first(h->value, is_scheme, &w->has_proto, &w->proto);
+	case FORWARDED_HOST:
+		return w->is_believed && keep_first(h->value, uri_host_is_valid,
+						 &w->has_forwarded_host, &w->forwarded_host);
+	case EDGE_PROTO:
+		if (w->in->client->has_edge && is_scheme(h->value))
+			w->edge_proto = h->value;
+		return w->in->client->has_edge;
+	case REQUEST_START:
+		if (!w->in->client->is_trusted || w->has_start || !h->value.n)
+			return false;
+		return w->has_start = true;
+	case REQUEST_ID:
+		if (w->has_id || !str_eq(h->value, w->in->request_id))
+			return false;
+		return w->has_id = true;
+	}
+	return false;
+}
+
+static void copy_lines(struct walk *w)
+{
+	const struct request_head *head = w->in->head;
+
+	for (const struct header *h = head->headers; h < head->headers + head->nheaders; h++) {
+		if (!h->is_hop && keeps(w, h))
+			lines_keep(&w->lines, h);
+		else
+			lines_drop(&w->lines, h);
+		if (h->id == HEADER_TE && str_list_has(h->value, STR("trailers")))
+			w->wants_trailers = true;
+	}
+	lines_end(&w->lines, head->headers, head->nheaders);
+}
+
+/* The host that the request is for; HTTP/1.0 may leave it open. */
+static str host_of(const struct forward_in *in)
+{
+	if (in->head->host.n)
+		return in->head->host;
+	return in->route->tenant->host.n ? in->route->tenant->host : STR("localhost");
+}
+
+static void add_forwarded_for(struct buf *out, const struct walk *w)
+{
+	const struct client *client = w->in->client;
+	const struct request_head *head = w->in->head;
+	bool is_list = w->has_forwarded_for && w->is_believed && !client->fly_client.n;
+	str last = client->fly_client.n ? client->fly_client : client->peer;
+	const char *separator = "X-Forwarded-For: ";
+
+	for (size_t i = 0; is_list && i < head->nheaders; i++) {
+		if (head->headers[i].id != HEADER_X_FORWARDED_FOR || !head->headers[i].value.n)
+			continue;
+		buf_add(out, str_of(separator));
+		buf_add(out, head->headers[i].value);
+		separator = ", ";
+	}
+	if (last.n) {
+		buf_add(out, str_of(separator));
+		buf_add(out, last);
+		separator = "";
+	}
+	if (*separator != 'X')
+		buf_add(out, STR("\r\n"));
+}
+
+static str proto_of(const struct walk *w)
+{
+	if (w->proto.n)
+		return w->proto;
+	return w->edge_proto.n ? w->edge_proto : STR("http");
+}
+
+static void add_origin(struct buf *out, const struct walk *w)
+{
+	const struct forward_in *in = w->in;
+
+	add_forwarded_for(out, w);
+	if (!w->has_proto)
+		add_line(out, STR("X-Forwarded-Proto: "), proto_of(w));
+	if (!w->has_forwarded_host)
+		add_line(out, STR("X-Forwarded-Host: "),
+			w->forwarded_host.n ? w->forwarded_host : host_of(in));
+	if (!w->has_id)
+		add_line(out, STR("X-Request-ID: "), in->request_id);
+	if (!w->has_start) {
+		buf_add(out, STR("X-Request-Start: t="));
+		buf_add_number(out, in->now);
+		buf_add(out, STR("\r\n"));
+	}
+}
+
+static void add_prefix(struct buf *out, const struct tenant_conf *tenant)
+{
+	if (!tenant->prefix.n)
+		return;
+	add_line(out, STR("X-Forwarded-Prefix: "), tenant->prefix);
+	if (tenant->app->prefix == PREFIX_STRIP)
+		add_line(out, STR("X-Script-Name: "), tenant->prefix);
+}
+
+static void add_connection(struct buf *out, const struct walk *w)
+{
+	const struct request_head *head = w->in->head;
+
+	if (forward_is_upgrade(head)) {
+		buf_add(out, STR("Connection: Upgrade\r\n"));
+		add_line(out, STR("Upgrade: "), head->upgrade);
+	} else if (w->wants_trailers && head->minor == 1) {
+		buf_add(out, STR("Connection: TE\r\nTE: trailers\r\n"));
+	}
+	if (head->body == BODY_CHUNKED)
+		buf_add(out, STR("Transfer-Encoding: chunked\r\n"));
+	else if (head->body == BODY_NONE &&
+		 (head->method == METHOD_POST || head->method == METHOD_PUT ||
+			 head->method == METHOD_PATCH))
+		buf_add(out, STR("Content-Length: 0\r\n"));
+}
+
+static void add_request_line(struct buf *out, const struct forward_in *in)
+{
+	const struct request_head *head = in->head;
+
+	buf_add(out, head->method_text);
+	buf_add_char(out, ' ');
+	buf_add(out, in->route->before);
+	buf_add(out, in->route->path);
+	if (head->has_query) {
+		buf_add_char(out, '?');
+		buf_add(out, head->query);
+	}
+	buf_add(out, STR(" HTTP/1.1\r\n"));
+}
+
+void forward_head(struct buf *out, const struct forward_in *in)
+{
+	struct walk w = {
+		.in = in,
+		.lines = {.out = out},
+		.is_believed = in->client->is_trusted && in->keeps_forwarded,
+	};
+
+	add_request_line(out, in);
+	if (!header_find(in->head->headers, in->head->nheaders, HEADER_HOST))
+		add_line(out, STR("Host: "), host_of(in));
+	copy_lines(&w);
+	add_origin(out, &w);
+	add_prefix(out, in->route->tenant);
+	add_connection(out, &w);
+	buf_add(out, STR("\r\n"));
+}
+
+bool forward_is_upgrade(const struct request_head *head)
+{
+	return head->has_upgrade && !str_list_has(head->upgrade, STR("h2c")) &&
+	       !str_list_has(head->upgrade, STR("HTTP/2.0"));
+}

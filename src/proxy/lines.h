@@ -1,0 +1,49 @@
+/* lines.h - copying the field lines of a received head: those that are kept and adjacent go in one
+ * piece. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/buf.h"
+#include "http/header.h"
+
+/* The bytes from `run` on are kept, up to the next line that is not. */
+struct lines {
+	struct buf *out;
+	const char *run; /* NULL: the last line was not kept */
+};
+
+static inline void lines_keep(struct lines *l, const struct header *h)
+{
+	if (!l->run)
+		l->run = h->name.p;
+}
+
+static inline void lines_drop(struct lines *l, const struct header *h)
+{
+	if (!l->run)
+		return;
+	buf_add(l->out, (str){l->run, (size_t)(h->name.p - l->run)});
+	l->run = NULL;
+}
+
+/* After the last header. */
+static inline void lines_end(struct lines *l, const struct header *headers, size_t n)
+{
+	const char *end;
+
+	if (!l->run)
+		return;
+	end = headers[n - 1].value.p + headers[n - 1].value.n;
+	while (*end != '\n')
+		end++;
+	buf_add(l->out, (str){l->run, (size_t)(end + 1 - l->run)});
+	l->run = NULL;
+}
+
+/* "Name: value" and the end of the line; `name` has the colon and the blank. */
+static inline void add_line(struct buf *out, str name, str value)
+{
+	buf_add(out, name);
+	buf_add(out, value);
+	buf_add(out, STR("\r\n"));
+}

@@ -1,0 +1,252 @@
+/* trust.c - whom we believe about clients. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/trust.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/number.h"
+
+/* An address of either family: IPv4 in its IPv6-mapped form, in network order. */
+struct bits {
+	uint64_t half[2];
+};
+
+struct network {
+	struct bits base, mask;
+};
+
+struct trust {
+	struct network *networks;
+	size_t count;
+	bool has_unix; /* peers without an address */
+	bool on_fly;
+};
+
+static const char *const loopback[] = {"127.0.0.0/8", "::1"};
+static const char *const private[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+	"169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"};
+static const char *const fly[] = {"172.16.0.0/12", "fdaa::/16"};
+
+static struct bits bits_v4(struct in_addr a)
+{
+	uint8_t bytes[16] = {[10] = 0xff, [11] = 0xff};
+	struct bits b;
+
+	memcpy(bytes + 12, &a, 4);
+	memcpy(&b, bytes, sizeof(b));
+	return b;
+}
+
+static struct bits bits_v6(struct in6_addr a)
+{
+	struct bits b;
+
+	memcpy(&b, &a, sizeof(b));
+	return b;
+}
+
+/* *ret_offset is where the address's own bits begin. */
+static bool parse_address(str s, struct bits *ret, unsigned *ret_offset)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (s.n >= sizeof(text))
+		return false;
+	memcpy(text, s.p, s.n);
+	text[s.n] = 0;
+	if (inet_pton(AF_INET, text, &v4) == 1) {
+		*ret = bits_v4(v4);
+		*ret_offset = 96;
+	} else if (inet_pton(AF_INET6, text, &v6) == 1) {
+		*ret = bits_v6(v6);
+		*ret_offset = 0;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static struct bits mask_of(unsigned length)
+{
+	uint8_t bytes[16] = {0};
+	struct bits b;
+
+	for (unsigned i = 0; i < length; i++)
+		bytes[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	memcpy(&b, bytes, sizeof(b));
+	return b;
+}
+
+static bool parse_network(str s, struct network *ret)
+{
+	ssize_t slash = str_find_char(s, '/');
+	uint64_t length;
+	unsigned offset;
+
+	if (!parse_address(slash < 0 ? s : str_slice(s, 0, (size_t)slash), &ret->base, &offset))
+		return false;
+	if (slash < 0)
+		length = 128 - offset;
+	else if (number_parse(str_slice(s, (size_t)slash + 1, s.n), 128 - offset, &length))
+		return false;
+	ret->mask = mask_of((unsigned)length + offset);
+	ret->base.half[0] &= ret->mask.half[0];
+	ret->base.half[1] &= ret->mask.half[1];
+	return true;
+}
+
+static void add_network(struct trust *t, str text)
+{
+	struct network n;
+
+	if (!parse_network(text, &n)) {
+		log_warn("trusted_proxies: " STR_FMT " is not an address or a network",
+			STR_ARG(text));
+		return;
+	}
+	t->networks = xrealloc(t->networks, (t->count + 1) * sizeof(*t->networks));
+	t->networks[t->count++] = n;
+}
+
+static void add_networks(struct trust *t, const char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add_network(t, str_of(texts[i]));
+}
+
+static void add_word(struct trust *t, str word)
+{
+	if (str_eq(word, STR("loopback"))) {
+		t->has_unix = true;
+		add_networks(t, loopback, NITEMS(loopback));
+	} else if (str_eq(word, STR("private"))) {
+		add_networks(t, private, NITEMS(private));
+	} else if (str_eq(word, STR("fly"))) {
+		if (t->on_fly)
+			add_networks(t, fly, NITEMS(fly));
+	} else {
+		add_network(t, word);
+	}
+}
+
+struct trust *trust_new(const struct config *conf)
+{
+	const struct str_list *list = &conf->server.trusted_proxies;
+	struct trust *t = xcalloc(1, sizeof(*t));
+
+	t->on_fly = conf->fly_machine.n;
+	for (size_t i = 0; i < list->count; i++)
+		add_word(t, list->items[i]);
+	return t;
+}
+
+void trust_free(struct trust *t)
+{
+	if (!t)
+		return;
+	free(t->networks);
+	free(t);
+}
+
+static bool has_bits(const struct trust *t, struct bits a)
+{
+	for (const struct network *n = t->networks; n < t->networks + t->count; n++)
+		if ((a.half[0] & n->mask.half[0]) == n->base.half[0] &&
+			(a.half[1] & n->mask.half[1]) == n->base.half[1])
+			return true;
+	return false;
+}
+
+bool trust_has(const struct trust *t, const struct address *peer)
+{
+	if (peer->family == AF_INET)
+		return has_bits(t, bits_v4(peer->v4));
+	if (peer->family == AF_INET6)
+		return has_bits(t, bits_v6(peer->v6));
+	return t->has_unix;
+}
+
+/* "192.0.2.1:8080" and "[2001:db8::1]:8080" without what is around the address. */
+static str bare_address(str s)
+{
+	ssize_t end;
+
+	if (s.n && s.p[0] == '[') {
+		end = str_find_char(s, ']');
+		return end < 0 ? s : str_slice(s, 1, (size_t)end);
+	}
+	end = str_find_char(s, ':');
+	if (end < 0 || memchr(s.p + end + 1, ':', s.n - (size_t)end - 1))
+		return s;
+	return str_slice(s, 0, (size_t)end);
+}
+
+/* Goes through one X-Forwarded-For from its end.  True if the search is over: *ret is the client.
+ */
+static bool find_client(const struct trust *t, str list, str *ret)
+{
+	while (list.n) {
+		size_t start = list.n;
+		struct bits bits;
+		unsigned offset;
+		str address;
+
+		while (start && list.p[start - 1] != ',')
+			start--;
+		address = bare_address(str_trim(str_slice(list, start, list.n)));
+		list = str_slice(list, 0, start ? start - 1 : 0);
+		/* Who says "unknown", or worse, knows nothing about those before it either. */
+		if (!parse_address(address, &bits, &offset))
+			return true;
+		*ret = address;
+		if (!has_bits(t, bits))
+			return true;
+	}
+	return false;
+}
+
+static str forwarded_client(const struct trust *t, const struct request_head *head, str peer)
+{
+	str client = peer;
+
+	for (size_t i = head->nheaders; i-- > 0;)
+		if (head->headers[i].id == HEADER_X_FORWARDED_FOR &&
+			find_client(t, head->headers[i].value, &client))
+			break;
+	return client;
+}
+
+/* Behind the edge there is one fly-client-ip; empty if what it says is not an address. */
+static str edge_client(const struct request_head *head)
+{
+	str value = header_value(head->headers, head->nheaders, HEADER_FLY_CLIENT_IP);
+	struct bits bits;
+	unsigned offset;
+
+	return parse_address(value, &bits, &offset) ? value : STR_EMPTY;
+}
+
+void trust_client(const struct trust *t, const struct address *peer, str peer_text,
+	const struct request_head *head, struct client *ret)
+{
+	struct client c = {
+		.peer = peer_text,
+		.address = peer_text,
+		.fly_client = STR_EMPTY,
+		.is_trusted = trust_has(t, peer),
+	};
+
+	c.has_edge = c.is_trusted && t->on_fly &&
+		     header_value(head->headers, head->nheaders, HEADER_FLY_REQUEST_ID).n;
+	if (c.has_edge)
+		c.fly_client = edge_client(head);
+	if (c.fly_client.n)
+		c.address = c.fly_client;
+	else if (c.is_trusted)
+		c.address = forwarded_client(t, head, peer_text);
+	*ret = c;
+}
