@@ -9,11 +9,17 @@
 #include "base/number.h"
 #include "config/config_int.h"
 
+/* What the user wrote: the key, or the variable. */
+static str subject(const struct loader *ld, const struct row *row, struct place place)
+{
+	return place.kind == PLACE_ENVIRONMENT && ld->variable ? str_of(ld->variable) : row->name;
+}
+
 static void complain(
 	struct loader *ld, const struct row *row, struct place place, str value, const char *what)
 {
-	fault_at(ld, place, STR_FMT ": \"" STR_FMT "\" %s", STR_ARG(row->name), STR_ARG(value),
-		what);
+	fault_at(ld, place, STR_FMT ": \"" STR_FMT "\" %s", STR_ARG(subject(ld, row, place)),
+		STR_ARG(value), what);
 }
 
 void check_any(struct loader *ld, const struct row *row, void *value, struct place place)
@@ -26,7 +32,8 @@ static void check_range(struct loader *ld, const struct row *row, struct place p
 {
 	if (value < low || value > high)
 		fault_at(ld, place, STR_FMT ": %lld is not between %lld and %lld",
-			STR_ARG(row->name), (long long)value, (long long)low, (long long)high);
+			STR_ARG(subject(ld, row, place)), (long long)value, (long long)low,
+			(long long)high);
 }
 
 void check_port(struct loader *ld, const struct row *row, void *value, struct place place)
@@ -59,7 +66,8 @@ void check_head_bytes(struct loader *ld, const struct row *row, void *value, str
 	uint64_t bytes = *(uint64_t *)value;
 
 	if (bytes < 1024 || bytes > (16u << 20))
-		fault_at(ld, place, STR_FMT ": not between 1KiB and 16MiB", STR_ARG(row->name));
+		fault_at(ld, place, STR_FMT ": not between 1KiB and 16MiB",
+			STR_ARG(subject(ld, row, place)));
 }
 
 static bool is_address(str text, int *ret_bits)
@@ -107,8 +115,10 @@ static bool is_network(str text)
 
 void check_networks(struct loader *ld, const struct row *row, void *value, struct place place)
 {
-	const struct str_list *list = value;
+	struct str_list *list = value;
 
+	if (list->count == 1 && str_eq(list->items[0], STR("none")))
+		list->count = 0;
 	for (size_t i = 0; i < list->count; i++)
 		if (!is_network(list->items[i]))
 			complain(ld, row, place, list->items[i],

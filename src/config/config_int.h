@@ -199,6 +199,7 @@ struct loader {
 	size_t ntenants, tenants_cap;
 	uint32_t single_slot;
 	const struct node *upstream_command, *upstream_args;
+	const char *variable; /* of the environment that is being read */
 };
 
 /* faults.c */
@@ -324,6 +325,13 @@ void tenant_add(struct loader *ld, const struct tenant_spec *spec);
 void single_add(struct loader *ld);
 /* Sorts them, finds overlaps and missing commands, computes fingerprints. */
 void tenants_finish(struct loader *ld);
+
+/* text.c */
+/* A text, quoted where YAML needs it; escaped: the loader will expand it. */
+void text_add(struct buf *out, str s);
+void text_add_escaped(struct buf *out, str s);
+/* On one line; not for TYPE_MAP. */
+void value_add(struct buf *out, const struct row *row, const void *value);
 
 /* emit.c */
 uint64_t layer_hash(const struct config *c, const struct app_layer *layer);

@@ -97,109 +97,6 @@ static void end_line_with_origin(struct emitter *e, const struct row *row, struc
 	end_line(e);
 }
 
-/* -- values -- */
-
-static bool is_plain_char(char c)
-{
-	char l = char_lower(c);
-
-	return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || (c && strchr("_./-", c));
-}
-
-/* Would YAML read the bare text back as the same text (and not as nothing)? */
-static bool is_plain(str s)
-{
-	if (!s.n || s.p[0] == '-' || str_eq_nocase(s, STR("null")))
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_plain_char(s.p[i]))
-			return false;
-	return true;
-}
-
-static void add_text(struct emitter *e, str s)
-{
-	if (is_plain(s)) {
-		buf_add(e->out, s);
-		return;
-	}
-	buf_add_char(e->out, '"');
-	buf_add_json(e->out, s);
-	buf_add_char(e->out, '"');
-}
-
-/* A text that the loader will expand: its dollars are doubled. */
-static void add_expanded(struct emitter *e, str s)
-{
-	struct buf doubled = {0};
-
-	if (e->purpose == FOR_PROXY || str_find_char(s, '$') < 0) {
-		add_text(e, s);
-		return;
-	}
-	for (size_t i = 0; i < s.n; i++) {
-		buf_add(&doubled, s.p[i] == '$' ? STR("$$") : str_slice(s, i, i + 1));
-	}
-	add_text(e, buf_str(&doubled));
-	buf_done(&doubled);
-}
-
-static void add_list(struct emitter *e, const struct str_list *list, bool is_template)
-{
-	buf_add_char(e->out, '[');
-	for (size_t i = 0; i < list->count; i++) {
-		if (i)
-			buf_add(e->out, STR(", "));
-		if (is_template)
-			add_text(e, list->items[i]);
-		else
-			add_expanded(e, list->items[i]);
-	}
-	buf_add_char(e->out, ']');
-}
-
-static void add_value(struct emitter *e, const struct row *row, const void *value)
-{
-	char text[NUMBER_TEXT_MAX];
-
-	switch (row->type) {
-	case TYPE_BOOL:
-		buf_add(e->out, *(const bool *)value ? STR("true") : STR("false"));
-		break;
-	case TYPE_INT:
-		buf_printf(e->out, "%lld", (long long)*(const int64_t *)value);
-		break;
-	case TYPE_MSEC:
-		number_duration_text(*(const msec *)value, text);
-		buf_add(e->out, str_of(text));
-		break;
-	case TYPE_SIZE:
-		number_size_text(*(const uint64_t *)value, text);
-		buf_add(e->out, str_of(text));
-		break;
-	case TYPE_STR:
-	case TYPE_PATH:
-		add_expanded(e, *(const str *)value);
-		break;
-	case TYPE_LIST:
-		add_list(e, value, false);
-		break;
-	case TYPE_ARGV:
-		add_list(e, value, true);
-		break;
-	case TYPE_MAP:
-		break; /* has lines of its own */
-	case TYPE_ENUM_LOG_LEVEL:
-	case TYPE_ENUM_REPLAY:
-	case TYPE_ENUM_FRAMEWORK:
-	case TYPE_ENUM_START:
-	case TYPE_ENUM_LISTEN:
-	case TYPE_ENUM_PREFIX:
-		buf_add(e->out, str_of(type_words(row->type)[*(const unsigned *)value]));
-		break;
-	}
-}
-
 static bool sounds_secret(str name)
 {
 	static const char *const words[] = {
@@ -237,12 +134,10 @@ static void emit_variables(
 		else if (e->purpose == FOR_PEOPLE && sounds_secret(var->name))
 			buf_add(e->out, STR("\"[hidden]\""));
 		else
-			add_text(e, var->value);
+			text_add(e->out, var->value);
 		end_line(e);
 	}
 }
-
-/* -- rows -- */
 
 static bool is_for(const struct emitter *e, const struct row *row, struct origin origin)
 {
@@ -280,7 +175,7 @@ static void emit_row(struct emitter *e, const struct row *row, const void *value
 	if (is_hidden)
 		buf_add(e->out, STR("\"[hidden]\""));
 	else
-		add_value(e, row, value);
+		value_add(e->out, row, value);
 	end_line_with_origin(e, row, origin);
 }
 
@@ -337,11 +232,11 @@ static void emit_database(struct emitter *e, const struct database_conf *db)
 {
 	begin_line(e);
 	buf_printf(e->out, STR_FMT ": {path: ", STR_ARG(db->name));
-	add_expanded(e, db->path);
+	text_add_escaped(e->out, db->path);
 	buf_add(e->out, STR(", env: "));
-	add_text(e, db->env);
+	text_add(e->out, db->env);
 	buf_add(e->out, STR(", url: "));
-	add_expanded(e, db->url_template);
+	text_add_escaped(e->out, db->url_template);
 	buf_printf(e->out, ", backup: %s}", db->has_backup ? "true" : "false");
 	end_line(e);
 }
@@ -415,7 +310,7 @@ static void emit_word(struct emitter *e, const char *key, str value, unsigned li
 		return;
 	begin_line(e);
 	buf_printf(e->out, "%s: ", key);
-	add_expanded(e, value);
+	text_add_escaped(e->out, value);
 	end_line_from(e, line);
 }
 
@@ -443,7 +338,7 @@ static void emit_tenant(
 	bool has_own = private->location || layer_differs(e, private->layer, outer);
 
 	begin_line(e);
-	add_text(e, t->name);
+	text_add(e->out, t->name);
 	buf_add_char(e->out, ':');
 	if (!has_own && e->purpose == FOR_PROXY)
 		buf_printf(e->out, " {slot: %u}", t->slot);
@@ -489,7 +384,7 @@ static void emit_user(struct emitter *e, const struct user_conf *user)
 	struct buf first = {0};
 
 	begin_line(e);
-	add_text(e, user->name);
+	text_add(e->out, user->name);
 	buf_add_char(e->out, ':');
 	end_line_from(e, user->place.line);
 	e->depth++;
@@ -517,12 +412,12 @@ static void emit_route(
 {
 	begin_line(e);
 	buf_add(e->out, STR("- endpoint: "));
-	add_text(e, t->user.n ? t->id : STR_EMPTY);
+	text_add(e->out, t->user.n ? t->id : STR_EMPTY);
 	end_line_from(e, private->place.line);
 	e->depth++;
 	begin_line(e);
 	buf_add(e->out, STR("name: "));
-	add_expanded(e, t->name);
+	text_add_escaped(e->out, t->name);
 	end_line(e);
 	emit_slot(e, t);
 	emit_location(e, private->location);
@@ -596,7 +491,7 @@ void config_dump(const struct config *c, struct buf *out)
 static void emit_meta(struct emitter *e, const char *key, str value)
 {
 	buf_printf(e->out, "  %s: ", key);
-	add_text(e, value);
+	text_add(e->out, value);
 	end_line(e);
 }
 

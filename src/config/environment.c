@@ -99,6 +99,8 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 	const char *text, enum origin_kind kind)
 {
 	const struct row *row = &v->section->rows[i];
+	/* Two rows with one variable stand together; it is told once. */
+	bool is_told = i && row[-1].env && strcmp(row[-1].env, row->env) == 0;
 	const char *why;
 
 	if (utf8_valid_length(str_of(text)) != strlen(text)) {
@@ -106,12 +108,15 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 		return;
 	}
 	if (!read_value(ld, row, str_of(text), value_at(v, i), &why)) {
-		warn_at(ld, in_environment, "%s=%s is not %s; it is ignored, as Thruster does",
-			name, text, why);
+		if (!is_told)
+			warn_at(ld, in_environment, "%s=%s is not %s; it is ignored", name, text,
+				why);
 		return;
 	}
 	v->origins[i] = (struct origin){kind, 0};
+	ld->variable = name;
 	row->check(ld, row, value_at(v, i), in_environment);
+	ld->variable = NULL;
 	if (row->flags & PENDING)
 		warn_at(ld, in_environment,
 			"pending: %s is accepted and will be obeyed by a later version", name);

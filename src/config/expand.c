@@ -159,7 +159,7 @@ bool expand_text(struct loader *ld, str text, bool is_template, struct place pla
 	struct buf out = {0};
 	bool is_ok = true;
 
-	if (ld->is_snapshot || str_find_char(text, '$') < 0) {
+	if (str_find_char(text, '$') < 0) {
 		*ret = arena_dup(ld->arena, text);
 		return true;
 	}

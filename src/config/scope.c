@@ -54,7 +54,7 @@ static void read_host(struct loader *ld, struct location *location, const struct
 	str text;
 	char *lower;
 
-	location->host_line = n->place.line;
+	location->host_line = n->key->place.line;
 	if (!read_text(ld, n, &text))
 		return;
 	lower = arena_printf(ld->arena, STR_FMT, STR_ARG(text));
@@ -73,7 +73,7 @@ static void read_word(struct loader *ld, const struct node *n, str *value, unsig
 	if (*line)
 		fault_at(ld, n->key->place,
 			"machine and instance are the same; one of them was on line %u", *line);
-	*line = n->place.line;
+	*line = n->key->place.line;
 	if (!read_text(ld, n, &text))
 		return;
 	*value = text;

@@ -14,7 +14,7 @@ static void set(struct loader *ld, const struct values *v, size_t i, const struc
 			entry->key->text.p, origin->at, STR_ARG(row->name));
 		return;
 	}
-	*origin = (struct origin){ORIGIN_FILE, entry->place.line};
+	*origin = (struct origin){ORIGIN_FILE, entry->key->place.line};
 	if (!value_read(ld, row, entry, value_at(v, i)))
 		return;
 	row->check(ld, row, value_at(v, i), entry->place);

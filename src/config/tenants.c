@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "config/config_int.h"
 
 #define MAX_SEGMENT 128u
@@ -144,8 +145,52 @@ static void report_pair(struct loader *ld, const struct tenant_draft *a,
 		STR_ARG(first->conf.id), first->private.place.line, why);
 }
 
-/* Directories must be apart: equal ids, ids that some file systems cannot tell apart, one id within
- * another. */
+static bool begins_with(str path, str segment)
+{
+	str first = STR_EMPTY;
+
+	str_split(&path, '/', &first);
+	return str_eq_nocase(first, segment);
+}
+
+/* True if the outer tenant keeps something of its own in its directory's folder of that name; eight
+ * hexadecimal digits are the name of an epoch in the backup of a tenant. */
+static bool is_used(const struct app_conf *outer, str folder)
+{
+	static const str usual[] = {STR_INIT("storage"), STR_INIT("tmp"), STR_INIT("log")};
+	uint64_t epoch;
+
+	for (size_t i = 0; i < NITEMS(usual); i++)
+		if (str_eq_nocase(folder, usual[i]))
+			return true;
+	for (size_t i = 0; i < outer->private_directories.count; i++)
+		if (begins_with(outer->private_directories.items[i], folder))
+			return true;
+	for (size_t i = 0; i < outer->ndatabases; i++)
+		if (begins_with(outer->databases[i].path, folder))
+			return true;
+	return folder.n == 8 && number_parse_hex(folder, UINT64_MAX, &epoch) == 0;
+}
+
+/* A tenant below another one's path also lies in its directory: that must not be where the other
+ * keeps its own. */
+static void check_nesting(struct loader *ld, const struct map *seen, const struct tenant_draft *t)
+{
+	str rest = lower(ld, t->conf.id), id = rest, folder;
+
+	while (str_split(&rest, '/', &folder) && rest.n) {
+		const struct tenant_draft *outer =
+			map_get(seen, str_slice(id, 0, (size_t)(rest.p - id.p - 1)));
+		str inner = rest;
+
+		str_split(&inner, '/', &folder);
+		if (outer && is_used(outer->conf.app, folder))
+			report_pair(ld, t, outer,
+				"overlap: one has its directory where the other keeps its files");
+	}
+}
+
+/* Directories must be apart: no equal ids, none that some file systems cannot tell apart. */
 static void check_ids(struct loader *ld)
 {
 	struct map seen = {0};
@@ -162,19 +207,8 @@ static void check_ids(struct loader *ld)
 		else
 			report_pair(ld, t, other, "differ in capital letters only");
 	}
-	for (size_t i = 0; i < ld->ntenants; i++) {
-		struct tenant_draft *t = &ld->tenants[i], *outer;
-		str id = lower(ld, t->conf.id);
-
-		while (id.n--) {
-			if (id.p[id.n] != '/')
-				continue;
-			outer = map_get(&seen, id);
-			if (outer)
-				report_pair(ld, t, outer,
-					"overlap: the directory of one would hold that of the other");
-		}
-	}
+	for (size_t i = 0; i < ld->ntenants; i++)
+		check_nesting(ld, &seen, &ld->tenants[i]);
 	map_done(&seen);
 }
 
