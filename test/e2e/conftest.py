@@ -7,6 +7,7 @@ import pytest
 
 import processes
 from atc import WINTER, Atc, knobs_config
+from stores import STORES, Bucket
 
 processes.adopt_orphans()
 
@@ -72,6 +73,21 @@ def knobs(running_knobs):
     """fly-atc with one tenant awake, shared by the tests of a module; KNOBS of the module changes its configuration."""
     yield running_knobs
     assert running_knobs.is_running and running_knobs.proxy_pid() == running_knobs.first_proxy
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request):
+    """A place for backups, of each kind."""
+    made = STORES[request.param]()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def bucket():
+    made = Bucket()
+    yield made
+    made.remove()
 
 
 def reap_adopted():
