@@ -61,9 +61,9 @@ unsigned fields_parse(struct fields *f, const char *at, const char *end)
 		enum header_id id = header_lookup(name);
 		struct header *h;
 
-		/* Also: obs-fold (a blank in front), a blank before the colon, a line without one.
-		 * The names that we know are tokens. */
-		if (colon == end || (id == HEADER_OTHER && !field_is_token(name)))
+		/* Also: obs-fold (a blank in front), a blank before the colon, a line without one,
+		 * which puts its CRLF in the name.  The names that we know are tokens. */
+		if (id == HEADER_OTHER && !field_is_token(name))
 			return 400;
 		if (f->n == f->max)
 			return 431;

@@ -17,7 +17,10 @@ enum header_id {
 struct header {
 	str name, value;
 	enum header_id id;
-	bool is_hop; /* must not be forwarded: hop-by-hop by itself, or named by Connection */
+	/* Must not be forwarded: hop-by-hop by itself, named by Connection, or, in a request, a
+	 * known name with '_' for '-' (X_Forwarded_For), which CGI's environment and so Rack and
+	 * WSGI cannot tell from the real one. */
+	bool is_hop;
 };
 
 /* The usual spelling ("Content-Length"); empty for HEADER_OTHER. */

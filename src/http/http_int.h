@@ -114,6 +114,5 @@ enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, s
 /* "HTTP/1.0" or "HTTP/1.1": 0.  Another version: 505.  Not a version: 400. */
 unsigned head_version(str text, unsigned *ret_minor) MUST_USE;
 
-/* True for a known name in which '_' stands for '-'.  CGI's environment, and with it Rack and WSGI,
- * cannot tell the two apart, so that X_Forwarded_For would pass for ours. */
+/* True for a known name in which '_' stands for '-'. */
 bool header_is_alias(str name);

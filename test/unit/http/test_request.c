@@ -335,6 +335,17 @@ static void limits_are_exact(void **state)
 	buf_done(&b);
 }
 
+static void a_head_that_cannot_end_within_the_limit_is_refused_at_the_limit(void **state)
+{
+	struct request r = {.limits = {.max_bytes = 32, .max_headers = 3, .max_target = 20}};
+	str bytes = STR("GET / HTTP/1.1\r\nHost: a.example\r\n");
+
+	(void)state;
+	assert_int_equal(parse_request(&r, str_slice(bytes, 0, 31)).parse, PARSE_MORE);
+	assert_int_equal(parse_request(&r, str_slice(bytes, 0, 32)).status, 431);
+	assert_int_equal(parse_request(&r, bytes).status, 431);
+}
+
 static void more_fields_than_the_array_holds_are_refused(void **state)
 {
 	struct request r = {.limits = {.max_bytes = 1000, .max_headers = 1000, .max_target = 20}};
@@ -369,6 +380,7 @@ int main(void)
 		cmocka_unit_test(a_continue_is_expected_only_where_it_has_a_meaning),
 		cmocka_unit_test(an_upgrade_needs_both_fields_and_http_1_1),
 		cmocka_unit_test(limits_are_exact),
+		cmocka_unit_test(a_head_that_cannot_end_within_the_limit_is_refused_at_the_limit),
 		cmocka_unit_test(more_fields_than_the_array_holds_are_refused),
 	};
 
