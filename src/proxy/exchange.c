@@ -479,6 +479,7 @@ void exchange_client_event(struct exchange *x, unsigned events)
 		return;
 	}
 	switch (x->state) {
+	case EXCHANGE_ROUTED:
 	case EXCHANGE_HELD:
 		return;
 	case EXCHANGE_RELAYING:
@@ -497,6 +498,8 @@ void exchange_client_event(struct exchange *x, unsigned events)
 void exchange_client_timeout(struct exchange *x)
 {
 	switch (x->state) {
+	case EXCHANGE_ROUTED:
+		return;
 	case EXCHANGE_HELD:
 		hold_on_time(x);
 		return;

@@ -30,6 +30,7 @@ struct tenant_conf;
 struct upstream;
 
 enum exchange_state {
+	EXCHANGE_ROUTED, /* on its way to one of the others, within one turn */
 	EXCHANGE_HELD,
 	EXCHANGE_RELAYING,
 	EXCHANGE_ANSWERING,

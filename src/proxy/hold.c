@@ -26,6 +26,7 @@ static str reason_of(const struct exchange *x)
 
 void hold_leave(struct exchange *x)
 {
+	x->state = EXCHANGE_ROUTED;
 	list_remove(&x->link);
 	proxy_hold_leave(x->worker->proxy);
 	atomic_fetch_sub(&slot_of(x)->held, 1);
