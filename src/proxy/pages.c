@@ -182,16 +182,16 @@ static void add_html(struct buf *out, const struct error_in *in, unsigned status
 	buf_add(out, STR(PAGE_START "<title>"));
 	buf_add_html(out, error_title(in->error));
 	buf_add(out,
-		STR("</title>\n<style>\n" PAGE_STYLE
-		    ".status{font-size:.8125rem;font-weight:600;letter-spacing:.06em;color:var(--soft)}\n"
+		STR("</title>\n<style>\n" PAGE_STYLE ".wide{max-width:60rem}\n"
+		    ".status{margin-top:0;font-size:.8125rem;font-weight:600;letter-spacing:.06em;color:var(--soft)}\n"
 		    ".reason{border-left:3px solid var(--bad);padding:.125rem 0 .125rem .875rem;margin:1.25rem 0;"
 		    "white-space:pre-wrap}\n"
-		    "pre{margin:1.25rem 0;padding:1rem;max-height:24rem;overflow:auto;background:var(--paper);"
+		    "pre{margin:1.25rem 0;padding:1rem;max-height:24rem;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;background:var(--paper);"
 		    "border:1px solid var(--line);border-radius:.5rem}\n"
 		    "footer{margin-top:1.75rem;padding-top:1rem;border-top:1px solid var(--line)}\n"
 		    "</style>\n</head>\n<body>\n<main"));
 	if (in->output.n)
-		buf_add(out, STR(" style=\"max-width:60rem\""));
+		buf_add(out, STR(" class=\"wide\""));
 	buf_add(out, STR(">\n<p class=\"status\">"));
 	buf_add_number(out, status);
 	add_html_element(out, STR("</p>\n<h1>"), error_title(in->error), STR("</h1>\n"));

@@ -3,6 +3,7 @@
 #include "proxy/waiting.h"
 
 #include "http/field.h"
+#include "proxy/errors.h"
 #include "proxy/lines.h"
 #include "proxy/own_answer.h"
 #include "proxy/page.h"
@@ -71,8 +72,8 @@ static str phase_of(enum tenant_state state)
 }
 
 static const char style[] = PAGE_STYLE
-	"main{text-align:left}\n"
-	".pulse{width:.75rem;height:.75rem;margin-bottom:1.25rem;border-radius:50%;background:var(--accent);"
+	".top{display:flex;align-items:center;gap:.75rem;margin-bottom:1.25rem;line-height:1}\n"
+	".pulse{width:.75rem;height:.75rem;border-radius:50%;background:var(--accent);"
 	"animation:breathe 2.4s ease-in-out infinite}\n"
 	"@keyframes breathe{50%{opacity:.35;transform:scale(.8)}}\n"
 	"ol{list-style:none;margin:1.75rem 0;padding:0}\n"
@@ -177,7 +178,10 @@ static void add_page(struct buf *out, const struct waiting_in *in)
 	buf_add_html(out, in->prefix);
 	buf_add(out, STR(WAITING_EVENTS_PATH "\" data-waited=\""));
 	buf_add_number(out, in->waited);
-	buf_add(out, STR("\">\n<div class=\"pulse\" aria-hidden=\"true\"></div>\n<h1>"));
+	buf_add(out, STR("\">\n<div class=\"top soft small\" aria-hidden=\"true\">"
+			 "<div class=\"pulse\"></div><time>"));
+	buf_add_number(out, in->waited / 1000);
+	buf_add(out, STR(" s</time></div>\n<h1>"));
 	buf_add_html(out, in->name);
 	buf_add(out, STR(" is waking up</h1>\n<p role=\"status\">"));
 	add_sentence(out, phase_of(in->state));
@@ -186,9 +190,7 @@ static void add_page(struct buf *out, const struct waiting_in *in)
 	buf_add(out,
 		STR("<p class=\"reason\" hidden></p>\n<button type=\"button\" hidden>Try again</button>\n"
 		    "<p class=\"hint soft small\">It sleeps while nobody uses it and is being started for "
-		    "you. This page goes on by itself. <time>"));
-	buf_add_number(out, in->waited / 1000);
-	buf_add(out, STR(" s</time></p>\n</main>\n<script>\n"));
+		    "you. This page goes on by itself.</p>\n</main>\n<script>\n"));
 	buf_add(out, (str){script, sizeof(script) - 1});
 	buf_add(out, STR("</script>\n</body>\n</html>\n"));
 }
@@ -208,6 +210,7 @@ void waiting_page(struct buf *out, const struct waiting_in *in)
 	buf_add(out,
 		STR("Retry-After: 2\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
 		    "script-src 'unsafe-inline'; connect-src 'self'\r\n"));
+	add_line(out, STR("Fly-Atc-Error: "), error_token(ERROR_STARTING));
 	if (in->request_id.n)
 		add_line(out, STR("X-Request-ID: "), in->request_id);
 	buf_add(out, OWN_TYPE_HTML);
