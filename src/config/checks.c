@@ -169,6 +169,12 @@ void check_socket_path(struct loader *ld, const struct row *row, void *value, st
 		complain(ld, row, place, path, "is too long for a socket (at most 107 bytes)");
 }
 
+void check_program(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	if (!((struct str_list *)value)->count)
+		fault_at(ld, place, STR_FMT ": names no program", STR_ARG(row->name));
+}
+
 void check_url_path(struct loader *ld, const struct row *row, void *value, struct place place)
 {
 	str path = *(str *)value;

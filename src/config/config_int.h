@@ -227,7 +227,8 @@ bool expand_text(
 str expand_literal(struct loader *ld, str word);
 const char *environment_get(const struct loader *ld, const char *name);
 /* The words of a command written as one string. */
-bool words_split(struct loader *ld, str text, struct place place, struct str_list *ret) MUST_USE;
+bool words_split(
+	struct loader *ld, str name, str text, struct place place, struct str_list *ret) MUST_USE;
 
 /* rows.c */
 const struct row *section_find(const struct section *s, str key);

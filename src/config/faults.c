@@ -172,14 +172,14 @@ void fault_unknown_key(struct loader *ld, const struct node *key, const struct s
 		consider(&nearest, s->rows[i].name);
 	for (size_t i = 0; extra && extra[i]; i++)
 		consider(&nearest, str_of(extra[i]));
-	if (nearest.word.n)
-		fault_at(ld, key->place,
-			"unknown key \"" STR_FMT "\"; did you mean \"" STR_FMT "\"?",
-			STR_ARG(key->text), STR_ARG(nearest.word));
-	else if (home)
+	if (home)
 		fault_at(ld, key->place,
 			"unknown key \"" STR_FMT "\" here; it belongs in " STR_FMT ":",
 			STR_ARG(key->text), STR_ARG(home->name));
+	else if (nearest.word.n)
+		fault_at(ld, key->place,
+			"unknown key \"" STR_FMT "\"; did you mean \"" STR_FMT "\"?",
+			STR_ARG(key->text), STR_ARG(nearest.word));
 	else
 		fault_at(ld, key->place, "unknown key \"" STR_FMT "\"", STR_ARG(key->text));
 }

@@ -248,7 +248,8 @@ static void warn_of_edge(struct loader *ld)
 			continue;
 		if (origins[i].kind == ORIGIN_FILE && !place.line)
 			place = (struct place){PLACE_FILE, origins[i].at, 1};
-		buf_printf(&names, "%s" STR_FMT, buf_len(&names) ? ", " : "", STR_ARG(row->name));
+		buf_printf(&names, "%s%s", buf_len(&names) ? ", " : "",
+			origins[i].kind == ORIGIN_FILE ? row->name.p : row->env);
 	}
 	if (is_wanted || place.line)
 		warn_at(ld, place, STR_FMT ": without effect, TLS belongs to the platform's edge",

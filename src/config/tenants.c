@@ -258,7 +258,9 @@ static void check_commands(struct loader *ld)
 		const struct tenant_draft *t = &ld->tenants[i];
 		struct place place = t->private.place;
 
-		if (t->conf.app->command.count)
+		/* What was said and is faulty has been reported. */
+		if (t->conf.app->command.count ||
+			t->private.layer->origins[APP_command].kind != ORIGIN_DEFAULT)
 			continue;
 		if (!place.line)
 			place.kind = PLACE_COMMAND_LINE;

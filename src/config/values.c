@@ -332,7 +332,7 @@ static bool read_argv(
 		if (!ret->count || ret->items[0].n)
 			return true;
 	} else if (n->kind == NODE_SCALAR && !n->is_bad && !node_is_null(n)) {
-		if (!words_split(ld, n->text, n->place, ret))
+		if (!words_split(ld, row->name, n->text, n->place, ret))
 			return false;
 		if (ret->count && ret->items[0].n)
 			return true;

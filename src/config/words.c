@@ -6,6 +6,7 @@
 struct splitter {
 	struct loader *ld;
 	struct place place;
+	str name; /* of the setting */
 	str text;
 	size_t at;
 	struct buf word; /* a template */
@@ -20,7 +21,7 @@ static bool is_space(char c)
 
 static bool fail(struct splitter *s, const char *why)
 {
-	fault_at(s->ld, s->place, "%s", why);
+	fault_at(s->ld, s->place, STR_FMT ": %s", STR_ARG(s->name), why);
 	return false;
 }
 
@@ -148,9 +149,9 @@ static bool split(struct splitter *s)
 	}
 }
 
-bool words_split(struct loader *ld, str text, struct place place, struct str_list *ret)
+bool words_split(struct loader *ld, str name, str text, struct place place, struct str_list *ret)
 {
-	struct splitter s = {.ld = ld, .place = place, .text = text};
+	struct splitter s = {.ld = ld, .place = place, .name = name, .text = text};
 	bool is_ok = split(&s);
 
 	buf_done(&s.word);
