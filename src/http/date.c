@@ -76,7 +76,7 @@ void date_write(char out[DATE_LENGTH], int64_t unix_seconds)
 
 	out = put(out, day_names + 3 * ((days + 6) % 7), 3);
 	out = put_two(put(out, ", ", 2), c.day);
-	out = put(put(out, " ", 1), month_names + 3 * (c.month - 1), 3);
+	out = put(put(out, " ", 1), month_names + (size_t)3 * (c.month - 1), 3);
 	out = put_two(put(out, " ", 1), c.year / 100);
 	out = put_two(out, c.year % 100);
 	out = put_two(put(out, " ", 1), of_day / 3600);
@@ -121,10 +121,10 @@ static bool take_name(str *s, const char *names, unsigned *ret)
 {
 	if (s->n < 3)
 		return false;
-	for (unsigned i = 0; names[3 * i]; i++) {
+	for (size_t i = 0; names[3 * i]; i++) {
 		if (memcmp(s->p, names + 3 * i, 3) == 0) {
 			*s = str_slice(*s, 3, s->n);
-			*ret = i;
+			*ret = (unsigned)i;
 			return true;
 		}
 	}

@@ -108,7 +108,7 @@ bool header_is_alias(str name)
 	if (name.n > sizeof(dashed) || !memchr(name.p, '_', name.n))
 		return false;
 	for (size_t i = 0; i < name.n; i++)
-		dashed[i] = name.p[i] == '_' ? '-' : name.p[i];
+		dashed[i] = (char)(name.p[i] == '_' ? '-' : name.p[i]);
 	return header_lookup((str){dashed, name.n}) != HEADER_OTHER;
 }
 

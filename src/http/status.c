@@ -3,7 +3,7 @@
 #include "http/status.h"
 
 static const str reasons[] = {
-#define X(code, phrase) [code - 100] = STR_INIT(phrase),
+#define X(code, phrase) [(code)-100] = STR_INIT(phrase),
 #include "http/status.def"
 #undef X
 };
