@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 void address_from(struct address *a, const struct sockaddr_storage *from)
 {
 	const struct sockaddr_in6 *in6 = (const void *)from;
@@ -29,9 +31,26 @@ void address_from(struct address *a, const struct sockaddr_storage *from)
 	}
 }
 
+/* inet_ntop would do, but it goes through printf, and this is done for each request. */
+static str text_v4(const struct in_addr *v4, char *out)
+{
+	const uint8_t *byte = (const uint8_t *)&v4->s_addr;
+	char *end = out;
+
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			*end++ = '.';
+		end += number_write(end, byte[i]);
+	}
+	*end = 0;
+	return (str){out, (size_t)(end - out)};
+}
+
 str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
 {
-	if (a->family == AF_UNSPEC || !inet_ntop(a->family, &a->v4, out, ADDRESS_TEXT_MAX))
+	if (a->family == AF_INET)
+		return text_v4(&a->v4, out);
+	if (a->family == AF_UNSPEC || !inet_ntop(a->family, &a->v6, out, ADDRESS_TEXT_MAX))
 		return STR_EMPTY;
 	return str_of(out);
 }
@@ -75,8 +94,11 @@ int socket_connect_local(uint16_t port)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		socket_set_nodelay(fd);
+		/* The loopback is never congested: what a model of the path costs (BBR and its timers) buys nothing. */
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	}
 	return connect_to(fd, (const struct sockaddr *)&to, sizeof(to));
 }
 
