@@ -1,4 +1,5 @@
-/* alloc.h - allocation that cannot fail: when memory is gone the process dies and is started again. */
+/* alloc.h - allocation that cannot fail: when memory is gone the process dies and is started again.
+ */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

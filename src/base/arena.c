@@ -8,14 +8,15 @@
 
 #include "base/alloc.h"
 
-#define ALIGNMENT  16
-#define BLOCK_SIZE 2048
+#define ALIGNMENT 16
 
 struct arena_block {
 	struct arena_block *next;
 	size_t size;
 	_Alignas(ALIGNMENT) char bytes[];
 };
+
+#define USUAL_SIZE (2048 - sizeof(struct arena_block))
 
 static void add_block(struct arena *a, size_t size)
 {
@@ -32,9 +33,9 @@ void *arena_alloc(struct arena *a, size_t size)
 {
 	char *p;
 
-	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	size = (MAX(size, (size_t)1) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	if (size > (size_t)(a->end - a->at))
-		add_block(a, MAX(size, (size_t)BLOCK_SIZE - sizeof(struct arena_block)));
+		add_block(a, MAX(size, USUAL_SIZE));
 	p = a->at;
 	a->at += size;
 	return p;
@@ -49,7 +50,8 @@ str arena_dup(struct arena *a, str s)
 {
 	char *copy = arena_alloc(a, s.n + 1);
 
-	memcpy(copy, s.p, s.n);
+	if (s.n)
+		memcpy(copy, s.p, s.n);
 	copy[s.n] = 0;
 	return (str){copy, s.n};
 }
@@ -82,14 +84,22 @@ void arena_done(struct arena *a)
 	*a = (struct arena){0};
 }
 
+/* A block of unusual size is not kept: one large request would hold its memory for ever. */
 void arena_reset(struct arena *a)
 {
-	struct arena_block *kept = a->blocks;
+	struct arena_block *kept = NULL;
 
+	for (struct arena_block **at = &a->blocks; *at && !kept;) {
+		if ((*at)->size != USUAL_SIZE) {
+			at = &(*at)->next;
+			continue;
+		}
+		kept = *at;
+		*at = kept->next;
+	}
+	arena_done(a);
 	if (!kept)
 		return;
-	a->blocks = kept->next;
-	arena_done(a);
 	kept->next = NULL;
 	a->blocks = kept;
 	a->at = kept->bytes;

@@ -26,5 +26,6 @@
 typedef uint64_t msec;
 #define MSEC_NEVER UINT64_MAX
 
-/* What every incremental parser answers: done, feed me more, or refuse (the status is an output). */
+/* What every incremental parser answers: done, feed me more, or refuse (the status is an output).
+ */
 enum parse { PARSE_OK, PARSE_MORE, PARSE_BAD };

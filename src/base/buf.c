@@ -64,7 +64,8 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Length of the well-formed UTF-8 sequence at p (n bytes are there), 0 if there is none (Unicode table 3-7). */
+/* Length of the well-formed UTF-8 sequence at p (n bytes are there), 0 if there is none (Unicode
+ * table 3-7). */
 static size_t utf8_length(const unsigned char *p, size_t n)
 {
 	size_t need = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;

@@ -1,4 +1,5 @@
-/* hash.h - SipHash-1-3, a keyed hash that an attacker without the key cannot steer (Aumasson and Bernstein, 2012). */
+/* hash.h - SipHash-1-3, a keyed hash that an attacker without the key cannot steer (Aumasson and
+ * Bernstein, 2012). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

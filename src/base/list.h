@@ -1,4 +1,5 @@
-/* list.h - intrusive circular lists; an entry that is on no list points at itself, so removal may be repeated. */
+/* list.h - intrusive circular lists; an entry that is on no list points at itself, so removal may
+ * be repeated. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

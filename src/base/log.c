@@ -2,15 +2,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+
+#define KEPT_MAX (256u << 10) /* bytes of a buffer that is kept for the next lines */
 
 static struct {
 	pthread_mutex_t lock;
@@ -20,7 +24,7 @@ static struct {
 	struct buf queue;
 	uint64_t dropped;
 	const char *name;
-	enum log_level level;
+	_Atomic int level;
 } shared = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.more = PTHREAD_COND_INITIALIZER,
@@ -30,75 +34,40 @@ static struct {
 };
 
 static _Thread_local struct buf lines; /* finished lines of this thread, and the one being built */
+static pthread_key_t end_key;
+static pthread_once_t end_key_once = PTHREAD_ONCE_INIT;
 
 static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
 void log_init(const char *name, enum log_level level)
 {
 	shared.name = name;
-	shared.level = level;
+	log_set_level(level);
 }
 
 void log_set_level(enum log_level level)
 {
-	shared.level = level;
+	atomic_store_explicit(&shared.level, (int)level, memory_order_relaxed);
 }
 
 bool log_is_on(enum log_level level)
 {
-	return level <= shared.level;
+	return (int)level <= atomic_load_explicit(&shared.level, memory_order_relaxed);
 }
 
+/* Standard output may be non-blocking: whoever shares it with us can set that. */
 static void write_all(str s)
 {
 	while (s.n) {
 		ssize_t n = write(STDOUT_FILENO, s.p, s.n);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+		else if (n < 0 && errno != EINTR)
 			return; /* nobody reads any more: there is no place left to complain to */
-		s = str_slice(s, (size_t)n, s.n);
+		else if (n > 0)
+			s = str_slice(s, (size_t)n, s.n);
 	}
-}
-
-static void *write_lines(void *unused)
-{
-	struct buf out = {0};
-
-	(void)unused;
-	pthread_mutex_lock(&shared.lock);
-	for (;;) {
-		struct buf swap = out;
-
-		while (!buf_len(&shared.queue)) {
-			shared.is_writing = false;
-			pthread_cond_broadcast(&shared.drained);
-			pthread_cond_wait(&shared.more, &shared.lock);
-		}
-		shared.is_writing = true;
-		out = shared.queue;
-		shared.queue = swap;
-		pthread_mutex_unlock(&shared.lock);
-		write_all(buf_str(&out));
-		buf_clear(&out);
-		pthread_mutex_lock(&shared.lock);
-	}
-	return NULL;
-}
-
-/* Signals belong to the loops; the writer takes none. */
-static void start_writer(void)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&shared.writer, NULL, write_lines, NULL) == 0) {
-		pthread_detach(shared.writer);
-		shared.has_writer = true;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void add_time(struct buf *line)
@@ -150,10 +119,86 @@ static void tell_dropped(void)
 	shared.dropped = 0;
 }
 
+/* A burst's memory is not kept. */
+static void clear(struct buf *b)
+{
+	if (b->cap > KEPT_MAX)
+		buf_done(b);
+	else
+		buf_clear(b);
+}
+
+static void *write_lines(void *unused)
+{
+	struct buf out = {0};
+
+	(void)unused;
+	pthread_mutex_lock(&shared.lock);
+	for (;;) {
+		struct buf swap = out;
+
+		tell_dropped();
+		while (!buf_len(&shared.queue)) {
+			shared.is_writing = false;
+			pthread_cond_broadcast(&shared.drained);
+			pthread_cond_wait(&shared.more, &shared.lock);
+		}
+		shared.is_writing = true;
+		out = shared.queue;
+		shared.queue = swap;
+		pthread_mutex_unlock(&shared.lock);
+		write_all(buf_str(&out));
+		clear(&out);
+		pthread_mutex_lock(&shared.lock);
+	}
+	return NULL;
+}
+
+/* Signals belong to the loops; the writer takes none. */
+static void start_writer(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&shared.writer, NULL, write_lines, NULL) == 0) {
+		pthread_detach(shared.writer);
+		shared.has_writer = true;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void free_lines(void *unused)
+{
+	(void)unused;
+	log_publish();
+	buf_done(&lines);
+}
+
+static void make_end_key(void)
+{
+	if (pthread_key_create(&end_key, free_lines) != 0)
+		abort();
+}
+
+/* At the thread's end its buffer is to be freed: pthread calls free_lines where the value is set.
+ */
+static void remember_end(void)
+{
+	static _Thread_local bool is_remembered;
+
+	if (is_remembered)
+		return;
+	is_remembered = true;
+	pthread_once(&end_key_once, make_end_key);
+	pthread_setspecific(end_key, &lines);
+}
+
 void log_publish(void)
 {
 	if (!buf_len(&lines))
 		return;
+	remember_end();
 	pthread_mutex_lock(&shared.lock);
 	if (!shared.has_writer)
 		start_writer();
@@ -167,7 +212,7 @@ void log_publish(void)
 		pthread_cond_signal(&shared.more);
 	}
 	pthread_mutex_unlock(&shared.lock);
-	buf_clear(&lines);
+	clear(&lines);
 }
 
 bool log_has_lines(void)

@@ -1,9 +1,11 @@
-/* log.h - JSON lines on standard output, written by a thread of their own so that a slow reader never blocks a loop.
+/* log.h - JSON lines on standard output, written by a thread of their own so that a slow reader
+ * never blocks a loop.
  *
- * A line is built in memory by log_line_open, log_field_*, log_line_close, or by the log_error/warn/info/debug
- * one-liners.  Each thread collects lines in a buffer of its own; log_publish hands them to the writer (the event
- * loop does so at the end of a turn).  When the reader is too slow, lines beyond LOG_QUEUE_MAX bytes are dropped
- * and counted; the count is written as a line of its own once there is room. */
+ * A line is built in memory by log_line_open, log_field_*, log_line_close, or by the
+ * log_error/warn/info/debug one-liners.  Each thread collects lines in a buffer of its own;
+ * log_publish hands them to the writer (the event loop does so at the end of a turn).  When the
+ * reader is too slow, lines beyond LOG_QUEUE_MAX bytes are dropped and counted; the count is
+ * written as a line of its own once there is room. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -13,13 +15,15 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 #define LOG_QUEUE_MAX (8u << 20)
 
-/* Lines above `level` are not written.  `name` (a literal) tells the process: "supervisor" or "proxy". */
+/* Lines above `level` are not written.  `name` (a literal) tells the process: "supervisor" or
+ * "proxy". */
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 /* Everything written so far is out, or `limit` has passed.  Call before exit. */
 void log_flush(msec limit);
-/* After fork, in the child that goes on running our code: the parent's writer thread is not there any more. */
+/* After fork, in the child that goes on running our code: the parent's writer thread is not there
+ * any more. */
 void log_after_fork(const char *name);
 
 /* One-line events: {"time":…,"level":…,"process":…,"msg":…}. */

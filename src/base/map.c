@@ -33,7 +33,7 @@ static void grow(struct map *m)
 
 	m->cap = old.cap ? old.cap * 2 : 16;
 	m->entries = xcalloc(m->cap, sizeof(*m->entries));
-	map_foreach(e, &old)
+	map_foreach (e, &old)
 		*find(m, e->key, e->hash) = *e;
 	free(old.entries);
 }

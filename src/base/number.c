@@ -11,13 +11,21 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-	{STR_INIT("d"), 86400000}, {STR_INIT("h"), 3600000}, {STR_INIT("m"), 60000},
-	{STR_INIT("s"), 1000},	   {STR_INIT("ms"), 1},
+	{STR_INIT("d"), 86400000},
+	{STR_INIT("h"), 3600000},
+	{STR_INIT("m"), 60000},
+	{STR_INIT("s"), 1000},
+	{STR_INIT("ms"), 1},
 };
 static const struct unit sizes[] = {
-	{STR_INIT("GiB"), 1ull << 30}, {STR_INIT("GB"), 1000000000}, {STR_INIT("MiB"), 1ull << 20},
-	{STR_INIT("MB"), 1000000},     {STR_INIT("KiB"), 1ull << 10}, {STR_INIT("KB"), 1000},
-	{STR_INIT("kB"), 1000},	       {STR_INIT("B"), 1},
+	{STR_INIT("GiB"), 1ull << 30},
+	{STR_INIT("GB"), 1000000000},
+	{STR_INIT("MiB"), 1ull << 20},
+	{STR_INIT("MB"), 1000000},
+	{STR_INIT("KiB"), 1ull << 10},
+	{STR_INIT("KB"), 1000},
+	{STR_INIT("kB"), 1000},
+	{STR_INIT("B"), 1},
 };
 
 static int digit_of(char c)
@@ -120,7 +128,8 @@ size_t number_write_hex(char *out, uint64_t v)
 	return n;
 }
 
-static void text_with_unit(uint64_t v, const struct unit *units, size_t n, char out[NUMBER_TEXT_MAX])
+static void text_with_unit(
+	uint64_t v, const struct unit *units, size_t n, char out[NUMBER_TEXT_MAX])
 {
 	for (size_t i = 0; i < n; i++) {
 		if (v && v % units[i].factor == 0) {

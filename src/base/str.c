@@ -24,7 +24,8 @@ bool str_starts_nocase(str s, str prefix)
 
 int str_cmp(str a, str b)
 {
-	int order = memcmp(a.p, b.p, MIN(a.n, b.n));
+	size_t n = MIN(a.n, b.n);
+	int order = n ? memcmp(a.p, b.p, n) : 0;
 
 	if (order)
 		return order;
@@ -40,8 +41,11 @@ ssize_t str_find_char(str s, char c)
 
 ssize_t str_find(str s, str needle)
 {
-	const char *at = memmem(s.p, s.n, needle.p, needle.n);
+	const char *at;
 
+	if (!needle.n)
+		return 0;
+	at = s.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
 	return at ? at - s.p : -1;
 }
 
@@ -80,7 +84,8 @@ char *str_dup(str s)
 {
 	char *copy = xmalloc(s.n + 1);
 
-	memcpy(copy, s.p, s.n);
+	if (s.n)
+		memcpy(copy, s.p, s.n);
 	copy[s.n] = 0;
 	return copy;
 }

@@ -1,4 +1,5 @@
-/* str.h - a string is a pointer and a length; it owns nothing and need not end in NUL. */
+/* str.h - a string is a pointer and a length; it owns nothing and need not end in NUL.  A zero one
+ * is empty. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,11 +12,14 @@ typedef struct str {
 	size_t n;
 } str;
 
-#define STR(literal)	  ((str){"" literal, sizeof(literal) - 1})
-#define STR_INIT(literal) {"" literal, sizeof(literal) - 1}
-#define STR_EMPTY	  ((str){"", 0})
-#define STR_FMT		  "%.*s"
-#define STR_ARG(s)	  (int)(s).n, (s).p
+#define STR(literal) ((str){"" literal, sizeof(literal) - 1})
+#define STR_INIT(literal)                                                                          \
+	{                                                                                          \
+		"" literal, sizeof(literal) - 1                                                    \
+	}
+#define STR_EMPTY  ((str){"", 0})
+#define STR_FMT	   "%.*s"
+#define STR_ARG(s) (int)(s).n, (s).p
 
 static inline str str_of(const char *cstring)
 {
@@ -24,7 +28,7 @@ static inline str str_of(const char *cstring)
 
 static inline bool str_eq(str a, str b)
 {
-	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+	return a.n == b.n && (!a.n || memcmp(a.p, b.p, a.n) == 0);
 }
 
 static inline char char_lower(char c)
@@ -34,12 +38,13 @@ static inline char char_lower(char c)
 
 static inline bool str_starts(str s, str prefix)
 {
-	return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+	return s.n >= prefix.n && (!prefix.n || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
 static inline bool str_ends(str s, str suffix)
 {
-	return s.n >= suffix.n && memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0;
+	return s.n >= suffix.n &&
+	       (!suffix.n || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
 /* Bytes [from, to) of s; both are clamped to its length. */
@@ -61,8 +66,8 @@ ssize_t str_find_char(str s, char c);
 ssize_t str_find(str s, str needle);
 /* Without blanks (space and tab) at both ends. */
 str str_trim(str s);
-/* Takes the part of *rest before the first `sep` (all of it when there is none) and moves *rest behind it.
- * False once *rest is used up; an empty *rest gives no part. */
+/* Takes the part of *rest before the first `sep` (all of it when there is none) and moves *rest
+ * behind it. False once *rest is used up; an empty *rest gives no part. */
 bool str_split(str *rest, char sep, str *ret_part);
 /* A new NUL-ended copy; free() it. */
 char *str_dup(str s) MUST_USE;

@@ -6,15 +6,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* As of exit(255): somebody else has reaped it. */
+#define UNKNOWN_STATUS (255 << 8)
+
 static void on_ended(struct watch *w, unsigned events)
 {
 	struct child *c = container_of(w, struct child, watch);
-	int status = 0;
+	int status = UNKNOWN_STATUS;
+	pid_t pid;
 
 	(void)events;
 	if (c->before_reap)
 		c->before_reap(c);
-	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
+	pid = waitpid(c->pid, &status, WNOHANG);
+	if (pid != c->pid && !(pid < 0 && errno == ECHILD))
 		return;
 	child_close(c);
 	c->on_exit(c, status);

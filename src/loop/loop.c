@@ -96,7 +96,8 @@ struct loop *loop_new(void)
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->now = clock_now();
 	pthread_mutex_init(&l->post_lock, NULL);
-	if (l->epoll_fd < 0 || event_fd < 0 || watch_open_read(&l->post_watch, l, event_fd, on_posted) < 0) {
+	if (l->epoll_fd < 0 || event_fd < 0 ||
+		watch_open_read(&l->post_watch, l, event_fd, on_posted) < 0) {
 		close(event_fd);
 		close(l->epoll_fd);
 		free(l);

@@ -1,8 +1,10 @@
-/* loop.h - one epoll loop for each thread: watched descriptors, timers, work posted by other threads.
+/* loop.h - one epoll loop for each thread: watched descriptors, timers, work posted by other
+ * threads.
  *
- * Descriptors are registered once, edge-triggered: a callback reads or writes until EAGAIN (or remembers that it
- * did not).  Nothing is freed inside its own callback: loop_defer_free frees at the end of the turn, and events
- * of this turn for a watch that was closed are not delivered.  A loop with nothing to do makes no system call. */
+ * Descriptors are registered once, edge-triggered: a callback reads or writes until EAGAIN (or
+ * remembers that it did not).  Nothing is freed inside its own callback: loop_defer_free frees at
+ * the end of the turn, and events of this turn for a watch that was closed are not delivered.  A
+ * loop with nothing to do makes no system call. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -22,7 +24,8 @@ typedef void watch_fn(struct watch *w, unsigned events);
 typedef void timer_fn(struct timer *t);
 typedef void loop_fn(void *arg);
 
-/* A descriptor under watch; embed it and find the owner by container_of.  The descriptor stays the owner's. */
+/* A descriptor under watch; embed it and find the owner by container_of.  The descriptor stays the
+ * owner's. */
 struct watch {
 	struct loop *loop;
 	watch_fn *on_event;
@@ -33,8 +36,8 @@ struct watch {
 struct timer {
 	struct loop *loop;
 	timer_fn *on_time;
-	msec at;       /* when it is due */
-	msec key;      /* its place in the heap: at, or an earlier moment (setting it later is free) */
+	msec at;  /* when it is due */
+	msec key; /* its place in the heap: at, or an earlier moment (setting it later is free) */
 	uint32_t slot; /* index in the heap + 1; 0 = not set */
 };
 
@@ -60,7 +63,8 @@ int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event)
 /* Unregisters; the caller closes the descriptor afterwards.  May be repeated. */
 void watch_close(struct watch *w);
 
-/* Sets or moves the timer; it fires once, at the first turn not before `at`. */
+/* Sets or moves the timer; it fires once, at the first turn not before `at`; set from inside a
+ * timer's callback, in a later turn. */
 void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time);
 void timer_cancel(struct timer *t);
 static inline bool timer_is_set(const struct timer *t)
@@ -68,11 +72,13 @@ static inline bool timer_is_set(const struct timer *t)
 	return t->slot != 0;
 }
 
-/* Calls fn(arg) at the end of this turn, in order; for frees and for callbacks that must not come from inside. */
+/* Calls fn(arg) at the end of this turn, in order; for frees and for callbacks that must not come
+ * from inside. */
 void loop_defer(struct loop *l, loop_fn *fn, void *arg);
 /* free(ptr) at the end of this turn. */
 void loop_defer_free(struct loop *l, void *ptr);
 /* Calls fn(arg) in the loop's own thread.  The only function here that any thread may call. */
 void loop_post(struct loop *l, loop_fn *fn, void *arg);
-/* Calls fn(arg) at the end of each turn in which something happened (one such function for each loop). */
+/* Calls fn(arg) at the end of each turn in which something happened (one such function for each
+ * loop). */
 void loop_on_turn(struct loop *l, loop_fn *fn, void *arg);

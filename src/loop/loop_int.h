@@ -7,6 +7,7 @@
 struct timer_heap {
 	struct timer **items; /* 1-based, ordered by key */
 	uint32_t count, cap;
+	msec earliest; /* while timers fire: one that is set now comes up in a later turn */
 };
 
 /* The moment of the first timer, MSEC_NEVER without one. */

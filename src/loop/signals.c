@@ -16,7 +16,8 @@ static void on_readable(struct watch *w, unsigned events)
 		s->on_signal(s->arg, &info);
 }
 
-int signals_open(struct signals *s, struct loop *l, const int *numbers, signals_fn *on_signal, void *arg)
+int signals_open(
+	struct signals *s, struct loop *l, const int *numbers, signals_fn *on_signal, void *arg)
 {
 	sigset_t set;
 	int fd, r;

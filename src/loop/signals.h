@@ -14,7 +14,8 @@ struct signals {
 	void *arg;
 };
 
-/* Blocks the listed signals (0-ended) in this thread, and so in those it will make, and delivers them to
- * on_signal.  0 or -errno. */
-int signals_open(struct signals *s, struct loop *l, const int *numbers, signals_fn *on_signal, void *arg) MUST_USE;
+/* Blocks the listed signals (0-ended) in this thread, and so in those it will make, and delivers
+ * them to on_signal.  0 or -errno. */
+int signals_open(struct signals *s, struct loop *l, const int *numbers, signals_fn *on_signal,
+	void *arg) MUST_USE;
 void signals_close(struct signals *s);

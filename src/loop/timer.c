@@ -1,4 +1,5 @@
-/* timer.c - a binary heap of timers; a timer that is only ever moved later stays where it is until it comes up. */
+/* timer.c - a binary heap of timers; a timer that is only ever moved later stays where it is until
+ * it comes up. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -65,6 +66,7 @@ void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time)
 {
 	struct timer_heap *h = loop_timers(l);
 
+	at = MAX(at, h->earliest);
 	t->loop = l;
 	t->on_time = on_time;
 	t->at = at;
@@ -98,12 +100,14 @@ msec timer_heap_next(struct timer_heap *h)
 
 void timer_heap_fire(struct timer_heap *h, msec now)
 {
+	h->earliest = now + 1;
 	while (timer_heap_next(h) <= now) {
 		struct timer *t = h->items[1];
 
 		heap_remove(h, t);
 		t->on_time(t);
 	}
+	h->earliest = 0;
 }
 
 void timer_heap_done(struct timer_heap *h)
