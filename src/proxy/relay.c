@@ -6,6 +6,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <sys/socket.h>
 
+#include "net/socket.h"
 #include "proxy/answer.h"
 #include "proxy/exchange_int.h"
 #include "proxy/upstream.h"
@@ -354,8 +355,13 @@ static enum step cut_off(struct exchange *x)
 
 static enum step upstream_ended(struct exchange *x)
 {
-	if (!x->answer_began)
+	if (!x->answer_began) {
+		/* A pooled connection that was dead resets what we sent.  A plain end says that the request was read:
+		 * who knows what has been done with it, so it is not sent again. */
+		if (socket_error(x->upstream->watch.fd) == 0)
+			x->is_retried = true;
 		return upstream_failed(x, ERROR_UPSTREAM_CLOSED);
+	}
 	x->can_reuse = false;
 	if (flow_end(&x->down, &x->worker->gather) != PARSE_OK)
 		return cut_off(x);
