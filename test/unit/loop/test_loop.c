@@ -48,9 +48,18 @@ static void note(const char *what)
 	memcpy(trace + n, what, strlen(what) + 1);
 }
 
+static char letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+static void *letter(char c)
+{
+	return &letters[c - 'a'];
+}
+
 static void on_note(void *arg)
 {
-	note(arg);
+	const char *c = arg;
+
+	note((char[]){*c, 0});
 }
 
 static void on_stop(void *arg)
@@ -61,8 +70,8 @@ static void on_stop(void *arg)
 
 static void on_defer_more(void *arg)
 {
-	note("1");
-	loop_defer(l, on_note, "4");
+	note("a");
+	loop_defer(l, on_note, letter('d'));
 	loop_defer(l, on_stop, arg);
 }
 
@@ -70,11 +79,11 @@ static void deferred_work_is_done_in_order_and_may_defer_more(void **state)
 {
 	(void)state;
 	loop_defer(l, on_defer_more, NULL);
-	loop_defer(l, on_note, "2");
-	loop_defer(l, on_note, "3");
+	loop_defer(l, on_note, letter('b'));
+	loop_defer(l, on_note, letter('c'));
 	loop_post(l, on_stop, NULL);
 	loop_run(l);
-	assert_string_equal(trace, "1234");
+	assert_string_equal(trace, "abcd");
 }
 
 static void what_was_deferred_is_done_before_the_loop_is_freed(void **state)
@@ -82,7 +91,7 @@ static void what_was_deferred_is_done_before_the_loop_is_freed(void **state)
 	struct loop *other = loop_new();
 
 	(void)state;
-	loop_defer(other, on_note, "x");
+	loop_defer(other, on_note, letter('x'));
 	loop_defer_free(other, xmalloc(100));
 	loop_free(other);
 	loop_free(NULL);
@@ -93,14 +102,14 @@ static void on_turn(void *arg)
 {
 	(void)arg;
 	note("t");
-	loop_defer(l, on_note, "d");
+	loop_defer(l, on_note, letter('d'));
 }
 
 static void the_turn_s_function_runs_last_and_may_defer(void **state)
 {
 	(void)state;
 	loop_on_turn(l, on_turn, NULL);
-	loop_post(l, on_note, "p");
+	loop_post(l, on_note, letter('p'));
 	loop_post(l, on_stop, NULL);
 	loop_run(l);
 	assert_string_equal(trace, "ptd");
