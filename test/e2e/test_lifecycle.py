@@ -462,7 +462,8 @@ def test_a_crash_of_the_proxy_leaves_nothing_in_flight_behind(atc):
 
 def test_as_pid_1_it_reaps_orphans(atc):
     """In a PID namespace of its own: what a tenant leaves behind becomes ours and must not stay a zombie."""
-    atc.start(knobs_config(), wrapper=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"], ready=False)
+    atc.start(knobs_config(), ready=False,
+              wrapper=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "env", "LISTEN_PID=1"])
     wait_until(atc.control_socket)
     assert wait_until(lambda: atc.get(WINTER + "/up").status == 200)
     supervisor = processes.children(atc.pid)[0]
