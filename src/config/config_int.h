@@ -303,7 +303,8 @@ struct scope {
 bool scope_read_entry(struct loader *ld, struct scope *scope, const struct node *entry) MUST_USE;
 /* The layer to use, derived. */
 const struct app_layer *scope_finish(struct loader *ld, struct scope *scope);
-extern const char *const scope_keys[]; /* beyond the rows of app: */
+/* What it knows beyond the rows of app:. */
+#define SCOPE_KEYS "databases", "host", "machine", "instance", "region"
 
 /* users.c, routes.c */
 void users_read(struct loader *ld, const struct node *map);

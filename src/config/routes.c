@@ -3,6 +3,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
+static const char *const route_keys[] = {SCOPE_KEYS, "name", "endpoint", "database", NULL};
+
 struct route {
 	struct scope scope;
 	str name, endpoint, database; /* p == NULL: not said */
@@ -36,7 +38,7 @@ static void read_entry(struct loader *ld, struct route *route, const struct node
 		route->database_place = n->place;
 		read_text(ld, n, &route->database);
 	} else if (!scope_read_entry(ld, &route->scope, n)) {
-		fault_unknown_key(ld, n->key, &sections[SECTION_APP], scope_keys);
+		fault_unknown_key(ld, n->key, &sections[SECTION_APP], route_keys);
 	}
 }
 

@@ -4,9 +4,6 @@
 #include "base/number.h"
 #include "config/config_int.h"
 
-const char *const scope_keys[] = {"databases", "host", "machine", "instance", "region", "tenants",
-	"name", "endpoint", "database", NULL};
-
 static bool is_host(str s)
 {
 	str rest = s, label;

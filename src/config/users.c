@@ -3,6 +3,9 @@
 #include "base/alloc.h"
 #include "config/config_int.h"
 
+static const char *const user_keys[] = {SCOPE_KEYS, "tenants", NULL};
+static const char *const tenant_keys[] = {SCOPE_KEYS, NULL};
+
 static struct user_conf *add_user(struct loader *ld, const struct node *entry)
 {
 	struct user_conf *user = arena_zalloc(ld->arena, sizeof(*user));
@@ -43,7 +46,7 @@ static void read_tenant(struct loader *ld, const struct user_conf *user, const s
 	}
 	if (n->key && n->kind == NODE_MAP)
 		node_foreach(entry, n) if (!scope_read_entry(ld, &scope, entry))
-			fault_unknown_key(ld, entry->key, &sections[SECTION_APP], scope_keys);
+			fault_unknown_key(ld, entry->key, &sections[SECTION_APP], tenant_keys);
 	if (n->key && n->kind != NODE_MAP && !node_is_null(n) && !n->is_bad)
 		fault_at(ld, n->place, "tenant " STR_FMT ": expected a map of its settings, not %s",
 			STR_ARG(name->text), node_kind_text(n));
@@ -82,7 +85,7 @@ static const struct node *read_settings(
 		if (str_eq(entry->key->text, STR("tenants")))
 			tenants = entry;
 		else if (!scope_read_entry(ld, scope, entry))
-			fault_unknown_key(ld, entry->key, &sections[SECTION_APP], scope_keys);
+			fault_unknown_key(ld, entry->key, &sections[SECTION_APP], user_keys);
 	}
 	return tenants;
 }

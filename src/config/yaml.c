@@ -139,12 +139,17 @@ static void close_container(struct builder *b)
 static void add_scalar(struct builder *b, const struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
+	enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+	struct place place = place_of(token ? fy_token_start_mark(token) : NULL, b->last);
 	struct node *n;
 	size_t length = 0;
 	const char *text = token ? fy_token_get_text(token, &length) : NULL;
 
-	n = node_new(b, NODE_SCALAR, place_of(token ? fy_token_start_mark(token) : NULL, b->last));
-	n->is_quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
+	/* The mark is behind the quote. */
+	if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
+		place.column--;
+	n = node_new(b, NODE_SCALAR, place);
+	n->is_quoted = style != FYSS_PLAIN;
 	if (text)
 		n->text = arena_dup(&b->ld->tree, (str){text, length});
 	if (text && memchr(text, 0, length))
@@ -152,11 +157,16 @@ static void add_scalar(struct builder *b, const struct fy_event *event)
 	attach(b, n);
 }
 
-static void refuse(struct builder *b, struct fy_token *token, const char *what)
+/* Marks of anchors and aliases are `behind` their first character, those of tags are not. */
+static void refuse(struct builder *b, struct fy_token *token, unsigned behind, const char *what)
 {
-	if (token)
-		fault_at(b->ld, place_of(fy_token_start_mark(token), b->last),
-			"%s are not understood here; write the value out", what);
+	struct place place;
+
+	if (!token)
+		return;
+	place = place_of(fy_token_start_mark(token), b->last);
+	place.column -= behind;
+	fault_at(b->ld, place, "%s are not understood here; write the value out", what);
 }
 
 static void on_event(struct builder *b, struct fy_event *event)
@@ -170,24 +180,24 @@ static void on_event(struct builder *b, struct fy_event *event)
 				"a second document; a configuration is one");
 		break;
 	case FYET_SCALAR:
-		refuse(b, event->scalar.anchor, "anchors (&)");
-		refuse(b, event->scalar.tag, "tags (!)");
+		refuse(b, event->scalar.anchor, 1, "anchors (&)");
+		refuse(b, event->scalar.tag, 0, "tags (!)");
 		add_scalar(b, event);
 		break;
 	case FYET_ALIAS:
-		refuse(b, event->alias.anchor, "aliases (*)");
+		refuse(b, event->alias.anchor, 1, "aliases (*)");
 		n = node_new(b, NODE_SCALAR, place_of(fy_event_start_mark(event), b->last));
 		n->is_bad = true;
 		attach(b, n);
 		break;
 	case FYET_MAPPING_START:
-		refuse(b, event->mapping_start.anchor, "anchors (&)");
-		refuse(b, event->mapping_start.tag, "tags (!)");
+		refuse(b, event->mapping_start.anchor, 1, "anchors (&)");
+		refuse(b, event->mapping_start.tag, 0, "tags (!)");
 		open_container(b, NODE_MAP, fy_event_start_mark(event));
 		break;
 	case FYET_SEQUENCE_START:
-		refuse(b, event->sequence_start.anchor, "anchors (&)");
-		refuse(b, event->sequence_start.tag, "tags (!)");
+		refuse(b, event->sequence_start.anchor, 1, "anchors (&)");
+		refuse(b, event->sequence_start.tag, 0, "tags (!)");
 		open_container(b, NODE_LIST, fy_event_start_mark(event));
 		break;
 	case FYET_MAPPING_END:
