@@ -1,0 +1,262 @@
+/* backup.c - the object: made of the configuration, asked by the supervisor, stopped at the end. */
+/* SPDX-License-Identifier: MIT */
+#include "backup/backup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+
+#define MAX_THREADS   16u
+#define VERSION_LIMIT 5000u /* msec */
+
+static const struct backup_timing usual_timing = {
+	.linger = 60000,
+	.watch_period = 30000,
+	.stall_limit = 60000,
+	.first_retry = 1000,
+	.longest_retry = 60000,
+};
+
+static void on_daemon_ready(void *arg)
+{
+	struct backup *b = arg;
+
+	/* It knows nothing: what is attached is registered by the next look, which is due now. */
+	registry_ready(&b->registry);
+	map_foreach(it, &b->entries)
+	{
+		struct entry *e = it->value;
+
+		if (e->is_attached && !e->is_pending && !e->running && daemon_generation(b->daemon) > 1)
+			op_add(e, attach_op(true));
+	}
+}
+
+/* Tasks that were asking find out by themselves. */
+static void on_daemon_lost(void *arg)
+{
+	(void)arg;
+}
+
+static int open_store(struct backup *b, const struct config *conf, str run_dir, char **ret_reason)
+{
+	CLEAN_FREE char *version = NULL;
+	struct daemon_spec spec;
+
+	if (location_parse(&conf->backup, &b->location, ret_reason) < 0 ||
+		program_find(conf->backup.program, &b->program, ret_reason) < 0 ||
+		program_check(b->program, VERSION_LIMIT, &version, ret_reason) < 0)
+		return -EINVAL;
+	b->store = store_new(&b->location, b->work, ret_reason);
+	if (!b->store)
+		return -EINVAL;
+	b->env = program_env(&b->location);
+	spec = (struct daemon_spec){.loop = b->loop, .program = b->program, .env = b->env, .run_dir = run_dir,
+		.linger = b->timing.linger, .on_ready = on_daemon_ready, .on_lost = on_daemon_lost, .arg = b};
+	b->daemon = daemon_new(&spec, ret_reason);
+	b->registry.daemon = b->daemon;
+	return b->daemon ? 0 : -EINVAL;
+}
+
+struct backup *backup_new_timed(struct loop *l, const struct config *conf, str run_dir,
+	const struct backup_timing *timing, char **ret_reason)
+{
+	struct backup *b = xcalloc(1, sizeof(*b));
+
+	b->loop = l;
+	b->timing = *timing;
+	b->work = work_new(l, MAX_THREADS);
+	list_init(&b->restores);
+	registry_init(&b->registry, l);
+	backup_configure(b, conf);
+	if (!conf->backup.url.n || open_store(b, conf, run_dir, ret_reason) == 0)
+		return b;
+	backup_free(b);
+	return NULL;
+}
+
+struct backup *backup_new(struct loop *l, const struct config *conf, str run_dir, char **ret_reason)
+{
+	return backup_new_timed(l, conf, run_dir, &usual_timing, ret_reason);
+}
+
+/* Everything else needs a restart. */
+void backup_configure(struct backup *b, const struct config *conf)
+{
+	b->restore_timeout = conf->backup.restore_timeout;
+	b->sync_timeout = conf->backup.sync_timeout;
+	b->max_restores = (unsigned)MAX(conf->backup.max_restores, 1);
+}
+
+static void ask(struct backup *b, const struct tenant_conf *t, struct op *take_op, backup_fn *done, void *arg)
+{
+	take_op->done = done;
+	take_op->arg = arg;
+	op_add(entry_get(b, t), take_op);
+}
+
+void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	struct entry *e = entry_get(b, t);
+
+	if (!e->is_attached && !e->running)
+		entry_configure(e, t);
+	ask(b, t, restore_op(), done, arg);
+}
+
+void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	ask(b, t, attach_op(false), done, arg);
+}
+
+void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	ask(b, t, detach_op(), done, arg);
+}
+
+str backup_pending(const struct backup *b, const struct tenant_conf *t)
+{
+	const struct entry *e = entry_find(b, t->id);
+
+	return e && e->is_pending ? str_of(e->pending.text) : STR_EMPTY;
+}
+
+static void add_string(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "\"%s\":\"", key);
+	buf_add_json(out, str_of(value));
+	buf_add_char(out, '"');
+}
+
+static void add_database(const struct entry *e, const struct database *db, struct buf *out)
+{
+	const struct replica *r = &db->replica;
+	const char *state = !e->is_attached ? "restored" : !r->registered_in ? "waiting"
+			    : r->is_confirmed	 ? "confirmed"
+			    : r->why.text[0] ? "failing"
+						 : "registered";
+
+	buf_add_char(out, '{');
+	add_string(out, "tenant", e->id);
+	buf_add_char(out, ',');
+	add_string(out, "name", db->name);
+	buf_add_char(out, ',');
+	add_string(out, "state", state);
+	buf_printf(out, ",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,", (unsigned long long)e->head.epoch,
+		(unsigned long long)r->txid, (unsigned long long)r->replicated_txid);
+	add_string(out, "why", r->why.text);
+	buf_add_char(out, '}');
+}
+
+static void add_databases(const struct backup *b, struct buf *out)
+{
+	bool is_first = true;
+
+	map_foreach(it, &b->entries)
+	{
+		const struct entry *e = it->value;
+
+		for (size_t i = 0; i < e->ndbs; i++) {
+			if (!e->dbs[i].has_backup || !b->store)
+				continue;
+			if (!is_first)
+				buf_add_char(out, ',');
+			is_first = false;
+			add_database(e, &e->dbs[i], out);
+		}
+	}
+}
+
+static void add_pending(const struct backup *b, struct buf *out)
+{
+	bool is_first = true;
+
+	map_foreach(it, &b->entries)
+	{
+		const struct entry *e = it->value;
+
+		if (!e->is_pending)
+			continue;
+		buf_add(out, is_first ? STR("{") : STR(",{"));
+		is_first = false;
+		add_string(out, "tenant", e->id);
+		buf_add_char(out, ',');
+		add_string(out, "why", e->pending.text);
+		buf_add_char(out, '}');
+	}
+}
+
+void backup_status_json(const struct backup *b, struct buf *out)
+{
+	buf_add_char(out, '{');
+	add_string(out, "url", b->store ? b->location.url : "");
+	buf_add(out, STR(",\"daemon\":"));
+	if (b->daemon)
+		daemon_status_json(b->daemon, out);
+	else
+		buf_add(out, STR("null"));
+	buf_add(out, STR(",\"databases\":["));
+	add_databases(b, out);
+	buf_add(out, STR("],\"pending\":["));
+	add_pending(b, out);
+	buf_add(out, STR("]}"));
+}
+
+static void on_all_stopped(void *arg)
+{
+	struct backup *b = arg;
+
+	b->on_stopped(b->stopped_arg, &(struct backup_result){.is_ok = true});
+}
+
+void backup_stop_advance(struct backup *b)
+{
+	if (!b->is_stopping || b->is_stop_sent || b->nops || work_pending(b->work))
+		return;
+	b->is_stop_sent = true;
+	if (b->daemon)
+		daemon_stop(b->daemon, on_all_stopped, b);
+	else
+		loop_defer(b->loop, on_all_stopped, b);
+}
+
+void backup_stop(struct backup *b, backup_fn *done, void *arg)
+{
+	b->is_stopping = true;
+	b->on_stopped = done;
+	b->stopped_arg = arg;
+	watchdog_stop(b);
+	work_stop(b->work);
+	map_foreach(it, &b->entries)
+	{
+		struct entry *e = it->value;
+
+		timer_cancel(&e->retry);
+		if (e->running)
+			op_cancel(e->running);
+	}
+	backup_stop_advance(b);
+}
+
+void backup_free(struct backup *b)
+{
+	if (!b)
+		return;
+	timer_cancel(&b->watch);
+	while (b->entries.count)
+		map_foreach(it, &b->entries)
+		{
+			entry_free(it->value);
+			break;
+		}
+	map_done(&b->entries);
+	daemon_free(b->daemon);
+	store_free(b->store);
+	work_free(b->work);
+	location_done(&b->location);
+	program_env_free(b->env);
+	free(b->program);
+	loop_defer_free(b->loop, b);
+}

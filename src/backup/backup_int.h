@@ -1,0 +1,151 @@
+/* backup_int.h - the entries of tenants and the operations on them, shared by the files of this folder.
+ *
+ * An entry lives from a tenant's restore until its detach is confirmed.  Its operations run one after the other;
+ * those of our own (a retry, a look of the watchdog) give way to those that were asked for. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "backup/backup.h"
+#include "backup/plan.h"
+#include "backup/replica.h"
+#include "base/map.h"
+
+/* Intervals that tests shorten. */
+struct backup_timing {
+	msec linger;	    /* of the daemon when no tenant is awake */
+	msec watch_period;  /* between two looks of the watchdog */
+	msec stall_limit;   /* without confirmation, though the store answers: the daemon is replaced */
+	msec first_retry, longest_retry; /* of a detach that failed */
+};
+
+struct backup {
+	struct loop *loop;
+	struct location location;
+	struct store *store; /* NULL: no backup.url; then there is no program, environment and daemon */
+	struct work *work;
+	char *program;
+	char **env;
+	struct daemon *daemon;
+	struct registry registry;
+	struct backup_timing timing;
+	msec restore_timeout, sync_timeout;
+	unsigned max_restores;
+
+	struct map entries;
+	unsigned nattached, nops;
+	struct list restores; /* children that wait for their turn */
+	unsigned nrestores;   /* that run */
+
+	struct timer watch; /* set while a tenant is attached */
+	bool is_asking;	    /* the watchdog asks the store */
+	bool is_stopping, is_stop_sent;
+	backup_fn *on_stopped;
+	void *stopped_arg;
+};
+
+struct database {
+	char *name, *path; /* absolute */
+	bool has_backup;
+	struct replica replica;
+};
+
+struct entry {
+	struct backup *b;
+	char *id, *dir;
+	struct database *dbs;
+	size_t ndbs;
+	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
+	struct etag etag;
+	bool is_offline;  /* restored without the store; HEAD is still to be read */
+	bool is_attached; /* Litestream may know its databases */
+	bool is_pending;  /* detached, but not confirmed */
+	struct why pending;
+	msec retry_pause;
+	struct timer retry;
+	struct list ops;    /* waiting */
+	struct op *running;
+};
+
+/* The reason of an operation that was cancelled. */
+#define OP_GAVE_WAY "given up: fly-atc is stopping, or something else was asked for"
+
+struct op;
+typedef void op_fn(struct op *op);
+
+/* Embedded in each kind of operation; finished with op_finish, which frees it. */
+struct op {
+	struct list node;
+	struct entry *entry;
+	op_fn *start;
+	op_fn *cancel; /* makes it end soon, as failed */
+	op_fn *free;   /* what it owns, not itself */
+	backup_fn *done; /* NULL: our own */
+	void *arg;
+	bool is_cancelled;
+};
+
+/* --- entry.c --- */
+/* The entry of a tenant, made of its settings if there is none. */
+struct entry *entry_get(struct backup *b, const struct tenant_conf *t);
+struct entry *entry_find(const struct backup *b, str id);
+/* Takes the settings as they are now; only while nothing is attached. */
+void entry_configure(struct entry *e, const struct tenant_conf *t);
+void entry_free(struct entry *e);
+static inline str entry_id(const struct entry *e)
+{
+	return str_of(e->id);
+}
+bool entry_has_backup(const struct entry *e);
+/* The URL of each replica follows the epoch. */
+void entry_set_epoch_urls(struct entry *e);
+
+/* From now on, or no longer, Litestream may know its databases. */
+void entry_attach(struct entry *e);
+void entry_unattach(struct entry *e);
+
+/* Queues an operation; op is the first member of an allocation that is freed by op_finish. */
+void op_add(struct entry *e, struct op *take_op);
+void op_cancel(struct op *op);
+void op_finish(struct op *op, const struct backup_result *result);
+void op_fail(struct op *op, const char *why);
+void op_succeed(struct op *op);
+
+/* --- tasks.c: a task for each database, joined --- */
+typedef void tasks_fn(void *arg, bool is_ok);
+struct tasks {
+	struct task **tasks; /* NULL where there is none (any more); as many as the entry has databases */
+	size_t ndbs, running;
+	bool is_ok;
+	struct why why; /* of the first that failed */
+	struct entry *entry;
+	tasks_fn *done;
+	void *arg;
+};
+/* done exactly once, never from inside. */
+void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done, void *arg);
+void tasks_cancel(struct tasks *t, const char *why);
+void tasks_done(struct tasks *t);
+
+/* --- restore.c, attach.c, detach.c --- */
+struct op *restore_op(void) MUST_USE;
+struct op *attach_op(bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
+struct op *detach_op(void) MUST_USE;
+/* Not confirmed: from now on we try by ourselves. */
+void detach_retry_later(struct entry *e, const char *why);
+
+/* --- headjob.c: HEAD and proof are brought up to what is confirmed --- */
+typedef void headjob_fn(void *arg, int result, const struct why *why);
+/* True if HEAD in the store says less, or another state, than it should. */
+bool headjob_is_needed(const struct entry *e, bool seals);
+void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg);
+
+/* --- watchdog.c --- */
+void watchdog_start(struct backup *b);
+void watchdog_stop(struct backup *b);
+/* Replaces a daemon that has leaked enough. */
+void watchdog_age(struct backup *b);
+
+/* --- backup.c --- */
+struct backup *backup_new_timed(struct loop *l, const struct config *conf, str run_dir,
+	const struct backup_timing *timing, char **ret_reason) MUST_USE;
+void backup_stop_advance(struct backup *b);

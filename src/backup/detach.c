@@ -1,0 +1,146 @@
+/* detach.c - a tenant has ended: its last transaction is confirmed, Litestream lets go, HEAD is sealed. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+struct detach {
+	struct op op;
+	struct tasks tasks;
+};
+
+static struct detach *detach_of(struct op *op)
+{
+	return container_of(op, struct detach, op);
+}
+
+static void on_retry(struct timer *t)
+{
+	struct entry *e = container_of(t, struct entry, retry);
+	struct backup *b = e->b;
+
+	if (b->is_stopping || !e->is_pending)
+		return;
+	if (e->running)
+		timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_retry);
+	else
+		op_add(e, detach_op());
+}
+
+void detach_retry_later(struct entry *e, const char *why)
+{
+	struct backup *b = e->b;
+
+	if (!e->is_pending)
+		log_warn("tenant %s: its last state is not confirmed in the store, its files stay: %s", e->id, why);
+	e->is_pending = true;
+	why_set(&e->pending, "%s", why);
+	timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_retry);
+	e->retry_pause = MIN(e->retry_pause * 2, b->timing.longest_retry);
+}
+
+static void fail(struct detach *d, const char *why)
+{
+	struct entry *e = d->op.entry;
+
+	/* One that gave way keeps the reason that it had. */
+	if (d->op.is_cancelled && e->is_pending)
+		why = e->pending.text;
+	detach_retry_later(e, why);
+	op_fail(&d->op, why);
+}
+
+static void succeed(struct detach *d)
+{
+	struct entry *e = d->op.entry;
+
+	if (e->is_pending)
+		log_info("tenant %s: its last state is confirmed in the store now", e->id);
+	timer_cancel(&e->retry);
+	e->is_pending = false;
+	entry_unattach(e);
+	head_done(&e->head);
+	op_succeed(&d->op);
+}
+
+static void on_sealed(void *arg, int result, const struct why *why)
+{
+	struct detach *d = arg;
+
+	if (result < 0)
+		fail(d, why->text);
+	else
+		succeed(d);
+}
+
+/* The name of a database that was written between its confirmation and its release, or NULL. */
+static const char *find_unconfirmed(const struct entry *e)
+{
+	for (size_t i = 0; i < e->ndbs; i++)
+		if (e->dbs[i].has_backup && e->dbs[i].replica.txid && !e->dbs[i].replica.is_confirmed)
+			return e->dbs[i].name;
+	return NULL;
+}
+
+static void on_released(void *arg, bool is_ok)
+{
+	struct detach *d = arg;
+	const char *unconfirmed = find_unconfirmed(d->op.entry);
+	struct why why = d->tasks.why;
+
+	if (is_ok && unconfirmed)
+		why_set(&why, "%s: something wrote to it after the tenant had ended", unconfirmed);
+	if (!is_ok || unconfirmed)
+		fail(d, why.text);
+	else
+		headjob_start(d->op.entry, true, on_sealed, d);
+}
+
+static void on_synced(void *arg, bool is_ok)
+{
+	struct detach *d = arg;
+	struct backup *b = d->op.entry->b;
+	struct why why = d->tasks.why;
+
+	if (!is_ok || d->op.is_cancelled)
+		fail(d, is_ok ? OP_GAVE_WAY : why.text);
+	else
+		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE, loop_now(b->loop) + b->sync_timeout, on_released,
+			d);
+}
+
+static void detach_start(struct op *op)
+{
+	struct detach *d = detach_of(op);
+	struct entry *e = op->entry;
+	struct backup *b = e->b;
+
+	if (e->is_attached) {
+		timer_cancel(&e->retry);
+		tasks_start(&d->tasks, e, TASK_SYNC, loop_now(b->loop) + b->sync_timeout, on_synced, d);
+		return;
+	}
+	head_done(&e->head);
+	op_succeed(op);
+}
+
+static void detach_cancel(struct op *op)
+{
+	tasks_cancel(&detach_of(op)->tasks, OP_GAVE_WAY);
+}
+
+static void detach_free(struct op *op)
+{
+	tasks_done(&detach_of(op)->tasks);
+}
+
+struct op *detach_op(void)
+{
+	struct detach *d = xcalloc(1, sizeof(*d));
+
+	d->op = (struct op){.start = detach_start, .cancel = detach_cancel, .free = detach_free};
+	return &d->op;
+}

@@ -1,0 +1,195 @@
+/* entry.c - tenants whose databases are in our care, and the queue of operations on each. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+
+static void free_databases(struct entry *e)
+{
+	for (size_t i = 0; i < e->ndbs; i++) {
+		free(e->dbs[i].name);
+		free(e->dbs[i].path);
+		free(e->dbs[i].replica.url);
+	}
+	free(e->dbs);
+	e->dbs = NULL;
+	e->ndbs = 0;
+}
+
+void entry_configure(struct entry *e, const struct tenant_conf *t)
+{
+	const struct app_conf *app = t->app;
+
+	assert(!e->is_attached);
+	free_databases(e);
+	free(e->dir);
+	e->dir = str_dup(t->dir);
+	e->dbs = xcalloc(app->ndatabases + 1, sizeof(*e->dbs));
+	for (size_t i = 0; i < app->ndatabases; i++) {
+		const struct database_conf *conf = &app->databases[i];
+		struct database *db = &e->dbs[e->ndbs++];
+
+		db->name = str_dup(conf->name);
+		db->path = str_starts(conf->path, STR("/"))
+				   ? str_dup(conf->path)
+				   : xasprintf("%s/" STR_FMT, e->dir, STR_ARG(conf->path));
+		db->has_backup = conf->has_backup;
+		db->replica.path = db->path;
+	}
+}
+
+struct entry *entry_find(const struct backup *b, str id)
+{
+	return map_get(&b->entries, id);
+}
+
+struct entry *entry_get(struct backup *b, const struct tenant_conf *t)
+{
+	struct entry *e = entry_find(b, t->id);
+
+	if (e)
+		return e;
+	e = xcalloc(1, sizeof(*e));
+	e->b = b;
+	e->id = str_dup(t->id);
+	e->retry_pause = b->timing.first_retry;
+	list_init(&e->ops);
+	entry_configure(e, t);
+	map_put(&b->entries, entry_id(e), e);
+	return e;
+}
+
+void entry_free(struct entry *e)
+{
+	map_remove(&e->b->entries, entry_id(e));
+	timer_cancel(&e->retry);
+	free_databases(e);
+	head_done(&e->head);
+	free(e->id);
+	free(e->dir);
+	loop_defer_free(e->b->loop, e);
+}
+
+bool entry_has_backup(const struct entry *e)
+{
+	for (size_t i = 0; i < e->ndbs; i++)
+		if (e->dbs[i].has_backup)
+			return e->b->store != NULL;
+	return false;
+}
+
+void entry_set_epoch_urls(struct entry *e)
+{
+	for (size_t i = 0; i < e->ndbs; i++) {
+		struct database *db = &e->dbs[i];
+		CLEAN_FREE char *key = location_replica_key(entry_id(e), e->head.epoch, str_of(db->name));
+
+		free(db->replica.url);
+		db->replica.url = location_replica_url(&e->b->location, key);
+	}
+}
+
+void entry_attach(struct entry *e)
+{
+	struct backup *b = e->b;
+
+	if (e->is_attached)
+		return;
+	e->is_attached = true;
+	b->nattached++;
+	daemon_hold(b->daemon);
+	watchdog_start(b);
+}
+
+void entry_unattach(struct entry *e)
+{
+	struct backup *b = e->b;
+
+	if (!e->is_attached)
+		return;
+	e->is_attached = false;
+	daemon_drop(b->daemon);
+	if (--b->nattached == 0)
+		watchdog_stop(b);
+	watchdog_age(b);
+}
+
+/* Nothing is known of it that the next restore would not find out again. */
+static bool is_forgettable(const struct entry *e)
+{
+	return !e->running && list_is_empty(&e->ops) && !e->is_attached && !e->is_pending && !e->head.epoch;
+}
+
+static void start_op(void *arg)
+{
+	struct op *op = arg;
+
+	if (op->entry->b->is_stopping || op->is_cancelled)
+		op_fail(op, OP_GAVE_WAY);
+	else
+		op->start(op);
+}
+
+static void start_next(struct entry *e)
+{
+	if (e->running || list_is_empty(&e->ops))
+		return;
+	e->running = list_first(&e->ops, struct op, node);
+	list_remove(&e->running->node);
+	loop_defer(e->b->loop, start_op, e->running);
+}
+
+void op_add(struct entry *e, struct op *take_op)
+{
+	take_op->entry = e;
+	list_init(&take_op->node);
+	list_append(&e->ops, &take_op->node);
+	e->b->nops++;
+	if (e->running && !e->running->done && take_op->done)
+		op_cancel(e->running);
+	start_next(e);
+}
+
+void op_cancel(struct op *op)
+{
+	if (op->is_cancelled)
+		return;
+	op->is_cancelled = true;
+	op->cancel(op);
+}
+
+void op_finish(struct op *op, const struct backup_result *result)
+{
+	struct entry *e = op->entry;
+	struct backup *b = e->b;
+	backup_fn *done = op->done;
+	void *arg = op->arg;
+
+	assert(e->running == op);
+	e->running = NULL;
+	b->nops--;
+	if (op->free)
+		op->free(op);
+	loop_defer_free(b->loop, op);
+	start_next(e);
+	if (is_forgettable(e))
+		entry_free(e);
+	if (done)
+		done(arg, result);
+	backup_stop_advance(b);
+}
+
+void op_fail(struct op *op, const char *why)
+{
+	struct backup_result result = {0};
+
+	snprintf(result.reason, sizeof(result.reason), "%s", why);
+	op_finish(op, &result);
+}
+
+void op_succeed(struct op *op)
+{
+	op_finish(op, &(struct backup_result){.is_ok = true});
+}

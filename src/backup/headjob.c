@@ -1,0 +1,93 @@
+/* headjob.c - HEAD and proof follow what Litestream has confirmed. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+
+struct headjob {
+	struct entry *entry;
+	/* the thread's own until it ends */
+	struct store *store;
+	const char *store_url, *dir;
+	str tenant;
+	msec until;
+	struct head head;
+	struct etag etag;
+	bool has_new_names;
+	int result;
+	struct why why;
+	headjob_fn *done;
+	void *arg;
+};
+
+/* Registered in this epoch and confirmed: what HEAD may say. */
+static bool is_recordable(const struct database *db)
+{
+	return db->has_backup && db->replica.is_confirmed;
+}
+
+static bool is_recorded(const struct entry *e, const struct database *db, bool with_txid)
+{
+	const struct record_database *known = head_find(&e->head, db->name);
+
+	return known && known->epoch == e->head.epoch && (!with_txid || known->txid == db->replica.txid);
+}
+
+bool headjob_is_needed(const struct entry *e, bool seals)
+{
+	if (e->is_offline || e->head.is_sealed != seals)
+		return true;
+	for (size_t i = 0; i < e->ndbs; i++)
+		if (is_recordable(&e->dbs[i]) && !is_recorded(e, &e->dbs[i], seals))
+			return true;
+	return false;
+}
+
+static void run(void *arg)
+{
+	struct headjob *job = arg;
+
+	job->result = head_update(job->store, job->tenant, &job->head, job->until, &job->etag, &job->why);
+	if (job->result == 0 && job->has_new_names)
+		job->result = proof_save_head(job->dir, job->tenant, job->store_url, &job->head, &job->why);
+}
+
+static void on_done(void *arg)
+{
+	struct headjob *job = arg;
+	struct entry *e = job->entry;
+
+	if (job->result == 0) {
+		head_done(&e->head);
+		e->head = job->head;
+		e->etag = job->etag;
+		e->is_offline = false;
+	} else {
+		e->etag.text[0] = '\0'; /* unknown: the next time begins with reading */
+		head_done(&job->head);
+	}
+	job->done(job->arg, job->result, &job->why);
+	free(job);
+}
+
+void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
+{
+	struct backup *b = e->b;
+	struct headjob *job = xcalloc(1, sizeof(*job));
+
+	*job = (struct headjob){.entry = e, .store = b->store, .store_url = b->location.url, .dir = e->dir,
+		.tenant = entry_id(e), .until = loop_now(b->loop) + b->sync_timeout, .etag = e->etag,
+		.has_new_names = e->is_offline, .done = done, .arg = arg};
+	head_copy(&e->head, &job->head);
+	job->head.is_sealed = seals;
+	for (size_t i = 0; i < e->ndbs; i++) {
+		const struct database *db = &e->dbs[i];
+
+		if (!is_recordable(db))
+			continue;
+		job->has_new_names |= !head_find(&e->head, db->name);
+		head_set(&job->head, db->name, e->head.epoch, db->replica.txid);
+	}
+	work_run(b->work, run, on_done, job);
+}

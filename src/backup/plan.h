@@ -1,0 +1,49 @@
+/* plan.h - what must be done before a tenant's databases can be used, and the parts of it that block.
+ *
+ * A restore is three steps: plan_make (look at the files, ask the store, clear the way), the restores themselves
+ * (restore.c, children of the loop), plan_finish (check what came, put it in its place, write the proof). */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "backup/record.h"
+
+enum local_file { LOCAL_ABSENT, LOCAL_EMPTY, LOCAL_PRESENT, LOCAL_ALIEN /* no database of SQLite */ };
+
+struct plan_database {
+	const char *name, *path; /* borrowed; path is absolute */
+	bool has_backup;
+	enum local_file local;
+	bool is_restored; /* from the replica of this epoch, of at least this transaction */
+	uint64_t epoch, txid;
+	bool has_come; /* between the steps: the child succeeded, and */
+	uint64_t came_txid;
+	struct why why; /* or the child's last words */
+};
+
+struct plan {
+	struct store *store; /* NULL: no backup; then only leftovers are cleared away */
+	const char *store_url;
+	str tenant;
+	const char *dir;
+	msec until;
+	bool may_change; /* Litestream knows none of these files now */
+	struct plan_database *dbs;
+	size_t ndbs;
+
+	int result; /* 0, or -errno and why */
+	bool needs_change;   /* make it again with may_change */
+	bool is_new, is_offline;
+	bool is_changed;     /* another epoch than before: plan_finish writes the proof */
+	struct head head;
+	struct etag etag;
+	struct buf notes; /* lines for the log */
+	struct why why;
+};
+
+/* The path beside the database that it is restored to; NUL-ended. */
+#define PLAN_SUFFIX ".restoring"
+
+/* Both block. */
+void plan_make(void *plan);
+void plan_finish(void *plan);
+void plan_done(struct plan *p);

@@ -1,0 +1,337 @@
+/* record.c - HEAD and the proof: texts and conditional writes. */
+/* SPDX-License-Identifier: MIT */
+#include "backup/record.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backup/files.h"
+#include "base/alloc.h"
+#include "base/hash.h"
+
+/* Both texts. */
+#define TENANT	  "tenant"
+#define EPOCH	  "epoch"
+#define DATABASES "databases"
+
+void head_done(struct head *h)
+{
+	for (size_t i = 0; i < h->ndatabases; i++)
+		free(h->databases[i].name);
+	free(h->databases);
+	*h = (struct head){0};
+}
+
+void head_copy(const struct head *from, struct head *ret)
+{
+	struct head copy = {.epoch = from->epoch, .is_sealed = from->is_sealed};
+
+	for (size_t i = 0; i < from->ndatabases; i++)
+		head_set(&copy, from->databases[i].name, from->databases[i].epoch, from->databases[i].txid);
+	*ret = copy;
+}
+
+struct record_database *head_find(const struct head *h, const char *name)
+{
+	for (size_t i = 0; i < h->ndatabases; i++)
+		if (strcmp(h->databases[i].name, name) == 0)
+			return &h->databases[i];
+	return NULL;
+}
+
+void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
+{
+	struct record_database *db = head_find(h, name);
+
+	if (!db) {
+		h->databases = xrealloc(h->databases, (h->ndatabases + 1) * sizeof(*h->databases));
+		db = &h->databases[h->ndatabases++];
+		db->name = xstrdup(name);
+	}
+	db->epoch = epoch;
+	db->txid = txid;
+}
+
+static void add_dump(struct buf *out, json_t *take_json)
+{
+	char *text = json_dumps(take_json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+	if (!text)
+		abort(); /* names were checked to be UTF-8 */
+	buf_add(out, str_of(text));
+	buf_add_char(out, '\n');
+	free(text);
+	json_decref(take_json);
+}
+
+static json_t *new_record(str tenant, uint64_t epoch)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, TENANT, json_stringn(tenant.p, tenant.n));
+	json_object_set_new(json, EPOCH, json_integer((json_int_t)epoch));
+	return json;
+}
+
+static char writer[64]; /* tells our own HEAD from one that somebody else wrote with the same content */
+
+static void name_writer(void)
+{
+	uint64_t id;
+
+	random_bytes(&id, sizeof(id));
+	snprintf(writer, sizeof(writer), "fly-atc " FLY_ATC_VERSION " %016llx", (unsigned long long)id);
+}
+
+void head_write(const struct head *h, str tenant, struct buf *out)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	json_t *json = new_record(tenant, h->epoch), *databases = json_object();
+
+	pthread_once(&once, name_writer);
+	json_object_set_new(json, "state", json_string(h->is_sealed ? "sealed" : "open"));
+	for (size_t i = 0; i < h->ndatabases; i++) {
+		json_t *db = json_object();
+
+		json_object_set_new(db, EPOCH, json_integer((json_int_t)h->databases[i].epoch));
+		json_object_set_new(db, "txid", json_integer((json_int_t)h->databases[i].txid));
+		json_object_set_new(databases, h->databases[i].name, db);
+	}
+	json_object_set_new(json, DATABASES, databases);
+	json_object_set_new(json, "written_by", json_string(writer));
+	add_dump(out, json);
+}
+
+static json_t *parse_record(str text, str tenant)
+{
+	json_t *json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+	const char *name = json_string_value(json_object_get(json, TENANT));
+
+	if (name && str_eq(str_of(name), tenant) && json_integer_value(json_object_get(json, EPOCH)) > 0)
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
+static int read_databases(json_t *databases, struct head *h)
+{
+	const char *name;
+	json_t *db;
+
+	json_object_foreach(databases, name, db)
+	{
+		json_int_t epoch = json_integer_value(json_object_get(db, EPOCH));
+		json_int_t txid = json_integer_value(json_object_get(db, "txid"));
+
+		if (epoch <= 0 || (uint64_t)epoch > h->epoch || txid < 0)
+			return -EBADMSG;
+		head_set(h, name, (uint64_t)epoch, (uint64_t)txid);
+	}
+	return json_is_object(databases) ? 0 : -EBADMSG;
+}
+
+int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
+{
+	json_t *json = parse_record(text, tenant);
+	const char *state = json_string_value(json_object_get(json, "state"));
+	struct head h = {.epoch = (uint64_t)json_integer_value(json_object_get(json, EPOCH))};
+	int r = -EBADMSG;
+
+	if (state && (strcmp(state, "open") == 0 || strcmp(state, "sealed") == 0)) {
+		h.is_sealed = strcmp(state, "sealed") == 0;
+		r = read_databases(json_object_get(json, DATABASES), &h);
+	}
+	json_decref(json);
+	if (r < 0) {
+		head_done(&h);
+		why_set(ret_why, "the record HEAD of " STR_FMT " in the store is damaged or not of fly-atc",
+			STR_ARG(tenant));
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+void proof_done(struct proof *p)
+{
+	for (size_t i = 0; i < p->ndatabases; i++)
+		free(p->databases[i]);
+	free(p->databases);
+	free(p->store);
+	*p = (struct proof){0};
+}
+
+bool proof_names(const struct proof *p, const char *database)
+{
+	for (size_t i = 0; i < p->ndatabases; i++)
+		if (strcmp(p->databases[i], database) == 0)
+			return true;
+	return false;
+}
+
+void proof_write(const struct proof *p, str tenant, struct buf *out)
+{
+	json_t *json = new_record(tenant, p->epoch), *databases = json_array();
+
+	json_object_set_new(json, "store", json_string(p->store));
+	for (size_t i = 0; i < p->ndatabases; i++)
+		json_array_append_new(databases, json_string(p->databases[i]));
+	json_object_set_new(json, DATABASES, databases);
+	add_dump(out, json);
+}
+
+int proof_read(str text, str tenant, struct proof *ret)
+{
+	json_t *json = parse_record(text, tenant), *databases = json_object_get(json, DATABASES), *name;
+	const char *store = json_string_value(json_object_get(json, "store"));
+	struct proof p = {.epoch = (uint64_t)json_integer_value(json_object_get(json, EPOCH))};
+	size_t i;
+
+	if (!store || !json_is_array(databases)) {
+		json_decref(json);
+		return -ENOENT;
+	}
+	p.store = xstrdup(store);
+	p.databases = xcalloc(json_array_size(databases) + 1, sizeof(*p.databases));
+	json_array_foreach(databases, i, name)
+	{
+		if (json_is_string(name))
+			p.databases[p.ndatabases++] = xstrdup(json_string_value(name));
+	}
+	json_decref(json);
+	*ret = p;
+	return 0;
+}
+
+char *head_key(str tenant)
+{
+	struct buf key = {0};
+	char *copy;
+
+	location_add_key(&key, tenant);
+	buf_add(&key, STR("/HEAD"));
+	copy = str_dup(buf_str(&key));
+	buf_done(&key);
+	return copy;
+}
+
+int head_load(struct store *s, str tenant, msec until, struct head *ret, struct etag *ret_etag,
+	struct why *ret_why)
+{
+	CLEAN_FREE char *key = head_key(tenant);
+	struct buf body = {0};
+	struct etag etag = {""};
+	int r = store_get(s, key, until, &body, &etag, ret_why);
+
+	if (r == 0)
+		r = head_read(buf_str(&body), tenant, ret, ret_why);
+	if (r == 0)
+		*ret_etag = etag;
+	buf_done(&body);
+	return r;
+}
+
+/* A write whose answer was lost looks like somebody else's at the next try. */
+static bool is_written(struct store *s, const char *key, str text, msec until, struct etag *ret_etag)
+{
+	struct buf body = {0};
+	struct etag etag = {""};
+	bool is_ours = store_get(s, key, until, &body, &etag, NULL) == 0 && str_eq(buf_str(&body), text);
+
+	if (is_ours)
+		*ret_etag = etag;
+	buf_done(&body);
+	return is_ours;
+}
+
+int head_save(struct store *s, str tenant, const struct head *h, msec until, struct etag *etag,
+	struct why *ret_why)
+{
+	CLEAN_FREE char *key = head_key(tenant);
+	struct buf text = {0};
+	int r;
+
+	head_write(h, tenant, &text);
+	r = store_put(s, key, buf_str(&text), etag->text[0] ? etag : NULL, until, etag, ret_why);
+	if (r < 0 && is_written(s, key, buf_str(&text), until, etag))
+		r = 0;
+	buf_done(&text);
+	return r;
+}
+
+static void add_missing(struct head *h, const struct head *from)
+{
+	for (size_t i = 0; i < from->ndatabases; i++) {
+		const struct record_database *db = &from->databases[i];
+
+		if (!head_find(h, db->name))
+			head_set(h, db->name, db->epoch, db->txid);
+	}
+}
+
+int head_update(struct store *s, str tenant, struct head *h, msec until, struct etag *etag,
+	struct why *ret_why)
+{
+	struct head present = {0};
+	int r = etag->text[0] ? head_save(s, tenant, h, until, etag, ret_why) : -ESTALE;
+
+	if (r != -ESTALE)
+		return r;
+	r = head_load(s, tenant, until, &present, etag, ret_why);
+	if (r == -ENOENT) {
+		why_set(ret_why, "the record HEAD of " STR_FMT " has vanished from the store", STR_ARG(tenant));
+		return -ESTALE;
+	}
+	if (r == 0 && present.epoch != h->epoch) {
+		why_set(ret_why, "another fly-atc has taken over " STR_FMT " (epoch %llu, ours is %llu)",
+			STR_ARG(tenant), (unsigned long long)present.epoch, (unsigned long long)h->epoch);
+		r = -ESTALE;
+	} else if (r == 0) {
+		add_missing(h, &present);
+		r = head_save(s, tenant, h, until, etag, ret_why);
+	}
+	head_done(&present);
+	return r;
+}
+
+int proof_load(const char *dir, str tenant, struct proof *ret)
+{
+	CLEAN_FREE char *path = xasprintf("%s/" RECORD_FILE, dir);
+	struct buf text = {0};
+	int r = files_read(path, STORE_OBJECT_MAX, &text);
+
+	if (r == 0)
+		r = proof_read(buf_str(&text), tenant, ret);
+	buf_done(&text);
+	return r < 0 ? -ENOENT : 0;
+}
+
+int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why)
+{
+	CLEAN_FREE char *path = xasprintf("%s/" RECORD_FILE, dir);
+	struct buf text = {0};
+	int r;
+
+	proof_write(p, tenant, &text);
+	r = files_write(path, buf_str(&text), 0600);
+	buf_done(&text);
+	if (r < 0)
+		why_set(ret_why, "cannot write %s: %s", path, strerror(-r));
+	return r;
+}
+
+int proof_save_head(const char *dir, str tenant, const char *store_url, const struct head *h,
+	struct why *ret_why)
+{
+	struct proof p = {.store = xstrdup(store_url), .epoch = h->epoch};
+	int r;
+
+	p.databases = xcalloc(h->ndatabases + 1, sizeof(*p.databases));
+	for (size_t i = 0; i < h->ndatabases; i++)
+		p.databases[p.ndatabases++] = xstrdup(h->databases[i].name);
+	r = proof_save(dir, tenant, &p, ret_why);
+	proof_done(&p);
+	return r;
+}

@@ -1,0 +1,69 @@
+/* record.h - what is known about a tenant's backup: HEAD in the store, and the proof beside the databases.
+ *
+ * HEAD is the object <prefix>/<tenant>/HEAD.  It says that the tenant exists, the number of the present epoch (the
+ * folder that the present owner replicates into; every restore takes the next one, so that an older copy that wakes
+ * up somewhere writes where nobody reads), and for each database the epoch in which its last confirmed replica lies
+ * and the transaction that was confirmed.  It changes by conditional writes only.
+ *
+ * The proof is the file .fly-atc.json in the tenant's directory.  Local databases are used only if it names the same
+ * store and the same epoch as HEAD. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "backup/store.h"
+
+#define RECORD_FILE ".fly-atc.json"
+
+struct record_database {
+	char *name;
+	uint64_t epoch, txid;
+};
+
+struct head {
+	uint64_t epoch; /* from 1; 0: there is no HEAD */
+	bool is_sealed; /* the last owner has confirmed everything */
+	struct record_database *databases;
+	size_t ndatabases;
+};
+
+struct proof {
+	char *store; /* backup.url */
+	uint64_t epoch;
+	char **databases; /* those that were confirmed once, and so must be there */
+	size_t ndatabases;
+};
+
+void head_done(struct head *h);
+void head_copy(const struct head *from, struct head *ret);
+struct record_database *head_find(const struct head *h, const char *name);
+/* Adds it, or replaces its epoch and txid. */
+void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
+/* JSON.  Reading: 0, or -EBADMSG with the reason; keys of later versions are accepted. */
+void head_write(const struct head *h, str tenant, struct buf *out);
+int head_read(str text, str tenant, struct head *ret, struct why *ret_why) MUST_USE;
+
+void proof_done(struct proof *p);
+bool proof_names(const struct proof *p, const char *database);
+void proof_write(const struct proof *p, str tenant, struct buf *out);
+int proof_read(str text, str tenant, struct proof *ret) MUST_USE;
+
+/* The rest blocks.  Key of HEAD; NUL-ended. */
+char *head_key(str tenant) MUST_USE;
+/* 0, -ENOENT (the store answered that there is none), -EIO (no answer), -EBADMSG (not ours, damaged). */
+int head_load(struct store *s, str tenant, msec until, struct head *ret, struct etag *ret_etag,
+	struct why *ret_why) MUST_USE;
+/* Creates (etag empty) or replaces HEAD.  An answer that was lost is found out.  0, -ESTALE (somebody else wrote
+ * it: load it again), -EIO. */
+int head_save(struct store *s, str tenant, const struct head *h, msec until, struct etag *etag,
+	struct why *ret_why) MUST_USE;
+/* Writes h over HEAD where the epoch is still h's; databases that only HEAD names are kept, and added to h.
+ * 0, -ESTALE (another epoch has begun, or HEAD is gone), -EIO. */
+int head_update(struct store *s, str tenant, struct head *h, msec until, struct etag *etag,
+	struct why *ret_why) MUST_USE;
+
+/* In the tenant's directory.  -ENOENT: no proof, or one that cannot be read. */
+int proof_load(const char *dir, str tenant, struct proof *ret) MUST_USE;
+int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why) MUST_USE;
+/* The proof that matches h: its epoch and its databases. */
+int proof_save_head(const char *dir, str tenant, const char *store_url, const struct head *h,
+	struct why *ret_why) MUST_USE;

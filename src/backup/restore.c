@@ -1,0 +1,352 @@
+/* restore.c - a tenant's databases are made present: plan, children that restore, arrival. */
+/* SPDX-License-Identifier: MIT */
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "process/process.h"
+
+#define OUTPUT_MAX    8192u
+#define RELEASE_LIMIT 10000u /* msec */
+
+struct restore;
+
+/* `litestream restore` of one database. */
+struct fetch {
+	struct list node; /* on backup.restores while it waits */
+	struct restore *restore;
+	struct plan_database *db;
+	struct process *process;
+	struct buf out;
+	msec started_at;
+};
+
+struct restore {
+	struct op op;
+	struct plan plan;
+	struct fetch *children;
+	size_t nchildren, left;
+	struct tasks tasks;
+	struct timer limit;
+	bool is_overdue;
+};
+
+static struct restore *restore_of(struct op *op)
+{
+	return container_of(op, struct restore, op);
+}
+
+static void tell_notes(struct restore *r)
+{
+	str rest = buf_str(&r->plan.notes), line;
+
+	while (str_split(&rest, '\n', &line)) {
+		struct buf *out = log_line_open(LOG_WARN, "backup");
+
+		log_field_str(out, "tenant", entry_id(r->op.entry));
+		log_field_str(out, "note", line);
+		log_line_close(out);
+	}
+	buf_clear(&r->plan.notes);
+}
+
+/* --- the end --- */
+
+static void fail(struct restore *r, const char *why)
+{
+	struct entry *e = r->op.entry;
+
+	if (!e->is_attached)
+		head_done(&e->head);
+	op_fail(&r->op, why);
+}
+
+static void take_plan(struct restore *r)
+{
+	struct entry *e = r->op.entry;
+	bool is_same = e->is_attached && e->head.epoch == r->plan.head.epoch;
+
+	head_done(&e->head);
+	e->head = r->plan.head;
+	r->plan.head = (struct head){0};
+	e->etag = r->plan.etag;
+	e->is_offline = r->plan.is_offline;
+	if (is_same)
+		return;
+	entry_set_epoch_urls(e);
+	for (size_t i = 0; i < e->ndbs; i++) {
+		struct replica *replica = &e->dbs[i].replica;
+
+		*replica = (struct replica){.path = replica->path, .url = replica->url};
+	}
+}
+
+static void succeed(struct restore *r)
+{
+	struct backup_result result = {.is_ok = true, .is_new = r->plan.is_new};
+
+	if (r->plan.store)
+		take_plan(r);
+	if (r->plan.is_offline)
+		snprintf(result.reason, sizeof(result.reason), "%s", r->plan.why.text);
+	op_finish(&r->op, &result);
+}
+
+static void on_arrived(void *arg)
+{
+	struct restore *r = arg;
+
+	tell_notes(r);
+	if (r->plan.result < 0)
+		fail(r, r->plan.why.text);
+	else
+		succeed(r);
+}
+
+/* --- the children --- */
+
+static void run_waiting(struct backup *b);
+
+static void on_children_ended(struct restore *r)
+{
+	struct backup *b = r->op.entry->b;
+
+	timer_cancel(&r->limit);
+	if (r->op.is_cancelled)
+		fail(r, OP_GAVE_WAY);
+	else if (r->plan.is_changed)
+		work_run(b->work, plan_finish, on_arrived, &r->plan);
+	else
+		succeed(r);
+}
+
+static void on_output(void *arg, enum process_stream stream, str line, bool is_cut)
+{
+	struct fetch *c = arg;
+
+	(void)is_cut;
+	if (stream == PROCESS_STDERR)
+		why_set(&c->db->why, STR_FMT, STR_ARG(line)); /* the last one tells */
+	else if (buf_len(&c->out) + line.n < OUTPUT_MAX)
+		buf_add(&c->out, line);
+}
+
+/* {"txid":"0000000000000003", …} */
+static bool read_txid(str out, uint64_t *ret)
+{
+	json_t *json = json_loadb(out.p, out.n, 0, NULL);
+	const char *text = json_string_value(json_object_get(json, "txid"));
+	bool has = text && number_parse_hex(str_of(text), INT64_MAX, ret) == 0;
+
+	json_decref(json);
+	return has;
+}
+
+static void judge_exit(struct fetch *c, int status)
+{
+	struct plan_database *db = c->db;
+
+	if (c->restore->is_overdue)
+		why_set(&db->why, "not done in time, killed");
+	else if (WIFSIGNALED(status))
+		why_set(&db->why, "ended by signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status) == 0 && !read_txid(buf_str(&c->out), &db->came_txid))
+		why_set(&db->why, "Litestream did not say which transaction it restored");
+	else
+		db->has_come = WEXITSTATUS(status) == 0;
+}
+
+static void end_child(struct fetch *c)
+{
+	struct restore *r = c->restore;
+
+	buf_done(&c->out);
+	if (--r->left == 0)
+		on_children_ended(r);
+}
+
+static void on_child_exit(void *arg, int status)
+{
+	struct fetch *c = arg;
+	struct backup *b = c->restore->op.entry->b;
+
+	c->process = NULL;
+	b->nrestores--;
+	judge_exit(c, status);
+	if (c->db->has_come)
+		log_info("tenant %s: %s restored to transaction %llu in %llu ms", c->restore->op.entry->id,
+			c->db->name, (unsigned long long)c->db->came_txid,
+			(unsigned long long)(clock_now() - c->started_at));
+	run_waiting(b);
+	end_child(c);
+}
+
+static int start_child(struct fetch *c)
+{
+	struct entry *e = c->restore->op.entry;
+	struct backup *b = e->b;
+	CLEAN_FREE char *key = location_replica_key(entry_id(e), c->db->epoch, str_of(c->db->name));
+	CLEAN_FREE char *url = location_replica_url(&b->location, key);
+	CLEAN_FREE char *to = xasprintf("%s" PLAN_SUFFIX, c->db->path);
+	char restore[] = "restore", json[] = "-json", output[] = "-o";
+	char *argv[] = {b->program, restore, json, output, to, url, NULL};
+	struct process_spec spec = {.name = "litestream restore", .program = b->program, .argv = argv,
+		.env = b->env, .on_line = on_output, .on_exit = on_child_exit, .arg = c};
+	const char *step = NULL;
+	int r = process_start(b->loop, &spec, &c->process, &step);
+
+	if (r < 0)
+		why_set(&c->db->why, "cannot start %s: %s: %s", b->program, step, strerror(-r));
+	return r;
+}
+
+static void run_waiting(struct backup *b)
+{
+	while (b->nrestores < b->max_restores && !list_is_empty(&b->restores)) {
+		struct fetch *c = list_first(&b->restores, struct fetch, node);
+
+		list_remove(&c->node);
+		c->started_at = clock_now();
+		if (start_child(c) == 0)
+			b->nrestores++;
+		else
+			end_child(c);
+	}
+}
+
+static void end_children(struct restore *r)
+{
+	for (size_t i = 0; i < r->nchildren; i++) {
+		struct fetch *c = &r->children[i];
+
+		if (c->process) {
+			process_signal(c->process, SIGKILL);
+		} else if (!list_is_empty(&c->node)) {
+			list_remove(&c->node);
+			why_set(&c->db->why, "its turn did not come in time");
+			end_child(c);
+		}
+	}
+}
+
+static void on_limit(struct timer *t)
+{
+	struct restore *r = container_of(t, struct restore, limit);
+
+	r->is_overdue = true;
+	end_children(r);
+}
+
+static void start_children(struct restore *r)
+{
+	struct backup *b = r->op.entry->b;
+
+	r->children = xcalloc(r->plan.ndbs + 1, sizeof(*r->children));
+	for (size_t i = 0; i < r->plan.ndbs; i++) {
+		struct fetch *c = &r->children[r->nchildren];
+
+		if (!r->plan.dbs[i].is_restored)
+			continue;
+		r->nchildren++;
+		*c = (struct fetch){.restore = r, .db = &r->plan.dbs[i]};
+		list_init(&c->node);
+		list_append(&b->restores, &c->node);
+	}
+	r->left = r->nchildren;
+	if (!r->left) {
+		on_children_ended(r);
+		return;
+	}
+	timer_set(&r->limit, b->loop, r->plan.until, on_limit);
+	run_waiting(b);
+}
+
+/* --- the plan --- */
+
+static void make_plan(struct restore *r);
+
+static void on_released(void *arg, bool is_ok)
+{
+	struct restore *r = arg;
+
+	if (!is_ok || r->op.is_cancelled) {
+		op_fail(&r->op, is_ok ? OP_GAVE_WAY : r->tasks.why.text);
+		return;
+	}
+	entry_unattach(r->op.entry);
+	r->op.entry->is_pending = false;
+	make_plan(r);
+}
+
+static void on_planned(void *arg)
+{
+	struct plan *plan = arg;
+	struct restore *r = container_of(plan, struct restore, plan);
+
+	tell_notes(r);
+	if (r->op.is_cancelled)
+		fail(r, OP_GAVE_WAY);
+	else if (plan->result < 0)
+		fail(r, plan->why.text);
+	else if (plan->needs_change)
+		tasks_start(&r->tasks, r->op.entry, TASK_RELEASE,
+			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, on_released, r);
+	else
+		start_children(r);
+}
+
+static void make_plan(struct restore *r)
+{
+	struct entry *e = r->op.entry;
+	struct backup *b = e->b;
+
+	plan_done(&r->plan);
+	r->plan = (struct plan){.store = b->store, .store_url = b->location.url, .tenant = entry_id(e),
+		.dir = e->dir, .until = loop_now(b->loop) + b->restore_timeout, .may_change = !e->is_attached,
+		.ndbs = e->ndbs};
+	r->plan.dbs = xcalloc(e->ndbs + 1, sizeof(*r->plan.dbs));
+	for (size_t i = 0; i < e->ndbs; i++)
+		r->plan.dbs[i] = (struct plan_database){.name = e->dbs[i].name, .path = e->dbs[i].path,
+			.has_backup = e->dbs[i].has_backup};
+	work_run(b->work, plan_make, on_planned, &r->plan);
+}
+
+static void restore_start(struct op *op)
+{
+	struct restore *r = restore_of(op);
+	struct backup *b = op->entry->b;
+
+	if (entry_has_backup(op->entry))
+		daemon_warm(b->daemon);
+	make_plan(r);
+}
+
+static void restore_cancel(struct op *op)
+{
+	end_children(restore_of(op));
+	tasks_cancel(&restore_of(op)->tasks, OP_GAVE_WAY);
+}
+
+static void restore_free(struct op *op)
+{
+	struct restore *r = restore_of(op);
+
+	timer_cancel(&r->limit);
+	plan_done(&r->plan);
+	tasks_done(&r->tasks);
+	free(r->children);
+}
+
+struct op *restore_op(void)
+{
+	struct restore *r = xcalloc(1, sizeof(*r));
+
+	r->op = (struct op){.start = restore_start, .cancel = restore_cancel, .free = restore_free};
+	return &r->op;
+}

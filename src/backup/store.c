@@ -1,0 +1,75 @@
+/* store.c - one interface over a directory and a bucket. */
+/* SPDX-License-Identifier: MIT */
+#include "backup/store.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backup/store_int.h"
+#include "base/alloc.h"
+
+struct store {
+	const struct location *location;
+	struct store_s3 *s3; /* NULL: a directory */
+};
+
+void sha256_text(str s, char ret[SHA256_TEXT])
+{
+	unsigned char digest[32];
+
+	if (!EVP_Digest(s.p, s.n, digest, NULL, EVP_sha256(), NULL))
+		abort();
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+}
+
+struct store *store_new(const struct location *l, const struct work *work, char **ret_reason)
+{
+	struct store *s;
+	struct why why;
+
+	if (l->kind == LOCATION_FILE && store_file_prepare(l->directory, &why) < 0) {
+		*ret_reason = xasprintf("backup.url: %s: %s", l->url, why.text);
+		return NULL;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->location = l;
+	if (l->kind == LOCATION_S3)
+		s->s3 = store_s3_new(l, work);
+	return s;
+}
+
+void store_free(struct store *s)
+{
+	if (!s)
+		return;
+	store_s3_free(s->s3);
+	free(s);
+}
+
+int store_get(struct store *s, const char *key, msec until, struct buf *ret_body, struct etag *ret_etag,
+	struct why *ret_why)
+{
+	return s->s3 ? store_s3_get(s->s3, key, until, ret_body, ret_etag, ret_why)
+		     : store_file_get(s->location->directory, key, ret_body, ret_etag, ret_why);
+}
+
+int store_put(struct store *s, const char *key, str body, const struct etag *expected, msec until,
+	struct etag *ret_etag, struct why *ret_why)
+{
+	return s->s3 ? store_s3_put(s->s3, key, body, expected, until, ret_etag, ret_why)
+		     : store_file_put(s->location->directory, key, body, expected, ret_etag, ret_why);
+}
+
+int store_has(struct store *s, const char *prefix, msec until, bool *ret, struct why *ret_why)
+{
+	return s->s3 ? store_s3_has(s->s3, prefix, until, ret, ret_why)
+		     : store_file_has(s->location->directory, prefix, ret, ret_why);
+}
+
+int store_remove(struct store *s, const char *prefix, unsigned max, msec until, struct why *ret_why)
+{
+	return s->s3 ? store_s3_remove(s->s3, prefix, max, until, ret_why)
+		     : store_file_remove(s->location->directory, prefix, max, ret_why);
+}

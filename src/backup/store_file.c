@@ -1,0 +1,166 @@
+/* store_file.c - a directory as store: a file for each object, its hash as etag, one lock for the writers. */
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/files.h"
+#include "backup/store_int.h"
+#include "base/alloc.h"
+
+static int cannot(struct why *why, const char *what, const char *path, int error)
+{
+	why_set(why, "cannot %s %s: %s", what, path, strerror(error));
+	return -EIO;
+}
+
+/* Made at the start; when it is gone later (a disk that is not mounted), that is no answer to any question. */
+int store_file_prepare(const char *root, struct why *ret_why)
+{
+	CLEAN_FREE char *inside = xasprintf("%s/", root);
+	int r = files_make_parents(inside, 0700);
+
+	if (r < 0)
+		return cannot(ret_why, "make", root, -r);
+	return access(root, W_OK | X_OK) < 0 ? cannot(ret_why, "write to", root, errno) : 0;
+}
+
+static int check_root(const char *root, struct why *ret_why)
+{
+	return access(root, X_OK) < 0 ? cannot(ret_why, "reach", root, errno) : 0;
+}
+
+int store_file_get(const char *root, const char *key, struct buf *ret_body, struct etag *ret_etag,
+	struct why *ret_why)
+{
+	CLEAN_FREE char *path = xasprintf("%s/%s", root, key);
+	size_t before = buf_len(ret_body);
+	int r = check_root(root, ret_why);
+
+	if (r < 0)
+		return r;
+	r = files_read(path, STORE_OBJECT_MAX, ret_body);
+	if (r == -ENOENT)
+		return r;
+	if (r < 0)
+		return cannot(ret_why, "read", path, -r);
+	sha256_text(str_slice(buf_str(ret_body), before, buf_len(ret_body)), ret_etag->text);
+	return 0;
+}
+
+static int check_expected(const char *root, const char *key, const struct etag *expected,
+	struct why *ret_why)
+{
+	struct buf body = {0};
+	struct etag etag = {""};
+	int r = store_file_get(root, key, &body, &etag, ret_why);
+
+	buf_done(&body);
+	if (r == -EIO)
+		return r;
+	if (expected ? r == 0 && strcmp(etag.text, expected->text) == 0 : r == -ENOENT)
+		return 0;
+	why_set(ret_why, "%s/%s %s", root, key, expected ? "was changed by somebody else" : "exists");
+	return -ESTALE;
+}
+
+int store_file_put(const char *root, const char *key, str body, const struct etag *expected,
+	struct etag *ret_etag, struct why *ret_why)
+{
+	CLEAN_FREE char *path = xasprintf("%s/%s", root, key);
+	CLEAN_FREE char *lock_path = xasprintf("%s/.lock", root);
+	CLEAN_FD int lock = -1; /* closing it unlocks */
+	int r = check_root(root, ret_why);
+
+	if (r < 0)
+		return r;
+	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return cannot(ret_why, "lock", lock_path, errno);
+	r = check_expected(root, key, expected, ret_why);
+	if (r < 0)
+		return r;
+	r = files_make_parents(path, 0700);
+	if (r == 0)
+		r = files_write(path, body, 0600);
+	if (r < 0)
+		return cannot(ret_why, "write", path, -r);
+	sha256_text(body, ret_etag->text);
+	return 0;
+}
+
+struct walk {
+	unsigned found, max;
+	bool removes;
+};
+
+static int walk_directory(int take_fd, str prefix, struct walk *w);
+
+static int walk_entry(int dir_fd, const char *name, struct walk *w)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+
+	if (fd < 0 && errno != ENOTDIR && errno != ELOOP)
+		return errno == ENOENT ? 0 : -errno;
+	if (fd < 0) {
+		w->found++;
+		return w->removes && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+	}
+	r = walk_directory(fd, STR_EMPTY, w);
+	if (r == 0 && w->removes)
+		unlinkat(dir_fd, name, AT_REMOVEDIR); /* stays if something is left in it */
+	return r;
+}
+
+static int walk_directory(int take_fd, str prefix, struct walk *w)
+{
+	DIR *dir = fdopendir(take_fd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir) {
+		close(take_fd);
+		return -ENOMEM;
+	}
+	while (r == 0 && w->found < w->max && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			str_starts(str_of(entry->d_name), prefix))
+			r = walk_entry(dirfd(dir), entry->d_name, w);
+	closedir(dir);
+	return r;
+}
+
+static int walk(const char *root, const char *prefix, struct walk *w, struct why *ret_why)
+{
+	const char *slash = strrchr(prefix, '/');
+	CLEAN_FREE char *path = xasprintf("%s/%.*s", root, (int)(slash ? slash - prefix : 0), prefix);
+	int fd, r = check_root(root, ret_why);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : cannot(ret_why, "open", path, errno);
+	r = walk_directory(fd, str_of(slash ? slash + 1 : prefix), w);
+	return r < 0 ? cannot(ret_why, w->removes ? "clear" : "read", path, -r) : 0;
+}
+
+int store_file_has(const char *root, const char *prefix, bool *ret, struct why *ret_why)
+{
+	struct walk w = {.max = 1};
+	int r = walk(root, prefix, &w, ret_why);
+
+	if (r == 0)
+		*ret = w.found > 0;
+	return r;
+}
+
+int store_file_remove(const char *root, const char *prefix, unsigned max, struct why *ret_why)
+{
+	struct walk w = {.max = max, .removes = true};
+	int r = walk(root, prefix, &w, ret_why);
+
+	return r < 0 ? r : (int)w.found;
+}

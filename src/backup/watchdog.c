@@ -1,0 +1,146 @@
+/* watchdog.c - while tenants are awake: does the store have what they wrote, and is Litestream in good health? */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define ASK_LIMIT    5000u	  /* msec for the store to say that it is there */
+#define MAX_RELEASED 2000u	  /* each leaks a descriptor and some 50 KB */
+#define MAX_MEMORY   (1024u << 20) /* GOMEMLIMIT is half of it */
+
+/* Is it the store, or is it Litestream? */
+struct question {
+	struct backup *b;
+	char *prefix;
+	msec until;
+	int result;
+	struct why why;
+};
+
+static void ask(void *arg)
+{
+	struct question *q = arg;
+	bool has;
+
+	q->result = store_has(q->b->store, q->prefix, q->until, &has, &q->why);
+}
+
+static void forgive(struct backup *b)
+{
+	msec now = loop_now(b->loop);
+
+	map_foreach(it, &b->entries)
+	{
+		struct entry *e = it->value;
+
+		for (size_t i = 0; i < e->ndbs; i++)
+			if (e->dbs[i].replica.failing_since)
+				e->dbs[i].replica.failing_since = now;
+	}
+}
+
+static void on_answer(void *arg)
+{
+	struct question *q = arg;
+	struct backup *b = q->b;
+
+	b->is_asking = false;
+	if (q->result == 0)
+		daemon_replace(b->daemon, "the store answers, but Litestream brings nothing there");
+	else
+		log_warn("databases are not replicated, the store gives no answer: %s", q->why.text);
+	forgive(b); /* the next judgement in its own time */
+	free(q->prefix);
+	free(q);
+	backup_stop_advance(b);
+}
+
+static void ask_store(struct backup *b, const struct entry *e)
+{
+	struct question *q = xcalloc(1, sizeof(*q));
+
+	b->is_asking = true;
+	q->b = b;
+	q->prefix = head_key(entry_id(e));
+	q->until = loop_now(b->loop) + ASK_LIMIT;
+	work_run(b->work, ask, on_answer, q);
+}
+
+static bool is_stalled(const struct entry *e)
+{
+	msec now = loop_now(e->b->loop);
+
+	for (size_t i = 0; i < e->ndbs && e->is_attached; i++) {
+		msec since = e->dbs[i].replica.failing_since;
+
+		if (since && now - since >= e->b->timing.stall_limit)
+			return true;
+	}
+	return false;
+}
+
+/* Its descriptors go with each database that it was ever told of: a low limit means an early end. */
+static uint64_t released_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return MAX_RELEASED;
+	return MIN((uint64_t)MAX_RELEASED, (uint64_t)limit.rlim_max / 4);
+}
+
+void watchdog_age(struct backup *b)
+{
+	uint64_t memory;
+
+	if (b->is_stopping || !daemon_is_ready(b->daemon))
+		return;
+	if (b->registry.released >= released_limit()) {
+		daemon_replace(b->daemon, "it has had thousands of databases, and leaks a little with each");
+		return;
+	}
+	memory = daemon_memory(b->daemon);
+	if (memory > MAX_MEMORY)
+		daemon_replace(b->daemon, "it uses too much memory");
+}
+
+static void look(struct backup *b)
+{
+	const struct entry *stalled = NULL;
+
+	map_foreach(it, &b->entries)
+	{
+		struct entry *e = it->value;
+
+		if (is_stalled(e))
+			stalled = e;
+		if (e->is_attached && !e->is_pending && !e->running)
+			op_add(e, attach_op(true));
+	}
+	if (stalled && !b->is_asking)
+		ask_store(b, stalled);
+	watchdog_age(b);
+}
+
+static void on_time(struct timer *t)
+{
+	struct backup *b = container_of(t, struct backup, watch);
+
+	look(b);
+	timer_set(&b->watch, b->loop, loop_now(b->loop) + b->timing.watch_period, on_time);
+}
+
+void watchdog_start(struct backup *b)
+{
+	if (!timer_is_set(&b->watch))
+		timer_set(&b->watch, b->loop, loop_now(b->loop) + b->timing.watch_period, on_time);
+}
+
+void watchdog_stop(struct backup *b)
+{
+	timer_cancel(&b->watch);
+}
