@@ -288,6 +288,7 @@ void databases_read(struct loader *ld, struct app_layer *layer, const struct nod
 void databases_derive(struct loader *ld, struct app_layer *layer);
 /* The i-th database that the framework has of itself; false behind the last. */
 bool database_is_known(enum framework framework, size_t i, str *ret_name) MUST_USE;
+bool database_is_known_name(enum framework framework, str name) MUST_USE;
 
 /* scope.c */
 /* Where a user, a tenant or a route says something: its own layer exists once there is something to

@@ -138,7 +138,7 @@ void databases_read(struct loader *ld, struct app_layer *layer, const struct nod
 	struct database_draft *drafts;
 
 	if (n->kind == NODE_SCALAR) {
-		if (!n->is_bad)
+		if (!n->is_bad && !node_is_null(n))
 			fault_at(ld, n->place, "databases: expected a list or a map, not %s",
 				node_kind_text(n));
 		return;
@@ -320,4 +320,14 @@ bool database_is_known(enum framework framework, size_t i, str *ret_name)
 		return false;
 	*ret_name = dialects[framework].known[i].name;
 	return true;
+}
+
+bool database_is_known_name(enum framework framework, str name)
+{
+	str known;
+
+	for (size_t i = 0; database_is_known(framework, i, &known); i++)
+		if (str_eq(known, name))
+			return true;
+	return false;
 }

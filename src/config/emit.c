@@ -249,15 +249,26 @@ static bool has_database(const struct app_conf *app, str name)
 	return false;
 }
 
-static void emit_databases(struct emitter *e, const struct app_layer *layer)
+static void emit_removed(struct emitter *e, const struct app_conf *app, str name)
+{
+	if (has_database(app, name))
+		return;
+	begin_line(e);
+	buf_printf(e->out, STR_FMT ": null", STR_ARG(name));
+	end_line(e);
+}
+
+/* Those that are there, then those that the framework or `outer` has and that are taken away. */
+static void emit_databases(
+	struct emitter *e, const struct app_layer *layer, const struct app_layer *outer)
 {
 	const struct app_conf *app = layer->conf;
 	unsigned line = layer->databases_place.line;
 	str name;
 
 	begin_line(e);
-	buf_add(e->out, app->ndatabases ? STR("databases:") : STR("databases: {}"));
-	if (line || !app->ndatabases)
+	buf_add(e->out, STR("databases:"));
+	if (line)
 		end_line_from(e, line);
 	else
 		end_line_with_origin(e, &sections[SECTION_APP].rows[APP_framework],
@@ -265,13 +276,11 @@ static void emit_databases(struct emitter *e, const struct app_layer *layer)
 	e->depth++;
 	for (size_t i = 0; i < app->ndatabases; i++)
 		emit_database(e, &app->databases[i]);
-	for (size_t i = 0; app->ndatabases && database_is_known(app->framework, i, &name); i++) {
-		if (has_database(app, name))
-			continue;
-		begin_line(e);
-		buf_printf(e->out, STR_FMT ": null", STR_ARG(name));
-		end_line(e);
-	}
+	for (size_t i = 0; database_is_known(app->framework, i, &name); i++)
+		emit_removed(e, app, name);
+	for (size_t i = 0; outer && i < outer->conf->ndatabases; i++)
+		if (!database_is_known_name(app->framework, outer->conf->databases[i].name))
+			emit_removed(e, app, outer->conf->databases[i].name);
 	e->depth--;
 }
 
@@ -301,7 +310,7 @@ static void emit_layer(
 				(const char *)outer->conf + row->offset, layer->origins[i]);
 	}
 	if (e->purpose != FOR_PROXY && !databases_equal(layer->conf, outer->conf))
-		emit_databases(e, layer);
+		emit_databases(e, layer, outer);
 }
 
 static void emit_word(struct emitter *e, const char *key, str value, unsigned line)
@@ -464,7 +473,7 @@ static void emit_all(struct emitter *e)
 	emit_section(e, SECTION_APP, &c->app, private->root.origins);
 	if (e->purpose != FOR_PROXY) {
 		e->depth++;
-		emit_databases(e, &private->root);
+		emit_databases(e, &private->root, NULL);
 		e->depth--;
 		emit_section(e, SECTION_BACKUP, &c->backup, private->backup_origins);
 	}
@@ -536,7 +545,7 @@ uint64_t layer_hash(const struct config *c, const struct app_layer *layer)
 			emit_row(&e, row, (const char *)layer->conf + row->offset, NULL,
 				layer->origins[i]);
 	}
-	emit_databases(&e, layer);
+	emit_databases(&e, layer, NULL);
 	hash = hash_keyed(buf_str(&text), CONFIG_HASH_KEYS);
 	buf_done(&text);
 	return hash;

@@ -394,6 +394,8 @@ static bool read_env(
 	struct env_list list;
 	bool is_ok = true;
 
+	if (node_is_null(n))
+		return true;
 	if (n->kind != NODE_MAP)
 		return wrong_type(ld, row, n);
 	list.items = arena_alloc(ld->arena, (value->count + n->count) * sizeof(*list.items));

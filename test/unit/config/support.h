@@ -1,4 +1,5 @@
-/* support.h - what tests of the configuration share: load a text in an empty directory of its own. */
+/* support.h - what tests of the configuration share: load a text in an empty directory of its own.
+ */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -35,7 +36,8 @@ void loaded_done(struct loaded *l);
 
 /* "file:line:column: error: text" of all faults, one a line; free() it. */
 char *faults_text(const struct loaded *l);
-/* The faults of a text (loaded with the command "app") are exactly these lines, without the file's name. */
+/* The faults of a text (loaded with the command "app") are exactly these lines, without the file's
+ * name. */
 #define assert_faults(text, expected) check_faults(text, expected, __FILE__, __LINE__)
 void check_faults(const char *text, const char *expected, const char *file, int line);
 bool has_fault(const struct loaded *l, const char *part);

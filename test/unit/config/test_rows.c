@@ -1,5 +1,6 @@
-/* test_rows.c - no setting is read and then ignored: every row, set to something else than its default by the file or by
- * the environment, changes the effective configuration, its version, the dump and the origin there. */
+/* test_rows.c - no setting is read and then ignored: every row, set to something else than its
+ * default by the file or by the environment, changes the effective configuration, its version, the
+ * dump and the origin there. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +94,8 @@ static const void *value_of(const struct config *c, enum section_id id, const st
 }
 
 /* The dump has a line "  <name>: <value>  … # <origin>". */
-static void assert_dumped(const struct config *c, const char *name, const char *value, const char *origin)
+static void assert_dumped(
+	const struct config *c, const char *name, const char *value, const char *origin)
 {
 	char *dump = dump_text(c), start[256], *line = dump;
 
@@ -129,7 +131,8 @@ static void check_file(enum section_id id, const struct row *row)
 	struct loaded after;
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s:\n  %s: %s\n%s", sections[id].name.p, row->name.p, value, tenants);
+	snprintf(text, sizeof(text), "%s:\n  %s: %s\n%s", sections[id].name.p, row->name.p, value,
+		tenants);
 	after = load_with(text, NULL, is_command ? NULL : WORDS("app"));
 	assert_non_null(after.c);
 	if (value_equal(row, value_of(before, id, row), value_of(after.c, id, row)))
@@ -155,12 +158,16 @@ static void check_tenant(enum section_id id, const struct row *row)
 
 	if (id != SECTION_APP)
 		return;
-	snprintf(text, sizeof(text), "users:\n  u:\n    tenants:\n      s:\n      t:\n        %s: %s\n", row->name.p, value);
+	snprintf(text, sizeof(text),
+		"users:\n  u:\n    tenants:\n      s:\n      t:\n        %s: %s\n", row->name.p,
+		value);
 	c = load_good(text, NULL);
 	own = tenant(c, "u/t")->app;
 	other = tenant(c, "u/s")->app;
-	assert_false(value_equal(row, (const char *)own + row->offset, (const char *)other + row->offset));
-	assert_true(value_equal(row, (const char *)other + row->offset, (const char *)&c->app + row->offset));
+	assert_false(value_equal(
+		row, (const char *)own + row->offset, (const char *)other + row->offset));
+	assert_true(value_equal(
+		row, (const char *)other + row->offset, (const char *)&c->app + row->offset));
 	assert_dumped(c, row->name.p, dumped, "# atc.yml:6");
 	config_unref(c);
 }
@@ -234,7 +241,8 @@ static void check_snapshot(enum section_id id, const struct row *row)
 	struct config *c, *again;
 	char text[512], *snapshot;
 
-	snprintf(text, sizeof(text), "%s:\n  %s: %s\n%s", sections[id].name.p, row->name.p, value, tenants);
+	snprintf(text, sizeof(text), "%s:\n  %s: %s\n%s", sections[id].name.p, row->name.p, value,
+		tenants);
 	c = load_good(text, NULL);
 	snapshot = snapshot_text(c);
 	again = config_snapshot_read(str_of(snapshot));
@@ -259,13 +267,15 @@ static void test_the_proxy_is_told_what_it_needs_and_nothing_else(void **state)
 
 static void test_pending_and_edge_are_said_for_what_was_set_only(void **state)
 {
-	struct loaded l = load_with("server:\n  cache_size: 1MB\n  https_port: 1\n", WORDS("H2C_ENABLED=1"), WORDS("app"));
+	struct loaded l = load_with("server:\n  cache_size: 1MB\n  https_port: 1\n",
+		WORDS("H2C_ENABLED=1"), WORDS("app"));
 	char *dump = dump_text(l.c);
 
 	(void)state;
 	assert_true(has_fault(&l, "atc.yml:2:3: warning: pending: cache_size"));
 	assert_true(has_fault(&l, "environment: warning: pending: H2C_ENABLED"));
-	assert_true(has_fault(&l, "atc.yml:3:1: warning: https_port: without effect, TLS belongs to the platform's edge"));
+	assert_true(has_fault(&l,
+		"atc.yml:3:1: warning: https_port: without effect, TLS belongs to the platform's edge"));
 	assert_int_equal(l.faults.count, 3);
 	assert_non_null(strstr(dump, "# atc.yml:2; pending"));
 	assert_non_null(strstr(dump, "# environment H2C_ENABLED; pending"));
@@ -278,11 +288,14 @@ static void test_pending_and_edge_are_said_for_what_was_set_only(void **state)
 
 static void test_tls_in_the_environment_is_one_line(void **state)
 {
-	struct loaded l = load_with(NULL, WORDS("TLS_DOMAIN=a.example", "THRUSTER_EAB_KID=x", "STORAGE_PATH=/x"), WORDS("app"));
+	struct loaded l = load_with(NULL,
+		WORDS("TLS_DOMAIN=a.example", "THRUSTER_EAB_KID=x", "STORAGE_PATH=/x"),
+		WORDS("app"));
 
 	(void)state;
 	assert_int_equal(l.faults.count, 1);
-	assert_true(has_fault(&l, "environment: warning: TLS_DOMAIN, EAB_KID, STORAGE_PATH: without effect"));
+	assert_true(has_fault(
+		&l, "environment: warning: TLS_DOMAIN, EAB_KID, STORAGE_PATH: without effect"));
 	assert_false(l.c->server.forward_headers);
 	loaded_done(&l);
 	l = load_with(NULL, WORDS("STORAGE_PATH=/x"), WORDS("app"));

@@ -20,8 +20,14 @@ static void test_durations(void **state)
 		const char *text;
 		msec expected;
 	} rows[] = {
-		{"60", 60000}, {"60s", 60000}, {"250ms", 250}, {"10m", 600000}, {"2h", 7200000},
-		{"1d", 86400000}, {"0", 0}, {"\"5s\"", 5000},
+		{"60", 60000},
+		{"60s", 60000},
+		{"250ms", 250},
+		{"10m", 600000},
+		{"2h", 7200000},
+		{"1d", 86400000},
+		{"0", 0},
+		{"\"5s\"", 5000},
 	};
 
 	(void)state;
@@ -39,8 +45,12 @@ static void test_sizes(void **state)
 		const char *text;
 		uint64_t expected;
 	} rows[] = {
-		{"0", 0}, {"1000", 1000}, {"64MB", 64000000}, {"512KiB", 512 * 1024},
-		{"2GiB", 2ull << 30}, {"5GB", 5000000000},
+		{"0", 0},
+		{"1000", 1000},
+		{"64MB", 64000000},
+		{"512KiB", 512 * 1024},
+		{"2GiB", 2ull << 30},
+		{"5GB", 5000000000},
 	};
 
 	(void)state;
@@ -54,7 +64,8 @@ static void test_sizes(void **state)
 
 static void test_booleans_and_numbers(void **state)
 {
-	static const char *const truths[] = {"true", "True", "TRUE"}, *const lies[] = {"false", "False", "FALSE"};
+	static const char *const truths[] = {"true", "True", "TRUE"}, *const lies[] = {"false",
+									      "False", "FALSE"};
 	struct config *c;
 
 	(void)state;
@@ -80,8 +91,14 @@ static void test_log_levels_of_the_prototype(void **state)
 		const char *text;
 		enum log_level expected;
 	} rows[] = {
-		{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
-		{"8", LOG_ERROR}, {"4", LOG_WARN}, {"0", LOG_INFO}, {"-4", LOG_DEBUG},
+		{"error", LOG_ERROR},
+		{"warn", LOG_WARN},
+		{"info", LOG_INFO},
+		{"debug", LOG_DEBUG},
+		{"8", LOG_ERROR},
+		{"4", LOG_WARN},
+		{"0", LOG_INFO},
+		{"-4", LOG_DEBUG},
 	};
 
 	(void)state;
@@ -99,7 +116,10 @@ static void test_paths_become_absolute(void **state)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-		{"/a/b", "/a/b"}, {"/a//b/./c/", "/a/b/c"}, {"/", "/"}, {"\"\"", ""},
+		{"/a/b", "/a/b"},
+		{"/a//b/./c/", "/a/b/c"},
+		{"/", "/"},
+		{"\"\"", ""},
 	};
 	struct config *c;
 
@@ -121,8 +141,13 @@ static void test_lists(void **state)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-		{"[/a, /b*]", "/a|/b*"}, {"/a, /b", "/a|/b"}, {"/a  /b", "/a|/b"}, {"[]", ""},
-		{"\"\"", ""}, {"[\"/a b\"]", "/a b"}, {"\n    - /x\n    - /y", "/x|/y"},
+		{"[/a, /b*]", "/a|/b*"},
+		{"/a, /b", "/a|/b"},
+		{"/a  /b", "/a|/b"},
+		{"[]", ""},
+		{"\"\"", ""},
+		{"[\"/a b\"]", "/a b"},
+		{"\n    - /x\n    - /y", "/x|/y"},
 	};
 
 	(void)state;
@@ -136,7 +161,8 @@ static void test_lists(void **state)
 
 static void test_trusted_proxies(void **state)
 {
-	struct config *c = with("server", "trusted_proxies", "[10.0.0.0/8, 2001:db8::/32, 192.0.2.1, fly]");
+	struct config *c =
+		with("server", "trusted_proxies", "[10.0.0.0/8, 2001:db8::/32, 192.0.2.1, fly]");
 
 	(void)state;
 	assert_list(c->server.trusted_proxies, "10.0.0.0/8|2001:db8::/32|192.0.2.1|fly");
@@ -174,7 +200,8 @@ static void test_commands(void **state)
 		char text[512];
 		struct loaded l;
 
-		snprintf(text, sizeof(text), "app:\n  command: %s\nusers: {a: {tenants: [b]}}\n", rows[i].text);
+		snprintf(text, sizeof(text), "app:\n  command: %s\nusers: {a: {tenants: [b]}}\n",
+			rows[i].text);
 		l = load_with(text, NULL, NULL);
 		assert_non_null(l.c);
 		assert_list(tenant(l.c, "a/b")->app->command, rows[i].expected);
@@ -209,7 +236,8 @@ static void test_commands_that_are_refused(void **state)
 		char text[512];
 		struct loaded l;
 
-		snprintf(text, sizeof(text), "app:\n  command: %s\nusers: {a: {tenants: [b]}}\n", rows[i].text);
+		snprintf(text, sizeof(text), "app:\n  command: %s\nusers: {a: {tenants: [b]}}\n",
+			rows[i].text);
 		l = load_with(text, NULL, NULL);
 		assert_true(has_fault(&l, rows[i].why));
 		assert_int_equal(l.faults.errors, 1);
@@ -221,7 +249,8 @@ static void test_env_is_joined_from_far_to_near(void **state)
 {
 	struct config *c = load_good("app:\n  env: {A: 1, B: two words, C: '', D: ~}\n"
 				     "users:\n  u:\n    env: {B: user, E: x}\n"
-				     "    tenants: {t: {env: {A: ~, F: \"${tenant.id}\"}}, s: }\n", NULL);
+				     "    tenants: {t: {env: {A: ~, F: \"${tenant.id}\"}}, s: }\n",
+		NULL);
 	const struct env_list *app = &c->app.env, *t = &tenant(c, "u/t")->app->env;
 
 	(void)state;
