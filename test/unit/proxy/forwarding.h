@@ -1,0 +1,56 @@
+/* forwarding.h - a received head goes in, the head for the tenant comes out. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "heads.h"
+#include "proxy/forward.h"
+
+/* What the head is forwarded under; zero is an untrusted client, and a tenant that is passed its
+ * prefix. */
+struct setting {
+	const struct tenant_conf *tenant;
+	const char *before, *path;
+	const char *peer, *fly_client;
+	bool is_trusted, has_edge, drops_forwarded, keeps_expect;
+};
+
+#define TEST_NOW 1723800000123u
+#define TEST_ID	 "id-1"
+
+static inline void forward_bytes(struct buf *out, str bytes, const struct setting *s)
+{
+	struct route route = {.found = ROUTE_TENANT};
+	struct client client = {
+		.peer = str_of(s->peer ? s->peer : "9.9.9.9"),
+		.fly_client = str_of(s->fly_client ? s->fly_client : ""),
+		.is_trusted = s->is_trusted,
+		.has_edge = s->has_edge,
+	};
+	struct request r;
+
+	request_open(&r, bytes);
+	route.tenant = s->tenant ? s->tenant : &tenant_root;
+	route.before = str_of(s->before ? s->before : "");
+	route.path = s->path ? str_of(s->path) : r.head.path;
+	forward_head(out, &(struct forward_in){
+				  .head = &r.head,
+				  .route = &route,
+				  .client = &client,
+				  .request_id = STR(TEST_ID),
+				  .now = TEST_NOW,
+				  .keeps_forwarded = !s->drops_forwarded,
+				  .keeps_expect = s->keeps_expect,
+			  });
+	request_close(&r);
+}
+
+/* The forwarded head, parsed as strictly as any; close it. */
+static inline void forward_and_parse(
+	struct request *ret, const char *bytes, const struct setting *s)
+{
+	struct buf out = {0};
+
+	forward_bytes(&out, str_of(bytes), s);
+	request_open(ret, buf_str(&out));
+	buf_done(&out);
+}

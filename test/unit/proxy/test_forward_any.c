@@ -1,0 +1,135 @@
+/* test_forward_any.c - whatever a strict parser lets in comes out as strict, with one framing and
+ * no forgeries. */
+/* SPDX-License-Identifier: MIT */
+#include "forwarding.h"
+
+static const char *const lines[] = {"Accept: text/html", "Cookie: a=b; c=d",
+	"X-Forwarded-For: 6.6.6.6", "X_Forwarded_For: 6.6.6.6", "X-Forwarded-Proto: https",
+	"X-Forwarded-Proto: a,b", "X-Forwarded-Host: h, i", "X-Forwarded-Host: [::1]:80",
+	"x-forwarded-foo: 1", "Forwarded: for=x", "SCRIPT_NAME: /x", "X-Script-Name: /x",
+	"Proxy: x", "X-Request-ID: id-1", "X-Request-ID: other",
+	"X-Request-Start:", "X-Request-Start: t=1", "Fly-Client-IP: 6.6.6.6", "fly-odd: 1",
+	"Authorization: a", "Authorization: b", "TE: trailers", "TE: gzip", "Keep-Alive: 1",
+	"Empty:", "Blanks: \t a \t ", "X-Original-URL: /x", "Trailer: A", "Expect: 100-continue",
+	"Upgrade: websocket", "Connection: close", "Connection: upgrade, te",
+	"Connection: x-named\r\nX-Named: 1",
+	"Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+
+static void make_request(struct buf *out, uint32_t *random)
+{
+	static const char *const methods[] = {
+		"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"};
+	static const char *const framings[] = {"", "Content-Length: 0\r\n",
+		"Content-Length: 77\r\n", "Transfer-Encoding: chunked\r\n"};
+	unsigned n = next_random(random) % 12, minor = next_random(random) % 4 != 0;
+	unsigned framing = next_random(random) % NITEMS(framings),
+		 at = next_random(random) % (n + 1);
+
+	if (framing == 3)
+		minor = 1;
+	buf_printf(out, "%s /a/b?c HTTP/1.%u\r\n", methods[next_random(random) % NITEMS(methods)],
+		minor);
+	for (unsigned i = 0; i <= n; i++) {
+		if (i == at)
+			buf_printf(out, "Host: example.com\r\n%s", framings[framing]);
+		if (i < n)
+			buf_printf(out, "%s\r\n", lines[next_random(random) % NITEMS(lines)]);
+	}
+	buf_add(out, STR("\r\n"));
+}
+
+static unsigned count(const struct request *r, enum header_id id)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < r->head.nheaders; i++)
+		n += r->store[i].id == id;
+	return n;
+}
+
+static void expect_no_forgeries(const struct request *r, const struct setting *s)
+{
+	static const enum header_id once[] = {HEADER_HOST, HEADER_X_FORWARDED_FOR,
+		HEADER_X_FORWARDED_PROTO, HEADER_X_FORWARDED_HOST, HEADER_X_REQUEST_ID,
+		HEADER_X_REQUEST_START};
+	static const enum header_id never[] = {HEADER_FORWARDED, HEADER_PROXY, HEADER_SCRIPT_NAME,
+		HEADER_KEEP_ALIVE, HEADER_EXPECT};
+
+	for (size_t i = 0; i < NITEMS(once); i++)
+		assert_int_equal(count(r, once[i]), 1);
+	for (size_t i = 0; i < NITEMS(never); i++)
+		assert_int_equal(count(r, never[i]), 0);
+	assert_true(count(r, HEADER_X_SCRIPT_NAME) == (s->tenant == &tenant_strip));
+	for (size_t i = 0; i < r->head.nheaders; i++) {
+		assert_null(memchr(r->store[i].name.p, '_', r->store[i].name.n));
+		if (!s->is_trusted)
+			assert_true(str_find(r->store[i].value, STR("6.6.6.6")) < 0);
+	}
+	expect_str(request_field(r, "X-Request-ID"), TEST_ID);
+	expect_str(request_field(r, "X-Original-URL"), "");
+}
+
+static void check(str bytes, const struct setting *s)
+{
+	struct request in, again;
+	struct buf out = {0};
+
+	request_open(&in, bytes);
+	forward_bytes(&out, bytes, s);
+	request_open(&again, buf_str(&out));
+	assert_int_equal(again.head.minor, 1);
+	assert_true(str_eq(again.head.method_text, in.head.method_text));
+	assert_true(again.head.has_query);
+	expect_str(again.head.query, "c");
+	assert_true(
+		count(&again, HEADER_CONTENT_LENGTH) + count(&again, HEADER_TRANSFER_ENCODING) <=
+		1);
+	assert_int_equal(again.head.content_length, in.head.content_length);
+	assert_int_equal(again.head.body == BODY_CHUNKED, in.head.body == BODY_CHUNKED);
+	assert_int_equal(again.head.has_upgrade, forward_is_upgrade(&in.head));
+	assert_true(again.head.keep_alive);
+	expect_no_forgeries(&again, s);
+	request_close(&again);
+	request_close(&in);
+	buf_done(&out);
+}
+
+static void whatever_comes_goes_on_unambiguous(void **state)
+{
+	static const struct tenant_conf *const tenants[] = {
+		&tenant_root, &tenant_pass, &tenant_strip, &tenant_host};
+	const struct head_limits limits = HEAD_LIMITS_DEFAULT;
+	uint32_t random = 20241119;
+	unsigned good = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 40000; i++) {
+		struct setting s = {.tenant = tenants[next_random(&random) % 4]};
+		size_t scanned = 0, used;
+		struct buf bytes = {0};
+		struct request r;
+		unsigned status;
+
+		s.is_trusted = next_random(&random) & 1;
+		s.has_edge = s.is_trusted && next_random(&random) & 1;
+		s.fly_client = s.has_edge ? "3.3.3.3" : NULL;
+		s.drops_forwarded = next_random(&random) & 1;
+		make_request(&bytes, &random);
+		if (request_head_parse(&r.head, r.store, TEST_HEADERS, buf_str(&bytes), &scanned,
+			    &limits, &used, &status) == PARSE_OK) {
+			check(buf_str(&bytes), &s);
+			good++;
+		}
+		buf_done(&bytes);
+	}
+	assert_true(good > 10000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whatever_comes_goes_on_unambiguous),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
