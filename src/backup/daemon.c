@@ -349,12 +349,14 @@ void daemon_warm(struct daemon *d)
 		start(d);
 }
 
-void daemon_replace(struct daemon *d, const char *why)
+void daemon_replace(struct daemon *d, bool is_stuck, const char *why)
 {
 	if (!d->process || d->state == STOPPING)
 		return;
 	log_warn("Litestream is replaced: %s", why);
 	end_process(d);
+	if (is_stuck)
+		process_signal(d->process, SIGKILL);
 }
 
 void daemon_stop(struct daemon *d, loop_fn *done, void *arg)

@@ -34,8 +34,8 @@ void daemon_hold(struct daemon *d);
 void daemon_drop(struct daemon *d);
 /* Somebody will soon need it: starts it, and it lingers. */
 void daemon_warm(struct daemon *d);
-/* Ends it, and starts it again if it is needed; what was registered is lost. */
-void daemon_replace(struct daemon *d, const char *why);
+/* Ends it (at once if it is stuck), and starts it again if it is needed; what was registered is lost. */
+void daemon_replace(struct daemon *d, bool is_stuck, const char *why);
 /* Ends it for good; done exactly once, also when it does not run. */
 void daemon_stop(struct daemon *d, loop_fn *done, void *arg);
 

@@ -100,7 +100,8 @@ static void succeed(struct restore *r)
 
 static void on_arrived(void *arg)
 {
-	struct restore *r = arg;
+	struct plan *plan = arg;
+	struct restore *r = container_of(plan, struct restore, plan);
 
 	tell_notes(r);
 	if (r->plan.result < 0)

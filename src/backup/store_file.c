@@ -16,20 +16,29 @@ static int cannot(struct why *why, const char *what, const char *path, int error
 	return -EIO;
 }
 
-/* Made at the start; when it is gone later (a disk that is not mounted), that is no answer to any question. */
+/* Made at the start.  A directory without the mark is not the one that we were given (a disk that is not mounted any
+ * more, and Litestream has made the directory anew): what is in it answers no question. */
+#define MARK ".fly-atc-store"
+
 int store_file_prepare(const char *root, struct why *ret_why)
 {
-	CLEAN_FREE char *inside = xasprintf("%s/", root);
-	int r = files_make_parents(inside, 0700);
+	CLEAN_FREE char *mark = xasprintf("%s/" MARK, root);
+	int r = files_make_parents(mark, 0700);
 
 	if (r < 0)
 		return cannot(ret_why, "make", root, -r);
+	if (access(mark, F_OK) < 0)
+		r = files_write(mark, STR("Backups of fly-atc.\n"), 0600);
+	if (r < 0)
+		return cannot(ret_why, "write to", root, -r);
 	return access(root, W_OK | X_OK) < 0 ? cannot(ret_why, "write to", root, errno) : 0;
 }
 
 static int check_root(const char *root, struct why *ret_why)
 {
-	return access(root, X_OK) < 0 ? cannot(ret_why, "reach", root, errno) : 0;
+	CLEAN_FREE char *mark = xasprintf("%s/" MARK, root);
+
+	return access(mark, F_OK) < 0 ? cannot(ret_why, "find the store's mark", mark, errno) : 0;
 }
 
 int store_file_get(const char *root, const char *key, struct buf *ret_body, struct etag *ret_etag,

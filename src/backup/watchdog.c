@@ -50,7 +50,7 @@ static void on_answer(void *arg)
 
 	b->is_asking = false;
 	if (q->result == 0)
-		daemon_replace(b->daemon, "the store answers, but Litestream brings nothing there");
+		daemon_replace(b->daemon, true, "the store answers, but Litestream brings nothing there");
 	else
 		log_warn("databases are not replicated, the store gives no answer: %s", q->why.text);
 	forgive(b); /* the next judgement in its own time */
@@ -100,12 +100,12 @@ void watchdog_age(struct backup *b)
 	if (b->is_stopping || !daemon_is_ready(b->daemon))
 		return;
 	if (b->registry.released >= released_limit()) {
-		daemon_replace(b->daemon, "it has had thousands of databases, and leaks a little with each");
+		daemon_replace(b->daemon, false, "it has had thousands of databases, and leaks a little with each");
 		return;
 	}
 	memory = daemon_memory(b->daemon);
 	if (memory > MAX_MEMORY)
-		daemon_replace(b->daemon, "it uses too much memory");
+		daemon_replace(b->daemon, false, "it uses too much memory");
 }
 
 static void look(struct backup *b)
