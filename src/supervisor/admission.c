@@ -1,0 +1,213 @@
+/* admission.c - who may start now. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/admission.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/number.h"
+#include "supervisor/supervisor_int.h"
+
+/* Without an idle tenant to stop we look again after this long: requests end without a word to us. */
+#define RECHECK 100
+/* Who has just become ready gets this long before he may be stopped for another: his requests are on their way. */
+#define SETTLE_TIME 1000
+
+/* --- memory --- */
+
+static bool read_text(const char *path, char *out, size_t size, str *ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, out, size);
+	close(fd);
+	*ret = (str){out, n > 0 ? (size_t)n : 0};
+	return n > 0;
+}
+
+/* The number behind `key` in a text of lines "key: 123 kB" or "key 123". */
+static uint64_t value_of(str text, str key, uint64_t otherwise)
+{
+	ssize_t at = str_find(text, key);
+	uint64_t value = 0;
+	size_t from, to;
+
+	if (at < 0)
+		return otherwise;
+	from = (size_t)at + key.n;
+	while (from < text.n && (text.p[from] == ' ' || text.p[from] == ':'))
+		from++;
+	for (to = from; to < text.n && text.p[to] >= '0' && text.p[to] <= '9';)
+		to++;
+	return number_parse(str_slice(text, from, to), UINT64_MAX / 1024, &value) == 0 ? value : otherwise;
+}
+
+static uint64_t machine_memory(void)
+{
+	char bytes[4096];
+	str text;
+
+	if (!read_text("/proc/meminfo", bytes, sizeof(bytes), &text))
+		return UINT64_MAX;
+	return value_of(text, STR("MemAvailable"), UINT64_MAX / 1024) * 1024;
+}
+
+/* Where a container gives us less than the machine has (cgroup v2).  File pages can be given back. */
+static uint64_t group_memory(void)
+{
+	char limit_bytes[64], used_bytes[64], stat_bytes[8192];
+	str limit_text, used_text, stat_text;
+	uint64_t limit, used, reclaimable;
+
+	if (!read_text("/sys/fs/cgroup/memory.max", limit_bytes, sizeof(limit_bytes), &limit_text) ||
+		!read_text("/sys/fs/cgroup/memory.current", used_bytes, sizeof(used_bytes), &used_text) ||
+		!read_text("/sys/fs/cgroup/memory.stat", stat_bytes, sizeof(stat_bytes), &stat_text))
+		return UINT64_MAX;
+	limit_text.n -= limit_text.p[limit_text.n - 1] == '\n';
+	used_text.n -= used_text.p[used_text.n - 1] == '\n';
+	if (number_parse(limit_text, UINT64_MAX, &limit) < 0 || number_parse(used_text, UINT64_MAX, &used) < 0)
+		return UINT64_MAX;
+	reclaimable = MIN(value_of(stat_text, STR("inactive_file"), 0), used);
+	used -= reclaimable;
+	return limit > used ? limit - used : 0;
+}
+
+uint64_t admission_free_memory(void)
+{
+	uint64_t machine = machine_memory(), group = group_memory();
+
+	return MIN(machine, group);
+}
+
+/* --- room --- */
+
+static size_t max_starting(const struct supervisor *s)
+{
+	cpu_set_t cores;
+
+	if (s->conf->server.max_starting > 0)
+		return (size_t)s->conf->server.max_starting;
+	if (sched_getaffinity(0, sizeof(cores), &cores) < 0)
+		return 1;
+	return (size_t)MAX(CPU_COUNT(&cores), 1);
+}
+
+static bool lacks_room(const struct supervisor *s)
+{
+	size_t max = (size_t)MAX(s->conf->server.max_running, 0);
+	const struct admission *a = &s->admission;
+
+	if (max && a->awake >= max)
+		return true;
+	return a->awake && s->conf->server.min_free_memory &&
+		admission_free_memory() < s->conf->server.min_free_memory;
+}
+
+static bool may_be_stopped(const struct tenant *t)
+{
+	const struct slot *slot = tenant_slot(t);
+
+	return t->life.state == TENANT_RUNNING && t->run->conf->app->idle_timeout && atomic_load(&slot->in_flight) == 0 &&
+		atomic_load(&slot->held) == 0 &&
+		loop_now(t->sup->loop) >= atomic_load(&slot->since) + SETTLE_TIME;
+}
+
+static msec last_used(const struct tenant *t)
+{
+	const struct slot *slot = tenant_slot(t);
+
+	return MAX(atomic_load(&slot->last_activity), atomic_load(&slot->since));
+}
+
+/* Stops the least recently used idle tenant, unless one is stopping already. */
+static void make_room(struct supervisor *s)
+{
+	struct tenant *oldest = NULL;
+
+	list_foreach(t, &s->awake, struct tenant, in_awake) {
+		if (t->life.state == TENANT_STOPPING || t->life.state == TENANT_DRAINING)
+			return;
+		if (may_be_stopped(t) && (!oldest || last_used(t) < last_used(oldest)))
+			oldest = t;
+	}
+	if (oldest && run_try_idle(oldest))
+		log_info("tenant " STR_FMT " is stopped to make room", STR_ARG(oldest->run->conf->id));
+}
+
+static void admit(struct tenant *t)
+{
+	struct admission *a = &t->sup->admission;
+
+	list_remove(&t->in_queue);
+	t->is_starting = t->is_awake = true;
+	a->starting++;
+	a->awake++;
+	tenant_event(t, EVENT_ADMITTED);
+}
+
+static void on_timer(struct timer *timer);
+
+static void admit_all(struct supervisor *s)
+{
+	struct admission *a = &s->admission;
+
+	while (!list_is_empty(&a->queue) && (s->conf->is_single || a->starting < max_starting(s))) {
+		if (!s->conf->is_single && lacks_room(s)) {
+			make_room(s);
+			timer_set(&a->timer, s->loop, loop_now(s->loop) + RECHECK, on_timer);
+			return;
+		}
+		admit(list_first(&a->queue, struct tenant, in_queue));
+	}
+}
+
+static void on_timer(struct timer *timer)
+{
+	admit_all(container_of(timer, struct supervisor, admission.timer));
+}
+
+/* Not from inside a step of another tenant: at the end of this turn. */
+static void look_again(struct supervisor *s)
+{
+	if (!list_is_empty(&s->admission.queue))
+		timer_set(&s->admission.timer, s->loop, loop_now(s->loop), on_timer);
+}
+
+void admission_init(struct admission *a)
+{
+	*a = (struct admission){0};
+	list_init(&a->queue);
+}
+
+void admission_enqueue(struct tenant *t)
+{
+	list_append(&t->sup->admission.queue, &t->in_queue);
+	admit_all(t->sup);
+}
+
+void admission_leave(struct tenant *t)
+{
+	list_remove(&t->in_queue);
+	if (t->is_starting)
+		t->sup->admission.starting--;
+	t->is_starting = false;
+	look_again(t->sup);
+}
+
+void admission_rest(struct tenant *t)
+{
+	if (t->is_awake)
+		t->sup->admission.awake--;
+	t->is_awake = false;
+	look_again(t->sup);
+}
+
+void admission_done(struct admission *a)
+{
+	timer_cancel(&a->timer);
+}

@@ -1,0 +1,27 @@
+/* admission.h - who may start now: max_starting, max_running and min_free_memory, first come, first served. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/list.h"
+#include "loop/loop.h"
+
+struct supervisor;
+struct tenant;
+
+struct admission {
+	struct list queue;  /* of tenants that wait */
+	struct timer timer; /* looks again */
+	size_t starting;    /* tenants on their way up */
+	size_t awake;	    /* admitted and not yet at rest */
+};
+
+void admission_init(struct admission *a);
+/* The tenant waits; EVENT_ADMITTED comes when its turn has come, at once if there is room. */
+void admission_enqueue(struct tenant *t);
+/* It waits no more, or has started. */
+void admission_leave(struct tenant *t);
+/* It rests. */
+void admission_rest(struct tenant *t);
+/* Bytes that may still be used on this machine, or in our control group if that is less. */
+uint64_t admission_free_memory(void);
+void admission_done(struct admission *a);

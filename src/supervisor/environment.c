@@ -1,0 +1,235 @@
+/* environment.c - lists of NAME=value, and what a tenant is given. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/environment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+/* --- the list --- */
+
+static size_t find(const struct environment *e, const char *name)
+{
+	size_t n = strlen(name), i = 0;
+
+	while (i < e->count && (strncmp(e->items[i], name, n) != 0 || e->items[i][n] != '='))
+		i++;
+	return i;
+}
+
+static void add(struct environment *e, char *take_item)
+{
+	if (e->count + 2 > e->cap) {
+		e->cap = e->cap ? e->cap * 2 : 64;
+		e->items = xrealloc(e->items, e->cap * sizeof(*e->items));
+	}
+	e->items[e->count++] = take_item;
+	e->items[e->count] = NULL;
+}
+
+void environment_copy(struct environment *e, char *const *from)
+{
+	for (; *from; from++)
+		add(e, xstrdup(*from));
+}
+
+void environment_set(struct environment *e, const char *name, str value)
+{
+	char *item = xasprintf("%s=" STR_FMT, name, STR_ARG(value));
+	size_t i = find(e, name);
+
+	if (i == e->count) {
+		add(e, item);
+		return;
+	}
+	free(e->items[i]);
+	e->items[i] = item;
+}
+
+void environment_default(struct environment *e, const char *name, str value)
+{
+	if (find(e, name) == e->count)
+		environment_set(e, name, value);
+}
+
+static void remove_at(struct environment *e, size_t i)
+{
+	free(e->items[i]);
+	memmove(&e->items[i], &e->items[i + 1], (e->count - i) * sizeof(*e->items));
+	e->count--;
+}
+
+void environment_unset(struct environment *e, const char *name)
+{
+	size_t i = find(e, name);
+
+	if (i < e->count)
+		remove_at(e, i);
+}
+
+const char *environment_value(const struct environment *e, const char *name)
+{
+	size_t i = find(e, name);
+
+	return i < e->count ? strchr(e->items[i], '=') + 1 : NULL;
+}
+
+void environment_done(struct environment *e)
+{
+	for (size_t i = 0; i < e->count; i++)
+		free(e->items[i]);
+	free(e->items);
+	*e = (struct environment){0};
+}
+
+static void set_number(struct environment *e, const char *name, unsigned value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	environment_set(e, name, str_of(text));
+}
+
+/* --- what nobody below us may see --- */
+
+/* Those that end in * are the beginning of a name. */
+static const char *const secrets[] = {"AWS_*", "LITESTREAM_*", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN",
+	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*"};
+/* What belongs to this process and not to its children. */
+static const char *const ours_alone[] = {"LISTEN_*", "NOTIFY_SOCKET", "PORT", "PIDFILE", "FLY_ATC_RUN"};
+static const char *const for_proxy[] = {"PATH", "LANG", "LC_*", "TZ", "TZDIR", "LD_LIBRARY_PATH", "ASAN_OPTIONS",
+	"UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
+
+static bool is_named(const char *item, const char *const *names, size_t n)
+{
+	str name = {item, strcspn(item, "=")};
+
+	for (size_t i = 0; i < n; i++) {
+		str pattern = str_of(names[i]);
+		bool is_prefix = str_ends(pattern, STR("*"));
+
+		if (is_prefix ? str_starts(name, str_slice(pattern, 0, pattern.n - 1)) : str_eq(name, pattern))
+			return true;
+	}
+	return false;
+}
+
+static void remove_named(struct environment *e, const char *const *names, size_t n, bool is_kept)
+{
+	for (size_t i = e->count; i-- > 0;)
+		if (is_named(e->items[i], names, n) != is_kept)
+			remove_at(e, i);
+}
+
+/* --- tenants --- */
+
+char *environment_pid_file(const struct tenant_conf *t)
+{
+	return xasprintf(STR_FMT "/tmp/pids/server.pid", STR_ARG(t->dir));
+}
+
+static void add_rails(struct environment *e, const struct tenant_conf *t)
+{
+	char *pid_file = environment_pid_file(t);
+
+	environment_set(e, "RAILS_ENV", t->app->environment);
+	environment_set(e, "PIDFILE", str_of(pid_file));
+	environment_set(e, "BINDING", STR("127.0.0.1"));
+	environment_default(e, "RAILS_LOG_TO_STDOUT", STR("1"));
+	environment_default(e, "RAILS_SERVE_STATIC_FILES", STR("1"));
+	if (t->app->prefix == PREFIX_PASS && t->prefix.n)
+		environment_set(e, "RAILS_RELATIVE_URL_ROOT", t->prefix);
+	else
+		environment_unset(e, "RAILS_RELATIVE_URL_ROOT");
+	free(pid_file);
+}
+
+static void add_framework(struct environment *e, const struct tenant_conf *t)
+{
+	switch (t->app->framework) {
+	case FRAMEWORK_RAILS:
+		add_rails(e, t);
+		break;
+	case FRAMEWORK_NODE:
+		environment_set(e, "NODE_ENV", t->app->environment);
+		environment_set(e, "HOST", STR("127.0.0.1"));
+		break;
+	case FRAMEWORK_GENERIC:
+		break;
+	}
+}
+
+static void add_databases(struct environment *e, const struct tenant_conf *t)
+{
+	for (size_t i = 0; i < t->app->ndatabases; i++) {
+		const struct database_conf *db = &t->app->databases[i];
+		char *url;
+
+		if (!db->env.n)
+			continue;
+		url = config_database_url(t, db);
+		environment_set(e, db->env.p, str_of(url));
+		free(url);
+	}
+}
+
+static void add_port(struct environment *e, const struct tenant_port *port)
+{
+	if (port->socket_path)
+		environment_set(e, "PORT", str_of(port->socket_path));
+	else
+		set_number(e, "PORT", port->number);
+	if (port->is_inherited)
+		environment_set(e, "LISTEN_FDS", STR("1"));
+}
+
+static void add_rows(struct environment *e, const struct tenant_conf *t, unsigned port)
+{
+	for (size_t i = 0; i < t->app->env.count; i++) {
+		const struct env_var *v = &t->app->env.items[i];
+		char *value;
+
+		if (v->is_unset) {
+			environment_unset(e, v->name.p);
+			continue;
+		}
+		value = config_expand_tenant(v->value, t, port);
+		environment_set(e, v->name.p, str_of(value));
+		free(value);
+	}
+}
+
+void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
+	const struct tenant_port *port, const char *secret)
+{
+	environment_copy(e, ours);
+	remove_named(e, secrets, NITEMS(secrets), false);
+	remove_named(e, ours_alone, NITEMS(ours_alone), false);
+	environment_set(e, "FLY_ATC_SCOPE", t->prefix);
+	environment_set(e, "FLY_ATC_NAME", t->name.n ? t->name : t->id);
+	environment_set(e, "SECRET_KEY_BASE", str_of(secret));
+	add_framework(e, t);
+	add_databases(e, t);
+	if (port)
+		add_port(e, port);
+	add_rows(e, t, port ? port->number : 0);
+}
+
+void environment_of_single(struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port)
+{
+	environment_copy(e, ours);
+	environment_unset(e, "NOTIFY_SOCKET");
+	environment_unset(e, "LISTEN_FDS");
+	environment_unset(e, "LISTEN_PID");
+	environment_unset(e, "LISTEN_FDNAMES");
+	set_number(e, "PORT", port);
+	add_databases(e, t);
+	add_rows(e, t, port);
+}
+
+void environment_of_proxy(struct environment *e, char *const *ours)
+{
+	environment_copy(e, ours);
+	remove_named(e, for_proxy, NITEMS(for_proxy), true);
+}

@@ -1,0 +1,40 @@
+/* environment.h - lists of NAME=value, and what a tenant is given. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "config/config.h"
+
+/* Zero is an empty one.  items is NULL-ended once something was added. */
+struct environment {
+	char **items;
+	size_t count, cap;
+};
+
+/* A copy of a NULL-ended list. */
+void environment_copy(struct environment *e, char *const *from);
+void environment_set(struct environment *e, const char *name, str value);
+/* The same, unless it is there already. */
+void environment_default(struct environment *e, const char *name, str value);
+void environment_unset(struct environment *e, const char *name);
+/* NULL if it is not there. */
+const char *environment_value(const struct environment *e, const char *name);
+void environment_done(struct environment *e);
+
+/* How the application listens. */
+struct tenant_port {
+	unsigned number;	 /* of tcp and fd */
+	const char *socket_path; /* of unix, else NULL */
+	bool is_inherited;	 /* descriptor 3 listens */
+};
+
+/* The environment of a tenant: ours without secrets, what its framework reads, and what the file says.  `port` is NULL
+ * for the prepare command.  `secret` is its SECRET_KEY_BASE. */
+void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
+	const struct tenant_port *port, const char *secret);
+/* The environment of the only application: ours, PORT, and what the file says. */
+void environment_of_single(struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port);
+/* Of the proxy: what it needs, and no secrets. */
+void environment_of_proxy(struct environment *e, char *const *ours);
+
+/* "<dir>/tmp/pids/server.pid": where a framework that keeps a pid file puts it.  free() it. */
+char *environment_pid_file(const struct tenant_conf *t) MUST_USE;

@@ -1,0 +1,22 @@
+/* folders.h - the directories of a tenant, and which of the application's they stand for. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "config/config.h"
+#include "process/process.h"
+
+/* mkdir -p.  0 or -errno. */
+int folder_make(const char *path, mode_t mode) MUST_USE;
+
+/* What must be mounted for a tenant; the strings are the struct's own. */
+struct tenant_mounts {
+	struct process_mount *items;
+	size_t count;
+};
+
+/* Makes the tenant's directories, those of its databases, and the mount points of its private directories.  0, or
+ * -errno with the path that could not be made (malloc'd). */
+int tenant_folders_make(const struct tenant_conf *t, struct tenant_mounts *ret, char **ret_path) MUST_USE;
+void tenant_mounts_done(struct tenant_mounts *m);
+/* Removes what a copy that was killed has left: pid files of processes that are gone, and the socket. */
+void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path);

@@ -1,0 +1,233 @@
+/* migrations.c - whether an application's prepare command has anything to do. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/migrations.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/number.h"
+
+/* Arbitrary and fixed: fingerprints are kept on disk. */
+#define KEY_0 0x666c792d61746320u
+#define KEY_1 0x6d6967726174696fu
+
+#define MAX_DEPTH 4
+#define RECORD	  ".prepared"
+
+/* Below the application's directory; folders are read with all that is in them. */
+static const char *const patterns[] = {"Gemfile.lock", "package-lock.json", "config/database.yml", "db/*migrate*",
+	"db/*schema*", "db/*structure*", "prisma/schema.prisma", "prisma/migrations", "migrations"};
+/* Where frameworks write down what was applied. */
+static const char *const tables[] = {"schema_migrations", "ar_internal_metadata", "_prisma_migrations", "SequelizeMeta",
+	"knex_migrations", "migrations", "django_migrations"};
+
+/* --- files --- */
+
+static void add_number(struct buf *b, uint64_t v)
+{
+	buf_add(b, (str){(const char *)&v, sizeof(v)});
+}
+
+static void add_file(struct buf *b, const char *path, size_t size)
+{
+	struct buf content = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, buf_room(&content, size + 1), size + 1)) > 0)
+		buf_added(&content, (size_t)n);
+	if (fd >= 0)
+		close(fd);
+	buf_add(b, (str){path, strlen(path) + 1});
+	add_number(b, hash_keyed(buf_str(&content), KEY_0, KEY_1));
+	buf_done(&content);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in a folder that match, sorted, NULL-ended; free them. */
+static char **list_folder(const char *path, const char *pattern)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	char **names = xcalloc(1, sizeof(*names));
+	size_t n = 0;
+
+	while (folder && (entry = readdir(folder))) {
+		if (entry->d_name[0] == '.' || fnmatch(pattern, entry->d_name, 0) != 0)
+			continue;
+		names = xrealloc(names, (n + 2) * sizeof(*names));
+		names[n++] = xstrdup(entry->d_name);
+		names[n] = NULL;
+	}
+	if (folder)
+		closedir(folder);
+	qsort(names, n, sizeof(*names), compare_names);
+	return names;
+}
+
+static void add_matching(struct buf *b, const char *folder, const char *pattern, int depth);
+
+static void add_path(struct buf *b, const char *path, int depth)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return;
+	if (S_ISREG(st.st_mode))
+		add_file(b, path, (size_t)st.st_size);
+	else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
+		add_matching(b, path, "*", depth + 1);
+}
+
+static void add_matching(struct buf *b, const char *folder, const char *pattern, int depth)
+{
+	char **names = list_folder(folder, pattern);
+
+	for (char **name = names; *name; name++) {
+		char *path = xasprintf("%s/%s", folder, *name);
+
+		add_path(b, path, depth);
+		free(path);
+		free(*name);
+	}
+	free(names);
+}
+
+static void add_application(struct buf *b, const struct app_conf *app)
+{
+	for (size_t i = 0; i < NITEMS(patterns); i++) {
+		const char *slash = strrchr(patterns[i], '/');
+		char *folder = xasprintf(STR_FMT "/%.*s", STR_ARG(app->root), slash ? (int)(slash - patterns[i]) : 0,
+			patterns[i]);
+
+		add_matching(b, folder, slash ? slash + 1 : patterns[i], 0);
+		free(folder);
+	}
+	for (size_t i = 0; i < app->prepare.count; i++) {
+		buf_add(b, app->prepare.items[i]);
+		buf_add_char(b, '\0');
+	}
+	buf_add(b, app->environment);
+}
+
+/* --- databases --- */
+
+/* All rows of a query, as text.  False if it cannot be asked. */
+static bool add_rows(struct buf *b, sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *statement;
+	int r;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return false;
+	while ((r = sqlite3_step(statement)) == SQLITE_ROW)
+		for (int i = 0; i < sqlite3_column_count(statement); i++) {
+			const char *text = (const char *)sqlite3_column_text(statement, i);
+
+			buf_add(b, str_of(text ? text : "\1"));
+			buf_add_char(b, '\0');
+		}
+	sqlite3_finalize(statement);
+	return r == SQLITE_DONE;
+}
+
+static void add_table(struct buf *b, sqlite3 *db, const char *table)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "SELECT count(*), max(rowid) FROM \"%s\"", table);
+	if (add_rows(b, db, sql))
+		buf_add(b, str_of(table));
+	if (strcmp(table, "schema_migrations") == 0)
+		add_rows(b, db, "SELECT version FROM schema_migrations ORDER BY version");
+}
+
+/* False if it is not there or cannot be read: then nothing is known. */
+static bool add_database(struct buf *b, const char *path)
+{
+	sqlite3 *db = NULL;
+	bool is_read = access(path, F_OK) == 0 && sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+		       add_rows(b, db, "PRAGMA schema_version");
+
+	for (size_t i = 0; i < NITEMS(tables) && is_read; i++)
+		add_table(b, db, tables[i]);
+	sqlite3_close(db);
+	return is_read;
+}
+
+static bool take_fingerprint(const struct tenant_conf *t, uint64_t *ret)
+{
+	struct buf b = {0};
+	bool is_known = true;
+
+	add_application(&b, t->app);
+	for (size_t i = 0; i < t->app->ndatabases; i++) {
+		char *path = config_database_path(t, &t->app->databases[i]);
+
+		/* One that the application does not have is as good as one that has not changed. */
+		if (access(path, F_OK) == 0)
+			is_known &= add_database(&b, path);
+		else
+			is_known &= i > 0;
+		buf_add(&b, t->app->databases[i].name);
+		free(path);
+	}
+	*ret = hash_keyed(buf_str(&b), KEY_0, KEY_1);
+	buf_done(&b);
+	return is_known;
+}
+
+/* --- the record --- */
+
+static char *record_path(const struct tenant_conf *t)
+{
+	return xasprintf(STR_FMT "/" RECORD, STR_ARG(t->dir));
+}
+
+bool migrations_are_done(const struct tenant_conf *t)
+{
+	char *path = record_path(t), text[32];
+	uint64_t now, then;
+	ssize_t n = -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	free(path);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text));
+		close(fd);
+	}
+	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, &then) == 0 && take_fingerprint(t, &now) &&
+	       now == then;
+}
+
+void migrations_remember(const struct tenant_conf *t)
+{
+	char *path = record_path(t), text[32];
+	uint64_t fingerprint;
+	int fd;
+
+	unlink(path);
+	fd = take_fingerprint(t, &fingerprint) ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
+	if (fd >= 0) {
+		size_t n = number_write_hex(text, fingerprint);
+
+		if (write(fd, text, n) != (ssize_t)n)
+			unlink(path);
+		close(fd);
+	}
+	free(path);
+}

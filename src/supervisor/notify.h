@@ -1,0 +1,6 @@
+/* notify.h - tells whoever started us how we are (sd_notify(3)). */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* "READY=1", "STOPPING=1".  Nothing happens without NOTIFY_SOCKET. */
+void notify(const char *state);

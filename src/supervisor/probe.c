@@ -1,0 +1,238 @@
+/* probe.c - asks an application whether it answers yet. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/probe.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+#define CONNECT_PAUSE_FIRST 1 /* msec */
+#define CONNECT_PAUSE_LAST  4
+#define ANSWER_PAUSE_FIRST  5
+#define ANSWER_PAUSE_LAST   25
+
+/* "HTTP/1.1 200": all of the answer that matters. */
+#define STATUS_LINE_MIN 12
+
+struct probe {
+	struct loop *loop;
+	struct watch watch;
+	struct timer pause;
+	struct sockaddr_storage address;
+	socklen_t address_size;
+	char *request;
+	size_t request_size, sent;
+	char answer[STATUS_LINE_MIN];
+	size_t received;
+	msec connect_pause, answer_pause;
+	bool is_connected;
+	int last_error;	      /* of the last connection, 0 if there was one */
+	unsigned last_status; /* of the last answer, 0 without one */
+	probe_fn *on_ready;
+	void *arg;
+};
+
+static void attempt(struct probe *p);
+
+static void on_pause(struct timer *t)
+{
+	attempt(container_of(t, struct probe, pause));
+}
+
+static void disconnect(struct probe *p)
+{
+	int fd = p->watch.fd;
+
+	if (!p->watch.loop || fd < 0)
+		return;
+	watch_close(&p->watch);
+	close(fd);
+}
+
+static void try_later(struct probe *p, msec *pause, msec last)
+{
+	disconnect(p);
+	timer_set(&p->pause, p->loop, clock_now() + *pause, on_pause);
+	*pause = MIN(*pause * 2, last);
+}
+
+static void refused(struct probe *p, int error)
+{
+	p->last_error = error;
+	p->last_status = 0;
+	try_later(p, &p->connect_pause, CONNECT_PAUSE_LAST);
+}
+
+static void not_answered(struct probe *p, unsigned status)
+{
+	p->last_error = 0;
+	p->last_status = status;
+	try_later(p, &p->answer_pause, ANSWER_PAUSE_LAST);
+}
+
+static void succeed(struct probe *p)
+{
+	probe_fn *on_ready = p->on_ready;
+	void *arg = p->arg;
+
+	probe_free(p);
+	on_ready(arg);
+}
+
+static bool send_request(struct probe *p)
+{
+	while (p->sent < p->request_size) {
+		ssize_t n = send(p->watch.fd, p->request + p->sent, p->request_size - p->sent, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		p->sent += (size_t)n;
+	}
+	return true;
+}
+
+/* The three digits of a status line, 0 for anything else. */
+static unsigned status_of(const char *line)
+{
+	unsigned status = 0;
+
+	if (memcmp(line, "HTTP/1.", 7) != 0 || line[8] != ' ')
+		return 0;
+	for (int i = 9; i < 12; i++) {
+		if (line[i] < '0' || line[i] > '9')
+			return 0;
+		status = status * 10 + (unsigned)(line[i] - '0');
+	}
+	return status;
+}
+
+static void read_answer(struct probe *p)
+{
+	while (p->received < sizeof(p->answer)) {
+		ssize_t n = recv(p->watch.fd, p->answer + p->received, sizeof(p->answer) - p->received, 0);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			not_answered(p, 0);
+			return;
+		}
+		p->received += (size_t)n;
+	}
+	if (status_of(p->answer) >= 100 && status_of(p->answer) < 500)
+		succeed(p);
+	else
+		not_answered(p, status_of(p->answer));
+}
+
+static void connected(struct probe *p)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	getsockopt(p->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	if (error) {
+		refused(p, error);
+		return;
+	}
+	p->is_connected = true;
+	p->connect_pause = CONNECT_PAUSE_FIRST;
+	if (!p->request_size)
+		succeed(p);
+	else if (!send_request(p))
+		not_answered(p, 0);
+}
+
+static void on_event(struct watch *w, unsigned events)
+{
+	struct probe *p = container_of(w, struct probe, watch);
+
+	if (!p->is_connected) {
+		if (events & (LOOP_WRITE | LOOP_HUP))
+			connected(p);
+		return;
+	}
+	if ((events & LOOP_WRITE) && !send_request(p))
+		not_answered(p, 0);
+	else if (events & LOOP_READ)
+		read_answer(p);
+}
+
+static void attempt(struct probe *p)
+{
+	int fd = socket(p->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	p->sent = p->received = 0;
+	p->is_connected = false;
+	if (fd < 0) {
+		refused(p, errno);
+		return;
+	}
+	if ((connect(fd, (struct sockaddr *)&p->address, p->address_size) < 0 && errno != EINPROGRESS) ||
+		watch_open(&p->watch, p->loop, fd, on_event) < 0) {
+		int error = errno;
+
+		close(fd);
+		refused(p, error);
+	}
+}
+
+static void set_address(struct probe *p, const struct probe_target *target)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&p->address;
+	struct sockaddr_un *un = (struct sockaddr_un *)&p->address;
+
+	if (target->port) {
+		*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)target->port)};
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		p->address_size = sizeof(*in);
+	} else {
+		un->sun_family = AF_UNIX;
+		snprintf(un->sun_path, sizeof(un->sun_path), "%s", target->socket_path);
+		p->address_size = sizeof(*un);
+	}
+}
+
+struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg)
+{
+	struct probe *p = xcalloc(1, sizeof(*p));
+
+	p->loop = l;
+	p->on_ready = on_ready;
+	p->arg = arg;
+	p->request = str_dup(target->request);
+	p->request_size = target->request.n;
+	p->connect_pause = CONNECT_PAUSE_FIRST;
+	p->answer_pause = ANSWER_PAUSE_FIRST;
+	p->last_error = ECONNREFUSED;
+	set_address(p, target);
+	timer_set(&p->pause, l, loop_now(l), on_pause);
+	return p;
+}
+
+void probe_describe(const struct probe *p, char *out, size_t size)
+{
+	if (p->watch.loop && p->watch.fd >= 0)
+		snprintf(out, size, "it accepts connections but does not answer");
+	else if (p->last_error)
+		snprintf(out, size, "it does not accept connections: %s", strerror(p->last_error));
+	else if (p->last_status)
+		snprintf(out, size, "it answers with status %u", p->last_status);
+	else
+		snprintf(out, size, "it closes connections without an answer");
+}
+
+void probe_free(struct probe *p)
+{
+	if (!p)
+		return;
+	disconnect(p);
+	timer_cancel(&p->pause);
+	free(p->request);
+	loop_defer_free(p->loop, p);
+}

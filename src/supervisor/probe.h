@@ -1,0 +1,26 @@
+/* probe.h - asks an application whether it answers yet, again and again, so that it is known within milliseconds.
+ *
+ * A refused connection is tried again after 1 to 4 ms.  A connection that is accepted (by the kernel already, where the
+ * listening socket is ours) is waited for; an answer of 500 or more, or none, is tried again after 5 to 25 ms. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/str.h"
+#include "loop/loop.h"
+
+struct probe;
+/* It answers.  Called once, never from inside probe_start; the probe frees itself afterwards. */
+typedef void probe_fn(void *arg);
+
+struct probe_target {
+	unsigned port;		 /* on 127.0.0.1; 0: */
+	const char *socket_path; /* a unix socket */
+	str request;		 /* a whole HTTP request; empty: being connected is enough */
+};
+
+/* Copies target.  Goes on until it succeeds or is freed. */
+struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg) MUST_USE;
+/* What came of the last try, for people: "it refuses connections", "it answers with status 500". */
+void probe_describe(const struct probe *p, char *out, size_t size);
+/* NULL is fine. */
+void probe_free(struct probe *p);

@@ -1,0 +1,327 @@
+/* proxy_child.c - the proxy process as the supervisor sees it. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/proxy_child.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "link/channel.h"
+#include "supervisor/supervisor_int.h"
+
+/* The first restart is immediate; each further death within DEATH_WINDOW doubles the pause. */
+#define PAUSE_FIRST  10
+#define PAUSE_LAST   1000
+#define DEATH_WINDOW 10000
+/* What a proxy that has drained in its own time may still need to exit. */
+#define EXIT_GRACE 1000
+
+struct proxy_child {
+	struct supervisor *sup;
+	struct process *process; /* NULL between two lives */
+	struct channel *channel;
+	struct timer timer;   /* the next start; while draining: the end of patience */
+	int snapshot_fd;      /* sealed; of the configuration in force */
+	uint64_t confirmed;   /* version that the threads use */
+	unsigned restarts;
+	unsigned deaths;      /* within the window */
+	msec window_began;
+	bool is_draining;
+};
+
+static bool start(struct proxy_child *p, const char **ret_step, int *ret_error);
+
+/* --- the snapshot --- */
+
+static int make_snapshot(const struct config *conf, int *ret_fd)
+{
+	struct buf text = {0};
+	int fd = memfd_create("fly-atc-config", MFD_CLOEXEC | MFD_ALLOW_SEALING), r = 0;
+	str rest;
+
+	if (fd < 0)
+		return -errno;
+	config_snapshot_write(conf, &text);
+	for (rest = buf_str(&text); rest.n && r == 0;) {
+		ssize_t n = write(fd, rest.p, rest.n);
+
+		if (n < 0)
+			r = -errno;
+		else
+			rest = str_slice(rest, (size_t)n, rest.n);
+	}
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		r = -errno;
+	buf_done(&text);
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+static int renew_snapshot(struct proxy_child *p)
+{
+	int fd, r = make_snapshot(p->sup->conf, &fd);
+
+	if (r < 0)
+		return r;
+	close_fd(&p->snapshot_fd);
+	p->snapshot_fd = fd;
+	return 0;
+}
+
+/* --- the channel --- */
+
+static void wake(struct supervisor *s, uint32_t slot)
+{
+	struct tenant *t = s->is_ending ? NULL : tenant_at(s, slot);
+
+	if (!t)
+		return;
+	if (t->life.state == TENANT_RUNNING)
+		tenant_announce(t); /* it missed that, or met us in the middle of an attempt to stop it */
+	else
+		tenant_event(t, EVENT_WAKE);
+}
+
+static void on_message(void *arg, const struct channel_message *m, int fd)
+{
+	struct proxy_child *p = arg;
+
+	close_fd(&fd); /* it has none to give */
+	switch ((enum channel_type)m->type) {
+	case CHANNEL_WAKE:
+		wake(p->sup, m->slot);
+		return;
+	case CHANNEL_LISTENING:
+		supervisor_on_listening(p->sup);
+		return;
+	case CHANNEL_CONFIGURED:
+		p->confirmed = m->value;
+		return;
+	case CHANNEL_DRAINED:
+		return; /* and now it exits */
+	case CHANNEL_STATE:
+	case CHANNEL_CONFIG:
+	case CHANNEL_DRAIN:
+		break;
+	}
+	log_error("the proxy said what it cannot say (%u); it is started again", m->type);
+	process_signal(p->process, SIGKILL);
+}
+
+/* Its end is about to be noticed; but one that only closed the channel is of no use any more. */
+static void on_closed(void *arg)
+{
+	struct proxy_child *p = arg;
+
+	if (p->process && !p->is_draining)
+		process_signal(p->process, SIGKILL);
+}
+
+static void tell_everything(struct proxy_child *p)
+{
+	struct supervisor *s = p->sup;
+
+	channel_send_fd(p->channel, CHANNEL_CONFIG, s->conf->version, p->snapshot_fd);
+	for (uint32_t slot = 0; slot < s->nslots; slot++)
+		if (s->tenants[slot] && !tenant_is_asleep(s->tenants[slot]))
+			tenant_announce(s->tenants[slot]);
+}
+
+/* --- life and death --- */
+
+static void on_restart(struct timer *timer)
+{
+	struct proxy_child *p = container_of(timer, struct proxy_child, timer);
+	const char *step = "";
+	int error = 0;
+
+	if (start(p, &step, &error))
+		return;
+	log_error("cannot start the proxy: %s: %s", step, strerror(error));
+	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + PAUSE_LAST, on_restart);
+}
+
+static msec restart_pause(struct proxy_child *p)
+{
+	msec now = loop_now(p->sup->loop), pause = PAUSE_FIRST;
+
+	if (now - p->window_began > DEATH_WINDOW) {
+		p->window_began = now;
+		p->deaths = 0;
+	}
+	if (p->deaths++ == 0)
+		return 0;
+	for (unsigned i = 2; i < p->deaths && pause < PAUSE_LAST; i++)
+		pause *= 2;
+	return MIN(pause, (msec)PAUSE_LAST);
+}
+
+static void on_exit_status(void *arg, int status)
+{
+	struct proxy_child *p = arg;
+	char how[64];
+
+	channel_free(p->channel);
+	p->channel = NULL;
+	p->process = NULL;
+	p->confirmed = 0;
+	scoreboard_forget_proxy(&p->sup->board, p->sup->nslots);
+	timer_cancel(&p->timer);
+	if (p->is_draining) {
+		supervisor_on_proxy_gone(p->sup);
+		return;
+	}
+	run_describe_exit(status, how, sizeof(how));
+	log_error("the proxy %s; it is started again", how);
+	p->restarts++;
+	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + restart_pause(p), on_restart);
+}
+
+static int launch(struct proxy_child *p, int channel_fd, const char **ret_step)
+{
+	struct supervisor *s = p->sup;
+	struct environment env = {0};
+	struct rlimit files = {0};
+	size_t nfds = 2 + s->listeners.count;
+	int *fds = xcalloc(nfds, sizeof(*fds)), r;
+	char count[16];
+	char *argv[] = {xstrdup("fly-atc: proxy"), xstrdup(SUPERVISOR_PROXY_FLAG), count, NULL};
+
+	fds[SUPERVISOR_PROXY_CHANNEL - 3] = channel_fd;
+	fds[SUPERVISOR_PROXY_SCOREBOARD - 3] = s->board.fd;
+	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listeners.fds, s->listeners.count * sizeof(*fds));
+	snprintf(count, sizeof(count), "%zu", s->listeners.count);
+	environment_of_proxy(&env, s->source->environ);
+	getrlimit(RLIMIT_NOFILE, &files);
+	r = process_start(s->loop,
+		&(struct process_spec){.name = "proxy",
+			.program = "/proc/self/exe",
+			.argv = argv,
+			.env = env.items,
+			.fds = fds,
+			.nfds = nfds,
+			.user = s->proxy_user,
+			.inherits_output = true,
+			.max_open_files = files.rlim_max,
+			.on_exit = on_exit_status,
+			.arg = p},
+		&p->process, ret_step);
+	free(argv[0]);
+	free(argv[1]);
+	free(fds);
+	environment_done(&env);
+	return r;
+}
+
+static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
+{
+	int pair[2], r;
+
+	*ret_step = "channel";
+	r = channel_pair(pair);
+	if (r == 0) {
+		r = launch(p, pair[1], ret_step);
+		close(pair[1]);
+		if (r < 0)
+			close(pair[0]);
+	}
+	if (r == 0) {
+		p->channel = channel_new(p->sup->loop, pair[0], on_message, on_closed, p);
+		if (p->channel)
+			tell_everything(p);
+		else
+			process_signal(p->process, SIGKILL);
+	}
+	*ret_error = -r;
+	return r == 0;
+}
+
+struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason)
+{
+	struct proxy_child *p = xcalloc(1, sizeof(*p));
+	const char *step = "the configuration for it";
+	int error;
+
+	p->sup = s;
+	p->snapshot_fd = -1;
+	error = -renew_snapshot(p);
+	if (!error && start(p, &step, &error))
+		return p;
+	*ret_reason = xasprintf("cannot start the proxy: %s: %s", step, strerror(error));
+	close_fd(&p->snapshot_fd);
+	free(p);
+	return NULL;
+}
+
+void proxy_child_configure(struct proxy_child *p)
+{
+	int r = renew_snapshot(p);
+
+	if (r < 0)
+		log_error("the proxy goes on with the old configuration: %s", strerror(-r));
+	else if (p->channel)
+		channel_send_fd(p->channel, CHANNEL_CONFIG, p->sup->conf->version, p->snapshot_fd);
+}
+
+void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_state state, str text)
+{
+	if (p && p->channel)
+		channel_send(p->channel, CHANNEL_STATE, slot, state, text);
+}
+
+static void on_patience_over(struct timer *timer)
+{
+	proxy_child_kill(container_of(timer, struct proxy_child, timer));
+}
+
+void proxy_child_drain(struct proxy_child *p, msec limit)
+{
+	p->is_draining = true;
+	if (!p->process) {
+		timer_cancel(&p->timer);
+		supervisor_on_proxy_gone(p->sup);
+		return;
+	}
+	channel_send(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
+	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + limit + EXIT_GRACE, on_patience_over);
+}
+
+void proxy_child_kill(struct proxy_child *p)
+{
+	if (p->process)
+		process_signal(p->process, SIGKILL);
+}
+
+pid_t proxy_child_pid(const struct proxy_child *p)
+{
+	return p && p->process ? process_pid(p->process) : 0;
+}
+
+unsigned proxy_child_restarts(const struct proxy_child *p)
+{
+	return p ? p->restarts : 0;
+}
+
+uint64_t proxy_child_version(const struct proxy_child *p)
+{
+	return p ? p->confirmed : 0;
+}
+
+void proxy_child_free(struct proxy_child *p)
+{
+	if (!p)
+		return;
+	assert(!p->process);
+	timer_cancel(&p->timer);
+	close_fd(&p->snapshot_fd);
+	free(p);
+}

@@ -1,0 +1,91 @@
+/* rackup.c - how an application of Rack learns the path that it is served below. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/rackup.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char text[] = "# Made by fly-atc: mounts the application below its path, without a change to it.\n"
+			   "app = Rack::Builder.parse_file(File.join(Dir.pwd, \"config.ru\"))\n"
+			   "app = app.first if app.is_a?(Array) # before Rack 3 the options came with it\n"
+			   "map(ENV.fetch(\"RAILS_RELATIVE_URL_ROOT\")) { run app }\n";
+
+int rackup_write(const char *path)
+{
+	int fd, r = 0;
+
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, sizeof(text) - 1) != (ssize_t)(sizeof(text) - 1) || fchmod(fd, 0644) < 0)
+		r = errno ? -errno : -EIO;
+	close(fd);
+	return r;
+}
+
+bool rackup_is_needed(const struct tenant_conf *t)
+{
+	return t->app->framework == FRAMEWORK_RAILS && t->app->prefix == PREFIX_PASS && t->prefix.n;
+}
+
+static bool is_program(const char *word, const char *name)
+{
+	const char *slash = strrchr(word, '/');
+
+	return strcmp(slash ? slash + 1 : word, name) == 0;
+}
+
+static bool is_rails_server(char *const *argv)
+{
+	for (; argv[0] && argv[1]; argv++)
+		if (is_program(argv[0], "rails") && (strcmp(argv[1], "server") == 0 || strcmp(argv[1], "s") == 0))
+			return true;
+	return false;
+}
+
+static bool has_program(char *const *argv, const char *name)
+{
+	for (; *argv; argv++)
+		if (is_program(*argv, name))
+			return true;
+	return false;
+}
+
+/* The owner's own file stands: he knows why. */
+static bool names_rackup_file(char *const *argv, bool is_rails)
+{
+	for (; *argv; argv++) {
+		str word = str_of(*argv);
+
+		if (str_ends(word, STR(".ru")) ||
+			(is_rails && (str_eq(word, STR("-c")) || str_starts(word, STR("--config")))))
+			return true;
+	}
+	return false;
+}
+
+size_t rackup_words(char *const *argv, const char *path, const char *ret[RACKUP_WORDS])
+{
+	bool is_rails = is_rails_server(argv);
+
+	if (names_rackup_file(argv, is_rails))
+		return 0;
+	if (is_rails) {
+		ret[0] = "-c";
+		ret[1] = path;
+		return 2;
+	}
+	if (has_program(argv, "puma") || has_program(argv, "rackup")) {
+		ret[0] = path;
+		return 1;
+	}
+	return 0;
+}
+
+const char *rackup_listen_word(char *const *argv)
+{
+	return !is_rails_server(argv) && has_program(argv, "puma") ? "--bind-to-activated-sockets=only" : NULL;
+}

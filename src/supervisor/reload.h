@@ -1,0 +1,17 @@
+/* reload.h - a new configuration, all of it or nothing. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "control/control.h"
+
+struct supervisor;
+
+/* Reads the configuration again and takes it over.  done (may be NULL) is called once, from the end of a turn; what
+ * came of it is logged in any case. */
+void reload(struct supervisor *s, control_reload_fn *done, void *arg);
+/* index_of_slot and tenants fit the configuration in force. */
+void reload_index(struct supervisor *s);
+/* Wakes those that are to run from boot and do not. */
+void reload_wake_at_boot(struct supervisor *s);
+/* False for a tenant of another machine or region. */
+bool tenant_is_here(const struct config *c, const struct tenant_conf *t);

@@ -1,0 +1,289 @@
+/* run.c - an application from its start through its service: port, probe, readiness, end, idleness. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "supervisor/folders.h"
+#include "supervisor/new_files.h"
+#include "supervisor/ports.h"
+#include "supervisor/supervisor_int.h"
+
+bool run_is_over(const struct tenant_run *run)
+{
+	return !run->process && !run->probe && !run->backups;
+}
+
+/* --- port --- */
+
+static void socket_path(const struct tenant *t, char *out, size_t size)
+{
+	slot_socket_path(t->sup->conf->server.run_dir, t->slot, out, size);
+}
+
+static int choose_port(struct tenant *t, char *path, size_t path_size, struct tenant_port *ret)
+{
+	struct tenant_run *run = t->run;
+	int r = 0;
+
+	*ret = (struct tenant_port){0};
+	if (t->sup->conf->is_single) {
+		ret->number = (unsigned)t->sup->conf->server.target_port;
+		return 0;
+	}
+	switch (run->conf->app->listen) {
+	case LISTEN_FD:
+		r = port_listen(&run->port_fd, &ret->number);
+		ret->is_inherited = true;
+		break;
+	case LISTEN_TCP:
+		r = port_hold(&run->port_fd, &ret->number);
+		if (t->releases_port)
+			close_fd(&run->port_fd);
+		break;
+	case LISTEN_UNIX:
+		socket_path(t, path, path_size);
+		ret->socket_path = path;
+		break;
+	}
+	if (r < 0)
+		tenant_blame(t, "cannot get a port for it: %s", strerror(-r));
+	return r;
+}
+
+/* --- readiness --- */
+
+static void succeed(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	t->wake.ready = (clock_usec() - run->phase_began) / 1000;
+	t->releases_port = false;
+	tenant_event(t, EVENT_READY);
+}
+
+/* Databases that the application made while it started are in the store before anybody is served. */
+static void on_files_attached(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	if (!wake_came_back(t) || t->life.state != TENANT_STARTING)
+		return;
+	if (r->is_ok) {
+		succeed(t);
+		return;
+	}
+	tenant_blame(t, "its new databases cannot be replicated: %s", r->reason);
+	tenant_event(t, EVENT_OVERDUE);
+}
+
+/* The proxy is nobody and must be able to connect. */
+static void open_socket_to_proxy(struct tenant *t)
+{
+	char path[256];
+	const struct process_user *user = t->sup->proxy_user;
+
+	if (t->run->conf->app->listen != LISTEN_UNIX || !user || t->sup->conf->is_single)
+		return;
+	socket_path(t, path, sizeof(path));
+	if (chown(path, user->uid, user->gid) < 0)
+		log_warn("tenant " STR_FMT ": cannot give %s to the proxy: %m", STR_ARG(t->run->conf->id), path);
+}
+
+static void on_ready(void *arg)
+{
+	struct tenant *t = arg;
+	struct tenant_run *run = t->run;
+
+	run->probe = NULL;
+	open_socket_to_proxy(t);
+	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
+		run->backups++;
+		backup_attach(t->sup->backup, run->conf, on_files_attached, t);
+		return;
+	}
+	succeed(t);
+}
+
+static void on_overdue(struct timer *timer)
+{
+	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
+	char why[128] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
+
+	if (t->run->probe)
+		probe_describe(t->run->probe, why, sizeof(why));
+	number_duration_text(t->run->conf->app->start_timeout, limit);
+	tenant_blame(t, "it was not ready within %s: %s", limit, why);
+	tenant_event(t, EVENT_OVERDUE);
+}
+
+static char *probe_request(const struct tenant_conf *t)
+{
+	bool knows_prefix = t->app->prefix == PREFIX_PASS;
+
+	return xasprintf("GET " STR_FMT STR_FMT " HTTP/1.1\r\n"
+			 "Host: " STR_FMT "\r\n"
+			 "User-Agent: fly-atc\r\n"
+			 "Accept: */*\r\n"
+			 "X-Forwarded-Proto: https\r\n"
+			 "Connection: close\r\n\r\n",
+		STR_ARG(knows_prefix ? t->prefix : STR_EMPTY), STR_ARG(t->app->health_check),
+		STR_ARG(t->host.n ? t->host : STR("localhost")));
+}
+
+static void probe(struct tenant *t, const struct tenant_port *port)
+{
+	struct tenant_run *run = t->run;
+	bool is_single = t->sup->conf->is_single;
+	char *request = is_single ? xstrdup("") : probe_request(run->conf);
+	struct probe_target target = {port->number, port->socket_path, str_of(request)};
+
+	run->probe = probe_start(t->sup->loop, &target, on_ready, t);
+	free(request);
+	if (!is_single)
+		timer_set(&run->timer, t->sup->loop, clock_now() + run->conf->app->start_timeout, on_overdue);
+}
+
+/* --- the end --- */
+
+static void blame_exit(struct tenant *t, int status)
+{
+	char how[64];
+
+	run_describe_exit(status, how, sizeof(how));
+	if (t->life.state == TENANT_STARTING)
+		tenant_blame(t, "it %s before it was ready", how);
+	else if (t->life.state == TENANT_RUNNING || t->life.state == TENANT_DRAINING)
+		tenant_blame(t, "it %s", how);
+}
+
+/* An end that we have asked for is clean if the application says so, also in the words of a signal (128+n). */
+static void log_exit(const struct tenant *t, int status)
+{
+	int asked = config_stop_signal(t->run->conf->app);
+	char how[64];
+
+	if (t->life.state != TENANT_STOPPING || status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == asked) ||
+		(WIFEXITED(status) && WEXITSTATUS(status) == 128 + asked))
+		return;
+	run_describe_exit(status, how, sizeof(how));
+	log_warn("tenant " STR_FMT " was told to end and %s", STR_ARG(t->run->conf->id), how);
+}
+
+static enum lifecycle_event exit_event(struct tenant *t)
+{
+	const struct app_conf *app = t->run->conf->app;
+
+	if (t->life.state != TENANT_RUNNING || t->sup->conf->is_single ||
+		tally_crash(&t->tally, loop_now(t->sup->loop), (size_t)app->max_restarts, app->restart_window))
+		return EVENT_EXITED;
+	return EVENT_CRASHED_OUT;
+}
+
+static void on_exit_status(void *arg, int status)
+{
+	struct tenant *t = arg;
+	struct tenant_run *run = t->run;
+
+	run->process = NULL;
+	close_fd(&run->port_fd);
+	log_exit(t, status);
+	blame_exit(t, status);
+	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is let go. */
+	if (t->life.state == TENANT_STARTING && run->conf->app->listen == LISTEN_TCP)
+		t->releases_port = !t->releases_port;
+	if (t->sup->conf->is_single)
+		supervisor_on_single_exit(t->sup, status);
+	tenant_event(t, exit_event(t));
+}
+
+/* --- effects --- */
+
+void run_start(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+	struct slot *slot = tenant_slot(t);
+	uint64_t began = clock_usec();
+	struct tenant_port port;
+	char path[256];
+	int r = choose_port(t, path, sizeof(path), &port);
+
+	if (r == 0 && !t->sup->conf->is_single)
+		tenant_folders_clean(run->conf, port.socket_path);
+	if (r == 0)
+		r = run_spawn(t, &run->conf->app->command, &port, on_exit_status);
+	if (r < 0) {
+		close_fd(&run->port_fd);
+		tenant_event(t, EVENT_BROKEN);
+		return;
+	}
+	t->starts++;
+	run->phase_began = clock_usec();
+	t->wake.start = (run->phase_began - began) / 1000;
+	atomic_store(&slot->port, port.number);
+	atomic_fetch_add(&slot->generation, 1);
+	run->missing_files = wake_uses_backup(t) ? new_files_missing(run->conf) : 0;
+	probe(t, &port);
+}
+
+static void on_idle(struct timer *timer)
+{
+	struct tenant_run *run = container_of(timer, struct tenant_run, timer);
+
+	run_rearm_idle(run->tenant);
+}
+
+bool run_try_idle(struct tenant *t)
+{
+	if (t->life.state != TENANT_RUNNING || !slot_try_drain(tenant_slot(t)))
+		return false;
+	tenant_event(t, EVENT_IDLE);
+	return true;
+}
+
+/* While a request is under way its end is unknown, but not before now: then one look a whole idle_timeout later is
+ * early enough, and finds the exact moment. */
+void run_rearm_idle(struct tenant *t)
+{
+	const struct slot *slot = tenant_slot(t);
+	msec idle = t->run->conf->app->idle_timeout, now = loop_now(t->sup->loop), due;
+
+	timer_cancel(&t->run->timer);
+	if (!idle || t->sup->conf->is_single)
+		return;
+	due = MAX(atomic_load(&slot->last_activity), atomic_load(&slot->since)) + idle;
+	if (atomic_load(&slot->in_flight))
+		due = now + idle;
+	else if (due <= now && run_try_idle(t))
+		return;
+	timer_set(&t->run->timer, t->sup->loop, due > now ? due : now + idle, on_idle);
+}
+
+static void log_wake(const struct tenant *t)
+{
+	struct buf *line = log_line_open(LOG_INFO, "tenant running");
+
+	log_field_str(line, "tenant", t->run->conf->id);
+	log_field_number(line, "pid", process_pid(t->run->process));
+	log_field_number(line, "restore_ms", (int64_t)t->wake.restore);
+	log_field_number(line, "prepare_ms", (int64_t)t->wake.prepare);
+	log_field_number(line, "start_ms", (int64_t)t->wake.start);
+	log_field_number(line, "ready_ms", (int64_t)t->wake.ready);
+	log_line_close(line);
+}
+
+void run_serve(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	if (run->conf->app->listen == LISTEN_TCP)
+		close_fd(&run->port_fd); /* the application has it now */
+	log_wake(t);
+	run_rearm_idle(t);
+	if (run->missing_files)
+		new_files_watch(t);
+}

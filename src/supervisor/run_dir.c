@@ -1,0 +1,144 @@
+/* run_dir.c - our own directories. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/run_dir.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "supervisor/folders.h"
+#include "supervisor/rackup.h"
+
+/* The pid of the holder, for the message. */
+static void read_pid(int fd, char *out, size_t size)
+{
+	ssize_t n = pread(fd, out, size - 1, 0);
+
+	out[MAX(n, 0)] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+}
+
+/* An open file description holds the lock, so it is gone with us, however we end. */
+static int take(const char *path, int *ret_fd, char pid[16])
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), r = 0;
+	char text[16];
+	int n;
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		read_pid(fd, pid, 16);
+		close(fd);
+		return r;
+	}
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) < 0)
+		pid[0] = '\0'; /* only for people */
+	*ret_fd = fd;
+	return 0;
+}
+
+static int take_in(str folder, const char *name, int *ret_fd, char pid[16])
+{
+	char *path = xasprintf(STR_FMT "/%s", STR_ARG(folder), name);
+	int r = take(path, ret_fd, pid);
+
+	free(path);
+	return r;
+}
+
+static void remove_stale_sockets(const char *folder)
+{
+	DIR *entries = opendir(folder);
+	struct dirent *entry;
+
+	while (entries && (entry = readdir(entries)))
+		if (fnmatch("tenant-*.sock", entry->d_name, 0) == 0)
+			unlinkat(dirfd(entries), entry->d_name, 0);
+	if (entries)
+		closedir(entries);
+}
+
+static int write_rackup(str folder)
+{
+	char *path = xasprintf(STR_FMT "/prefix.ru", STR_ARG(folder));
+	int r = rackup_write(path);
+
+	free(path);
+	return r;
+}
+
+/* The proxy (nobody) passes through it to the sockets of tenants, and sees nothing. */
+static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reason)
+{
+	str path = conf->server.run_dir;
+	char pid[16] = "";
+	struct stat st;
+	int r = folder_make(path.p, 0711);
+
+	/* One of our own making; a directory that was there before may have its mode for a reason. */
+	if (r == 0 && stat(path.p, &st) == 0 && (st.st_mode & 0777) == 0700 && st.st_uid == geteuid())
+		r = chmod(path.p, 0711) < 0 ? -errno : 0;
+	if (r == 0)
+		r = take_in(path, "lock", ret_fd, pid);
+	if (r == -EWOULDBLOCK) {
+		*ret_reason = xasprintf("another fly-atc (pid %s) is running with " STR_FMT
+					"; stop it, or set server.run_dir for this one",
+			pid, STR_ARG(conf->server.control_socket));
+	} else if (r < 0) {
+		*ret_reason = xasprintf("cannot use " STR_FMT ": %s; set server.run_dir or XDG_RUNTIME_DIR to a "
+					"directory that can be written to",
+			STR_ARG(path), strerror(-r));
+	} else {
+		remove_stale_sockets(path.p);
+		r = write_rackup(path);
+		if (r < 0)
+			*ret_reason = xasprintf("cannot write to " STR_FMT ": %s", STR_ARG(path), strerror(-r));
+	}
+	return r;
+}
+
+static int open_storage(const struct config *conf, int *ret_fd, char **ret_reason)
+{
+	str path = conf->server.storage;
+	char pid[16] = "";
+	int r = folder_make(path.p, 0755);
+
+	if (r == 0)
+		r = take_in(path, ".lock", ret_fd, pid);
+	if (r == -EWOULDBLOCK)
+		*ret_reason = xasprintf("another fly-atc (pid %s) has the databases in " STR_FMT
+					"; two of them would destroy each other's work",
+			pid, STR_ARG(path));
+	else if (r < 0)
+		*ret_reason = xasprintf("cannot use the storage " STR_FMT ": %s", STR_ARG(path), strerror(-r));
+	return r;
+}
+
+int locks_take(struct locks *ret, const struct config *conf, char **ret_reason)
+{
+	struct locks l = {-1, -1};
+	int r = open_run_dir(conf, &l.run_fd, ret_reason);
+
+	if (r == 0 && !conf->is_single)
+		r = open_storage(conf, &l.storage_fd, ret_reason);
+	if (r < 0)
+		locks_release(&l);
+	else
+		*ret = l;
+	return r;
+}
+
+void locks_release(struct locks *l)
+{
+	close_fd(&l->run_fd);
+	close_fd(&l->storage_fd);
+}

@@ -1,0 +1,141 @@
+/* spawn.c - a program of a tenant: its words, environment, directories, and what becomes of its output. */
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "supervisor/folders.h"
+#include "supervisor/rackup.h"
+#include "supervisor/secret.h"
+#include "supervisor/supervisor_int.h"
+
+/* --- words --- */
+
+static void add_rack_words(const struct supervisor *s, const struct tenant_conf *t, const struct tenant_port *port,
+	char **argv, size_t n)
+{
+	char *path = xasprintf(STR_FMT "/prefix.ru", STR_ARG(s->conf->server.run_dir));
+	const char *words[RACKUP_WORDS], *listen = rackup_listen_word(argv);
+	size_t nwords = rackup_is_needed(t) ? rackup_words(argv, path, words) : 0;
+
+	if (port->is_inherited && listen)
+		argv[n++] = xstrdup(listen);
+	for (size_t i = 0; i < nwords; i++)
+		argv[n++] = xstrdup(words[i]);
+	free(path);
+}
+
+/* The command with ${tenant.x} filled in; for the application itself (port is not NULL) with what Rack has to know. */
+static char **words_of(const struct supervisor *s, const struct tenant_conf *t, const struct str_list *words,
+	const struct tenant_port *port)
+{
+	char **argv = xcalloc(words->count + RACKUP_WORDS + 2, sizeof(*argv));
+
+	for (size_t i = 0; i < words->count; i++)
+		argv[i] = config_expand_tenant(words->items[i], t, port ? port->number : 0);
+	if (port && t->app->framework == FRAMEWORK_RAILS && !s->conf->is_single)
+		add_rack_words(s, t, port, argv, words->count);
+	return argv;
+}
+
+static void free_words(char **argv)
+{
+	for (char **word = argv; *word; word++)
+		free(*word);
+	free(argv);
+}
+
+/* --- output --- */
+
+static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
+{
+	struct tenant *t = arg;
+	const struct tenant_conf *conf = tenant_conf(t);
+	struct control_line last;
+
+	output_log(conf->id, stream, line, is_cut);
+	output_add(&t->output, stream, line, is_cut);
+	if (!t->sup->control)
+		return;
+	last = output_at(&t->output, t->output.count - 1);
+	control_on_output(t->sup->control, conf->id, &last);
+}
+
+/* --- the start --- */
+
+static void make_environment(struct environment *e, const struct tenant *t, const struct tenant_port *port)
+{
+	const struct supervisor *s = t->sup;
+	char secret[SECRET_TEXT_SIZE];
+
+	if (s->conf->is_single) {
+		environment_of_single(e, s->source->environ, t->run->conf, port ? port->number : 0);
+		return;
+	}
+	secret_of_tenant(s->secret, t->run->conf->id, secret);
+	environment_of_tenant(e, s->source->environ, t->run->conf, port, secret);
+}
+
+static int blame_step(struct tenant *t, const struct str_list *words, int error, const char *step)
+{
+	const struct tenant_conf *conf = t->run->conf;
+
+	if (strcmp(step, "exec") == 0)
+		tenant_blame(t, "cannot execute %s in " STR_FMT ": %s", words->items[0].p, STR_ARG(conf->app->root),
+			strerror(-error));
+	else if (strcmp(step, "chdir") == 0)
+		tenant_blame(t, "cannot enter its directory " STR_FMT ": %s", STR_ARG(conf->app->root), strerror(-error));
+	else
+		tenant_blame(t, "cannot start %s: %s: %s", words->items[0].p, step, strerror(-error));
+	return error;
+}
+
+int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port, process_exit_fn *on_exit)
+{
+	struct tenant_run *run = t->run;
+	bool is_single = t->sup->conf->is_single;
+	char **argv = words_of(t->sup, run->conf, words, port), *path = NULL;
+	struct tenant_mounts mounts = {0};
+	struct environment env = {0};
+	const char *step = "";
+	struct process_spec spec;
+	int r = is_single ? 0 : tenant_folders_make(run->conf, &mounts, &path);
+
+	if (r < 0) {
+		tenant_blame(t, "cannot make %s: %s", path, strerror(-r));
+		free(path);
+		free_words(argv);
+		return r;
+	}
+	make_environment(&env, t, port);
+	spec = (struct process_spec){.name = run->conf->id.p,
+		.argv = argv,
+		.env = env.items,
+		.cwd = run->conf->app->root.p,
+		.fds = &run->port_fd,
+		.nfds = port && port->is_inherited ? 1 : 0,
+		.mounts = mounts.items,
+		.nmounts = mounts.count,
+		.inherits_output = is_single,
+		.inherits_group = is_single,
+		.on_line = on_line,
+		.on_exit = on_exit,
+		.arg = t};
+	r = process_start(t->sup->loop, &spec, &run->process, &step);
+	if (r < 0)
+		blame_step(t, words, r, step);
+	tenant_mounts_done(&mounts);
+	environment_done(&env);
+	free_words(argv);
+	return r;
+}
+
+void run_describe_exit(int status, char *out, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status), sigabbrev_np(WTERMSIG(status)));
+	else
+		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}

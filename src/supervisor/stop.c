@@ -1,0 +1,136 @@
+/* stop.c - a tenant on its way down: its requests end, the application ends, its databases are confirmed. */
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+
+#include "base/log.h"
+#include "supervisor/new_files.h"
+#include "supervisor/supervisor_int.h"
+
+/* How often we look whether the last request has ended: the proxy says nothing. */
+#define DRAIN_PAUSE 10
+
+static void at(struct tenant *t, msec delay, timer_fn *on_time)
+{
+	timer_set(&t->run->timer, t->sup->loop, loop_now(t->sup->loop) + delay, on_time);
+}
+
+/* An upgraded connection may stay open for days: it is not waited for. */
+static bool is_drained(const struct tenant *t)
+{
+	const struct slot *slot = tenant_slot(t);
+
+	return atomic_load(&slot->in_flight) <= atomic_load(&slot->upgrades);
+}
+
+static void on_drain_pause(struct timer *timer);
+
+static void look_if_drained(struct tenant *t)
+{
+	if (is_drained(t) || loop_now(t->sup->loop) >= t->run->drain_until || t->sup->is_impatient)
+		tenant_event(t, EVENT_DRAINED);
+	else
+		at(t, DRAIN_PAUSE, on_drain_pause);
+}
+
+static void on_drain_pause(struct timer *timer)
+{
+	look_if_drained(container_of(timer, struct tenant_run, timer)->tenant);
+}
+
+void stop_watch(struct tenant *t)
+{
+	const struct supervisor *s = t->sup;
+	/* An operator who stops one tenant waits for his answer; a reload and the end have time. */
+	msec limit = s->is_ending || t->is_removed ? s->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
+
+	t->run->drain_until = loop_now(s->loop) + limit;
+	look_if_drained(t);
+}
+
+static void on_kill_time(struct timer *timer)
+{
+	tenant_event(container_of(timer, struct tenant_run, timer)->tenant, EVENT_KILL_TIME);
+}
+
+void stop_signal(struct tenant *t)
+{
+	const struct app_conf *app = t->run->conf->app;
+
+	if (!t->run->process)
+		return;
+	process_signal(t->run->process, config_stop_signal(app));
+	at(t, t->sup->is_impatient ? 0 : app->stop_timeout, on_kill_time);
+}
+
+void stop_kill(struct tenant *t)
+{
+	log_warn("tenant " STR_FMT " did not end in time and is killed", STR_ARG(t->run->conf->id));
+	if (t->run->process)
+		process_signal(t->run->process, SIGKILL);
+}
+
+/* --- the last sync --- */
+
+static void on_detached(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	t->run->backups--;
+	if (!r->is_ok)
+		log_error("tenant " STR_FMT ": its last state is not in the store yet: %s", STR_ARG(t->run->conf->id),
+			r->reason);
+	tenant_event(t, EVENT_DETACHED);
+}
+
+static void detach(struct tenant *t)
+{
+	t->run->backups++;
+	backup_detach(t->sup->backup, t->run->conf, on_detached, t);
+}
+
+static void on_late_files_attached(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	t->run->backups--;
+	if (!r->is_ok)
+		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s", STR_ARG(t->run->conf->id),
+			r->reason);
+	detach(t);
+}
+
+void stop_detach_now(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	run->must_detach = false;
+	if (!wake_uses_backup(t)) {
+		tenant_event(t, EVENT_DETACHED);
+		return;
+	}
+	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
+		run->backups++;
+		backup_attach(t->sup->backup, run->conf, on_late_files_attached, t);
+		return;
+	}
+	detach(t);
+}
+
+void stop_detach(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	timer_cancel(&run->timer);
+	new_files_free(run->new_files);
+	run->new_files = NULL;
+	if (run->backups)
+		run->must_detach = true; /* when what was asked for before has come back */
+	else
+		stop_detach_now(t);
+}
+
+void stop_settle(struct tenant *t)
+{
+	if (!t->run)
+		tenant_event(t, EVENT_DETACHED);
+}

@@ -1,0 +1,382 @@
+/* supervisor.c - the trusted process: the order of its start and of its end, and signals. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/supervisor.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "process/guard.h"
+#include "supervisor/notify.h"
+#include "supervisor/operator.h"
+#include "supervisor/proxy_child.h"
+#include "supervisor/reload.h"
+#include "supervisor/run_dir.h"
+#include "supervisor/secret.h"
+#include "supervisor/supervisor_int.h"
+
+#define FLUSH_LIMIT 2000 /* msec for the last lines of the log */
+/* Thruster's limit for requests whose application has ended. */
+#define SINGLE_DRAIN_LIMIT 5000
+
+/* --- the end --- */
+
+static void on_backup_stopped(void *arg, const struct backup_result *r)
+{
+	struct supervisor *s = arg;
+
+	if (!r->is_ok)
+		log_error("the end of the replicator: %s", r->reason);
+	loop_stop(s->loop);
+}
+
+static void end_if_all_is_over(struct supervisor *s)
+{
+	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) || s->is_stopping_backup)
+		return;
+	s->is_stopping_backup = true;
+	backup_stop(s->backup, on_backup_stopped, s);
+}
+
+void supervisor_on_proxy_gone(struct supervisor *s)
+{
+	s->is_proxy_gone = true;
+	end_if_all_is_over(s);
+}
+
+static void on_all_at_rest(void *arg)
+{
+	end_if_all_is_over(arg);
+}
+
+void supervisor_on_rest(struct supervisor *s, struct tenant *t)
+{
+	(void)t;
+	if (s->is_ending)
+		loop_defer(s->loop, on_all_at_rest, s); /* not from inside its step */
+}
+
+static void stop_tenants(struct supervisor *s)
+{
+	for (uint32_t slot = 0; slot < s->nslots; slot++)
+		if (s->tenants[slot]) {
+			timer_cancel(&s->tenants[slot]->retry_timer);
+			tenant_event(s->tenants[slot], EVENT_STOP);
+		}
+}
+
+static void kill_everything(struct supervisor *s)
+{
+	log_warn("told to end again: what still runs is killed");
+	s->is_impatient = true;
+	proxy_child_kill(s->proxy);
+	list_foreach(t, &s->awake, struct tenant, in_awake)
+		if (t->run->process)
+			process_signal(t->run->process, SIGKILL);
+}
+
+void supervisor_end(struct supervisor *s)
+{
+	msec limit = s->conf->server.drain_timeout;
+
+	if (s->is_ending) {
+		if (!s->is_impatient)
+			kill_everything(s);
+		return;
+	}
+	s->is_ending = true;
+	notify("STOPPING=1");
+	log_info("ending");
+	proxy_child_drain(s->proxy, s->conf->is_single ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : limit);
+	listeners_close(&s->listeners); /* the proxy has its own; from here on others may have the port */
+	stop_tenants(s);
+	end_if_all_is_over(s);
+}
+
+/* --- a single application --- */
+
+static struct tenant *only_tenant(struct supervisor *s)
+{
+	return tenant_at(s, s->conf->tenants[0].slot);
+}
+
+void supervisor_on_single_exit(struct supervisor *s, int status)
+{
+	if (s->is_ending)
+		return;
+	s->exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	supervisor_end(s);
+}
+
+void supervisor_on_single_failed(struct supervisor *s, const char *reason)
+{
+	if (s->is_ending)
+		return;
+	fprintf(stderr, "fly-atc: %s\n", reason);
+	s->exit_status = 1;
+	supervisor_end(s);
+}
+
+/* As if we were not there: each signal reaches it, each time. */
+static void relay(struct supervisor *s, int signo)
+{
+	struct tenant *t = only_tenant(s);
+
+	if (t->run && t->run->process) {
+		log_info("relaying signal %s to the application", sigabbrev_np(signo));
+		process_signal(t->run->process, signo);
+	} else if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP) {
+		s->exit_status = s->is_ending ? s->exit_status : 128 + signo;
+		supervisor_end(s);
+	}
+}
+
+/* --- signals --- */
+
+static const int signals[] = {
+	SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD, 0};
+
+static void on_signal(void *arg, const struct signalfd_siginfo *info)
+{
+	struct supervisor *s = arg;
+	int signo = (int)info->ssi_signo;
+
+	if (signo == SIGCHLD) {
+		process_reap_orphans();
+	} else if (s->conf->is_single) {
+		relay(s, signo);
+	} else if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) {
+		supervisor_end(s);
+	} else if (signo == SIGHUP) {
+		if (!s->is_ending)
+			reload(s, NULL, NULL);
+	} else {
+		log_debug("signal %s means nothing to fly-atc with tenants", sigabbrev_np(signo));
+	}
+}
+
+/* --- the start --- */
+
+void supervisor_on_listening(struct supervisor *s)
+{
+	if (s->has_announced)
+		return;
+	s->has_announced = true;
+	notify("READY=1");
+	log_info("serving on %s, %zu tenants", s->address, s->conf->ntenants);
+}
+
+/* Whom the proxy becomes: nobody else when we are not root. */
+static int find_proxy_user(struct supervisor *s, char **ret_reason)
+{
+	static struct process_user user;
+	const struct passwd *entry;
+
+	user = (struct process_user){getuid(), getgid()};
+	s->proxy_user = &user;
+	if (geteuid() != 0)
+		return 0;
+	entry = getpwnam(s->conf->server.user.p);
+	if (!entry) {
+		*ret_reason = xasprintf("server.user: there is no user " STR_FMT " here; name another for the proxy to run as",
+			STR_ARG(s->conf->server.user));
+		return -ENOENT;
+	}
+	user = (struct process_user){entry->pw_uid, entry->pw_gid};
+	return 0;
+}
+
+static int load_secret(struct supervisor *s, char **ret_reason)
+{
+	struct environment env = {0};
+	char *path;
+	int r;
+
+	if (s->conf->is_single)
+		return 0;
+	path = xasprintf(STR_FMT "/.secret", STR_ARG(s->conf->server.storage));
+	environment_copy(&env, s->source->environ);
+	r = secret_master(environment_value(&env, "SECRET_KEY_BASE"), path, &s->secret);
+	if (r < 0)
+		*ret_reason = xasprintf("cannot read or make the master secret %s: %s; repair it, or set SECRET_KEY_BASE", path,
+			strerror(-r));
+	environment_done(&env);
+	free(path);
+	return r;
+}
+
+static char *describe_address(const struct supervisor *s)
+{
+	if (s->listeners.is_inherited && !s->listeners.port)
+		return xstrdup("an inherited socket");
+	if (s->conf->server.address.n && !s->listeners.is_inherited)
+		return xasprintf(STR_FMT ":%u", STR_ARG(s->conf->server.address), s->listeners.port);
+	return xasprintf("*:%u", s->listeners.port);
+}
+
+/* Clients find an open door before anything else is done. */
+static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reason)
+{
+	int r = listeners_open(&s->listeners, &s->conf->server, listeners_threads(&s->conf->server), ret_reason);
+
+	if (r < 0)
+		return r;
+	s->address = describe_address(s);
+	r = locks_take(locks, s->conf, ret_reason);
+	if (r < 0 && s->conf->is_single) { /* as Thruster, it can do without */
+		log_warn("no control socket: %s", *ret_reason);
+		free(*ret_reason);
+		return 0;
+	}
+	return r;
+}
+
+static void open_control(struct supervisor *s, const struct locks *locks)
+{
+	char *reason;
+
+	if (locks->run_fd < 0)
+		return;
+	s->control = control_new(s->loop, str_of(s->control_path), &operator_ops, s, &reason);
+	if (s->control)
+		return;
+	log_error("no control socket: %s", reason);
+	free(reason);
+}
+
+static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
+{
+	int r = open_doors(s, locks, ret_reason);
+
+	if (r == 0)
+		r = find_proxy_user(s, ret_reason);
+	if (r == 0)
+		r = load_secret(s, ret_reason);
+	if (r < 0)
+		return r;
+	r = scoreboard_new(&s->board);
+	if (r == 0)
+		r = config_assign_slots(s->conf, NULL, SCOREBOARD_SLOTS);
+	if (r == 0)
+		r = guard_start(s->loop);
+	if (r == 0)
+		r = signals_open(&s->signals, s->loop, signals, on_signal, s);
+	if (r < 0)
+		*ret_reason = xasprintf("cannot start: %s", strerror(-r));
+	return r;
+}
+
+static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
+{
+	int r = prepare(s, locks, ret_reason);
+
+	if (r < 0)
+		return r;
+	reload_index(s);
+	s->backup = backup_new(s->loop, s->conf, str_of(s->run_dir), ret_reason);
+	if (!s->backup)
+		return -EINVAL;
+	s->proxy = proxy_child_new(s, ret_reason);
+	if (!s->proxy)
+		return -EIO;
+	open_control(s, locks);
+	if (s->conf->is_single)
+		tenant_event(only_tenant(s), EVENT_WAKE);
+	else
+		reload_wake_at_boot(s);
+	return 0;
+}
+
+static void done(struct supervisor *s, struct locks *locks)
+{
+	control_free(s->control);
+	proxy_child_free(s->proxy);
+	for (uint32_t slot = 0; slot < s->nslots; slot++)
+		tenant_free(s->tenants[slot]);
+	backup_free(s->backup);
+	timer_cancel(&s->stale_timer);
+	admission_done(&s->admission);
+	new_files_watcher_done(&s->new_files);
+	signals_close(&s->signals);
+	guard_stop();
+	listeners_close(&s->listeners);
+	scoreboard_done(&s->board);
+	locks_release(locks);
+	free(s->index_of_slot);
+	free(s->tenants);
+	free(s->address);
+	free(s->run_dir);
+	free(s->control_path);
+	free(s->secret);
+	config_unref(s->conf);
+}
+
+static void publish_log(void *unused)
+{
+	(void)unused;
+	log_publish();
+}
+
+static struct supervisor *supervisor_new(struct config *take_conf, const struct config_source *source)
+{
+	struct supervisor *s = xcalloc(1, sizeof(*s));
+
+	s->loop = loop_new();
+	s->conf = take_conf;
+	s->source = source;
+	s->board.fd = -1;
+	s->started_at = clock_now();
+	s->run_dir = str_dup(take_conf->server.run_dir);
+	s->control_path = str_dup(take_conf->server.control_socket);
+	list_init(&s->awake);
+	admission_init(&s->admission);
+	new_files_watcher_init(&s->new_files);
+	return s;
+}
+
+static void on_last_turn(struct timer *timer)
+{
+	loop_stop(timer->loop);
+}
+
+/* The loop once more, for what was deferred. */
+static void finish_turn(struct supervisor *s)
+{
+	struct timer timer = {0};
+
+	timer_set(&timer, s->loop, clock_now(), on_last_turn);
+	loop_run(s->loop);
+}
+
+int supervisor_run(struct config *take_conf, const struct config_source *source)
+{
+	struct locks locks = {-1, -1};
+	struct supervisor *s;
+	char *reason;
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	process_raise_open_files();
+	process_adopt_orphans();
+	s = supervisor_new(take_conf, source);
+	loop_on_turn(s->loop, publish_log, NULL);
+	if (start(s, &locks, &reason) == 0) {
+		loop_run(s->loop);
+	} else {
+		fprintf(stderr, "fly-atc: %s\n", reason);
+		free(reason);
+		s->exit_status = 1;
+	}
+	done(s, &locks);
+	finish_turn(s);
+	loop_free(s->loop);
+	status = s->exit_status;
+	free(s);
+	log_flush(FLUSH_LIMIT);
+	return status;
+}

@@ -1,0 +1,158 @@
+/* supervisor_int.h - what the files of supervisor/ share: the supervisor and its tenants. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "backup/backup.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "link/scoreboard.h"
+#include "loop/loop.h"
+#include "loop/signals.h"
+#include "process/process.h"
+#include "supervisor/admission.h"
+#include "supervisor/environment.h"
+#include "supervisor/listeners.h"
+#include "supervisor/new_files.h"
+#include "supervisor/output.h"
+#include "supervisor/probe.h"
+#include "supervisor/supervisor.h"
+#include "tenant/lifecycle.h"
+#include "tenant/tally.h"
+
+struct proxy_child;
+struct new_files;
+struct work;
+
+struct supervisor {
+	struct loop *loop;
+	struct config *conf; /* in force; one reference */
+	const struct config_source *source;
+	struct scoreboard board;
+	struct listeners listeners;
+	struct proxy_child *proxy;
+	struct backup *backup;
+	struct control *control; /* NULL where its socket could not be made (single tenant only) */
+	struct admission admission;
+	struct new_files_watcher new_files;
+	struct signals signals;
+	struct timer stale_timer; /* looks for changed tenants that nobody uses at the moment */
+	msec stale_pause;
+	const struct process_user *proxy_user; /* NULL: ours */
+	char *secret;		  /* master of the tenants' SECRET_KEY_BASE */
+	uint32_t *index_of_slot;  /* slot -> conf->tenants, UINT32_MAX for none */
+	struct tenant **tenants;  /* slot -> what was woken once, or NULL */
+	struct list awake;	  /* tenants that have a run */
+	uint32_t nslots;	  /* size of both */
+	msec started_at;
+	char *address; /* what we listen on, for people */
+	char *run_dir, *control_path; /* of the first configuration: they hold for our life */
+	bool is_ending;	    /* told to end */
+	bool is_impatient;  /* told twice */
+	bool has_announced; /* sd_notify READY=1 */
+	bool is_proxy_gone; /* for good */
+	bool is_stopping_backup; /* the last thing to end */
+	int exit_status;
+};
+
+/* What a tenant needs while it is awake; freed when it rests. */
+struct tenant_run {
+	struct tenant *tenant;
+	struct config *config;		/* one reference; owner of conf */
+	const struct tenant_conf *conf; /* what it was started with, or an equal one of a newer configuration */
+	struct process *process;	/* the application, or the prepare command: */
+	bool is_preparing;
+	struct probe *probe;
+	struct timer timer;	/* of the present state: start, idle, drain, stop */
+	msec drain_until;	/* in DRAINING */
+	uint64_t phase_began;	/* usec */
+	int port_fd;		/* listening for the application, or keeping its port; -1 */
+	unsigned backups;	/* calls of backup that have not come back */
+	bool must_detach;	/* as soon as backups is 0 */
+	bool is_cancelled;	/* the step under way ends as BROKEN, whatever comes of it */
+	bool is_stale;		/* its configuration changed: restart when nobody uses it */
+	unsigned missing_files; /* databases that were not there when they were registered */
+	struct new_files *new_files; /* waits for them while it runs, or NULL */
+};
+
+/* What is remembered of a tenant that was woken once. */
+struct tenant {
+	struct supervisor *sup;
+	struct lifecycle life;
+	struct tally tally;
+	struct tenant_run *run;
+	struct output output;	/* the last lines */
+	struct list waiters;	/* operators who wait for a state */
+	struct list in_queue;	/* admission */
+	struct list in_awake;	/* supervisor.awake, while it has a run */
+	struct timer retry_timer; /* of one that is to run from boot and has failed */
+	struct control_wake wake;
+	char *reason; /* of the last failure, or NULL */
+	unsigned starts, restarts;
+	uint32_t slot;
+	bool is_removed;  /* not in the configuration any more: gone when it rests */
+	bool is_starting; /* counts for max_starting */
+	bool is_awake;	  /* counts for max_running */
+	bool is_stepping; /* inside tenant_event: further events wait */
+	bool releases_port; /* the application could not bind a port that we kept */
+	uint32_t pending[4];
+	unsigned npending;
+};
+
+/* tenants.c */
+struct tenant *tenant_at(struct supervisor *s, uint32_t slot); /* made when needed; NULL for an unused slot */
+const struct tenant_conf *tenant_conf(const struct tenant *t); /* of the run, else of the configuration; may be NULL */
+struct slot *tenant_slot(const struct tenant *t);
+void tenant_event(struct tenant *t, enum lifecycle_event event);
+/* Remembers why something failed. */
+void tenant_blame(struct tenant *t, const char *fmt, ...) PRINTF(2, 3);
+/* Tells the proxy the state once more, for requests that missed it. */
+void tenant_announce(struct tenant *t);
+void tenant_free(struct tenant *t);
+bool tenant_is_asleep(const struct tenant *t);
+
+/* wake.c */
+void wake_restore(struct tenant *t);
+void wake_prepare(struct tenant *t);
+void wake_cancel(struct tenant *t);
+/* A call of backup.h has come back: false if nobody is interested in its outcome any more. */
+bool wake_came_back(struct tenant *t);
+bool wake_uses_backup(const struct tenant *t);
+
+/* run.c */
+void run_start(struct tenant *t);
+void run_serve(struct tenant *t);
+/* Sets the idle timer by the present configuration. */
+void run_rearm_idle(struct tenant *t);
+/* Stops it unless a request is under way.  True if it does. */
+bool run_try_idle(struct tenant *t);
+/* Starts a program of the tenant: argv is taken apart by config_expand_tenant.  0 or -errno; the blame is laid. */
+int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port, process_exit_fn *on_exit);
+/* "exited with status 7", "was killed by signal 9 (KILL)". */
+void run_describe_exit(int status, char *out, size_t size);
+/* Nothing of it is under way. */
+bool run_is_over(const struct tenant_run *run);
+
+/* stop.c */
+void stop_watch(struct tenant *t);
+void stop_signal(struct tenant *t);
+void stop_kill(struct tenant *t);
+void stop_detach(struct tenant *t);
+void stop_detach_now(struct tenant *t);
+void stop_settle(struct tenant *t);
+
+/* reload.c */
+/* A removed tenant rests: its record goes. */
+void tenant_retire(struct tenant *t);
+
+/* supervisor.c */
+/* Tells all to end; a second time: at once. */
+void supervisor_end(struct supervisor *s);
+/* The only application has ended: so do we. */
+void supervisor_on_single_exit(struct supervisor *s, int status);
+/* It could not even be started. */
+void supervisor_on_single_failed(struct supervisor *s, const char *reason);
+/* The proxy serves; and, after the end began: it has ended. */
+void supervisor_on_listening(struct supervisor *s);
+void supervisor_on_proxy_gone(struct supervisor *s);
+/* A tenant rests. */
+void supervisor_on_rest(struct supervisor *s, struct tenant *t);

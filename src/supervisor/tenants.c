@@ -1,0 +1,296 @@
+/* tenants.c - tenants by slot: what happens to them becomes a step in the table, and the step's effects are done. */
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "link/channel.h"
+#include "supervisor/proxy_child.h"
+#include "supervisor/supervisor_int.h"
+#include "supervisor/waiters.h"
+
+/* --- the record --- */
+
+struct tenant *tenant_at(struct supervisor *s, uint32_t slot)
+{
+	struct tenant *t;
+
+	if (slot >= s->nslots)
+		return NULL;
+	t = s->tenants[slot];
+	if (t || s->index_of_slot[slot] == UINT32_MAX)
+		return t;
+	t = xcalloc(1, sizeof(*t));
+	t->sup = s;
+	t->slot = slot;
+	list_init(&t->waiters);
+	list_init(&t->in_queue);
+	list_init(&t->in_awake);
+	s->tenants[slot] = t;
+	return t;
+}
+
+void tenant_free(struct tenant *t)
+{
+	if (!t)
+		return;
+	assert(!t->run);
+	waiters_cancel(t, "it was removed from the configuration");
+	list_remove(&t->in_queue);
+	timer_cancel(&t->retry_timer);
+	output_done(&t->output);
+	tally_done(&t->tally);
+	free(t->reason);
+	t->sup->tenants[t->slot] = NULL;
+	loop_defer_free(t->sup->loop, t);
+}
+
+const struct tenant_conf *tenant_conf(const struct tenant *t)
+{
+	const struct supervisor *s = t->sup;
+	uint32_t index;
+
+	if (t->run)
+		return t->run->conf;
+	index = s->index_of_slot[t->slot];
+	return index == UINT32_MAX ? NULL : &s->conf->tenants[index];
+}
+
+struct slot *tenant_slot(const struct tenant *t)
+{
+	return &t->sup->board.slots[t->slot];
+}
+
+bool tenant_is_asleep(const struct tenant *t)
+{
+	return t->life.state == TENANT_ABSENT || t->life.state == TENANT_STOPPED;
+}
+
+void tenant_blame(struct tenant *t, const char *fmt, ...)
+{
+	va_list ap;
+	char *reason;
+
+	va_start(ap, fmt);
+	if (vasprintf(&reason, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	free(t->reason);
+	t->reason = reason;
+}
+
+/* --- telling the proxy --- */
+
+/* In development the page shows what the application said last. */
+static void add_last_words(const struct tenant *t, struct buf *text)
+{
+	uint32_t first = t->output.count > OUTPUT_LAST_LINES ? t->output.count - OUTPUT_LAST_LINES : 0;
+	size_t size = buf_len(text);
+
+	for (uint32_t i = t->output.count; i > first; i--) {
+		size += output_at(&t->output, i - 1).text.n + 1;
+		if (size > CHANNEL_TEXT_MAX)
+			first = i;
+	}
+	for (uint32_t i = first; i < t->output.count; i++) {
+		buf_add_char(text, '\n');
+		buf_add(text, output_at(&t->output, i).text);
+	}
+}
+
+void tenant_announce(struct tenant *t)
+{
+	const struct tenant_conf *conf = tenant_conf(t);
+	struct buf text = {0};
+
+	if (t->life.state == TENANT_FAILED && t->reason) {
+		buf_add(&text, str_of(t->reason));
+		if (conf && str_eq(conf->app->environment, STR("development")))
+			add_last_words(t, &text);
+	}
+	proxy_child_send_state(t->sup->proxy, t->slot, t->life.state, buf_str(&text));
+	buf_done(&text);
+}
+
+static void publish(struct tenant *t)
+{
+	struct slot *slot = tenant_slot(t);
+
+	if (slot_state(slot) == t->life.state)
+		return;
+	atomic_store(&slot->since, loop_now(t->sup->loop));
+	atomic_store(&slot->state, t->life.state);
+	tenant_announce(t);
+}
+
+/* --- effects that concern the record --- */
+
+static void log_state(const struct tenant *t, enum log_level level, const char *msg)
+{
+	const struct tenant_conf *conf = tenant_conf(t);
+	struct buf *line = log_line_open(level, msg);
+
+	log_field_str(line, "tenant", conf ? conf->id : STR("?"));
+	if (t->reason)
+		log_field_str(line, "reason", str_of(t->reason));
+	log_line_close(line);
+}
+
+static bool is_at_boot(const struct tenant *t)
+{
+	const struct tenant_conf *conf = tenant_conf(t);
+
+	return conf && conf->app->start == START_AT_BOOT && !t->sup->is_ending;
+}
+
+static void on_retry(struct timer *timer)
+{
+	tenant_event(container_of(timer, struct tenant, retry_timer), EVENT_WAKE);
+}
+
+static void fail(struct tenant *t)
+{
+	struct slot *slot = tenant_slot(t);
+
+	if (!t->reason)
+		tenant_blame(t, "it failed");
+	tally_fail(&t->tally, loop_now(t->sup->loop));
+	atomic_store(&slot->fail_status, 503);
+	atomic_store(&slot->retry_at, t->tally.retry_at);
+	log_state(t, LOG_ERROR, "tenant failed");
+	if (t->sup->conf->is_single)
+		supervisor_on_single_failed(t->sup, t->reason);
+	if (is_at_boot(t))
+		timer_set(&t->retry_timer, t->sup->loop, t->tally.retry_at, on_retry);
+}
+
+static void crash(struct tenant *t)
+{
+	if (t->sup->is_ending)
+		return;
+	t->restarts++;
+	log_state(t, LOG_WARN, "tenant crashed");
+	t->life.is_wanted |= is_at_boot(t);
+}
+
+/* A request that comes within the back-off is refused by what it is told; later it is a new try. */
+static void reconsider(struct tenant *t)
+{
+	if (t->run)
+		return;
+	if (loop_now(t->sup->loop) >= t->tally.retry_at) {
+		tenant_event(t, EVENT_RETRY);
+		return;
+	}
+	t->life.is_wanted = false;
+	tenant_announce(t);
+}
+
+static void run_free(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	if (!run)
+		return;
+	assert(run_is_over(run));
+	timer_cancel(&run->timer);
+	close_fd(&run->port_fd);
+	config_unref(run->config);
+	list_remove(&t->in_awake);
+	t->run = NULL;
+	loop_defer_free(t->sup->loop, run);
+}
+
+static void rest(struct tenant *t)
+{
+	run_free(t);
+	admission_rest(t);
+	if (t->life.state == TENANT_FAILED || t->reason) {
+		output_shrink(&t->output);
+	} else {
+		tally_succeed(&t->tally);
+		output_done(&t->output);
+	}
+	supervisor_on_rest(t->sup, t);
+	if (t->is_removed)
+		tenant_retire(t);
+	else if (t->life.is_wanted && !t->sup->is_ending)
+		tenant_event(t, EVENT_WAKE);
+}
+
+static void serve(struct tenant *t)
+{
+	free(t->reason);
+	t->reason = NULL;
+	run_serve(t);
+}
+
+/* --- the step --- */
+
+typedef void effect_fn(struct tenant *t);
+static effect_fn *const effects[] = {
+	[EFFECT_FAIL] = fail,
+	[EFFECT_CRASH] = crash,
+	[EFFECT_LEAVE] = admission_leave,
+	[EFFECT_ENQUEUE] = admission_enqueue,
+	[EFFECT_RESTORE] = wake_restore,
+	[EFFECT_PREPARE] = wake_prepare,
+	[EFFECT_START] = run_start,
+	[EFFECT_SERVE] = serve,
+	[EFFECT_WATCH] = stop_watch,
+	[EFFECT_CANCEL] = wake_cancel,
+	[EFFECT_SIGNAL] = stop_signal,
+	[EFFECT_KILL] = stop_kill,
+	[EFFECT_DETACH] = stop_detach,
+	[EFFECT_SETTLE] = stop_settle,
+	[EFFECT_RECONSIDER] = reconsider,
+	[EFFECT_REST] = rest,
+};
+static_assert(NITEMS(effects) == LIFECYCLE_NEFFECTS, "each effect has its function");
+
+/* What a new state is announced with must be known before. */
+#define BEFORE_PUBLISHING (EFFECT_BIT(FAIL) | EFFECT_BIT(CRASH))
+
+static void do_effects(struct tenant *t, uint32_t todo)
+{
+	for (unsigned e = 0; e < LIFECYCLE_NEFFECTS; e++)
+		if (todo & (1u << e))
+			effects[e](t);
+}
+
+static void step(struct tenant *t, enum lifecycle_event event)
+{
+	enum tenant_state before = t->life.state;
+	uint32_t todo = lifecycle_step(&t->life, event);
+
+	if (log_is_on(LOG_DEBUG)) {
+		const struct tenant_conf *conf = tenant_conf(t);
+
+		log_debug("tenant " STR_FMT ": %s -- %s -> %s", STR_ARG(conf ? conf->id : STR("?")),
+			tenant_state_name(before), lifecycle_event_name(event), tenant_state_name(t->life.state));
+	}
+	do_effects(t, todo & BEFORE_PUBLISHING);
+	publish(t);
+	do_effects(t, todo & ~BEFORE_PUBLISHING);
+	waiters_check(t);
+}
+
+/* Effects bring about events; those wait until all effects of the step before are done. */
+void tenant_event(struct tenant *t, enum lifecycle_event event)
+{
+	assert(t->npending < NITEMS(t->pending));
+	t->pending[t->npending++] = event;
+	if (t->is_stepping)
+		return;
+	t->is_stepping = true;
+	while (t->npending) {
+		enum lifecycle_event next = (enum lifecycle_event)t->pending[0];
+
+		t->npending--;
+		memmove(t->pending, t->pending + 1, t->npending * sizeof(t->pending[0]));
+		step(t, next);
+	}
+	t->is_stepping = false;
+}

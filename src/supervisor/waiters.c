@@ -1,0 +1,97 @@
+/* waiters.c - operators who wait for the end of what they asked for. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/waiters.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "supervisor/supervisor_int.h"
+
+struct waiter {
+	struct list link;
+	enum waiter_kind kind;
+	control_done_fn *done;
+	void *arg;
+	int err;
+	char *reason;
+};
+
+static void tell(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->done(w->arg, w->err, str_of(w->reason));
+	free(w->reason);
+	free(w);
+}
+
+static void end(struct waiter *w, struct loop *l, int err, const char *reason)
+{
+	list_remove(&w->link);
+	w->err = err;
+	w->reason = xstrdup(reason);
+	loop_defer(l, tell, w);
+}
+
+static struct waiter *waiter_new(enum waiter_kind kind, control_done_fn *done, void *arg)
+{
+	struct waiter *w = xcalloc(1, sizeof(*w));
+
+	*w = (struct waiter){.kind = kind, .done = done, .arg = arg};
+	list_init(&w->link);
+	return w;
+}
+
+void waiters_answer(struct loop *l, control_done_fn *done, void *arg, int err, const char *reason)
+{
+	end(waiter_new(WAIT_RUNNING, done, arg), l, err, reason);
+}
+
+static void check_running(struct waiter *w, struct tenant *t)
+{
+	struct loop *l = t->sup->loop;
+
+	if (t->life.state == TENANT_RUNNING)
+		end(w, l, 0, "");
+	else if (t->life.state == TENANT_FAILED && !t->life.is_wanted)
+		end(w, l, -EIO, t->reason ? t->reason : "it failed");
+	else if (tenant_is_asleep(t) && !t->life.is_wanted)
+		end(w, l, -ECANCELED, "it was stopped meanwhile");
+}
+
+static void check(struct waiter *w, struct tenant *t)
+{
+	switch (w->kind) {
+	case WAIT_RUNNING:
+		check_running(w, t);
+		break;
+	case WAIT_STOPPED:
+		if (tenant_is_asleep(t))
+			end(w, t->sup->loop, 0, "");
+		break;
+	case WAIT_RESTARTED:
+		if (tenant_is_asleep(t))
+			w->kind = WAIT_RUNNING;
+		break;
+	}
+}
+
+void waiters_add(struct tenant *t, enum waiter_kind kind, control_done_fn *done, void *arg)
+{
+	struct waiter *w = waiter_new(kind, done, arg);
+
+	list_append(&t->waiters, &w->link);
+	check(w, t);
+}
+
+void waiters_check(struct tenant *t)
+{
+	list_foreach_safe(w, &t->waiters, struct waiter, link)
+		check(w, t);
+}
+
+void waiters_cancel(struct tenant *t, const char *reason)
+{
+	list_foreach_safe(w, &t->waiters, struct waiter, link)
+		end(w, t->sup->loop, -ECANCELED, reason);
+}

@@ -1,0 +1,172 @@
+/* wake.c - a tenant on its way up: databases restored and registered, migrations run. */
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "supervisor/migrations.h"
+#include "supervisor/supervisor_int.h"
+
+/* Migrations may take long; a command that hangs must not keep its place for ever. */
+#define PREPARE_LIMIT (15 * 60 * 1000)
+
+static uint64_t elapsed(const struct tenant_run *run)
+{
+	return (clock_usec() - run->phase_began) / 1000;
+}
+
+/* A single application without backup is started at once: there is nothing to restore, check or register. */
+bool wake_uses_backup(const struct tenant *t)
+{
+	return !t->sup->conf->is_single || t->sup->conf->backup.url.n;
+}
+
+bool wake_came_back(struct tenant *t)
+{
+	t->run->backups--;
+	if (!t->run->must_detach)
+		return true;
+	stop_detach_now(t);
+	return false;
+}
+
+static void end_step(struct tenant *t, enum lifecycle_event event)
+{
+	tenant_event(t, t->run->is_cancelled ? EVENT_BROKEN : event);
+}
+
+/* --- restore --- */
+
+static struct tenant_run *run_new(struct tenant *t)
+{
+	struct tenant_run *run = xcalloc(1, sizeof(*run));
+
+	run->config = config_ref(t->sup->conf);
+	run->conf = tenant_conf(t);
+	run->tenant = t;
+	run->port_fd = -1;
+	run->phase_began = clock_usec();
+	t->wake = (struct control_wake){0};
+	list_append(&t->sup->awake, &t->in_awake);
+	return run;
+}
+
+static void on_registered(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	if (!wake_came_back(t))
+		return;
+	t->wake.restore = elapsed(t->run);
+	if (!r->is_ok)
+		tenant_blame(t, "its databases cannot be replicated: %s", r->reason);
+	end_step(t, r->is_ok ? EVENT_RESTORED : EVENT_BROKEN);
+}
+
+static void on_restored(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	if (!wake_came_back(t))
+		return;
+	if (!r->is_ok || t->run->is_cancelled) {
+		if (!r->is_ok)
+			tenant_blame(t, "its databases cannot be restored: %s", r->reason);
+		end_step(t, EVENT_BROKEN);
+		return;
+	}
+	t->run->backups++;
+	backup_attach(t->sup->backup, t->run->conf, on_registered, t);
+}
+
+void wake_restore(struct tenant *t)
+{
+	timer_cancel(&t->retry_timer);
+	t->run = run_new(t);
+	if (!wake_uses_backup(t)) {
+		tenant_event(t, EVENT_RESTORED);
+		return;
+	}
+	t->run->backups++;
+	backup_restore(t->sup->backup, t->run->conf, on_restored, t);
+}
+
+/* --- prepare --- */
+
+static void on_prepared_registered(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	if (!wake_came_back(t))
+		return;
+	t->wake.prepare = elapsed(t->run);
+	if (!r->is_ok)
+		tenant_blame(t, "its prepared databases cannot be replicated: %s", r->reason);
+	end_step(t, r->is_ok ? EVENT_PREPARED : EVENT_BROKEN);
+}
+
+static void on_prepare_exit(void *arg, int status)
+{
+	struct tenant *t = arg;
+	struct tenant_run *run = t->run;
+	char how[64];
+
+	run->process = NULL;
+	run->is_preparing = false;
+	timer_cancel(&run->timer);
+	t->wake.prepare = elapsed(run);
+	if (status != 0 && !run->is_cancelled) {
+		run_describe_exit(status, how, sizeof(how));
+		tenant_blame(t, "its prepare command (%s) %s", run->conf->app->prepare.items[0].p, how);
+	}
+	if (status != 0 || run->is_cancelled) {
+		end_step(t, EVENT_BROKEN);
+		return;
+	}
+	migrations_remember(run->conf);
+	if (!wake_uses_backup(t)) {
+		end_step(t, EVENT_PREPARED);
+		return;
+	}
+	run->backups++;
+	backup_attach(t->sup->backup, run->conf, on_prepared_registered, t);
+}
+
+static void on_prepare_limit(struct timer *timer)
+{
+	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
+
+	log_warn("tenant " STR_FMT ": its prepare command takes too long and is killed", STR_ARG(t->run->conf->id));
+	process_signal(t->run->process, SIGKILL);
+}
+
+void wake_prepare(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+	const struct str_list *command = &run->conf->app->prepare;
+
+	run->phase_began = clock_usec();
+	if (!command->count || migrations_are_done(run->conf)) {
+		t->wake.prepare = elapsed(run);
+		tenant_event(t, EVENT_PREPARED);
+	} else if (run_spawn(t, command, NULL, on_prepare_exit) < 0) {
+		tenant_event(t, EVENT_BROKEN);
+	} else {
+		run->is_preparing = true;
+		timer_set(&run->timer, t->sup->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
+	}
+}
+
+void wake_cancel(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	run->is_cancelled = true;
+	timer_cancel(&run->timer);
+	probe_free(run->probe);
+	run->probe = NULL;
+	if (run->is_preparing)
+		process_signal(run->process, SIGKILL);
+}
