@@ -127,6 +127,7 @@ static void serve(struct proxy *p)
 		}
 	}
 	channel_send(p->channel, CHANNEL_LISTENING, 0, p->snapshot->conf->version, STR_EMPTY);
+	channel_send(p->channel, CHANNEL_CONFIGURED, 0, p->snapshot->conf->version, STR_EMPTY);
 }
 
 static void configure(struct proxy *p, int fd)
