@@ -26,5 +26,5 @@ void *map_remove(struct map *m, str key);
 void map_done(struct map *m);
 
 #define map_foreach(e, m)                                                                          \
-	for (struct map_entry *e = (m)->entries; e < (m)->entries + (m)->cap; e++)                 \
+	for (struct map_entry *e = (m)->entries; e && e < (m)->entries + (m)->cap; e++)            \
 		if (e->key.p)
