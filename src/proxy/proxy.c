@@ -36,12 +36,20 @@ struct message {
 	uint32_t slot;
 };
 
+static void end(struct proxy *p, int status)
+{
+	p->status = status;
+	loop_stop(p->loop);
+}
+
 static void on_say(void *arg)
 {
 	struct message *m = arg;
 	struct proxy *p = m->proxy;
 
 	channel_send(p->channel, m->type, m->slot, p->snapshot->conf->version, STR_EMPTY);
+	if (m->type == CHANNEL_DRAINED)
+		end(p, 0);
 	free(m);
 }
 
@@ -87,12 +95,6 @@ void proxy_worker_drained(struct proxy *p, struct worker *w)
 	(void)w;
 	if (atomic_fetch_add(&p->ndrained, 1) + 1 == p->nworkers)
 		say(p, CHANNEL_DRAINED, 0);
-}
-
-static void end(struct proxy *p, int status)
-{
-	p->status = status;
-	loop_stop(p->loop);
 }
 
 static void *run_worker(void *arg)

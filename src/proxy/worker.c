@@ -221,11 +221,11 @@ static void on_drain(void *arg)
 	free(p);
 	if (w->is_draining)
 		return;
-	w->is_draining = true;
 	timer_cancel(&w->accept_retry);
 	stop_listening(w);
 	list_foreach_safe(c, &w->idle_connections, struct connection, link)
 		connection_close(c);
+	w->is_draining = true; /* only now, so that the last of these does not report the end as well */
 	if (!w->nconnections)
 		proxy_worker_drained(w->proxy, w);
 }
