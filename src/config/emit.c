@@ -139,11 +139,22 @@ static void emit_variables(
 	}
 }
 
+/* A default without effect: of a feature to come, of TLS, of a port that tenants do not use, of no
+ * command. */
+static bool means_nothing(const struct emitter *e, const struct row *row, struct origin origin)
+{
+	return origin.kind == ORIGIN_DEFAULT &&
+	       ((row->flags & (PENDING | EDGE)) ||
+		       row == &sections[SECTION_APP].rows[APP_command] ||
+		       (row == &sections[SECTION_SERVER].rows[SERVER_target_port] &&
+			       !e->c->is_single));
+}
+
 static bool is_for(const struct emitter *e, const struct row *row, struct origin origin)
 {
 	switch (e->purpose) {
 	case FOR_PEOPLE:
-		return !(row->flags & (PENDING | EDGE)) || origin.kind != ORIGIN_DEFAULT;
+		return !means_nothing(e, row, origin);
 	case FOR_PROXY:
 		return !(row->flags & (SUPERVISOR | EDGE | SECRET));
 	case FOR_HASH:

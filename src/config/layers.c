@@ -184,7 +184,7 @@ static void derive_ports(struct loader *ld)
 	struct server_conf *server = &ld->config->server;
 	struct origin *http = &ld->config->private->server_origins[SERVER_http_port];
 	struct origin *target = &ld->config->private->server_origins[SERVER_target_port];
-	struct place place = {PLACE_FILE, target->kind == ORIGIN_FILE ? target->at : 0, 1};
+	struct place place = {PLACE_FILE, 0, 0};
 
 	if (!is_said(*http)) {
 		bool has_tenants = !ld->config->is_single,
@@ -195,7 +195,9 @@ static void derive_ports(struct loader *ld)
 			     : production ? NOTE_production
 					  : NOTE_tenants);
 	}
-	if (target->kind == ORIGIN_PLAIN || target->kind == ORIGIN_THRUSTER)
+	if (target->kind == ORIGIN_FILE)
+		place = (struct place){PLACE_FILE, target->at, 1};
+	else if (is_said(*target))
 		place.kind = PLACE_ENVIRONMENT;
 	if (ld->config->is_single && server->http_port && server->http_port == server->target_port)
 		fault_at(ld, place,

@@ -69,12 +69,13 @@ static void give_up(struct builder *b, struct place place, const char *why)
 /* Puts a node where it belongs: root, entry of a list, key or value of a map. */
 static void attach(struct builder *b, struct node *n)
 {
-	struct level *level = &b->levels[b->depth - 1];
+	struct level *level;
 
 	if (!b->depth) {
 		b->root = n;
 		return;
 	}
+	level = &b->levels[b->depth - 1];
 	if (level->container->kind == NODE_MAP) {
 		if (!level->key) {
 			if (n->kind != NODE_SCALAR)
