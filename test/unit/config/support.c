@@ -56,9 +56,9 @@ char *const *words(const char *const *literals)
 	return result;
 }
 
-struct loaded load_with(const char *text, const char *const *environ, const char *const *command)
+struct loaded load_with(const char *text, const char *const *variables, const char *const *command)
 {
-	struct config_source source = {.environ = words(environ), .command = words(command)};
+	struct config_source source = {.environ = words(variables), .command = words(command)};
 
 	if (text) {
 		source.file = *text == '{' ? "atc.json" : "atc.yml";
@@ -72,9 +72,9 @@ struct loaded load(const char *text)
 	return load_with(text, NULL, WORDS("app"));
 }
 
-struct config *load_good(const char *text, const char *const *environ)
+struct config *load_good(const char *text, const char *const *variables)
 {
-	struct loaded l = load_with(text, environ, WORDS("app"));
+	struct loaded l = load_with(text, variables, WORDS("app"));
 
 	if (!l.c)
 		config_faults_print(&l.faults, STDERR_FILENO);

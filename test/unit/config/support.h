@@ -24,14 +24,14 @@ void write_file(const char *path, const char *text);
 /* Words end with NULL; both may be NULL. */
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 /* text is written to atc.yml (to atc.json if it begins with '{'); NULL: no file. */
-struct loaded load_with(const char *text, const char *const *environ, const char *const *command);
+struct loaded load_with(const char *text, const char *const *variables, const char *const *command);
 /* The type that a config_source wants; nobody writes to them. */
 char *const *words(const char *const *literals);
 struct loaded load_source(const struct config_source *source);
 /* With the command "app". */
 struct loaded load(const char *text);
 /* As load_with, but there must be no error; the caller releases with config_unref. */
-struct config *load_good(const char *text, const char *const *environ);
+struct config *load_good(const char *text, const char *const *variables);
 void loaded_done(struct loaded *l);
 
 /* "file:line:column: error: text" of all faults, one a line; free() it. */
