@@ -84,19 +84,25 @@ void arena_done(struct arena *a)
 	*a = (struct arena){0};
 }
 
+/* The newest block of usual size, taken off the list, or NULL. */
+static struct arena_block *take_usual(struct arena *a)
+{
+	for (struct arena_block **at = &a->blocks; *at; at = &(*at)->next) {
+		struct arena_block *block = *at;
+
+		if (block->size == USUAL_SIZE) {
+			*at = block->next;
+			return block;
+		}
+	}
+	return NULL;
+}
+
 /* A block of unusual size is not kept: one large request would hold its memory for ever. */
 void arena_reset(struct arena *a)
 {
-	struct arena_block *kept = NULL;
+	struct arena_block *kept = take_usual(a);
 
-	for (struct arena_block **at = &a->blocks; *at && !kept;) {
-		if ((*at)->size != USUAL_SIZE) {
-			at = &(*at)->next;
-			continue;
-		}
-		kept = *at;
-		*at = kept->next;
-	}
 	arena_done(a);
 	if (!kept)
 		return;

@@ -90,6 +90,11 @@ static str header_of(const struct table *t, size_t column)
 	return str_of(t->headers[column] + is_number(t, column));
 }
 
+static size_t next_column(const struct table *t, size_t column)
+{
+	return column + 1 < t->ncolumns ? column + 1 : 0;
+}
+
 static void measure(const struct table *t, size_t *widths)
 {
 	size_t column = 0;
@@ -100,7 +105,7 @@ static void measure(const struct table *t, size_t *widths)
 		if (t->cells[i].is_note)
 			continue;
 		widths[column] = MAX(widths[column], width_of(t->cells[i].text));
-		column = (column + 1) % t->ncolumns;
+		column = next_column(t, column);
 	}
 }
 
@@ -156,7 +161,7 @@ void table_write(const struct table *t, bool has_colours, struct buf *out)
 			continue;
 		}
 		add_cell(t, column, cell, widths, has_colours, out);
-		column = (column + 1) % t->ncolumns;
+		column = next_column(t, column);
 	}
 	free(widths);
 }

@@ -1,0 +1,4 @@
+"""__init__.py - the parts of tools/check, one file for each kind of rule.
+
+SPDX-License-Identifier: MIT
+"""

@@ -1,0 +1,65 @@
+"""docs.py - the tables of settings in the documentation are those of the program; the manuals are well-formed.
+
+SPDX-License-Identifier: MIT
+"""
+import re
+import shutil
+import subprocess
+
+from checks.source import ROOT, files
+
+PROGRAM = ROOT / "build" / "tools" / "config-keys"
+# What stands between these two lines is what `config-keys FORMAT` prints.
+TABLES = {
+    "docs/configuration.md": ("markdown", "<!-- settings: begin -->\n", "<!-- settings: end -->\n"),
+    "man/fly-atc.yml.5": ("mdoc", '.\\" settings: begin\n', '.\\" settings: end\n'),
+}
+LINT = re.compile(r"^mandoc: (\S+?):(\d+):\d+: (?:WARNING|ERROR|UNSUPP|STYLE): (.*)", re.M)
+# It knows the manuals of this machine only.
+NOT_A_FAULT = "referenced manual not found"
+
+
+def table(form):
+    subprocess.run(["ninja", "-C", str(ROOT / "build"), "tools/config-keys"], check=True, capture_output=True)
+    return subprocess.run([PROGRAM, form], check=True, capture_output=True).stdout.decode()
+
+
+def renewed(name):
+    """The text of a document with the table that it should have."""
+    form, begin, end = TABLES[name]
+    content = (ROOT / name).read_text()
+    head, found, rest = content.partition(begin)
+    tail = rest.partition(end)[2]
+    return content, head + begin + table(form) + end + tail if found else None
+
+
+def check_tables():
+    faults = []
+    for name, (_, begin, _) in TABLES.items():
+        if not (ROOT / name).is_file():
+            faults.append("%s: is missing" % name)
+            continue
+        content, right = renewed(name)
+        if right is None:
+            faults.append("%s:1: has no line %s" % (name, begin.strip()))
+        elif right != content:
+            faults.append("%s:1: its settings are not those of the program; try tools/check --fix" % name)
+    return faults
+
+
+def fix_tables():
+    for name in TABLES:
+        if (ROOT / name).is_file():
+            content, right = renewed(name)
+            if right is not None and right != content:
+                (ROOT / name).write_text(right)
+
+
+def check_manuals():
+    pages = [name for name in files() if name.startswith("man/")]
+    if not shutil.which("mandoc"):
+        return ["mandoc is missing: script/setup installs it"]
+    result = subprocess.run(["mandoc", "-T", "lint", "-W", "style", *pages], cwd=ROOT, text=True, check=False,
+                            capture_output=True)
+    return ["%s:%s: %s" % found for found in LINT.findall(result.stdout + result.stderr)
+            if NOT_A_FAULT not in found[2]]
