@@ -142,7 +142,7 @@ class Atc:
             self.write_config(config)
         if args is None:
             args = ["run", "-c", str(self.config_file)] if config is not None else []
-        listener = bound_socket(self.port or 0)
+        listener = self.listener()
         self.port = listener.getsockname()[1]
         with open(self.out, "ab") as out, open(self.err, "ab") as err:
             self.process = subprocess.Popen(
@@ -155,6 +155,15 @@ class Atc:
             self.wait_ready()
             self.first_proxy = self.proxy_pid()
         return self
+
+    def listener(self):
+        """On the same port as before, which a killed predecessor may hold for another moment."""
+        def bound():
+            try:
+                return bound_socket(self.port or 0)
+            except OSError:
+                return None
+        return wait_until(bound, 5, "the port %s is free again" % self.port)
 
     def wait_ready(self):
         def answers():
@@ -228,6 +237,11 @@ class Atc:
     def post(self, target, body=b"", headers=(), host="localhost", timeout=30):
         return self.ask("POST", target, headers, body, host, timeout)
 
+    def get_until_ok(self, target, timeout=2):
+        """For the moment after a crash: the request that finds the dying process is answered 502, the next starts it."""
+        return wait_until(lambda: next((answer for answer in [self.get(target)] if answer.status == 200), None), timeout,
+                          "200 for " + target)
+
     def raw(self, data, timeout=20):
         """Send bytes, and return everything until the peer closes."""
         with self.wire(timeout) as wire:
@@ -263,7 +277,10 @@ class Atc:
         return self.control_json("GET", "/v1/status?all=1")
 
     def tenant(self, name="bellevue/2025/winter"):
-        return self.control_json("GET", "/v1/tenants/" + name)
+        """What the status tells about one tenant; of one that has never been awake that is little."""
+        never_awake = {"pid": None, "in_flight": 0, "upgrades": 0, "held": 0, "requests": 0, "starts": 0, "restarts": 0,
+                       "reason": None, "last_output": []}
+        return {**never_awake, **self.control_json("GET", "/v1/tenants/" + name)}
 
     def state(self, name="bellevue/2025/winter"):
         return self.tenant(name)["state"]

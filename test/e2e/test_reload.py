@@ -143,7 +143,7 @@ def test_a_reload_under_load_fails_no_request(atc):
     done.set()
     for each in clients:
         each.result()
-    assert not failures and min(counts) > 50
+    assert not failures and min(counts) >= 50
 
 
 def test_many_reloads_leak_nothing(atc):

@@ -176,11 +176,16 @@ def test_upgrade_with_a_body_hides_no_second_request(knobs):
     assert knobs.lines("journal") == before
 
 
-def test_connection_options_cannot_strip_what_the_application_relies_on(knobs):
-    """Naming an end-to-end field in Connection must not remove what fly-atc itself tells the application."""
-    response = knobs.get(WINTER + "/echo", [("Connection", "close, X-Forwarded-For, Host, X-Forwarded-Prefix, Content-Length")])
-    names = {name.lower() for name, _ in response.json()["headers"]}
-    assert {"host", "x-forwarded-for", "x-forwarded-prefix"} <= names
+@pytest.mark.parametrize("name", ["Host", "X-Forwarded-For", "X-Forwarded-Prefix", "Content-Length", "Transfer-Encoding", "Cookie"])
+def test_connection_options_cannot_strip_what_the_application_relies_on(knobs, name):
+    """Naming an end-to-end field in Connection is refused, or does not remove what fly-atc itself tells."""
+    with knobs.wire() as wire:
+        response = wire.ask("POST", WINTER + "/echo", [("Connection", "close, " + name)], b"body")
+        if response.status == 200:
+            names = {field.lower() for field, _ in response.json()["headers"]}
+            assert {"host", "x-forwarded-for", "x-forwarded-prefix"} <= names and response.json()["body"] == "body"
+        else:
+            assert response.status == 400
 
 
 def test_an_empty_line_before_a_request_is_forgiven_once(knobs):

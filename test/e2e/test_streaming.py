@@ -80,19 +80,34 @@ def test_a_client_that_takes_nothing_is_cut(atc):
         wait_until(lambda: atc.tenant()["in_flight"] == 0, 10)
 
 
-def test_a_client_that_reads_slowly_is_not_cut_and_holds_only_its_buffers(atc):
+def test_a_client_that_reads_slowly_but_steadily_gets_everything(atc):
+    """A quarter of a megabyte a second: the kernel's buffers hide that from a timer that only sees its own writes."""
     atc.start(knobs_config(server={"write_timeout": "1s"}))
+    size = 64 * MiB
+    with atc.wire() as wire:
+        wire.request("GET", WINTER + "/download?bytes=%d" % size)
+        assert wire.head().status == 200
+        got = len(wire.buffer)
+        for _ in range(24):
+            got += len(wire.sock.recv(65536))
+            holds_for(lambda: True, 0.25)
+        wire.buffer = b""
+        wire.send(b"GET %s/up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % WINTER.encode())
+        assert got + wire.count_rest() > size
+
+
+def test_slow_readers_hold_only_their_buffers(atc):
+    atc.start(knobs_config())
     proxy = atc.proxy_pid()
     atc.get(WINTER + "/download?bytes=1000")
     before = processes.rss(proxy)
     wires = [atc.wire() for _ in range(40)]
     for wire in wires:
-        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.request("GET", WINTER + "/download?bytes=%d" % (64 * MiB))
-    for _ in range(8):
-        for wire in wires:
-            assert wire.sock.recv(2000)
-        holds_for(lambda: True, 0.25)
+    wait_until(lambda: atc.tenant()["in_flight"] == 40)
+    for wire in wires:
+        assert wire.sock.recv(2000)
+    holds_for(lambda: True, 1)
     grown = processes.rss(proxy) - before
     for wire in wires:
         wire.close()

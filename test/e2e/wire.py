@@ -116,6 +116,13 @@ class Wire:
         data, self.buffer = self.buffer, b""
         return data
 
+    def count_rest(self):
+        """How many bytes come until the peer closes; keeps none of them."""
+        count, self.buffer = len(self.buffer), b""
+        while self.fill():
+            count, self.buffer = count + len(self.buffer), b""
+        return count
+
     def is_closed(self):
         """Waits for the peer's close; False if bytes come instead."""
         if self.buffer:
