@@ -13,8 +13,9 @@ static const struct verb_help verbs[] = {
 
 void help_usage(struct buf *out)
 {
-	buf_add(out, STR("usage: fly-atc [run] [-c FILE] [COMMAND...]\n"
-			 "       fly-atc COMMAND-OF-FLY-ATC [OPTION...]\n"));
+	buf_add(out,
+		STR("usage: fly-atc [run] [-c FILE] [COMMAND...]\n"
+		    "       fly-atc check|dump|status|start|stop|restart|logs|reload|version|help\n"));
 }
 
 static void help_all(struct buf *out)

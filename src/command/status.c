@@ -116,7 +116,7 @@ static void add_tenant(struct table *t, const json_t *tenant)
 	bool has_memory = memory_text(tenant, memory);
 
 	table_cell(t, text_at(tenant, "id"), TABLE_PLAIN);
-	table_cell(t, state, style_of(state));
+	table_cell(t, style_of(state) == TABLE_DIM ? STR("asleep") : state, style_of(state));
 	number_cell(t, pid, pid != 0);
 	duration_cell(t, number_at(tenant, "state_ms"), has_woken);
 	number_cell(t, number_at(tenant, "in_flight"), pid != 0);
@@ -165,8 +165,9 @@ static void add_configuration(struct buf *out, const json_t *j)
 			? ""
 			: " (the proxy does not use it yet)");
 	add_line(out, "backup", text_at(json_object_get(j, "backup"), "url"));
-	if (daemon && !number_at(daemon, "pid"))
-		buf_add(out, STR("backup: litestream does not run\n"));
+	/* It ended by itself and will be started again; while all tenants sleep it is "off". */
+	if (str_eq(text_at(daemon, "state"), STR("pausing")))
+		add_line(out, "litestream", text_at(daemon, "why"));
 	add_line(out, "isolation", text_at(j, "isolation"));
 	add_line(out, "machine", text_at(j, "machine"));
 	add_line(out, "region", text_at(j, "region"));
