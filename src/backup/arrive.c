@@ -129,5 +129,7 @@ void plan_finish(void *plan)
 	for (size_t i = 0; i < p->ndbs && r < 0; i++)
 		if (p->dbs[i].is_restored)
 			leftovers_clear_restore(p->dbs[i].path);
+	if (r == 0)
+		proof_set_open(p->dir, true);
 	p->result = r;
 }

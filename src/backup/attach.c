@@ -20,15 +20,13 @@ static struct attach *attach_of(struct op *op)
 	return container_of(op, struct attach, op);
 }
 
-/* Litestream has the databases by now; what it cannot bring to the store, it and we go on trying. */
+/* The databases stay with Litestream, which goes on trying, until they are detached. */
 static void fail(struct attach *a, const char *why)
 {
 	struct entry *e = a->op.entry;
 
 	if (!a->op.is_cancelled && a->is_look)
 		log_warn("tenant %s: its changes do not reach the store: %s", e->id, why);
-	else if (!a->op.is_cancelled)
-		detach_retry_later(e, why);
 	op_fail(&a->op, why);
 }
 
@@ -99,7 +97,8 @@ struct op *attach_op(bool is_look)
 {
 	struct attach *a = xcalloc(1, sizeof(*a));
 
-	a->op = (struct op){.start = attach_start, .cancel = attach_cancel, .free = attach_free};
+	a->op = (struct op){.start = attach_start, .cancel = attach_cancel, .free = attach_free,
+		.is_background = is_look};
 	a->is_look = is_look;
 	return &a->op;
 }

@@ -17,6 +17,7 @@ static const struct backup_timing usual_timing = {
 	.stall_limit = 60000,
 	.first_retry = 1000,
 	.longest_retry = 60000,
+	.keep_left = 72 * 3600 * 1000,
 };
 
 static void on_daemon_ready(void *arg)
@@ -69,6 +70,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 	b->timing = *timing;
 	b->work = work_new(l, MAX_THREADS);
 	list_init(&b->restores);
+	list_init(&b->late);
 	registry_init(&b->registry, l);
 	backup_configure(b, conf);
 	if (!conf->backup.url.n || open_store(b, conf, run_dir, ret_reason) == 0)
@@ -92,9 +94,12 @@ void backup_configure(struct backup *b, const struct config *conf)
 
 static void ask(struct backup *b, const struct tenant_conf *t, struct op *take_op, backup_fn *done, void *arg)
 {
+	struct entry *e = entry_get(b, t);
+
+	e->is_asked = true;
 	take_op->done = done;
 	take_op->arg = arg;
-	op_add(entry_get(b, t), take_op);
+	op_add(e, take_op);
 }
 
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
@@ -103,7 +108,7 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 
 	if (!e->is_attached && !e->running)
 		entry_configure(e, t);
-	ask(b, t, restore_op(), done, arg);
+	ask(b, t, restore_op(false), done, arg);
 }
 
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
@@ -113,7 +118,7 @@ void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *don
 
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
-	ask(b, t, detach_op(), done, arg);
+	ask(b, t, detach_op(false), done, arg);
 }
 
 str backup_pending(const struct backup *b, const struct tenant_conf *t)
@@ -228,6 +233,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	b->on_stopped = done;
 	b->stopped_arg = arg;
 	watchdog_stop(b);
+	catchup_forget_all(b);
 	work_stop(b->work);
 	map_foreach(it, &b->entries)
 	{

@@ -30,12 +30,16 @@ void backup_configure(struct backup *b, const struct config *conf);
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
 /* Registers the databases with Litestream; done when those that exist are confirmed to be in the store.  Repeat it
  * when the application has made its files.  Idempotent.  Where backup_restore had to do without the store it only
- * registers, and Litestream catches up.  After a failure it is as after a failed backup_detach. */
+ * registers, and Litestream catches up.  After a failure the databases stay registered until backup_detach. */
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
 /* The application has ended: confirm that the store has everything (txid == replicated_txid), then unregister.  When
  * that fails the databases stay registered and are tried again with back-off until they are confirmed or attached
  * again; the result tells of the first try, backup_pending of the present. */
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* At the start of fly-atc: tenants whose last life ended without a confirmed detach (a crash of the machine, a kill
+ * of fly-atc) and whose databases are still here are confirmed, a few at a time, without being started.  One that
+ * is asked for meanwhile is left to whoever asks. */
+void backup_catch_up(struct backup *b, const struct config *conf);
 /* Why the last state of a stopped tenant is not in the store yet; empty if it is. */
 str backup_pending(const struct backup *b, const struct tenant_conf *t);
 /* Summary for `fly-atc status --json`: {"url":…,"daemon":{"pid":…,"version":…,"restarts":…},"databases":[…]}. */

@@ -16,6 +16,7 @@ struct backup_timing {
 	msec watch_period;  /* between two looks of the watchdog */
 	msec stall_limit;   /* without confirmation, though the store answers: the daemon is replaced */
 	msec first_retry, longest_retry; /* of a detach that failed */
+	msec keep_left; /* what is in an epoch that was left */
 };
 
 struct backup {
@@ -35,6 +36,9 @@ struct backup {
 	unsigned nattached, nops;
 	struct list restores; /* children that wait for their turn */
 	unsigned nrestores;   /* that run */
+
+	struct list late;     /* catch-ups that wait for their turn */
+	unsigned nlate;	      /* that are under way */
 
 	struct timer watch; /* set while a tenant is attached */
 	bool is_asking;	    /* the watchdog asks the store */
@@ -59,6 +63,7 @@ struct entry {
 	bool is_offline;  /* restored without the store; HEAD is still to be read */
 	bool is_attached; /* Litestream may know its databases */
 	bool is_pending;  /* detached, but not confirmed */
+	bool is_asked;	  /* somebody else than ourselves wants something with it */
 	struct why pending;
 	msec retry_pause;
 	struct timer retry;
@@ -79,8 +84,9 @@ struct op {
 	op_fn *start;
 	op_fn *cancel; /* makes it end soon, as failed */
 	op_fn *free;   /* what it owns, not itself */
-	backup_fn *done; /* NULL: our own */
+	backup_fn *done; /* or NULL */
 	void *arg;
+	bool is_background; /* our own: gives way to what is asked for */
 	bool is_cancelled;
 };
 
@@ -127,9 +133,9 @@ void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
 /* --- restore.c, attach.c, detach.c --- */
-struct op *restore_op(void) MUST_USE;
+struct op *restore_op(bool is_background) MUST_USE;
 struct op *attach_op(bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
-struct op *detach_op(void) MUST_USE;
+struct op *detach_op(bool is_background) MUST_USE;
 /* Not confirmed: from now on we try by ourselves. */
 void detach_retry_later(struct entry *e, const char *why);
 
@@ -138,6 +144,9 @@ typedef void headjob_fn(void *arg, int result, const struct why *why);
 /* True if HEAD in the store says less, or another state, than it should. */
 bool headjob_is_needed(const struct entry *e, bool seals);
 void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg);
+
+/* --- catchup.c --- */
+void catchup_forget_all(struct backup *b);
 
 /* --- watchdog.c --- */
 void watchdog_start(struct backup *b);

@@ -27,7 +27,7 @@ static void on_retry(struct timer *t)
 	if (e->running)
 		timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_retry);
 	else
-		op_add(e, detach_op());
+		op_add(e, detach_op(true));
 }
 
 void detach_retry_later(struct entry *e, const char *why)
@@ -137,10 +137,11 @@ static void detach_free(struct op *op)
 	tasks_done(&detach_of(op)->tasks);
 }
 
-struct op *detach_op(void)
+struct op *detach_op(bool is_background)
 {
 	struct detach *d = xcalloc(1, sizeof(*d));
 
-	d->op = (struct op){.start = detach_start, .cancel = detach_cancel, .free = detach_free};
+	d->op = (struct op){.start = detach_start, .cancel = detach_cancel, .free = detach_free,
+		.is_background = is_background};
 	return &d->op;
 }

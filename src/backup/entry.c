@@ -147,7 +147,7 @@ void op_add(struct entry *e, struct op *take_op)
 	list_init(&take_op->node);
 	list_append(&e->ops, &take_op->node);
 	e->b->nops++;
-	if (e->running && !e->running->done && take_op->done)
+	if (e->running && e->running->is_background && !take_op->is_background)
 		op_cancel(e->running);
 	start_next(e);
 }

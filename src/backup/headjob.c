@@ -1,9 +1,12 @@
 /* headjob.c - HEAD and proof follow what Litestream has confirmed. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <time.h>
 
 #include "backup/backup_int.h"
 #include "base/alloc.h"
+
+#define REMOVE_AT_ONCE 500u
 
 struct headjob {
 	struct entry *entry;
@@ -14,7 +17,8 @@ struct headjob {
 	msec until;
 	struct head head;
 	struct etag etag;
-	bool has_new_names;
+	bool has_new_names, seals;
+	int64_t left_until;
 	int result;
 	struct why why;
 	headjob_fn *done;
@@ -44,13 +48,35 @@ bool headjob_is_needed(const struct entry *e, bool seals)
 	return false;
 }
 
+/* The replicas of epochs that were left long ago. */
+static void remove_left(struct headjob *job)
+{
+	uint64_t epoch;
+
+	while ((epoch = head_expired(&job->head, job->left_until)) != 0) {
+		CLEAN_FREE char *prefix = location_replica_key(job->tenant, epoch, STR_EMPTY);
+		int removed;
+
+		do
+			removed = store_remove(job->store, prefix, REMOVE_AT_ONCE, job->until, &job->why);
+		while (removed == (int)REMOVE_AT_ONCE);
+		if (removed < 0)
+			return; /* another time */
+		head_forget(&job->head, epoch);
+	}
+}
+
 static void run(void *arg)
 {
 	struct headjob *job = arg;
 
+	if (job->seals)
+		remove_left(job);
 	job->result = head_update(job->store, job->tenant, &job->head, job->until, &job->etag, &job->why);
 	if (job->result == 0 && job->has_new_names)
 		job->result = proof_save_head(job->dir, job->tenant, job->store_url, &job->head, &job->why);
+	if (job->result == 0 && job->seals)
+		proof_set_open(job->dir, false);
 }
 
 static void on_done(void *arg)
@@ -78,7 +104,8 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 
 	*job = (struct headjob){.entry = e, .store = b->store, .store_url = b->location.url, .dir = e->dir,
 		.tenant = entry_id(e), .until = loop_now(b->loop) + b->sync_timeout, .etag = e->etag,
-		.has_new_names = e->is_offline, .done = done, .arg = arg};
+		.has_new_names = e->is_offline, .seals = seals,
+		.left_until = (int64_t)time(NULL) - (int64_t)(b->timing.keep_left / 1000), .done = done, .arg = arg};
 	head_copy(&e->head, &job->head);
 	job->head.is_sealed = seals;
 	for (size_t i = 0; i < e->ndbs; i++) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backup/files.h"
@@ -239,11 +240,12 @@ static int make_room(struct plan *p, uint64_t local_epoch)
 /* First the epoch, then the files: whoever had the tenant before now writes where nobody reads. */
 static int take_epoch(struct plan *p)
 {
-	p->head.epoch++;
-	p->head.is_sealed = false;
 	for (size_t i = 0; i < p->ndbs; i++)
 		if (p->dbs[i].is_restored)
 			head_set(&p->head, p->dbs[i].name, p->dbs[i].epoch, p->dbs[i].txid);
+	head_leave(&p->head, p->head.epoch, (int64_t)time(NULL));
+	p->head.epoch++;
+	p->head.is_sealed = false;
 	p->is_changed = true;
 	return head_save(p->store, p->tenant, &p->head, answer_until(p), &p->etag, &p->why);
 }
@@ -310,6 +312,8 @@ void plan_make(void *plan)
 	p->needs_change = false;
 	for (int i = 0; i < MAX_TURNS && r == -ESTALE; i++)
 		r = plan_once(p);
+	if (r == 0 && p->store && !p->needs_change && !p->is_changed)
+		proof_set_open(p->dir, true);
 	if (r == -ESTALE)
 		why_set(&p->why, "somebody else takes " STR_FMT " at the same time", STR_ARG(p->tenant));
 	p->result = r;

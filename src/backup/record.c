@@ -2,10 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/record.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backup/files.h"
 #include "base/alloc.h"
@@ -21,7 +23,14 @@ void head_done(struct head *h)
 	for (size_t i = 0; i < h->ndatabases; i++)
 		free(h->databases[i].name);
 	free(h->databases);
+	free(h->left);
 	*h = (struct head){0};
+}
+
+static void add_left(struct head *h, struct record_left left)
+{
+	h->left = xrealloc(h->left, (h->nleft + 1) * sizeof(*h->left));
+	h->left[h->nleft++] = left;
 }
 
 void head_copy(const struct head *from, struct head *ret)
@@ -30,6 +39,8 @@ void head_copy(const struct head *from, struct head *ret)
 
 	for (size_t i = 0; i < from->ndatabases; i++)
 		head_set(&copy, from->databases[i].name, from->databases[i].epoch, from->databases[i].txid);
+	for (size_t i = 0; i < from->nleft; i++)
+		add_left(&copy, from->left[i]);
 	*ret = copy;
 }
 
@@ -52,6 +63,38 @@ void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
 	}
 	db->epoch = epoch;
 	db->txid = txid;
+}
+
+static bool is_needed(const struct head *h, uint64_t epoch)
+{
+	for (size_t i = 0; i < h->ndatabases; i++)
+		if (h->databases[i].epoch == epoch)
+			return true;
+	return false;
+}
+
+void head_leave(struct head *h, uint64_t epoch, int64_t now)
+{
+	if (is_needed(h, epoch))
+		add_left(h, (struct record_left){epoch, now});
+}
+
+uint64_t head_expired(const struct head *h, int64_t until)
+{
+	for (size_t i = 0; i < h->nleft; i++)
+		if (h->left[i].since <= until && !is_needed(h, h->left[i].epoch))
+			return h->left[i].epoch;
+	return 0;
+}
+
+void head_forget(struct head *h, uint64_t epoch)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->nleft; i++)
+		if (h->left[i].epoch != epoch)
+			h->left[kept++] = h->left[i];
+	h->nleft = kept;
 }
 
 static void add_dump(struct buf *out, json_t *take_json)
@@ -88,7 +131,7 @@ static void name_writer(void)
 void head_write(const struct head *h, str tenant, struct buf *out)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	json_t *json = new_record(tenant, h->epoch), *databases = json_object();
+	json_t *json = new_record(tenant, h->epoch), *databases = json_object(), *left = json_array();
 
 	pthread_once(&once, name_writer);
 	json_object_set_new(json, "state", json_string(h->is_sealed ? "sealed" : "open"));
@@ -99,7 +142,11 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 		json_object_set_new(db, "txid", json_integer((json_int_t)h->databases[i].txid));
 		json_object_set_new(databases, h->databases[i].name, db);
 	}
+	for (size_t i = 0; i < h->nleft; i++)
+		json_array_append_new(left, json_pack("{s:I, s:I}", EPOCH, (json_int_t)h->left[i].epoch, "since",
+			(json_int_t)h->left[i].since));
 	json_object_set_new(json, DATABASES, databases);
+	json_object_set_new(json, "left", left);
 	json_object_set_new(json, "written_by", json_string(writer));
 	add_dump(out, json);
 }
@@ -132,6 +179,22 @@ static int read_databases(json_t *databases, struct head *h)
 	return json_is_object(databases) ? 0 : -EBADMSG;
 }
 
+/* What is not understood is not removed, that is all. */
+static void read_left(json_t *left, struct head *h)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(left, i, item)
+	{
+		json_int_t epoch = json_integer_value(json_object_get(item, EPOCH));
+		json_t *since = json_object_get(item, "since");
+
+		if (epoch > 0 && (uint64_t)epoch < h->epoch && json_is_integer(since))
+			add_left(h, (struct record_left){(uint64_t)epoch, json_integer_value(since)});
+	}
+}
+
 int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 {
 	json_t *json = parse_record(text, tenant);
@@ -142,6 +205,7 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 	if (state && (strcmp(state, "open") == 0 || strcmp(state, "sealed") == 0)) {
 		h.is_sealed = strcmp(state, "sealed") == 0;
 		r = read_databases(json_object_get(json, DATABASES), &h);
+		read_left(json_object_get(json, "left"), &h);
 	}
 	json_decref(json);
 	if (r < 0) {
@@ -263,12 +327,16 @@ int head_save(struct store *s, str tenant, const struct head *h, msec until, str
 
 static void add_missing(struct head *h, const struct head *from)
 {
+	bool knows_left = h->nleft > 0;
+
 	for (size_t i = 0; i < from->ndatabases; i++) {
 		const struct record_database *db = &from->databases[i];
 
 		if (!head_find(h, db->name))
 			head_set(h, db->name, db->epoch, db->txid);
 	}
+	for (size_t i = 0; i < from->nleft && !knows_left; i++)
+		add_left(h, from->left[i]);
 }
 
 int head_update(struct store *s, str tenant, struct head *h, msec until, struct etag *etag,
@@ -320,6 +388,24 @@ int proof_save(const char *dir, str tenant, const struct proof *p, struct why *r
 	if (r < 0)
 		why_set(ret_why, "cannot write %s: %s", path, strerror(-r));
 	return r;
+}
+
+void proof_set_open(const char *dir, bool is_open)
+{
+	CLEAN_FREE char *path = xasprintf("%s/" RECORD_OPEN, dir);
+	CLEAN_FD int fd = -1;
+
+	if (is_open)
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	else
+		unlink(path);
+}
+
+bool proof_is_open(const char *dir)
+{
+	CLEAN_FREE char *path = xasprintf("%s/" RECORD_OPEN, dir);
+
+	return access(path, F_OK) == 0;
 }
 
 int proof_save_head(const char *dir, str tenant, const char *store_url, const struct head *h,

@@ -13,10 +13,17 @@
 #include "backup/store.h"
 
 #define RECORD_FILE ".fly-atc.json"
+#define RECORD_OPEN ".fly-atc-open" /* beside it while the databases may be ahead of the store */
 
 struct record_database {
 	char *name;
 	uint64_t epoch, txid;
+};
+
+/* An epoch that nobody writes to any more, and since when (seconds since 1970). */
+struct record_left {
+	uint64_t epoch;
+	int64_t since;
 };
 
 struct head {
@@ -24,6 +31,8 @@ struct head {
 	bool is_sealed; /* the last owner has confirmed everything */
 	struct record_database *databases;
 	size_t ndatabases;
+	struct record_left *left; /* their replicas are removed some days later */
+	size_t nleft;
 };
 
 struct proof {
@@ -38,6 +47,11 @@ void head_copy(const struct head *from, struct head *ret);
 struct record_database *head_find(const struct head *h, const char *name);
 /* Adds it, or replaces its epoch and txid. */
 void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
+/* The epoch was left now, if a database has its replica there. */
+void head_leave(struct head *h, uint64_t epoch, int64_t now);
+/* The first epoch that was left at or before `until` and that no database needs; 0 if there is none. */
+uint64_t head_expired(const struct head *h, int64_t until);
+void head_forget(struct head *h, uint64_t epoch);
 /* JSON.  Reading: 0, or -EBADMSG with the reason; keys of later versions are accepted. */
 void head_write(const struct head *h, str tenant, struct buf *out);
 int head_read(str text, str tenant, struct head *ret, struct why *ret_why) MUST_USE;
@@ -64,6 +78,9 @@ int head_update(struct store *s, str tenant, struct head *h, msec until, struct 
 /* In the tenant's directory.  -ENOENT: no proof, or one that cannot be read. */
 int proof_load(const char *dir, str tenant, struct proof *ret) MUST_USE;
 int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why) MUST_USE;
+/* Failures are of no consequence: the mark only saves the wait for the next wake (backup_catch_up). */
+void proof_set_open(const char *dir, bool is_open);
+bool proof_is_open(const char *dir);
 /* The proof that matches h: its epoch and its databases. */
 int proof_save_head(const char *dir, str tenant, const char *store_url, const struct head *h,
 	struct why *ret_why) MUST_USE;

@@ -295,6 +295,8 @@ static void on_planned(void *arg)
 		fail(r, OP_GAVE_WAY);
 	else if (plan->result < 0)
 		fail(r, plan->why.text);
+	else if (plan->needs_change && r->op.is_background)
+		fail(r, "its files are not the latest: left for the next wake");
 	else if (plan->needs_change)
 		tasks_start(&r->tasks, r->op.entry, TASK_RELEASE,
 			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, on_released, r);
@@ -309,7 +311,7 @@ static void make_plan(struct restore *r)
 
 	plan_done(&r->plan);
 	r->plan = (struct plan){.store = b->store, .store_url = b->location.url, .tenant = entry_id(e),
-		.dir = e->dir, .until = loop_now(b->loop) + b->restore_timeout, .may_change = !e->is_attached,
+		.dir = e->dir, .until = loop_now(b->loop) + b->restore_timeout, .may_change = !e->is_attached && !r->op.is_background,
 		.ndbs = e->ndbs};
 	r->plan.dbs = xcalloc(e->ndbs + 1, sizeof(*r->plan.dbs));
 	for (size_t i = 0; i < e->ndbs; i++)
@@ -344,10 +346,11 @@ static void restore_free(struct op *op)
 	free(r->children);
 }
 
-struct op *restore_op(void)
+struct op *restore_op(bool is_background)
 {
 	struct restore *r = xcalloc(1, sizeof(*r));
 
-	r->op = (struct op){.start = restore_start, .cancel = restore_cancel, .free = restore_free};
+	r->op = (struct op){.start = restore_start, .cancel = restore_cancel, .free = restore_free,
+		.is_background = is_background};
 	return &r->op;
 }

@@ -24,6 +24,7 @@ static const struct backup_timing quick = {
 	.stall_limit = 600,
 	.first_retry = 200,
 	.longest_retry = 800,
+	.keep_left = 0,
 };
 
 char *rig_program(const char *name)
@@ -187,6 +188,12 @@ static void set_store(struct rig *r, enum rig_store kind)
 	conf->url = str_of(r->url);
 }
 
+static void publish(void *arg)
+{
+	(void)arg;
+	log_publish();
+}
+
 struct rig *rig_new(enum rig_store kind)
 {
 	struct rig *r = xcalloc(1, sizeof(*r));
@@ -206,6 +213,7 @@ struct rig *rig_new(enum rig_store kind)
 	r->tenant = (struct tenant_conf){.id = STR("bellevue/2025/winter"), .app = &r->app};
 	r->tenant.dir = str_of(xasprintf("%s/tenants/bellevue/2025/winter", r->dir));
 	r->loop = loop_new();
+	loop_on_turn(r->loop, publish, NULL);
 	rig_open(r);
 	return r;
 }

@@ -483,6 +483,72 @@ static void a_tenant_may_wake_while_its_stop_is_unconfirmed(void **state)
 	assert_int_equal(rig_count(r, "primary"), 12);
 }
 
+/* Killed: nobody has said goodbye.  Litestream was killed first, or it would have brought the rows to the store. */
+static void what_a_killed_fly_atc_left_is_caught_up(void **state)
+{
+	struct rig *r = *state;
+
+	rig_wake(r);
+	rig_make_rows(r, "primary", 5);
+	assert_true(rig_attach(r).is_ok);
+	assert_int_equal(kill(rig_daemon_pid(r), SIGSTOP), 0);
+	rig_make_rows(r, "primary", 6);
+	assert_int_equal(kill(rig_daemon_pid(r), SIGKILL), 0);
+	rig_close(r);
+	assert_true(rig_exists(STR_FMT "/" RECORD_OPEN, STR_ARG(r->tenant.dir)));
+	r->conf.tenants = &r->tenant;
+	r->conf.ntenants = 1;
+	rig_open(r);
+	backup_catch_up(r->backup, &r->conf);
+	rig_until(r, is_sealed);
+	assert_false(rig_exists(STR_FMT "/" RECORD_OPEN, STR_ARG(r->tenant.dir)));
+	rig_wipe(r);
+	rig_wake(r);
+	assert_int_equal(rig_count(r, "primary"), 11);
+}
+
+static void a_wake_during_the_catch_up_is_served(void **state)
+{
+	struct rig *r = *state;
+
+	rig_wake(r);
+	rig_make_rows(r, "primary", 5);
+	rig_close(r);
+	r->conf.tenants = &r->tenant;
+	r->conf.ntenants = 1;
+	for (msec pause = 0; pause < 100; pause += 10) {
+		rig_open(r);
+		backup_catch_up(r->backup, &r->conf);
+		rig_turn_for(r, pause);
+		rig_wake(r);
+		assert_true(entry_find(r->backup, r->tenant.id)->is_attached);
+		assert_int_equal(rig_count(r, "primary"), 5);
+		rig_turn_for(r, 100);
+		assert_true(entry_find(r->backup, r->tenant.id)->is_attached);
+		rig_close(r);
+	}
+}
+
+static void replicas_of_older_epochs_are_removed(void **state)
+{
+	struct rig *r = *state;
+
+	for (int i = 0; i < 3; i++) {
+		put_to_sleep_with(r, 3);
+		rig_wipe(r);
+	}
+	rig_wake(r);
+	assert_int_equal(rig_count(r, "primary"), 9);
+	for (int epoch = 1; epoch <= 3; epoch++) {
+		CLEAN_FREE char *prefix = xasprintf(TENANT "/%08x/", epoch);
+		struct why why;
+		bool has;
+
+		assert_int_equal(store_has(r->backup->store, prefix, clock_now() + 5000, &has, &why), 0);
+		assert_int_equal(has, epoch == 3);
+	}
+}
+
 static bool is_daemon_gone(struct rig *r)
 {
 	return rig_daemon_pid(r) == 0;
@@ -575,6 +641,9 @@ static const struct CMUnitTest cases[] = {
 	CASE(a_stalled_daemon_is_replaced),
 	CASE(a_stop_without_store_is_made_up_for),
 	CASE(a_tenant_may_wake_while_its_stop_is_unconfirmed),
+	CASE(what_a_killed_fly_atc_left_is_caught_up),
+	CASE(a_wake_during_the_catch_up_is_served),
+	CASE(replicas_of_older_epochs_are_removed),
 	CASE(nothing_runs_while_all_sleep),
 	CASE(a_stop_in_the_middle_answers_everybody),
 	CASE(status_is_json),

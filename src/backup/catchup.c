@@ -1,0 +1,108 @@
+/* catchup.c - what a killed fly-atc left behind reaches the store before the next wake. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define AT_ONCE 4u
+
+struct late {
+	struct list node; /* on backup.late while it waits */
+	struct backup *b;
+	char *id;
+};
+
+static void start_next(struct backup *b);
+
+static void free_late(struct late *late)
+{
+	free(late->id);
+	free(late);
+}
+
+static void end(struct late *late)
+{
+	struct backup *b = late->b;
+
+	b->nlate--;
+	free_late(late);
+	start_next(b);
+}
+
+static void add(struct entry *e, struct op *take_op, backup_fn *done, struct late *late)
+{
+	take_op->done = done;
+	take_op->arg = late;
+	op_add(e, take_op);
+}
+
+/* A failed detach tries again by itself. */
+static void on_detached(void *arg, const struct backup_result *r)
+{
+	struct late *late = arg;
+
+	if (r->is_ok)
+		log_info("tenant %s: what its last life left is confirmed in the store now", late->id);
+	end(late);
+}
+
+static void on_restored(void *arg, const struct backup_result *r)
+{
+	struct late *late = arg;
+	struct entry *e = entry_find(late->b, str_of(late->id));
+
+	if (!r->is_ok || !e || e->is_asked || !entry_has_backup(e)) {
+		end(late);
+		return;
+	}
+	entry_attach(e);
+	add(e, detach_op(true), on_detached, late);
+}
+
+static void start_next(struct backup *b)
+{
+	while (b->nlate < AT_ONCE && !list_is_empty(&b->late)) {
+		struct late *late = list_first(&b->late, struct late, node);
+		struct entry *e = entry_find(b, str_of(late->id));
+
+		list_remove(&late->node);
+		if (!e || e->is_asked) {
+			free_late(late);
+			continue;
+		}
+		b->nlate++;
+		add(e, restore_op(true), on_restored, late);
+	}
+}
+
+void backup_catch_up(struct backup *b, const struct config *conf)
+{
+	if (!b->store)
+		return;
+	for (size_t i = 0; i < conf->ntenants; i++) {
+		const struct tenant_conf *t = &conf->tenants[i];
+		CLEAN_FREE char *dir = str_dup(t->dir);
+		struct late *late;
+
+		if (entry_find(b, t->id) || !proof_is_open(dir))
+			continue;
+		late = xcalloc(1, sizeof(*late));
+		late->b = b;
+		late->id = str_dup(t->id);
+		list_init(&late->node);
+		list_append(&b->late, &late->node);
+		entry_get(b, t);
+	}
+	start_next(b);
+}
+
+void catchup_forget_all(struct backup *b)
+{
+	list_foreach_safe(late, &b->late, struct late, node)
+	{
+		list_remove(&late->node);
+		free_late(late);
+	}
+}
