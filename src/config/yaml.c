@@ -16,6 +16,7 @@ struct level {
 
 struct builder {
 	struct loader *ld;
+	str text; /* that is parsed */
 	struct node *root;
 	struct level levels[MAX_DEPTH];
 	size_t depth;
@@ -137,6 +138,33 @@ static void close_container(struct builder *b)
 		drop_duplicates(b, n);
 }
 
+/* Where the first line that is not blank begins, counted in blanks. */
+static size_t indentation(str text)
+{
+	size_t blanks = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '\n')
+			blanks = 0;
+		else if (text.p[i] == ' ')
+			blanks++;
+		else if (text.p[i] != '\r')
+			break;
+	}
+	return blanks;
+}
+
+/* The lines of a block (| or >) stand further in than what they belong to.  libfyaml takes others
+ * too, and then gives bytes that nobody wrote. */
+static bool block_is_indented(const struct builder *b, const struct fy_mark *mark)
+{
+	const struct level *level = &b->levels[b->depth - 1];
+	const struct node *parent = b->depth ? level->key ? level->key : level->container : NULL;
+
+	return !parent || !mark ||
+	       indentation(str_slice(b->text, mark->input_pos, b->text.n)) >= parent->place.column;
+}
+
 static void add_scalar(struct builder *b, const struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
@@ -153,7 +181,10 @@ static void add_scalar(struct builder *b, const struct fy_event *event)
 	n->is_quoted = style != FYSS_PLAIN;
 	if (text)
 		n->text = arena_dup(&b->ld->tree, (str){text, length});
-	if (text && memchr(text, 0, length))
+	if (length && (style == FYSS_LITERAL || style == FYSS_FOLDED) &&
+		!block_is_indented(b, fy_token_start_mark(token)))
+		give_up(b, n->place, "the lines of this text must be indented deeper than its key");
+	else if (text && memchr(text, 0, length))
 		fault_at(b->ld, n->place, "a text must not contain the character NUL");
 	attach(b, n);
 }
@@ -250,7 +281,7 @@ static bool check_characters(struct loader *ld, str text)
 
 const struct node *yaml_parse(struct loader *ld, str text, bool is_json)
 {
-	struct builder b = {.ld = ld, .last = {PLACE_FILE, 1, 1}};
+	struct builder b = {.ld = ld, .text = text, .last = {PLACE_FILE, 1, 1}};
 	struct fy_diag_cfg diag_cfg;
 	struct fy_diag *diag;
 	struct fy_parser *parser;
