@@ -15,7 +15,7 @@
 	"--accent:#4f5bd5;--bad:#b3402e}\n"                                                           \
 	"@media(prefers-color-scheme:dark){:root{--paper:#17171a;--card:#202024;--ink:#eceae6;"       \
 	"--soft:#a3a09a;--line:#34343a;--accent:#98a2ff;--bad:#ff9b88}}\n"                            \
-	"*,::before{box-sizing:border-box}\n"                                                                  \
+	"*,::before{box-sizing:border-box}\n"                                                         \
 	"body{margin:0;min-height:100vh;min-height:100svh;display:grid;place-items:center;"           \
 	"padding:1.25rem;background:var(--paper);color:var(--ink);"                                   \
 	"font:1rem/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",sans-serif}\n" \

@@ -188,7 +188,10 @@ static void add_page(struct buf *out, const struct waiting_in *in)
 	buf_add(out, STR("</p>\n"));
 	add_steps(out, in->state);
 	buf_add(out,
-		STR("<p class=\"reason\" hidden></p>\n<button type=\"button\" hidden>Try again</button>\n"
+		in->reason.n ? STR("<p class=\"reason\">") : STR("<p class=\"reason\" hidden>"));
+	buf_add_html(out, in->reason);
+	buf_add(out,
+		STR("</p>\n<button type=\"button\" hidden>Try again</button>\n"
 		    "<p class=\"hint soft small\">It sleeps while nobody uses it and is being started for "
 		    "you. This page goes on by itself.</p>\n</main>\n<script>\n"));
 	buf_add(out, (str){script, sizeof(script) - 1});

@@ -21,7 +21,7 @@ struct waiting_in {
 	str name;   /* of the tenant, for people */
 	str prefix; /* of the tenant; empty at the root */
 	enum tenant_state state;
-	str reason;  /* in FAILED */
+	str reason;  /* why it failed, if it did; else empty */
 	msec waited; /* since the first request that waits */
 	unsigned minor;
 	bool is_head, keep_alive;

@@ -239,9 +239,9 @@ void route_table_free(struct route_table *t)
 	free(t);
 }
 
-/* The tenant with the longest prefix of the path, or NULL; *ret_deepest is the last node on the
- * way, if any. */
-static const struct tenant_conf *walk(
+/* The tenant with the longest prefix of the path, or NO_TENANT; *ret_deepest is the last node on
+ * the way, if any. */
+static uint32_t walk(
 	const struct route_table *t, uint32_t host, str path, const struct node **ret_deepest)
 {
 	uint64_t hash = host_hash_start(host);
@@ -262,7 +262,7 @@ static const struct tenant_conf *walk(
 		if (i < path.n)
 			hash = hash_byte(hash, path.p[i]);
 	}
-	return found == NO_TENANT ? NULL : &t->tenants[found];
+	return found;
 }
 
 static struct route tenant_route(const struct tenant_conf *tenant, str path)
@@ -307,14 +307,15 @@ static struct route user_route(const struct route_table *t, const struct node *d
 void route_find(const struct route_table *t, str host, str path, struct route *ret)
 {
 	uint32_t named = t->nhosts > 1 ? find_host(t, bare_host(host)) : ANY_HOST;
-	const struct tenant_conf *tenant = NULL;
+	uint32_t tenant = NO_TENANT;
 	const struct node *deepest = NULL;
 
 	if (named != ANY_HOST)
 		tenant = walk(t, named, path, &deepest);
-	if (!tenant)
+	if (tenant == NO_TENANT)
 		tenant = walk(t, ANY_HOST, path, &deepest);
-	*ret = tenant ? tenant_route(tenant, path) : user_route(t, deepest, path);
+	*ret = tenant == NO_TENANT ? user_route(t, deepest, path)
+				   : tenant_route(&t->tenants[tenant], path);
 }
 
 /* The tenant that a page with that URL belongs to. */

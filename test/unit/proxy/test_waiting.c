@@ -19,6 +19,7 @@ static void page_open(struct response *r, enum tenant_state state, const char *n
 				   .name = str_of(name),
 				   .prefix = STR("/b/\"winter\""),
 				   .state = state,
+				   .reason = state == TENANT_FAILED ? STR("<why>") : STR_EMPTY,
 				   .waited = 3400,
 				   .minor = 1,
 				   .keep_alive = true,
@@ -70,6 +71,10 @@ static void every_state_has_a_page(void **state)
 		phase[0] = (char)(phase[0] & ~0x20);
 		page_open(&r, (enum tenant_state)s, "b", false);
 		assert_true(contains(r.body, phase));
+		assert_int_equal(contains(r.body, "<p class=\"reason\">&lt;why&gt;</p>"),
+			s == TENANT_FAILED);
+		assert_int_equal(
+			contains(r.body, "<p class=\"reason\" hidden></p>"), s != TENANT_FAILED);
 		assert_int_equal(contains(r.body, "aria-current=\"step\""),
 			s == TENANT_RESTORING || s == TENANT_PREPARING || s == TENANT_STARTING);
 		response_close(&r);
