@@ -498,9 +498,12 @@ void relay_run(struct exchange *x)
 
 void relay_start(struct exchange *x)
 {
+	bool is_connected = !x->upstream->is_connecting;
+
 	x->upstream_began = clock_usec();
 	gather_add(&x->worker->gather, buf_str(&x->request));
-	if (x->connection->in.unread.n && !x->up.is_done && feed_up(x) == GONE)
+	/* A refused connection is tried again: until it is there nothing of the body may leave the inbox. */
+	if (is_connected && x->connection->in.unread.n && !x->up.is_done && feed_up(x) == GONE)
 		return;
 	if (send_up(x) == GO)
 		relay_run(x);
