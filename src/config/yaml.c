@@ -158,11 +158,14 @@ static size_t indentation(str text)
  * too, and then gives bytes that nobody wrote. */
 static bool block_is_indented(const struct builder *b, const struct fy_mark *mark)
 {
-	const struct level *level = &b->levels[b->depth - 1];
-	const struct node *parent = b->depth ? level->key ? level->key : level->container : NULL;
+	const struct level *level;
+	const struct node *parent;
 
-	return !parent || !mark ||
-	       indentation(str_slice(b->text, mark->input_pos, b->text.n)) >= parent->place.column;
+	if (!b->depth || !mark)
+		return true;
+	level = &b->levels[b->depth - 1];
+	parent = level->key ? level->key : level->container;
+	return indentation(str_slice(b->text, mark->input_pos, b->text.n)) >= parent->place.column;
 }
 
 static void add_scalar(struct builder *b, const struct fy_event *event)
