@@ -63,7 +63,7 @@ GOOD = "app:\n  command: /bin/true\nusers:\n  bellevue: {tenants: [2025/winter]}
     ("users:\n  belle/vue: {tenants: [a]}\n", "2:", ["belle/vue"]),
     ("users:\n  bellevue: {tenants: {a: {colour: red}}}\n", "2:", ["colour"]),
     ("users:\n  bellevue: {tenants: [a], regoin: sea}\n", "2:", ["regoin", "region"]),
-    ("users:\n  a: {tenants: {x: {host: same.example.com}}}\n  b: {tenants: {y: {host: same.example.com}}}\n", "3:", ["same.example.com"]),
+    ("users:\n  a: {tenants: {x: {host: same.example.com}}}\n  b: {tenants: {y: {host: same.example.com}}}\n", "3:", ["same host"]),
     ("users:\n\tbellevue: {}\n", "2:", []),
     ("users: {bellevue: {tenants: [a]}\n", "", []),
     ("- a\n- b\n", "1:1", []),

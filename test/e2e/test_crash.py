@@ -42,6 +42,17 @@ def test_an_answer_that_had_begun_is_cut_off(atc):
     assert atc.get_until_ok(WINTER + "/whoami").json()["boots"] == 2
 
 
+def test_a_body_sent_while_the_port_refuses_is_not_lost(atc):
+    """Between the death and its discovery connections are refused: the request waits, with all that belongs to it."""
+    atc.start(knobs_config(max_restarts=1000))
+    for size in (0, 1, 5000, 100000) * 4:
+        with atc.wire(timeout=5) as wire:
+            wire.get(WINTER + "/up")
+            os.kill(atc.tenant()["pid"], signal.SIGKILL)
+            statuses = [wire.ask("POST", WINTER + "/upload", body=b"x" * size).status for _ in range(4)]
+        assert statuses[-1] == 200 and set(statuses) <= {200, 502}, statuses
+
+
 def test_a_crash_without_requests_is_noticed_too(atc):
     atc.start(knobs_config())
     pid = atc.whoami()["pid"]

@@ -11,6 +11,7 @@ from collections import Counter
 
 from atc import WINTER, Background, knobs_config
 from waiting import wait_until
+from wire import Closed
 
 
 class Clients:
@@ -51,6 +52,13 @@ class Clients:
         return self.answers
 
 
+def kill_running(atc):
+    """A crash of what serves; one that dies while it starts has failed, and is tried again only after a pause."""
+    tenant = atc.tenant()
+    if tenant["state"] == "running":
+        os.kill(tenant["pid"], signal.SIGKILL)
+
+
 def good(answers):
     return {number for number, answer in answers.items() if getattr(answer, "status", 0) == 200}
 
@@ -67,7 +75,7 @@ def test_no_request_is_lost_or_doubled_by_stops(atc):
     bad = {number: answer for number, answer in answers.items() if number not in good(answers)}
     assert not bad, bad
     assert len(atc.boots()) > 15, "there were hardly any stops"
-    assert Counter(atc.lines("journal")) == Counter(answers)
+    assert Counter(atc.lines("journal")) == Counter(list(answers))
 
 
 def test_crashes_cost_only_what_was_in_flight(atc):
@@ -76,16 +84,15 @@ def test_crashes_cost_only_what_was_in_flight(atc):
     clients = Clients(atc, 4)
     for _ in range(25):
         time.sleep(random.random() * 0.3)
-        pid = atc.tenant()["pid"]
-        if pid:
-            os.kill(pid, signal.SIGKILL)
+        kill_running(atc)
     answers = clients.end()
     journal = Counter(atc.lines("journal"))
     assert max(journal.values()) == 1, "done twice: %s" % [number for number, n in journal.items() if n > 1]
     assert good(answers) <= set(journal), "answered 200 and never done"
     for number in set(answers) - good(answers):
-        assert getattr(answers[number], "status", 0) in (502, 503), answers[number]
-    assert len(set(answers) - good(answers)) <= 25 * 4
+        answer = answers[number]
+        assert getattr(answer, "status", 0) == 502 or isinstance(answer, Closed), answer
+    assert len(set(answers) - good(answers)) <= 25 * 4 * 5
     assert len(good(answers)) > 100
 
 
@@ -95,9 +102,7 @@ def test_idempotent_requests_survive_crashes_without_being_doubled_in_an_answer(
     clients = Clients(atc, 4, method="GET")
     for _ in range(15):
         time.sleep(random.random() * 0.3)
-        pid = atc.tenant()["pid"]
-        if pid:
-            os.kill(pid, signal.SIGKILL)
+        kill_running(atc)
     answers = clients.end()
     for number in good(answers):
         assert answers[number].text == number + "\n", "an answer for another request"

@@ -31,7 +31,6 @@ def test_what_is_ours_is_served_here(atc, tenant):
 @pytest.mark.parametrize("path, where", [
     ("/livermore/2025/james-bond/x?y=1", {"region": "sjc"}),
     ("/raleigh/2025/disney/", {"instance": "3d8d413b29d638"}),
-    ("/raleigh/2025/disney", {"instance": "3d8d413b29d638"}),
 ])
 def test_what_is_another_machines_is_replayed(atc, path, where):
     started(atc)
