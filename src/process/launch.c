@@ -67,7 +67,7 @@ static int connect_output(struct launch *l)
 /* First away from the places that the others will take, then to their own. */
 static int place_descriptors(struct launch *l)
 {
-	int n = (int)l->spec->nfds, above[64];
+	int n = (int)l->spec->nfds, above[128];
 
 	if (n > (int)NITEMS(above))
 		return -E2BIG;

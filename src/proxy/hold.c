@@ -82,7 +82,7 @@ static void connect_tenant(struct exchange *x)
 		x->connect_until = now + exchange_settings(x)->connect_timeout;
 	u = x->is_retried ? NULL : upstream_take(w, x->tenant, may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
 	if (!u) {
-		int r = upstream_connect(w, x->tenant, x->view->conf, &u);
+		int r = upstream_connect(w, x->tenant, &u);
 
 		if (r < 0) {
 			hold_refused(x);

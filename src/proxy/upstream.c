@@ -68,21 +68,22 @@ struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_befo
 	return u;
 }
 
-static int connect_tenant(struct worker *w, struct tenant *t, const struct config *conf)
+/* The supervisor made run_dir our working directory while we were root: its path may lead through directories that are
+ * closed to us, as $XDG_RUNTIME_DIR is. */
+static int connect_tenant(struct worker *w, struct tenant *t)
 {
 	uint32_t port = atomic_load(&w->slots[t->slot].port);
 	char path[128];
 
 	if (port)
 		return socket_connect_local((uint16_t)port);
-	slot_socket_path(conf->server.run_dir, t->slot, path, sizeof(path));
+	slot_socket_path(STR("."), t->slot, path, sizeof(path));
 	return socket_connect_unix(path);
 }
 
-int upstream_connect(
-	struct worker *w, struct tenant *t, const struct config *conf, struct upstream **ret)
+int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
 {
-	int fd = connect_tenant(w, t, conf), r;
+	int fd = connect_tenant(w, t), r;
 	struct upstream *u;
 
 	if (fd < 0)

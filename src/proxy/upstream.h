@@ -9,7 +9,6 @@
 struct worker;
 struct tenant;
 struct exchange;
-struct config;
 
 struct upstream {
 	struct watch watch;
@@ -30,8 +29,7 @@ struct upstream {
 /* An idle connection to the running copy that was used after `not_before`, or NULL. */
 struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_before);
 /* A new one; it may still be connecting.  0 or -errno. */
-int upstream_connect(struct worker *w, struct tenant *t, const struct config *conf,
-	struct upstream **ret) MUST_USE;
+int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret) MUST_USE;
 /* exchange_upstream_timeout is called at that moment; MSEC_NEVER: no more. */
 void upstream_deadline(struct upstream *u, msec at);
 /* The response ended cleanly: keep it for the next request. */

@@ -101,6 +101,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		wake(p->sup, m->slot);
 		return;
 	case CHANNEL_LISTENING:
+		p->confirmed = m->value;
 		supervisor_on_listening(p->sup);
 		return;
 	case CHANNEL_CONFIGURED:
@@ -207,6 +208,7 @@ static int launch(struct proxy_child *p, int channel_fd, const char **ret_step)
 			.program = "/proc/self/exe",
 			.argv = argv,
 			.env = env.items,
+			.cwd = s->has_run_dir ? s->run_dir : NULL, /* upstream.c finds the tenants' sockets there */
 			.fds = fds,
 			.nfds = nfds,
 			.user = s->proxy_user,

@@ -228,6 +228,7 @@ static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reas
 		return r;
 	s->address = describe_address(s);
 	r = locks_take(locks, s->conf, ret_reason);
+	s->has_run_dir = r == 0;
 	if (r < 0 && s->conf->is_single) { /* as Thruster, it can do without */
 		log_warn("no control socket: %s", *ret_reason);
 		free(*ret_reason);
@@ -236,11 +237,11 @@ static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reas
 	return r;
 }
 
-static void open_control(struct supervisor *s, const struct locks *locks)
+static void open_control(struct supervisor *s)
 {
 	char *reason;
 
-	if (locks->run_fd < 0)
+	if (!s->has_run_dir)
 		return;
 	s->control = control_new(s->loop, str_of(s->control_path), &operator_ops, s, &reason);
 	if (s->control)
@@ -284,7 +285,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	s->proxy = proxy_child_new(s, ret_reason);
 	if (!s->proxy)
 		return -EIO;
-	open_control(s, locks);
+	open_control(s);
 	if (s->conf->is_single)
 		tenant_event(only_tenant(s), EVENT_WAKE);
 	else

@@ -46,6 +46,7 @@ struct supervisor {
 	msec started_at;
 	char *address; /* what we listen on, for people */
 	char *run_dir, *control_path; /* of the first configuration: they hold for our life */
+	bool has_run_dir;   /* it could be made and locked */
 	bool is_ending;	    /* told to end */
 	bool is_impatient;  /* told twice */
 	bool has_announced; /* sd_notify READY=1 */
