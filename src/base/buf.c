@@ -9,10 +9,8 @@
 #include "base/alloc.h"
 #include "base/number.h"
 
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
-	if (b->cap - b->end >= n)
-		return b->p + b->end;
 	if (b->start && b->cap - buf_len(b) >= n) {
 		memmove(b->p, b->p + b->start, buf_len(b));
 	} else {
@@ -28,20 +26,6 @@ char *buf_room(struct buf *b, size_t n)
 	b->end -= b->start;
 	b->start = 0;
 	return b->p + b->end;
-}
-
-void buf_add(struct buf *b, str s)
-{
-	if (!s.n)
-		return;
-	memcpy(buf_room(b, s.n), s.p, s.n);
-	b->end += s.n;
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-	*buf_room(b, 1) = c;
-	b->end++;
 }
 
 void buf_add_number(struct buf *b, uint64_t v)

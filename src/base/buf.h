@@ -21,13 +21,27 @@ static inline str buf_str(const struct buf *b)
 }
 
 /* Room for at least n more bytes; returns where they go.  Say with buf_added how many came. */
-char *buf_room(struct buf *b, size_t n);
+char *buf_grow(struct buf *b, size_t n);
+static inline char *buf_room(struct buf *b, size_t n)
+{
+	return likely(b->cap - b->end >= n) ? b->p + b->end : buf_grow(b, n);
+}
 static inline void buf_added(struct buf *b, size_t n)
 {
 	b->end += n;
 }
-void buf_add(struct buf *b, str s);
-void buf_add_char(struct buf *b, char c);
+static inline void buf_add(struct buf *b, str s)
+{
+	if (!s.n)
+		return;
+	memcpy(buf_room(b, s.n), s.p, s.n);
+	b->end += s.n;
+}
+static inline void buf_add_char(struct buf *b, char c)
+{
+	*buf_room(b, 1) = c;
+	b->end++;
+}
 void buf_add_number(struct buf *b, uint64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 /* The inside of a JSON string: quotes, backslashes and controls escaped, invalid UTF-8 replaced by

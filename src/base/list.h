@@ -45,6 +45,17 @@ static inline void list_remove(struct list *item)
 	list_init(item);
 }
 
+/* Removes the first item of a list that has one, and returns it. */
+static inline struct list *list_pop(struct list *l)
+{
+	struct list *item = l->next;
+
+	l->next = item->next;
+	item->next->prev = l;
+	list_init(item);
+	return item;
+}
+
 #define list_first(l, type, member) container_of((l)->next, type, member)
 #define list_last(l, type, member)  container_of((l)->prev, type, member)
 #define list_foreach(it, l, type, member)                                                          \

@@ -38,7 +38,7 @@ static void drop_queue(struct channel *c)
 	while (!list_is_empty(&c->queue)) {
 		struct queued *q = list_first(&c->queue, struct queued, link);
 
-		list_remove(&q->link);
+		list_pop(&c->queue);
 		close_fd(&q->fd);
 		free(q);
 	}
@@ -89,7 +89,7 @@ static void flush_queue(struct channel *c)
 			close_broken(c);
 			return;
 		}
-		list_remove(&q->link);
+		list_pop(&c->queue);
 		close_fd(&q->fd);
 		free(q);
 	}

@@ -34,6 +34,8 @@ def renewed(name):
 
 
 def check_tables():
+    if not (ROOT / "build" / "build.ninja").is_file():
+        return ["build/ is not configured: run script/setup"]
     faults = []
     for name, (_, begin, _) in TABLES.items():
         if not (ROOT / name).is_file():

@@ -60,6 +60,22 @@ static void removal_may_be_repeated(void **state)
 	assert_numbers(&l, (int[]){1}, 1);
 }
 
+static void the_first_may_be_taken(void **state)
+{
+	struct item items[] = {{.number = 1}, {.number = 2}};
+	struct list l;
+
+	(void)state;
+	list_init(&l);
+	list_append(&l, &items[0].link);
+	list_append(&l, &items[1].link);
+	assert_ptr_equal(list_pop(&l), &items[0].link);
+	assert_true(list_is_empty(&items[0].link));
+	assert_numbers(&l, (int[]){2}, 1);
+	assert_ptr_equal(list_pop(&l), &items[1].link);
+	assert_true(list_is_empty(&l));
+}
+
 static void each_item_may_be_removed_while_walking(void **state)
 {
 	struct item items[] = {{.number = 1}, {.number = 2}, {.number = 3}, {.number = 4}};
@@ -83,6 +99,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(items_stand_in_the_order_in_which_they_came),
 		cmocka_unit_test(removal_may_be_repeated),
+		cmocka_unit_test(the_first_may_be_taken),
 		cmocka_unit_test(each_item_may_be_removed_while_walking),
 	};
 
