@@ -36,8 +36,11 @@ def finish(programs):
 
 
 @pytest.fixture
-def make_atc():
-    """Makes as many fly-atc as a test wants; each is checked and removed behind it."""
+def make_atc(request):
+    """Makes as many fly-atc as a test wants; each is checked and removed behind it, before its store is."""
+    for name in {"store", "bucket"} & set(request.fixturenames):
+        request.getfixturevalue(name)
+
     def make():
         make.made.append(Atc())
         return make.made[-1]

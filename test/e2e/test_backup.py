@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 
 import pytest
 
@@ -128,6 +129,7 @@ def test_a_killed_tenant_loses_nothing_that_was_committed(atc, store):
     start(atc, store)
     add(atc, 5)
     atc.get(WINTER + "/kill?signal=9")
+    atc.get_until_ok(WINTER + "/up", 10)
     assert count(atc) == 5
     stop_tenant(atc)
     lose_disk(atc)
@@ -370,6 +372,7 @@ def test_a_sleeping_tenant_costs_no_request(atc, bucket):
 def test_an_idle_running_tenant_costs_next_to_nothing(atc, bucket):
     start(atc, bucket)
     add(atc, 2)
+    wait_until(lambda: time.time() % 300 < 270, 40, "no compaction is due (every five minutes, if there is something new)")
     holds_for(lambda: True, 3)
     before = bucket.server.requests()
     holds_for(lambda: True, 20)
