@@ -1,5 +1,7 @@
 /* config.c - a configuration after it was loaded: references, tenants, what a reload changes. */
 /* SPDX-License-Identifier: MIT */
+#include "config/config.h"
+
 #include <stdlib.h>
 
 #include "base/alloc.h"

@@ -143,7 +143,7 @@ struct app_layer {
 	struct database_draft *drafts; /* of this layer, with those of its parent before */
 	size_t ndrafts;
 	str primary_name;	      /* `database:` of a route */
-	struct place databases_place; /* of the nearest `databases:` */
+	struct place databases_place; /* of the nearest `databases:` or `database:` */
 	uint64_t hash;		      /* of the rows with flag BOOT and of the databases */
 };
 
@@ -286,6 +286,7 @@ void backup_derive(struct loader *ld);
 /* databases.c */
 void databases_read(struct loader *ld, struct app_layer *layer, const struct node *n);
 void databases_derive(struct loader *ld, struct app_layer *layer);
+bool databases_equal(const struct app_conf *a, const struct app_conf *b);
 /* The i-th database that the framework has of itself; false behind the last. */
 bool database_is_known(enum framework framework, size_t i, str *ret_name) MUST_USE;
 bool database_is_known_name(enum framework framework, str name) MUST_USE;

@@ -261,6 +261,21 @@ static void apply_primary(struct loader *ld, struct app_layer *layer)
 		names_a_file(name) ? "" : ".sqlite3"));
 }
 
+bool databases_equal(const struct app_conf *a, const struct app_conf *b)
+{
+	if (a->ndatabases != b->ndatabases)
+		return false;
+	for (size_t i = 0; i < a->ndatabases; i++) {
+		const struct database_conf *x = &a->databases[i], *y = &b->databases[i];
+
+		if (!str_eq(x->name, y->name) || !str_eq(x->path, y->path) ||
+			!str_eq(x->env, y->env) || !str_eq(x->url_template, y->url_template) ||
+			x->has_backup != y->has_backup)
+			return false;
+	}
+	return true;
+}
+
 /* Each its own file and its own variable. */
 static void check_databases(struct loader *ld, const struct app_layer *layer)
 {
@@ -310,7 +325,7 @@ void databases_derive(struct loader *ld, struct app_layer *layer)
 	for (size_t i = 0; i < layer->ndrafts; i++)
 		apply(ld, app, &layer->drafts[i]);
 	apply_primary(ld, layer);
-	if (!layer->parent || layer->databases_place.line != layer->parent->databases_place.line)
+	if (!layer->parent || !databases_equal(app, layer->parent->conf))
 		check_databases(ld, layer);
 }
 

@@ -224,21 +224,6 @@ static bool row_differs(const struct emitter *e, const struct row *row, size_t i
 
 /* -- databases -- */
 
-static bool databases_equal(const struct app_conf *a, const struct app_conf *b)
-{
-	if (a->ndatabases != b->ndatabases)
-		return false;
-	for (size_t i = 0; i < a->ndatabases; i++) {
-		const struct database_conf *x = &a->databases[i], *y = &b->databases[i];
-
-		if (!str_eq(x->name, y->name) || !str_eq(x->path, y->path) ||
-			!str_eq(x->env, y->env) || !str_eq(x->url_template, y->url_template) ||
-			x->has_backup != y->has_backup)
-			return false;
-	}
-	return true;
-}
-
 static void emit_database(struct emitter *e, const struct database_conf *db)
 {
 	begin_line(e);

@@ -65,6 +65,7 @@ static void use_database(struct loader *ld, struct route *route)
 	if (!route->scope.own)
 		route->scope.own = layer_new(ld, route->scope.parent);
 	route->scope.own->primary_name = route->database;
+	route->scope.own->databases_place = route->database_place;
 }
 
 static void check_label(struct loader *ld, str label, struct place place)

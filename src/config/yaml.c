@@ -77,6 +77,7 @@ static void attach(struct builder *b, struct node *n)
 		return;
 	}
 	level = &b->levels[b->depth - 1];
+	assert(level->container);
 	if (level->container->kind == NODE_MAP) {
 		if (!level->key) {
 			if (n->kind != NODE_SCALAR)
@@ -134,6 +135,7 @@ static void close_container(struct builder *b)
 {
 	struct node *n = b->levels[--b->depth].container;
 
+	assert(n);
 	if (n->kind == NODE_MAP)
 		drop_duplicates(b, n);
 }
@@ -165,6 +167,7 @@ static bool block_is_indented(const struct builder *b, const struct fy_mark *mar
 		return true;
 	level = &b->levels[b->depth - 1];
 	parent = level->key ? level->key : level->container;
+	assert(parent);
 	return indentation(str_slice(b->text, mark->input_pos, b->text.n)) >= parent->place.column;
 }
 

@@ -210,6 +210,12 @@ static void test_each_fault_of_a_file(void **state)
 			"2:3: error: databases: a and b are told in the same variable\n"},
 		{"app:\n  databases: {a: {path: x, bakcup: no}}\nusers: {}\n",
 			"2:28: error: unknown key \"bakcup\"; did you mean \"backup\"?\n"},
+		{"app: {framework: rails}\nroutes:\n  - {endpoint: /a, database: production_cache}\n",
+			"3:30: error: databases: primary and cache are the same file\n"},
+		{"app: {databases: {a: {path: x}}}\nusers: {u: {databases: {b: {path: x}}}}\n",
+			"2:13: error: databases: a and b are the same file\n"},
+		{"app: {framework: rails, databases: {a: {}}}\nusers: {u: {framework: generic}}\n",
+			"1:25: error: databases: a: a path is missing\n"},
 		/* ${…} */
 		{"server:\n  user: ${NOBODY}\n",
 			"2:9: error: the variable NOBODY is not set; set it, or write ${NOBODY:-default}\n"},
