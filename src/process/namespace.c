@@ -10,6 +10,8 @@
 
 #include "process/process_int.h"
 
+#define MAX_MOUNTS 64
+
 static int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), r = 0;
@@ -45,19 +47,33 @@ static int enter_root_namespace(void)
 	return unshare(CLONE_NEWNS) < 0 ? -errno : 0;
 }
 
+/* All sources are taken before the first mount, which may hide the others. */
+static int take_sources(const struct process_mount *mounts, size_t nmounts, int *trees)
+{
+	for (size_t i = 0; i < nmounts; i++) {
+		trees[i] = open_tree(AT_FDCWD, mounts[i].source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		if (trees[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int namespace_enter(const struct process_mount *mounts, size_t nmounts)
 {
-	int r = geteuid() == 0 ? enter_root_namespace() : enter_user_namespace();
+	int r = geteuid() == 0 ? enter_root_namespace() : enter_user_namespace(), trees[MAX_MOUNTS];
 
 	if (r < 0)
 		return r;
+	if (nmounts > NITEMS(trees))
+		return -E2BIG;
 	/* Ours do not reach the machine; those that the machine makes or undoes later do reach us. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return -errno;
-	for (size_t i = 0; i < nmounts; i++)
-		if (mount(mounts[i].source, mounts[i].target, NULL, MS_BIND | MS_REC, NULL) < 0)
-			return -errno;
-	return 0;
+	r = take_sources(mounts, nmounts, trees);
+	for (size_t i = 0; i < nmounts && r == 0; i++)
+		if (move_mount(trees[i], "", AT_FDCWD, mounts[i].target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			r = -errno;
+	return r;
 }
 
 static bool try_mount(void)

@@ -241,7 +241,10 @@ static void the_program_is_found_in_the_path_of_its_own_environment(void **state
 
 static void the_child_has_only_the_descriptors_that_it_was_given(void **state)
 {
-	char *argv[] = {"sh", "-c", "ls /proc/$$/fd | tr '\\n' ' '; echo $LISTEN_FDS $LISTEN_PID $$", NULL};
+	char *argv[] = {"sh", "-c",
+		"i=0; while [ $i -lt 30 ]; do test -e /proc/$$/fd/$i && printf \"$i \"; i=$((i+1)); done;"
+		"echo $LISTEN_FDS $LISTEN_PID $$",
+		NULL};
 	struct run *r = *state;
 	struct process_spec spec = spec_of(r, argv);
 	char expected[128];
@@ -405,6 +408,37 @@ static void a_private_directory_is_seen_by_the_child_alone(void **state)
 	free(own);
 }
 
+/* The default of fly-atc: storage/tenants/<id> lies within storage, which becomes private. */
+static void a_source_that_another_mount_hides_is_mounted_all_the_same(void **state)
+{
+	struct run *r = *state;
+	char root[] = "/tmp/atc-mount-XXXXXX", *command, *paths[3];
+	char *argv[] = {"sh", "-c", "echo mine > storage/file; cat storage/tenants/one/storage/file", NULL};
+	struct process_spec spec = spec_of(r, argv);
+	struct process_mount mounts[2];
+
+	assert_non_null(mkdtemp(root));
+	command = xasprintf("mkdir -p %s/storage/tenants/one/storage/tenants/one", root);
+	assert_int_equal(system(command), 0);
+	free(command);
+	paths[0] = xasprintf("%s/storage/tenants/one/storage", root);
+	paths[1] = xasprintf("%s/storage", root);
+	paths[2] = xasprintf("%s/storage/tenants/one", root);
+	mounts[0] = (struct process_mount){paths[0], paths[1]};
+	mounts[1] = (struct process_mount){paths[2], paths[2]};
+	spec.cwd = root;
+	spec.mounts = mounts;
+	spec.nmounts = 2;
+	start(r, &spec);
+	run_loop(r->loop);
+	assert_string_equal(text(&r->out), "mine\n");
+	command = xasprintf("test -f %s/storage/tenants/one/storage/file && rm -r %s", root, root);
+	assert_int_equal(system(command), 0);
+	free(command);
+	for (size_t i = 0; i < NITEMS(paths); i++)
+		free(paths[i]);
+}
+
 static void the_limit_of_open_files_is_the_one_we_were_started_with(void **state)
 {
 	struct run *r = *state;
@@ -509,6 +543,7 @@ int main(void)
 		TEST(a_process_in_our_group_is_signalled_alone),
 		TEST(orphans_are_reaped_and_the_children_of_others_are_not_stolen),
 		TEST(a_private_directory_is_seen_by_the_child_alone),
+		TEST(a_source_that_another_mount_hides_is_mounted_all_the_same),
 		TEST(the_limit_of_open_files_is_the_one_we_were_started_with),
 		TEST(as_root_the_child_becomes_whom_it_is_told),
 		TEST(nothing_survives_when_we_are_killed),
