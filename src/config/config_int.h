@@ -191,8 +191,7 @@ struct loader {
 	struct config_faults *faults;
 	const char *file; /* NULL: none */
 	char *cwd;
-	bool is_snapshot; /* effective values: nothing is expanded, derived or looked up on the disk
-			   */
+	bool is_snapshot; /* effective values: nothing is derived or looked up on the disk */
 	struct user_conf **users;
 	size_t nusers, users_cap;
 	struct tenant_draft *tenants;
@@ -275,7 +274,7 @@ struct values backup_values(struct config *c);
 /* environment.c */
 void environment_read(struct loader *ld);
 
-/* layers.c */
+/* derive.c */
 /* A copy of the parent to write into; one that stays without settings of its own is not used. */
 struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent);
 /* Everything was read: fill in what depends on something else. */
@@ -337,9 +336,8 @@ void text_add_escaped(struct buf *out, str s);
 /* On one line; not for TYPE_MAP. */
 void value_add(struct buf *out, const struct row *row, const void *value);
 
-/* emit.c */
+/* emit.c.  Hashes of what would be written, the same in every process. */
 uint64_t layer_hash(const struct config *c, const struct app_layer *layer);
 uint64_t config_hash(const struct config *c);
 
-/* load.c */
 #define CONFIG_HASH_KEYS 0x666c792d61746300u, 0x636f6e6669670000u

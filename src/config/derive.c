@@ -1,5 +1,5 @@
-/* layers.c - settings from far to near (app:, user, tenant), and the defaults that depend on other
- * settings. */
+/* derive.c - defaults that depend on other settings; settings from far to near (app:, user,
+ * tenant). */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <unistd.h>
