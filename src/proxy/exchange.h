@@ -72,6 +72,7 @@ struct exchange {
 	uint64_t upstream_began;
 	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
 	msec held_until, connect_until;
+	size_t unsent; /* in the client's socket when its deadline for taking some was set */
 	char id[REQUEST_ID_SIZE];
 	struct access_record record; /* its strings live in the arena */
 };

@@ -234,11 +234,22 @@ static enum step step_up(struct exchange *x)
 	return s == GO ? send_up(x) : s;
 }
 
+/* NULL where nothing of a response is to be rewritten. */
+static const struct rewrite *rewrite_of(const struct exchange *x)
+{
+	return x->rewrite.prefix.n || x->rewrite.tenant_host.n ? &x->rewrite : NULL;
+}
+
 /* An interim response; 101 is not one. */
 static enum step relay_interim(struct exchange *x, const struct response_head *h)
 {
 	struct worker *w = x->worker;
-	struct answer_in in = {.minor = 1, .framing = BODY_NONE, .keep_alive = true};
+	struct answer_in in = {
+		.minor = 1,
+		.framing = BODY_NONE,
+		.keep_alive = true,
+		.rewrite = rewrite_of(x),
+	};
 
 	if (h->status == 100 && !x->awaits_continue)
 		return GO; /* said already, or never asked for */
@@ -270,7 +281,7 @@ static enum step begin_down(struct exchange *x, const struct response_head *h)
 		.minor = x->minor,
 		.framing = answer_framing(h, x->minor),
 		.date = exchange_date(),
-		.rewrite = x->rewrite.prefix.n || x->rewrite.tenant_host.n ? &x->rewrite : NULL,
+		.rewrite = rewrite_of(x),
 	};
 
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
@@ -455,14 +466,16 @@ static void set_client_deadline(struct exchange *x)
 	const struct server_conf *server = exchange_settings(x);
 	msec limit = 0;
 
-	if (!outbox_is_empty(&c->out) || x->down_pipe.held)
+	if (!outbox_is_empty(&c->out) || x->down_pipe.held) {
 		limit = server->write_timeout;
-	else if (x->awaits_continue)
+		x->unsent = socket_unsent(c->watch.fd);
+	} else if (x->awaits_continue) {
 		limit = CONTINUE_LIMIT;
-	else if (x->is_tunnel && (x->up.is_done || x->down.is_done))
+	} else if (x->is_tunnel && (x->up.is_done || x->down.is_done)) {
 		limit = server->keepalive_timeout; /* one side has said all; the other is not waited for for ever */
-	else if (!x->up.is_done && !x->is_tunnel && outbox_is_empty(&x->upstream->out) && !x->up_pipe.held)
+	} else if (!x->up.is_done && !x->is_tunnel && outbox_is_empty(&x->upstream->out) && !x->up_pipe.held) {
 		limit = server->body_timeout;
+	}
 	connection_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
 }
 
@@ -514,7 +527,11 @@ void relay_client_timeout(struct exchange *x)
 	struct connection *c = x->connection;
 
 	if (!outbox_is_empty(&c->out) || x->down_pipe.held) {
-		exchange_abort(x, ERROR_WRITE_TIMEOUT);
+		/* The socket takes more only once a third of its buffer is free; a slow client that moves is not cut. */
+		if (socket_unsent(c->watch.fd) < x->unsent)
+			set_client_deadline(x);
+		else
+			exchange_abort(x, ERROR_WRITE_TIMEOUT);
 	} else if (x->awaits_continue) {
 		x->awaits_continue = false;
 		c->in.can_read = true;
