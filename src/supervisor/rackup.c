@@ -7,10 +7,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char text[] = "# Made by fly-atc: mounts the application below its path, without a change to it.\n"
-			   "app = Rack::Builder.parse_file(File.join(Dir.pwd, \"config.ru\"))\n"
-			   "app = app.first if app.is_a?(Array) # before Rack 3 the options came with it\n"
-			   "map(ENV.fetch(\"RAILS_RELATIVE_URL_ROOT\")) { run app }\n";
+static const char text[] =
+	"# Made by fly-atc: mounts the application below its path, without a change to it.\n"
+	"prefix = ENV.fetch(\"RAILS_RELATIVE_URL_ROOT\")\n"
+	"app = Rack::Builder.parse_file(File.join(Dir.pwd, \"config.ru\"))\n"
+	"app = app.first if app.is_a?(Array) # before Rack 3 the options came with it\n"
+	"\n"
+	"# Rails tells its pages the path of Action Cable without the prefix, unless a URL is set.\n"
+	"if defined?(ActionCable) && (cable = ActionCable.server.config).url.nil? && cable.mount_path\n"
+	"  cable.url = prefix + cable.mount_path\n"
+	"end\n"
+	"\n"
+	"map(prefix) { run app }\n";
 
 int rackup_write(const char *path)
 {
