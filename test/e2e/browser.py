@@ -80,6 +80,10 @@ class Browser:
         """href, src and action of the page."""
         return [html.unescape(value) for value in re.findall(r'(?:href|src|action)="([^"]*)"', self.page.text)]
 
+    def links(self):
+        """What can be got: href and src."""
+        return [html.unescape(value) for value in re.findall(r'(?:href|src)="([^"]*)"', self.page.text)]
+
     def form(self, part_of_action):
         """(action, hidden fields) of the first form whose action contains the text."""
         for found in re.finditer(r"<form(.*?)>(.*?)</form>", self.page.text, re.S):
