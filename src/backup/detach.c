@@ -46,10 +46,10 @@ static void fail(struct detach *d, const char *why)
 {
 	struct entry *e = d->op.entry;
 
-	/* One that gave way keeps the reason that it had. */
-	if (d->op.is_cancelled && e->is_pending)
-		why = e->pending.text;
-	detach_retry_later(e, why);
+	if (!d->op.is_cancelled)
+		detach_retry_later(e, why);
+	else if (e->is_pending) /* one that gave way keeps the reason that it had */
+		detach_retry_later(e, e->pending.text);
 	op_fail(&d->op, why);
 }
 

@@ -48,6 +48,7 @@ static void finish(struct task *t, enum task_result result)
 	} else if (result != TASK_FAILED) {
 		r->why.text[0] = '\0';
 		r->failing_since = 0;
+		r->stalls = 0;
 	}
 	loop_defer_free(t->reg->loop, t);
 	done(arg, r, result);

@@ -20,6 +20,7 @@ struct replica {
 	bool is_confirmed;	/* the last answer was that the store has everything */
 	msec confirmed_at;	/* when it said so last; 0: never */
 	msec failing_since;	/* 0: the last try did not fail */
+	unsigned stalls;	/* times that the daemon was replaced because of it, in vain */
 	struct why why;		/* of the last failure; empty after a success */
 };
 

@@ -29,6 +29,14 @@ static void ask(void *arg)
 	q->result = store_has(q->b->store, q->prefix, q->until, &has, &q->why);
 }
 
+/* A database that no daemon can bring to the store must not cost the others one every minute. */
+static bool is_stalled(const struct replica *r, const struct backup *b)
+{
+	return r->failing_since &&
+	       loop_now(b->loop) - r->failing_since >= b->timing.stall_limit << MIN(r->stalls, 6u);
+}
+
+/* The next judgement comes in its own time. */
 static void forgive(struct backup *b)
 {
 	msec now = loop_now(b->loop);
@@ -37,9 +45,14 @@ static void forgive(struct backup *b)
 	{
 		struct entry *e = it->value;
 
-		for (size_t i = 0; i < e->ndbs; i++)
-			if (e->dbs[i].replica.failing_since)
-				e->dbs[i].replica.failing_since = now;
+		for (size_t i = 0; i < e->ndbs; i++) {
+			struct replica *r = &e->dbs[i].replica;
+
+			if (is_stalled(r, b))
+				r->stalls++;
+			if (r->failing_since)
+				r->failing_since = now;
+		}
 	}
 }
 
@@ -53,7 +66,7 @@ static void on_answer(void *arg)
 		daemon_replace(b->daemon, true, "the store answers, but Litestream brings nothing there");
 	else
 		log_warn("databases are not replicated, the store gives no answer: %s", q->why.text);
-	forgive(b); /* the next judgement in its own time */
+	forgive(b);
 	free(q->prefix);
 	free(q);
 	backup_stop_advance(b);
@@ -70,16 +83,11 @@ static void ask_store(struct backup *b, const struct entry *e)
 	work_run(b->work, ask, on_answer, q);
 }
 
-static bool is_stalled(const struct entry *e)
+static bool has_stalled(const struct entry *e)
 {
-	msec now = loop_now(e->b->loop);
-
-	for (size_t i = 0; i < e->ndbs && e->is_attached; i++) {
-		msec since = e->dbs[i].replica.failing_since;
-
-		if (since && now - since >= e->b->timing.stall_limit)
+	for (size_t i = 0; i < e->ndbs && e->is_attached; i++)
+		if (is_stalled(&e->dbs[i].replica, e->b))
 			return true;
-	}
 	return false;
 }
 
@@ -116,7 +124,7 @@ static void look(struct backup *b)
 	{
 		struct entry *e = it->value;
 
-		if (is_stalled(e))
+		if (has_stalled(e))
 			stalled = e;
 		if (e->is_attached && !e->is_pending && !e->running)
 			op_add(e, attach_op(true));

@@ -649,10 +649,43 @@ static const struct CMUnitTest cases[] = {
 	CASE(status_is_json),
 };
 
+/* The store answers, but not to us. */
+static void wrong_keys_are_an_error(void **state)
+{
+	struct rig *r = *state;
+	CLEAN_FREE char *path = rig_path(r, "primary");
+
+	put_to_sleep_with(r, 3);
+	rig_close(r);
+	rig_wipe(r);
+	r->conf.backup.secret_access_key = STR("wrong");
+	rig_open(r);
+	assert_reason(rig_restore(r), "SignatureDoesNotMatch");
+	assert_false(rig_exists("%s", path));
+	rig_close(r);
+	r->conf.backup.access_key_id = STR("nobody");
+	rig_open(r);
+	assert_reason(rig_restore(r), "the store gives no answer");
+	assert_false(rig_exists("%s", path));
+	rig_close(r);
+	r->conf.backup.access_key_id = STR("testkey");
+	r->conf.backup.secret_access_key = STR("testsecret");
+	rig_open(r);
+	rig_wake(r);
+	assert_int_equal(rig_count(r, "primary"), 3);
+}
+
+static const struct CMUnitTest s3_cases[] = {
+	CASE(wrong_keys_are_an_error),
+};
+
 int main(int argc, char **argv)
 {
 	kind = argc > 1 && strcmp(argv[1], "s3") == 0 ? RIG_S3 : RIG_FILE;
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
-	return cmocka_run_group_tests_name(kind == RIG_S3 ? "s3" : "file", cases, NULL, NULL);
+	if (kind == RIG_FILE)
+		return cmocka_run_group_tests_name("file", cases, NULL, NULL);
+	return cmocka_run_group_tests_name("s3", cases, NULL, NULL) +
+	       cmocka_run_group_tests_name("s3 only", s3_cases, NULL, NULL);
 }

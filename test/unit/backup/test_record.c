@@ -1,0 +1,149 @@
+/* test_record.c - HEAD and the proof as texts: what is written is read, what is damaged is not believed. */
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "backup/record.h"
+
+static const str tenant = STR_INIT("bellevue/2025/winter");
+
+static void head_is_read_as_it_was_written(void **state)
+{
+	struct head head = {.epoch = 7, .is_sealed = true}, again = {0};
+	struct buf text = {0};
+	struct why why;
+
+	(void)state;
+	head_set(&head, "primary", 6, 41);
+	head_leave(&head, 6, 1700000000);
+	head_leave(&head, 5, 1700000000); /* nothing is there: not remembered */
+	head_set(&head, "primary", 7, 42);
+	head_set(&head, "queue", 3, 0);
+	head_write(&head, tenant, &text);
+	assert_int_equal(head_read(buf_str(&text), tenant, &again, &why), 0);
+	assert_int_equal(again.epoch, 7);
+	assert_true(again.is_sealed);
+	assert_int_equal(again.ndatabases, 2);
+	assert_int_equal(head_find(&again, "primary")->epoch, 7);
+	assert_int_equal(head_find(&again, "primary")->txid, 42);
+	assert_int_equal(head_find(&again, "queue")->epoch, 3);
+	assert_null(head_find(&again, "cable"));
+	assert_int_equal(again.nleft, 1);
+	assert_int_equal(head_expired(&again, 1699999999), 0);
+	assert_int_equal(head_expired(&again, 1700000000), 6);
+	head_set(&again, "queue", 6, 0);
+	assert_int_equal(head_expired(&again, 1700000000), 0); /* needed */
+	head_forget(&again, 6);
+	assert_int_equal(again.nleft, 0);
+	head_done(&head);
+	head_done(&again);
+	buf_done(&text);
+}
+
+static void a_later_version_may_add_what_it_likes(void **state)
+{
+	static const char text[] = "{\"tenant\":\"bellevue/2025/winter\",\"epoch\":2,\"state\":\"open\",\"owner\":\"m1\","
+				   "\"lease_until\":5,\"databases\":{\"primary\":{\"epoch\":1,\"txid\":3,\"x\":[]}}}";
+	struct head head = {0};
+	struct why why;
+
+	(void)state;
+	assert_int_equal(head_read(str_of(text), tenant, &head, &why), 0);
+	assert_int_equal(head.epoch, 2);
+	assert_false(head.is_sealed);
+	head_done(&head);
+}
+
+#define HEAD_OF(epoch, state, databases)                                                           \
+	"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":" epoch ",\"state\":" state ",\"databases\":" databases "}"
+
+static void a_damaged_head_is_not_believed(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"{",
+		"[]",
+		"null",
+		"<html>Please log in</html>",
+		"{\"tenant\":\"boston\",\"epoch\":1,\"state\":\"open\",\"databases\":{}}",
+		HEAD_OF("0", "\"open\"", "{}"),
+		HEAD_OF("-1", "\"open\"", "{}"),
+		HEAD_OF("\"1\"", "\"open\"", "{}"),
+		HEAD_OF("1.5", "\"open\"", "{}"),
+		HEAD_OF("1", "\"closed\"", "{}"),
+		HEAD_OF("1", "null", "{}"),
+		HEAD_OF("1", "\"open\"", "[]"),
+		HEAD_OF("1", "\"open\"", "null"),
+		HEAD_OF("1", "\"open\"", "{\"primary\":{}}"),
+		HEAD_OF("1", "\"open\"", "{\"primary\":{\"epoch\":2,\"txid\":1}}"),
+		HEAD_OF("1", "\"open\"", "{\"primary\":{\"epoch\":1,\"txid\":-1}}"),
+		HEAD_OF("1", "\"open\"", "{\"a\":{\"epoch\":1,\"txid\":1},\"a\":{\"epoch\":1,\"txid\":2}}"),
+		HEAD_OF("1", "\"open\"", "{}") "x",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(texts); i++) {
+		struct head head = {0};
+		struct why why = {""};
+
+		if (head_read(str_of(texts[i]), tenant, &head, &why) != -EBADMSG || !why.text[0])
+			fail_msg("believed: %s", texts[i]);
+		assert_null(head.databases);
+	}
+}
+
+static void the_proof_is_read_as_it_was_written(void **state)
+{
+	char *names[] = {(char[]){"primary"}, (char[]){"queue"}};
+	struct proof proof = {.store = (char[]){"s3://b/p"}, .epoch = 3, .databases = names, .ndatabases = 2};
+	struct proof again = {0};
+	struct buf text = {0};
+
+	(void)state;
+	proof_write(&proof, tenant, &text);
+	assert_int_equal(proof_read(buf_str(&text), tenant, &again), 0);
+	assert_string_equal(again.store, "s3://b/p");
+	assert_int_equal(again.epoch, 3);
+	assert_true(proof_names(&again, "queue"));
+	assert_false(proof_names(&again, "cable"));
+	proof_done(&again);
+	assert_int_equal(proof_read(buf_str(&text), STR("boston"), &again), -ENOENT);
+	assert_int_equal(proof_read(STR("{}"), tenant, &again), -ENOENT);
+	buf_done(&text);
+}
+
+static void reasons_are_cut_between_characters(void **state)
+{
+	struct why why;
+	char text[WHY_MAX + 10];
+
+	(void)state;
+	for (size_t shift = 0; shift < 3; shift++) {
+		memset(text, 'x', shift);
+		for (size_t i = shift; i + 3 < sizeof(text); i += 3)
+			memcpy(text + i, "\xe2\x82\xac", 3);
+		text[sizeof(text) - 4] = '\0';
+		why_set(&why, "%s", text);
+		assert_int_equal((strlen(why.text) - shift) % 3, 0);
+		assert_true(strlen(why.text) > WHY_MAX - 5);
+		why_set(&why, "%s", why.text); /* its own text */
+		assert_true(strlen(why.text) > WHY_MAX - 5);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(head_is_read_as_it_was_written),
+		cmocka_unit_test(a_later_version_may_add_what_it_likes),
+		cmocka_unit_test(a_damaged_head_is_not_believed),
+		cmocka_unit_test(the_proof_is_read_as_it_was_written),
+		cmocka_unit_test(reasons_are_cut_between_characters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
