@@ -92,3 +92,5 @@ void exchange_upstream_timeout(struct exchange *x);
 void exchange_go_on(struct exchange *x);
 /* What the supervisor tells: the tenant of a held or watching exchange changed. */
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state);
+/* fly-atc ends: a held or watching exchange will not see its tenant start any more. */
+void exchange_give_up(struct exchange *x);

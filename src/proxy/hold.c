@@ -45,6 +45,10 @@ static void hold(struct exchange *x, msec retry_at)
 	const struct app_conf *app = x->conf->app;
 	msec now = loop_now(w->loop);
 
+	if (w->is_draining) {
+		exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
+		return;
+	}
 	if (!proxy_hold_enter(w->proxy, (size_t)exchange_settings(x)->max_held)) {
 		exchange_fail(x, ERROR_TOO_MANY_HELD, STR_EMPTY);
 		return;
@@ -211,6 +215,17 @@ void hold_watch_on_time(struct exchange *x)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 	else
 		connection_deadline(x->connection, loop_now(x->worker->loop) + HEARTBEAT);
+}
+
+void exchange_give_up(struct exchange *x)
+{
+	if (x->state == EXCHANGE_HELD) {
+		exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
+		return;
+	}
+	list_remove(&x->link);
+	x->state = EXCHANGE_ANSWERING;
+	exchange_client_event(x, 0);
 }
 
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state)

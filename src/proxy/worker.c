@@ -213,6 +213,13 @@ void worker_post_view(struct worker *w, struct snapshot *take_snapshot)
 	post(w, on_new_view, (struct posted){.snapshot = take_snapshot});
 }
 
+/* Nothing starts any more, so there is nothing to wait for. */
+static void give_up(struct list *waiting)
+{
+	while (!list_is_empty(waiting))
+		exchange_give_up(list_first(waiting, struct exchange, link));
+}
+
 static void on_drain(void *arg)
 {
 	struct posted *p = arg;
@@ -226,8 +233,16 @@ static void on_drain(void *arg)
 	list_foreach_safe(c, &w->idle_connections, struct connection, link)
 		connection_close(c);
 	w->is_draining = true; /* only now, so that the last of these does not report the end as well */
-	if (!w->nconnections)
+	if (!w->nconnections) {
 		proxy_worker_drained(w->proxy, w);
+		return;
+	}
+	for (uint32_t i = 0; i < w->ntenants; i++) {
+		if (!w->tenants[i])
+			continue;
+		give_up(&w->tenants[i]->held);
+		give_up(&w->tenants[i]->watched);
+	}
 }
 
 void worker_post_drain(struct worker *w)
