@@ -7,6 +7,7 @@ import time
 import pytest
 
 from atc import WINTER, knobs_config
+from waiting import wait_until
 
 
 def seen(atc, sent=(), path=WINTER + "/echo", **more):
@@ -100,5 +101,5 @@ def test_on_fly_the_edge_says_who_the_client_is(atc):
     assert headers["x-forwarded-for"].split(",")[0].strip() == "203.0.113.9"
     assert headers["x-forwarded-proto"] == "https"
     assert headers["fly-client-ip"] == "203.0.113.9"
-    line = [entry for entry in atc.requests_logged() if entry["path"].endswith("/echo")][-1]
+    line = wait_until(lambda: [entry for entry in atc.requests_logged() if entry["path"].endswith("/echo")])[-1]
     assert line["remote_addr"].startswith("203.0.113.9")

@@ -153,7 +153,7 @@ def test_trailers_pass_in_both_directions(knobs):
 def test_early_hints_come_before_the_answer(knobs):
     response = knobs.get(WINTER + "/hints?n=2")
     assert [hint.status for hint in response.interim] == [103, 103]
-    assert response.interim[1].header("Link") == "</style1.css>; rel=preload; as=style"
+    assert response.interim[1].header("Link") == "<%s/style1.css>; rel=preload; as=style" % WINTER
     assert response.text == "after hints\n" and not response.all("Link")
 
 

@@ -561,7 +561,7 @@ def serve_connection(sock, number):
 
 
 def not_found(req):
-    req.reply("no such knob: %s\n" % req.path, status=404)
+    req.reply("no such knob: %s\n" % req.target, status=404)
 
 
 def listening_socket():
