@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,29 @@ static int bind_all(struct listeners *l, struct address *a, bool may_fall_back)
 
 /* --- who has the port --- */
 
+/* A line of /proc/net/tcp: "sl local:port remote:port state queues timer retries uid timeout inode …" (proc(5)).
+ * 0 if it is not a socket that listens on the port. */
+static uint64_t listening_inode(str line, unsigned port)
+{
+	enum { LOCAL = 1, STATE = 3, INODE = 9 };
+	str field, address;
+	uint64_t line_port = 0, state = 0, inode = 0;
+
+	for (int i = 0; i <= INODE; i++) {
+		do {
+			if (!str_split(&line, ' ', &field))
+				return 0;
+		} while (!field.n);
+		if (i == LOCAL && (!str_split(&field, ':', &address) || number_parse_hex(field, 65535, &line_port) < 0))
+			return 0;
+		if (i == STATE && number_parse_hex(field, 255, &state) < 0)
+			return 0;
+		if (i == INODE && number_parse(field, UINT64_MAX, &inode) < 0)
+			return 0;
+	}
+	return line_port == port && state == TCP_LISTEN ? inode : 0;
+}
+
 /* The inode of the socket that listens on a port, 0 if it is not found. */
 static uint64_t inode_of_port(const char *table, unsigned port)
 {
@@ -139,15 +163,8 @@ static uint64_t inode_of_port(const char *table, unsigned port)
 	char line[512];
 	uint64_t found = 0;
 
-	while (file && !found && fgets(line, sizeof(line), file)) {
-		unsigned line_port, state;
-		unsigned long inode;
-
-		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu",
-			    &line_port, &state, &inode) == 3 &&
-			line_port == port && state == 10)
-			found = inode;
-	}
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = listening_inode(str_of(line), port);
 	if (file)
 		fclose(file);
 	return found;

@@ -68,7 +68,7 @@ static int make_snapshot(const struct config *conf, int *ret_fd)
 
 static int renew_snapshot(struct proxy_child *p)
 {
-	int fd, r = make_snapshot(p->sup->conf, &fd);
+	int fd = -1, r = make_snapshot(p->sup->conf, &fd);
 
 	if (r < 0)
 		return r;

@@ -116,7 +116,9 @@ static void keep_restart_settings(const struct supervisor *s, struct config *c)
 
 static bool is_acceptable(struct supervisor *s, struct config *c, struct outcome *o)
 {
-	if (c->is_single != s->conf->is_single)
+	if (s->is_ending)
+		refuse(o, c, "fly-atc is about to end");
+	else if (c->is_single != s->conf->is_single)
 		refuse(o, c, "a single application cannot become tenants, or tenants one, by a reload; restart fly-atc");
 	else if (!str_eq(c->server.storage, s->conf->server.storage))
 		refuse(o, c, "server.storage cannot be changed by a reload; restart fly-atc");

@@ -62,7 +62,6 @@ static void succeed(struct tenant *t)
 	struct tenant_run *run = t->run;
 
 	t->wake.ready = (clock_usec() - run->phase_began) / 1000;
-	t->releases_port = false;
 	tenant_event(t, EVENT_READY);
 }
 
@@ -150,13 +149,37 @@ static void probe(struct tenant *t, const struct tenant_port *port)
 
 /* --- the end --- */
 
+static bool said(const struct tenant *t, str words)
+{
+	for (uint32_t i = 0; i < t->output.count; i++)
+		if (str_find(output_at(&t->output, i).text, words) >= 0)
+			return true;
+	return false;
+}
+
+/* The one thing that goes wrong because of us, and what to do about it. */
+static const char *hint_about_port(const struct tenant *t)
+{
+	if (!said(t, STR("EADDRINUSE")) && !said(t, STR("Address already in use")) && !said(t, STR("address already in use")))
+		return "";
+	switch (t->run->conf->app->listen) {
+	case LISTEN_FD:
+		return "; it binds an address of its own: let it listen on 127.0.0.1:$PORT, or say `listen: tcp`";
+	case LISTEN_TCP:
+		return t->releases_port ? "" : "; the next start leaves it the port without holding it before";
+	case LISTEN_UNIX:
+		break;
+	}
+	return "";
+}
+
 static void blame_exit(struct tenant *t, int status)
 {
 	char how[64];
 
 	run_describe_exit(status, how, sizeof(how));
 	if (t->life.state == TENANT_STARTING)
-		tenant_blame(t, "it %s before it was ready", how);
+		tenant_blame(t, "it %s before it was ready%s", how, hint_about_port(t));
 	else if (t->life.state == TENANT_RUNNING || t->life.state == TENANT_DRAINING)
 		tenant_blame(t, "it %s", how);
 }

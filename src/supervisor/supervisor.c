@@ -272,6 +272,16 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 	return r;
 }
 
+static void warn_of_isolation(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->conf->ntenants; i++)
+		if (s->conf->tenants[i].app->private_directories.count && !process_can_mount()) {
+			log_warn("mount namespaces are not permitted here: only the environment keeps tenants apart, "
+				 "private_directories are without effect");
+			return;
+		}
+}
+
 static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = prepare(s, locks, ret_reason);
@@ -286,6 +296,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	if (!s->proxy)
 		return -EIO;
 	open_control(s);
+	warn_of_isolation(s);
 	if (s->conf->is_single)
 		tenant_event(only_tenant(s), EVENT_WAKE);
 	else
