@@ -146,9 +146,10 @@ static void read_output(int fd, msec until, struct buf *out)
 
 static int run_version(const char *path, msec limit, struct buf *out)
 {
-	pid_t pid;
-	int fd = -1, r = spawn_version(path, &pid, &fd);
+	pid_t pid = -1;
+	int fd = -1, r;
 
+	r = spawn_version(path, &pid, &fd);
 	if (r < 0)
 		return r;
 	read_output(fd, clock_now() + limit, out);

@@ -393,12 +393,14 @@ int proof_save(const char *dir, str tenant, const struct proof *p, struct why *r
 void proof_set_open(const char *dir, bool is_open)
 {
 	CLEAN_FREE char *path = xasprintf("%s/" RECORD_OPEN, dir);
-	CLEAN_FD int fd = -1;
+	int fd;
 
-	if (is_open)
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	else
+	if (!is_open) {
 		unlink(path);
+		return;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	close_fd(&fd);
 }
 
 bool proof_is_open(const char *dir)

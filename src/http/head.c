@@ -1,10 +1,11 @@
 /* head.c - what request and response heads have in common: their end, their version, their fields.
  */
 /* SPDX-License-Identifier: MIT */
-#include "http/http_int.h"
+#include "http/head.h"
 
 #include "base/number.h"
 #include "http/field.h"
+#include "http/http_int.h"
 
 /* Options of Connection that name fields unknown to us; each is looked for among all fields. */
 #define MAX_UNKNOWN_OPTIONS 16u

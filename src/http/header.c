@@ -1,8 +1,9 @@
 /* header.c - the table of known field names, and looking for fields in a message. */
 /* SPDX-License-Identifier: MIT */
-#include "http/http_int.h"
+#include "http/header.h"
 
 #include "http/field.h"
+#include "http/http_int.h"
 
 #define NAME_MAX_LENGTH 32
 #define NSLOTS		512u /* of the hash table: a power of two, several times the number of names */

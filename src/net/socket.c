@@ -59,7 +59,7 @@ str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
 
 int socket_accept(int listener, struct address *ret_peer)
 {
-	struct sockaddr_storage from;
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof(from);
 	int fd = accept4(listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

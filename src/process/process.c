@@ -228,8 +228,8 @@ static void make_env(struct launch *l, uint64_t serial)
 	l->env[at] = xmalloc(MARK_MAX);
 	mark_write(l->env[at++], serial);
 	if (listens) {
-		l->env[at] = xmalloc(sizeof("LISTEN_PID=") + 20);
-		strcpy(l->env[at], "LISTEN_PID=");
+		l->env[at] = xcalloc(1, sizeof("LISTEN_PID=") + 20);
+		memcpy(l->env[at], "LISTEN_PID=", strlen("LISTEN_PID="));
 		l->listen_pid = l->env[at++] + strlen("LISTEN_PID=");
 	}
 	for (size_t i = 0; i < n; i++)
@@ -275,7 +275,7 @@ static int open_outputs(struct process *p, struct launch *l)
 
 static int launch(struct process *p, struct launch *l, const char **ret_step)
 {
-	pid_t pid;
+	pid_t pid = -1;
 	int r;
 
 	*ret_step = "output";
