@@ -99,6 +99,12 @@ def pss(pid):
     return 0
 
 
+def is_sanitized(pid):
+    """Built with a sanitizer, whose shadow memory would be measured instead of ours."""
+    maps = read(pid, "maps")
+    return b"libasan" in maps or b"libtsan" in maps or b"libclang_rt" in maps
+
+
 def peak_rss(pid):
     return int(status_line(pid, "VmHWM").split()[0]) * 1024
 

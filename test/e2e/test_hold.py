@@ -8,7 +8,7 @@ import pytest
 
 import processes
 from atc import WINTER, Background, knobs_config, together
-from waiting import wait_until
+from waiting import stretched, wait_until
 
 BROWSER = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]
 TWO = {"bellevue": {"tenants": ["2025/winter"]}, "boston": {"tenants": {"2025/april": {"env": {"KNOBS_BOOT_DELAY": None}}}}}
@@ -95,21 +95,21 @@ def test_a_client_that_leaves_is_held_no_more(atc):
 def test_one_tenants_boot_does_not_slow_another(atc):
     """The defect that made this program necessary: eight seconds of boot here, an unchanged p99 there."""
     atc.start(knobs_config(TWO, env={"KNOBS_BOOT_DELAY": "8"}))
-    def p99(wire):
-        times = []
-        for _ in range(1000):
+    def p99(wire, seconds):
+        times, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
             began = time.monotonic()
             assert wire.get("/boston/2025/april/up").status == 200
             times.append(time.monotonic() - began)
         return statistics.quantiles(times, n=100)[98]
     with atc.wire() as wire:
-        p99(wire)
-        calm = p99(wire)
+        p99(wire, 0.5)
+        calm = p99(wire, 3)
         slow = Background(atc.get, WINTER + "/up", timeout=60)
         wait_until(lambda: atc.state() == "starting")
-        busy = p99(wire)
+        busy = p99(wire, 5)
         assert not slow.is_done
-    assert busy < max(calm * 3, 0.02), "p99 %.1f ms before, %.1f ms during the boot" % (calm * 1e3, busy * 1e3)
+    assert busy < max(calm * 3, stretched(0.01)), "p99 %.1f ms before, %.1f ms during the boot" % (calm * 1e3, busy * 1e3)
     assert slow.result().status == 200
 
 

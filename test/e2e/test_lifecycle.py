@@ -10,7 +10,7 @@ import pytest
 
 import processes
 from atc import WINTER, Background, knobs_config, together
-from waiting import holds_for, wait_until
+from waiting import holds_for, stretched, wait_until
 
 TWO = {"bellevue": {"tenants": ["2025/winter"]}, "boston": {"tenants": ["2025/april"]}}
 APRIL = "/boston/2025/april"
@@ -89,7 +89,8 @@ def test_no_idle_stop_during_a_slow_upload(atc):
     atc.start(knobs_config(idle_timeout="200ms"))
     with atc.wire() as wire:
         wire.request("POST", WINTER + "/upload", [("Content-Length", "2")]).send(b"1")
-        holds_for(lambda: atc.state() in ("running", "starting", "queued", "restoring", "preparing"), 1.2)
+        atc.wait_state("running")
+        holds_for(lambda: atc.state() == "running", 1.2)
         assert wire.send(b"2").response("POST").json()["size"] == 2
     assert len(atc.boots()) == 1
 
@@ -437,12 +438,12 @@ def test_a_killed_proxy_is_back_at_once_and_no_connection_is_refused(atc):
     atc.start(knobs_config())
     atc.proxy_may_change = True
     pid = atc.whoami()["pid"]
-    for _ in range(3):
+    for limit in (0.1, 1, 1):
         proxy = atc.proxy_pid()
-        os.kill(proxy, signal.SIGKILL)
         began = time.monotonic()
+        os.kill(proxy, signal.SIGKILL)
         assert atc.get(WINTER + "/whoami").json()["pid"] == pid, "the tenant noticed"
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < stretched(limit)
         assert atc.proxy_pid() != proxy
     assert atc.status()["proxy"]["restarts"] == 3
 

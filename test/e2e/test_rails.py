@@ -69,9 +69,9 @@ def sign_in(browser, path, name):
 
 
 @pytest.mark.slow
-def test_ten_paths_are_ten_applications(calendar, store):
+def test_ten_paths_are_ten_applications(calendar, bucket):
     """Each has its own events, keeps them through stop and wake, and through the loss of the disk."""
-    atc = calendar(server={"max_starting": 2}, backup=store.config, env=store.environment)
+    atc = calendar(server={"max_starting": 2}, backup=bucket.config, env=bucket.environment)
     browsers = {path: Browser(atc) for path in PATHS}
     for path in PATHS:
         for i in range(PATHS.index(path) % 3 + 1):
@@ -85,7 +85,7 @@ def test_ten_paths_are_ten_applications(calendar, store):
         assert titles(atc, path) == expected[path]
     atc.stop(0)
     shutil.rmtree(atc.app / "storage" / "tenants")
-    atc.again(env=store.environment)
+    atc.again(env=bucket.environment)
     for path in PATHS:
         assert titles(atc, path) == expected[path], "after the loss of the disk"
 
