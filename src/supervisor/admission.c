@@ -12,7 +12,7 @@
 
 /* Without an idle tenant to stop we look again after this long: requests end without a word to us. */
 #define RECHECK 100
-/* Who has just become ready gets this long before he may be stopped for another: his requests are on their way. */
+/* Who has become ready and was not used yet gets this long: his first request is on its way. */
 #define SETTLE_TIME 1000
 
 /* --- memory --- */
@@ -111,10 +111,12 @@ static bool lacks_room(const struct supervisor *s)
 static bool may_be_stopped(const struct tenant *t)
 {
 	const struct slot *slot = tenant_slot(t);
+	msec since = atomic_load(&slot->since);
 
-	return t->life.state == TENANT_RUNNING && t->run->conf->app->idle_timeout && atomic_load(&slot->in_flight) == 0 &&
-		atomic_load(&slot->held) == 0 &&
-		loop_now(t->sup->loop) >= atomic_load(&slot->since) + SETTLE_TIME;
+	if (t->life.state != TENANT_RUNNING || !t->run->conf->app->idle_timeout || atomic_load(&slot->in_flight) ||
+		atomic_load(&slot->held))
+		return false;
+	return atomic_load(&slot->last_activity) >= since || loop_now(t->sup->loop) >= since + SETTLE_TIME;
 }
 
 static msec last_used(const struct tenant *t)

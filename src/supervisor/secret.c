@@ -3,12 +3,15 @@
 #include "supervisor/secret.h"
 
 #include <fcntl.h>
-#include <nettle/hmac.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/hash.h"
 
 #define MASTER_BYTES 64
@@ -112,13 +115,15 @@ int secret_master(const char *environment_value, const char *path, char **ret)
 void secret_of_tenant(const char *master, str id, char out[SECRET_TEXT_SIZE])
 {
 	static const str purpose = STR_INIT("fly-atc SECRET_KEY_BASE of tenant ");
-	unsigned char digest[SHA512_DIGEST_SIZE];
-	struct hmac_sha512_ctx mac;
+	unsigned char digest[SHA512_DIGEST_LENGTH];
+	struct buf message = {0};
 
 	static_assert(2 * sizeof(digest) + 1 == SECRET_TEXT_SIZE, "the text holds the digest");
-	hmac_sha512_set_key(&mac, strlen(master), (const uint8_t *)master);
-	hmac_sha512_update(&mac, purpose.n, (const uint8_t *)purpose.p);
-	hmac_sha512_update(&mac, id.n, (const uint8_t *)id.p);
-	hmac_sha512_digest(&mac, sizeof(digest), digest);
+	buf_add(&message, purpose);
+	buf_add(&message, id);
+	if (!HMAC(EVP_sha512(), master, (int)strlen(master), (const unsigned char *)buf_str(&message).p,
+		    buf_len(&message), digest, NULL))
+		abort();
+	buf_done(&message);
 	write_hex(digest, sizeof(digest), out);
 }
