@@ -224,11 +224,13 @@ def thrust_program(given):
 
 
 def start_thruster(stack, options, task, port, log):
+    if isinstance(options.thrust, Failed):
+        raise options.thrust
     environ = dict(os.environ, HTTP_PORT=str(port), TARGET_PORT=str(measure.free_port()),
                    CACHE_SIZE="0", GZIP_COMPRESSION_ENABLED="0", GOMAXPROCS="1",
                    LOG_REQUESTS=str(int(task.logged)), HTTP_IDLE_TIMEOUT=str(FOREVER_S),
                    HTTP_READ_TIMEOUT=str(FOREVER_S), HTTP_WRITE_TIMEOUT=str(FOREVER_S))
-    return measure.spawn([thrust_program(options.thrust), *task.application()], task.cores,
+    return measure.spawn([options.thrust, *task.application()], task.cores,
                          env=environ, stdout=log, stderr=log)
 
 
@@ -253,7 +255,7 @@ def start_fly_atc(stack, options, task, port, log):
         users.setdefault(user, {"tenants": []})["tenants"].append(name)
     conf = task.work / "atc.json"
     conf.write_text(json.dumps({
-        "server": {"http_port": port, "threads": 1, "log_requests": task.logged,
+        "server": {"http_port": port, "address": "127.0.0.1", "threads": 1, "log_requests": task.logged,
                    "keepalive_timeout": f"{FOREVER_S}s"},
         "app": {"framework": "generic", "command": task.application(), "prefix": "pass",
                 "health_check": "/b/0", "listen": task.listen, "idle_timeout": f"{FOREVER_S}s",
