@@ -1,0 +1,208 @@
+/* test_migrations.c - the prepare command runs when something changed, and only then. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/migrations.h"
+
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+
+/* An application with a migration, and a tenant of it with one database; removed behind each test. */
+struct fixture {
+	char root[32], *app_root, *dir, *database;
+	str command[2];
+	struct database_conf databases[2];
+	struct app_conf app;
+	struct tenant_conf tenant;
+};
+
+static void write_text(const struct fixture *f, const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", f->root, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	free(path);
+}
+
+static void run_sql(const struct fixture *f, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* The command finds the root as $ROOT. */
+static void run_shell(const char *command, const char *root)
+{
+	setenv("ROOT", root, 1);
+	assert_int_equal(system(command), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	strcpy(f->root, "/tmp/atc-migrate-XXXXXX");
+	assert_non_null(mkdtemp(f->root));
+	run_shell("mkdir -p $ROOT/app/db/migrate $ROOT/app/config $ROOT/data", f->root);
+	f->app_root = xasprintf("%s/app", f->root);
+	f->dir = xasprintf("%s/data", f->root);
+	f->database = xasprintf("%s/data/one.sqlite3", f->root);
+	f->command[0] = STR("bin/rails");
+	f->command[1] = STR("db:prepare");
+	f->databases[0] = (struct database_conf){.name = STR("primary"), .path = STR("one.sqlite3")};
+	f->databases[1] = (struct database_conf){.name = STR("cache"), .path = STR("two.sqlite3")};
+	f->app = (struct app_conf){.root = str_of(f->app_root),
+		.environment = STR("production"),
+		.prepare = {f->command, 2},
+		.databases = f->databases,
+		.ndatabases = 2};
+	f->tenant = (struct tenant_conf){.id = STR("one"), .dir = str_of(f->dir), .app = &f->app};
+	write_text(f, "app/db/migrate/1_create.rb", "create");
+	run_sql(f, "create table schema_migrations(version); insert into schema_migrations values ('1')");
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	run_shell("rm -r $ROOT", f->root);
+	free(f->app_root);
+	free(f->dir);
+	free(f->database);
+	free(f);
+	return 0;
+}
+
+static void nothing_is_known_before_the_first_run(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(migrations_are_done(&f->tenant));
+	migrations_remember(&f->tenant);
+	assert_true(migrations_are_done(&f->tenant));
+	assert_true(migrations_are_done(&f->tenant));
+}
+
+static void rows_of_the_application_change_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	run_sql(f, "create table events(name)");
+	migrations_remember(&f->tenant);
+	run_sql(f, "insert into events values ('gala')");
+	assert_true(migrations_are_done(&f->tenant));
+}
+
+static void files_are_judged_by_content_and_not_by_time(void **state)
+{
+	struct fixture *f = *state;
+
+	migrations_remember(&f->tenant);
+	write_text(f, "app/db/migrate/1_create.rb", "create");
+	assert_true(migrations_are_done(&f->tenant));
+	write_text(f, "app/db/migrate/1_create.rb", "CREATE");
+	assert_false(migrations_are_done(&f->tenant));
+}
+
+static void whatever_decides_is_seen(void **state)
+{
+	static const char *const files[] = {"app/db/migrate/2_more.rb", "app/db/schema.rb", "app/Gemfile.lock",
+		"app/config/database.yml"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < NITEMS(files); i++) {
+		migrations_remember(&f->tenant);
+		assert_true(migrations_are_done(&f->tenant));
+		write_text(f, files[i], "new");
+		assert_false(migrations_are_done(&f->tenant));
+	}
+	run_shell("mkdir -p $ROOT/app/db/cache_migrate", f->root);
+	migrations_remember(&f->tenant);
+	write_text(f, "app/db/cache_migrate/1_cache.rb", "new");
+	assert_false(migrations_are_done(&f->tenant));
+}
+
+static void a_database_that_was_taken_back_is_seen(void **state)
+{
+	struct fixture *f = *state;
+
+	migrations_remember(&f->tenant);
+	run_sql(f, "insert into schema_migrations values ('2')");
+	assert_false(migrations_are_done(&f->tenant));
+	migrations_remember(&f->tenant);
+	run_sql(f, "create table more(x)");
+	assert_false(migrations_are_done(&f->tenant));
+	migrations_remember(&f->tenant);
+	unlink(f->database);
+	assert_false(migrations_are_done(&f->tenant));
+}
+
+static void a_second_database_counts_once_it_is_there(void **state)
+{
+	struct fixture *f = *state;
+	char *path = xasprintf("%s/two.sqlite3", f->dir), *first = f->database;
+
+	migrations_remember(&f->tenant);
+	f->database = path;
+	run_sql(f, "create table cache(x)");
+	assert_false(migrations_are_done(&f->tenant));
+	migrations_remember(&f->tenant);
+	assert_true(migrations_are_done(&f->tenant));
+	unlink(path);
+	assert_false(migrations_are_done(&f->tenant));
+	f->database = first;
+	free(path);
+}
+
+static void another_command_or_environment_is_another_matter(void **state)
+{
+	struct fixture *f = *state;
+
+	migrations_remember(&f->tenant);
+	f->app.environment = STR("staging");
+	assert_false(migrations_are_done(&f->tenant));
+	f->app.environment = STR("production");
+	f->command[1] = STR("db:migrate");
+	assert_false(migrations_are_done(&f->tenant));
+}
+
+static void a_database_that_is_none_is_prepared(void **state)
+{
+	struct fixture *f = *state;
+
+	write_text(f, "data/one.sqlite3", "this is no database at all, but long enough to look like a file");
+	migrations_remember(&f->tenant);
+	assert_false(migrations_are_done(&f->tenant));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_is_known_before_the_first_run),
+		TEST(rows_of_the_application_change_nothing),
+		TEST(files_are_judged_by_content_and_not_by_time),
+		TEST(whatever_decides_is_seen),
+		TEST(a_database_that_was_taken_back_is_seen),
+		TEST(a_second_database_counts_once_it_is_there),
+		TEST(another_command_or_environment_is_another_matter),
+		TEST(a_database_that_is_none_is_prepared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,95 @@
+/* test_output.c - the ring of a tenant's last lines keeps its bounds. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/output.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+
+static void add_numbered(struct output *o, int from, int to)
+{
+	char text[32];
+
+	for (int i = from; i < to; i++) {
+		snprintf(text, sizeof(text), "line %d", i);
+		output_add(o, PROCESS_STDOUT, str_of(text), false);
+	}
+}
+
+static void expect(const struct output *o, uint32_t i, const char *text)
+{
+	struct control_line line = output_at(o, i);
+
+	assert_true(str_eq(line.text, str_of(text)));
+}
+
+static void the_oldest_lines_go_first(void **state)
+{
+	struct output o = {0};
+
+	(void)state;
+	add_numbered(&o, 0, 1234);
+	assert_int_equal(o.count, OUTPUT_AWAKE_LINES);
+	expect(&o, 0, "line 734");
+	expect(&o, OUTPUT_AWAKE_LINES - 1, "line 1233");
+	output_done(&o);
+}
+
+static void fifty_are_left_after_the_end(void **state)
+{
+	struct output o = {0};
+
+	(void)state;
+	add_numbered(&o, 0, 700);
+	output_shrink(&o);
+	assert_int_equal(o.count, OUTPUT_LAST_LINES);
+	expect(&o, 0, "line 650");
+	add_numbered(&o, 700, 701);
+	expect(&o, OUTPUT_LAST_LINES, "line 700");
+	output_done(&o);
+}
+
+static void long_lines_count_by_their_bytes(void **state)
+{
+	char *text = xcalloc(PROCESS_LINE_MAX, 1);
+	struct output o = {0};
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		output_add(&o, PROCESS_STDERR, (str){text, PROCESS_LINE_MAX}, true);
+		assert_true(o.bytes <= OUTPUT_AWAKE_BYTES);
+	}
+	assert_int_equal(o.count, OUTPUT_AWAKE_BYTES / PROCESS_LINE_MAX);
+	assert_true(output_at(&o, 0).is_stderr && output_at(&o, 0).is_cut);
+	output_shrink(&o);
+	assert_true(o.bytes <= OUTPUT_LAST_BYTES);
+	output_done(&o);
+	free(text);
+}
+
+static void an_empty_one_costs_nothing(void **state)
+{
+	struct output o = {0};
+
+	(void)state;
+	output_shrink(&o);
+	output_done(&o);
+	assert_null(o.lines);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_oldest_lines_go_first),
+		cmocka_unit_test(fifty_are_left_after_the_end),
+		cmocka_unit_test(long_lines_count_by_their_bytes),
+		cmocka_unit_test(an_empty_one_costs_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

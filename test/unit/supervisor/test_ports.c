@@ -1,0 +1,279 @@
+/* test_ports.c - ports held for an application, listening sockets for clients, and the probe that waits for an answer. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/ports.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "supervisor/listeners.h"
+#include "supervisor/probe.h"
+
+static int bind_port(unsigned port, bool reuses)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = reuses;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(fd, 8) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* --- ports --- */
+
+static void a_held_port_is_for_servers_that_set_reuseaddr(void **state)
+{
+	unsigned port;
+	int held, fd;
+
+	(void)state;
+	assert_int_equal(port_hold(&held, &port), 0);
+	assert_int_equal(bind_port(port, false), -EADDRINUSE);
+	fd = bind_port(port, true);
+	assert_true(fd >= 0);
+	close(fd);
+	close(held);
+}
+
+static void no_port_is_given_out_twice(void **state)
+{
+	enum { N = 200 };
+	unsigned ports[N];
+	int fds[N];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(i % 2 ? port_hold(&fds[i], &ports[i]) : port_listen(&fds[i], &ports[i]), 0);
+		for (int j = 0; j < i; j++)
+			assert_int_not_equal(ports[i], ports[j]);
+	}
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+}
+
+/* --- listeners --- */
+
+static struct server_conf server(const char *address, unsigned port)
+{
+	return (struct server_conf){.address = str_of(address), .http_port = port};
+}
+
+static void every_thread_has_a_socket_on_the_same_port(void **state)
+{
+	struct server_conf conf = server("127.0.0.1", 0);
+	struct listeners l;
+	char *reason;
+
+	(void)state;
+	assert_int_equal(listeners_open(&l, &conf, 3, &reason), 0);
+	assert_int_equal(l.count, 3);
+	assert_int_not_equal(l.port, 0);
+	for (size_t i = 0; i < l.count; i++) {
+		struct sockaddr_in in;
+		socklen_t size = sizeof(in);
+
+		assert_int_equal(getsockname(l.fds[i], (struct sockaddr *)&in, &size), 0);
+		assert_int_equal(ntohs(in.sin_port), l.port);
+	}
+	listeners_close(&l);
+}
+
+static void by_default_both_families_are_served(void **state)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct server_conf conf = server("", 0);
+	struct listeners l;
+	char *reason;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(listeners_open(&l, &conf, 1, &reason), 0);
+	in.sin_port = htons((uint16_t)l.port);
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	close(fd);
+	listeners_close(&l);
+}
+
+static void a_second_one_is_refused_and_told_who_has_the_port(void **state)
+{
+	struct server_conf conf = server("127.0.0.1", 0);
+	struct listeners first, second;
+	char *reason, expected[32];
+
+	(void)state;
+	assert_int_equal(listeners_open(&first, &conf, 2, &reason), 0);
+	conf.http_port = first.port;
+	assert_int_equal(listeners_open(&second, &conf, 2, &reason), -EADDRINUSE);
+	snprintf(expected, sizeof(expected), "pid %d", (int)getpid());
+	assert_non_null(strstr(reason, expected));
+	assert_non_null(strstr(reason, "HTTP_PORT"));
+	free(reason);
+	listeners_close(&first);
+}
+
+static void an_address_that_is_none_is_named(void **state)
+{
+	struct server_conf conf = server("localhost", 0);
+	struct listeners l;
+	char *reason;
+
+	(void)state;
+	assert_int_equal(listeners_open(&l, &conf, 1, &reason), -EINVAL);
+	assert_non_null(strstr(reason, "localhost"));
+	free(reason);
+}
+
+/* --- the probe --- */
+
+struct server {
+	pthread_t thread;
+	unsigned port;
+	msec delay;		/* before it listens */
+	const char *answers[4]; /* one for each connection; "" closes, the last one is final */
+	msec answered_at;
+};
+
+static void *serve(void *arg)
+{
+	struct server *s = arg;
+	char request[1024];
+	int listener;
+
+	usleep((useconds_t)(s->delay * 1000));
+	listener = bind_port(s->port, true);
+	for (size_t i = 0; i < NITEMS(s->answers) && s->answers[i]; i++) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (read(fd, request, sizeof(request)) < 0)
+			abort();
+		s->answered_at = clock_now();
+		if (write(fd, s->answers[i], strlen(s->answers[i])) < 0)
+			abort();
+		close(fd);
+	}
+	close(listener);
+	return NULL;
+}
+
+struct waiting {
+	struct loop *loop;
+	msec ready_at;
+};
+
+static void on_ready(void *arg)
+{
+	struct waiting *w = arg;
+
+	w->ready_at = clock_now();
+	loop_stop(w->loop);
+}
+
+static void on_limit(struct timer *t)
+{
+	loop_stop(t->loop);
+}
+
+/* When the probe succeeded, 0 if it did not within `limit`. */
+static msec probe_until(unsigned port, msec limit, char *why, size_t size)
+{
+	struct waiting w = {.loop = loop_new()};
+	struct probe_target target = {.port = port, .request = STR("GET /up HTTP/1.1\r\nHost: x\r\n\r\n")};
+	struct probe *p = probe_start(w.loop, &target, on_ready, &w);
+	struct timer timer = {0};
+
+	timer_set(&timer, w.loop, clock_now() + limit, on_limit);
+	loop_run(w.loop);
+	timer_cancel(&timer);
+	if (!w.ready_at) {
+		probe_describe(p, why, size);
+		probe_free(p);
+		timer_set(&timer, w.loop, clock_now(), on_limit);
+		loop_run(w.loop);
+	}
+	loop_free(w.loop);
+	return w.ready_at;
+}
+
+static void it_finds_an_application_within_milliseconds(void **state)
+{
+	struct server s = {.delay = 150, .answers = {"HTTP/1.1 200 OK\r\n\r\n"}};
+	int held;
+	msec ready;
+
+	(void)state;
+	assert_int_equal(port_hold(&held, &s.port), 0);
+	pthread_create(&s.thread, NULL, serve, &s);
+	ready = probe_until(s.port, 5000, NULL, 0);
+	pthread_join(s.thread, NULL);
+	assert_int_not_equal(ready, 0);
+	assert_true(ready - s.answered_at < 25);
+	close(held);
+}
+
+static void it_asks_again_until_the_answer_is_below_500(void **state)
+{
+	struct server s = {.answers = {"HTTP/1.1 503 Busy\r\n\r\n", "", "HTTP/1.0 404 Not Found\r\n\r\n"}};
+	int held;
+
+	(void)state;
+	assert_int_equal(port_hold(&held, &s.port), 0);
+	pthread_create(&s.thread, NULL, serve, &s);
+	assert_int_not_equal(probe_until(s.port, 5000, NULL, 0), 0);
+	pthread_join(s.thread, NULL);
+	close(held);
+}
+
+static void it_says_what_it_waits_for(void **state)
+{
+	struct server s = {.answers = {"nonsense, and no HTTP\r\n\r\n", "HTTP/1.1 500 Oh\r\n\r\n"}};
+	char why[128];
+	unsigned port;
+	int fd;
+
+	(void)state;
+	assert_int_equal(port_hold(&fd, &port), 0);
+	assert_int_equal(probe_until(port, 50, why, sizeof(why)), 0);
+	assert_string_equal(why, "it does not accept connections: Connection refused");
+	close(fd);
+	assert_int_equal(port_listen(&fd, &port), 0);
+	assert_int_equal(probe_until(port, 50, why, sizeof(why)), 0);
+	assert_string_equal(why, "it accepts connections but does not answer");
+	close(fd);
+	assert_int_equal(port_hold(&fd, &s.port), 0);
+	pthread_create(&s.thread, NULL, serve, &s);
+	assert_int_equal(probe_until(s.port, 300, why, sizeof(why)), 0);
+	pthread_join(s.thread, NULL);
+	assert_non_null(strstr(why, "refused")); /* it has ended by now */
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_held_port_is_for_servers_that_set_reuseaddr),
+		cmocka_unit_test(no_port_is_given_out_twice),
+		cmocka_unit_test(every_thread_has_a_socket_on_the_same_port),
+		cmocka_unit_test(by_default_both_families_are_served),
+		cmocka_unit_test(a_second_one_is_refused_and_told_who_has_the_port),
+		cmocka_unit_test(an_address_that_is_none_is_named),
+		cmocka_unit_test(it_finds_an_application_within_milliseconds),
+		cmocka_unit_test(it_asks_again_until_the_answer_is_below_500),
+		cmocka_unit_test(it_says_what_it_waits_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
