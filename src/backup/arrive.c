@@ -1,4 +1,5 @@
-/* arrive.c - the last step of a restore: what came is checked, put in its place, and vouched for. */
+/* arrive.c - the last step of a restore: what came is checked, put in its place, and vouched for.
+ */
 /* SPDX-License-Identifier: MIT */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -8,11 +9,12 @@
 #include "backup/leftovers.h"
 #include "base/alloc.h"
 
-/* A schema of a newer SQLite than ours (a function, a module, a keyword) cannot be judged here; damage can. */
+/* A schema of a newer SQLite than ours (a function, a module, a keyword) cannot be judged here;
+ * damage can. */
 static bool is_beyond_us(const char *text)
 {
-	return strstr(text, "malformed database schema") && (strstr(text, "no such") || strstr(text, "near \"") ||
-		strstr(text, "unknown"));
+	return strstr(text, "malformed database schema") &&
+	       (strstr(text, "no such") || strstr(text, "near \"") || strstr(text, "unknown"));
 }
 
 /* 1 if all is well, 0 if not (with the text), -1 if this SQLite cannot judge. */
@@ -46,15 +48,16 @@ static int quick_check(const char *path, struct buf *notes, struct why *why)
 		buf_printf(&name, *c == '%' || *c == '?' || *c == '#' ? "%%%02X" : "%c", *c);
 	uri = xasprintf("file:" STR_FMT "?immutable=1", STR_ARG(buf_str(&name)));
 	buf_done(&name);
-	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE, NULL) ==
-		SQLITE_OK)
+	if (sqlite3_open_v2(uri, &db,
+		    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE,
+		    NULL) == SQLITE_OK)
 		verdict = judge(db, why);
 	else
 		why_set(why, "%s", db ? sqlite3_errmsg(db) : "out of memory");
 	sqlite3_close(db);
 	if (verdict < 0)
-		buf_printf(notes, "%s could not be checked by SQLite %s: %s\n", path, sqlite3_libversion(),
-			why->text);
+		buf_printf(notes, "%s could not be checked by SQLite %s: %s\n", path,
+			sqlite3_libversion(), why->text);
 	return verdict == 0 ? -EUCLEAN : 0;
 }
 
@@ -67,12 +70,15 @@ static void explain(struct plan *p, struct plan_database *db)
 	bool has = false;
 
 	if (store_has(p->store, prefix, MIN(p->until, clock_now() + 5000), &has, &p->why) < 0)
-		why_set(&p->why, "%s could not be restored: %s (%s)", db->name, words.text, p->why.text);
+		why_set(&p->why, "%s could not be restored: %s (%s)", db->name, words.text,
+			p->why.text);
 	else if (has)
 		why_set(&p->why, "%s could not be restored: %s", db->name, words.text);
 	else
-		why_set(&p->why, "the replica of %s is missing in the store (%s/%s), but the record HEAD names it; "
-			"an empty database is not put in its place", db->name, p->store_url, key);
+		why_set(&p->why,
+			"the replica of %s is missing in the store (%s/%s), but the record HEAD names it; "
+			"an empty database is not put in its place",
+			db->name, p->store_url, key);
 }
 
 static int check(struct plan *p, struct plan_database *db, const char *path)
@@ -84,7 +90,8 @@ static int check(struct plan *p, struct plan_database *db, const char *path)
 		return -ENODATA;
 	}
 	if (db->came_txid < db->txid) {
-		why_set(&p->why, "the store has %s up to transaction %llu, but %llu was confirmed: an upload was lost",
+		why_set(&p->why,
+			"the store has %s up to transaction %llu, but %llu was confirmed: an upload was lost",
 			db->name, (unsigned long long)db->came_txid, (unsigned long long)db->txid);
 		return -ENODATA;
 	}

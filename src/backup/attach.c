@@ -1,4 +1,5 @@
-/* attach.c - a tenant's databases are given to Litestream, and are known to have arrived in the store. */
+/* attach.c - a tenant's databases are given to Litestream, and are known to have arrived in the
+ * store. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,8 @@ static void attach_start(struct op *op)
 		timer_cancel(&e->retry);
 	}
 	entry_attach(e);
-	tasks_start(&a->tasks, e, waits ? TASK_SYNC : TASK_REGISTER, loop_now(b->loop) + limit, on_synced, a);
+	tasks_start(&a->tasks, e, waits ? TASK_SYNC : TASK_REGISTER, loop_now(b->loop) + limit,
+		on_synced, a);
 }
 
 static void attach_cancel(struct op *op)
@@ -97,7 +99,9 @@ struct op *attach_op(bool is_look)
 {
 	struct attach *a = xcalloc(1, sizeof(*a));
 
-	a->op = (struct op){.start = attach_start, .cancel = attach_cancel, .free = attach_free,
+	a->op = (struct op){.start = attach_start,
+		.cancel = attach_cancel,
+		.free = attach_free,
 		.is_background = is_look};
 	a->is_look = is_look;
 	return &a->op;

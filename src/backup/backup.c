@@ -26,11 +26,11 @@ static void on_daemon_ready(void *arg)
 
 	/* It knows nothing: what is attached is registered by the next look, which is due now. */
 	registry_ready(&b->registry);
-	map_foreach(it, &b->entries)
-	{
+	map_foreach (it, &b->entries) {
 		struct entry *e = it->value;
 
-		if (e->is_attached && !e->is_pending && !e->running && daemon_generation(b->daemon) > 1)
+		if (e->is_attached && !e->is_pending && !e->running &&
+			daemon_generation(b->daemon) > 1)
 			op_add(e, attach_op(true));
 	}
 }
@@ -54,8 +54,14 @@ static int open_store(struct backup *b, const struct config *conf, str run_dir, 
 	if (!b->store)
 		return -EINVAL;
 	b->env = program_env(&b->location);
-	spec = (struct daemon_spec){.loop = b->loop, .program = b->program, .env = b->env, .run_dir = run_dir,
-		.linger = b->timing.linger, .on_ready = on_daemon_ready, .on_lost = on_daemon_lost, .arg = b};
+	spec = (struct daemon_spec){.loop = b->loop,
+		.program = b->program,
+		.env = b->env,
+		.run_dir = run_dir,
+		.linger = b->timing.linger,
+		.on_ready = on_daemon_ready,
+		.on_lost = on_daemon_lost,
+		.arg = b};
 	b->daemon = daemon_new(&spec, ret_reason);
 	b->registry.daemon = b->daemon;
 	return b->daemon ? 0 : -EINVAL;
@@ -92,7 +98,8 @@ void backup_configure(struct backup *b, const struct config *conf)
 	b->max_restores = (unsigned)MAX(conf->backup.max_restores, 1);
 }
 
-static void ask(struct backup *b, const struct tenant_conf *t, struct op *take_op, backup_fn *done, void *arg)
+static void ask(struct backup *b, const struct tenant_conf *t, struct op *take_op, backup_fn *done,
+	void *arg)
 {
 	struct entry *e = entry_get(b, t);
 
@@ -138,10 +145,11 @@ static void add_string(struct buf *out, const char *key, const char *value)
 static void add_database(const struct entry *e, const struct database *db, struct buf *out)
 {
 	const struct replica *r = &db->replica;
-	const char *state = !e->is_attached ? "restored" : !r->registered_in ? "waiting"
-			    : r->is_confirmed	 ? "confirmed"
-			    : r->why.text[0] ? "failing"
-						 : "registered";
+	const char *state = !e->is_attached	? "restored"
+			    : !r->registered_in ? "waiting"
+			    : r->is_confirmed	? "confirmed"
+			    : r->why.text[0]	? "failing"
+						: "registered";
 
 	buf_add_char(out, '{');
 	add_string(out, "tenant", e->id);
@@ -149,8 +157,9 @@ static void add_database(const struct entry *e, const struct database *db, struc
 	add_string(out, "name", db->name);
 	buf_add_char(out, ',');
 	add_string(out, "state", state);
-	buf_printf(out, ",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,", (unsigned long long)e->head.epoch,
-		(unsigned long long)r->txid, (unsigned long long)r->replicated_txid);
+	buf_printf(out, ",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,",
+		(unsigned long long)e->head.epoch, (unsigned long long)r->txid,
+		(unsigned long long)r->replicated_txid);
 	add_string(out, "why", r->why.text);
 	buf_add_char(out, '}');
 }
@@ -159,8 +168,7 @@ static void add_databases(const struct backup *b, struct buf *out)
 {
 	bool is_first = true;
 
-	map_foreach(it, &b->entries)
-	{
+	map_foreach (it, &b->entries) {
 		const struct entry *e = it->value;
 
 		for (size_t i = 0; i < e->ndbs; i++) {
@@ -178,8 +186,7 @@ static void add_pending(const struct backup *b, struct buf *out)
 {
 	bool is_first = true;
 
-	map_foreach(it, &b->entries)
-	{
+	map_foreach (it, &b->entries) {
 		const struct entry *e = it->value;
 
 		if (!e->is_pending)
@@ -235,8 +242,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	watchdog_stop(b);
 	catchup_forget_all(b);
 	work_stop(b->work);
-	map_foreach(it, &b->entries)
-	{
+	map_foreach (it, &b->entries) {
 		struct entry *e = it->value;
 
 		timer_cancel(&e->retry);
@@ -252,8 +258,7 @@ void backup_free(struct backup *b)
 		return;
 	timer_cancel(&b->watch);
 	while (b->entries.count)
-		map_foreach(it, &b->entries)
-		{
+		map_foreach (it, &b->entries) {
 			entry_free(it->value);
 			break;
 		}

@@ -1,4 +1,5 @@
-/* backup.h - databases of tenants: restored when missing, replicated while the tenant is awake, confirmed when it stops. */
+/* backup.h - databases of tenants: restored when missing, replicated while the tenant is awake,
+ * confirmed when it stops. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,45 +11,54 @@ struct backup;
 
 struct backup_result {
 	bool is_ok;
-	bool is_new;	  /* backup_restore: nothing was there, neither here nor in the store; now recorded as born */
-	char reason[512]; /* when not ok: what failed and what to do, for status, log and the 503 page.
-			   * backup_restore, ok and not empty: the store could not be asked, but what is here is proven to
-			   * be the latest */
+	bool is_new;	  /* backup_restore: nothing was there, neither here nor in the store; now
+			     recorded as born */
+	char reason[512]; /* when not ok: what failed and what to do, for status, log and the 503
+			   * page. backup_restore, ok and not empty: the store could not be asked,
+			   * but what is here is proven to be the latest */
 };
 /* Exactly once, never from inside the call that took it. */
 typedef void backup_fn(void *arg, const struct backup_result *r);
 
-/* One for the process, also without backup.url (then restore only cleans up and checks, and attach succeeds at once).
- * NULL and *ret_reason if the configuration cannot work (program missing or too old, bad url). Borrows run_dir. */
-struct backup *backup_new(struct loop *l, const struct config *conf, str run_dir, char **ret_reason);
-/* After a reload.  b copies what it needs of conf and of tenant_conf; nothing is borrowed beyond a call. */
+/* One for the process, also without backup.url (then restore only cleans up and checks, and attach
+ * succeeds at once). NULL and *ret_reason if the configuration cannot work (program missing or too
+ * old, bad url). Borrows run_dir. */
+struct backup *backup_new(
+	struct loop *l, const struct config *conf, str run_dir, char **ret_reason);
+/* After a reload.  b copies what it needs of conf and of tenant_conf; nothing is borrowed beyond a
+ * call. */
 void backup_configure(struct backup *b, const struct config *conf);
 
-/* Before a tenant may start: clears leftovers (litter of killed restores, a -wal without database), asks the store
- * whether what is here is the latest, restores what is missing or old, checks it.  Every successful restore is followed
- * by backup_detach in the end, attached or not.  docs/backup.md has the rules. */
+/* Before a tenant may start: clears leftovers (litter of killed restores, a -wal without database),
+ * asks the store whether what is here is the latest, restores what is missing or old, checks it.
+ * Every successful restore is followed by backup_detach in the end, attached or not. docs/backup.md
+ * has the rules. */
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
-/* Registers the databases with Litestream; done when those that exist are confirmed to be in the store.  Repeat it
- * when the application has made its files.  Idempotent.  Where backup_restore had to do without the store it only
- * registers, and Litestream catches up.  After a failure the databases stay registered until backup_detach. */
+/* Registers the databases with Litestream; done when those that exist are confirmed to be in the
+ * store.  Repeat it when the application has made its files.  Idempotent.  Where backup_restore had
+ * to do without the store it only registers, and Litestream catches up.  After a failure the
+ * databases stay registered until backup_detach. */
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
-/* The application has ended: confirm that the store has everything (txid == replicated_txid), then unregister.  When
- * that fails the databases stay registered and are tried again with back-off until they are confirmed or attached
- * again; the result tells of the first try, backup_pending of the present. */
+/* The application has ended: confirm that the store has everything (txid == replicated_txid), then
+ * unregister.  When that fails the databases stay registered and are tried again with back-off
+ * until they are confirmed or attached again; the result tells of the first try, backup_pending of
+ * the present. */
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
-/* At the start of fly-atc: tenants whose last life ended without a confirmed detach (a crash of the machine, a kill
- * of fly-atc) and whose databases are still here are confirmed, a few at a time, without being started.  One that
- * is asked for meanwhile is left to whoever asks. */
+/* At the start of fly-atc: tenants whose last life ended without a confirmed detach (a crash of the
+ * machine, a kill of fly-atc) and whose databases are still here are confirmed, a few at a time,
+ * without being started.  One that is asked for meanwhile is left to whoever asks. */
 void backup_catch_up(struct backup *b, const struct config *conf);
 /* Why the last state of a stopped tenant is not in the store yet; empty if it is. */
 str backup_pending(const struct backup *b, const struct tenant_conf *t);
-/* Summary for `fly-atc status --json`: {"url":…,"daemon":{"pid":…,"version":…,"restarts":…},"databases":[…]}. */
+/* Summary for `fly-atc status --json`:
+ * {"url":…,"daemon":{"pid":…,"version":…,"restarts":…},"databases":[…]}. */
 void backup_status_json(const struct backup *b, struct buf *out);
-/* Ends the daemon after everything was detached; what is still under way fails.  done exactly once. */
+/* Ends the daemon after everything was detached; what is still under way fails.  done exactly once.
+ */
 void backup_stop(struct backup *b, backup_fn *done, void *arg);
 /* After the end of backup_stop, or with nothing ever asked. */
 void backup_free(struct backup *b);
 
-/* For `fly-atc check`: appends a line for each fault (url, keys, program missing or too old, and what to do).
- * 0 or -EINVAL.  Blocks for some 20 ms: it runs the program. */
+/* For `fly-atc check`: appends a line for each fault (url, keys, program missing or too old, and
+ * what to do). 0 or -EINVAL.  Blocks for some 20 ms: it runs the program. */
 int backup_check(const struct config *c, struct buf *ret_text) MUST_USE;

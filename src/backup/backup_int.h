@@ -1,7 +1,9 @@
-/* backup_int.h - the entries of tenants and the operations on them, shared by the files of this folder.
+/* backup_int.h - the entries of tenants and the operations on them, shared by the files of this
+ * folder.
  *
- * An entry lives from a tenant's restore until its detach is confirmed.  Its operations run one after the other;
- * those of our own (a retry, a look of the watchdog) give way to those that were asked for. */
+ * An entry lives from a tenant's restore until its detach is confirmed.  Its operations run one
+ * after the other; those of our own (a retry, a look of the watchdog) give way to those that were
+ * asked for. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,17 +14,19 @@
 
 /* Intervals that tests shorten. */
 struct backup_timing {
-	msec linger;	    /* of the daemon when no tenant is awake */
-	msec watch_period;  /* between two looks of the watchdog */
-	msec stall_limit;   /* without confirmation, though the store answers: the daemon is replaced */
+	msec linger;	   /* of the daemon when no tenant is awake */
+	msec watch_period; /* between two looks of the watchdog */
+	msec stall_limit;  /* without confirmation, though the store answers: the daemon is replaced
+			    */
 	msec first_retry, longest_retry; /* of a detach that failed */
-	msec keep_left; /* what is in an epoch that was left */
+	msec keep_left;			 /* what is in an epoch that was left */
 };
 
 struct backup {
 	struct loop *loop;
 	struct location location;
-	struct store *store; /* NULL: no backup.url; then there is no program, environment and daemon */
+	struct store
+		*store; /* NULL: no backup.url; then there is no program, environment and daemon */
 	struct work *work;
 	char *program;
 	char **env;
@@ -37,8 +41,8 @@ struct backup {
 	struct list restores; /* children that wait for their turn */
 	unsigned nrestores;   /* that run */
 
-	struct list late;     /* catch-ups that wait for their turn */
-	unsigned nlate;	      /* that are under way */
+	struct list late; /* catch-ups that wait for their turn */
+	unsigned nlate;	  /* that are under way */
 
 	struct timer watch; /* set while a tenant is attached */
 	bool is_asking;	    /* the watchdog asks the store */
@@ -67,7 +71,7 @@ struct entry {
 	struct why pending;
 	msec retry_pause;
 	struct timer retry;
-	struct list ops;    /* waiting */
+	struct list ops; /* waiting */
 	struct op *running;
 };
 
@@ -82,8 +86,8 @@ struct op {
 	struct list node;
 	struct entry *entry;
 	op_fn *start;
-	op_fn *cancel; /* makes it end soon, as failed */
-	op_fn *free;   /* what it owns, not itself */
+	op_fn *cancel;	 /* makes it end soon, as failed */
+	op_fn *free;	 /* what it owns, not itself */
 	backup_fn *done; /* or NULL */
 	void *arg;
 	bool is_background; /* our own: gives way to what is asked for */
@@ -119,7 +123,8 @@ void op_succeed(struct op *op);
 /* --- tasks.c: a task for each database, joined --- */
 typedef void tasks_fn(void *arg, bool is_ok);
 struct tasks {
-	struct task **tasks; /* NULL where there is none (any more); as many as the entry has databases */
+	struct task **
+		tasks; /* NULL where there is none (any more); as many as the entry has databases */
 	size_t ndbs, running;
 	bool is_ok;
 	struct why why; /* of the first that failed */
@@ -128,13 +133,15 @@ struct tasks {
 	void *arg;
 };
 /* done exactly once, never from inside. */
-void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done, void *arg);
+void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done,
+	void *arg);
 void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
 /* --- restore.c, attach.c, detach.c --- */
 struct op *restore_op(bool is_background) MUST_USE;
-struct op *attach_op(bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
+struct op *attach_op(
+	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
 struct op *detach_op(bool is_background) MUST_USE;
 /* Not confirmed: from now on we try by ourselves. */
 void detach_retry_later(struct entry *e, const char *why);

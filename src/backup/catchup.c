@@ -44,7 +44,8 @@ static void on_detached(void *arg, const struct backup_result *r)
 	struct late *late = arg;
 
 	if (r->is_ok)
-		log_info("tenant %s: what its last life left is confirmed in the store now", late->id);
+		log_info("tenant %s: what its last life left is confirmed in the store now",
+			late->id);
 	end(late);
 }
 
@@ -100,8 +101,7 @@ void backup_catch_up(struct backup *b, const struct config *conf)
 
 void catchup_forget_all(struct backup *b)
 {
-	list_foreach_safe(late, &b->late, struct late, node)
-	{
+	list_foreach_safe (late, &b->late, struct late, node) {
 		list_remove(&late->node);
 		free_late(late);
 	}

@@ -15,14 +15,14 @@
 #include "base/number.h"
 #include "process/process.h"
 
-#define FIRST_PROBE   4u      /* msec; it answers some 20 ms after its start */
+#define FIRST_PROBE   4u /* msec; it answers some 20 ms after its start */
 #define LONGEST_PROBE 200u
-#define START_LIMIT   10000u  /* until its first answer */
-#define GRACE	      8000u   /* from SIGTERM to SIGKILL: longer than its own shutdown-sync-timeout */
-#define FIRST_PAUSE   100u    /* before it is started again */
+#define START_LIMIT   10000u /* until its first answer */
+#define GRACE	      8000u /* from SIGTERM to SIGKILL: longer than its own shutdown-sync-timeout */
+#define FIRST_PAUSE   100u  /* before it is started again */
 #define LONGEST_PAUSE 10000u
-#define LONG_LIFE     30000u  /* a life of this length forgives the failures before it */
-#define OPEN_FILES    65536u  /* 7 for each database, and one for each that was ever registered */
+#define LONG_LIFE     30000u /* a life of this length forgives the failures before it */
+#define OPEN_FILES    65536u /* 7 for each database, and one for each that was ever registered */
 
 enum state { OFF, PAUSING, STARTING, READY, STOPPING };
 static const char *const state_names[] = {"off", "pausing", "starting", "ready", "stopping"};
@@ -82,12 +82,13 @@ void daemon_free(struct daemon *d)
 static int write_config(const struct daemon *d)
 {
 	CLEAN_FREE char *text = xasprintf("# Written by fly-atc; changes here are lost.\n"
-		"socket: {enabled: true, path: '%s', permissions: 0600}\n"
-		"l0-retention-check-interval: 1h\n"
-		"levels: [{interval: 5m}, {interval: 1h}]\n"
-		"snapshot: {interval: 24h, retention: 72h}\n"
-		"shutdown-sync-timeout: 5s\n"
-		"logging: {level: warn, type: json, stderr: true}\n", d->socket_path);
+					  "socket: {enabled: true, path: '%s', permissions: 0600}\n"
+					  "l0-retention-check-interval: 1h\n"
+					  "levels: [{interval: 5m}, {interval: 1h}]\n"
+					  "snapshot: {interval: 24h, retention: 72h}\n"
+					  "shutdown-sync-timeout: 5s\n"
+					  "logging: {level: warn, type: json, stderr: true}\n",
+		d->socket_path);
 
 	return files_write(d->config_path, str_of(text), 0600);
 }
@@ -101,7 +102,8 @@ static enum log_level level_of(const char *name)
 	return name && strcmp(name, "DEBUG") == 0 ? LOG_DEBUG : LOG_WARN;
 }
 
-/* {"time":…,"level":"WARN","msg":…, …} becomes a line of ours with "process":"litestream"; other text is the msg. */
+/* {"time":…,"level":"WARN","msg":…, …} becomes a line of ours with "process":"litestream"; other
+ * text is the msg. */
 static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	json_t *json = json_loadb(line.p, line.n, 0, NULL);
@@ -112,7 +114,8 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 
 	(void)arg, (void)stream, (void)is_cut;
 	/* An empty list of databases is an error to it; it is what we want. */
-	if ((msg && strcmp(msg, "no databases specified in configuration") == 0) || !log_is_on(level) || !line.n) {
+	if ((msg && strcmp(msg, "no databases specified in configuration") == 0) ||
+		!log_is_on(level) || !line.n) {
 		json_decref(json);
 		return;
 	}
@@ -120,7 +123,8 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 		json_decref(json);
 		json = json_pack("{s:s, s:s%}", "level", "WARN", "msg", line.p, line.n);
 		if (!json)
-			json = json_pack("{s:s, s:s}", "level", "WARN", "msg", "(a line that is not UTF-8)");
+			json = json_pack(
+				"{s:s, s:s}", "level", "WARN", "msg", "(a line that is not UTF-8)");
 	}
 	json_object_set_new(json, "process", json_string("litestream"));
 	rest = json_dumps(json, JSON_COMPACT);
@@ -242,11 +246,12 @@ static void on_version(struct daemon *d, const char *version)
 		d->spec.on_ready(d->spec.arg);
 		return;
 	}
-	why_set(&d->why, "%s is Litestream %s; fly-atc needs " PROGRAM_OLDEST " or newer", d->spec.program,
-		d->version);
+	why_set(&d->why, "%s is Litestream %s; fly-atc needs " PROGRAM_OLDEST " or newer",
+		d->spec.program, d->version);
 	log_error("%s", d->why.text);
 	d->is_explained = true;
-	process_signal(d->process, SIGTERM); /* and again, with pauses that become longer: it may be replaced */
+	process_signal(d->process,
+		SIGTERM); /* and again, with pauses that become longer: it may be replaced */
 }
 
 static void on_info(void *arg, int error, unsigned status, json_t *answer)
@@ -259,8 +264,8 @@ static void on_info(void *arg, int error, unsigned status, json_t *answer)
 	if (!error && status == 200 && version) {
 		on_version(d, version);
 	} else if (clock_now() - d->started_at > START_LIMIT) {
-		why_set(&d->why, "Litestream did not open its control socket %s within %u s", d->socket_path,
-			START_LIMIT / 1000);
+		why_set(&d->why, "Litestream did not open its control socket %s within %u s",
+			d->socket_path, START_LIMIT / 1000);
 		log_error("%s", d->why.text);
 		d->is_explained = true;
 		process_signal(d->process, SIGKILL);
@@ -284,9 +289,16 @@ static void fail_start(struct daemon *d, const char *step, int error)
 static void start(struct daemon *d)
 {
 	char replicate[] = "replicate", config[] = "-config";
-	char *argv[] = {(char *)(uintptr_t)d->spec.program, replicate, config, d->config_path, NULL};
-	struct process_spec spec = {.name = "litestream", .program = d->spec.program, .argv = argv,
-		.env = d->spec.env, .max_open_files = OPEN_FILES, .on_line = on_line, .on_exit = on_ended, .arg = d};
+	char *argv[] = {
+		(char *)(uintptr_t)d->spec.program, replicate, config, d->config_path, NULL};
+	struct process_spec spec = {.name = "litestream",
+		.program = d->spec.program,
+		.argv = argv,
+		.env = d->spec.env,
+		.max_open_files = OPEN_FILES,
+		.on_line = on_line,
+		.on_exit = on_ended,
+		.arg = d};
 	const char *step = NULL;
 	int r = write_config(d);
 
@@ -396,7 +408,8 @@ const char *daemon_why(const struct daemon *d)
 
 uint64_t daemon_memory(const struct daemon *d)
 {
-	CLEAN_FREE char *path = xasprintf("/proc/%d/statm", d->process ? (int)process_pid(d->process) : 0);
+	CLEAN_FREE char *path =
+		xasprintf("/proc/%d/statm", d->process ? (int)process_pid(d->process) : 0);
 	struct buf text = {0};
 	str rest, part;
 	uint64_t pages = 0;
@@ -420,8 +433,8 @@ void daemon_status_json(const struct daemon *d, struct buf *out)
 		buf_add(out, STR("null"));
 	buf_add(out, STR(",\"version\":\""));
 	buf_add_json(out, str_of(d->version));
-	buf_printf(out, "\",\"restarts\":%llu,\"memory\":%llu,\"why\":\"", (unsigned long long)d->restarts,
-		(unsigned long long)daemon_memory(d));
+	buf_printf(out, "\",\"restarts\":%llu,\"memory\":%llu,\"why\":\"",
+		(unsigned long long)d->restarts, (unsigned long long)daemon_memory(d));
 	buf_add_json(out, str_of(d->why.text));
 	buf_add(out, STR("\"}"));
 }

@@ -1,7 +1,8 @@
 /* daemon.h - the one Litestream that replicates the databases of all tenants that are awake.
  *
- * It is started when it is needed, watched, started again when it dies (then it knows nothing any more: every
- * database must be registered again), and stopped when nobody has needed it for a while. */
+ * It is started when it is needed, watched, started again when it dies (then it knows nothing any
+ * more: every database must be registered again), and stopped when nobody has needed it for a
+ * while. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -34,7 +35,8 @@ void daemon_hold(struct daemon *d);
 void daemon_drop(struct daemon *d);
 /* Somebody will soon need it: starts it, and it lingers. */
 void daemon_warm(struct daemon *d);
-/* Ends it (at once if it is stuck), and starts it again if it is needed; what was registered is lost. */
+/* Ends it (at once if it is stuck), and starts it again if it is needed; what was registered is
+ * lost. */
 void daemon_replace(struct daemon *d, bool is_stuck, const char *why);
 /* Ends it for good; done exactly once, also when it does not run. */
 void daemon_stop(struct daemon *d, loop_fn *done, void *arg);

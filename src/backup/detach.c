@@ -1,4 +1,5 @@
-/* detach.c - a tenant has ended: its last transaction is confirmed, Litestream lets go, HEAD is sealed. */
+/* detach.c - a tenant has ended: its last transaction is confirmed, Litestream lets go, HEAD is
+ * sealed. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,9 @@ void detach_retry_later(struct entry *e, const char *why)
 	struct backup *b = e->b;
 
 	if (!e->is_pending)
-		log_warn("tenant %s: its last state is not confirmed in the store, its files stay: %s", e->id, why);
+		log_warn(
+			"tenant %s: its last state is not confirmed in the store, its files stay: %s",
+			e->id, why);
 	e->is_pending = true;
 	why_set(&e->pending, "%s", why);
 	timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_retry);
@@ -80,7 +83,8 @@ static void on_sealed(void *arg, int result, const struct why *why)
 static const char *find_unconfirmed(const struct entry *e)
 {
 	for (size_t i = 0; i < e->ndbs; i++)
-		if (e->dbs[i].has_backup && e->dbs[i].replica.txid && !e->dbs[i].replica.is_confirmed)
+		if (e->dbs[i].has_backup && e->dbs[i].replica.txid &&
+			!e->dbs[i].replica.is_confirmed)
 			return e->dbs[i].name;
 	return NULL;
 }
@@ -108,8 +112,8 @@ static void on_synced(void *arg, bool is_ok)
 	if (!is_ok || d->op.is_cancelled)
 		fail(d, is_ok ? OP_GAVE_WAY : why.text);
 	else
-		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE, loop_now(b->loop) + b->sync_timeout, on_released,
-			d);
+		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE,
+			loop_now(b->loop) + b->sync_timeout, on_released, d);
 }
 
 static void detach_start(struct op *op)
@@ -120,7 +124,8 @@ static void detach_start(struct op *op)
 
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
-		tasks_start(&d->tasks, e, TASK_SYNC, loop_now(b->loop) + b->sync_timeout, on_synced, d);
+		tasks_start(
+			&d->tasks, e, TASK_SYNC, loop_now(b->loop) + b->sync_timeout, on_synced, d);
 		return;
 	}
 	head_done(&e->head);
@@ -141,7 +146,9 @@ struct op *detach_op(bool is_background)
 {
 	struct detach *d = xcalloc(1, sizeof(*d));
 
-	d->op = (struct op){.start = detach_start, .cancel = detach_cancel, .free = detach_free,
+	d->op = (struct op){.start = detach_start,
+		.cancel = detach_cancel,
+		.free = detach_free,
 		.is_background = is_background};
 	return &d->op;
 }

@@ -84,7 +84,8 @@ void entry_set_epoch_urls(struct entry *e)
 {
 	for (size_t i = 0; i < e->ndbs; i++) {
 		struct database *db = &e->dbs[i];
-		CLEAN_FREE char *key = location_replica_key(entry_id(e), e->head.epoch, str_of(db->name));
+		CLEAN_FREE char *key =
+			location_replica_key(entry_id(e), e->head.epoch, str_of(db->name));
 
 		free(db->replica.url);
 		db->replica.url = location_replica_url(&e->b->location, key);
@@ -119,7 +120,8 @@ void entry_unattach(struct entry *e)
 /* Nothing is known of it that the next restore would not find out again. */
 static bool is_forgettable(const struct entry *e)
 {
-	return !e->running && list_is_empty(&e->ops) && !e->is_attached && !e->is_pending && !e->head.epoch;
+	return !e->running && list_is_empty(&e->ops) && !e->is_attached && !e->is_pending &&
+	       !e->head.epoch;
 }
 
 static void start_op(void *arg)

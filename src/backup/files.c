@@ -70,8 +70,8 @@ int files_sync(const char *path)
 int files_sync_parent(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	CLEAN_FREE char *parent = slash ? str_dup((str){path, MAX((size_t)(slash - path), (size_t)1)})
-					: xstrdup(".");
+	CLEAN_FREE char *parent =
+		slash ? str_dup((str){path, MAX((size_t)(slash - path), (size_t)1)}) : xstrdup(".");
 
 	return files_sync(parent);
 }

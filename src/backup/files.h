@@ -1,4 +1,5 @@
-/* files.h - files that are written whole or not at all, and directories that are made on the way. */
+/* files.h - files that are written whole or not at all, and directories that are made on the way.
+ */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -35,7 +35,8 @@ static bool is_recorded(const struct entry *e, const struct database *db, bool w
 {
 	const struct record_database *known = head_find(&e->head, db->name);
 
-	return known && known->epoch == e->head.epoch && (!with_txid || known->txid == db->replica.txid);
+	return known && known->epoch == e->head.epoch &&
+	       (!with_txid || known->txid == db->replica.txid);
 }
 
 bool headjob_is_needed(const struct entry *e, bool seals)
@@ -58,7 +59,8 @@ static void remove_left(struct headjob *job)
 		int removed;
 
 		do
-			removed = store_remove(job->store, prefix, REMOVE_AT_ONCE, job->until, &job->why);
+			removed = store_remove(
+				job->store, prefix, REMOVE_AT_ONCE, job->until, &job->why);
 		while (removed == (int)REMOVE_AT_ONCE);
 		if (removed < 0)
 			return; /* another time */
@@ -72,9 +74,11 @@ static void run(void *arg)
 
 	if (job->seals)
 		remove_left(job);
-	job->result = head_update(job->store, job->tenant, &job->head, job->until, &job->etag, &job->why);
+	job->result =
+		head_update(job->store, job->tenant, &job->head, job->until, &job->etag, &job->why);
 	if (job->result == 0 && job->has_new_names)
-		job->result = proof_save_head(job->dir, job->tenant, job->store_url, &job->head, &job->why);
+		job->result = proof_save_head(
+			job->dir, job->tenant, job->store_url, &job->head, &job->why);
 	if (job->result == 0 && job->seals)
 		proof_set_open(job->dir, false);
 }
@@ -102,10 +106,18 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 	struct backup *b = e->b;
 	struct headjob *job = xcalloc(1, sizeof(*job));
 
-	*job = (struct headjob){.entry = e, .store = b->store, .store_url = b->location.url, .dir = e->dir,
-		.tenant = entry_id(e), .until = loop_now(b->loop) + b->sync_timeout, .etag = e->etag,
-		.has_new_names = e->is_offline, .seals = seals,
-		.left_until = (int64_t)time(NULL) - (int64_t)(b->timing.keep_left / 1000), .done = done, .arg = arg};
+	*job = (struct headjob){.entry = e,
+		.store = b->store,
+		.store_url = b->location.url,
+		.dir = e->dir,
+		.tenant = entry_id(e),
+		.until = loop_now(b->loop) + b->sync_timeout,
+		.etag = e->etag,
+		.has_new_names = e->is_offline,
+		.seals = seals,
+		.left_until = (int64_t)time(NULL) - (int64_t)(b->timing.keep_left / 1000),
+		.done = done,
+		.arg = arg};
 	head_copy(&e->head, &job->head);
 	job->head.is_sealed = seals;
 	for (size_t i = 0; i < e->ndbs; i++) {

@@ -31,13 +31,14 @@ enum local_file leftovers_look(const char *path)
 	n = pread(fd, header, sizeof(header), 0);
 	if (n == 0)
 		return LOCAL_EMPTY;
-	return n == sizeof(header) && memcmp(header, magic, sizeof(magic)) == 0 ? LOCAL_PRESENT : LOCAL_ALIEN;
+	return n == sizeof(header) && memcmp(header, magic, sizeof(magic)) == 0 ? LOCAL_PRESENT
+										: LOCAL_ALIEN;
 }
 
 void leftovers_clear_restore(const char *path)
 {
-	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".tmp", ".tmp-wal", ".tmp-shm",
-		".tmp-journal"};
+	static const char *const suffixes[] = {
+		"", "-wal", "-shm", "-journal", ".tmp", ".tmp-wal", ".tmp-shm", ".tmp-journal"};
 
 	for (size_t i = 0; i < NITEMS(suffixes); i++) {
 		CLEAN_FREE char *name = xasprintf("%s" PLAN_SUFFIX "%s", path, suffixes[i]);
@@ -69,7 +70,8 @@ static int move_into(const char *directory, const char *path)
 	return rename(path, to) < 0 ? -errno : 0;
 }
 
-static int set_aside(const char *dir, uint64_t epoch, const char *path, size_t from, struct buf *notes)
+static int set_aside(
+	const char *dir, uint64_t epoch, const char *path, size_t from, struct buf *notes)
 {
 	CLEAN_FREE char *directory = stale_directory(dir, epoch);
 
@@ -96,13 +98,15 @@ int leftovers_clear_orphans(const char *dir, uint64_t epoch, const char *path, s
 {
 	enum local_file local = leftovers_look(path);
 
-	return local == LOCAL_ABSENT || local == LOCAL_EMPTY ? set_aside(dir, epoch, path, 1, notes) : 0;
+	return local == LOCAL_ABSENT || local == LOCAL_EMPTY ? set_aside(dir, epoch, path, 1, notes)
+							     : 0;
 }
 
 int leftovers_forget_replica(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	CLEAN_FREE char *state = xasprintf("%.*s/.%s-litestream", (int)(slash - path), path, slash + 1);
+	CLEAN_FREE char *state =
+		xasprintf("%.*s/.%s-litestream", (int)(slash - path), path, slash + 1);
 
 	return files_remove(state);
 }

@@ -1,4 +1,5 @@
-/* leftovers.h - what killed restores, crashes and other lives of a tenant left beside its databases. */
+/* leftovers.h - what killed restores, crashes and other lives of a tenant left beside its
+ * databases. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -8,11 +9,14 @@
 enum local_file leftovers_look(const char *path);
 /* Removes what a killed restore left (x.restoring*). */
 void leftovers_clear_restore(const char *path);
-/* Moves a database (if it is there) with its -wal, -shm and -journal into dir/.stale/<time>.epoch-<n>/; nothing is
- * lost, and nothing of it can get into another database of the same name.  0 or -errno. */
-int leftovers_set_aside(const char *dir, uint64_t epoch, const char *path, struct buf *notes) MUST_USE;
+/* Moves a database (if it is there) with its -wal, -shm and -journal into
+ * dir/.stale/<time>.epoch-<n>/; nothing is lost, and nothing of it can get into another database of
+ * the same name.  0 or -errno. */
+int leftovers_set_aside(
+	const char *dir, uint64_t epoch, const char *path, struct buf *notes) MUST_USE;
 /* Removes Litestream's own state of a database, so that it begins with a snapshot. */
 int leftovers_forget_replica(const char *path) MUST_USE;
-/* A -wal or -journal without its database would be replayed into the next one: set aside.  The -wal beside a
- * database is the normal state after a crash, and stays. */
-int leftovers_clear_orphans(const char *dir, uint64_t epoch, const char *path, struct buf *notes) MUST_USE;
+/* A -wal or -journal without its database would be replayed into the next one: set aside.  The -wal
+ * beside a database is the normal state after a crash, and stays. */
+int leftovers_clear_orphans(
+	const char *dir, uint64_t epoch, const char *path, struct buf *notes) MUST_USE;

@@ -43,7 +43,8 @@ char *location_replica_key(str tenant, uint64_t epoch, str database)
 	return copy;
 }
 
-/* Litestream writes a file: URL anew before it uses it as a path, so only what that leaves alone can be told. */
+/* Litestream writes a file: URL anew before it uses it as a path, so only what that leaves alone
+ * can be told. */
 static bool is_plain_path(str path)
 {
 	for (size_t i = 0; i < path.n; i++)
@@ -57,15 +58,18 @@ static int parse_file(str url, struct location *l, char **ret_reason)
 	l->directory = str_dup(str_slice(url, strlen("file://"), url.n));
 	if (l->directory[0] == '/' && l->directory[1] && is_plain_path(str_of(l->directory)))
 		return 0;
-	*ret_reason = xasprintf("backup.url: %s: the directory must be absolute and made of letters, "
-		"digits and /._-~+,=@ (Litestream takes no others)", l->url);
+	*ret_reason =
+		xasprintf("backup.url: %s: the directory must be absolute and made of letters, "
+			  "digits and /._-~+,=@ (Litestream takes no others)",
+			l->url);
 	return -EINVAL;
 }
 
 static bool is_bucket(str bucket)
 {
 	for (size_t i = 0; i < bucket.n; i++)
-		if (!is_alnum(bucket.p[i]) && bucket.p[i] != '.' && bucket.p[i] != '-' && bucket.p[i] != '_')
+		if (!is_alnum(bucket.p[i]) && bucket.p[i] != '.' && bucket.p[i] != '-' &&
+			bucket.p[i] != '_')
 			return false;
 	return bucket.n > 0;
 }
@@ -95,8 +99,8 @@ static str host_of(const char *endpoint)
 	return slash >= 0 ? str_slice(rest, 0, (size_t)slash) : rest;
 }
 
-/* Amazon and Tigris want the bucket in the host, others know it in the path.  A dot in the bucket's name would not
- * fit the certificate. */
+/* Amazon and Tigris want the bucket in the host, others know it in the path.  A dot in the bucket's
+ * name would not fit the certificate. */
 static bool wants_path_style(const struct location *l)
 {
 	str host = host_of(l->endpoint);
@@ -119,11 +123,14 @@ static int set_endpoint(const struct backup_conf *conf, struct location *l, char
 	} else if (l->region[0] && strcmp(l->region, "auto") != 0) {
 		l->endpoint = xasprintf("https://s3.%s.amazonaws.com", l->region);
 	} else {
-		*ret_reason = xasprintf("backup.url: %s: where is it? Set AWS_ENDPOINT_URL_S3 (`fly storage "
-			"create` does), or AWS_REGION for Amazon's own", l->url);
+		*ret_reason = xasprintf(
+			"backup.url: %s: where is it? Set AWS_ENDPOINT_URL_S3 (`fly storage "
+			"create` does), or AWS_REGION for Amazon's own",
+			l->url);
 		return -EINVAL;
 	}
-	if (str_starts(str_of(l->endpoint), STR("https://")) || str_starts(str_of(l->endpoint), STR("http://")))
+	if (str_starts(str_of(l->endpoint), STR("https://")) ||
+		str_starts(str_of(l->endpoint), STR("http://")))
 		return 0;
 	*ret_reason = xasprintf("backup.endpoint: %s: must be an http or https URL", l->endpoint);
 	return -EINVAL;
@@ -135,8 +142,10 @@ static int parse_s3(const struct backup_conf *conf, str url, struct location *l,
 	int r;
 
 	if (!str_split(&rest, '/', &bucket) || !is_bucket(bucket) || !is_prefix(rest)) {
-		*ret_reason = xasprintf("backup.url: %s: must be s3://bucket/prefix, the prefix made of letters, "
-			"digits and /._-~", l->url);
+		*ret_reason = xasprintf(
+			"backup.url: %s: must be s3://bucket/prefix, the prefix made of letters, "
+			"digits and /._-~",
+			l->url);
 		return -EINVAL;
 	}
 	l->bucket = str_dup(bucket);
@@ -151,7 +160,8 @@ static int parse_s3(const struct backup_conf *conf, str url, struct location *l,
 	if (l->key_id[0] && l->secret[0])
 		return 0;
 	*ret_reason = xasprintf("backup.url: %s: keys are missing: set AWS_ACCESS_KEY_ID and "
-		"AWS_SECRET_ACCESS_KEY (`fly storage create` does)", l->url);
+				"AWS_SECRET_ACCESS_KEY (`fly storage create` does)",
+		l->url);
 	return -EINVAL;
 }
 
@@ -232,6 +242,6 @@ char *location_request_url(const struct location *l, const char *key, const char
 
 	if (l->is_path_style)
 		return xasprintf("%s/%s%s%s%s%s", l->endpoint, l->bucket, slash, key, mark, tail);
-	return xasprintf("%.*s%s." STR_FMT "/%s%s%s", scheme, l->endpoint, l->bucket, STR_ARG(host), key, mark,
-		tail);
+	return xasprintf("%.*s%s." STR_FMT "/%s%s%s", scheme, l->endpoint, l->bucket, STR_ARG(host),
+		key, mark, tail);
 }

@@ -1,4 +1,5 @@
-/* plan.c - may the local databases be used, must they be restored, or does this tenant begin here? */
+/* plan.c - may the local databases be used, must they be restored, or does this tenant begin here?
+ */
 /* SPDX-License-Identifier: MIT */
 #include "backup/plan.h"
 
@@ -50,7 +51,9 @@ static int look(struct plan *p)
 		db->local = leftovers_look(db->path);
 		db->is_restored = false;
 		if (db->local == LOCAL_ALIEN && db->has_backup) {
-			why_set(&p->why, "%s is no SQLite database; move it away to have the last backup", db->path);
+			why_set(&p->why,
+				"%s is no SQLite database; move it away to have the last backup",
+				db->path);
 			return -EINVAL;
 		}
 	}
@@ -90,8 +93,8 @@ static bool has_any_database(const struct plan *p)
 	return false;
 }
 
-/* The store is silent.  With a proof, and everything there that was ever confirmed, the tenant may be served: this
- * is where its last owner left it. */
+/* The store is silent.  With a proof, and everything there that was ever confirmed, the tenant may
+ * be served: this is where its last owner left it. */
 static int plan_offline(struct plan *p)
 {
 	struct proof proof = {0};
@@ -107,14 +110,18 @@ static int plan_offline(struct plan *p)
 	if (is_proven && !missing) {
 		p->head.epoch = proof.epoch;
 		p->is_offline = true;
-		buf_printf(&p->notes, "served without the store, from the files here: %s\n", silence.text);
+		buf_printf(&p->notes, "served without the store, from the files here: %s\n",
+			silence.text);
 		r = clear_leftovers(p, proof.epoch);
 	} else if (missing) {
-		why_set(&p->why, "the database %s must be restored, but the store gives no answer: %s", missing,
-			silence.text);
+		why_set(&p->why,
+			"the database %s must be restored, but the store gives no answer: %s",
+			missing, silence.text);
 	} else {
-		why_set(&p->why, "the store gives no answer, and nothing here proves that these are the latest "
-			"databases: %s", silence.text);
+		why_set(&p->why,
+			"the store gives no answer, and nothing here proves that these are the latest "
+			"databases: %s",
+			silence.text);
 	}
 	proof_done(&proof);
 	return r;
@@ -131,8 +138,10 @@ static int check_nothing_there(struct plan *p)
 	buf_add(&prefix, (str){"/0", 3}); /* with its NUL */
 	r = store_has(p->store, prefix.p + prefix.start, answer_until(p), &has, &p->why);
 	if (r == 0 && has) {
-		why_set(&p->why, "the store has backups under %s/%s but no record HEAD there; put it back, or move "
-			"them away to begin anew", p->store_url, prefix.p + prefix.start);
+		why_set(&p->why,
+			"the store has backups under %s/%s but no record HEAD there; put it back, or move "
+			"them away to begin anew",
+			p->store_url, prefix.p + prefix.start);
 		r = -EEXIST;
 	}
 	buf_done(&prefix);
@@ -160,10 +169,13 @@ static int plan_birth(struct plan *p)
 		return r;
 	p->is_new = !has_any_database(p);
 	if (epoch > 1)
-		buf_printf(&p->notes, "the store has lost its backup; it begins again at epoch %llu with the "
-			"databases here\n", (unsigned long long)epoch);
+		buf_printf(&p->notes,
+			"the store has lost its backup; it begins again at epoch %llu with the "
+			"databases here\n",
+			(unsigned long long)epoch);
 	else if (!p->is_new)
-		buf_printf(&p->notes, "the databases that are here become the first of their backup\n");
+		buf_printf(&p->notes,
+			"the databases that are here become the first of their backup\n");
 	p->is_changed = true;
 	p->head.epoch = epoch;
 	p->etag.text[0] = '\0';
@@ -178,8 +190,8 @@ static int has_replica(struct plan *p, uint64_t epoch, const char *name, bool *r
 	return store_has(p->store, prefix, answer_until(p), ret, &p->why);
 }
 
-/* From where a database would be restored: HEAD says it, and what the present epoch has is newer than what HEAD names
- * in an older one (Litestream may have written more than was recorded). */
+/* From where a database would be restored: HEAD says it, and what the present epoch has is newer
+ * than what HEAD names in an older one (Litestream may have written more than was recorded). */
 static int find_source(struct plan *p, struct plan_database *db)
 {
 	const struct record_database *named = head_find(&p->head, db->name);
@@ -252,8 +264,10 @@ static int take_epoch(struct plan *p)
 
 static int refuse_older_store(struct plan *p, uint64_t local_epoch)
 {
-	why_set(&p->why, "the store is at epoch %llu, the databases here are at %llu: the store was put back to an "
-		"older state; to go on from it, remove %s/" RECORD_FILE " (the databases here will be set aside)",
+	why_set(&p->why,
+		"the store is at epoch %llu, the databases here are at %llu: the store was put back to an "
+		"older state; to go on from it, remove %s/" RECORD_FILE
+		" (the databases here will be set aside)",
 		(unsigned long long)p->head.epoch, (unsigned long long)local_epoch, p->dir);
 	return -EINVAL;
 }
@@ -315,7 +329,8 @@ void plan_make(void *plan)
 	if (r == 0 && p->store && !p->needs_change && !p->is_changed)
 		proof_set_open(p->dir, true);
 	if (r == -ESTALE)
-		why_set(&p->why, "somebody else takes " STR_FMT " at the same time", STR_ARG(p->tenant));
+		why_set(&p->why, "somebody else takes " STR_FMT " at the same time",
+			STR_ARG(p->tenant));
 	p->result = r;
 }
 

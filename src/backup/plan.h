@@ -1,13 +1,20 @@
-/* plan.h - what must be done before a tenant's databases can be used, and the parts of it that block.
+/* plan.h - what must be done before a tenant's databases can be used, and the parts of it that
+ * block.
  *
- * A restore is three steps: plan_make (look at the files, ask the store, clear the way), the restores themselves
- * (restore.c, children of the loop), plan_finish (check what came, put it in its place, write the proof). */
+ * A restore is three steps: plan_make (look at the files, ask the store, clear the way), the
+ * restores themselves (restore.c, children of the loop), plan_finish (check what came, put it in
+ * its place, write the proof). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "backup/record.h"
 
-enum local_file { LOCAL_ABSENT, LOCAL_EMPTY, LOCAL_PRESENT, LOCAL_ALIEN /* no database of SQLite */ };
+enum local_file {
+	LOCAL_ABSENT,
+	LOCAL_EMPTY,
+	LOCAL_PRESENT,
+	LOCAL_ALIEN /* no database of SQLite */
+};
 
 struct plan_database {
 	const char *name, *path; /* borrowed; path is absolute */
@@ -30,10 +37,10 @@ struct plan {
 	struct plan_database *dbs;
 	size_t ndbs;
 
-	int result; /* 0, or -errno and why */
-	bool needs_change;   /* make it again with may_change */
+	int result;	   /* 0, or -errno and why */
+	bool needs_change; /* make it again with may_change */
 	bool is_new, is_offline;
-	bool is_changed;     /* another epoch than before: plan_finish writes the proof */
+	bool is_changed; /* another epoch than before: plan_finish writes the proof */
 	struct head head;
 	struct etag etag;
 	struct buf notes; /* lines for the log */

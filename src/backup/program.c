@@ -16,7 +16,7 @@
 #include "base/number.h"
 #include "loop/loop.h"
 
-#define INSTALL                                                                                    \
+#define INSTALL                                                                                         \
 	"Install it: go install github.com/benbjohnson/litestream/cmd/litestream@v" PROGRAM_RECOMMENDED \
 	" (script/setup of fly-atc does that), or set backup.program to its path"
 
@@ -58,8 +58,8 @@ static bool try_cache(str name, char **ret_path)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	CLEAN_FREE char *directory = cache && *cache ? xasprintf("%s/fly-atc/bin", cache)
-				     : home	    ? xasprintf("%s/.cache/fly-atc/bin", home)
-						    : xstrdup("");
+				     : home	     ? xasprintf("%s/.cache/fly-atc/bin", home)
+						     : xstrdup("");
 
 	return *directory && try_file(str_of(directory), name, ret_path);
 }
@@ -78,8 +78,9 @@ int program_find(str name, char **ret_path, char **ret_reason)
 	}
 	if (try_path(name, ret_path) || try_beside_us(name, ret_path) || try_cache(name, ret_path))
 		return 0;
-	*ret_reason = xasprintf("backup.url is set, but the program " STR_FMT " is not there. " INSTALL,
-		STR_ARG(name));
+	*ret_reason =
+		xasprintf("backup.url is set, but the program " STR_FMT " is not there. " INSTALL,
+			STR_ARG(name));
 	return -ENOENT;
 }
 
@@ -168,12 +169,13 @@ int program_check(const char *path, msec limit, char **ret_version, char **ret_r
 
 	rest = buf_str(&out);
 	if (r < 0 || !str_split(&rest, '\n', &version) || !version.n) {
-		*ret_reason = xasprintf("%s does not say its version%s%s. " INSTALL, path, r < 0 ? ": " : "",
-			r < 0 ? strerror(-r) : "");
+		*ret_reason = xasprintf("%s does not say its version%s%s. " INSTALL, path,
+			r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 		r = r < 0 ? r : -ENOEXEC;
 	} else if (!program_is_recent(version)) {
-		*ret_reason = xasprintf("%s is Litestream " STR_FMT "; fly-atc needs " PROGRAM_OLDEST
-			" or newer. " INSTALL, path, STR_ARG(version));
+		*ret_reason = xasprintf("%s is Litestream " STR_FMT
+					"; fly-atc needs " PROGRAM_OLDEST " or newer. " INSTALL,
+			path, STR_ARG(version));
 		r = -ENOTSUP;
 	} else {
 		*ret_version = str_dup(version);
@@ -185,7 +187,8 @@ int program_check(const char *path, msec limit, char **ret_version, char **ret_r
 /* No AWS_CA_BUNDLE (Litestream refuses to start), no proxies, no configuration of other tools. */
 char **program_env(const struct location *l)
 {
-	static const char *const kept[] = {"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+	static const char *const kept[] = {
+		"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
 	char **env = xcalloc(NITEMS(kept) + 8, sizeof(*env));
 	size_t n = 0;
 

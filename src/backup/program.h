@@ -1,4 +1,5 @@
-/* program.h - the Litestream program: where it is, which version it is, what environment it gets. */
+/* program.h - the Litestream program: where it is, which version it is, what environment it gets.
+ */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -8,13 +9,16 @@
 #define PROGRAM_OLDEST	    "0.5.16"
 #define PROGRAM_RECOMMENDED "0.5.17"
 
-/* The file: `name` as it is when it has a slash in it; else in PATH, beside our own program, or where script/setup
- * puts it (~/.cache/fly-atc/bin).  0 and a new path, or -ENOENT and a new text with what to do. */
+/* The file: `name` as it is when it has a slash in it; else in PATH, beside our own program, or
+ * where script/setup puts it (~/.cache/fly-atc/bin).  0 and a new path, or -ENOENT and a new text
+ * with what to do. */
 int program_find(str name, char **ret_path, char **ret_reason) MUST_USE;
-/* Runs `path version` and judges the answer; blocks for some 20 ms, at most for `limit`.  0, or -errno and a text. */
+/* Runs `path version` and judges the answer; blocks for some 20 ms, at most for `limit`.  0, or
+ * -errno and a text. */
 int program_check(const char *path, msec limit, char **ret_version, char **ret_reason) MUST_USE;
 /* "v0.5.17" or "0.5.17" is not older than PROGRAM_OLDEST.  What is no version is not recent. */
 bool program_is_recent(str version);
-/* The complete environment for Litestream, NULL-ended: the keys of l, and little else.  Free with program_env_free. */
+/* The complete environment for Litestream, NULL-ended: the keys of l, and little else.  Free with
+ * program_env_free. */
 char **program_env(const struct location *l) MUST_USE;
 void program_env_free(char **env);

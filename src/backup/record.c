@@ -38,7 +38,8 @@ void head_copy(const struct head *from, struct head *ret)
 	struct head copy = {.epoch = from->epoch, .is_sealed = from->is_sealed};
 
 	for (size_t i = 0; i < from->ndatabases; i++)
-		head_set(&copy, from->databases[i].name, from->databases[i].epoch, from->databases[i].txid);
+		head_set(&copy, from->databases[i].name, from->databases[i].epoch,
+			from->databases[i].txid);
 	for (size_t i = 0; i < from->nleft; i++)
 		add_left(&copy, from->left[i]);
 	*ret = copy;
@@ -118,20 +119,23 @@ static json_t *new_record(str tenant, uint64_t epoch)
 	return json;
 }
 
-static char writer[64]; /* tells our own HEAD from one that somebody else wrote with the same content */
+static char
+	writer[64]; /* tells our own HEAD from one that somebody else wrote with the same content */
 
 static void name_writer(void)
 {
 	uint64_t id;
 
 	random_bytes(&id, sizeof(id));
-	snprintf(writer, sizeof(writer), "fly-atc " FLY_ATC_VERSION " %016llx", (unsigned long long)id);
+	snprintf(writer, sizeof(writer), "fly-atc " FLY_ATC_VERSION " %016llx",
+		(unsigned long long)id);
 }
 
 void head_write(const struct head *h, str tenant, struct buf *out)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	json_t *json = new_record(tenant, h->epoch), *databases = json_object(), *left = json_array();
+	json_t *json = new_record(tenant, h->epoch), *databases = json_object(),
+	       *left = json_array();
 
 	pthread_once(&once, name_writer);
 	json_object_set_new(json, "state", json_string(h->is_sealed ? "sealed" : "open"));
@@ -143,8 +147,9 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 		json_object_set_new(databases, h->databases[i].name, db);
 	}
 	for (size_t i = 0; i < h->nleft; i++)
-		json_array_append_new(left, json_pack("{s:I, s:I}", EPOCH, (json_int_t)h->left[i].epoch, "since",
-			(json_int_t)h->left[i].since));
+		json_array_append_new(
+			left, json_pack("{s:I, s:I}", EPOCH, (json_int_t)h->left[i].epoch, "since",
+				      (json_int_t)h->left[i].since));
 	json_object_set_new(json, DATABASES, databases);
 	json_object_set_new(json, "left", left);
 	json_object_set_new(json, "written_by", json_string(writer));
@@ -156,7 +161,8 @@ static json_t *parse_record(str text, str tenant)
 	json_t *json = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = json_string_value(json_object_get(json, TENANT));
 
-	if (name && str_eq(str_of(name), tenant) && json_integer_value(json_object_get(json, EPOCH)) > 0)
+	if (name && str_eq(str_of(name), tenant) &&
+		json_integer_value(json_object_get(json, EPOCH)) > 0)
 		return json;
 	json_decref(json);
 	return NULL;
@@ -191,7 +197,8 @@ static void read_left(json_t *left, struct head *h)
 		json_t *since = json_object_get(item, "since");
 
 		if (epoch > 0 && (uint64_t)epoch < h->epoch && json_is_integer(since))
-			add_left(h, (struct record_left){(uint64_t)epoch, json_integer_value(since)});
+			add_left(h,
+				(struct record_left){(uint64_t)epoch, json_integer_value(since)});
 	}
 }
 
@@ -210,7 +217,8 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 	json_decref(json);
 	if (r < 0) {
 		head_done(&h);
-		why_set(ret_why, "the record HEAD of " STR_FMT " in the store is damaged or not of fly-atc",
+		why_set(ret_why,
+			"the record HEAD of " STR_FMT " in the store is damaged or not of fly-atc",
 			STR_ARG(tenant));
 		return r;
 	}
@@ -248,7 +256,8 @@ void proof_write(const struct proof *p, str tenant, struct buf *out)
 
 int proof_read(str text, str tenant, struct proof *ret)
 {
-	json_t *json = parse_record(text, tenant), *databases = json_object_get(json, DATABASES), *name;
+	json_t *json = parse_record(text, tenant), *databases = json_object_get(json, DATABASES),
+	       *name;
 	const char *store = json_string_value(json_object_get(json, "store"));
 	struct proof p = {.epoch = (uint64_t)json_integer_value(json_object_get(json, EPOCH))};
 	size_t i;
@@ -298,11 +307,13 @@ int head_load(struct store *s, str tenant, msec until, struct head *ret, struct 
 }
 
 /* A write whose answer was lost looks like somebody else's at the next try. */
-static bool is_written(struct store *s, const char *key, str text, msec until, struct etag *ret_etag)
+static bool is_written(
+	struct store *s, const char *key, str text, msec until, struct etag *ret_etag)
 {
 	struct buf body = {0};
 	struct etag etag = {""};
-	bool is_ours = store_get(s, key, until, &body, &etag, NULL) == 0 && str_eq(buf_str(&body), text);
+	bool is_ours =
+		store_get(s, key, until, &body, &etag, NULL) == 0 && str_eq(buf_str(&body), text);
 
 	if (is_ours)
 		*ret_etag = etag;
@@ -349,12 +360,15 @@ int head_update(struct store *s, str tenant, struct head *h, msec until, struct 
 		return r;
 	r = head_load(s, tenant, until, &present, etag, ret_why);
 	if (r == -ENOENT) {
-		why_set(ret_why, "the record HEAD of " STR_FMT " has vanished from the store", STR_ARG(tenant));
+		why_set(ret_why, "the record HEAD of " STR_FMT " has vanished from the store",
+			STR_ARG(tenant));
 		return -ESTALE;
 	}
 	if (r == 0 && present.epoch != h->epoch) {
-		why_set(ret_why, "another fly-atc has taken over " STR_FMT " (epoch %llu, ours is %llu)",
-			STR_ARG(tenant), (unsigned long long)present.epoch, (unsigned long long)h->epoch);
+		why_set(ret_why,
+			"another fly-atc has taken over " STR_FMT " (epoch %llu, ours is %llu)",
+			STR_ARG(tenant), (unsigned long long)present.epoch,
+			(unsigned long long)h->epoch);
 		r = -ESTALE;
 	} else if (r == 0) {
 		add_missing(h, &present);

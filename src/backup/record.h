@@ -1,12 +1,14 @@
-/* record.h - what is known about a tenant's backup: HEAD in the store, and the proof beside the databases.
+/* record.h - what is known about a tenant's backup: HEAD in the store, and the proof beside the
+ * databases.
  *
- * HEAD is the object <prefix>/<tenant>/HEAD.  It says that the tenant exists, the number of the present epoch (the
- * folder that the present owner replicates into; every restore takes the next one, so that an older copy that wakes
- * up somewhere writes where nobody reads), and for each database the epoch in which its last confirmed replica lies
- * and the transaction that was confirmed.  It changes by conditional writes only.
+ * HEAD is the object <prefix>/<tenant>/HEAD.  It says that the tenant exists, the number of the
+ * present epoch (the folder that the present owner replicates into; every restore takes the next
+ * one, so that an older copy that wakes up somewhere writes where nobody reads), and for each
+ * database the epoch in which its last confirmed replica lies and the transaction that was
+ * confirmed.  It changes by conditional writes only.
  *
- * The proof is the file .fly-atc.json in the tenant's directory.  Local databases are used only if it names the same
- * store and the same epoch as HEAD. */
+ * The proof is the file .fly-atc.json in the tenant's directory.  Local databases are used only if
+ * it names the same store and the same epoch as HEAD. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -49,7 +51,8 @@ struct record_database *head_find(const struct head *h, const char *name);
 void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
 /* The epoch was left now, if a database has its replica there. */
 void head_leave(struct head *h, uint64_t epoch, int64_t now);
-/* The first epoch that was left at or before `until` and that no database needs; 0 if there is none. */
+/* The first epoch that was left at or before `until` and that no database needs; 0 if there is
+ * none. */
 uint64_t head_expired(const struct head *h, int64_t until);
 void head_forget(struct head *h, uint64_t epoch);
 /* JSON.  Reading: 0, or -EBADMSG with the reason; keys of later versions are accepted. */
@@ -63,22 +66,24 @@ int proof_read(str text, str tenant, struct proof *ret) MUST_USE;
 
 /* The rest blocks.  Key of HEAD; NUL-ended. */
 char *head_key(str tenant) MUST_USE;
-/* 0, -ENOENT (the store answered that there is none), -EIO (no answer), -EBADMSG (not ours, damaged). */
+/* 0, -ENOENT (the store answered that there is none), -EIO (no answer), -EBADMSG (not ours,
+ * damaged). */
 int head_load(struct store *s, str tenant, msec until, struct head *ret, struct etag *ret_etag,
 	struct why *ret_why) MUST_USE;
-/* Creates (etag empty) or replaces HEAD.  An answer that was lost is found out.  0, -ESTALE (somebody else wrote
- * it: load it again), -EIO. */
+/* Creates (etag empty) or replaces HEAD.  An answer that was lost is found out.  0, -ESTALE
+ * (somebody else wrote it: load it again), -EIO. */
 int head_save(struct store *s, str tenant, const struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
-/* Writes h over HEAD where the epoch is still h's; databases that only HEAD names are kept, and added to h.
- * 0, -ESTALE (another epoch has begun, or HEAD is gone), -EIO. */
+/* Writes h over HEAD where the epoch is still h's; databases that only HEAD names are kept, and
+ * added to h. 0, -ESTALE (another epoch has begun, or HEAD is gone), -EIO. */
 int head_update(struct store *s, str tenant, struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
 
 /* In the tenant's directory.  -ENOENT: no proof, or one that cannot be read. */
 int proof_load(const char *dir, str tenant, struct proof *ret) MUST_USE;
 int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why) MUST_USE;
-/* Failures are of no consequence: the mark only saves the wait for the next wake (backup_catch_up). */
+/* Failures are of no consequence: the mark only saves the wait for the next wake (backup_catch_up).
+ */
 void proof_set_open(const char *dir, bool is_open);
 bool proof_is_open(const char *dir);
 /* The proof that matches h: its epoch and its databases. */

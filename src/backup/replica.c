@@ -102,7 +102,8 @@ static bool take_answer(struct task *t, int error, unsigned status, json_t *answ
 
 static void ask(struct task *t, const char *target, json_t *take_body, rpc_fn *on_answer)
 {
-	t->call = rpc_call(daemon_rpc(t->reg->daemon), "POST", target, take_body, time_left(t) + 2000, on_answer, t);
+	t->call = rpc_call(daemon_rpc(t->reg->daemon), "POST", target, take_body,
+		time_left(t) + 2000, on_answer, t);
 }
 
 static void on_registered(void *arg, int error, unsigned status, json_t *answer)
@@ -119,7 +120,8 @@ static void on_synced(void *arg, int error, unsigned status, json_t *answer)
 {
 	struct task *t = arg;
 	struct replica *r = t->replica;
-	const json_t *txid = json_object_get(answer, "txid"), *replicated = json_object_get(answer, "replicated_txid");
+	const json_t *txid = json_object_get(answer, "txid"),
+		     *replicated = json_object_get(answer, "replicated_txid");
 
 	if (!take_answer(t, error, status, answer))
 		return;
@@ -136,8 +138,8 @@ static void on_synced(void *arg, int error, unsigned status, json_t *answer)
 		finish(t, TASK_DONE);
 		return;
 	}
-	why_set(&t->why, "the store has transaction %llu of %llu", (unsigned long long)r->replicated_txid,
-		(unsigned long long)r->txid);
+	why_set(&t->why, "the store has transaction %llu of %llu",
+		(unsigned long long)r->replicated_txid, (unsigned long long)r->txid);
 	step_soon(t);
 }
 
@@ -163,7 +165,8 @@ static void on_released(void *arg, int error, unsigned status, json_t *answer)
 
 static void ask_register(struct task *t)
 {
-	ask(t, "/register", json_pack("{s:s, s:s}", "path", t->replica->path, "replica_url", t->replica->url),
+	ask(t, "/register",
+		json_pack("{s:s, s:s}", "path", t->replica->path, "replica_url", t->replica->url),
 		on_registered);
 }
 
@@ -171,7 +174,9 @@ static void ask_sync(struct task *t)
 {
 	int seconds = (int)MAX(time_left(t) / 1000, (msec)1);
 
-	ask(t, "/sync", json_pack("{s:s, s:b, s:i}", "path", t->replica->path, "wait", 1, "timeout", seconds),
+	ask(t, "/sync",
+		json_pack(
+			"{s:s, s:b, s:i}", "path", t->replica->path, "wait", 1, "timeout", seconds),
 		on_synced);
 }
 
@@ -179,7 +184,8 @@ static void ask_release(struct task *t)
 {
 	int seconds = (int)MAX(time_left(t) / 1000, (msec)1);
 
-	ask(t, "/unregister", json_pack("{s:s, s:i}", "path", t->replica->path, "timeout", seconds), on_released);
+	ask(t, "/unregister", json_pack("{s:s, s:i}", "path", t->replica->path, "timeout", seconds),
+		on_released);
 }
 
 static void give_up(struct task *t)
@@ -239,12 +245,13 @@ void registry_ready(struct registry *reg)
 		step(list_first(&waiting, struct task, node));
 }
 
-struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until, task_fn *done,
-	void *arg)
+struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until,
+	task_fn *done, void *arg)
 {
 	struct task *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct task){.reg = reg, .replica = r, .kind = kind, .until = until, .done = done, .arg = arg};
+	*t = (struct task){
+		.reg = reg, .replica = r, .kind = kind, .until = until, .done = done, .arg = arg};
 	list_init(&t->node);
 	timer_set(&t->timer, reg->loop, loop_now(reg->loop), on_time);
 	return t;

@@ -13,19 +13,23 @@ struct registry {
 };
 
 struct replica {
-	const char *path;	/* borrowed */
-	char *url;		/* owned; the epoch is in it */
-	uint64_t registered_in; /* generation of the daemon that knows it; 0: none */
+	const char *path;		/* borrowed */
+	char *url;			/* owned; the epoch is in it */
+	uint64_t registered_in;		/* generation of the daemon that knows it; 0: none */
 	uint64_t txid, replicated_txid; /* as last told */
-	bool is_confirmed;	/* the last answer was that the store has everything */
-	msec confirmed_at;	/* when it said so last; 0: never */
-	msec failing_since;	/* 0: the last try did not fail */
-	unsigned stalls;	/* times that the daemon was replaced because of it, in vain */
-	struct why why;		/* of the last failure; empty after a success */
+	bool is_confirmed;		/* the last answer was that the store has everything */
+	msec confirmed_at;		/* when it said so last; 0: never */
+	msec failing_since;		/* 0: the last try did not fail */
+	unsigned stalls; /* times that the daemon was replaced because of it, in vain */
+	struct why why;	 /* of the last failure; empty after a success */
 };
 
 enum task_kind { TASK_REGISTER, TASK_SYNC, TASK_RELEASE };
-enum task_result { TASK_DONE, TASK_NO_FILE /* nothing to sync yet; it is registered */, TASK_FAILED };
+enum task_result {
+	TASK_DONE,
+	TASK_NO_FILE /* nothing to sync yet; it is registered */,
+	TASK_FAILED
+};
 
 struct task;
 /* Exactly once, never from inside task_start or task_cancel. */
@@ -35,10 +39,10 @@ void registry_init(struct registry *reg, struct loop *l);
 /* From the daemon's on_ready. */
 void registry_ready(struct registry *reg);
 
-/* TASK_SYNC registers first where that is needed, and is done when the store has everything that was committed
- * before: txid == replicated_txid.  All wait for the daemon, also for the next one when it dies, until `until`.
- * r stays in place until done is called. */
-struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until, task_fn *done,
-	void *arg);
+/* TASK_SYNC registers first where that is needed, and is done when the store has everything that
+ * was committed before: txid == replicated_txid.  All wait for the daemon, also for the next one
+ * when it dies, until `until`. r stays in place until done is called. */
+struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until,
+	task_fn *done, void *arg);
 /* Fails soon, instead of at `until`. */
 void task_cancel(struct task *t, const char *why);

@@ -181,8 +181,8 @@ static void on_child_exit(void *arg, int status)
 	b->nrestores--;
 	judge_exit(c, status);
 	if (c->db->has_come)
-		log_info("tenant %s: %s restored to transaction %llu in %llu ms", c->restore->op.entry->id,
-			c->db->name, (unsigned long long)c->db->came_txid,
+		log_info("tenant %s: %s restored to transaction %llu in %llu ms",
+			c->restore->op.entry->id, c->db->name, (unsigned long long)c->db->came_txid,
 			(unsigned long long)(clock_now() - c->started_at));
 	run_waiting(b);
 	end_child(c);
@@ -197,8 +197,13 @@ static int start_child(struct fetch *c)
 	CLEAN_FREE char *to = xasprintf("%s" PLAN_SUFFIX, c->db->path);
 	char restore[] = "restore", json[] = "-json", output[] = "-o";
 	char *argv[] = {b->program, restore, json, output, to, url, NULL};
-	struct process_spec spec = {.name = "litestream restore", .program = b->program, .argv = argv,
-		.env = b->env, .on_line = on_output, .on_exit = on_child_exit, .arg = c};
+	struct process_spec spec = {.name = "litestream restore",
+		.program = b->program,
+		.argv = argv,
+		.env = b->env,
+		.on_line = on_output,
+		.on_exit = on_child_exit,
+		.arg = c};
 	const char *step = NULL;
 	int r = process_start(b->loop, &spec, &c->process, &step);
 
@@ -310,12 +315,17 @@ static void make_plan(struct restore *r)
 	struct backup *b = e->b;
 
 	plan_done(&r->plan);
-	r->plan = (struct plan){.store = b->store, .store_url = b->location.url, .tenant = entry_id(e),
-		.dir = e->dir, .until = loop_now(b->loop) + b->restore_timeout, .may_change = !e->is_attached && !r->op.is_background,
+	r->plan = (struct plan){.store = b->store,
+		.store_url = b->location.url,
+		.tenant = entry_id(e),
+		.dir = e->dir,
+		.until = loop_now(b->loop) + b->restore_timeout,
+		.may_change = !e->is_attached && !r->op.is_background,
 		.ndbs = e->ndbs};
 	r->plan.dbs = xcalloc(e->ndbs + 1, sizeof(*r->plan.dbs));
 	for (size_t i = 0; i < e->ndbs; i++)
-		r->plan.dbs[i] = (struct plan_database){.name = e->dbs[i].name, .path = e->dbs[i].path,
+		r->plan.dbs[i] = (struct plan_database){.name = e->dbs[i].name,
+			.path = e->dbs[i].path,
 			.has_backup = e->dbs[i].has_backup};
 	work_run(b->work, plan_make, on_planned, &r->plan);
 }
@@ -350,7 +360,9 @@ struct op *restore_op(bool is_background)
 {
 	struct restore *r = xcalloc(1, sizeof(*r));
 
-	r->op = (struct op){.start = restore_start, .cancel = restore_cancel, .free = restore_free,
+	r->op = (struct op){.start = restore_start,
+		.cancel = restore_cancel,
+		.free = restore_free,
 		.is_background = is_background};
 	return &r->op;
 }

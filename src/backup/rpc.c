@@ -1,4 +1,5 @@
-/* rpc.c - one connection for each request to the control socket; HTTP/1.0, so that the end is the end. */
+/* rpc.c - one connection for each request to the control socket; HTTP/1.0, so that the end is the
+ * end. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/rpc.h"
 
@@ -63,8 +64,10 @@ void rpc_free(struct rpc *c)
 {
 	if (!c)
 		return;
-	list_foreach_safe(call, &c->open, struct rpc_call, node) release(call);
-	list_foreach_safe(call, &c->waiting, struct rpc_call, node) release(call);
+	list_foreach_safe (call, &c->open, struct rpc_call, node)
+		release(call);
+	list_foreach_safe (call, &c->waiting, struct rpc_call, node)
+		release(call);
 	loop_defer_free(c->loop, c);
 }
 
@@ -222,8 +225,10 @@ struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target,
 	*call = (struct rpc_call){.rpc = c, .done = done, .arg = arg, .fd = -1};
 	call->watch.fd = -1;
 	list_init(&call->node);
-	buf_printf(&call->out, "%s %s HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\n"
-		"Content-Length: %zu\r\n\r\n%s", method, target, strlen(body), body);
+	buf_printf(&call->out,
+		"%s %s HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\n"
+		"Content-Length: %zu\r\n\r\n%s",
+		method, target, strlen(body), body);
 	free(body);
 	json_decref(take_body);
 	timer_set(&call->limit, c->loop, loop_now(c->loop) + limit, on_limit);

@@ -48,8 +48,8 @@ void store_free(struct store *s)
 	free(s);
 }
 
-int store_get(struct store *s, const char *key, msec until, struct buf *ret_body, struct etag *ret_etag,
-	struct why *ret_why)
+int store_get(struct store *s, const char *key, msec until, struct buf *ret_body,
+	struct etag *ret_etag, struct why *ret_why)
 {
 	return s->s3 ? store_s3_get(s->s3, key, until, ret_body, ret_etag, ret_why)
 		     : store_file_get(s->location->directory, key, ret_body, ret_etag, ret_why);
@@ -59,7 +59,8 @@ int store_put(struct store *s, const char *key, str body, const struct etag *exp
 	struct etag *ret_etag, struct why *ret_why)
 {
 	return s->s3 ? store_s3_put(s->s3, key, body, expected, until, ret_etag, ret_why)
-		     : store_file_put(s->location->directory, key, body, expected, ret_etag, ret_why);
+		     : store_file_put(
+			       s->location->directory, key, body, expected, ret_etag, ret_why);
 }
 
 int store_has(struct store *s, const char *prefix, msec until, bool *ret, struct why *ret_why)

@@ -1,8 +1,9 @@
 /* store.h - small objects with conditional writes, in a directory or in a bucket.
  *
- * Calls block, for the threads of work.h; any number of threads may call at once.  Only a clear answer of the store
- * is -ENOENT or -ESTALE; silence, refusal, a missing bucket or directory and every answer that is not understood are
- * -EIO.  `until` is a moment of clock_now; what fails for a passing reason is tried again before it. */
+ * Calls block, for the threads of work.h; any number of threads may call at once.  Only a clear
+ * answer of the store is -ENOENT or -ESTALE; silence, refusal, a missing bucket or directory and
+ * every answer that is not understood are -EIO.  `until` is a moment of clock_now; what fails for a
+ * passing reason is tried again before it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,18 +20,22 @@ struct etag {
 	char text[STORE_ETAG_MAX]; /* as the store wrote it; empty: unknown */
 };
 
-/* Borrows location and work (whose work_is_stopping ends waiting calls).  NULL and *ret_reason (a new text). */
-struct store *store_new(const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
+/* Borrows location and work (whose work_is_stopping ends waiting calls).  NULL and *ret_reason (a
+ * new text). */
+struct store *store_new(
+	const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
 void store_free(struct store *s);
 
 /* Appends the object to body.  0, -ENOENT, -EIO. */
-int store_get(struct store *s, const char *key, msec until, struct buf *ret_body, struct etag *ret_etag,
-	struct why *ret_why) MUST_USE;
-/* Creates the object (expected NULL), or replaces that with the etag expected.  -ESTALE: it is not as expected.
- * After -EIO it may or may not have been written. */
+int store_get(struct store *s, const char *key, msec until, struct buf *ret_body,
+	struct etag *ret_etag, struct why *ret_why) MUST_USE;
+/* Creates the object (expected NULL), or replaces that with the etag expected.  -ESTALE: it is not
+ * as expected. After -EIO it may or may not have been written. */
 int store_put(struct store *s, const char *key, str body, const struct etag *expected, msec until,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;
 /* Whether there is an object whose key begins with prefix. */
-int store_has(struct store *s, const char *prefix, msec until, bool *ret, struct why *ret_why) MUST_USE;
+int store_has(
+	struct store *s, const char *prefix, msec until, bool *ret, struct why *ret_why) MUST_USE;
 /* Removes up to max objects whose keys begin with prefix.  The number removed, or -EIO. */
-int store_remove(struct store *s, const char *prefix, unsigned max, msec until, struct why *ret_why) MUST_USE;
+int store_remove(struct store *s, const char *prefix, unsigned max, msec until,
+	struct why *ret_why) MUST_USE;

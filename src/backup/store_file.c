@@ -1,4 +1,5 @@
-/* store_file.c - a directory as store: a file for each object, its hash as etag, one lock for the writers. */
+/* store_file.c - a directory as store: a file for each object, its hash as etag, one lock for the
+ * writers. */
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,8 +17,9 @@ static int cannot(struct why *why, const char *what, const char *path, int error
 	return -EIO;
 }
 
-/* Made at the start.  A directory without the mark is not the one that we were given (a disk that is not mounted any
- * more, and Litestream has made the directory anew): what is in it answers no question. */
+/* Made at the start.  A directory without the mark is not the one that we were given (a disk that
+ * is not mounted any more, and Litestream has made the directory anew): what is in it answers no
+ * question. */
 #define MARK ".fly-atc-store"
 
 int store_file_prepare(const char *root, struct why *ret_why)
@@ -59,8 +61,8 @@ int store_file_get(const char *root, const char *key, struct buf *ret_body, stru
 	return 0;
 }
 
-static int check_expected(const char *root, const char *key, const struct etag *expected,
-	struct why *ret_why)
+static int check_expected(
+	const char *root, const char *key, const struct etag *expected, struct why *ret_why)
 {
 	struct buf body = {0};
 	struct etag etag = {""};
@@ -71,7 +73,8 @@ static int check_expected(const char *root, const char *key, const struct etag *
 		return r;
 	if (expected ? r == 0 && strcmp(etag.text, expected->text) == 0 : r == -ENOENT)
 		return 0;
-	why_set(ret_why, "%s/%s %s", root, key, expected ? "was changed by somebody else" : "exists");
+	why_set(ret_why, "%s/%s %s", root, key,
+		expected ? "was changed by somebody else" : "exists");
 	return -ESTALE;
 }
 
@@ -144,7 +147,8 @@ static int walk_directory(int take_fd, str prefix, struct walk *w)
 static int walk(const char *root, const char *prefix, struct walk *w, struct why *ret_why)
 {
 	const char *slash = strrchr(prefix, '/');
-	CLEAN_FREE char *path = xasprintf("%s/%.*s", root, (int)(slash ? slash - prefix : 0), prefix);
+	CLEAN_FREE char *path =
+		xasprintf("%s/%.*s", root, (int)(slash ? slash - prefix : 0), prefix);
 	int fd, r = check_root(root, ret_why);
 
 	if (r < 0)

@@ -1,4 +1,5 @@
-/* store_s3.c - a bucket as store, over libcurl, which signs the requests (AWS Signature Version 4). */
+/* store_s3.c - a bucket as store, over libcurl, which signs the requests (AWS Signature Version 4).
+ */
 /* SPDX-License-Identifier: MIT */
 #include <curl/curl.h>
 #include <poll.h>
@@ -129,8 +130,8 @@ static struct curl_slist *make_headers(const struct location *l, const struct re
 {
 	char hash[SHA256_TEXT], text[STORE_ETAG_MAX + 64];
 	struct curl_slist *headers = NULL;
-	static const char *const always[] = {"Content-Type: application/json", "Accept-Encoding: identity",
-		"Expect:"};
+	static const char *const always[] = {
+		"Content-Type: application/json", "Accept-Encoding: identity", "Expect:"};
 
 	sha256_text(r->body, hash);
 	snprintf(text, sizeof(text), "x-amz-content-sha256: %s", hash);
@@ -272,8 +273,8 @@ static char *object_url(const struct store_s3 *s, const char *key)
 	return location_request_url(s->location, full, NULL);
 }
 
-int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *ret_body, struct etag *ret_etag,
-	struct why *ret_why)
+int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *ret_body,
+	struct etag *ret_etag, struct why *ret_why)
 {
 	struct request r = {.method = "GET", .url = object_url(s, key), .until = until};
 	struct answer a = {0};
@@ -294,15 +295,19 @@ int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *re
 
 static bool is_conflict(const struct answer *a)
 {
-	return a->status == 412 || a->status == 409 || (a->status == 404 && has_code(a, STR("NoSuchKey")));
+	return a->status == 412 || a->status == 409 ||
+	       (a->status == 404 && has_code(a, STR("NoSuchKey")));
 }
 
-int store_s3_put(struct store_s3 *s, const char *key, str body, const struct etag *expected, msec until,
-	struct etag *ret_etag, struct why *ret_why)
+int store_s3_put(struct store_s3 *s, const char *key, str body, const struct etag *expected,
+	msec until, struct etag *ret_etag, struct why *ret_why)
 {
 	char condition[STORE_ETAG_MAX + 32];
-	struct request r = {.method = "PUT", .url = object_url(s, key), .body = body,
-		.condition = condition, .until = until};
+	struct request r = {.method = "PUT",
+		.url = object_url(s, key),
+		.body = body,
+		.condition = condition,
+		.until = until};
 	struct answer a = {0};
 	int result;
 
@@ -312,7 +317,8 @@ int store_s3_put(struct store_s3 *s, const char *key, str body, const struct eta
 		snprintf(condition, sizeof(condition), "If-None-Match: *");
 	result = ask(s, &r, &a, ret_why);
 	if (result == 0 && is_conflict(&a)) {
-		why_set(ret_why, "%s %s", key, expected ? "was changed by somebody else" : "exists");
+		why_set(ret_why, "%s %s", key,
+			expected ? "was changed by somebody else" : "exists");
 		result = -ESTALE;
 	} else if (result == 0 && a.status != 200) {
 		result = refuse(s, &a, ret_why);
@@ -340,7 +346,8 @@ static int list(struct store_s3 *s, const char *prefix, unsigned max, msec until
 	buf_add_char(&query, '\0');
 	r.url = location_request_url(s->location, "", query.p + query.start);
 	result = ask(s, &r, a, ret_why);
-	if (result == 0 && (a->status != 200 || str_find(buf_str(&a->body), STR("<ListBucketResult")) < 0))
+	if (result == 0 &&
+		(a->status != 200 || str_find(buf_str(&a->body), STR("<ListBucketResult")) < 0))
 		result = refuse(s, a, ret_why);
 	buf_done(&query);
 	free(r.url);
@@ -373,7 +380,8 @@ static int remove_object(struct store_s3 *s, const char *full_key, msec until, s
 	return result;
 }
 
-int store_s3_remove(struct store_s3 *s, const char *prefix, unsigned max, msec until, struct why *ret_why)
+int store_s3_remove(
+	struct store_s3 *s, const char *prefix, unsigned max, msec until, struct why *ret_why)
 {
 	struct answer a = {0};
 	int result = list(s, prefix, max, until, &a, ret_why), removed = 0;

@@ -26,7 +26,8 @@ static void on_done(void *arg, struct replica *r, enum task_result result)
 		end(t);
 }
 
-void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done, void *arg)
+void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done,
+	void *arg)
 {
 	tasks_done(t);
 	*t = (struct tasks){.ndbs = e->ndbs, .is_ok = true, .entry = e, .done = done, .arg = arg};
@@ -34,7 +35,8 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 	for (size_t i = 0; i < e->ndbs; i++) {
 		if (!e->dbs[i].has_backup)
 			continue;
-		t->tasks[i] = task_start(&e->b->registry, &e->dbs[i].replica, kind, until, on_done, t);
+		t->tasks[i] =
+			task_start(&e->b->registry, &e->dbs[i].replica, kind, until, on_done, t);
 		t->running++;
 	}
 	if (!t->running)

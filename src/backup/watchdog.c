@@ -1,4 +1,5 @@
-/* watchdog.c - while tenants are awake: does the store have what they wrote, and is Litestream in good health? */
+/* watchdog.c - while tenants are awake: does the store have what they wrote, and is Litestream in
+ * good health? */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +9,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define ASK_LIMIT    5000u	  /* msec for the store to say that it is there */
-#define MAX_RELEASED 2000u	  /* each leaks a descriptor and some 50 KB */
+#define ASK_LIMIT    5000u	   /* msec for the store to say that it is there */
+#define MAX_RELEASED 2000u	   /* each leaks a descriptor and some 50 KB */
 #define MAX_MEMORY   (1024u << 20) /* GOMEMLIMIT is half of it */
 
 /* Is it the store, or is it Litestream? */
@@ -41,8 +42,7 @@ static void forgive(struct backup *b)
 {
 	msec now = loop_now(b->loop);
 
-	map_foreach(it, &b->entries)
-	{
+	map_foreach (it, &b->entries) {
 		struct entry *e = it->value;
 
 		for (size_t i = 0; i < e->ndbs; i++) {
@@ -63,9 +63,11 @@ static void on_answer(void *arg)
 
 	b->is_asking = false;
 	if (q->result == 0)
-		daemon_replace(b->daemon, true, "the store answers, but Litestream brings nothing there");
+		daemon_replace(
+			b->daemon, true, "the store answers, but Litestream brings nothing there");
 	else
-		log_warn("databases are not replicated, the store gives no answer: %s", q->why.text);
+		log_warn(
+			"databases are not replicated, the store gives no answer: %s", q->why.text);
 	forgive(b);
 	free(q->prefix);
 	free(q);
@@ -91,7 +93,8 @@ static bool has_stalled(const struct entry *e)
 	return false;
 }
 
-/* Its descriptors go with each database that it was ever told of: a low limit means an early end. */
+/* Its descriptors go with each database that it was ever told of: a low limit means an early end.
+ */
 static uint64_t released_limit(void)
 {
 	struct rlimit limit;
@@ -108,7 +111,8 @@ void watchdog_age(struct backup *b)
 	if (b->is_stopping || !daemon_is_ready(b->daemon))
 		return;
 	if (b->registry.released >= released_limit()) {
-		daemon_replace(b->daemon, false, "it has had thousands of databases, and leaks a little with each");
+		daemon_replace(b->daemon, false,
+			"it has had thousands of databases, and leaks a little with each");
 		return;
 	}
 	memory = daemon_memory(b->daemon);
@@ -120,8 +124,7 @@ static void look(struct backup *b)
 {
 	const struct entry *stalled = NULL;
 
-	map_foreach(it, &b->entries)
-	{
+	map_foreach (it, &b->entries) {
 		struct entry *e = it->value;
 
 		if (has_stalled(e))

@@ -114,7 +114,8 @@ void work_run(struct work *w, loop_fn *run, loop_fn *done, void *arg)
 	pthread_mutex_unlock(&w->lock);
 	if (!starts_one || start_thread(w) == 0)
 		return;
-	/* No thread to be had: those at work will come to it; where there are none it is done here, late but done. */
+	/* No thread to be had: those at work will come to it; where there are none it is done here,
+	 * late but done. */
 	if (is_alone) {
 		take_jobs(w);
 		return;

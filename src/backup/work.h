@@ -1,7 +1,7 @@
 /* work.h - jobs that block (files, object store, SQLite) on threads, their ends in the loop.
  *
- * A thread takes jobs until there are none left, and ends: nothing waits, so nothing wakes up.  The jobs here are
- * few and long beside the making of a thread. */
+ * A thread takes jobs until there are none left, and ends: nothing waits, so nothing wakes up.  The
+ * jobs here are few and long beside the making of a thread. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,7 +10,8 @@
 struct work;
 
 struct work *work_new(struct loop *l, unsigned max_threads) MUST_USE;
-/* run(arg) on a thread; it alone may touch what arg owns until done(arg) is called in the loop, exactly once. */
+/* run(arg) on a thread; it alone may touch what arg owns until done(arg) is called in the loop,
+ * exactly once. */
 void work_run(struct work *w, loop_fn *run, loop_fn *done, void *arg);
 /* Jobs whose end has not been told yet. */
 size_t work_pending(const struct work *w);

@@ -1,4 +1,5 @@
-/* rig.c - real parts for the tests of backup/: temporary directories, an S3 server, SQLite, the loop. */
+/* rig.c - real parts for the tests of backup/: temporary directories, an S3 server, SQLite, the
+ * loop. */
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
@@ -38,7 +39,8 @@ char *rig_program(const char *name)
 
 static uint16_t free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 	CLEAN_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -49,7 +51,8 @@ static uint16_t free_port(void)
 
 static bool is_open(uint16_t port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons(port)};
 	CLEAN_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -65,7 +68,8 @@ static NORETURN void run_gateway(const char *program, const char *listen, const 
 	dup2(null_fd, STDERR_FILENO);
 	setenv("ROOT_ACCESS_KEY", "testkey", 1);
 	setenv("ROOT_SECRET_KEY", "testsecret", 1);
-	execl(program, program, "--port", listen, "--region", "auto", "--quiet", "posix", root, NULL);
+	execl(program, program, "--port", listen, "--region", "auto", "--quiet", "posix", root,
+		NULL);
 	_exit(127);
 }
 
@@ -166,9 +170,13 @@ static void set_store(struct rig *r, enum rig_store kind)
 {
 	struct backup_conf *conf = &r->conf.backup;
 
-	*conf = (struct backup_conf){.program = STR("litestream"), .region = STR("auto"),
-		.access_key_id = STR("testkey"), .secret_access_key = STR("testsecret"),
-		.restore_timeout = 8000, .sync_timeout = 2000, .max_restores = 4};
+	*conf = (struct backup_conf){.program = STR("litestream"),
+		.region = STR("auto"),
+		.access_key_id = STR("testkey"),
+		.secret_access_key = STR("testsecret"),
+		.restore_timeout = 8000,
+		.sync_timeout = 2000,
+		.max_restores = 4};
 	switch (kind) {
 	case RIG_NONE:
 		return;
@@ -204,9 +212,11 @@ struct rig *rig_new(enum rig_store kind)
 	r->store_dir = xasprintf("%s/store", r->dir);
 	assert_int_equal(mkdir(r->run_dir, 0700), 0);
 	set_store(r, kind);
-	r->dbs[0] = (struct database_conf){.name = STR("primary"), .path = STR("storage/production.sqlite3"),
+	r->dbs[0] = (struct database_conf){.name = STR("primary"),
+		.path = STR("storage/production.sqlite3"),
 		.has_backup = true};
-	r->dbs[1] = (struct database_conf){.name = STR("queue"), .path = STR("storage/production_queue.sqlite3"),
+	r->dbs[1] = (struct database_conf){.name = STR("queue"),
+		.path = STR("storage/production_queue.sqlite3"),
 		.has_backup = true};
 	r->app.databases = r->dbs;
 	r->app.ndatabases = 1;
@@ -281,7 +291,8 @@ char *rig_path(struct rig *r, const char *name)
 {
 	for (size_t i = 0; i < NITEMS(r->dbs); i++)
 		if (str_eq(r->dbs[i].name, str_of(name)))
-			return xasprintf(STR_FMT "/" STR_FMT, STR_ARG(r->tenant.dir), STR_ARG(r->dbs[i].path));
+			return xasprintf(STR_FMT "/" STR_FMT, STR_ARG(r->tenant.dir),
+				STR_ARG(r->dbs[i].path));
 	fail_msg("no database %s", name);
 	return NULL;
 }
@@ -321,9 +332,11 @@ int rig_count(struct rig *r, const char *name)
 
 void rig_make_rows(struct rig *r, const char *name, int n)
 {
-	CLEAN_FREE char *sql = xasprintf("PRAGMA journal_mode=wal; CREATE TABLE IF NOT EXISTS t(x);"
+	CLEAN_FREE char *sql = xasprintf(
+		"PRAGMA journal_mode=wal; CREATE TABLE IF NOT EXISTS t(x);"
 		"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d)"
-		"INSERT INTO t SELECT hex(randomblob(20)) FROM c", n);
+		"INSERT INTO t SELECT hex(randomblob(20)) FROM c",
+		n);
 
 	rig_sql(r, name, sql);
 }
@@ -384,8 +397,8 @@ void rig_put_object(struct rig *r, const char *key, const char *text)
 	int result = store_get(r->backup->store, key, clock_now() + 5000, &body, &etag, &why);
 
 	buf_done(&body);
-	result = store_put(r->backup->store, key, str_of(text), result == 0 ? &etag : NULL, clock_now() + 5000,
-		&etag, &why);
+	result = store_put(r->backup->store, key, str_of(text), result == 0 ? &etag : NULL,
+		clock_now() + 5000, &etag, &why);
 	if (result < 0)
 		fail_msg("%s", why.text);
 }

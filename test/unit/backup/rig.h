@@ -56,9 +56,9 @@ void rig_turn_for(struct rig *r, msec length);
 /* The tenant's database by name. */
 char *rig_path(struct rig *r, const char *name);
 void rig_sql(struct rig *r, const char *name, const char *sql);
-int rig_count(struct rig *r, const char *name); /* rows of t */
+int rig_count(struct rig *r, const char *name);		    /* rows of t */
 void rig_make_rows(struct rig *r, const char *name, int n); /* creates t where it is missing */
-void rig_wipe(struct rig *r);  /* rm -rf of the tenant's directory */
+void rig_wipe(struct rig *r);				    /* rm -rf of the tenant's directory */
 void rig_shell(const char *fmt, ...) PRINTF(1, 2);
 bool rig_exists(const char *fmt, ...) PRINTF(1, 2);
 /* Object of the store, by key, as text; NULL if there is none. */

@@ -1,4 +1,5 @@
-/* test_backup.c - a tenant's databases through its life, with a real Litestream, on a directory and on S3. */
+/* test_backup.c - a tenant's databases through its life, with a real Litestream, on a directory and
+ * on S3. */
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
@@ -224,8 +225,10 @@ static void a_wal_without_database_is_set_aside(void **state)
 	rig_shell("rm %s; echo another life > %s-wal; echo x > %s-journal", path, path, path);
 	rig_wake(r);
 	assert_int_equal(rig_count(r, "primary"), 9);
-	rig_shell("grep -q 'another life' " STR_FMT "/.stale/*/production.sqlite3-wal", STR_ARG(r->tenant.dir));
-	rig_shell("test -e " STR_FMT "/.stale/*/production.sqlite3-journal", STR_ARG(r->tenant.dir));
+	rig_shell("grep -q 'another life' " STR_FMT "/.stale/*/production.sqlite3-wal",
+		STR_ARG(r->tenant.dir));
+	rig_shell(
+		"test -e " STR_FMT "/.stale/*/production.sqlite3-journal", STR_ARG(r->tenant.dir));
 }
 
 static void an_empty_file_is_no_database(void **state)
@@ -246,7 +249,8 @@ static void litter_of_a_killed_restore_is_removed(void **state)
 
 	put_to_sleep_with(r, 4);
 	rig_wipe(r);
-	rig_shell("mkdir -p $(dirname %s); for s in '' .tmp .tmp-wal .tmp-shm -wal; do echo x > %s.restoring$s; done",
+	rig_shell(
+		"mkdir -p $(dirname %s); for s in '' .tmp .tmp-wal .tmp-shm -wal; do echo x > %s.restoring$s; done",
 		path, path);
 	rig_wake(r);
 	assert_int_equal(rig_count(r, "primary"), 4);
@@ -292,7 +296,8 @@ static void a_damaged_record_is_an_error(void **state)
 	struct rig *r = *state;
 
 	put_to_sleep_with(r, 4);
-	rig_put_object(r, HEAD, "{\"tenant\":\"boston\",\"epoch\":1,\"state\":\"open\",\"databases\":{}}");
+	rig_put_object(
+		r, HEAD, "{\"tenant\":\"boston\",\"epoch\":1,\"state\":\"open\",\"databases\":{}}");
 	assert_reason(rig_restore(r), "damaged or not of fly-atc");
 }
 
@@ -379,7 +384,8 @@ static bool has_new_daemon(struct rig *r)
 	struct entry *e = entry_find(r->backup, r->tenant.id);
 	struct replica *primary = &e->dbs[0].replica;
 
-	return daemon_is_ready(r->backup->daemon) && primary->registered_in == daemon_generation(r->backup->daemon) &&
+	return daemon_is_ready(r->backup->daemon) &&
+	       primary->registered_in == daemon_generation(r->backup->daemon) &&
 	       primary->registered_in > 1 && primary->is_confirmed && !e->running;
 }
 
@@ -483,7 +489,8 @@ static void a_tenant_may_wake_while_its_stop_is_unconfirmed(void **state)
 	assert_int_equal(rig_count(r, "primary"), 12);
 }
 
-/* Killed: nobody has said goodbye.  Litestream was killed first, or it would have brought the rows to the store. */
+/* Killed: nobody has said goodbye.  Litestream was killed first, or it would have brought the rows
+ * to the store. */
 static void what_a_killed_fly_atc_left_is_caught_up(void **state)
 {
 	struct rig *r = *state;
@@ -544,7 +551,8 @@ static void replicas_of_older_epochs_are_removed(void **state)
 		struct why why;
 		bool has;
 
-		assert_int_equal(store_has(r->backup->store, prefix, clock_now() + 5000, &has, &why), 0);
+		assert_int_equal(
+			store_has(r->backup->store, prefix, clock_now() + 5000, &has, &why), 0);
 		assert_int_equal(has, epoch == 3);
 	}
 }

@@ -12,8 +12,11 @@
 
 static struct backup_conf conf_of(const char *url, const char *endpoint, const char *region)
 {
-	return (struct backup_conf){.url = str_of(url), .endpoint = str_of(endpoint), .region = str_of(region),
-		.access_key_id = STR("key"), .secret_access_key = STR("secret")};
+	return (struct backup_conf){.url = str_of(url),
+		.endpoint = str_of(endpoint),
+		.region = str_of(region),
+		.access_key_id = STR("key"),
+		.secret_access_key = STR("secret")};
 }
 
 static void urls_become_requests_and_replicas(void **state)
@@ -23,22 +26,27 @@ static void urls_become_requests_and_replicas(void **state)
 	} cases[] = {
 		{"file:///var/backups", "", "", NULL, "file:///var/backups/a/b"},
 		{"file:///var/backups/", "", "", NULL, "file:///var/backups/a/b"},
-		{"s3://bucket", "http://127.0.0.1:9000", "auto", "http://127.0.0.1:9000/bucket/a/b?q",
+		{"s3://bucket", "http://127.0.0.1:9000", "auto",
+			"http://127.0.0.1:9000/bucket/a/b?q",
 			"s3://bucket/a/b?endpoint=http%3A%2F%2F127.0.0.1%3A9000&region=auto&forcePathStyle=true"},
 		{"s3://bucket/atc/", "https://fly.storage.tigris.dev/", "auto",
 			"https://bucket.fly.storage.tigris.dev/atc/a/b?q",
 			"s3://bucket/atc/a/b?endpoint=https%3A%2F%2Ffly.storage.tigris.dev&region=auto"
 			"&forcePathStyle=false"},
-		{"s3://bucket/atc", "", "eu-west-1", "https://bucket.s3.eu-west-1.amazonaws.com/atc/a/b?q",
+		{"s3://bucket/atc", "", "eu-west-1",
+			"https://bucket.s3.eu-west-1.amazonaws.com/atc/a/b?q",
 			"s3://bucket/atc/a/b?endpoint=https%3A%2F%2Fs3.eu-west-1.amazonaws.com&region=eu-west-1"
 			"&forcePathStyle=false"},
-		{"s3://my.bucket/x", "", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/my.bucket/x/a/b?q",
+		{"s3://my.bucket/x", "", "eu-west-1",
+			"https://s3.eu-west-1.amazonaws.com/my.bucket/x/a/b?q",
 			"s3://my.bucket/x/a/b?endpoint=https%3A%2F%2Fs3.eu-west-1.amazonaws.com&region=eu-west-1"
 			"&forcePathStyle=true"},
-		{"s3://bucket/x", "objects.example.com", "auto", "https://objects.example.com/bucket/x/a/b?q",
+		{"s3://bucket/x", "objects.example.com", "auto",
+			"https://objects.example.com/bucket/x/a/b?q",
 			"s3://bucket/x/a/b?endpoint=https%3A%2F%2Fobjects.example.com&region=auto"
 			"&forcePathStyle=true"},
-		{"s3://bucket/x", "https://eviltigris.dev", "auto", "https://eviltigris.dev/bucket/x/a/b?q",
+		{"s3://bucket/x", "https://eviltigris.dev", "auto",
+			"https://eviltigris.dev/bucket/x/a/b?q",
 			"s3://bucket/x/a/b?endpoint=https%3A%2F%2Feviltigris.dev&region=auto&forcePathStyle=true"},
 	};
 
@@ -111,7 +119,8 @@ static void names_become_keys_that_need_no_encoding(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NITEMS(cases); i++) {
-		CLEAN_FREE char *key = location_replica_key(str_of(cases[i].tenant), 31, STR("primary"));
+		CLEAN_FREE char *key =
+			location_replica_key(str_of(cases[i].tenant), 31, STR("primary"));
 
 		assert_string_equal(key, cases[i].key);
 	}

@@ -1,4 +1,5 @@
-/* test_record.c - HEAD and the proof as texts: what is written is read, what is damaged is not believed. */
+/* test_record.c - HEAD and the proof as texts: what is written is read, what is damaged is not
+ * believed. */
 /* SPDX-License-Identifier: MIT */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,8 +47,9 @@ static void head_is_read_as_it_was_written(void **state)
 
 static void a_later_version_may_add_what_it_likes(void **state)
 {
-	static const char text[] = "{\"tenant\":\"bellevue/2025/winter\",\"epoch\":2,\"state\":\"open\",\"owner\":\"m1\","
-				   "\"lease_until\":5,\"databases\":{\"primary\":{\"epoch\":1,\"txid\":3,\"x\":[]}}}";
+	static const char text[] =
+		"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":2,\"state\":\"open\",\"owner\":\"m1\","
+		"\"lease_until\":5,\"databases\":{\"primary\":{\"epoch\":1,\"txid\":3,\"x\":[]}}}";
 	struct head head = {0};
 	struct why why;
 
@@ -59,7 +61,8 @@ static void a_later_version_may_add_what_it_likes(void **state)
 }
 
 #define HEAD_OF(epoch, state, databases)                                                           \
-	"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":" epoch ",\"state\":" state ",\"databases\":" databases "}"
+	"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":" epoch ",\"state\":" state                \
+	",\"databases\":" databases "}"
 
 static void a_damaged_head_is_not_believed(void **state)
 {
@@ -81,7 +84,8 @@ static void a_damaged_head_is_not_believed(void **state)
 		HEAD_OF("1", "\"open\"", "{\"primary\":{}}"),
 		HEAD_OF("1", "\"open\"", "{\"primary\":{\"epoch\":2,\"txid\":1}}"),
 		HEAD_OF("1", "\"open\"", "{\"primary\":{\"epoch\":1,\"txid\":-1}}"),
-		HEAD_OF("1", "\"open\"", "{\"a\":{\"epoch\":1,\"txid\":1},\"a\":{\"epoch\":1,\"txid\":2}}"),
+		HEAD_OF("1", "\"open\"",
+			"{\"a\":{\"epoch\":1,\"txid\":1},\"a\":{\"epoch\":1,\"txid\":2}}"),
 		HEAD_OF("1", "\"open\"", "{}") "x",
 	};
 
@@ -99,7 +103,8 @@ static void a_damaged_head_is_not_believed(void **state)
 static void the_proof_is_read_as_it_was_written(void **state)
 {
 	char *names[] = {(char[]){"primary"}, (char[]){"queue"}};
-	struct proof proof = {.store = (char[]){"s3://b/p"}, .epoch = 3, .databases = names, .ndatabases = 2};
+	struct proof proof = {
+		.store = (char[]){"s3://b/p"}, .epoch = 3, .databases = names, .ndatabases = 2};
 	struct proof again = {0};
 	struct buf text = {0};
 

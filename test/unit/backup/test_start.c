@@ -28,7 +28,8 @@ static void without_a_store_databases_are_only_looked_after(void **state)
 	CLEAN_FREE char *path = rig_path(r, "primary");
 	struct buf status = {0};
 
-	rig_shell("mkdir -p $(dirname %s); echo another life > %s-wal; echo x > %s.restoring", path, path, path);
+	rig_shell("mkdir -p $(dirname %s); echo another life > %s-wal; echo x > %s.restoring", path,
+		path, path);
 	rig_wake(r);
 	assert_false(rig_exists("%s-wal", path));
 	assert_false(rig_exists("%s.restoring", path));
@@ -38,7 +39,8 @@ static void without_a_store_databases_are_only_looked_after(void **state)
 	rig_wake(r);
 	assert_int_equal(rig_count(r, "primary"), 3);
 	backup_status_json(r->backup, &status);
-	assert_true(str_eq(buf_str(&status), STR("{\"url\":\"\",\"daemon\":null,\"databases\":[],\"pending\":[]}")));
+	assert_true(str_eq(buf_str(&status),
+		STR("{\"url\":\"\",\"daemon\":null,\"databases\":[],\"pending\":[]}")));
 	buf_done(&status);
 }
 
@@ -48,9 +50,18 @@ static void versions_are_compared(void **state)
 		const char *version;
 		bool is_recent;
 	} cases[] = {
-		{"v0.5.16", true}, {"0.5.17", true}, {"v0.6.0", true}, {"v1.0.0-rc.1", true}, {"v0.5.16-7-g63225f1", true},
-		{"v0.5.15", false}, {"v0.3.13", false}, {"v0.4.99", false}, {"", false}, {"v0.5", false},
-		{"(development build)", false}, {"v0.5.x", false},
+		{"v0.5.16", true},
+		{"0.5.17", true},
+		{"v0.6.0", true},
+		{"v1.0.0-rc.1", true},
+		{"v0.5.16-7-g63225f1", true},
+		{"v0.5.15", false},
+		{"v0.3.13", false},
+		{"v0.4.99", false},
+		{"", false},
+		{"v0.5", false},
+		{"(development build)", false},
+		{"v0.5.x", false},
 	};
 
 	(void)state;
@@ -124,7 +135,8 @@ static void a_missing_program_is_said_to_be_missing(void **state)
 	CLEAN_FREE char *url = NULL;
 	struct config conf = conf_with(r, &url, "/no/such/litestream");
 
-	assert_cannot_start(r, &conf, "go install github.com/benbjohnson/litestream/cmd/litestream@v");
+	assert_cannot_start(
+		r, &conf, "go install github.com/benbjohnson/litestream/cmd/litestream@v");
 	conf.backup.program = STR("no-such-litestream");
 	assert_cannot_start(r, &conf, "the program no-such-litestream is not there");
 }
@@ -165,7 +177,9 @@ static void a_good_configuration_passes(void **state)
 /* The keys reach Litestream and nobody else; what would break it does not reach it. */
 static void the_environment_of_litestream_is_ours(void **state)
 {
-	struct location l = {.kind = LOCATION_S3, .key_id = (char[]){"id"}, .secret = (char[]){"hidden"},
+	struct location l = {.kind = LOCATION_S3,
+		.key_id = (char[]){"id"},
+		.secret = (char[]){"hidden"},
 		.region = (char[]){"auto"}};
 	char **env;
 	struct buf all = {0};

@@ -42,7 +42,8 @@ static void writes_are_conditional(void **state)
 	assert_true(str_eq(buf_str(&body), STR("one")));
 	assert_string_equal(read.text, first.text);
 	assert_int_equal(store_put(s, "a/b/HEAD", STR("two"), &first, UNTIL, &second, &why), 0);
-	assert_int_equal(store_put(s, "a/b/HEAD", STR("three"), &first, UNTIL, &first, &why), -ESTALE);
+	assert_int_equal(
+		store_put(s, "a/b/HEAD", STR("three"), &first, UNTIL, &first, &why), -ESTALE);
 	assert_int_equal(store_put(s, "a/c/HEAD", STR("x"), &second, UNTIL, &first, &why), -ESTALE);
 	buf_clear(&body);
 	assert_int_equal(store_get(s, "a/b/HEAD", UNTIL, &body, &read, &why), 0);
@@ -54,8 +55,9 @@ static void prefixes_are_found_and_cleared(void **state)
 {
 	struct rig *r = *state;
 	struct store *s = r->backup->store;
-	static const char *const keys[] = {"t~20x/00000001/primary/0/1", "t~20x/00000001/primary/0/2",
-		"t~20x/00000002/primary/0/1", "u/00000001/primary/0/1"};
+	static const char *const keys[] = {"t~20x/00000001/primary/0/1",
+		"t~20x/00000001/primary/0/2", "t~20x/00000002/primary/0/1",
+		"u/00000001/primary/0/1"};
 	struct etag etag;
 	struct why why;
 	bool has = true;
@@ -107,11 +109,13 @@ static void *race(void *arg)
 	struct racer *racer = arg;
 
 	for (int i = 0; i < 10; i++) {
-		CLEAN_FREE char *key = xasprintf("race/%d", i), *text = xasprintf("racer %u", racer->id);
+		CLEAN_FREE char *key = xasprintf("race/%d", i),
+				*text = xasprintf("racer %u", racer->id);
 		struct etag etag;
 		struct why why;
 
-		racer->won += store_put(racer->store, key, str_of(text), NULL, UNTIL, &etag, &why) == 0;
+		racer->won +=
+			store_put(racer->store, key, str_of(text), NULL, UNTIL, &etag, &why) == 0;
 	}
 	return NULL;
 }

@@ -1,16 +1,18 @@
-/* test_times.c - how long a wake and a sleep take with a database of a megabyte; the medians are printed. */
+/* test_times.c - how long a wake and a sleep take with a database of a megabyte; the medians are
+ * printed. */
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROUNDS	10
-#define LIMIT	1500u /* msec, on a busy machine with a store next door */
+#define ROUNDS 10
+#define LIMIT  1500u /* msec, on a busy machine with a store next door */
 
 enum step { BORN, RESTORE, ATTACH_RESTORED, DETACH, WAKE, ATTACH_WOKEN, NSTEPS };
 static const char *const names[NSTEPS] = {"restore (new tenant)", "restore (1 MB from the store)",
-	"attach (after that: first upload)", "detach (100 new rows)", "restore (all is here)", "attach (nothing new)"};
+	"attach (after that: first upload)", "detach (100 new rows)", "restore (all is here)",
+	"attach (nothing new)"};
 
 static enum rig_store kind;
 
@@ -61,8 +63,9 @@ static void waking_and_sleeping_are_quick(void **state)
 	}
 	for (int step = 0; step < NSTEPS; step++) {
 		qsort(times[step], ROUNDS, sizeof(times[step][0]), compare);
-		printf("%-36s %6.1f ms (%.1f to %.1f)\n", names[step], (double)times[step][ROUNDS / 2] / 1000,
-			(double)times[step][0] / 1000, (double)times[step][ROUNDS - 1] / 1000);
+		printf("%-36s %6.1f ms (%.1f to %.1f)\n", names[step],
+			(double)times[step][ROUNDS / 2] / 1000, (double)times[step][0] / 1000,
+			(double)times[step][ROUNDS - 1] / 1000);
 		assert_true(times[step][ROUNDS / 2] < LIMIT * 1000);
 	}
 	rig_free(r);
