@@ -1,9 +1,11 @@
-/* backend.c - the application behind every proxy of the benchmark: fixed bodies, as cheaply as can be. */
+/* backend.c - the application behind every proxy of the benchmark: fixed bodies, as cheaply as can
+ * be. */
 /* SPDX-License-Identifier: MIT */
 
 /*
- * GET <anything>/b/<bytes> is answered by a body of that many bytes; every other path by one of 2 bytes.
- * One thread, edge-triggered epoll registered once per connection, one read and one write per request.
+ * GET <anything>/b/<bytes> is answered by a body of that many bytes; every other path by one of 2
+ * bytes. One thread, edge-triggered epoll registered once per connection, one read and one write
+ * per request.
  *
  * PORT        listen on 127.0.0.1:PORT, unless
  * LISTEN_FDS  a listening socket was passed as descriptor 3 (sd_listen_fds(3))
@@ -58,9 +60,9 @@ static const struct answer *answer_of(size_t body_size)
 	if (!a->bytes)
 		err(1, "body of %zu bytes", body_size);
 	int head = snprintf(a->bytes, 256,
-			    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-			    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-			    body_size);
+		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+		"Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
+		body_size);
 	memset(a->bytes + head, 'x', body_size);
 	a->body_size = body_size;
 	a->size = (size_t)head + body_size;
@@ -81,7 +83,8 @@ static const struct answer *route(const char *head, const char *end)
 
 static bool wants_close(const char *head, size_t size)
 {
-	return memmem(head, size, "\r\nConnection: close", 19) || memmem(head, size, " HTTP/1.0\r", 10);
+	return memmem(head, size, "\r\nConnection: close", 19) ||
+	       memmem(head, size, " HTTP/1.0\r", 10);
 }
 
 static void connection_close(struct connection *c)
@@ -117,7 +120,8 @@ static int connection_write(struct connection *c)
 	return c->closing ? -1 : 1;
 }
 
-/* Answers every complete head in from[0..n); what is left is kept. The result is as connection_write's. */
+/* Answers every complete head in from[0..n); what is left is kept. The result is as
+ * connection_write's. */
 static int connection_answer(struct connection *c, const char *from, size_t n)
 {
 	const char *end;
@@ -181,8 +185,8 @@ static void on_accept(int epoll)
 		if (!c)
 			err(1, "connection");
 		c->fd = fd;
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-		struct epoll_event e = { EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, { .ptr = c } };
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+		struct epoll_event e = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.ptr = c}};
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e))
 			err(1, "epoll_ctl");
 	}
@@ -191,13 +195,13 @@ static void on_accept(int epoll)
 static void listen_on_port(void)
 {
 	const char *port = getenv("PORT");
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	if (!port)
 		errx(1, "neither PORT nor LISTEN_FDS is set");
 	any.sin_port = htons((uint16_t)atoi(port));
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) ||
-	    bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 4096))
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) ||
+		bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 4096))
 		err(1, "port %s", port);
 	if (fd != LISTENER && (dup2(fd, LISTENER) < 0 || close(fd)))
 		err(1, "descriptor %d", LISTENER);
@@ -214,13 +218,13 @@ int main(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	nanosleep(&(struct timespec){ boot_ms / 1000, boot_ms % 1000 * 1000000 }, NULL);
+	nanosleep(&(struct timespec){boot_ms / 1000, boot_ms % 1000 * 1000000}, NULL);
 	if (!passed || atoi(passed) < 1)
 		listen_on_port();
 	fcntl(LISTENER, F_SETFL, O_NONBLOCK);
 
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event accepting = { EPOLLIN, { .ptr = NULL } };
+	struct epoll_event accepting = {EPOLLIN, {.ptr = NULL}};
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, LISTENER, &accepting))
 		err(1, "epoll");
 	for (;;) {

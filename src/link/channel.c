@@ -190,7 +190,8 @@ static void send_or_queue(struct channel *c, const struct channel_message *m, in
 	/* Another error: the end of the other side is about to be read and told by on_closed. */
 }
 
-void channel_send(struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text)
+void channel_send(
+	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text)
 {
 	struct channel_message m;
 

@@ -1,7 +1,8 @@
-/* channel.h - messages between supervisor and proxy: a SEQPACKET socket pair, one message a packet, in order.
+/* channel.h - messages between supervisor and proxy: a SEQPACKET socket pair, one message a packet,
+ * in order.
  *
- * The receiver trusts nothing: an unknown type or a short packet is an error of the link (the proxy exits and is
- * started again; the supervisor ends the proxy). */
+ * The receiver trusts nothing: an unknown type or a short packet is an error of the link (the proxy
+ * exits and is started again; the supervisor ends the proxy). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,14 +11,15 @@
 
 enum channel_type {
 	/* proxy to supervisor */
-	CHANNEL_WAKE = 1, /* slot: a request waits for this tenant */
-	CHANNEL_LISTENING, /* the proxy serves */
+	CHANNEL_WAKE = 1,   /* slot: a request waits for this tenant */
+	CHANNEL_LISTENING,  /* the proxy serves */
 	CHANNEL_CONFIGURED, /* value: the version that every thread uses now */
-	CHANNEL_DRAINED,   /* after DRAIN: no request is left */
+	CHANNEL_DRAINED,    /* after DRAIN: no request is left */
 	/* supervisor to proxy */
-	CHANNEL_STATE = 64, /* slot, value = enum tenant_state; text = reason in FAILED, else empty */
-	CHANNEL_CONFIG,	    /* fd: a sealed memfd with the snapshot */
-	CHANNEL_DRAIN,	    /* stop accepting, finish, close idle connections; value: msec at most */
+	CHANNEL_STATE =
+		64,	/* slot, value = enum tenant_state; text = reason in FAILED, else empty */
+	CHANNEL_CONFIG, /* fd: a sealed memfd with the snapshot */
+	CHANNEL_DRAIN,	/* stop accepting, finish, close idle connections; value: msec at most */
 };
 
 #define CHANNEL_TEXT_MAX 4096
@@ -39,9 +41,11 @@ typedef void channel_closed_fn(void *arg);
 /* A connected pair; both ends CLOEXEC and non-blocking.  0 or -errno. */
 int channel_pair(int ret_fds[2]) MUST_USE;
 /* Takes fd.  NULL if it cannot be watched. */
-struct channel *channel_new(struct loop *l, int fd, channel_fn *on_message, channel_closed_fn *on_closed, void *arg);
+struct channel *channel_new(
+	struct loop *l, int fd, channel_fn *on_message, channel_closed_fn *on_closed, void *arg);
 void channel_free(struct channel *c);
-/* Queues when the socket is full, so that nothing is lost; fd (or -1) is duplicated when needed, not taken.
- * Only the thread of the loop may use these two.  text may be empty. */
-void channel_send(struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text);
+/* Queues when the socket is full, so that nothing is lost; fd (or -1) is duplicated when needed,
+ * not taken. Only the thread of the loop may use these two.  text may be empty. */
+void channel_send(
+	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text);
 void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, int fd);

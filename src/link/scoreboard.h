@@ -1,8 +1,10 @@
-/* scoreboard.h - shared memory in which supervisor and proxy see each tenant: one slot of two cache lines.
+/* scoreboard.h - shared memory in which supervisor and proxy see each tenant: one slot of two cache
+ * lines.
  *
- * The race between a request and a stop is decided here (sequentially consistent): the proxy adds itself to
- * in_flight and then reads the state; the supervisor writes DRAINING and then reads in_flight; who sees the
- * other backs off.  The memory belongs to the supervisor and survives a crash of the proxy. */
+ * The race between a request and a stop is decided here (sequentially consistent): the proxy adds
+ * itself to in_flight and then reads the state; the supervisor writes DRAINING and then reads
+ * in_flight; who sees the other backs off.  The memory belongs to the supervisor and survives a
+ * crash of the proxy. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -25,7 +27,8 @@ struct slot {
 	/* written by the supervisor */
 	_Atomic uint32_t state;	     /* enum tenant_state */
 	_Atomic uint32_t generation; /* of the running copy: changes with each start */
-	_Atomic uint32_t port;	     /* where it listens on 127.0.0.1; 0 = its unix socket (slot_socket_path) */
+	_Atomic uint32_t
+		port; /* where it listens on 127.0.0.1; 0 = its unix socket (slot_socket_path) */
 	_Atomic uint32_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
 	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
@@ -47,7 +50,8 @@ struct scoreboard {
 int scoreboard_new(struct scoreboard *ret) MUST_USE;
 int scoreboard_map(int fd, struct scoreboard *ret) MUST_USE;
 void scoreboard_done(struct scoreboard *s);
-/* The proxy's side of every slot below n is set to nothing under way: after a crash of the proxy. */
+/* The proxy's side of every slot below n is set to nothing under way: after a crash of the proxy.
+ */
 void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n);
 
 static inline enum tenant_state slot_state(const struct slot *s)
@@ -55,7 +59,8 @@ static inline enum tenant_state slot_state(const struct slot *s)
 	return (enum tenant_state)atomic_load(&s->state);
 }
 
-/* Proxy: true if the tenant runs and may now be used; give it back with slot_leave.  False: hold the request. */
+/* Proxy: true if the tenant runs and may now be used; give it back with slot_leave.  False: hold
+ * the request. */
 static inline bool slot_enter(struct slot *s)
 {
 	atomic_fetch_add(&s->in_flight, 1);

@@ -49,7 +49,8 @@ static enum parse feed_chunked(struct flow *f, str bytes, size_t *ret_used, stru
 	while (gather_has_room(g, PIECES_FOR_DATA + PIECES_FOR_END)) {
 		size_t taken;
 		str data;
-		enum parse r = chunked_read(&f->chunked, str_slice(bytes, used, bytes.n), &taken, &data);
+		enum parse r =
+			chunked_read(&f->chunked, str_slice(bytes, used, bytes.n), &taken, &data);
 
 		if (r == PARSE_BAD)
 			return r;

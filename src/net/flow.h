@@ -1,7 +1,8 @@
-/* flow.h - the body of a message on its way through: one framing comes in, another (or the same) goes out.
+/* flow.h - the body of a message on its way through: one framing comes in, another (or the same)
+ * goes out.
  *
- * Nothing is copied: payload is passed on by pointers into the bytes received.  The outgoing chunk sizes are ours,
- * so that what we forward is unambiguous whatever came in (RFC 9112 7.1). */
+ * Nothing is copied: payload is passed on by pointers into the bytes received.  The outgoing chunk
+ * sizes are ours, so that what we forward is unambiguous whatever came in (RFC 9112 7.1). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,12 +20,14 @@ struct flow {
 
 /* `out` is BODY_CHUNKED, or anything else for payload as it is. */
 void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kind out);
-/* Takes from the front of `bytes` and gathers what goes out.  OK: the body is complete.  MORE: all of bytes was
- * taken, or the gather is full (send it and call again while bytes are left).  BAD: the framing is broken. */
+/* Takes from the front of `bytes` and gathers what goes out.  OK: the body is complete.  MORE: all
+ * of bytes was taken, or the gather is full (send it and call again while bytes are left).  BAD:
+ * the framing is broken. */
 enum parse flow_feed(struct flow *f, str bytes, size_t *ret_used, struct gather *g) MUST_USE;
 /* The sender closed.  OK if that is how this body ends; BAD if it was cut off. */
 enum parse flow_end(struct flow *f, struct gather *g) MUST_USE;
-/* Payload that comes and goes without framing from here on: may be moved by the kernel; then flow_skip. */
+/* Payload that comes and goes without framing from here on: may be moved by the kernel; then
+ * flow_skip. */
 uint64_t flow_raw(const struct flow *f);
 void flow_skip(struct flow *f, uint64_t n);
 void flow_done(struct flow *f);

@@ -17,7 +17,8 @@ static void keep_from(struct outbox *o, const struct gather *g, size_t sent)
 	}
 }
 
-/* A few small pieces are copied together: that costs less than the kernel's walk through a list of them. */
+/* A few small pieces are copied together: that costs less than the kernel's walk through a list of
+ * them. */
 static ssize_t write_pieces(int fd, struct gather *g)
 {
 	struct msghdr msg = {.msg_iov = g->pieces, .msg_iovlen = (size_t)g->count};

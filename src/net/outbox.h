@@ -1,7 +1,9 @@
-/* outbox.h - bytes on their way out: sent at once if the socket takes them, otherwise kept until it does.
+/* outbox.h - bytes on their way out: sent at once if the socket takes them, otherwise kept until it
+ * does.
  *
- * A gather collects the pieces of one write (pointers, nothing is copied); outbox_send writes them in one system
- * call.  Who fills an outbox looks at outbox_is_empty first: that is the back-pressure. */
+ * A gather collects the pieces of one write (pointers, nothing is copied); outbox_send writes them
+ * in one system call.  Who fills an outbox looks at outbox_is_empty first: that is the
+ * back-pressure. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -50,8 +52,8 @@ static inline bool outbox_is_empty(const struct outbox *o)
 	return !buf_len(&o->waiting);
 }
 
-/* Sends the gathered pieces behind what waits, keeps what the socket does not take, and empties the gather.
- * 0 or -errno (the connection is dead). */
+/* Sends the gathered pieces behind what waits, keeps what the socket does not take, and empties the
+ * gather. 0 or -errno (the connection is dead). */
 int outbox_send(struct outbox *o, int fd, struct gather *g) MUST_USE;
 /* Sends what waits.  0 or -errno. */
 int outbox_flush(struct outbox *o, int fd) MUST_USE;

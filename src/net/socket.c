@@ -98,7 +98,8 @@ int socket_connect_local(uint16_t port)
 
 	if (fd >= 0) {
 		socket_set_nodelay(fd);
-		/* The loopback is never congested: what a model of the path costs (BBR and its timers) buys nothing. */
+		/* The loopback is never congested: what a model of the path costs (BBR and its
+		 * timers) buys nothing. */
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	}
 	return connect_to(fd, (const struct sockaddr *)&to, sizeof(to));

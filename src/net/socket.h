@@ -1,4 +1,5 @@
-/* socket.h - the few things done to sockets: accept, connect to a tenant, read the peer's address. */
+/* socket.h - the few things done to sockets: accept, connect to a tenant, read the peer's address.
+ */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -6,7 +7,8 @@
 
 #include "base/str.h"
 
-/* An IPv4 or IPv6 address and port; IPv4-mapped IPv6 is stored as IPv4. family is AF_UNSPEC when unknown. */
+/* An IPv4 or IPv6 address and port; IPv4-mapped IPv6 is stored as IPv4. family is AF_UNSPEC when
+ * unknown. */
 struct address {
 	uint16_t family;
 	uint16_t port;
@@ -21,7 +23,8 @@ void address_from(struct address *a, const struct sockaddr_storage *from);
 /* "192.0.2.1", "2001:db8::1"; empty for AF_UNSPEC.  The result points into out. */
 str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 
-/* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN without one, or another -errno. */
+/* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN without one, or another
+ * -errno. */
 int socket_accept(int listener, struct address *ret_peer) MUST_USE;
 /* Begins to connect; LOOP_WRITE tells the end.  A descriptor or -errno. */
 int socket_connect_local(uint16_t port) MUST_USE;

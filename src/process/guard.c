@@ -23,7 +23,7 @@ static struct {
 	struct table {
 		uint32_t used; /* targets beyond are empty */
 		pid_t targets[MAX_TARGETS];
-	} *table;
+	} * table;
 } guard = {.pipe_fd = -1};
 
 static bool is_any(void *arg, uint64_t serial)
@@ -75,7 +75,8 @@ static void on_guard_exit(struct child *c, int status)
 	guard.pipe_fd = -1;
 	log_warn("the guard process was killed; starting it again");
 	if (fork_guard() < 0)
-		log_error("cannot start the guard process: if fly-atc is killed now, processes of tenants may survive");
+		log_error(
+			"cannot start the guard process: if fly-atc is killed now, processes of tenants may survive");
 }
 
 static int fork_guard(void)

@@ -100,8 +100,8 @@ static int change_user(struct launch *l)
 
 	if (!user)
 		return 0;
-	if (geteuid() == 0 && (setgroups(1, &user->gid) < 0 ||
-			setresgid(user->gid, user->gid, user->gid) < 0 ||
+	if (geteuid() == 0 &&
+		(setgroups(1, &user->gid) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
 			setresuid(user->uid, user->uid, user->uid) < 0))
 		return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;

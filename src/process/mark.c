@@ -1,4 +1,4 @@
-/* mark.c - a process that left its group is still known by the first variable of its environment. */
+/* mark.c - who left his process group is still known by the first variable of his environment. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <poll.h>
@@ -58,8 +58,9 @@ static bool read_mark(const char *pid_text, uint64_t *ret_serial)
 	return str_split(&rest, '\0', &serial) && number_parse(serial, UINT64_MAX, ret_serial) == 0;
 }
 
-/* True if it was killed.  The mark is read again once the pidfd holds the process, so that no other one is hit.  Such
- * processes are rare and die at once, so we wait: a dying one has no mark any more, but may hold files still. */
+/* True if it was killed.  The mark is read again once the pidfd holds the process, so that no other
+ * one is hit.  Such processes are rare and die at once, so we wait: a dying one has no mark any
+ * more, but may hold files still. */
 static bool kill_marked(const char *pid_text, mark_found_fn *found, void *arg)
 {
 	uint64_t pid, serial, again;
@@ -73,7 +74,7 @@ static bool kill_marked(const char *pid_text, mark_found_fn *found, void *arg)
 	if (ended.fd < 0)
 		return false;
 	is_killed = read_mark(pid_text, &again) && again == serial &&
-		pidfd_send_signal(ended.fd, SIGKILL, NULL, 0) == 0;
+		    pidfd_send_signal(ended.fd, SIGKILL, NULL, 0) == 0;
 	if (is_killed)
 		poll(&ended, 1, DEATH_LIMIT);
 	close(ended.fd);

@@ -24,7 +24,8 @@ static int write_file(const char *path, const char *text)
 	return r;
 }
 
-/* Who is not root may make mounts in a user namespace, in which he stays who he is: user_namespaces(7). */
+/* Who is not root may make mounts in a user namespace, in which he stays who he is:
+ * user_namespaces(7). */
 static int enter_user_namespace(void)
 {
 	uid_t uid = geteuid();
@@ -51,7 +52,8 @@ static int enter_root_namespace(void)
 static int take_sources(const struct process_mount *mounts, size_t nmounts, int *trees)
 {
 	for (size_t i = 0; i < nmounts; i++) {
-		trees[i] = open_tree(AT_FDCWD, mounts[i].source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		trees[i] = open_tree(AT_FDCWD, mounts[i].source,
+			OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 		if (trees[i] < 0)
 			return -errno;
 	}
@@ -66,12 +68,13 @@ int namespace_enter(const struct process_mount *mounts, size_t nmounts)
 		return r;
 	if (nmounts > NITEMS(trees))
 		return -E2BIG;
-	/* Ours do not reach the machine; those that the machine makes or undoes later do reach us. */
+	/* Our mounts do not reach the machine; what the machine mounts later does reach us. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return -errno;
 	r = take_sources(mounts, nmounts, trees);
 	for (size_t i = 0; i < nmounts && r == 0; i++)
-		if (move_mount(trees[i], "", AT_FDCWD, mounts[i].target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		if (move_mount(trees[i], "", AT_FDCWD, mounts[i].target, MOVE_MOUNT_F_EMPTY_PATH) <
+			0)
 			r = -errno;
 	return r;
 }

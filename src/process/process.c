@@ -70,7 +70,8 @@ static void close_output(struct output *o)
 	lines_end(&o->lines, on_line, o);
 }
 
-/* One piece at a time: a process that never stops talking must not keep the loop from others.  False at the end. */
+/* One piece at a time: a process that never stops talking must not keep the loop from others. False
+ * at the end. */
 static bool read_output(struct output *o)
 {
 	char bytes[READ_SIZE];
@@ -118,7 +119,7 @@ static void finish(struct process *p)
 static bool has_ended_with(void *arg, uint64_t serial)
 {
 	(void)arg;
-	list_foreach(p, &processes, struct process, link)
+	list_foreach (p, &processes, struct process, link)
 		if (p->serial == serial)
 			return p->has_ended;
 	return false;
@@ -130,10 +131,11 @@ static bool is_group_gone(const struct process *p)
 	return !p->has_group || kill(-p->child.pid, SIGKILL) < 0;
 }
 
-/* An owner is told of the end when nothing is left; a callback may start or end others, hence one at a time. */
+/* An owner is told of the end when nothing is left; a callback may start or end others, hence one
+ * at a time. */
 static struct process *next_to_finish(bool is_swept, msec now)
 {
-	list_foreach(p, &processes, struct process, link) {
+	list_foreach (p, &processes, struct process, link) {
 		if (!p->has_ended)
 			continue;
 		if (is_swept && is_group_gone(p))
@@ -156,7 +158,7 @@ static void on_rest(struct timer *t)
 	is_swept = mark_kill(has_ended_with, NULL) == 0;
 	while ((p = next_to_finish(is_swept, loop_now(l))))
 		finish(p);
-	list_foreach(rest, &processes, struct process, link)
+	list_foreach (rest, &processes, struct process, link)
 		if (rest->has_ended)
 			timer_set(t, l, loop_now(l) + REST_INTERVAL, on_rest);
 }
@@ -216,7 +218,8 @@ static void free_strings(char **strings)
 	free(strings);
 }
 
-/* The mark comes first.  spec->env stays the owner of its strings, so only the first two may be freed. */
+/* The mark comes first.  spec->env stays the owner of its strings, so only the first two may be
+ * freed. */
 static void make_env(struct launch *l, uint64_t serial)
 {
 	size_t n = 0, at = 0;
@@ -254,7 +257,9 @@ static int open_output(struct process *p, enum process_stream stream, int *ret_c
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	*o = (struct output){.process = p, .stream = stream};
-	r = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : watch_open_read(&o->watch, p->loop, fds[0], on_output);
+	r = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0
+		    ? -errno
+		    : watch_open_read(&o->watch, p->loop, fds[0], on_output);
 	if (r < 0) {
 		close(fds[0]);
 		close(fds[1]);
@@ -297,10 +302,12 @@ static int launch(struct process *p, struct launch *l, const char **ret_step)
 	return r;
 }
 
-int process_start(struct loop *l, const struct process_spec *spec, struct process **ret, const char **ret_step)
+int process_start(struct loop *l, const struct process_spec *spec, struct process **ret,
+	const char **ret_step)
 {
 	struct process *p = xcalloc(1, sizeof(*p));
-	struct launch start = {.spec = spec, .outputs = {-1, -1}, .max_open_files = spec->max_open_files};
+	struct launch start = {
+		.spec = spec, .outputs = {-1, -1}, .max_open_files = spec->max_open_files};
 	int r;
 
 	*p = (struct process){.loop = l,
@@ -366,13 +373,13 @@ void process_adopt_orphans(void)
 
 static bool is_watched(pid_t pid)
 {
-	list_foreach(p, &processes, struct process, link)
+	list_foreach (p, &processes, struct process, link)
 		if (p->child.pid == pid && !p->has_ended)
 			return true;
 	return pid == guard_pid();
 }
 
-/* Looks without taking.  One that is watched is reaped by its watch, and then we are called again. */
+/* Looks without taking.  One that is watched is reaped by its watch, which calls us again. */
 void process_reap_orphans(void)
 {
 	for (;;) {

@@ -1,7 +1,7 @@
-/* process.h - a child process with a process group of its own, its output line by line, and its end.
+/* process.h - a child process with a group of its own, its output line by line, and its end.
  *
- * Every child of this program is made here: others are taken for orphans that were handed to us, and are reaped.
- * Nothing that is started here outlives this program: see guard.h. */
+ * Every child of this program is made here: others are taken for orphans that were handed to us,
+ * and are reaped. Nothing that is started here outlives this program: see guard.h. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,13 +10,14 @@
 
 struct process;
 
-/* Lines are cut at this length and say so; a partial last line is given at the end of the output. */
+/* Lines are cut at this length and say so; a last line without an end is a line too. */
 #define PROCESS_LINE_MAX 8192u
 
 enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 typedef void process_line_fn(void *arg, enum process_stream stream, str line, bool is_cut);
-/* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the process is freed
- * after it returns.  What is left of the group has been killed, and so have those who left the group. */
+/* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the
+ * process is freed after it returns.  What is left of the group has been killed, and so have those
+ * who left the group. */
 typedef void process_exit_fn(void *arg, int status);
 
 /* A directory of the application that is `source` inside the child's own mount namespace. */
@@ -31,18 +32,18 @@ struct process_user {
 };
 
 struct process_spec {
-	const char *name;	/* for the log: "tenant bellevue/2025/winter" */
-	const char *program;	/* the file to execute; NULL: argv[0], looked up in the PATH of env */
-	char *const *argv;	/* NULL-ended */
-	char *const *env;	/* NULL-ended, complete; LISTEN_PID is set to the child's pid where LISTEN_FDS is there */
-	const char *cwd;	/* NULL: ours */
-	const int *fds;		/* become 3, 4, … in the child; everything else is closed */
+	const char *name;    /* for the log: "tenant bellevue/2025/winter" */
+	const char *program; /* the file to execute; NULL: argv[0], looked up in the PATH of env */
+	char *const *argv;   /* NULL-ended */
+	char *const *env;    /* NULL-ended, complete; with LISTEN_FDS, LISTEN_PID is added */
+	const char *cwd;     /* NULL: ours */
+	const int *fds;	     /* become 3, 4, … in the child; everything else is closed */
 	size_t nfds;
 	const struct process_mount *mounts;
 	size_t nmounts;
 	const struct process_user *user; /* NULL: ours */
-	bool inherits_output;	/* stdin, stdout and stderr are ours; on_line is not called */
-	bool inherits_group;	/* stays in our process group (a single tenant on a terminal) */
+	bool inherits_output;	 /* stdin, stdout and stderr are ours; on_line is not called */
+	bool inherits_group;	 /* stays in our process group (a single tenant on a terminal) */
 	uint64_t max_open_files; /* 0: the limit that we were started with */
 	process_line_fn *on_line;
 	process_exit_fn *on_exit;
@@ -51,7 +52,8 @@ struct process_spec {
 
 /* Starts it; execve has happened when this returns 0.  Strings of spec are not needed afterwards.
  * 0, or -errno of the step that failed (ret_step names it: "exec", "chdir", "mount", …). */
-int process_start(struct loop *l, const struct process_spec *spec, struct process **ret, const char **ret_step) MUST_USE;
+int process_start(struct loop *l, const struct process_spec *spec, struct process **ret,
+	const char **ret_step) MUST_USE;
 pid_t process_pid(const struct process *p);
 /* To the group (to the process alone where it inherits ours).  0 or -errno. */
 int process_signal(struct process *p, int signo);

@@ -4,11 +4,12 @@
 
 #include "process/process.h"
 
-/* The first variable of every child: by it those are found who left their process group.  Never changes. */
+/* The first variable of every child: by it those are found who left their process group.  Never
+ * changes. */
 #define MARK_MAX 64
 void mark_write(char out[MARK_MAX], uint64_t serial);
-/* Calls found(arg, serial) for each process that carries our mark, and sends SIGKILL where it says true.  Returns the
- * number of those.  Safe after fork: uses system calls only. */
+/* Calls found(arg, serial) for each process that carries our mark, and sends SIGKILL where it says
+ * true.  Returns the number of those.  Safe after fork: uses system calls only. */
 typedef bool mark_found_fn(void *arg, uint64_t serial);
 size_t mark_kill(mark_found_fn *found, void *arg);
 
@@ -18,7 +19,8 @@ void guard_remove(pid_t target);
 /* The guard's own pid, 0 without one. */
 pid_t guard_pid(void);
 
-/* Gives the calling process a mount namespace of its own with these mounts.  0 or -errno.  Safe after fork. */
+/* Gives the calling process a mount namespace of its own with these mounts.  0 or -errno.  Safe
+ * after fork. */
 int namespace_enter(const struct process_mount *mounts, size_t nmounts);
 
 /* A start, prepared before the fork so that the child need not allocate. */

@@ -138,7 +138,8 @@ static void linger(struct connection *c)
 	shutdown(c->watch.fd, SHUT_WR);
 }
 
-/* Throws away what comes; a close while bytes wait would reset the connection and take our answer with it. */
+/* Throws away what comes; a close while bytes wait would reset the connection and take our answer
+ * with it. */
 static void read_and_forget(struct connection *c)
 {
 	char *scratch = c->worker->client_bytes;
@@ -181,8 +182,8 @@ static bool parse_head(struct connection *c)
 	unsigned status;
 	size_t used;
 
-	switch (request_head_parse(&head, w->headers, HEADERS_MAX, c->in.unread, &c->scanned, &limits,
-		&used, &status)) {
+	switch (request_head_parse(&head, w->headers, HEADERS_MAX, c->in.unread, &c->scanned,
+		&limits, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&c->in, used);
 		set_phase(c, CONNECTION_EXCHANGE);
@@ -228,7 +229,8 @@ static void run(struct connection *c)
 			return;
 		if (c->in.unread.n && parse_head(c))
 			continue;
-		if (c->is_closed || c->phase == CONNECTION_EXCHANGE || c->phase == CONNECTION_LINGER)
+		if (c->is_closed || c->phase == CONNECTION_EXCHANGE ||
+			c->phase == CONNECTION_LINGER)
 			continue;
 		if (!read_more(c))
 			return;

@@ -1,4 +1,5 @@
-/* connection.h - a client's connection: requests come in, one exchange at a time answers them in order. */
+/* connection.h - a client's connection: requests come in, one exchange at a time answers them in
+ * order. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -14,7 +15,7 @@ enum connection_phase {
 	CONNECTION_IDLE,     /* between requests: nothing received yet */
 	CONNECTION_HEAD,     /* a head is coming */
 	CONNECTION_EXCHANGE, /* a request is being answered */
-	CONNECTION_LINGER,   /* everything was sent, what still comes is thrown away (RFC 9112 9.6) */
+	CONNECTION_LINGER, /* everything was sent, what still comes is thrown away (RFC 9112 9.6) */
 };
 
 struct connection {
@@ -39,7 +40,8 @@ void connection_open(struct worker *w, int fd, const struct address *peer);
 void connection_close(struct connection *c);
 /* Reads requests and begins exchanges as long as there is something to do. */
 void connection_run(struct connection *c);
-/* The exchange has been answered whole (all bytes are in the outbox or beyond).  keep_alive: another may follow. */
+/* The exchange has been answered whole (all bytes are in the outbox or beyond).  keep_alive:
+ * another may follow. */
 void connection_exchange_done(struct connection *c, bool keep_alive);
 /* Sends the worker's gather to the client.  False: the connection is dead and has been closed. */
 bool connection_send(struct connection *c) MUST_USE;

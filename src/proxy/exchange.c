@@ -1,4 +1,5 @@
-/* exchange.c - the life of a request: where it belongs, what is answered by ourselves, how it ends. */
+/* exchange.c - the life of a request: where it belongs, what is answered by ourselves, how it ends.
+ */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange.h"
 
@@ -94,7 +95,8 @@ static void log_exchange(struct exchange *x)
 	if (!x->is_logged)
 		return;
 	x->record.duration = (clock_usec() - x->began) / 1000;
-	x->record.response_length = (int64_t)MAX((uint64_t)MAX(x->record.response_length, 0), x->down.bytes);
+	x->record.response_length =
+		(int64_t)MAX((uint64_t)MAX(x->record.response_length, 0), x->down.bytes);
 	access_log(&x->record);
 }
 
@@ -186,7 +188,8 @@ static void on_answer_moved(struct exchange *x)
 	if (outbox_is_empty(&c->out))
 		exchange_end(x, x->keep_alive);
 	else
-		connection_deadline(c, loop_now(x->worker->loop) + exchange_settings(x)->write_timeout);
+		connection_deadline(
+			c, loop_now(x->worker->loop) + exchange_settings(x)->write_timeout);
 }
 
 /* Of a whole answer: what follows the empty line. */
@@ -285,7 +288,8 @@ void exchange_refuse(struct connection *c, unsigned status)
 }
 
 /* The log's view of the request; copied, since the head is gone when the line is written. */
-static void record_request(struct exchange *x, const struct request_head *head, const struct client *client)
+static void record_request(
+	struct exchange *x, const struct request_head *head, const struct client *client)
 {
 	struct access_record *r = &x->record;
 	struct arena *a = &x->arena;
@@ -294,14 +298,18 @@ static void record_request(struct exchange *x, const struct request_head *head, 
 	r->query = arena_dup(a, head->query);
 	r->host = arena_dup(a, head->host);
 	r->minor = head->minor;
-	r->request_length = head->body == BODY_CHUNKED ? ACCESS_UNKNOWN : (int64_t)head->content_length;
-	r->request_type = arena_dup(a, header_value(head->headers, head->nheaders, HEADER_CONTENT_TYPE));
-	r->user_agent = arena_dup(a, header_value(head->headers, head->nheaders, HEADER_USER_AGENT));
+	r->request_length =
+		head->body == BODY_CHUNKED ? ACCESS_UNKNOWN : (int64_t)head->content_length;
+	r->request_type =
+		arena_dup(a, header_value(head->headers, head->nheaders, HEADER_CONTENT_TYPE));
+	r->user_agent =
+		arena_dup(a, header_value(head->headers, head->nheaders, HEADER_USER_AGENT));
 	r->remote_addr = arena_dup(a, client->address);
 }
 
 /* The route, by the path or else by the page that asks. */
-static void find_route(struct exchange *x, const struct request_head *head, str path, struct route *ret)
+static void find_route(
+	struct exchange *x, const struct request_head *head, str path, struct route *ret)
 {
 	const struct route_table *routes = x->view->snapshot->routes;
 	struct route_asker asker;
@@ -316,13 +324,15 @@ static void find_route(struct exchange *x, const struct request_head *head, str 
 		.origin = header_value(head->headers, head->nheaders, HEADER_ORIGIN),
 		.is_get = head->method == METHOD_GET || head->method == METHOD_HEAD,
 		.is_upgrade = head->has_upgrade,
-		.is_navigation = str_eq(
-			header_value(head->headers, head->nheaders, HEADER_SEC_FETCH_MODE), STR("navigate")),
+		.is_navigation =
+			str_eq(header_value(head->headers, head->nheaders, HEADER_SEC_FETCH_MODE),
+				STR("navigate")),
 	};
 	route_by_referer(routes, &asker, ret);
 }
 
-static void answer_redirect(struct exchange *x, const struct request_head *head, const struct route *route)
+static void answer_redirect(
+	struct exchange *x, const struct request_head *head, const struct route *route)
 {
 	struct worker *w = x->worker;
 	struct redirect_in in = {
@@ -359,8 +369,8 @@ static void answer_replay(struct exchange *x, const struct placement *where)
 }
 
 /* Ours: the head for the tenant is made now, since the received one is gone after this turn. */
-static void begin_here(struct exchange *x, const struct request_head *head, const struct route *route,
-	const struct client *client)
+static void begin_here(struct exchange *x, const struct request_head *head,
+	const struct route *route, const struct client *client)
 {
 	const struct server_conf *server = exchange_settings(x);
 	struct forward_in in = {
@@ -393,8 +403,8 @@ static void begin_here(struct exchange *x, const struct request_head *head, cons
 	hold_want_tenant(x);
 }
 
-static void begin_placed(struct exchange *x, const struct request_head *head, const struct route *route,
-	const struct client *client)
+static void begin_placed(struct exchange *x, const struct request_head *head,
+	const struct route *route, const struct client *client)
 {
 	const struct config *conf = x->view->conf;
 	struct place_in in = {
@@ -402,7 +412,8 @@ static void begin_placed(struct exchange *x, const struct request_head *head, co
 		.our_machine = conf->fly_machine,
 		.our_region = conf->fly_region,
 		.has_edge = client->has_edge,
-		.is_replay_failed = header_find(head->headers, head->nheaders, HEADER_FLY_REPLAY_FAILED),
+		.is_replay_failed =
+			header_find(head->headers, head->nheaders, HEADER_FLY_REPLAY_FAILED),
 		.replay_src = header_value(head->headers, head->nheaders, HEADER_FLY_REPLAY_SRC),
 		.is_body_size_known = head->body != BODY_CHUNKED,
 		.body_size = head->content_length,
@@ -450,14 +461,18 @@ void exchange_begin(struct connection *c, const struct request_head *head)
 	x->keep_alive = head->keep_alive;
 	x->wants = wants_of(head);
 	flow_init(&x->up, head->body, head->content_length, head->body);
-	trust_client(x->view->snapshot->trust, &c->peer, address_text(&c->peer, peer_text), head, &client);
-	x->record.request_id = arena_dup(&x->arena, request_id(&x->worker->ids, head, &client, x->id));
+	trust_client(x->view->snapshot->trust, &c->peer, address_text(&c->peer, peer_text), head,
+		&client);
+	x->record.request_id =
+		arena_dup(&x->arena, request_id(&x->worker->ids, head, &client, x->id));
 	x->is_logged = exchange_settings(x)->log_requests;
 	if (x->is_logged)
 		record_request(x, head, &client);
 	if (uri_normalise(&x->arena, head->path, &path) < 0) {
 		x->record.path = arena_dup(&x->arena, head->path);
-		exchange_fail(x, head->path.n && head->path.p[0] == '/' ? ERROR_BAD_PATH : ERROR_NOT_IMPLEMENTED,
+		exchange_fail(x,
+			head->path.n && head->path.p[0] == '/' ? ERROR_BAD_PATH
+							       : ERROR_NOT_IMPLEMENTED,
 			STR_EMPTY);
 		return;
 	}
@@ -472,9 +487,11 @@ void exchange_client_event(struct exchange *x, unsigned events)
 {
 	struct connection *c = x->connection;
 
-	/* A client that went away wants no answer; one that only says that it has no more to ask cannot be told
-	 * from it, except that its request is not here yet, or that it speaks another protocol by now. */
-	if (!x->is_tunnel && ((events & LOOP_HUP) || ((events & LOOP_EOF) && x->up.is_done && !c->in.unread.n))) {
+	/* A client that went away wants no answer; one that only says that it has no more to ask
+	 * cannot be told from it, except that its request is not here yet, or that it speaks
+	 * another protocol by now. */
+	if (!x->is_tunnel && ((events & LOOP_HUP) ||
+				     ((events & LOOP_EOF) && x->up.is_done && !c->in.unread.n))) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}

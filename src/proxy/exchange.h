@@ -7,8 +7,8 @@
  *     └─ ours ─> HELD (tenant asleep, or its port is closed) ─> RELAYING ──> end
  *                  └─> WATCHING (events of a waiting page)        └─> RELAYING as a tunnel (101)
  *
- * The exchange owns its upstream connection and its place in the tenant's in_flight count.  It is given back to the
- * worker's free list when it ends; nothing outside points to it then. */
+ * The exchange owns its upstream connection and its place in the tenant's in_flight count.  It is
+ * given back to the worker's free list when it ends; nothing outside points to it then. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -56,19 +56,19 @@ struct exchange {
 	unsigned minor;
 	enum wants wants;
 
-	bool keep_alive;      /* the client's connection may be used again */
-	bool is_counted;      /* in the tenant's in_flight */
-	bool is_tunnel;	      /* after 101 */
+	bool keep_alive; /* the client's connection may be used again */
+	bool is_counted; /* in the tenant's in_flight */
+	bool is_tunnel;	 /* after 101 */
 	bool is_retried;
 	bool awaits_continue; /* the client sends its body only after a 100 */
 	bool wants_upgrade;
-	bool answer_began;    /* bytes of a final head went to the client */
-	bool can_reuse;	      /* the upstream connection, once the response has ended */
-	bool wants_page;      /* a person looks: show that it is starting */
+	bool answer_began; /* bytes of a final head went to the client */
+	bool can_reuse;	   /* the upstream connection, once the response has ended */
+	bool wants_page;   /* a person looks: show that it is starting */
 	bool is_logged;
 
-	uint64_t began;		/* microseconds, as the next two */
-	uint64_t held_since;	/* 0: was not held */
+	uint64_t began;	     /* microseconds, as the next two */
+	uint64_t held_since; /* 0: was not held */
 	uint64_t upstream_began;
 	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
 	msec held_until, connect_until;
@@ -77,7 +77,8 @@ struct exchange {
 	struct access_record record; /* its strings live in the arena */
 };
 
-/* The head was parsed; the strs of *head point into the connection's inbox and are not valid after this call. */
+/* The head was parsed; the strs of *head point into the connection's inbox and are not valid after
+ * this call. */
 void exchange_begin(struct connection *c, const struct request_head *head);
 /* Answers a request that could not be parsed, or did not come in time, and ends the connection. */
 void exchange_refuse(struct connection *c, unsigned status);

@@ -1,5 +1,5 @@
-/* exchange_int.h - what the files of the exchange share: exchange.c (its life), hold.c (waiting for the tenant),
- * relay.c (moving bytes). */
+/* exchange_int.h - what the files of the exchange share: exchange.c (its life), hold.c (waiting for
+ * the tenant), relay.c (moving bytes). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -15,14 +15,15 @@ void hold_leave(struct exchange *x);
 void hold_watch(struct exchange *x);
 void hold_watch_on_time(struct exchange *x);
 
-/* relay.c: x has an upstream connection; its request goes out, bodies move, until the exchange ends. */
+/* relay.c: x has an upstream connection; its request goes out, bodies move, until the exchange
+ * ends. */
 void relay_start(struct exchange *x);
 void relay_run(struct exchange *x);
 void relay_client_timeout(struct exchange *x);
 
 /* exchange.c.  After these the exchange is gone. */
-/* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.  detail is for the
- * log and may be NULL. */
+/* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.
+ * detail is for the log and may be NULL. */
 void exchange_fail(struct exchange *x, enum error error, str reason);
 /* The whole answer is in worker->head_out. */
 void exchange_answer(struct exchange *x, unsigned status, bool keep_alive);

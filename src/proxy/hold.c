@@ -1,4 +1,5 @@
-/* hold.c - a request waits for its tenant: bounded in number and time, and a person who waits sees why. */
+/* hold.c - a request waits for its tenant: bounded in number and time, and a person who waits sees
+ * why. */
 /* SPDX-License-Identifier: MIT */
 #include "http/date.h"
 #include "proxy/exchange_int.h"
@@ -9,8 +10,8 @@
 
 /* A refused port is tried again after this long, up to connect_timeout. */
 #define REFUSED_RETRY 20
-/* An idle connection that is older may be closed by the application at this moment; a request that must not be sent
- * twice gets a new one. */
+/* An idle connection that is older may be closed by the application at this moment; a request that
+ * must not be sent twice gets a new one. */
 #define FRESH_FOR 1500
 #define HEARTBEAT 15000
 
@@ -56,7 +57,9 @@ static void hold(struct exchange *x, msec retry_at)
 	if (!x->held_since) {
 		x->held_since = clock_usec();
 		x->held_until = now + app->start_timeout;
-		x->page_at = x->wants_page && app->waiting_page_after ? now + app->waiting_page_after : MSEC_NEVER;
+		x->page_at = x->wants_page && app->waiting_page_after
+				     ? now + app->waiting_page_after
+				     : MSEC_NEVER;
 	}
 	x->retry_at = retry_at;
 	x->state = EXCHANGE_HELD;
@@ -72,7 +75,7 @@ static void hold(struct exchange *x, msec retry_at)
 static bool has_failed(const struct exchange *x)
 {
 	return slot_state(slot_of(x)) == TENANT_FAILED &&
-		atomic_load(&slot_of(x)->retry_at) > loop_now(x->worker->loop);
+	       atomic_load(&slot_of(x)->retry_at) > loop_now(x->worker->loop);
 }
 
 static void connect_tenant(struct exchange *x)
@@ -84,7 +87,9 @@ static void connect_tenant(struct exchange *x)
 
 	if (!x->connect_until)
 		x->connect_until = now + exchange_settings(x)->connect_timeout;
-	u = x->is_retried ? NULL : upstream_take(w, x->tenant, may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
+	u = x->is_retried ? NULL
+			  : upstream_take(w, x->tenant,
+				    may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
 	if (!u) {
 		int r = upstream_connect(w, x->tenant, &u);
 

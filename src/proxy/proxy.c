@@ -171,7 +171,8 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 
 	if (m->type == CHANNEL_CONFIG && fd >= 0) {
 		configure(p, fd);
-	} else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS && m->value < TENANT_NSTATES) {
+	} else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS &&
+		   m->value < TENANT_NSTATES) {
 		for (size_t i = 0; i < p->nworkers; i++)
 			worker_post_state(p->workers[i], m->slot, (enum tenant_state)m->value,
 				(str){m->text, m->text_size});

@@ -1,4 +1,5 @@
-/* proxy.h - the process that faces the clients: it owns their sockets and those of the tenants, and nothing else. */
+/* proxy.h - the process that faces the clients: it owns their sockets and those of the tenants, and
+ * nothing else. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,8 +1,9 @@
-/* relay.c - bytes between client and tenant, both ways at once, never more than one read of them in memory.
+/* relay.c - bytes between client and tenant, both ways at once, never more than one read of them in
+ * memory.
  *
- * relay_run moves what can be moved and is called again by whatever event lets more move: each side is read only
- * while the other side's outbox is empty.  Functions that return `enum step` say GONE when the exchange has ended
- * underway; then nothing of it may be touched. */
+ * relay_run moves what can be moved and is called again by whatever event lets more move: each side
+ * is read only while the other side's outbox is empty.  Functions that return `enum step` say GONE
+ * when the exchange has ended underway; then nothing of it may be touched. */
 /* SPDX-License-Identifier: MIT */
 #include <sys/socket.h>
 
@@ -16,7 +17,8 @@
 #define READS_PER_TURN 16
 /* From here on the kernel moves a body without showing it to us. */
 #define SPLICE_FROM 65536
-/* A tenant that does not answer Expect: 100-continue within this time gets the body (RFC 9110 10.1.1). */
+/* A tenant that does not answer Expect: 100-continue within this time gets the body (RFC
+ * 9110 10.1.1). */
 #define CONTINUE_LIMIT 1000
 
 enum step { GO, WAIT, GONE };
@@ -56,7 +58,8 @@ static void expect_answer(struct exchange *x)
 	if (x->upstream->is_connecting)
 		upstream_deadline(x->upstream, x->connect_until);
 	else if (!x->answer_began)
-		upstream_deadline(x->upstream, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+		upstream_deadline(
+			x->upstream, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
 }
 
 /* Sends the gather to the tenant. */
@@ -153,7 +156,8 @@ static bool open_pipe(struct worker *w, struct splice_pipe *p)
 }
 
 /* A large body whose bytes nobody here needs to see. */
-static bool is_spliced(struct exchange *x, struct flow *f, const struct inbox *in, struct splice_pipe *p)
+static bool is_spliced(
+	struct exchange *x, struct flow *f, const struct inbox *in, struct splice_pipe *p)
 {
 	if (f->in != BODY_LENGTH || in->unread.n)
 		return p->held != 0;
@@ -162,8 +166,8 @@ static bool is_spliced(struct exchange *x, struct flow *f, const struct inbox *i
 
 enum spliced { SPLICED, SPLICE_WAITS, SPLICE_SOURCE_ENDED, SPLICE_SINK_FAILED };
 
-static enum spliced splice_once(
-	struct flow *f, struct splice_pipe *p, struct inbox *in, int from, struct outbox *out, int to)
+static enum spliced splice_once(struct flow *f, struct splice_pipe *p, struct inbox *in, int from,
+	struct outbox *out, int to)
 {
 	if (!p->held) {
 		ssize_t n = in->can_read ? splice_in(p, from, flow_raw(f)) : -EAGAIN;
@@ -285,7 +289,8 @@ static enum step begin_down(struct exchange *x, const struct response_head *h)
 	};
 
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
-	x->keep_alive = x->keep_alive && x->up.is_done && in.framing != BODY_UNTIL_CLOSE && !w->is_draining;
+	x->keep_alive =
+		x->keep_alive && x->up.is_done && in.framing != BODY_UNTIL_CLOSE && !w->is_draining;
 	in.keep_alive = x->keep_alive;
 	flow_init(&x->down, h->body, h->content_length, in.framing);
 	if (h->has_upgrade)
@@ -329,8 +334,8 @@ static enum step parse_down(struct exchange *x)
 	unsigned status;
 	size_t used;
 
-	switch (response_head_parse(&head, w->headers, HEADERS_MAX, u->in.unread, &u->scanned, &limits,
-		x->method, &used, &status)) {
+	switch (response_head_parse(&head, w->headers, HEADERS_MAX, u->in.unread, &u->scanned,
+		&limits, x->method, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&u->in, used);
 		return take_head(x, &head);
@@ -367,8 +372,9 @@ static enum step cut_off(struct exchange *x)
 static enum step upstream_ended(struct exchange *x)
 {
 	if (!x->answer_began) {
-		/* A pooled connection that was dead resets what we sent.  A plain end says that the request was read:
-		 * who knows what has been done with it, so it is not sent again. */
+		/* A pooled connection that was dead resets what we sent.  A plain end says that the
+		 * request was read: who knows what has been done with it, so it is not sent again.
+		 */
 		if (socket_error(x->upstream->watch.fd) == 0)
 			x->is_retried = true;
 		return upstream_failed(x, ERROR_UPSTREAM_CLOSED);
@@ -446,14 +452,15 @@ static bool is_finished(const struct exchange *x)
 {
 	const struct connection *c = x->connection;
 
-	return x->answer_began && x->down.is_done && !x->down_pipe.held && outbox_is_empty(&c->out) &&
-		(!x->is_tunnel || x->up.is_done);
+	return x->answer_began && x->down.is_done && !x->down_pipe.held &&
+	       outbox_is_empty(&c->out) && (!x->is_tunnel || x->up.is_done);
 }
 
 static void finish(struct exchange *x)
 {
 	struct upstream *u = x->upstream;
-	bool can_reuse = x->can_reuse && x->up.is_done && outbox_is_empty(&u->out) && !x->up_pipe.held;
+	bool can_reuse =
+		x->can_reuse && x->up.is_done && outbox_is_empty(&u->out) && !x->up_pipe.held;
 
 	exchange_drop_upstream(x, can_reuse);
 	exchange_end(x, x->keep_alive);
@@ -472,8 +479,10 @@ static void set_client_deadline(struct exchange *x)
 	} else if (x->awaits_continue) {
 		limit = CONTINUE_LIMIT;
 	} else if (x->is_tunnel && (x->up.is_done || x->down.is_done)) {
-		limit = server->keepalive_timeout; /* one side has said all; the other is not waited for for ever */
-	} else if (!x->up.is_done && !x->is_tunnel && outbox_is_empty(&x->upstream->out) && !x->up_pipe.held) {
+		limit = server->keepalive_timeout; /* one side has said all; the other is not waited
+						      for for ever */
+	} else if (!x->up.is_done && !x->is_tunnel && outbox_is_empty(&x->upstream->out) &&
+		   !x->up_pipe.held) {
 		limit = server->body_timeout;
 	}
 	connection_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
@@ -515,7 +524,8 @@ void relay_start(struct exchange *x)
 
 	x->upstream_began = clock_usec();
 	gather_add(&x->worker->gather, buf_str(&x->request));
-	/* A refused connection is tried again: until it is there nothing of the body may leave the inbox. */
+	/* A refused connection is tried again: until it is there nothing of the body may leave the
+	 * inbox. */
 	if (is_connected && x->connection->in.unread.n && !x->up.is_done && feed_up(x) == GONE)
 		return;
 	if (send_up(x) == GO)
@@ -527,7 +537,8 @@ void relay_client_timeout(struct exchange *x)
 	struct connection *c = x->connection;
 
 	if (!outbox_is_empty(&c->out) || x->down_pipe.held) {
-		/* The socket takes more only once a third of its buffer is free; a slow client that moves is not cut. */
+		/* The socket takes more only once a third of its buffer is free; a slow client that
+		 * moves is not cut. */
 		if (socket_unsent(c->watch.fd) < x->unsent)
 			set_client_deadline(x);
 		else

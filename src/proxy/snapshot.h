@@ -1,4 +1,5 @@
-/* snapshot.h - the configuration as the request path uses it: built once, never changed, shared by all threads. */
+/* snapshot.h - the configuration as the request path uses it: built once, never changed, shared by
+ * all threads. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -23,7 +24,8 @@ struct snapshot *snapshot_read(int fd) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 
-/* A thread's own handle on it, so that requests count references without sharing a cache line with other threads. */
+/* A thread's own handle on it, so that requests count references without sharing a cache line with
+ * other threads. */
 struct view {
 	unsigned refs;
 	struct snapshot *snapshot;

@@ -10,7 +10,8 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-/* An idle connection is given up after this long: applications close theirs after 5 s (Node) to 75 s. */
+/* An idle connection is given up after this long: applications close theirs after 5 s (Node) to 75
+ * s. */
 #define IDLE_LIMIT 60000
 
 static void on_event(struct watch *w, unsigned events)
@@ -18,7 +19,8 @@ static void on_event(struct watch *w, unsigned events)
 	struct upstream *u = container_of(w, struct upstream, watch);
 
 	if (!u->exchange) {
-		/* An idle connection has nothing to say: what comes is its end, or bytes that nobody asked for. */
+		/* An idle connection has nothing to say: what comes is its end, or bytes that
+		 * nobody asked for. */
 		if (events & (LOOP_READ | LOOP_HUP))
 			upstream_close(u);
 		else
@@ -68,8 +70,8 @@ struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_befo
 	return u;
 }
 
-/* The supervisor made run_dir our working directory while we were root: its path may lead through directories that are
- * closed to us, as $XDG_RUNTIME_DIR is. */
+/* The supervisor made run_dir our working directory while we were root: its path may lead through
+ * directories that are closed to us, as $XDG_RUNTIME_DIR is. */
 static int connect_tenant(struct worker *w, struct tenant *t)
 {
 	uint32_t port = atomic_load(&w->slots[t->slot].port);
@@ -139,6 +141,6 @@ void upstream_close(struct upstream *u)
 
 void upstream_close_idle(struct tenant *t)
 {
-	list_foreach_safe(u, &t->idle, struct upstream, link)
+	list_foreach_safe (u, &t->idle, struct upstream, link)
 		upstream_close(u);
 }

@@ -1,4 +1,5 @@
-/* upstream.h - connections to tenants, and their reuse: last in, first out, so that few are kept warm. */
+/* upstream.h - connections to tenants, and their reuse: last in, first out, so that few are kept
+ * warm. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,7 +20,7 @@ struct upstream {
 	struct exchange *exchange; /* NULL while idle */
 	struct inbox in;
 	struct outbox out;
-	size_t scanned;	    /* of an incomplete head */
+	size_t scanned; /* of an incomplete head */
 	msec idle_since;
 	bool is_connecting; /* LOOP_WRITE or an error will tell */
 	bool is_reused;	    /* carried another request before */

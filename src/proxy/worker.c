@@ -23,7 +23,8 @@ static void stop_listening(struct worker *w)
 	watch_close(&w->listener);
 }
 
-/* Out of descriptors: the longest idle connection makes room; without one the listener rests for a moment. */
+/* Out of descriptors: the longest idle connection makes room; without one the listener rests for a
+ * moment. */
 static void make_room(struct worker *w)
 {
 	if (!list_is_empty(&w->idle_connections)) {
@@ -230,9 +231,10 @@ static void on_drain(void *arg)
 		return;
 	timer_cancel(&w->accept_retry);
 	stop_listening(w);
-	list_foreach_safe(c, &w->idle_connections, struct connection, link)
+	list_foreach_safe (c, &w->idle_connections, struct connection, link)
 		connection_close(c);
-	w->is_draining = true; /* only now, so that the last of these does not report the end as well */
+	w->is_draining =
+		true; /* only now, so that the last of these does not report the end as well */
 	if (!w->nconnections) {
 		proxy_worker_drained(w->proxy, w);
 		return;

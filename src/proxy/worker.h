@@ -1,4 +1,5 @@
-/* worker.h - one event-loop thread of the proxy: a listener, its connections, its upstream pools, its held requests. */
+/* worker.h - one event-loop thread of the proxy: a listener, its connections, its upstream pools,
+ * its held requests. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,7 +19,8 @@
 struct exchange;
 struct proxy;
 
-/* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for. */
+/* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
+ */
 struct tenant {
 	uint32_t slot;
 	struct list idle;    /* upstream connections that wait for a request, the last used first */
@@ -46,7 +48,7 @@ struct worker {
 	struct list free_exchanges;
 	size_t nfree_exchanges;
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
-	struct list eager;	       /* exchanges that gave way to others and go on in the next turn */
+	struct list eager; /* exchanges that gave way to others and go on in the next turn */
 	struct timer eager_timer;
 	struct request_ids ids;
 
@@ -59,8 +61,8 @@ struct worker {
 };
 
 /* Takes the listening socket and a reference of the snapshot.  NULL if it cannot be watched. */
-struct worker *worker_new(
-	struct proxy *proxy, int take_listen_fd, struct slot *slots, struct snapshot *take_snapshot);
+struct worker *worker_new(struct proxy *proxy, int take_listen_fd, struct slot *slots,
+	struct snapshot *take_snapshot);
 /* In the thread of the worker; returns when a drain has ended. */
 void worker_run(struct worker *w);
 

@@ -10,7 +10,7 @@
 #include "base/number.h"
 #include "supervisor/supervisor_int.h"
 
-/* Without an idle tenant to stop we look again after this long: requests end without a word to us. */
+/* Without an idle tenant to stop we look again after this long: nobody tells us of idleness. */
 #define RECHECK 100
 /* Who has become ready and was not used yet gets this long: his first request is on its way. */
 #define SETTLE_TIME 1000
@@ -44,7 +44,8 @@ static uint64_t value_of(str text, str key, uint64_t otherwise)
 		from++;
 	for (to = from; to < text.n && text.p[to] >= '0' && text.p[to] <= '9';)
 		to++;
-	return number_parse(str_slice(text, from, to), UINT64_MAX / 1024, &value) == 0 ? value : otherwise;
+	return number_parse(str_slice(text, from, to), UINT64_MAX / 1024, &value) == 0 ? value
+										       : otherwise;
 }
 
 static uint64_t machine_memory(void)
@@ -57,20 +58,24 @@ static uint64_t machine_memory(void)
 	return value_of(text, STR("MemAvailable"), UINT64_MAX / 1024) * 1024;
 }
 
-/* Where a container gives us less than the machine has (cgroup v2).  File pages can be given back. */
+/* Where a container gives us less than the machine has (cgroup v2); file pages do not count. */
 static uint64_t group_memory(void)
 {
 	char limit_bytes[64], used_bytes[64], stat_bytes[8192];
 	str limit_text, used_text, stat_text;
 	uint64_t limit, used, reclaimable;
 
-	if (!read_text("/sys/fs/cgroup/memory.max", limit_bytes, sizeof(limit_bytes), &limit_text) ||
-		!read_text("/sys/fs/cgroup/memory.current", used_bytes, sizeof(used_bytes), &used_text) ||
-		!read_text("/sys/fs/cgroup/memory.stat", stat_bytes, sizeof(stat_bytes), &stat_text))
+	if (!read_text(
+		    "/sys/fs/cgroup/memory.max", limit_bytes, sizeof(limit_bytes), &limit_text) ||
+		!read_text("/sys/fs/cgroup/memory.current", used_bytes, sizeof(used_bytes),
+			&used_text) ||
+		!read_text(
+			"/sys/fs/cgroup/memory.stat", stat_bytes, sizeof(stat_bytes), &stat_text))
 		return UINT64_MAX;
 	limit_text.n -= limit_text.p[limit_text.n - 1] == '\n';
 	used_text.n -= used_text.p[used_text.n - 1] == '\n';
-	if (number_parse(limit_text, UINT64_MAX, &limit) < 0 || number_parse(used_text, UINT64_MAX, &used) < 0)
+	if (number_parse(limit_text, UINT64_MAX, &limit) < 0 ||
+		number_parse(used_text, UINT64_MAX, &used) < 0)
 		return UINT64_MAX;
 	reclaimable = MIN(value_of(stat_text, STR("inactive_file"), 0), used);
 	used -= reclaimable;
@@ -105,7 +110,7 @@ static bool lacks_room(const struct supervisor *s)
 	if (max && a->awake >= max)
 		return true;
 	return a->awake && s->conf->server.min_free_memory &&
-		admission_free_memory() < s->conf->server.min_free_memory;
+	       admission_free_memory() < s->conf->server.min_free_memory;
 }
 
 static bool may_be_stopped(const struct tenant *t)
@@ -113,10 +118,11 @@ static bool may_be_stopped(const struct tenant *t)
 	const struct slot *slot = tenant_slot(t);
 	msec since = atomic_load(&slot->since);
 
-	if (t->life.state != TENANT_RUNNING || !t->run->conf->app->idle_timeout || atomic_load(&slot->in_flight) ||
-		atomic_load(&slot->held))
+	if (t->life.state != TENANT_RUNNING || !t->run->conf->app->idle_timeout ||
+		atomic_load(&slot->in_flight) || atomic_load(&slot->held))
 		return false;
-	return atomic_load(&slot->last_activity) >= since || loop_now(t->sup->loop) >= since + SETTLE_TIME;
+	return atomic_load(&slot->last_activity) >= since ||
+	       loop_now(t->sup->loop) >= since + SETTLE_TIME;
 }
 
 static msec last_used(const struct tenant *t)
@@ -131,14 +137,15 @@ static void make_room(struct supervisor *s)
 {
 	struct tenant *oldest = NULL;
 
-	list_foreach(t, &s->awake, struct tenant, in_awake) {
+	list_foreach (t, &s->awake, struct tenant, in_awake) {
 		if (t->life.state == TENANT_STOPPING || t->life.state == TENANT_DRAINING)
 			return;
 		if (may_be_stopped(t) && (!oldest || last_used(t) < last_used(oldest)))
 			oldest = t;
 	}
 	if (oldest && run_try_idle(oldest))
-		log_info("tenant " STR_FMT " is stopped to make room", STR_ARG(oldest->run->conf->id));
+		log_info("tenant " STR_FMT " is stopped to make room",
+			STR_ARG(oldest->run->conf->id));
 }
 
 static void admit(struct tenant *t)

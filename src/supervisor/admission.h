@@ -1,4 +1,4 @@
-/* admission.h - who may start now: max_starting, max_running and min_free_memory, first come, first served. */
+/* admission.h - who may start now: first come, first served, within the limits of server:. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

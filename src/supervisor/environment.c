@@ -97,9 +97,10 @@ static void set_number(struct environment *e, const char *name, unsigned value)
 static const char *const secrets[] = {"AWS_*", "LITESTREAM_*", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN",
 	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*"};
 /* What belongs to this process and not to its children. */
-static const char *const ours_alone[] = {"LISTEN_*", "NOTIFY_SOCKET", "PORT", "PIDFILE", "FLY_ATC_RUN"};
-static const char *const for_proxy[] = {"PATH", "LANG", "LC_*", "TZ", "TZDIR", "LD_LIBRARY_PATH", "ASAN_OPTIONS",
-	"UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
+static const char *const ours_alone[] = {
+	"LISTEN_*", "NOTIFY_SOCKET", "PORT", "PIDFILE", "FLY_ATC_RUN"};
+static const char *const for_proxy[] = {"PATH", "LANG", "LC_*", "TZ", "TZDIR", "LD_LIBRARY_PATH",
+	"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
 
 static bool is_named(const char *item, const char *const *names, size_t n)
 {
@@ -109,7 +110,8 @@ static bool is_named(const char *item, const char *const *names, size_t n)
 		str pattern = str_of(names[i]);
 		bool is_prefix = str_ends(pattern, STR("*"));
 
-		if (is_prefix ? str_starts(name, str_slice(pattern, 0, pattern.n - 1)) : str_eq(name, pattern))
+		if (is_prefix ? str_starts(name, str_slice(pattern, 0, pattern.n - 1))
+			      : str_eq(name, pattern))
 			return true;
 	}
 	return false;
@@ -216,7 +218,8 @@ void environment_of_tenant(struct environment *e, char *const *ours, const struc
 	add_rows(e, t, port ? port->number : 0);
 }
 
-void environment_of_single(struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port)
+void environment_of_single(
+	struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port)
 {
 	environment_copy(e, ours);
 	environment_unset(e, "NOTIFY_SOCKET");

@@ -27,12 +27,13 @@ struct tenant_port {
 	bool is_inherited;	 /* descriptor 3 listens */
 };
 
-/* The environment of a tenant: ours without secrets, what its framework reads, and what the file says.  `port` is NULL
- * for the prepare command.  `secret` is its SECRET_KEY_BASE. */
+/* The environment of a tenant: ours without secrets, what its framework reads, and what the file
+ * says.  `port` is NULL for the prepare command.  `secret` is its SECRET_KEY_BASE. */
 void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
 	const struct tenant_port *port, const char *secret);
 /* The environment of the only application: ours, PORT, and what the file says. */
-void environment_of_single(struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port);
+void environment_of_single(
+	struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port);
 /* Of the proxy: what it needs, and no secrets. */
 void environment_of_proxy(struct environment *e, char *const *ours);
 

@@ -41,7 +41,8 @@ static int make_parent(const char *path)
 	return r;
 }
 
-/* True if `path` lies below `folder` (both are real paths); *ret_rest is what follows, with its slash. */
+/* True if `path` lies below `folder` (both are real paths); *ret_rest is what follows, with its
+ * slash. */
 static bool is_below(const char *path, const char *folder, const char **ret_rest)
 {
 	size_t n = strlen(folder);
@@ -58,10 +59,12 @@ static void add_mount(struct tenant_mounts *m, char *take_source, char *take_tar
 	m->items[m->count++] = (struct process_mount){take_source, take_target};
 }
 
-/* Where the tenants' storage lies inside a directory that becomes private (storage/tenants in storage, which is the
- * default), the mount would hide the tenant's own directory, whose absolute path it has been told.  So that directory
- * is mounted once more at its place, on a mount point within the private directory. */
-static int keep_visible(const char *dir, const char *private_source, const char *private_target, bool *ret_is_hidden)
+/* Where the tenants' storage lies inside a directory that becomes private (storage/tenants in
+ * storage, which is the default), the mount would hide the tenant's own directory, whose absolute
+ * path it has been told.  So that directory is mounted once more at its place, on a mount point
+ * within the private directory. */
+static int keep_visible(const char *dir, const char *private_source, const char *private_target,
+	bool *ret_is_hidden)
 {
 	char real_dir[PATH_MAX], real_target[PATH_MAX];
 	const char *rest;
@@ -80,7 +83,8 @@ static int keep_visible(const char *dir, const char *private_source, const char 
 }
 
 /* A private directory of the application: *ret_path is the one that could not be made. */
-static int add_private(const struct tenant_conf *t, str name, struct tenant_mounts *m, bool *is_hidden, char **ret_path)
+static int add_private(const struct tenant_conf *t, str name, struct tenant_mounts *m,
+	bool *is_hidden, char **ret_path)
 {
 	char *source = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->dir), STR_ARG(name));
 	char *target = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->app->root), STR_ARG(name));

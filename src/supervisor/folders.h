@@ -14,9 +14,11 @@ struct tenant_mounts {
 	size_t count;
 };
 
-/* Makes the tenant's directories, those of its databases, and the mount points of its private directories.  0, or
- * -errno with the path that could not be made (malloc'd). */
-int tenant_folders_make(const struct tenant_conf *t, struct tenant_mounts *ret, char **ret_path) MUST_USE;
+/* Makes the tenant's directories, those of its databases, and the mount points of its private
+ * directories.  0, or -errno with the path that could not be made (malloc'd). */
+int tenant_folders_make(
+	const struct tenant_conf *t, struct tenant_mounts *ret, char **ret_path) MUST_USE;
 void tenant_mounts_done(struct tenant_mounts *m);
-/* Removes what a copy that was killed has left: pid files of processes that are gone, and the socket. */
+/* Removes what a copy that was killed has left: pid files of processes that are gone, and the
+ * socket. */
 void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path);

@@ -16,9 +16,9 @@
 #include "base/alloc.h"
 #include "base/number.h"
 
-#define FIRST_INHERITED 3
-#define MAX_INHERITED	64
-#define BACKLOG		4096
+#define FIRST_INHERITED	    3
+#define MAX_INHERITED	    64
+#define BACKLOG		    4096
 #define MAX_DEFAULT_THREADS 4
 
 struct address {
@@ -37,7 +37,8 @@ static struct address any_address(bool is_v6)
 	struct address a = {0};
 
 	if (is_v6) {
-		a.u.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT};
+		a.u.v6 = (struct sockaddr_in6){
+			.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT};
 		a.size = sizeof(a.u.v6);
 	} else {
 		a.u.v4 = (struct sockaddr_in){.sin_family = AF_INET};
@@ -82,7 +83,8 @@ static unsigned port_of(int fd)
 
 static int open_socket(const struct address *a, bool shares_port)
 {
-	int fd = socket(a->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, off = 0, r = 0;
+	int fd = socket(a->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1,
+	    off = 0, r = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -100,7 +102,8 @@ static int open_socket(const struct address *a, bool shares_port)
 	return fd;
 }
 
-/* Sockets with SO_REUSEPORT would quietly share the port with another fly-atc of the same user; one without does not. */
+/* Sockets with SO_REUSEPORT would quietly share the port with another fly-atc of the same user; one
+ * without does not. */
 static int check_port_is_free(struct address *a, bool may_fall_back)
 {
 	int fd = open_socket(a, false);
@@ -133,8 +136,8 @@ static int bind_all(struct listeners *l, struct address *a, bool may_fall_back)
 
 /* --- who has the port --- */
 
-/* A line of /proc/net/tcp: "sl local:port remote:port state queues timer retries uid timeout inode …" (proc(5)).
- * 0 if it is not a socket that listens on the port. */
+/* A line of /proc/net/tcp: "sl local:port remote:port state queues timer retries uid timeout inode
+ * …" (proc(5)). 0 if it is not a socket that listens on the port. */
 static uint64_t listening_inode(str line, unsigned port)
 {
 	enum { LOCAL = 1, STATE = 3, INODE = 9 };
@@ -146,7 +149,8 @@ static uint64_t listening_inode(str line, unsigned port)
 			if (!str_split(&line, ' ', &field))
 				return 0;
 		} while (!field.n);
-		if (i == LOCAL && (!str_split(&field, ':', &address) || number_parse_hex(field, 65535, &line_port) < 0))
+		if (i == LOCAL && (!str_split(&field, ':', &address) ||
+					  number_parse_hex(field, 65535, &line_port) < 0))
 			return 0;
 		if (i == STATE && number_parse_hex(field, 255, &state) < 0)
 			return 0;
@@ -217,7 +221,8 @@ static char *owner_of_port(unsigned port)
 	snprintf(wanted, sizeof(wanted), "socket:[%llu]", (unsigned long long)inode);
 	proc = inode ? opendir("/proc") : NULL;
 	while (proc && !owner && (entry = readdir(proc)))
-		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && process_has_socket(entry->d_name, wanted)) {
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			process_has_socket(entry->d_name, wanted)) {
 			read_command_name(entry->d_name, name, sizeof(name));
 			owner = xasprintf(" by %s (pid %s)", name, entry->d_name);
 		}
@@ -233,12 +238,16 @@ static char *explain(const struct server_conf *server, int error)
 	char *owner, *text;
 
 	if (error == -EACCES || error == -EPERM)
-		return xasprintf("cannot listen on port %u: a port below 1024 needs privilege; set HTTP_PORT "
-				 "(or server.http_port) to a higher one, or give the program CAP_NET_BIND_SERVICE", port);
+		return xasprintf(
+			"cannot listen on port %u: a port below 1024 needs privilege; set HTTP_PORT "
+			"(or server.http_port) to a higher one, or give the program CAP_NET_BIND_SERVICE",
+			port);
 	if (error == -EADDRINUSE) {
 		owner = owner_of_port(port);
-		text = xasprintf("cannot listen on port %u of %s: it is in use%s; stop that, or set HTTP_PORT "
-				 "(or server.http_port) to another", port, where, owner);
+		text = xasprintf(
+			"cannot listen on port %u of %s: it is in use%s; stop that, or set HTTP_PORT "
+			"(or server.http_port) to another",
+			port, where, owner);
 		free(owner);
 		return text;
 	}
@@ -257,14 +266,16 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value;
 }
 
-/* How many sockets were handed to us (sd_listen_fds(3)).  Who starts us in a new PID namespace cannot know our pid. */
+/* How many sockets were handed to us (sd_listen_fds(3)).  Who starts us in a new PID namespace
+ * cannot know our pid. */
 static size_t count_inherited(void)
 {
 	const char *count = getenv("LISTEN_FDS"), *owner = getenv("LISTEN_PID");
 	uint64_t n = 0, pid = 0;
 
 	if (!count || !owner || number_parse(str_of(count), MAX_INHERITED, &n) < 0 ||
-		number_parse(str_of(owner), INT32_MAX, &pid) < 0 || ((pid_t)pid != getpid() && getpid() != 1))
+		number_parse(str_of(owner), INT32_MAX, &pid) < 0 ||
+		((pid_t)pid != getpid() && getpid() != 1))
 		return 0;
 	for (uint64_t i = 0; i < n; i++)
 		if (!is_listening(FIRST_INHERITED + (int)i))
@@ -279,7 +290,8 @@ static int take_inherited(struct listeners *l, size_t n)
 
 	l->is_inherited = true;
 	for (size_t i = 0; i < l->count && r == 0; i++) {
-		l->fds[i] = fcntl(FIRST_INHERITED + (int)(i % n), F_DUPFD_CLOEXEC, FIRST_INHERITED + (int)n);
+		l->fds[i] = fcntl(
+			FIRST_INHERITED + (int)(i % n), F_DUPFD_CLOEXEC, FIRST_INHERITED + (int)n);
 		if (l->fds[i] < 0 || fcntl(l->fds[i], F_SETFL, O_NONBLOCK) < 0)
 			r = -errno;
 	}
@@ -289,7 +301,8 @@ static int take_inherited(struct listeners *l, size_t n)
 	return r;
 }
 
-int listeners_open(struct listeners *ret, const struct server_conf *server, size_t threads, char **ret_reason)
+int listeners_open(
+	struct listeners *ret, const struct server_conf *server, size_t threads, char **ret_reason)
 {
 	size_t inherited = count_inherited();
 	struct listeners l = {.count = MAX(threads, inherited)};

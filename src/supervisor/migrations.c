@@ -25,11 +25,13 @@
 #define RECORD	  ".prepared"
 
 /* Below the application's directory; folders are read with all that is in them. */
-static const char *const patterns[] = {"Gemfile.lock", "package-lock.json", "config/database.yml", "db/*migrate*",
-	"db/*schema*", "db/*structure*", "prisma/schema.prisma", "prisma/migrations", "migrations"};
+static const char *const patterns[] = {"Gemfile.lock", "package-lock.json", "config/database.yml",
+	"db/*migrate*", "db/*schema*", "db/*structure*", "prisma/schema.prisma",
+	"prisma/migrations", "migrations"};
 /* Where frameworks write down what was applied. */
-static const char *const tables[] = {"schema_migrations", "ar_internal_metadata", "_prisma_migrations", "SequelizeMeta",
-	"knex_migrations", "migrations", "django_migrations"};
+static const char *const tables[] = {"schema_migrations", "ar_internal_metadata",
+	"_prisma_migrations", "SequelizeMeta", "knex_migrations", "migrations",
+	"django_migrations"};
 
 /* --- files --- */
 
@@ -111,8 +113,8 @@ static void add_application(struct buf *b, const struct app_conf *app)
 {
 	for (size_t i = 0; i < NITEMS(patterns); i++) {
 		const char *slash = strrchr(patterns[i], '/');
-		char *folder = xasprintf(STR_FMT "/%.*s", STR_ARG(app->root), slash ? (int)(slash - patterns[i]) : 0,
-			patterns[i]);
+		char *folder = xasprintf(STR_FMT "/%.*s", STR_ARG(app->root),
+			slash ? (int)(slash - patterns[i]) : 0, patterns[i]);
 
 		add_matching(b, folder, slash ? slash + 1 : patterns[i], 0);
 		free(folder);
@@ -160,7 +162,8 @@ static void add_table(struct buf *b, sqlite3 *db, const char *table)
 static bool add_database(struct buf *b, const char *path)
 {
 	sqlite3 *db = NULL;
-	bool is_read = access(path, F_OK) == 0 && sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+	bool is_read = access(path, F_OK) == 0 &&
+		       sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
 		       add_rows(b, db, "PRAGMA schema_version");
 
 	for (size_t i = 0; i < NITEMS(tables) && is_read; i++)
@@ -210,8 +213,8 @@ bool migrations_are_done(const struct tenant_conf *t)
 		n = read(fd, text, sizeof(text));
 		close(fd);
 	}
-	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, &then) == 0 && take_fingerprint(t, &now) &&
-	       now == then;
+	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, &then) == 0 &&
+	       take_fingerprint(t, &now) && now == then;
 }
 
 void migrations_remember(const struct tenant_conf *t)
@@ -221,7 +224,9 @@ void migrations_remember(const struct tenant_conf *t)
 	int fd;
 
 	unlink(path);
-	fd = take_fingerprint(t, &fingerprint) ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
+	fd = take_fingerprint(t, &fingerprint)
+		     ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)
+		     : -1;
 	if (fd >= 0) {
 		size_t n = number_write_hex(text, fingerprint);
 

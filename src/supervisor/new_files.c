@@ -50,8 +50,8 @@ static void on_attached(void *arg, const struct backup_result *r)
 	if (!wake_came_back(t))
 		return;
 	if (!r->is_ok)
-		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s", STR_ARG(t->run->conf->id),
-			r->reason);
+		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s",
+			STR_ARG(t->run->conf->id), r->reason);
 }
 
 static void on_settled(struct timer *timer)
@@ -81,9 +81,10 @@ static bool watches(const struct new_files *n, int folder)
 
 static void on_changed(struct new_files_watcher *w, int folder)
 {
-	list_foreach(n, &w->active, struct new_files, link)
+	list_foreach (n, &w->active, struct new_files, link)
 		if (watches(n, folder) && !timer_is_set(&n->settle))
-			timer_set(&n->settle, w->watch.loop, loop_now(w->watch.loop) + SETTLE_TIME, on_settled);
+			timer_set(&n->settle, w->watch.loop, loop_now(w->watch.loop) + SETTLE_TIME,
+				on_settled);
 }
 
 static void on_event(struct watch *watch, unsigned events)
@@ -136,7 +137,8 @@ static int watch_folder(struct new_files *n, int fd, const struct database_conf 
 	int folder;
 
 	*strrchr(path, '/') = '\0';
-	/* A file may stay empty for a while: what is written to it first makes another (-wal, -journal) beside it. */
+	/* A file may stay empty for a while: what is written to it first makes another (-wal,
+	 * -journal) beside it. */
 	folder = inotify_add_watch(fd, path, IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR);
 	free(path);
 	if (folder < 0)
@@ -155,7 +157,8 @@ static int watch_folders(struct new_files *n, int fd)
 	int r = 0;
 
 	for (size_t i = 0; i < app->ndatabases && r == 0; i++)
-		if (app->databases[i].has_backup && is_missing(n->tenant->run->conf, &app->databases[i]))
+		if (app->databases[i].has_backup &&
+			is_missing(n->tenant->run->conf, &app->databases[i]))
 			r = watch_folder(n, fd, &app->databases[i]);
 	return r;
 }
@@ -176,7 +179,8 @@ void new_files_watch(struct tenant *t)
 	if (r == 0)
 		r = watch_folders(n, w->watch.fd);
 	if (r < 0)
-		log_warn("tenant " STR_FMT ": databases that it makes while it runs are replicated when it stops: %s",
+		log_warn("tenant " STR_FMT
+			 ": databases that it makes while it runs are replicated when it stops: %s",
 			STR_ARG(t->run->conf->id), strerror(-r));
 	list_append(&w->active, &n->link);
 	t->run->new_files = n;

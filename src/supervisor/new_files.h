@@ -1,6 +1,7 @@
-/* new_files.h - databases that an application makes while it runs: they are to be replicated as well.
+/* new_files.h - databases that an application makes while it runs are replicated as well.
  *
- * Costs nothing while nothing is made (inotify on their folders; one instance for all, since the kernel allows few). */
+ * Costs nothing while nothing is made (inotify on their folders; one instance for all, since the
+ * kernel allows few). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

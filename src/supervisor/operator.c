@@ -11,13 +11,15 @@ static str isolation_here(const struct supervisor *s)
 {
 	if (s->conf->is_single)
 		return STR("none: a single application");
-	return process_can_mount() ? STR("private directories") :
-				     STR("environment only: mount namespaces are not permitted here");
+	return process_can_mount()
+		       ? STR("private directories")
+		       : STR("environment only: mount namespaces are not permitted here");
 }
 
 static str isolation_of(const struct supervisor *s, const struct tenant_conf *t)
 {
-	return t->app->private_directories.count || s->conf->is_single ? isolation_here(s) : STR("environment only");
+	return t->app->private_directories.count || s->conf->is_single ? isolation_here(s)
+								       : STR("environment only");
 }
 
 static void show_global(void *arg, struct control_global *ret)
@@ -37,7 +39,7 @@ static void show_global(void *arg, struct control_global *ret)
 	};
 }
 
-/* Some that were never woken have a pending backup all the same, from before fly-atc was started. */
+/* One that was never woken may have a pending backup from before fly-atc was started. */
 static struct control_tenant basics(const struct supervisor *s, const struct tenant_conf *conf)
 {
 	return (struct control_tenant){
@@ -70,7 +72,8 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 		shown->retry_at = t->tally.retry_at;
 }
 
-static void show(const struct supervisor *s, const struct tenant_conf *conf, control_tenant_fn *each, void *each_arg)
+static void show(const struct supervisor *s, const struct tenant_conf *conf,
+	control_tenant_fn *each, void *each_arg)
 {
 	struct control_tenant shown = basics(s, conf);
 
@@ -115,7 +118,8 @@ static struct tenant *find(struct supervisor *s, str id, control_done_fn *done, 
 	return NULL;
 }
 
-static void start_now(struct tenant *t, enum waiter_kind kind, control_done_fn *done, void *done_arg)
+static void start_now(
+	struct tenant *t, enum waiter_kind kind, control_done_fn *done, void *done_arg)
 {
 	t->tally.retry_at = 0; /* he knows what he does */
 	if (t->life.state != TENANT_RUNNING)

@@ -60,7 +60,8 @@ struct control_line output_at(const struct output *o, uint32_t i)
 {
 	const struct output_line *line = place(o, i);
 
-	return (struct control_line){line->time, line->is_stderr, line->is_cut, {line->text, line->size}};
+	return (struct control_line){
+		line->time, line->is_stderr, line->is_cut, {line->text, line->size}};
 }
 
 void output_shrink(struct output *o)

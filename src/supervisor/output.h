@@ -1,4 +1,4 @@
-/* output.h - what a tenant writes: each line goes into our log, the last ones are kept for the operator. */
+/* output.h - what a tenant writes goes into our log; the last lines are kept for the operator. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

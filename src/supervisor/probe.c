@@ -87,7 +87,8 @@ static void succeed(struct probe *p)
 static bool send_request(struct probe *p)
 {
 	while (p->sent < p->request_size) {
-		ssize_t n = send(p->watch.fd, p->request + p->sent, p->request_size - p->sent, MSG_NOSIGNAL);
+		ssize_t n = send(
+			p->watch.fd, p->request + p->sent, p->request_size - p->sent, MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
@@ -114,7 +115,8 @@ static unsigned status_of(const char *line)
 static void read_answer(struct probe *p)
 {
 	while (p->received < sizeof(p->answer)) {
-		ssize_t n = recv(p->watch.fd, p->answer + p->received, sizeof(p->answer) - p->received, 0);
+		ssize_t n = recv(
+			p->watch.fd, p->answer + p->received, sizeof(p->answer) - p->received, 0);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -173,7 +175,8 @@ static void attempt(struct probe *p)
 		refused(p, errno);
 		return;
 	}
-	if ((connect(fd, (struct sockaddr *)&p->address, p->address_size) < 0 && errno != EINPROGRESS) ||
+	if ((connect(fd, (struct sockaddr *)&p->address, p->address_size) < 0 &&
+		    errno != EINPROGRESS) ||
 		watch_open(&p->watch, p->loop, fd, on_event) < 0) {
 		int error = errno;
 
@@ -188,7 +191,8 @@ static void set_address(struct probe *p, const struct probe_target *target)
 	struct sockaddr_un *un = (struct sockaddr_un *)&p->address;
 
 	if (target->port) {
-		*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)target->port)};
+		*in = (struct sockaddr_in){
+			.sin_family = AF_INET, .sin_port = htons((uint16_t)target->port)};
 		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		p->address_size = sizeof(*in);
 	} else {
@@ -198,7 +202,8 @@ static void set_address(struct probe *p, const struct probe_target *target)
 	}
 }
 
-struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg)
+struct probe *probe_start(
+	struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 

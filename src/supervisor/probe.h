@@ -1,7 +1,8 @@
-/* probe.h - asks an application whether it answers yet, again and again, so that it is known within milliseconds.
+/* probe.h - finds within milliseconds that an application answers.
  *
- * A refused connection is tried again after 1 to 4 ms.  A connection that is accepted (by the kernel already, where the
- * listening socket is ours) is waited for; an answer of 500 or more, or none, is tried again after 5 to 25 ms. */
+ * A refused connection is tried again after 1 to 4 ms.  A connection that is accepted (by the
+ * kernel already, where the listening socket is ours) is waited for; an answer of 500 or more, or
+ * none, is tried again after 5 to 25 ms. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,7 +20,8 @@ struct probe_target {
 };
 
 /* Copies target.  Goes on until it succeeds or is freed. */
-struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg) MUST_USE;
+struct probe *probe_start(
+	struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg) MUST_USE;
 /* What came of the last try, for people: "it refuses connections", "it answers with status 500". */
 void probe_describe(const struct probe *p, char *out, size_t size);
 /* NULL is fine. */

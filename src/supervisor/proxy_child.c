@@ -26,11 +26,11 @@ struct proxy_child {
 	struct supervisor *sup;
 	struct process *process; /* NULL between two lives */
 	struct channel *channel;
-	struct timer timer;   /* the next start; while draining: the end of patience */
-	int snapshot_fd;      /* sealed; of the configuration in force */
-	uint64_t confirmed;   /* version that the threads use */
+	struct timer timer; /* the next start; while draining: the end of patience */
+	int snapshot_fd;    /* sealed; of the configuration in force */
+	uint64_t confirmed; /* version that the threads use */
 	unsigned restarts;
-	unsigned deaths;      /* within the window */
+	unsigned deaths; /* within the window */
 	msec window_began;
 	bool is_draining;
 };
@@ -56,7 +56,8 @@ static int make_snapshot(const struct config *conf, int *ret_fd)
 		else
 			rest = str_slice(rest, (size_t)n, rest.n);
 	}
-	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	if (r == 0 && fcntl(fd, F_ADD_SEALS,
+			      F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		r = -errno;
 	buf_done(&text);
 	if (r < 0)
@@ -86,7 +87,8 @@ static void wake(struct supervisor *s, uint32_t slot)
 	if (!t)
 		return;
 	if (t->life.state == TENANT_RUNNING)
-		tenant_announce(t); /* it missed that, or met us in the middle of an attempt to stop it */
+		tenant_announce(
+			t); /* it missed that, or met us in the middle of an attempt to stop it */
 	else
 		tenant_event(t, EVENT_WAKE);
 }
@@ -199,7 +201,8 @@ static int launch(struct proxy_child *p, int channel_fd, const char **ret_step)
 
 	fds[SUPERVISOR_PROXY_CHANNEL - 3] = channel_fd;
 	fds[SUPERVISOR_PROXY_SCOREBOARD - 3] = s->board.fd;
-	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listeners.fds, s->listeners.count * sizeof(*fds));
+	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listeners.fds,
+		s->listeners.count * sizeof(*fds));
 	snprintf(count, sizeof(count), "%zu", s->listeners.count);
 	environment_of_proxy(&env, s->source->environ);
 	getrlimit(RLIMIT_NOFILE, &files);
@@ -208,7 +211,9 @@ static int launch(struct proxy_child *p, int channel_fd, const char **ret_step)
 			.program = "/proc/self/exe",
 			.argv = argv,
 			.env = env.items,
-			.cwd = s->has_run_dir ? s->run_dir : NULL, /* upstream.c finds the tenants' sockets there */
+			.cwd = s->has_run_dir
+				       ? s->run_dir
+				       : NULL, /* upstream.c finds the tenants' sockets there */
 			.fds = fds,
 			.nfds = nfds,
 			.user = s->proxy_user,
@@ -294,7 +299,8 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 		return;
 	}
 	channel_send(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
-	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + limit + EXIT_GRACE, on_patience_over);
+	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + limit + EXIT_GRACE,
+		on_patience_over);
 }
 
 void proxy_child_kill(struct proxy_child *p)

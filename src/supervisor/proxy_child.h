@@ -1,4 +1,4 @@
-/* proxy_child.h - the proxy process as the supervisor sees it: started, told, and started again when it dies. */
+/* proxy_child.h - the proxy process: started, told, and started again when it dies. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,8 +12,10 @@ struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason) MUS
 /* The supervisor's configuration is another: a new snapshot goes out. */
 void proxy_child_configure(struct proxy_child *p);
 /* NULL is fine: there may be no proxy at the moment, and the next one is told everything. */
-void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
-/* Let it finish what is under way, for at most `limit`; supervisor_on_proxy_gone is called when it has ended. */
+void proxy_child_send_state(
+	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
+/* Let it finish what is under way, for at most `limit`; supervisor_on_proxy_gone is called when it
+ * has ended. */
 void proxy_child_drain(struct proxy_child *p, msec limit);
 /* At once. */
 void proxy_child_kill(struct proxy_child *p);

@@ -28,7 +28,8 @@ int rackup_write(const char *path)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, sizeof(text) - 1) != (ssize_t)(sizeof(text) - 1) || fchmod(fd, 0644) < 0)
+	if (write(fd, text, sizeof(text) - 1) != (ssize_t)(sizeof(text) - 1) ||
+		fchmod(fd, 0644) < 0)
 		r = errno ? -errno : -EIO;
 	close(fd);
 	return r;
@@ -49,7 +50,8 @@ static bool is_program(const char *word, const char *name)
 static bool is_rails_server(char *const *argv)
 {
 	for (; argv[0] && argv[1]; argv++)
-		if (is_program(argv[0], "rails") && (strcmp(argv[1], "server") == 0 || strcmp(argv[1], "s") == 0))
+		if (is_program(argv[0], "rails") &&
+			(strcmp(argv[1], "server") == 0 || strcmp(argv[1], "s") == 0))
 			return true;
 	return false;
 }
@@ -69,7 +71,8 @@ static bool names_rackup_file(char *const *argv, bool is_rails)
 		str word = str_of(*argv);
 
 		if (str_ends(word, STR(".ru")) ||
-			(is_rails && (str_eq(word, STR("-c")) || str_starts(word, STR("--config")))))
+			(is_rails &&
+				(str_eq(word, STR("-c")) || str_starts(word, STR("--config")))))
 			return true;
 	}
 	return false;
@@ -95,5 +98,7 @@ size_t rackup_words(char *const *argv, const char *path, const char *ret[RACKUP_
 
 const char *rackup_listen_word(char *const *argv)
 {
-	return !is_rails_server(argv) && has_program(argv, "puma") ? "--bind-to-activated-sockets=only" : NULL;
+	return !is_rails_server(argv) && has_program(argv, "puma")
+		       ? "--bind-to-activated-sockets=only"
+		       : NULL;
 }

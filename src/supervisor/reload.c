@@ -62,7 +62,8 @@ void reload_wake_at_boot(struct supervisor *s)
 	}
 }
 
-/* A tenant may come back while its former copy still ends: it must find that again, or there would be two. */
+/* A tenant may come back while its former copy still ends: it must find that again, or there would
+ * be two. */
 static void keep_slot(struct config *c, struct tenant_conf *back, uint32_t slot)
 {
 	for (size_t i = 0; i < c->ntenants; i++)
@@ -80,7 +81,7 @@ static struct tenant_conf *find(const struct config *c, str id)
 
 static void keep_slots_of_leavers(struct supervisor *s, struct config *c)
 {
-	list_foreach(t, &s->awake, struct tenant, in_awake) {
+	list_foreach (t, &s->awake, struct tenant, in_awake) {
 		struct tenant_conf *back = t->is_removed ? find(c, t->run->conf->id) : NULL;
 
 		if (!back)
@@ -119,7 +120,8 @@ static bool is_acceptable(struct supervisor *s, struct config *c, struct outcome
 	if (s->is_ending)
 		refuse(o, c, "fly-atc is about to end");
 	else if (c->is_single != s->conf->is_single)
-		refuse(o, c, "a single application cannot become tenants, or tenants one, by a reload; restart fly-atc");
+		refuse(o, c,
+			"a single application cannot become tenants, or tenants one, by a reload; restart fly-atc");
 	else if (!str_eq(c->server.storage, s->conf->server.storage))
 		refuse(o, c, "server.storage cannot be changed by a reload; restart fly-atc");
 	else if (config_assign_slots(c, s->conf, SCOREBOARD_SLOTS) < 0)
@@ -131,7 +133,8 @@ static bool is_acceptable(struct supervisor *s, struct config *c, struct outcome
 
 /* --- the difference --- */
 
-static void count_differences(const struct config *before, const struct config *after, struct outcome *o)
+static void count_differences(
+	const struct config *before, const struct config *after, struct outcome *o)
 {
 	for (size_t i = 0; i < before->ntenants; i++) {
 		const struct tenant_conf *now = config_find_tenant(after, before->tenants[i].id);
@@ -144,7 +147,8 @@ static void count_differences(const struct config *before, const struct config *
 	o->added = (uint32_t)(after->ntenants + o->removed - before->ntenants);
 }
 
-/* Before the new configuration is in force, and before the proxy has it: no new request can reach them. */
+/* Before the new configuration is in force, and before the proxy has it: no new request can reach
+ * them. */
 static void remove_tenants(struct supervisor *s, const struct config *after)
 {
 	for (uint32_t slot = 0; slot < s->nslots; slot++) {
@@ -181,7 +185,7 @@ static void on_stale(struct timer *timer)
 	struct supervisor *s = container_of(timer, struct supervisor, stale_timer);
 	bool is_any_left = false;
 
-	list_foreach_safe(t, &s->awake, struct tenant, in_awake) {
+	list_foreach_safe (t, &s->awake, struct tenant, in_awake) {
 		if (!t->run->is_stale || t->life.state != TENANT_RUNNING) {
 			is_any_left |= t->run->is_stale && t->life.state < TENANT_RUNNING;
 			continue;
@@ -221,7 +225,7 @@ static void take_over(struct supervisor *s, struct config *take_conf)
 	remove_tenants(s, take_conf);
 	s->conf = take_conf;
 	reload_index(s);
-	list_foreach_safe(t, &s->awake, struct tenant, in_awake)
+	list_foreach_safe (t, &s->awake, struct tenant, in_awake)
 		adopt(t, take_conf);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
@@ -240,9 +244,11 @@ static void log_faults(const struct config_faults *faults)
 		const struct config_fault *f = &faults->items[i];
 
 		if (f->is_warning)
-			log_warn(STR_FMT ":%u:%u: " STR_FMT, STR_ARG(f->where), f->line, f->column, STR_ARG(f->text));
+			log_warn(STR_FMT ":%u:%u: " STR_FMT, STR_ARG(f->where), f->line, f->column,
+				STR_ARG(f->text));
 		else
-			log_error(STR_FMT ":%u:%u: " STR_FMT, STR_ARG(f->where), f->line, f->column, STR_ARG(f->text));
+			log_error(STR_FMT ":%u:%u: " STR_FMT, STR_ARG(f->where), f->line, f->column,
+				STR_ARG(f->text));
 	}
 }
 
@@ -253,9 +259,11 @@ static void log_outcome(const struct outcome *o)
 		log_error("the new configuration has faults; the old one stays in force");
 		return;
 	}
-	log_info("new configuration: %u tenants added, %u removed, %u changed", o->added, o->removed, o->changed);
+	log_info("new configuration: %u tenants added, %u removed, %u changed", o->added,
+		o->removed, o->changed);
 	if (buf_len(&o->needs_restart))
-		log_warn("waiting for a restart of fly-atc: " STR_FMT, STR_ARG(buf_str(&o->needs_restart)));
+		log_warn("waiting for a restart of fly-atc: " STR_FMT,
+			STR_ARG(buf_str(&o->needs_restart)));
 }
 
 static void tell(void *arg)

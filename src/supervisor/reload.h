@@ -6,8 +6,8 @@
 
 struct supervisor;
 
-/* Reads the configuration again and takes it over.  done (may be NULL) is called once, from the end of a turn; what
- * came of it is logged in any case. */
+/* Reads the configuration again and takes it over.  done (may be NULL) is called once, from the end
+ * of a turn; what came of it is logged in any case. */
 void reload(struct supervisor *s, control_reload_fn *done, void *arg);
 /* index_of_slot and tenants fit the configuration in force. */
 void reload_index(struct supervisor *s);

@@ -1,4 +1,4 @@
-/* run.c - an application from its start through its service: port, probe, readiness, end, idleness. */
+/* run.c - an application while it runs: port, probe, readiness, idleness, end. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ static void succeed(struct tenant *t)
 	tenant_event(t, EVENT_READY);
 }
 
-/* Databases that the application made while it started are in the store before anybody is served. */
+/* What the application made while it started is in the store before anybody is served. */
 static void on_files_attached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
@@ -90,7 +90,8 @@ static void open_socket_to_proxy(struct tenant *t)
 		return;
 	socket_path(t, path, sizeof(path));
 	if (chown(path, user->uid, user->gid) < 0)
-		log_warn("tenant " STR_FMT ": cannot give %s to the proxy: %m", STR_ARG(t->run->conf->id), path);
+		log_warn("tenant " STR_FMT ": cannot give %s to the proxy: %m",
+			STR_ARG(t->run->conf->id), path);
 }
 
 static void on_ready(void *arg)
@@ -144,7 +145,8 @@ static void probe(struct tenant *t, const struct tenant_port *port)
 	run->probe = probe_start(t->sup->loop, &target, on_ready, t);
 	free(request);
 	if (!is_single)
-		timer_set(&run->timer, t->sup->loop, clock_now() + run->conf->app->start_timeout, on_overdue);
+		timer_set(&run->timer, t->sup->loop, clock_now() + run->conf->app->start_timeout,
+			on_overdue);
 }
 
 /* --- the end --- */
@@ -160,13 +162,16 @@ static bool said(const struct tenant *t, str words)
 /* The one thing that goes wrong because of us, and what to do about it. */
 static const char *hint_about_port(const struct tenant *t)
 {
-	if (!said(t, STR("EADDRINUSE")) && !said(t, STR("Address already in use")) && !said(t, STR("address already in use")))
+	if (!said(t, STR("EADDRINUSE")) && !said(t, STR("Address already in use")) &&
+		!said(t, STR("address already in use")))
 		return "";
 	switch (t->run->conf->app->listen) {
 	case LISTEN_FD:
 		return "; it binds an address of its own: let it listen on 127.0.0.1:$PORT, or say `listen: tcp`";
 	case LISTEN_TCP:
-		return t->releases_port ? "" : "; the next start leaves it the port without holding it before";
+		return t->releases_port
+			       ? ""
+			       : "; the next start leaves it the port without holding it before";
 	case LISTEN_UNIX:
 		break;
 	}
@@ -184,13 +189,15 @@ static void blame_exit(struct tenant *t, int status)
 		tenant_blame(t, "it %s", how);
 }
 
-/* An end that we have asked for is clean if the application says so, also in the words of a signal (128+n). */
+/* An end that we have asked for is clean if the application says so, also in the words of a signal
+ * (128+n). */
 static void log_exit(const struct tenant *t, int status)
 {
 	int asked = config_stop_signal(t->run->conf->app);
 	char how[64];
 
-	if (t->life.state != TENANT_STOPPING || status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == asked) ||
+	if (t->life.state != TENANT_STOPPING || status == 0 ||
+		(WIFSIGNALED(status) && WTERMSIG(status) == asked) ||
 		(WIFEXITED(status) && WEXITSTATUS(status) == 128 + asked))
 		return;
 	run_describe_exit(status, how, sizeof(how));
@@ -202,7 +209,8 @@ static enum lifecycle_event exit_event(struct tenant *t)
 	const struct app_conf *app = t->run->conf->app;
 
 	if (t->life.state != TENANT_RUNNING || t->sup->conf->is_single ||
-		tally_crash(&t->tally, loop_now(t->sup->loop), (size_t)app->max_restarts, app->restart_window))
+		tally_crash(&t->tally, loop_now(t->sup->loop), (size_t)app->max_restarts,
+			app->restart_window))
 		return EVENT_EXITED;
 	return EVENT_CRASHED_OUT;
 }
@@ -216,7 +224,8 @@ static void on_exit_status(void *arg, int status)
 	close_fd(&run->port_fd);
 	log_exit(t, status);
 	blame_exit(t, status);
-	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is let go. */
+	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is
+	 * let go. */
 	if (t->life.state == TENANT_STARTING && run->conf->app->listen == LISTEN_TCP)
 		t->releases_port = !t->releases_port;
 	if (t->sup->conf->is_single)
@@ -268,8 +277,8 @@ bool run_try_idle(struct tenant *t)
 	return true;
 }
 
-/* While a request is under way its end is unknown, but not before now: then one look a whole idle_timeout later is
- * early enough, and finds the exact moment. */
+/* While a request is under way its end is unknown, but not before now: then one look a whole
+ * idle_timeout later is early enough, and finds the exact moment. */
 void run_rearm_idle(struct tenant *t)
 {
 	const struct slot *slot = tenant_slot(t);

@@ -84,8 +84,9 @@ static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reaso
 	struct stat st;
 	int r = folder_make(path.p, 0711);
 
-	/* One of our own making; a directory that was there before may have its mode for a reason. */
-	if (r == 0 && stat(path.p, &st) == 0 && (st.st_mode & 0777) == 0700 && st.st_uid == geteuid())
+	/* Made by an earlier fly-atc: another directory may have its mode for a reason. */
+	if (r == 0 && stat(path.p, &st) == 0 && (st.st_mode & 0777) == 0700 &&
+		st.st_uid == geteuid())
 		r = chmod(path.p, 0711) < 0 ? -errno : 0;
 	if (r == 0)
 		r = take_in(path, "lock", ret_fd, pid);
@@ -94,14 +95,16 @@ static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reaso
 					"; stop it, or set server.run_dir for this one",
 			pid, STR_ARG(conf->server.control_socket));
 	} else if (r < 0) {
-		*ret_reason = xasprintf("cannot use " STR_FMT ": %s; set server.run_dir or XDG_RUNTIME_DIR to a "
+		*ret_reason = xasprintf("cannot use " STR_FMT
+					": %s; set server.run_dir or XDG_RUNTIME_DIR to a "
 					"directory that can be written to",
 			STR_ARG(path), strerror(-r));
 	} else {
 		remove_stale_sockets(path.p);
 		r = write_rackup(path);
 		if (r < 0)
-			*ret_reason = xasprintf("cannot write to " STR_FMT ": %s", STR_ARG(path), strerror(-r));
+			*ret_reason = xasprintf(
+				"cannot write to " STR_FMT ": %s", STR_ARG(path), strerror(-r));
 	}
 	return r;
 }
@@ -119,7 +122,8 @@ static int open_storage(const struct config *conf, int *ret_fd, char **ret_reaso
 					"; two of them would destroy each other's work",
 			pid, STR_ARG(path));
 	else if (r < 0)
-		*ret_reason = xasprintf("cannot use the storage " STR_FMT ": %s", STR_ARG(path), strerror(-r));
+		*ret_reason = xasprintf(
+			"cannot use the storage " STR_FMT ": %s", STR_ARG(path), strerror(-r));
 	return r;
 }
 

@@ -55,7 +55,11 @@ static int sync_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = str_dup((str){path, slash ? (size_t)(slash - path) : 0});
-	int fd = open(*folder ? folder : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	int fd = open(*folder ? folder
+		      : slash ? "/"
+			      : ".",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    r = 0;
 
 	free(folder);
 	if (fd < 0)
@@ -121,8 +125,8 @@ void secret_of_tenant(const char *master, str id, char out[SECRET_TEXT_SIZE])
 	static_assert(2 * sizeof(digest) + 1 == SECRET_TEXT_SIZE, "the text holds the digest");
 	buf_add(&message, purpose);
 	buf_add(&message, id);
-	if (!HMAC(EVP_sha512(), master, (int)strlen(master), (const unsigned char *)buf_str(&message).p,
-		    buf_len(&message), digest, NULL))
+	if (!HMAC(EVP_sha512(), master, (int)strlen(master),
+		    (const unsigned char *)buf_str(&message).p, buf_len(&message), digest, NULL))
 		abort();
 	buf_done(&message);
 	write_hex(digest, sizeof(digest), out);

@@ -1,4 +1,4 @@
-/* spawn.c - a program of a tenant: its words, environment, directories, and what becomes of its output. */
+/* spawn.c - the start of a program of a tenant: its words, environment, directories, output. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>
@@ -13,8 +13,8 @@
 
 /* --- words --- */
 
-static void add_rack_words(const struct supervisor *s, const struct tenant_conf *t, const struct tenant_port *port,
-	char **argv, size_t n)
+static void add_rack_words(const struct supervisor *s, const struct tenant_conf *t,
+	const struct tenant_port *port, char **argv, size_t n)
 {
 	char *path = xasprintf(STR_FMT "/prefix.ru", STR_ARG(s->conf->server.run_dir));
 	const char *words[RACKUP_WORDS], *listen = rackup_listen_word(argv);
@@ -27,9 +27,10 @@ static void add_rack_words(const struct supervisor *s, const struct tenant_conf 
 	free(path);
 }
 
-/* The command with ${tenant.x} filled in; for the application itself (port is not NULL) with what Rack has to know. */
-static char **words_of(const struct supervisor *s, const struct tenant_conf *t, const struct str_list *words,
-	const struct tenant_port *port)
+/* The command with ${tenant.x} filled in; for the application itself (port is not NULL) with what
+ * Rack has to know. */
+static char **words_of(const struct supervisor *s, const struct tenant_conf *t,
+	const struct str_list *words, const struct tenant_port *port)
 {
 	char **argv = xcalloc(words->count + RACKUP_WORDS + 2, sizeof(*argv));
 
@@ -65,7 +66,8 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 
 /* --- the start --- */
 
-static void make_environment(struct environment *e, const struct tenant *t, const struct tenant_port *port)
+static void make_environment(
+	struct environment *e, const struct tenant *t, const struct tenant_port *port)
 {
 	const struct supervisor *s = t->sup;
 	char secret[SECRET_TEXT_SIZE];
@@ -83,16 +85,19 @@ static int blame_step(struct tenant *t, const struct str_list *words, int error,
 	const struct tenant_conf *conf = t->run->conf;
 
 	if (strcmp(step, "exec") == 0)
-		tenant_blame(t, "cannot execute %s in " STR_FMT ": %s", words->items[0].p, STR_ARG(conf->app->root),
-			strerror(-error));
+		tenant_blame(t, "cannot execute %s in " STR_FMT ": %s", words->items[0].p,
+			STR_ARG(conf->app->root), strerror(-error));
 	else if (strcmp(step, "chdir") == 0)
-		tenant_blame(t, "cannot enter its directory " STR_FMT ": %s", STR_ARG(conf->app->root), strerror(-error));
+		tenant_blame(t, "cannot enter its directory " STR_FMT ": %s",
+			STR_ARG(conf->app->root), strerror(-error));
 	else
-		tenant_blame(t, "cannot start %s: %s: %s", words->items[0].p, step, strerror(-error));
+		tenant_blame(
+			t, "cannot start %s: %s: %s", words->items[0].p, step, strerror(-error));
 	return error;
 }
 
-int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port, process_exit_fn *on_exit)
+int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
+	process_exit_fn *on_exit)
 {
 	struct tenant_run *run = t->run;
 	bool is_single = t->sup->conf->is_single;
@@ -135,7 +140,8 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 void run_describe_exit(int status, char *out, size_t size)
 {
 	if (WIFSIGNALED(status))
-		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status), sigabbrev_np(WTERMSIG(status)));
+		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
+			sigabbrev_np(WTERMSIG(status)));
 	else
 		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
 }

@@ -1,4 +1,4 @@
-/* stop.c - a tenant on its way down: its requests end, the application ends, its databases are confirmed. */
+/* stop.c - a tenant on its way down: requests, application, databases. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 
@@ -41,7 +41,8 @@ void stop_watch(struct tenant *t)
 {
 	const struct supervisor *s = t->sup;
 	/* An operator who stops one tenant waits for his answer; a reload and the end have time. */
-	msec limit = s->is_ending || t->is_removed ? s->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
+	msec limit = s->is_ending || t->is_removed ? s->conf->server.drain_timeout
+						   : t->run->conf->app->stop_timeout;
 
 	t->run->drain_until = loop_now(s->loop) + limit;
 	look_if_drained(t);
@@ -77,8 +78,8 @@ static void on_detached(void *arg, const struct backup_result *r)
 
 	t->run->backups--;
 	if (!r->is_ok)
-		log_error("tenant " STR_FMT ": its last state is not in the store yet: %s", STR_ARG(t->run->conf->id),
-			r->reason);
+		log_error("tenant " STR_FMT ": its last state is not in the store yet: %s",
+			STR_ARG(t->run->conf->id), r->reason);
 	tenant_event(t, EVENT_DETACHED);
 }
 
@@ -94,8 +95,8 @@ static void on_late_files_attached(void *arg, const struct backup_result *r)
 
 	t->run->backups--;
 	if (!r->is_ok)
-		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s", STR_ARG(t->run->conf->id),
-			r->reason);
+		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s",
+			STR_ARG(t->run->conf->id), r->reason);
 	detach(t);
 }
 

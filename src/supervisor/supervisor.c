@@ -37,7 +37,8 @@ static void on_backup_stopped(void *arg, const struct backup_result *r)
 
 static void end_if_all_is_over(struct supervisor *s)
 {
-	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) || s->is_stopping_backup)
+	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) ||
+		s->is_stopping_backup)
 		return;
 	s->is_stopping_backup = true;
 	backup_stop(s->backup, on_backup_stopped, s);
@@ -75,7 +76,7 @@ static void kill_everything(struct supervisor *s)
 	log_warn("told to end again: what still runs is killed");
 	s->is_impatient = true;
 	proxy_child_kill(s->proxy);
-	list_foreach(t, &s->awake, struct tenant, in_awake)
+	list_foreach (t, &s->awake, struct tenant, in_awake)
 		if (t->run->process)
 			process_signal(t->run->process, SIGKILL);
 }
@@ -92,8 +93,10 @@ void supervisor_end(struct supervisor *s)
 	s->is_ending = true;
 	notify("STOPPING=1");
 	log_info("ending");
-	proxy_child_drain(s->proxy, s->conf->is_single ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : limit);
-	listeners_close(&s->listeners); /* the proxy has its own; from here on others may have the port */
+	proxy_child_drain(
+		s->proxy, s->conf->is_single ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : limit);
+	listeners_close(
+		&s->listeners); /* the proxy has its own; from here on others may have the port */
 	stop_tenants(s);
 	end_if_all_is_over(s);
 }
@@ -183,7 +186,8 @@ static int find_proxy_user(struct supervisor *s, char **ret_reason)
 		return 0;
 	entry = getpwnam(s->conf->server.user.p);
 	if (!entry) {
-		*ret_reason = xasprintf("server.user: there is no user " STR_FMT " here; name another for the proxy to run as",
+		*ret_reason = xasprintf("server.user: there is no user " STR_FMT
+					" here; name another for the proxy to run as",
 			STR_ARG(s->conf->server.user));
 		return -ENOENT;
 	}
@@ -203,8 +207,9 @@ static int load_secret(struct supervisor *s, char **ret_reason)
 	environment_copy(&env, s->source->environ);
 	r = secret_master(environment_value(&env, "SECRET_KEY_BASE"), path, &s->secret);
 	if (r < 0)
-		*ret_reason = xasprintf("cannot read or make the master secret %s: %s; repair it, or set SECRET_KEY_BASE", path,
-			strerror(-r));
+		*ret_reason = xasprintf(
+			"cannot read or make the master secret %s: %s; repair it, or set SECRET_KEY_BASE",
+			path, strerror(-r));
 	environment_done(&env);
 	free(path);
 	return r;
@@ -215,14 +220,16 @@ static char *describe_address(const struct supervisor *s)
 	if (s->listeners.is_inherited && !s->listeners.port)
 		return xstrdup("an inherited socket");
 	if (s->conf->server.address.n && !s->listeners.is_inherited)
-		return xasprintf(STR_FMT ":%u", STR_ARG(s->conf->server.address), s->listeners.port);
+		return xasprintf(
+			STR_FMT ":%u", STR_ARG(s->conf->server.address), s->listeners.port);
 	return xasprintf("*:%u", s->listeners.port);
 }
 
 /* Clients find an open door before anything else is done. */
 static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
-	int r = listeners_open(&s->listeners, &s->conf->server, listeners_threads(&s->conf->server), ret_reason);
+	int r = listeners_open(
+		&s->listeners, &s->conf->server, listeners_threads(&s->conf->server), ret_reason);
 
 	if (r < 0)
 		return r;
@@ -276,8 +283,9 @@ static void warn_of_isolation(const struct supervisor *s)
 {
 	for (size_t i = 0; i < s->conf->ntenants; i++)
 		if (s->conf->tenants[i].app->private_directories.count && !process_can_mount()) {
-			log_warn("mount namespaces are not permitted here: only the environment keeps tenants apart, "
-				 "private_directories are without effect");
+			log_warn(
+				"mount namespaces are not permitted here: only the environment keeps tenants apart, "
+				"private_directories are without effect");
 			return;
 		}
 }
@@ -334,7 +342,8 @@ static void publish_log(void *unused)
 	log_publish();
 }
 
-static struct supervisor *supervisor_new(struct config *take_conf, const struct config_source *source)
+static struct supervisor *supervisor_new(
+	struct config *take_conf, const struct config_source *source)
 {
 	struct supervisor *s = xcalloc(1, sizeof(*s));
 

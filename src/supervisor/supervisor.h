@@ -1,19 +1,21 @@
-/* supervisor.h - the trusted process: it starts, watches and stops everything else, and sees no client. */
+/* supervisor.h - the trusted process: it starts and stops everything else, and sees no client. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "config/config.h"
 
-/* Runs fly-atc until it is told to end, or until the application of a single tenant ends.  Takes the reference to
- * conf, of which slots need not be assigned yet.  `source` is read again by each reload and is borrowed for as long.
- * Logging has been initialised.  Returns the exit status of the program: 0, 1 after a failure that has been told
- * on standard error, or that of the single application (128+n after signal n). */
+/* Runs fly-atc until it is told to end, or until the application of a single tenant ends.  Takes
+ * the reference to conf, of which slots need not be assigned yet.  `source` is read again by each
+ * reload and is borrowed for as long. Logging has been initialised.  Returns the exit status of the
+ * program: 0, 1 after a failure that has been told on standard error, or that of the single
+ * application (128+n after signal n). */
 int supervisor_run(struct config *take_conf, const struct config_source *source) MUST_USE;
 
-/* The proxy is this program, executed again with the arguments {"fly-atc: proxy", "--proxy", "<listeners>"}: main
- * calls proxy_main when its first argument is SUPERVISOR_PROXY_FLAG.  The descriptors from
- * SUPERVISOR_PROXY_LISTENERS on are the listening sockets, one for each event-loop thread. */
-#define SUPERVISOR_PROXY_FLAG	   "--proxy"
+/* The proxy is this program, executed again with the arguments {"fly-atc: proxy", "--proxy",
+ * "<listeners>"}: main calls proxy_main when its first argument is SUPERVISOR_PROXY_FLAG.  The
+ * descriptors from SUPERVISOR_PROXY_LISTENERS on are the listening sockets, one for each event-loop
+ * thread. */
+#define SUPERVISOR_PROXY_FLAG	    "--proxy"
 #define SUPERVISOR_PROXY_CHANNEL    3
 #define SUPERVISOR_PROXY_SCOREBOARD 4
 #define SUPERVISOR_PROXY_LISTENERS  5

@@ -38,40 +38,41 @@ struct supervisor {
 	struct timer stale_timer; /* looks for changed tenants that nobody uses at the moment */
 	msec stale_pause;
 	const struct process_user *proxy_user; /* NULL: ours */
-	char *secret;		  /* master of the tenants' SECRET_KEY_BASE */
-	uint32_t *index_of_slot;  /* slot -> conf->tenants, UINT32_MAX for none */
-	struct tenant **tenants;  /* slot -> what was woken once, or NULL */
-	struct list awake;	  /* tenants that have a run */
-	uint32_t nslots;	  /* size of both */
+	char *secret;			       /* master of the tenants' SECRET_KEY_BASE */
+	uint32_t *index_of_slot;	       /* slot -> conf->tenants, UINT32_MAX for none */
+	struct tenant **tenants;	       /* slot -> what was woken once, or NULL */
+	struct list awake;		       /* tenants that have a run */
+	uint32_t nslots;		       /* size of both */
 	msec started_at;
-	char *address; /* what we listen on, for people */
+	char *address;		      /* what we listen on, for people */
 	char *run_dir, *control_path; /* of the first configuration: they hold for our life */
-	bool has_run_dir;   /* it could be made and locked */
-	bool is_ending;	    /* told to end */
-	bool is_impatient;  /* told twice */
-	bool has_announced; /* sd_notify READY=1 */
-	bool is_proxy_gone; /* for good */
-	bool is_stopping_backup; /* the last thing to end */
+	bool has_run_dir;	      /* it could be made and locked */
+	bool is_ending;		      /* told to end */
+	bool is_impatient;	      /* told twice */
+	bool has_announced;	      /* sd_notify READY=1 */
+	bool is_proxy_gone;	      /* for good */
+	bool is_stopping_backup;      /* the last thing to end */
 	int exit_status;
 };
 
 /* What a tenant needs while it is awake; freed when it rests. */
 struct tenant_run {
 	struct tenant *tenant;
-	struct config *config;		/* one reference; owner of conf */
-	const struct tenant_conf *conf; /* what it was started with, or an equal one of a newer configuration */
-	struct process *process;	/* the application, or the prepare command: */
+	struct config *config; /* one reference; owner of conf */
+	/* What it was started with, or an equal one of a newer configuration. */
+	const struct tenant_conf *conf;
+	struct process *process; /* the application, or the prepare command: */
 	bool is_preparing;
 	struct probe *probe;
-	struct timer timer;	/* of the present state: start, idle, drain, stop */
-	msec drain_until;	/* in DRAINING */
-	uint64_t phase_began;	/* usec */
-	int port_fd;		/* listening for the application, or keeping its port; -1 */
-	unsigned backups;	/* calls of backup that have not come back */
-	bool must_detach;	/* as soon as backups is 0 */
-	bool is_cancelled;	/* the step under way ends as BROKEN, whatever comes of it */
-	bool is_stale;		/* its configuration changed: restart when nobody uses it */
-	unsigned missing_files; /* databases that were not there when they were registered */
+	struct timer timer;	     /* of the present state: start, idle, drain, stop */
+	msec drain_until;	     /* in DRAINING */
+	uint64_t phase_began;	     /* usec */
+	int port_fd;		     /* listening for the application, or keeping its port; -1 */
+	unsigned backups;	     /* calls of backup that have not come back */
+	bool must_detach;	     /* as soon as backups is 0 */
+	bool is_cancelled;	     /* the step under way ends as BROKEN, whatever comes of it */
+	bool is_stale;		     /* its configuration changed: restart when nobody uses it */
+	unsigned missing_files;	     /* databases that were not there when they were registered */
 	struct new_files *new_files; /* waits for them while it runs, or NULL */
 };
 
@@ -81,27 +82,29 @@ struct tenant {
 	struct lifecycle life;
 	struct tally tally;
 	struct tenant_run *run;
-	struct output output;	/* the last lines */
-	struct list waiters;	/* operators who wait for a state */
-	struct list in_queue;	/* admission */
-	struct list in_awake;	/* supervisor.awake, while it has a run */
+	struct output output;	  /* the last lines */
+	struct list waiters;	  /* operators who wait for a state */
+	struct list in_queue;	  /* admission */
+	struct list in_awake;	  /* supervisor.awake, while it has a run */
 	struct timer retry_timer; /* of one that is to run from boot and has failed */
 	struct control_wake wake;
 	char *reason; /* of the last failure, or NULL */
 	unsigned starts, restarts;
 	uint32_t slot;
-	bool is_removed;  /* not in the configuration any more: gone when it rests */
-	bool is_starting; /* counts for max_starting */
-	bool is_awake;	  /* counts for max_running */
-	bool is_stepping; /* inside tenant_event: further events wait */
+	bool is_removed;    /* not in the configuration any more: gone when it rests */
+	bool is_starting;   /* counts for max_starting */
+	bool is_awake;	    /* counts for max_running */
+	bool is_stepping;   /* inside tenant_event: further events wait */
 	bool releases_port; /* the application could not bind a port that we kept */
 	uint32_t pending[4];
 	unsigned npending;
 };
 
 /* tenants.c */
-struct tenant *tenant_at(struct supervisor *s, uint32_t slot); /* made when needed; NULL for an unused slot */
-const struct tenant_conf *tenant_conf(const struct tenant *t); /* of the run, else of the configuration; may be NULL */
+/* Made when needed; NULL for an unused slot. */
+struct tenant *tenant_at(struct supervisor *s, uint32_t slot);
+/* Of the run, else of the configuration; may be NULL. */
+const struct tenant_conf *tenant_conf(const struct tenant *t);
 struct slot *tenant_slot(const struct tenant *t);
 void tenant_event(struct tenant *t, enum lifecycle_event event);
 /* Remembers why something failed. */
@@ -126,8 +129,10 @@ void run_serve(struct tenant *t);
 void run_rearm_idle(struct tenant *t);
 /* Stops it unless a request is under way.  True if it does. */
 bool run_try_idle(struct tenant *t);
-/* Starts a program of the tenant: argv is taken apart by config_expand_tenant.  0 or -errno; the blame is laid. */
-int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port, process_exit_fn *on_exit);
+/* Starts a program of the tenant: argv is taken apart by config_expand_tenant.  0 or -errno; the
+ * blame is laid. */
+int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
+	process_exit_fn *on_exit);
 /* "exited with status 7", "was killed by signal 9 (KILL)". */
 void run_describe_exit(int status, char *out, size_t size);
 /* Nothing of it is under way. */

@@ -1,4 +1,4 @@
-/* tenants.c - tenants by slot: what happens to them becomes a step in the table, and the step's effects are done. */
+/* tenants.c - tenants by slot: events become steps in the table, and their effects are done. */
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,7 +86,8 @@ void tenant_blame(struct tenant *t, const char *fmt, ...)
 /* In development the page shows what the application said last. */
 static void add_last_words(const struct tenant *t, struct buf *text)
 {
-	uint32_t first = t->output.count > OUTPUT_LAST_LINES ? t->output.count - OUTPUT_LAST_LINES : 0;
+	uint32_t first =
+		t->output.count > OUTPUT_LAST_LINES ? t->output.count - OUTPUT_LAST_LINES : 0;
 	size_t size = buf_len(text);
 
 	for (uint32_t i = t->output.count; i > first; i--) {
@@ -269,7 +270,8 @@ static void step(struct tenant *t, enum lifecycle_event event)
 		const struct tenant_conf *conf = tenant_conf(t);
 
 		log_debug("tenant " STR_FMT ": %s -- %s -> %s", STR_ARG(conf ? conf->id : STR("?")),
-			tenant_state_name(before), lifecycle_event_name(event), tenant_state_name(t->life.state));
+			tenant_state_name(before), lifecycle_event_name(event),
+			tenant_state_name(t->life.state));
 	}
 	do_effects(t, todo & BEFORE_PUBLISHING);
 	publish(t);

@@ -86,12 +86,12 @@ void waiters_add(struct tenant *t, enum waiter_kind kind, control_done_fn *done,
 
 void waiters_check(struct tenant *t)
 {
-	list_foreach_safe(w, &t->waiters, struct waiter, link)
+	list_foreach_safe (w, &t->waiters, struct waiter, link)
 		check(w, t);
 }
 
 void waiters_cancel(struct tenant *t, const char *reason)
 {
-	list_foreach_safe(w, &t->waiters, struct waiter, link)
+	list_foreach_safe (w, &t->waiters, struct waiter, link)
 		end(w, t->sup->loop, -ECANCELED, reason);
 }

@@ -17,7 +17,8 @@ static uint64_t elapsed(const struct tenant_run *run)
 	return (clock_usec() - run->phase_began) / 1000;
 }
 
-/* A single application without backup is started at once: there is nothing to restore, check or register. */
+/* A single application without backup is started at once: there is nothing to restore, check or
+ * register. */
 bool wake_uses_backup(const struct tenant *t)
 {
 	return !t->sup->conf->is_single || t->sup->conf->backup.url.n;
@@ -119,7 +120,8 @@ static void on_prepare_exit(void *arg, int status)
 	t->wake.prepare = elapsed(run);
 	if (status != 0 && !run->is_cancelled) {
 		run_describe_exit(status, how, sizeof(how));
-		tenant_blame(t, "its prepare command (%s) %s", run->conf->app->prepare.items[0].p, how);
+		tenant_blame(
+			t, "its prepare command (%s) %s", run->conf->app->prepare.items[0].p, how);
 	}
 	if (status != 0 || run->is_cancelled) {
 		end_step(t, EVENT_BROKEN);
@@ -138,7 +140,8 @@ static void on_prepare_limit(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
 
-	log_warn("tenant " STR_FMT ": its prepare command takes too long and is killed", STR_ARG(t->run->conf->id));
+	log_warn("tenant " STR_FMT ": its prepare command takes too long and is killed",
+		STR_ARG(t->run->conf->id));
 	process_signal(t->run->process, SIGKILL);
 }
 

@@ -22,12 +22,14 @@ enum {
 };
 
 static const struct lifecycle_cell table[TENANT_NSTATES][LIFECYCLE_NEVENTS] = {
-#define CELL(s, e)		[TENANT_##s][EVENT_##e]
-#define GO(s, e, to, what)	CELL(s, e) = {.kind = CELL_GO, .next = TENANT_##to, .effects = (what)},
+#define CELL(s, e)	   [TENANT_##s][EVENT_##e]
+#define GO(s, e, to, what) CELL(s, e) = {.kind = CELL_GO, .next = TENANT_##to, .effects = (what)},
 #define REMEMBER(s, e, what)                                                                       \
-	CELL(s, e) = {.kind = CELL_GO, .next = TENANT_##s, .effects = (what), .is_remembered = true},
+	CELL(s, e) = {                                                                             \
+		.kind = CELL_GO, .next = TENANT_##s, .effects = (what), .is_remembered = true},
 #define FORGET(s, e, to, what)                                                                     \
-	CELL(s, e) = {.kind = CELL_GO, .next = TENANT_##to, .effects = (what), .is_forgotten = true},
+	CELL(s, e) = {                                                                             \
+		.kind = CELL_GO, .next = TENANT_##to, .effects = (what), .is_forgotten = true},
 #define IGNORE(s, e) CELL(s, e) = {.kind = CELL_IGNORE, .next = TENANT_##s},
 #define NEVER(s, e)  CELL(s, e) = {.kind = CELL_NEVER, .next = TENANT_##s},
 #include "tenant/lifecycle.def"

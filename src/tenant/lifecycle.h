@@ -1,7 +1,7 @@
 /* lifecycle.h - the life of a tenant as a table: state x event -> next state and effects.
  *
- * Pure: it does nothing by itself.  Whoever calls lifecycle_step carries out the effects, in the order of effects.def.
- * docs/lifecycle.md shows the table. */
+ * Pure: it does nothing by itself.  Whoever calls lifecycle_step carries out the effects, in the
+ * order of effects.def. docs/lifecycle.md shows the table. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -30,7 +30,7 @@ enum lifecycle_kind {
 struct lifecycle_cell {
 	enum lifecycle_kind kind;
 	enum tenant_state next;
-	uint32_t effects; /* EFFECT_BIT(…) */
+	uint32_t effects;   /* EFFECT_BIT(…) */
 	bool is_remembered; /* the wish to run is kept for later */
 	bool is_forgotten;  /* an earlier wish comes true or is dropped */
 };

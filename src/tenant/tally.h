@@ -15,7 +15,8 @@ struct tally {
 	msec retry_at;	   /* 0 when it may be tried at any time */
 };
 
-/* It ran and ended by itself.  True if it may start again at once: not more than `max` crashes within `window`. */
+/* It ran and ended by itself.  True if it may start again at once: not more than `max` crashes
+ * within `window`. */
 bool tally_crash(struct tally *t, msec now, size_t max, msec window) MUST_USE;
 /* It could not start, or crashed too often: sets retry_at. */
 void tally_fail(struct tally *t, msec now);

@@ -1,4 +1,5 @@
-/* test_link.c - the seam of the two processes: who stops and who asks never both win, and no message is lost. */
+/* test_link.c - the seam of the two processes: who stops and who asks never both win, and no
+ * message is lost. */
 /* SPDX-License-Identifier: MIT */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +25,8 @@ static void *stop_again_and_again(void *arg)
 	for (int i = 0; i < RACE_ROUNDS; i++) {
 		if (!slot_try_drain(slot))
 			continue;
-		/* The stop won: as long as it lasts nobody may be inside (those who try back off). */
+		/* The stop won: as long as it lasts nobody may be inside (those who try back off).
+		 */
 		atomic_store(&slot->state, TENANT_STOPPED);
 		atomic_fetch_add(&slot->generation, 1);
 		atomic_store(&slot->state, TENANT_RUNNING);

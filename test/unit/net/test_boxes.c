@@ -1,4 +1,5 @@
-/* test_boxes.c - nothing that a socket does not take is lost, and nothing that is read is read twice. */
+/* test_boxes.c - nothing that a socket does not take is lost, and nothing that is read is read
+ * twice. */
 /* SPDX-License-Identifier: MIT */
 #include <setjmp.h>
 #include <stdarg.h>

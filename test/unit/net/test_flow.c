@@ -1,4 +1,5 @@
-/* test_flow.c - bodies keep their payload whatever framing comes in and goes out, and however it is cut. */
+/* test_flow.c - bodies keep their payload whatever framing comes in and goes out, and however it is
+ * cut. */
 /* SPDX-License-Identifier: MIT */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,8 +154,9 @@ static void test_a_cut_off_body_is_not_whole(void **state)
 
 static void test_broken_chunks_are_refused(void **state)
 {
-	static const str bad[] = {STR_INIT("x\r\n"), STR_INIT("5\nhello"), STR_INIT("0x5\r\nhello\r\n"),
-		STR_INIT("-1\r\n"), STR_INIT("5\r\nhelloX\r\n"), STR_INIT("ffffffffffffffff0\r\n")};
+	static const str bad[] = {STR_INIT("x\r\n"), STR_INIT("5\nhello"),
+		STR_INIT("0x5\r\nhello\r\n"), STR_INIT("-1\r\n"), STR_INIT("5\r\nhelloX\r\n"),
+		STR_INIT("ffffffffffffffff0\r\n")};
 	static struct gather g;
 
 	(void)state;

@@ -273,7 +273,8 @@ static void descriptors_may_trade_places(void **state)
 	char *argv[] = {"sh", "-c", "readlink /proc/$$/fd/3 /proc/$$/fd/4", NULL};
 	struct run *r = *state;
 	struct process_spec spec = spec_of(r, argv);
-	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
+	    zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	int four = fcntl(null_fd, F_DUPFD_CLOEXEC, 40), three = fcntl(zero_fd, F_DUPFD_CLOEXEC, 50);
 
 	spec.fds = (int[]){three, four};
@@ -402,7 +403,8 @@ static void a_private_directory_is_seen_by_the_child_alone(void **state)
 	assert_int_equal(r->status, 0);
 	assert_int_equal(access(app, F_OK), 0);
 	free(app);
-	app = xasprintf("test -f %s/own/file && test ! -e %s/app/storage/file && rm -r %s", root, root, root);
+	app = xasprintf("test -f %s/own/file && test ! -e %s/app/storage/file && rm -r %s", root,
+		root, root);
 	assert_int_equal(system(app), 0);
 	free(app);
 	free(own);
@@ -413,7 +415,8 @@ static void a_source_that_another_mount_hides_is_mounted_all_the_same(void **sta
 {
 	struct run *r = *state;
 	char root[] = "/tmp/atc-mount-XXXXXX", *command, *paths[3];
-	char *argv[] = {"sh", "-c", "echo mine > storage/file; cat storage/tenants/one/storage/file", NULL};
+	char *argv[] = {
+		"sh", "-c", "echo mine > storage/file; cat storage/tenants/one/storage/file", NULL};
 	struct process_spec spec = spec_of(r, argv);
 	struct process_mount mounts[2];
 
@@ -457,7 +460,8 @@ static void the_limit_of_open_files_is_the_one_we_were_started_with(void **state
 static void as_root_the_child_becomes_whom_it_is_told(void **state)
 {
 	static const struct process_user nobody = {65534, 65534};
-	char *argv[] = {"sh", "-c", "id -u; id -G; grep NoNewPrivs /proc/self/status | tr -d '\\t'", NULL};
+	char *argv[] = {
+		"sh", "-c", "id -u; id -G; grep NoNewPrivs /proc/self/status | tr -d '\\t'", NULL};
 	struct run *r = *state;
 	struct process_spec spec = spec_of(r, argv);
 	char expected[128];
@@ -496,8 +500,9 @@ static pid_t fork_supervisor(int report_fd, const char *script)
 
 static void nothing_survives_when_we_are_killed(void **state)
 {
-	static const char family[] = "trap '' TERM HUP; sleep 101 & echo $!;"
-				     "setsid sh -c 'echo $$; exec sleep 102' & sleep 0.3; echo end; wait";
+	static const char family[] =
+		"trap '' TERM HUP; sleep 101 & echo $!;"
+		"setsid sh -c 'echo $$; exec sleep 102' & sleep 0.3; echo end; wait";
 	int report[2];
 	char said[256] = "";
 	str rest, line;

@@ -1,4 +1,4 @@
-/* test_environment.c - what tenants, a single application and the proxy find in their environment. */
+/* test_environment.c - what tenants, a single application and the proxy are told. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/environment.h"
 
@@ -8,9 +8,10 @@
 
 #include <cmocka.h>
 
-static char *const ours[] = {"PATH=/bin", "LANG=C.UTF-8", "INHERITED=yes", "AWS_ACCESS_KEY_ID=key", "AWS_REGION=auto",
-	"AWS_SECRET_ACCESS_KEY=s3-secret", "LITESTREAM_ACCESS_KEY_ID=key", "FLY_API_TOKEN=token", "SECRET_KEY_BASE=master",
-	"LISTEN_FDS=1", "LISTEN_PID=7", "NOTIFY_SOCKET=/run/x", "PORT=80", "BUCKET_NAME=bucket", "THRUSTER_HTTP_PORT=80",
+static char *const ours[] = {"PATH=/bin", "LANG=C.UTF-8", "INHERITED=yes", "AWS_ACCESS_KEY_ID=key",
+	"AWS_REGION=auto", "AWS_SECRET_ACCESS_KEY=s3-secret", "LITESTREAM_ACCESS_KEY_ID=key",
+	"FLY_API_TOKEN=token", "SECRET_KEY_BASE=master", "LISTEN_FDS=1", "LISTEN_PID=7",
+	"NOTIFY_SOCKET=/run/x", "PORT=80", "BUCKET_NAME=bucket", "THRUSTER_HTTP_PORT=80",
 	"RAILS_RELATIVE_URL_ROOT=/old", "FLY_REGION=sea", NULL};
 
 static struct env_var rows[] = {
@@ -19,10 +20,13 @@ static struct env_var rows[] = {
 	{STR_INIT("AWS_REGION"), STR_INIT("given back"), false},
 };
 static struct database_conf databases[] = {
-	{STR_INIT("primary"), STR_INIT("storage/one.sqlite3"), STR_INIT("DATABASE_URL"), STR_INIT("sqlite3://{path}"), true},
-	{STR_INIT("quiet"), STR_INIT("storage/two.sqlite3"), STR_INIT(""), STR_INIT("{path}"), true},
+	{STR_INIT("primary"), STR_INIT("storage/one.sqlite3"), STR_INIT("DATABASE_URL"),
+		STR_INIT("sqlite3://{path}"), true},
+	{STR_INIT("quiet"), STR_INIT("storage/two.sqlite3"), STR_INIT(""), STR_INIT("{path}"),
+		true},
 };
-static const struct tenant_port tcp = {.number = 4711}, inherited = {.number = 4711, .is_inherited = true},
+static const struct tenant_port tcp = {.number = 4711},
+				inherited = {.number = 4711, .is_inherited = true},
 				unix_socket = {.socket_path = "/run/tenant-3.sock"};
 
 static struct app_conf app(enum framework framework)
@@ -58,8 +62,9 @@ static void expect(const struct environment *e, const char *name, const char *va
 
 static void a_tenant_sees_no_secret_and_nothing_that_is_ours_alone(void **state)
 {
-	static const char *const gone[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "LITESTREAM_ACCESS_KEY_ID",
-		"FLY_API_TOKEN", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "THRUSTER_HTTP_PORT"};
+	static const char *const gone[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"LITESTREAM_ACCESS_KEY_ID", "FLY_API_TOKEN", "LISTEN_FDS", "LISTEN_PID",
+		"NOTIFY_SOCKET", "THRUSTER_HTTP_PORT"};
 	struct app_conf conf = app(FRAMEWORK_GENERIC);
 	struct tenant_conf t = tenant(&conf);
 	struct environment e = {0};

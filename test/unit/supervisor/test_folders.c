@@ -17,8 +17,10 @@ static char root[] = "/tmp/atc-folders-XXXXXX";
 static str names[] = {STR_INIT("storage"), STR_INIT("tmp")};
 static struct database_conf database = {
 	.name = STR_INIT("primary"), .path = STR_INIT("storage/deep/production.sqlite3")};
-static struct app_conf app = {
-	.framework = FRAMEWORK_RAILS, .private_directories = {names, 2}, .databases = &database, .ndatabases = 1};
+static struct app_conf app = {.framework = FRAMEWORK_RAILS,
+	.private_directories = {names, 2},
+	.databases = &database,
+	.ndatabases = 1};
 
 static int setup(void **state)
 {
@@ -107,7 +109,8 @@ static void what_cannot_be_made_is_named(void **state)
 
 static void what_a_killed_copy_left_is_removed(void **state)
 {
-	char *dir = xasprintf("%s/stale", root), *pid_file = xasprintf("%s/tmp/pids/server.pid", dir),
+	char *dir = xasprintf("%s/stale", root),
+	     *pid_file = xasprintf("%s/tmp/pids/server.pid", dir),
 	     *socket = xasprintf("%s/tenant-1.sock", root);
 	struct tenant_conf t = {.id = STR("one"), .dir = str_of(dir), .app = &app};
 	struct tenant_mounts mounts;

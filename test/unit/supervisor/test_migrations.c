@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 
-/* An application with a migration, and a tenant of it with one database; removed behind each test. */
+/* An application with a migration, and a tenant of it with one database. */
 struct fixture {
 	char root[32], *app_root, *dir, *database;
 	str command[2];
@@ -62,7 +62,8 @@ static int setup(void **state)
 	f->database = xasprintf("%s/data/one.sqlite3", f->root);
 	f->command[0] = STR("bin/rails");
 	f->command[1] = STR("db:prepare");
-	f->databases[0] = (struct database_conf){.name = STR("primary"), .path = STR("one.sqlite3")};
+	f->databases[0] =
+		(struct database_conf){.name = STR("primary"), .path = STR("one.sqlite3")};
 	f->databases[1] = (struct database_conf){.name = STR("cache"), .path = STR("two.sqlite3")};
 	f->app = (struct app_conf){.root = str_of(f->app_root),
 		.environment = STR("production"),
@@ -71,7 +72,8 @@ static int setup(void **state)
 		.ndatabases = 2};
 	f->tenant = (struct tenant_conf){.id = STR("one"), .dir = str_of(f->dir), .app = &f->app};
 	write_text(f, "app/db/migrate/1_create.rb", "create");
-	run_sql(f, "create table schema_migrations(version); insert into schema_migrations values ('1')");
+	run_sql(f,
+		"create table schema_migrations(version); insert into schema_migrations values ('1')");
 	*state = f;
 	return 0;
 }
@@ -121,8 +123,8 @@ static void files_are_judged_by_content_and_not_by_time(void **state)
 
 static void whatever_decides_is_seen(void **state)
 {
-	static const char *const files[] = {"app/db/migrate/2_more.rb", "app/db/schema.rb", "app/Gemfile.lock",
-		"app/config/database.yml"};
+	static const char *const files[] = {"app/db/migrate/2_more.rb", "app/db/schema.rb",
+		"app/Gemfile.lock", "app/config/database.yml"};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < NITEMS(files); i++) {
@@ -185,7 +187,8 @@ static void a_database_that_is_none_is_prepared(void **state)
 {
 	struct fixture *f = *state;
 
-	write_text(f, "data/one.sqlite3", "this is no database at all, but long enough to look like a file");
+	write_text(f, "data/one.sqlite3",
+		"this is no database at all, but long enough to look like a file");
 	migrations_remember(&f->tenant);
 	assert_false(migrations_are_done(&f->tenant));
 }

@@ -1,4 +1,4 @@
-/* test_ports.c - ports held for an application, listening sockets for clients, and the probe that waits for an answer. */
+/* test_ports.c - ports for applications, sockets for clients, and the probe between them. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/ports.h"
 
@@ -57,7 +57,8 @@ static void no_port_is_given_out_twice(void **state)
 
 	(void)state;
 	for (int i = 0; i < N; i++) {
-		assert_int_equal(i % 2 ? port_hold(&fds[i], &ports[i]) : port_listen(&fds[i], &ports[i]), 0);
+		assert_int_equal(
+			i % 2 ? port_hold(&fds[i], &ports[i]) : port_listen(&fds[i], &ports[i]), 0);
 		for (int j = 0; j < i; j++)
 			assert_int_not_equal(ports[i], ports[j]);
 	}
@@ -191,7 +192,8 @@ static void on_limit(struct timer *t)
 static msec probe_until(unsigned port, msec limit, char *why, size_t size)
 {
 	struct waiting w = {.loop = loop_new()};
-	struct probe_target target = {.port = port, .request = STR("GET /up HTTP/1.1\r\nHost: x\r\n\r\n")};
+	struct probe_target target = {
+		.port = port, .request = STR("GET /up HTTP/1.1\r\nHost: x\r\n\r\n")};
 	struct probe *p = probe_start(w.loop, &target, on_ready, &w);
 	struct timer timer = {0};
 
@@ -226,7 +228,8 @@ static void it_finds_an_application_within_milliseconds(void **state)
 
 static void it_asks_again_until_the_answer_is_below_500(void **state)
 {
-	struct server s = {.answers = {"HTTP/1.1 503 Busy\r\n\r\n", "", "HTTP/1.0 404 Not Found\r\n\r\n"}};
+	struct server s = {
+		.answers = {"HTTP/1.1 503 Busy\r\n\r\n", "", "HTTP/1.0 404 Not Found\r\n\r\n"}};
 	int held;
 
 	(void)state;

@@ -92,7 +92,8 @@ static void a_file_by_hand_may_end_in_a_newline(void **state)
 	unlink(path);
 }
 
-/* RFC 2104 over FIPS 180-4, computed with another program: sessions must survive an upgrade of fly-atc. */
+/* RFC 2104 over FIPS 180-4, computed with another program: sessions must survive an upgrade of
+ * fly-atc. */
 static void the_derivation_never_changes(void **state)
 {
 	char secret[SECRET_TEXT_SIZE];

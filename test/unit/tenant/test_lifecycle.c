@@ -1,4 +1,4 @@
-/* test_lifecycle.c - the table of a tenant's life: complete, drawn as in the docs, and safe in every order of events.
+/* test_lifecycle.c - the table of a tenant's life is complete, and safe in every order of events.
  *
  * With the argument --print it prints the part of docs/lifecycle.md that comes from the table. */
 /* SPDX-License-Identifier: MIT */
@@ -21,7 +21,8 @@ static void every_cell_is_filled(void **state)
 	(void)state;
 	for (int s = 0; s < TENANT_NSTATES; s++)
 		for (int e = 0; e < LIFECYCLE_NEVENTS; e++)
-			if (lifecycle_cell((enum tenant_state)s, (enum lifecycle_event)e)->kind == CELL_EMPTY)
+			if (lifecycle_cell((enum tenant_state)s, (enum lifecycle_event)e)->kind ==
+				CELL_EMPTY)
 				fail_msg("%s x %s", tenant_state_name((enum tenant_state)s),
 					lifecycle_event_name((enum lifecycle_event)e));
 }
@@ -78,13 +79,14 @@ static void a_stop_overrides_a_wish(void **state)
 
 /* --- every order of events ---
  *
- * A model of the world around the table: what is under way, and which events can therefore come.  All its states are
- * visited; in none of them may an event be one that "cannot happen", or an effect do what makes no sense. */
+ * A model of the world around the table: what is under way, and which events can therefore come.
+ * All its states are visited; in none of them may an event be one that "cannot happen", or an
+ * effect do what makes no sense. */
 
 struct model {
 	struct lifecycle life;
-	bool is_queued, is_starting;			  /* admission */
-	bool is_restoring, is_preparing, is_probing;	  /* a step of the start */
+	bool is_queued, is_starting;		     /* admission */
+	bool is_restoring, is_preparing, is_probing; /* a step of the start */
 	bool is_alive, is_signalled, is_watching, is_detaching;
 	bool is_attached;
 };
@@ -93,8 +95,9 @@ struct model {
 
 static size_t model_number(const struct model *m)
 {
-	const bool bits[] = {m->life.is_wanted, m->is_queued, m->is_starting, m->is_restoring, m->is_preparing,
-		m->is_probing, m->is_alive, m->is_signalled, m->is_watching, m->is_detaching, m->is_attached};
+	const bool bits[] = {m->life.is_wanted, m->is_queued, m->is_starting, m->is_restoring,
+		m->is_preparing, m->is_probing, m->is_alive, m->is_signalled, m->is_watching,
+		m->is_detaching, m->is_attached};
 	size_t n = m->life.state;
 
 	static_assert(NITEMS(bits) == MODEL_BITS + 1, "every member has its bit");
@@ -123,7 +126,8 @@ static bool can_happen(const struct model *m, enum lifecycle_event e)
 	case EVENT_PREPARED:
 		return m->is_preparing;
 	case EVENT_BROKEN: /* the application could not be executed: it is not alive then */
-		return m->is_restoring || m->is_preparing || (m->life.state == TENANT_STARTING && m->is_probing);
+		return m->is_restoring || m->is_preparing ||
+		       (m->life.state == TENANT_STARTING && m->is_probing);
 	case EVENT_OVERDUE:
 	case EVENT_READY:
 		return m->is_probing;
@@ -240,7 +244,8 @@ static struct model after(const struct model *before, enum lifecycle_event e)
 
 	was_used[m.life.state][e] = true;
 	if (lifecycle_cell(m.life.state, e)->kind == CELL_NEVER)
-		fail_msg("%s x %s came about", tenant_state_name(m.life.state), lifecycle_event_name(e));
+		fail_msg("%s x %s came about", tenant_state_name(m.life.state),
+			lifecycle_event_name(e));
 	apply_event(&m, e);
 	apply_effects(&m, lifecycle_step(&m.life, e));
 	return m;
@@ -313,13 +318,14 @@ static void no_order_of_events_leads_astray(void **state)
 				lifecycle_cell((enum tenant_state)s, (enum lifecycle_event)e)->kind;
 
 			if (was_used[s][e] != (kind != CELL_NEVER))
-				fail_msg("%s x %s never comes about", tenant_state_name((enum tenant_state)s),
+				fail_msg("%s x %s never comes about",
+					tenant_state_name((enum tenant_state)s),
 					lifecycle_event_name((enum lifecycle_event)e));
 		}
 	free(models);
 }
 
-/* Once told to stop, and with nobody asking for it, it rests after whatever is under way has ended. */
+/* Told to stop, and with nobody asking for it, it rests once all that is under way has ended. */
 static void a_stop_always_comes_to_an_end(void **state)
 {
 	struct model *models = xcalloc(NMODELS, sizeof(*models));
@@ -330,8 +336,8 @@ static void a_stop_always_comes_to_an_end(void **state)
 		struct model m = after(&models[i], EVENT_STOP);
 
 		for (int turn = 0; turn < 10 && is_under_way(&m); turn++) {
-			static const enum lifecycle_event ends[] = {EVENT_DRAINED, EVENT_BROKEN,
-				EVENT_EXITED, EVENT_DETACHED};
+			static const enum lifecycle_event ends[] = {
+				EVENT_DRAINED, EVENT_BROKEN, EVENT_EXITED, EVENT_DETACHED};
 
 			for (size_t e = 0; e < NITEMS(ends); e++)
 				if (can_happen(&m, ends[e]))
@@ -350,7 +356,8 @@ static void print_effects(struct buf *out, uint32_t effects, const char *separat
 
 	for (int e = 0; e < LIFECYCLE_NEFFECTS; e++)
 		if (effects & (1u << e)) {
-			buf_printf(out, "%s%s", before, lifecycle_effect_name((enum lifecycle_effect)e));
+			buf_printf(out, "%s%s", before,
+				lifecycle_effect_name((enum lifecycle_effect)e));
 			before = separator;
 		}
 }
@@ -364,7 +371,8 @@ static void print_diagram(struct buf *out)
 				lifecycle_cell((enum tenant_state)s, (enum lifecycle_event)e);
 
 			if (cell->kind == CELL_GO && cell->next != (enum tenant_state)s)
-				buf_printf(out, "    %s --> %s: %s\n", tenant_state_name((enum tenant_state)s),
+				buf_printf(out, "    %s --> %s: %s\n",
+					tenant_state_name((enum tenant_state)s),
 					tenant_state_name(cell->next),
 					lifecycle_event_name((enum lifecycle_event)e));
 		}
@@ -437,7 +445,8 @@ static void the_docs_show_the_table(void **state)
 
 	(void)state;
 	if (str_find(buf_str(&text), buf_str(&expected)) < 0)
-		fail_msg("docs/lifecycle.md differs from the table: put the output of `test_lifecycle --print` there");
+		fail_msg(
+			"docs/lifecycle.md differs from the table: put the output of `test_lifecycle --print` there");
 	buf_done(&expected);
 	buf_done(&text);
 }
