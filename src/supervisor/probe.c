@@ -222,7 +222,7 @@ struct probe *probe_start(
 
 void probe_describe(const struct probe *p, char *out, size_t size)
 {
-	if (p->watch.loop && p->watch.fd >= 0)
+	if (p->is_connected && p->watch.fd >= 0)
 		snprintf(out, size, "it accepts connections but does not answer");
 	else if (p->last_error)
 		snprintf(out, size, "it does not accept connections: %s", strerror(p->last_error));

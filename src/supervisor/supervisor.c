@@ -309,6 +309,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 		tenant_event(only_tenant(s), EVENT_WAKE);
 	else
 		reload_wake_at_boot(s);
+	backup_catch_up(s->backup, s->conf);
 	return 0;
 }
 
