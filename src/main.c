@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -29,6 +30,7 @@ static int run_proxy(str listeners)
 
 	if (number_parse(listeners, 1024, &n) < 0)
 		return EXIT_FAILURE;
+	prctl(PR_SET_NAME, "fly-atc-proxy"); /* it would be "exe", of /proc/self/exe */
 	fds = xcalloc(n, sizeof(*fds));
 	for (uint64_t i = 0; i < n; i++)
 		fds[i] = SUPERVISOR_PROXY_LISTENERS + (int)i;

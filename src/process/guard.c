@@ -112,15 +112,34 @@ int guard_start(struct loop *l)
 	return fork_guard();
 }
 
+static void dismiss(pid_t pid, int pipe_fd)
+{
+	if (write(pipe_fd, "", 1) < 0)
+		kill(pid, SIGKILL);
+	close(pipe_fd);
+}
+
+void guard_renew(void)
+{
+	pid_t former = guard_pid();
+	int former_pipe = guard.pipe_fd;
+
+	if (!former)
+		return;
+	child_close(&guard.child);
+	if (fork_guard() == 0)
+		dismiss(former, former_pipe);
+	else if (child_open(&guard.child, guard.loop, former, on_guard_exit) < 0)
+		log_warn("the guard process is not watched any more");
+}
+
 void guard_stop(void)
 {
 	if (guard.pipe_fd >= 0) {
 		child_close(&guard.child);
-		if (write(guard.pipe_fd, "", 1) < 0)
-			kill(guard.child.pid, SIGKILL);
-		close(guard.pipe_fd);
-		guard.pipe_fd = -1;
+		dismiss(guard.child.pid, guard.pipe_fd);
 	}
+	guard.pipe_fd = -1;
 	if (guard.table)
 		munmap(guard.table, sizeof(*guard.table));
 	guard.table = NULL;

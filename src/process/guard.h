@@ -12,5 +12,7 @@
 /* Starts it; it is started again when somebody kills it.  0 or -errno.  Call it early: it keeps the
  * memory of that moment. */
 int guard_start(struct loop *l) MUST_USE;
+/* Replaces it by one that shares our memory of now, after much of it has changed. */
+void guard_renew(void);
 /* Tells it that all is well; nothing is killed. */
 void guard_stop(void);

@@ -2,11 +2,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/reload.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "process/guard.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 
@@ -231,6 +233,8 @@ static void take_over(struct supervisor *s, struct config *take_conf)
 	backup_configure(s->backup, take_conf);
 	proxy_child_configure(s->proxy);
 	config_unref(before);
+	malloc_trim(0); /* two large configurations were here for a moment */
+	guard_renew();
 	reload_wake_at_boot(s);
 	s->stale_pause = STALE_PAUSE_FIRST;
 	timer_set(&s->stale_timer, s->loop, loop_now(s->loop), on_stale);

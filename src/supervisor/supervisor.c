@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/supervisor.h"
 
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -305,6 +306,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 		return -EIO;
 	open_control(s);
 	warn_of_isolation(s);
+	malloc_trim(0); /* reading a large configuration takes much more than keeping it */
 	if (s->conf->is_single)
 		tenant_event(only_tenant(s), EVENT_WAKE);
 	else

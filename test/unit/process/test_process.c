@@ -488,7 +488,10 @@ static pid_t fork_supervisor(int report_fd, const char *script)
 		return pid;
 	r.loop = loop_new();
 	r.stop_at = "end";
-	if (guard_start(r.loop) < 0 || process_start(r.loop, &spec, &r.process, &step) < 0)
+	if (guard_start(r.loop) < 0)
+		_exit(1);
+	guard_renew();
+	if (process_start(r.loop, &spec, &r.process, &step) < 0)
 		_exit(1);
 	loop_run(r.loop);
 	buf_printf(&r.out, "%d\n", process_pid(r.process));
