@@ -268,6 +268,7 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 		r = load_secret(s, ret_reason);
 	if (r < 0)
 		return r;
+	malloc_trim(0); /* reading a large configuration takes much more than keeping it */
 	r = scoreboard_new(&s->board);
 	if (r == 0)
 		r = config_assign_slots(s->conf, NULL, SCOREBOARD_SLOTS);
@@ -306,7 +307,6 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 		return -EIO;
 	open_control(s);
 	warn_of_isolation(s);
-	malloc_trim(0); /* reading a large configuration takes much more than keeping it */
 	if (s->conf->is_single)
 		tenant_event(only_tenant(s), EVENT_WAKE);
 	else
