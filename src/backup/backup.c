@@ -18,6 +18,7 @@ static const struct backup_timing usual_timing = {
 	.first_retry = 1000,
 	.longest_retry = 60000,
 	.keep_left = 72 * 3600 * 1000,
+	.max_released = 2000, /* each leaks a descriptor and some 50 KB */
 };
 
 static void on_daemon_ready(void *arg)

@@ -12,7 +12,7 @@
 #include "backup/replica.h"
 #include "base/map.h"
 
-/* Intervals that tests shorten. */
+/* Limits that tests lower. */
 struct backup_timing {
 	msec linger;	   /* of the daemon when no tenant is awake */
 	msec watch_period; /* between two looks of the watchdog */
@@ -20,6 +20,7 @@ struct backup_timing {
 			    */
 	msec first_retry, longest_retry; /* of a detach that failed */
 	msec keep_left;			 /* what is in an epoch that was left */
+	uint64_t max_released;		 /* databases that one daemon has let go */
 };
 
 struct backup {

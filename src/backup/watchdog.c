@@ -9,9 +9,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define ASK_LIMIT    5000u	   /* msec for the store to say that it is there */
-#define MAX_RELEASED 2000u	   /* each leaks a descriptor and some 50 KB */
-#define MAX_MEMORY   (1024u << 20) /* GOMEMLIMIT is half of it */
+#define ASK_LIMIT  5000u	 /* msec for the store to say that it is there */
+#define MAX_MEMORY (1024u << 20) /* GOMEMLIMIT is half of it */
 
 /* Is it the store, or is it Litestream? */
 struct question {
@@ -95,13 +94,13 @@ static bool has_stalled(const struct entry *e)
 
 /* Its descriptors go with each database that it was ever told of: a low limit means an early end.
  */
-static uint64_t released_limit(void)
+static uint64_t released_limit(const struct backup *b)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return MAX_RELEASED;
-	return MIN((uint64_t)MAX_RELEASED, (uint64_t)limit.rlim_max / 4);
+		return b->timing.max_released;
+	return MIN(b->timing.max_released, (uint64_t)limit.rlim_max / 4);
 }
 
 void watchdog_age(struct backup *b)
@@ -110,7 +109,7 @@ void watchdog_age(struct backup *b)
 
 	if (b->is_stopping || !daemon_is_ready(b->daemon))
 		return;
-	if (b->registry.released >= released_limit()) {
+	if (b->registry.released >= released_limit(b)) {
 		daemon_replace(b->daemon, false,
 			"it has had thousands of databases, and leaks a little with each");
 		return;

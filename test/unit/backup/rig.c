@@ -26,6 +26,7 @@ static const struct backup_timing quick = {
 	.first_retry = 200,
 	.longest_retry = 800,
 	.keep_left = 0,
+	.max_released = 1000,
 };
 
 char *rig_program(const char *name)

@@ -423,6 +423,22 @@ static void a_daemon_that_dies_while_a_tenant_stops_loses_nothing(void **state)
 	assert_int_equal(rig_count(r, "primary"), 5);
 }
 
+static void a_daemon_that_has_leaked_enough_is_replaced(void **state)
+{
+	struct rig *r = *state;
+	pid_t before;
+
+	r->backup->timing.max_released = 2;
+	put_to_sleep_with(r, 1);
+	before = rig_daemon_pid(r);
+	put_to_sleep_with(r, 1);
+	put_to_sleep_with(r, 1);
+	assert_int_not_equal(rig_daemon_pid(r), before);
+	rig_wipe(r);
+	rig_wake(r);
+	assert_int_equal(rig_count(r, "primary"), 3);
+}
+
 static bool is_confirmed(struct rig *r)
 {
 	return backup_pending(r->backup, &r->tenant).n == 0;
@@ -647,6 +663,7 @@ static const struct CMUnitTest cases[] = {
 	CASE(a_killed_daemon_is_replaced),
 	CASE(a_daemon_that_dies_while_a_tenant_stops_loses_nothing),
 	CASE(a_stalled_daemon_is_replaced),
+	CASE(a_daemon_that_has_leaked_enough_is_replaced),
 	CASE(a_stop_without_store_is_made_up_for),
 	CASE(a_tenant_may_wake_while_its_stop_is_unconfirmed),
 	CASE(what_a_killed_fly_atc_left_is_caught_up),
