@@ -401,7 +401,9 @@ def test_the_demo_serves_what_it_prints_and_cleans_up(tmp_path):
                 assert wire.get("/%s/events.json" % path, [("Connection", "close")]).body == b"[]"
         os.killpg(demo.pid, signal.SIGINT)
         demo.wait(60)
-        assert not (ROOT / "build" / "demo").exists()
+        assert not [folder for folder in (ROOT / "build").glob("demo-*") if (folder / "pid").exists()
+                    and (folder / "pid").read_text().strip() == str(demo.pid)], "its files are still there"
+        assert "removed" in log.read_text()
     finally:
         if demo.poll() is None:
             os.killpg(demo.pid, signal.SIGKILL)
