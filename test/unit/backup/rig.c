@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,16 +39,44 @@ char *rig_program(const char *name)
 	return path;
 }
 
-static uint16_t free_port(void)
+/* The gateway takes no socket from us, so its port is found, and kept from other tests by a name
+ * that lives as long as the descriptor. */
+static int reserve_port(uint16_t port)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(address);
-	CLEAN_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-	return ntohs(address.sin_port);
+	snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "fly-atc-test-port-%u", port);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
+		return fd;
+	close_fd(&fd);
+	return -1;
+}
+
+static bool is_free(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port)};
+	CLEAN_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+/* Below those that the kernel gives to others. */
+static void find_port(struct rig *r)
+{
+	for (uint16_t port = 20000; port < 30000; port++) {
+		r->port_fd = reserve_port(port);
+		if (r->port_fd >= 0 && is_free(port)) {
+			r->port = port;
+			return;
+		}
+		close_fd(&r->port_fd);
+	}
+	fail_msg("no free port");
 }
 
 static bool is_open(uint16_t port)
@@ -188,7 +217,7 @@ static void set_store(struct rig *r, enum rig_store kind)
 	case RIG_S3:
 		r->url = xstrdup("s3://atc/some/prefix");
 		rig_shell("mkdir -p %s/atc", r->store_dir);
-		r->port = free_port();
+		find_port(r);
 		r->endpoint = xasprintf("http://127.0.0.1:%u", r->port);
 		conf->endpoint = str_of(r->endpoint);
 		rig_store_up(r);
@@ -207,6 +236,7 @@ struct rig *rig_new(enum rig_store kind)
 {
 	struct rig *r = xcalloc(1, sizeof(*r));
 
+	r->port_fd = -1;
 	r->dir = xstrdup("/tmp/fly-atc-backup-XXXXXX");
 	assert_non_null(mkdtemp(r->dir));
 	r->run_dir = xasprintf("%s/run", r->dir);
@@ -242,6 +272,7 @@ void rig_free(struct rig *r)
 		kill(r->gateway, SIGKILL);
 		waitpid(r->gateway, NULL, 0);
 	}
+	close_fd(&r->port_fd);
 	loop_free(r->loop);
 	rig_shell("rm -rf %s", r->dir);
 	free((char *)(uintptr_t)r->tenant.dir.p);

@@ -24,6 +24,7 @@ struct rig {
 	char *url, *endpoint;
 	pid_t gateway;
 	uint16_t port;
+	int port_fd; /* keeps the port from other tests */
 	/* of the present wait */
 	struct backup_result result;
 	bool is_done;
