@@ -16,6 +16,8 @@ def reload(atc, config, code=0):
     atc.write_config(config)
     done = atc.cli("reload")
     assert done.returncode == code, done
+    # The answer says that the configuration is in force; a moment later each thread of the proxy uses it.
+    wait_until(lambda: atc.status()["config"]["proxy_has_it"])
     return done
 
 
