@@ -45,6 +45,16 @@ static inline void list_remove(struct list *item)
 	list_init(item);
 }
 
+/* The items of `from` become those of `to`, which need not be initialised; `from` is empty. */
+static inline void list_take_all(struct list *to, struct list *from)
+{
+	list_init(to);
+	if (list_is_empty(from))
+		return;
+	list_insert_between(to, from->prev, from->next);
+	list_init(from);
+}
+
 /* Removes the first item of a list that has one, and returns it. */
 static inline struct list *list_pop(struct list *l)
 {

@@ -13,6 +13,8 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 	if (is_kept) {
 		inbox_keep(in);
 		to = buf_room(&in->kept, size);
+	} else {
+		buf_clear(&in->kept); /* it was used up, and is not what unread points into now */
 	}
 	n = recv(fd, to, size, 0);
 	if (n < 0) {

@@ -117,6 +117,13 @@ int socket_connect_unix(const char *path)
 		(const struct sockaddr *)&to, sizeof(to));
 }
 
+bool socket_is_silent(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 size_t socket_unsent(int fd)
 {
 	int bytes = 0;

@@ -31,6 +31,8 @@ int socket_connect_local(uint16_t port) MUST_USE;
 int socket_connect_unix(const char *path) MUST_USE;
 /* Sends each write at once (TCP_NODELAY); sockets accepted from a listener inherit it. */
 void socket_set_nodelay(int fd);
+/* Open, with nothing to read. */
+bool socket_is_silent(int fd);
 /* Bytes that were written and the peer has not acknowledged yet; 0 where that cannot be told. */
 size_t socket_unsent(int fd);
 /* The error of a connect that has ended: 0 or -errno. */

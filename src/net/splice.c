@@ -50,3 +50,37 @@ ssize_t splice_out(struct splice_pipe *p, int to)
 	p->held -= (size_t)n;
 	return n;
 }
+
+static enum spliced fill(struct splice_pipe *p, struct flow *f, struct inbox *in, int from)
+{
+	ssize_t n = in->can_read ? splice_in(p, from, flow_raw(f)) : -EAGAIN;
+
+	if (n == -EAGAIN) {
+		in->can_read = false;
+		return SPLICE_WAITS;
+	}
+	if (n <= 0)
+		return SPLICE_SOURCE_ENDED;
+	flow_skip(f, (uint64_t)n);
+	return SPLICED;
+}
+
+enum spliced splice_pass(struct splice_pipe *p, struct flow *f, struct inbox *in, int from,
+	struct outbox *out, int to)
+{
+	enum spliced filled = p->held ? SPLICED : fill(p, f, in, from);
+
+	if (filled != SPLICED)
+		return filled;
+	while (p->held) {
+		ssize_t n = splice_out(p, to);
+
+		if (n == -EAGAIN) {
+			out->is_blocked = true;
+			return SPLICE_WAITS;
+		}
+		if (n <= 0)
+			return SPLICE_SINK_FAILED;
+	}
+	return SPLICED;
+}

@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/base.h"
+#include "net/flow.h"
+#include "net/inbox.h"
+#include "net/outbox.h"
 
 /* Zero is closed. */
 struct splice_pipe {
@@ -17,3 +19,15 @@ void splice_close(struct splice_pipe *p);
 ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max) MUST_USE;
 /* Pipe to socket, all that is held if it takes it: >=0, -EAGAIN, or -errno. */
 ssize_t splice_out(struct splice_pipe *p, int to) MUST_USE;
+
+enum spliced {
+	SPLICED,	     /* something moved, and nothing is held any more */
+	SPLICE_WAITS,	     /* for the source, or for the sink (then out->is_blocked) */
+	SPLICE_SOURCE_ENDED, /* at its end, or broken */
+	SPLICE_SINK_FAILED,
+};
+/* What the pipe holds, or else the next bytes of a body, from socket to socket.  The flow's raw
+ * bytes are counted when they enter the pipe.  Some must be left, there or to come, and out empty.
+ */
+enum spliced splice_pass(struct splice_pipe *p, struct flow *f, struct inbox *in, int from,
+	struct outbox *out, int to) MUST_USE;

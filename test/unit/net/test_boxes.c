@@ -97,6 +97,29 @@ static void test_what_is_left_over_outlives_the_scratch_buffer(void **state)
 	close(fds[1]);
 }
 
+/* Used up in the same turn, what was kept must not come back in place of what was read next. */
+static void test_what_was_kept_and_used_up_is_forgotten(void **state)
+{
+	char scratch[16];
+	struct inbox in = {.can_read = true};
+	int fds[2];
+
+	(void)state;
+	pair(fds);
+	assert_int_equal(write(fds[1], "old and long", 12), 12);
+	assert_int_equal(inbox_read(&in, fds[0], scratch, sizeof(scratch)), 12);
+	inbox_keep(&in);
+	inbox_take(&in, 12);
+	assert_int_equal(write(fds[1], "new", 3), 3);
+	assert_int_equal(inbox_read(&in, fds[0], scratch, sizeof(scratch)), 3);
+	inbox_keep(&in);
+	memset(scratch, 'x', sizeof(scratch));
+	assert_true(str_eq(in.unread, STR("new")));
+	inbox_done(&in);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_the_end_is_read_when_the_loop_has_announced_it(void **state)
 {
 	char scratch[16];
@@ -121,6 +144,7 @@ int main(void)
 		cmocka_unit_test(test_a_full_socket_keeps_the_rest_in_order),
 		cmocka_unit_test(test_a_dead_peer_is_an_error),
 		cmocka_unit_test(test_what_is_left_over_outlives_the_scratch_buffer),
+		cmocka_unit_test(test_what_was_kept_and_used_up_is_forgotten),
 		cmocka_unit_test(test_the_end_is_read_when_the_loop_has_announced_it),
 	};
 
