@@ -10,8 +10,12 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-/* After a last answer the client gets this long to read it and to stop sending. */
-#define LINGER_LIMIT 2000
+/* After a last answer the client is listened to until it stops sending: a close before that would
+ * reset the connection, and the answer with it.  Silence, and all of it, are limited. */
+#define LINGER_SILENCE 2000
+#define LINGER_LIMIT   30000
+/* Requests and reads of one connection before others have their turn. */
+#define STEPS_PER_TURN 32
 
 static const struct server_conf *settings(const struct connection *c)
 {
@@ -45,6 +49,13 @@ static void become_idle(struct connection *c)
 	connection_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
 }
 
+static void refuse(struct connection *c, unsigned status)
+{
+	set_phase(c, CONNECTION_EXCHANGE);
+	connection_deadline(c, MSEC_NEVER);
+	exchange_refuse(c, status);
+}
+
 static void on_time(struct timer *t)
 {
 	struct connection *c = container_of(t, struct connection, timer);
@@ -55,7 +66,7 @@ static void on_time(struct timer *t)
 		connection_close(c);
 		return;
 	case CONNECTION_HEAD:
-		exchange_refuse(c, 408);
+		refuse(c, 408);
 		return;
 	case CONNECTION_EXCHANGE:
 		exchange_client_timeout(c->exchange);
@@ -79,12 +90,21 @@ static void on_event(struct watch *w, unsigned events)
 		c->in.saw_eof = true;
 	if (events & LOOP_WRITE)
 		outbox_unblock(&c->out);
-	if (events & LOOP_HUP && c->phase != CONNECTION_EXCHANGE)
-		connection_close(c);
-	else if (c->phase == CONNECTION_EXCHANGE)
+	switch (c->phase) {
+	case CONNECTION_IDLE:
+	case CONNECTION_HEAD:
+		if (events & LOOP_HUP)
+			connection_close(c);
+		else
+			connection_run(c);
+		return;
+	case CONNECTION_EXCHANGE:
 		exchange_client_event(c->exchange, events);
-	else
+		return;
+	case CONNECTION_LINGER:
 		connection_run(c);
+		return;
+	}
 }
 
 void connection_open(struct worker *w, int fd, const struct address *peer)
@@ -94,8 +114,9 @@ void connection_open(struct worker *w, int fd, const struct address *peer)
 	c->worker = w;
 	c->peer = *peer;
 	list_init(&c->link);
+	list_init(&c->eager);
 	list_push(&w->idle_connections, &c->link);
-	w->nconnections++;
+	worker_connection_came(w);
 	if (watch_open(&c->watch, w->loop, fd, on_event) < 0) {
 		c->watch = (struct watch){.loop = w->loop, .fd = fd};
 		connection_close(c);
@@ -113,6 +134,7 @@ void connection_close(struct connection *c)
 		return;
 	c->is_closed = true;
 	list_remove(&c->link);
+	list_remove(&c->eager);
 	timer_cancel(&c->timer);
 	watch_close(&c->watch);
 	close(fd);
@@ -129,46 +151,63 @@ bool connection_send(struct connection *c)
 	return outbox_send(&c->out, c->watch.fd, &c->worker->gather) == 0;
 }
 
+void connection_reset(struct connection *c)
+{
+	struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+static void put_off_close(struct connection *c)
+{
+	msec silence = loop_now(c->worker->loop) + LINGER_SILENCE;
+
+	connection_deadline(c, MIN(silence, c->linger_until));
+}
+
 static void linger(struct connection *c)
 {
+	struct worker *w = c->worker;
+
 	set_phase(c, CONNECTION_LINGER);
-	connection_deadline(c, loop_now(c->worker->loop) + LINGER_LIMIT);
-	inbox_done(&c->in);
-	c->in.can_read = true;
+	c->linger_until = loop_now(w->loop) + (w->is_draining ? LINGER_SILENCE : LINGER_LIMIT);
+	put_off_close(c);
+	inbox_take(&c->in, c->in.unread.n);
 	shutdown(c->watch.fd, SHUT_WR);
 }
 
-/* Throws away what comes; a close while bytes wait would reset the connection and take our answer
- * with it. */
-static void read_and_forget(struct connection *c)
+/* Reads once; false when nothing more can be done now. */
+static bool read_and_forget(struct connection *c)
 {
-	char *scratch = c->worker->client_bytes;
-	ssize_t n = 1;
+	ssize_t n;
 
-	for (int i = 0; i < 16 && n > 0; i++)
-		n = recv(c->watch.fd, scratch, CLIENT_READ, 0);
-	if (n == 0 || (n < 0 && errno != EAGAIN))
+	if (!c->in.can_read)
+		return false;
+	n = inbox_read(&c->in, c->watch.fd, c->worker->client_bytes, CLIENT_READ);
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
 		connection_close(c);
+		return false;
+	}
+	inbox_take(&c->in, c->in.unread.n);
+	put_off_close(c);
+	return true;
 }
 
 void connection_exchange_done(struct connection *c, bool keep_alive)
 {
 	c->exchange = NULL;
-	c->is_served = true;
 	if (c->is_closed)
 		return;
-	if (!keep_alive || c->worker->is_draining) {
-		if (c->in.saw_eof && !c->in.unread.n)
-			connection_close(c);
-		else
-			linger(c);
-		return;
-	}
-	become_idle(c);
+	if (keep_alive && !c->worker->is_draining)
+		become_idle(c);
+	else
+		linger(c);
 	connection_run(c);
 }
 
-/* False when nothing can be done before more bytes come. */
+/* False when more bytes must come first. */
 static bool parse_head(struct connection *c)
 {
 	struct worker *w = c->worker;
@@ -191,8 +230,8 @@ static bool parse_head(struct connection *c)
 		exchange_begin(c, &head);
 		return true;
 	case PARSE_BAD:
-		exchange_refuse(c, status);
-		return false;
+		refuse(c, status);
+		return true;
 	case PARSE_MORE:
 		break;
 	}
@@ -218,23 +257,27 @@ static bool read_more(struct connection *c)
 	return false;
 }
 
+/* One request or one read; false when nothing more can be done now. */
+static bool step(struct connection *c)
+{
+	switch (c->phase) {
+	case CONNECTION_IDLE:
+	case CONNECTION_HEAD:
+		return (c->in.unread.n && parse_head(c)) || read_more(c);
+	case CONNECTION_EXCHANGE:
+		return false;
+	case CONNECTION_LINGER:
+		return read_and_forget(c);
+	}
+	return false;
+}
+
 static void run(struct connection *c)
 {
-	while (!c->is_closed) {
-		if (c->phase == CONNECTION_LINGER) {
-			read_and_forget(c);
+	for (int i = 0; i < STEPS_PER_TURN; i++)
+		if (!step(c) || c->is_closed)
 			return;
-		}
-		if (c->phase == CONNECTION_EXCHANGE)
-			return;
-		if (c->in.unread.n && parse_head(c))
-			continue;
-		if (c->is_closed || c->phase == CONNECTION_EXCHANGE ||
-			c->phase == CONNECTION_LINGER)
-			continue;
-		if (!read_more(c))
-			return;
-	}
+	worker_go_on_later(c->worker, c);
 }
 
 void connection_run(struct connection *c)
@@ -246,4 +289,20 @@ void connection_run(struct connection *c)
 	c->is_running = false;
 	if (!c->is_closed)
 		inbox_keep(&c->in);
+}
+
+void connection_go_on(struct connection *c)
+{
+	if (c->phase == CONNECTION_EXCHANGE)
+		exchange_go_on(c->exchange);
+	else
+		connection_run(c);
+}
+
+void connection_drain(struct connection *c)
+{
+	c->in.can_read = true;
+	connection_run(c);
+	if (!c->is_closed && c->phase == CONNECTION_IDLE)
+		connection_close(c);
 }

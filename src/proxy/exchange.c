@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "http/date.h"
 #include "http/uri.h"
+#include "net/socket.h"
 #include "proxy/exchange_int.h"
 #include "proxy/forward.h"
 #include "proxy/upstream.h"
@@ -173,13 +174,26 @@ void exchange_client_gone(struct exchange *x)
 void exchange_abort(struct exchange *x, enum error error)
 {
 	x->record.error = error;
+	/* For a client that reads until the end, only a reset is no end. */
+	if (x->answer_began && x->down.out == BODY_UNTIL_CLOSE && !x->down.is_done && !x->is_tunnel)
+		connection_reset(x->connection);
 	connection_close(x->connection); /* ends x by exchange_client_gone */
+}
+
+static void await_client(struct exchange *x)
+{
+	struct connection *c = x->connection;
+	msec limit = exchange_settings(x)->write_timeout;
+
+	x->unsent = socket_unsent(c->watch.fd);
+	connection_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
 }
 
 /* Our own answer waits in the outbox. */
 static void on_answer_moved(struct exchange *x)
 {
 	struct connection *c = x->connection;
+	size_t before = buf_len(&c->out.waiting);
 
 	if (outbox_flush(&c->out, c->watch.fd) < 0) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
@@ -187,9 +201,8 @@ static void on_answer_moved(struct exchange *x)
 	}
 	if (outbox_is_empty(&c->out))
 		exchange_end(x, x->keep_alive);
-	else
-		connection_deadline(
-			c, loop_now(x->worker->loop) + exchange_settings(x)->write_timeout);
+	else if (buf_len(&c->out.waiting) < before)
+		await_client(x);
 }
 
 /* Of a whole answer: what follows the empty line. */
@@ -218,7 +231,16 @@ void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
-	on_answer_moved(x);
+	exchange_finish_answer(x);
+}
+
+void exchange_finish_answer(struct exchange *x)
+{
+	x->state = EXCHANGE_ANSWERING;
+	if (outbox_is_empty(&x->connection->out))
+		exchange_end(x, x->keep_alive);
+	else
+		await_client(x);
 }
 
 /* Seconds until it makes sense to ask again. */
@@ -278,11 +300,11 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 
 void exchange_refuse(struct connection *c, unsigned status)
 {
-	struct exchange *x;
+	struct exchange *x = exchange_new(c);
+	char peer_text[ADDRESS_TEXT_MAX];
 
-	c->phase = CONNECTION_EXCHANGE;
-	x = exchange_new(c);
-	x->minor = 1;
+	x->minor = x->record.minor = 1;
+	x->record.remote_addr = arena_dup(&x->arena, address_text(&c->peer, peer_text));
 	x->is_logged = exchange_settings(x)->log_requests;
 	exchange_fail(x, error_of_status(status), STR_EMPTY);
 }
@@ -487,17 +509,16 @@ void exchange_client_event(struct exchange *x, unsigned events)
 {
 	struct connection *c = x->connection;
 
-	/* A client that went away wants no answer; one that only says that it has no more to ask
-	 * cannot be told from it, except that its request is not here yet, or that it speaks
-	 * another protocol by now. */
-	if (!x->is_tunnel && ((events & LOOP_HUP) ||
-				     ((events & LOOP_EOF) && x->up.is_done && !c->in.unread.n))) {
+	if (!x->is_tunnel && (events & LOOP_HUP)) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
 	switch (x->state) {
 	case EXCHANGE_ROUTED:
+		return;
 	case EXCHANGE_HELD:
+		if (events & LOOP_EOF)
+			exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	case EXCHANGE_RELAYING:
 		relay_run(x);
@@ -506,7 +527,7 @@ void exchange_client_event(struct exchange *x, unsigned events)
 		on_answer_moved(x);
 		return;
 	case EXCHANGE_WATCHING:
-		if (outbox_flush(&c->out, c->watch.fd) < 0)
+		if ((events & LOOP_EOF) || outbox_flush(&c->out, c->watch.fd) < 0)
 			exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
@@ -524,7 +545,10 @@ void exchange_client_timeout(struct exchange *x)
 		relay_client_timeout(x);
 		return;
 	case EXCHANGE_ANSWERING:
-		exchange_abort(x, ERROR_WRITE_TIMEOUT);
+		if (socket_unsent(x->connection->watch.fd) < x->unsent)
+			await_client(x);
+		else
+			exchange_abort(x, ERROR_WRITE_TIMEOUT);
 		return;
 	case EXCHANGE_WATCHING:
 		hold_watch_on_time(x);
@@ -540,5 +564,6 @@ void exchange_upstream_event(struct exchange *x, unsigned events)
 
 void exchange_go_on(struct exchange *x)
 {
-	relay_run(x);
+	if (x->state == EXCHANGE_RELAYING)
+		relay_run(x);
 }

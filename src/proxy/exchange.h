@@ -37,8 +37,18 @@ enum exchange_state {
 	EXCHANGE_WATCHING,
 };
 
+/* What we wait for on the client's side while we relay, and what happens if it does not come. */
+enum client_owes {
+	CLIENT_FREE,	/* nothing */
+	CLIENT_TAKES,	/* what waits for it (write_timeout) */
+	CLIENT_SENDS,	/* more of its body (body_timeout) */
+	CLIENT_IS_TOLD, /* nothing: it is told to send the body after all */
+	CLIENT_ENDS,	/* the other half of a tunnel (keepalive_timeout) */
+	CLIENT_STAYS,	/* it closed its side, which may be all of it (CLIENT_GONE_AFTER) */
+};
+
 struct exchange {
-	struct list link; /* of the tenant: held or watched; of the worker: eager or free */
+	struct list link; /* of the tenant: held or watched; of the worker: free */
 	struct worker *worker;
 	struct connection *connection;
 	struct view *view; /* the configuration under which it began */
@@ -73,6 +83,8 @@ struct exchange {
 	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
 	msec held_until, connect_until;
 	size_t unsent; /* in the client's socket when its deadline for taking some was set */
+	enum client_owes owes;
+	bool client_took, client_gave; /* since the client's deadline was looked at */
 	char id[REQUEST_ID_SIZE];
 	struct access_record record; /* its strings live in the arena */
 };
@@ -89,9 +101,11 @@ void exchange_client_timeout(struct exchange *x);
 void exchange_client_gone(struct exchange *x); /* the connection is being closed by itself */
 void exchange_upstream_event(struct exchange *x, unsigned events);
 void exchange_upstream_timeout(struct exchange *x);
-/* It gave way to others (worker_go_on_later). */
+/* Its connection gave way to others (worker_go_on_later). */
 void exchange_go_on(struct exchange *x);
 /* What the supervisor tells: the tenant of a held or watching exchange changed. */
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state);
+/* The worker has another configuration: the tenant of a held or watching exchange may be gone. */
+void exchange_view_changed(struct exchange *x);
 /* fly-atc ends: a held or watching exchange will not see its tenant start any more. */
 void exchange_give_up(struct exchange *x);

@@ -1,9 +1,14 @@
 /* exchange_int.h - what the files of the exchange share: exchange.c (its life), hold.c (waiting for
- * the tenant), relay.c (moving bytes). */
+ * the tenant), relay*.c (moving bytes). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "proxy/exchange.h"
+
+/* A client that closes its side may have gone, or only have said all.  While its request is relayed
+ * it is served as long as bytes move (if it has gone, they are answered by a reset), and for so
+ * long when none do. */
+#define CLIENT_GONE_AFTER 2000
 
 /* hold.c: finds the tenant awake and relays, or holds the exchange until it is. */
 void hold_want_tenant(struct exchange *x);
@@ -27,6 +32,9 @@ void relay_client_timeout(struct exchange *x);
 void exchange_fail(struct exchange *x, enum error error, str reason);
 /* The whole answer is in worker->head_out. */
 void exchange_answer(struct exchange *x, unsigned status, bool keep_alive);
+/* All of an answer of our own has been sent or waits in the outbox: ends the exchange when it is
+ * out. */
+void exchange_finish_answer(struct exchange *x);
 /* The answer has been handed over whole. */
 void exchange_end(struct exchange *x, bool keep_alive);
 /* Ends both connections now. */

@@ -14,6 +14,8 @@
  * must not be sent twice gets a new one. */
 #define FRESH_FOR 1500
 #define HEARTBEAT 15000
+/* A watcher for whom more than this waits does not look any more. */
+#define WATCH_MAX 16384
 
 static struct slot *slot_of(const struct exchange *x)
 {
@@ -40,6 +42,18 @@ static void set_deadline(struct exchange *x)
 	connection_deadline(x->connection, MIN(x->held_until, MIN(x->page_at, x->retry_at)));
 }
 
+/* Places on the scoreboard are used again: what was meant for a tenant that has been removed must
+ * not go to the one that has its place now. */
+static bool is_in_configuration(const struct exchange *x)
+{
+	const struct tenant_conf *now;
+
+	if (x->view == x->worker->view)
+		return true;
+	now = config_find_tenant(x->worker->view->conf, x->conf->id);
+	return now && now->slot == x->conf->slot;
+}
+
 static void hold(struct exchange *x, msec retry_at)
 {
 	struct worker *w = x->worker;
@@ -48,6 +62,11 @@ static void hold(struct exchange *x, msec retry_at)
 
 	if (w->is_draining) {
 		exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
+		return;
+	}
+	/* It may only have said all, but a start takes long, and most of them have gone. */
+	if (x->connection->in.saw_eof) {
+		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
 	if (!proxy_hold_enter(w->proxy, (size_t)exchange_settings(x)->max_held)) {
@@ -62,6 +81,8 @@ static void hold(struct exchange *x, msec retry_at)
 				     : MSEC_NEVER;
 	}
 	x->retry_at = retry_at;
+	if (retry_at == MSEC_NEVER)
+		x->connect_until = 0; /* of the next copy */
 	x->state = EXCHANGE_HELD;
 	list_remove(&x->link);
 	list_append(&x->tenant->held, &x->link);
@@ -82,17 +103,19 @@ static void connect_tenant(struct exchange *x)
 {
 	struct worker *w = x->worker;
 	bool may_repeat = method_is_idempotent(x->method) && x->up.is_done;
-	msec now = loop_now(w->loop);
+	msec now = loop_now(w->loop), connect_timeout = exchange_settings(x)->connect_timeout;
 	struct upstream *u;
 
 	if (!x->connect_until)
-		x->connect_until = now + exchange_settings(x)->connect_timeout;
+		x->connect_until = connect_timeout ? now + connect_timeout : MSEC_NEVER;
 	u = x->is_retried ? NULL
 			  : upstream_take(w, x->tenant,
 				    may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
 	if (!u) {
 		int r = upstream_connect(w, x->tenant, &u);
 
+		if ((r == -EMFILE || r == -ENFILE) && worker_close_idle(w))
+			r = upstream_connect(w, x->tenant, &u);
 		if (r < 0) {
 			hold_refused(x);
 			return;
@@ -108,6 +131,10 @@ void hold_want_tenant(struct exchange *x)
 {
 	struct slot *slot = slot_of(x);
 
+	if (!is_in_configuration(x)) {
+		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+		return;
+	}
 	if (!slot_enter(slot)) {
 		if (has_failed(x))
 			exchange_fail(x, ERROR_START_FAILED, reason_of(x));
@@ -169,6 +196,7 @@ void hold_on_time(struct exchange *x)
 	}
 }
 
+/* Sends head_out.  Who does not read what was sent earlier is not waited for. */
 static bool send_event(struct exchange *x, enum tenant_state state)
 {
 	struct worker *w = x->worker;
@@ -176,7 +204,7 @@ static bool send_event(struct exchange *x, enum tenant_state state)
 
 	waiting_event(&w->head_out, state, now > since ? now - since : 0, reason_of(x));
 	gather_add(&w->gather, buf_str(&w->head_out));
-	if (connection_send(x->connection))
+	if (connection_send(x->connection) && buf_len(&x->connection->out.waiting) <= WATCH_MAX)
 		return true;
 	exchange_abort(x, ERROR_CLIENT_GONE);
 	return false;
@@ -189,9 +217,7 @@ static void watch_state(struct exchange *x, enum tenant_state state)
 	if (!send_event(x, state))
 		return;
 	if (state == TENANT_RUNNING || state == TENANT_FAILED) {
-		x->state = EXCHANGE_ANSWERING;
-		x->keep_alive = false;
-		exchange_client_event(x, 0);
+		exchange_finish_answer(x);
 		return;
 	}
 	list_remove(&x->link);
@@ -216,7 +242,7 @@ void hold_watch(struct exchange *x)
 void hold_watch_on_time(struct exchange *x)
 {
 	gather_add(&x->worker->gather, WAITING_HEARTBEAT);
-	if (!connection_send(x->connection) || buf_len(&x->connection->out.waiting) > CLIENT_READ)
+	if (!connection_send(x->connection) || buf_len(&x->connection->out.waiting) > WATCH_MAX)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 	else
 		connection_deadline(x->connection, loop_now(x->worker->loop) + HEARTBEAT);
@@ -229,8 +255,17 @@ void exchange_give_up(struct exchange *x)
 		return;
 	}
 	list_remove(&x->link);
-	x->state = EXCHANGE_ANSWERING;
-	exchange_client_event(x, 0);
+	exchange_finish_answer(x);
+}
+
+void exchange_view_changed(struct exchange *x)
+{
+	if (is_in_configuration(x))
+		worker_wake(x->worker, x->tenant); /* an earlier one may have met no tenant */
+	else if (x->state == EXCHANGE_HELD)
+		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	else
+		exchange_give_up(x);
 }
 
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state)

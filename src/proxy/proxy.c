@@ -25,15 +25,17 @@ struct proxy {
 	const struct proxy_start *start;
 	struct worker *workers[THREADS_MAX];
 	size_t nworkers;
-	_Atomic size_t nconfigured, ndrained, nheld;
+	size_t nconfigured, ndrained; /* of the workers, as told by them */
+	_Atomic size_t nheld, nconnections;
 	struct timer drain_limit;
 	int status;
 };
 
+/* From a worker's thread to ours. */
 struct message {
 	struct proxy *proxy;
-	enum channel_type type;
 	uint32_t slot;
+	uint64_t version;
 };
 
 static void end(struct proxy *p, int status)
@@ -42,28 +44,33 @@ static void end(struct proxy *p, int status)
 	loop_stop(p->loop);
 }
 
-static void on_say(void *arg)
+static void say(struct proxy *p, enum channel_type type, uint32_t slot)
 {
-	struct message *m = arg;
-	struct proxy *p = m->proxy;
-
-	channel_send(p->channel, m->type, m->slot, p->snapshot->conf->version, STR_EMPTY);
-	if (m->type == CHANNEL_DRAINED)
-		end(p, 0);
-	free(m);
+	channel_send(p->channel, type, slot, p->snapshot->conf->version, STR_EMPTY);
 }
 
-static void say(struct proxy *p, enum channel_type type, uint32_t slot)
+static void post(struct proxy *p, loop_fn *fn, struct message what)
 {
 	struct message *m = xmalloc(sizeof(*m));
 
-	*m = (struct message){p, type, slot};
-	loop_post(p->loop, on_say, m);
+	*m = what;
+	m->proxy = p;
+	loop_post(p->loop, fn, m);
 }
 
-size_t proxy_threads(const struct proxy *p)
+void proxy_connection_came(struct proxy *p)
 {
-	return p->nworkers;
+	atomic_fetch_add_explicit(&p->nconnections, 1, memory_order_relaxed);
+}
+
+void proxy_connection_gone(struct proxy *p)
+{
+	atomic_fetch_sub_explicit(&p->nconnections, 1, memory_order_relaxed);
+}
+
+size_t proxy_connections(const struct proxy *p)
+{
+	return atomic_load_explicit(&p->nconnections, memory_order_relaxed);
 }
 
 bool proxy_hold_enter(struct proxy *p, size_t max)
@@ -79,22 +86,50 @@ void proxy_hold_leave(struct proxy *p)
 	atomic_fetch_sub(&p->nheld, 1);
 }
 
+static void on_wake(void *arg)
+{
+	struct message *m = arg;
+
+	say(m->proxy, CHANNEL_WAKE, m->slot);
+	free(m);
+}
+
 void proxy_wake(struct proxy *p, uint32_t slot)
 {
-	say(p, CHANNEL_WAKE, slot);
+	post(p, on_wake, (struct message){.slot = slot});
 }
 
-void proxy_worker_configured(struct proxy *p)
+/* Only the newest version counts: an older one may still be on its way through the threads. */
+static void on_configured(void *arg)
 {
-	if (atomic_fetch_add(&p->nconfigured, 1) + 1 == p->nworkers)
+	struct message *m = arg;
+	struct proxy *p = m->proxy;
+
+	if (m->version == p->snapshot->conf->version && ++p->nconfigured == p->nworkers)
 		say(p, CHANNEL_CONFIGURED, 0);
+	free(m);
 }
 
-void proxy_worker_drained(struct proxy *p, struct worker *w)
+void proxy_worker_configured(struct proxy *p, uint64_t version)
 {
-	(void)w;
-	if (atomic_fetch_add(&p->ndrained, 1) + 1 == p->nworkers)
+	post(p, on_configured, (struct message){.version = version});
+}
+
+static void on_drained(void *arg)
+{
+	struct message *m = arg;
+	struct proxy *p = m->proxy;
+
+	if (++p->ndrained == p->nworkers) {
 		say(p, CHANNEL_DRAINED, 0);
+		end(p, 0);
+	}
+	free(m);
+}
+
+void proxy_worker_drained(struct proxy *p)
+{
+	post(p, on_drained, (struct message){0});
 }
 
 static void *run_worker(void *arg)
@@ -128,8 +163,8 @@ static void serve(struct proxy *p)
 			return;
 		}
 	}
-	channel_send(p->channel, CHANNEL_LISTENING, 0, p->snapshot->conf->version, STR_EMPTY);
-	channel_send(p->channel, CHANNEL_CONFIGURED, 0, p->snapshot->conf->version, STR_EMPTY);
+	say(p, CHANNEL_LISTENING, 0);
+	say(p, CHANNEL_CONFIGURED, 0);
 }
 
 static void configure(struct proxy *p, int fd)
@@ -148,7 +183,7 @@ static void configure(struct proxy *p, int fd)
 		serve(p);
 		return;
 	}
-	atomic_store(&p->nconfigured, 0);
+	p->nconfigured = 0;
 	for (size_t i = 0; i < p->nworkers; i++)
 		worker_post_view(p->workers[i], snapshot_ref(s));
 }

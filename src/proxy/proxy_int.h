@@ -5,15 +5,17 @@
 #include "base/base.h"
 
 struct proxy;
-struct worker;
 
-size_t proxy_threads(const struct proxy *p);
+/* Counts the connections of all threads, for server.max_connections. */
+void proxy_connection_came(struct proxy *p);
+void proxy_connection_gone(struct proxy *p);
+size_t proxy_connections(const struct proxy *p);
 /* Counts the requests held by all threads.  False: there are `max` already. */
 bool proxy_hold_enter(struct proxy *p, size_t max) MUST_USE;
 void proxy_hold_leave(struct proxy *p);
 /* Asks the supervisor to start the tenant of a slot. */
 void proxy_wake(struct proxy *p, uint32_t slot);
-/* A worker uses the newest configuration now. */
-void proxy_worker_configured(struct proxy *p);
+/* A worker uses this version of the configuration now. */
+void proxy_worker_configured(struct proxy *p, uint64_t version);
 /* A worker that was told to drain has no connection left. */
-void proxy_worker_drained(struct proxy *p, struct worker *w);
+void proxy_worker_drained(struct proxy *p);

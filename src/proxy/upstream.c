@@ -31,8 +31,10 @@ static void on_event(struct watch *w, unsigned events)
 		u->in.can_read = true;
 	if (events & LOOP_EOF)
 		u->in.saw_eof = true;
-	if (events & LOOP_WRITE)
+	if (events & LOOP_WRITE) {
 		outbox_unblock(&u->out);
+		u->is_connecting &= (events & LOOP_HUP) != 0;
+	}
 	exchange_upstream_event(u->exchange, events);
 }
 
@@ -85,6 +87,7 @@ static int connect_tenant(struct worker *w, struct tenant *t)
 
 int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
 {
+	uint32_t generation = atomic_load(&w->slots[t->slot].generation);
 	int fd = connect_tenant(w, t), r;
 	struct upstream *u;
 
@@ -93,6 +96,7 @@ int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
 	u = xcalloc(1, sizeof(*u));
 	u->worker = w;
 	u->tenant = t;
+	u->generation = generation;
 	u->is_connecting = true;
 	list_init(&u->link);
 	r = watch_open(&u->watch, w->loop, fd, on_event);
@@ -105,13 +109,21 @@ int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
 	return 0;
 }
 
+/* Nothing waits behind the response.  Only a read that took all it could leaves a doubt. */
+static bool is_silent(const struct upstream *u)
+{
+	if (u->in.unread.n || u->in.saw_eof)
+		return false;
+	return !u->in.can_read || socket_is_silent(u->watch.fd);
+}
+
 void upstream_give_back(struct upstream *u)
 {
 	struct slot *slot = &u->worker->slots[u->tenant->slot];
 
 	u->exchange = NULL;
-	if (u->in.unread.n || u->in.saw_eof || !outbox_is_empty(&u->out) ||
-		atomic_load(&slot->generation) != u->tenant->generation) {
+	if (u->is_deaf || !is_silent(u) || !outbox_is_empty(&u->out) ||
+		atomic_load(&slot->generation) != u->generation) {
 		upstream_close(u);
 		return;
 	}

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/worker.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,32 +15,77 @@
 #include "proxy/upstream.h"
 
 #define ACCEPTS_PER_TURN 64
-#define ACCEPT_RETRY	 100 /* msec, while there are no descriptors left */
+#define ACCEPT_RETRY	 100 /* msec, while there are as many connections as can be */
+#define IDLE_TRIES	 8   /* idle connections looked at for one that can be closed */
 
-static void on_accept_retry(struct timer *t);
+static void on_listener(struct watch *watch, unsigned events);
+static void rest(struct worker *w);
 
 static void stop_listening(struct worker *w)
 {
+	timer_cancel(&w->accept_retry);
 	watch_close(&w->listener);
 }
 
-/* Out of descriptors: the longest idle connection makes room; without one the listener rests for a
- * moment. */
-static void make_room(struct worker *w)
+static void listen_again(struct worker *w)
 {
-	if (!list_is_empty(&w->idle_connections)) {
-		connection_close(list_last(&w->idle_connections, struct connection, link));
-		return;
-	}
+	timer_cancel(&w->accept_retry);
+	if (watch_open_read(&w->listener, w->loop, w->listen_fd, on_listener) < 0)
+		rest(w);
+}
+
+static void on_accept_retry(struct timer *t)
+{
+	listen_again(container_of(t, struct worker, accept_retry));
+}
+
+/* Until one of our connections has ended, or others of the process have. */
+static void rest(struct worker *w)
+{
 	stop_listening(w);
 	timer_set(&w->accept_retry, w->loop, loop_now(w->loop) + ACCEPT_RETRY, on_accept_retry);
+}
+
+bool worker_close_idle(struct worker *w)
+{
+	struct list *link = w->idle_connections.prev;
+
+	for (int i = 0; i < IDLE_TRIES && link != &w->idle_connections; i++) {
+		struct connection *c = container_of(link, struct connection, link);
+
+		link = link->prev;
+		if (socket_is_silent(c->watch.fd)) {
+			connection_close(c);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void make_room(struct worker *w)
+{
+	if (!worker_close_idle(w))
+		rest(w);
+}
+
+/* Other threads may have been faster: nobody is sent away for a client that is not there. */
+static bool is_anyone_waiting(const struct worker *w)
+{
+	struct pollfd listener = {.fd = w->listen_fd, .events = POLLIN};
+
+	return poll(&listener, 1, 0) > 0;
 }
 
 static bool is_full(const struct worker *w)
 {
 	int64_t limit = w->view->conf->server.max_connections;
 
-	return limit && w->nconnections * proxy_threads(w->proxy) >= (size_t)limit;
+	return limit && proxy_connections(w->proxy) >= (size_t)limit;
+}
+
+static bool is_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
 static void on_listener(struct watch *watch, unsigned events)
@@ -51,33 +97,14 @@ static void on_listener(struct watch *watch, unsigned events)
 	for (int i = 0; i < ACCEPTS_PER_TURN && w->listener.fd >= 0; i++) {
 		int fd;
 
-		if (is_full(w)) {
-			make_room(w);
-			continue;
-		}
-		fd = socket_accept(w->listener.fd, &peer);
+		fd = is_full(w) ? -EMFILE : socket_accept(w->listener.fd, &peer);
 		if (fd >= 0)
 			connection_open(w, fd, &peer);
-		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+		else if (is_shortage(fd) && is_anyone_waiting(w))
 			make_room(w);
 		else if (fd != -ECONNABORTED && fd != -EINTR)
 			return;
 	}
-}
-
-static bool listen_again(struct worker *w)
-{
-	return watch_open_read(&w->listener, w->loop, w->listen_fd, on_listener) == 0;
-}
-
-static void on_accept_retry(struct timer *t)
-{
-	struct worker *w = container_of(t, struct worker, accept_retry);
-
-	if (w->is_draining)
-		return;
-	if (!listen_again(w))
-		timer_set(t, w->loop, loop_now(w->loop) + ACCEPT_RETRY, on_accept_retry);
 }
 
 static void on_turn(void *arg)
@@ -108,8 +135,7 @@ struct worker *worker_new(
 	}
 	socket_set_nodelay(take_listen_fd);
 	loop_on_turn(w->loop, on_turn, w);
-	if (!listen_again(w))
-		log_error("cannot watch the listening socket");
+	listen_again(w);
 	return w;
 }
 
@@ -149,11 +175,26 @@ void worker_wake(struct worker *w, struct tenant *t)
 	proxy_wake(w->proxy, t->slot);
 }
 
+static void end_drain(struct worker *w)
+{
+	log_publish(); /* the last lines, before the process ends */
+	proxy_worker_drained(w->proxy);
+}
+
+void worker_connection_came(struct worker *w)
+{
+	w->nconnections++;
+	proxy_connection_came(w->proxy);
+}
+
 void worker_connection_gone(struct worker *w)
 {
 	w->nconnections--;
+	proxy_connection_gone(w->proxy);
+	if (timer_is_set(&w->accept_retry))
+		listen_again(w);
 	if (w->is_draining && !w->nconnections)
-		proxy_worker_drained(w->proxy, w);
+		end_drain(w);
 }
 
 static void on_eager(struct timer *t)
@@ -161,22 +202,15 @@ static void on_eager(struct timer *t)
 	struct worker *w = container_of(t, struct worker, eager_timer);
 	struct list now;
 
-	if (list_is_empty(&w->eager))
-		return;
-	list_insert_between(&now, w->eager.prev, w->eager.next);
-	list_init(&w->eager);
-	while (!list_is_empty(&now)) {
-		struct exchange *x = list_first(&now, struct exchange, link);
-
-		list_remove(&x->link);
-		exchange_go_on(x);
-	}
+	list_take_all(&now, &w->eager);
+	while (!list_is_empty(&now))
+		connection_go_on(container_of(list_pop(&now), struct connection, eager));
 }
 
-void worker_go_on_later(struct worker *w, struct exchange *x)
+void worker_go_on_later(struct worker *w, struct connection *c)
 {
-	list_remove(&x->link);
-	list_append(&w->eager, &x->link);
+	list_remove(&c->eager);
+	list_append(&w->eager, &c->eager);
 	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);
 }
 
@@ -197,6 +231,13 @@ static void post(struct worker *w, loop_fn *fn, struct posted what)
 	loop_post(w->loop, fn, p);
 }
 
+/* fn may end an exchange or leave it where it is. */
+static void for_all(struct list *exchanges, void (*fn)(struct exchange *x))
+{
+	list_foreach_safe (x, exchanges, struct exchange, link)
+		fn(x);
+}
+
 static void on_new_view(void *arg)
 {
 	struct posted *p = arg;
@@ -204,8 +245,16 @@ static void on_new_view(void *arg)
 
 	view_unref(w->view);
 	w->view = view_new(p->snapshot);
-	log_set_level(w->view->conf->server.log_level);
-	proxy_worker_configured(w->proxy);
+	for (uint32_t i = 0; i < w->ntenants; i++) {
+		struct tenant *t = w->tenants[i];
+
+		if (!t)
+			continue;
+		t->wake_sent = false;
+		for_all(&t->held, exchange_view_changed);
+		for_all(&t->watched, exchange_view_changed);
+	}
+	proxy_worker_configured(w->proxy, w->view->conf->version);
 	free(p);
 }
 
@@ -214,11 +263,18 @@ void worker_post_view(struct worker *w, struct snapshot *take_snapshot)
 	post(w, on_new_view, (struct posted){.snapshot = take_snapshot});
 }
 
-/* Nothing starts any more, so there is nothing to wait for. */
-static void give_up(struct list *waiting)
+/* A request that came at the last moment is still answered. */
+static void drain_idle(struct worker *w)
 {
-	while (!list_is_empty(waiting))
-		exchange_give_up(list_first(waiting, struct exchange, link));
+	struct list all;
+
+	list_take_all(&all, &w->idle_connections);
+	while (!list_is_empty(&all)) {
+		struct list *link = list_pop(&all);
+
+		list_push(&w->idle_connections, link);
+		connection_drain(container_of(link, struct connection, link));
+	}
 }
 
 static void on_drain(void *arg)
@@ -229,22 +285,18 @@ static void on_drain(void *arg)
 	free(p);
 	if (w->is_draining)
 		return;
-	timer_cancel(&w->accept_retry);
 	stop_listening(w);
-	list_foreach_safe (c, &w->idle_connections, struct connection, link)
-		connection_close(c);
-	w->is_draining =
-		true; /* only now, so that the last of these does not report the end as well */
-	if (!w->nconnections) {
-		proxy_worker_drained(w->proxy, w);
-		return;
-	}
+	worker_connection_came(w); /* so that the end is reported once, below or later */
+	w->is_draining = true;
+	drain_idle(w);
+	/* Nothing starts any more, so there is nothing to wait for. */
 	for (uint32_t i = 0; i < w->ntenants; i++) {
 		if (!w->tenants[i])
 			continue;
-		give_up(&w->tenants[i]->held);
-		give_up(&w->tenants[i]->watched);
+		for_all(&w->tenants[i]->held, exchange_give_up);
+		for_all(&w->tenants[i]->watched, exchange_give_up);
 	}
+	worker_connection_gone(w);
 }
 
 void worker_post_drain(struct worker *w)
@@ -256,17 +308,10 @@ static void tell(struct list *exchanges, enum tenant_state state)
 {
 	struct list all;
 
-	if (list_is_empty(exchanges))
-		return;
 	/* Each may come back to the list, so they leave it all at once. */
-	list_insert_between(&all, exchanges->prev, exchanges->next);
-	list_init(exchanges);
-	while (!list_is_empty(&all)) {
-		struct exchange *x = list_first(&all, struct exchange, link);
-
-		list_remove(&x->link);
-		exchange_tenant_changed(x, state);
-	}
+	list_take_all(&all, exchanges);
+	while (!list_is_empty(&all))
+		exchange_tenant_changed(container_of(list_pop(&all), struct exchange, link), state);
 }
 
 static void on_state(void *arg)

@@ -16,7 +16,7 @@
 #define UPSTREAM_READ (64u * 1024)
 #define HEADERS_MAX   256u
 
-struct exchange;
+struct connection;
 struct proxy;
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
@@ -39,7 +39,7 @@ struct worker {
 	struct watch listener;
 	int listen_fd;
 	bool is_draining;
-	struct timer accept_retry;	/* set while the process is out of descriptors */
+	struct timer accept_retry;	/* set while there are as many connections as can be */
 	struct list idle_connections;	/* between two requests, the longest idle last */
 	struct list active_connections; /* everything else */
 	size_t nconnections;
@@ -48,7 +48,7 @@ struct worker {
 	struct list free_exchanges;
 	size_t nfree_exchanges;
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
-	struct list eager; /* exchanges that gave way to others and go on in the next turn */
+	struct list eager; /* connections that gave way to others and go on in the next turn */
 	struct timer eager_timer;
 	struct request_ids ids;
 
@@ -75,7 +75,10 @@ void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state,
 struct tenant *worker_tenant(struct worker *w, uint32_t slot);
 /* Asks the supervisor to start a tenant, once until its state changes. */
 void worker_wake(struct worker *w, struct tenant *t);
-/* A connection ended; ends the worker when it was the last one of a drain. */
+/* Every connection is counted; the end of the last one ends a drain. */
+void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);
-/* x has more to do, but others come first. */
-void worker_go_on_later(struct worker *w, struct exchange *x);
+/* Out of descriptors: the longest idle client makes room.  False if there is none. */
+bool worker_close_idle(struct worker *w);
+/* c has more to do, but others come first. */
+void worker_go_on_later(struct worker *w, struct connection *c);

@@ -1,0 +1,236 @@
+/* relay_down.c - a response on its way to the client: interim heads, the final one, its body, what
+ * a tenant says in a tunnel. */
+/* SPDX-License-Identifier: MIT */
+#include <sys/socket.h>
+
+#include "net/socket.h"
+#include "proxy/answer.h"
+#include "proxy/relay_int.h"
+
+enum step relay_send_down(struct exchange *x)
+{
+	x->client_took = true; /* all that waited before */
+	return connection_send(x->connection) ? GO : relay_client_failed(x);
+}
+
+/* NULL where nothing of a response is to be rewritten. */
+static const struct rewrite *rewrite_of(const struct exchange *x)
+{
+	return x->rewrite.prefix.n || x->rewrite.tenant_host.n ? &x->rewrite : NULL;
+}
+
+/* An interim response; 101 is not one. */
+static enum step relay_interim(struct exchange *x, const struct response_head *h)
+{
+	struct worker *w = x->worker;
+	struct answer_in in = {
+		.minor = 1,
+		.framing = BODY_NONE,
+		.keep_alive = true,
+		.rewrite = rewrite_of(x),
+	};
+
+	relay_expect_answer(x); /* it works on it */
+	if (h->status == 100 && !x->awaits_continue)
+		return GO; /* said already, or never asked for */
+	if (h->status == 100)
+		x->awaits_continue = false;
+	if (!x->minor)
+		return GO;
+	buf_clear(&w->head_out);
+	answer_head(&w->head_out, h, &in);
+	gather_add(&w->gather, buf_str(&w->head_out));
+	return relay_send_down(x);
+}
+
+static void become_tunnel(struct exchange *x)
+{
+	struct worker *w = x->worker;
+
+	x->is_tunnel = true;
+	x->keep_alive = false;
+	atomic_fetch_add(&w->slots[x->conf->slot].upgrades, 1);
+	flow_done(&x->up);
+	flow_init(&x->up, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
+	flow_init(&x->down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
+}
+
+/* Gathers the final head; the body's flow begins. */
+static enum step begin_down(struct exchange *x, const struct response_head *h)
+{
+	struct worker *w = x->worker;
+	struct answer_in in = {
+		.minor = x->minor,
+		.framing = answer_framing(h, x->minor),
+		.date = exchange_date(),
+		.rewrite = rewrite_of(x),
+	};
+
+	x->can_reuse = h->keep_alive && !h->has_upgrade;
+	x->keep_alive =
+		x->keep_alive && x->up.is_done && in.framing != BODY_UNTIL_CLOSE && !w->is_draining;
+	in.keep_alive = x->keep_alive;
+	flow_init(&x->down, h->body, h->content_length, in.framing);
+	if (h->has_upgrade)
+		become_tunnel(x);
+	x->answer_began = true;
+	x->awaits_continue = false;
+	x->record.status = h->status;
+	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
+	if (x->is_logged)
+		x->record.response_type = arena_dup(
+			&x->arena, header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE));
+	upstream_deadline(x->upstream, MSEC_NEVER);
+	buf_clear(&w->head_out);
+	answer_head(&w->head_out, h, &in);
+	gather_add(&w->gather, buf_str(&w->head_out));
+	return GO;
+}
+
+static enum step take_head(struct exchange *x, const struct response_head *h)
+{
+	if (h->status < 200 && !h->has_upgrade)
+		return relay_interim(x, h);
+	/* What is left of a body must not become the first words of another protocol. */
+	if (h->has_upgrade && (!x->wants_upgrade || !x->up.is_done))
+		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+	if (answer_is_sendfile(h))
+		return relay_upstream_failed(x, ERROR_SENDFILE);
+	return begin_down(x, h);
+}
+
+static enum step parse_down(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct upstream *u = x->upstream;
+	const struct server_conf *server = exchange_settings(x);
+	struct head_limits limits = {
+		.max_bytes = server->max_header_bytes,
+		.max_headers = (size_t)server->max_headers,
+		.max_target = HEAD_LIMITS_DEFAULT.max_target,
+	};
+	struct response_head head;
+	unsigned status;
+	size_t used;
+
+	switch (response_head_parse(&head, w->headers, HEADERS_MAX, u->in.unread, &u->scanned,
+		&limits, x->method, &used, &status)) {
+	case PARSE_OK:
+		inbox_take(&u->in, used);
+		return take_head(x, &head);
+	case PARSE_BAD:
+		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+	case PARSE_MORE:
+		break;
+	}
+	return WAIT;
+}
+
+static enum step feed_down(struct exchange *x)
+{
+	struct upstream *u = x->upstream;
+	size_t used = 0;
+	enum parse r = flow_feed(&x->down, u->in.unread, &used, &x->worker->gather);
+
+	inbox_take(&u->in, used);
+	if (r == PARSE_BAD) {
+		relay_forget_gather(x);
+		exchange_abort(x, ERROR_BAD_RESPONSE);
+		return GONE;
+	}
+	return relay_send_down(x);
+}
+
+static enum step cut_off(struct exchange *x)
+{
+	exchange_abort(x, ERROR_TRUNCATED);
+	return GONE;
+}
+
+static enum step upstream_ended(struct exchange *x)
+{
+	if (!x->answer_began) {
+		/* A pooled connection that was dead resets what we sent.  A plain end says that the
+		 * request was read: who knows what has been done with it, so it is not sent again.
+		 */
+		if (!x->upstream->is_deaf && socket_error(x->upstream->watch.fd) == 0)
+			x->is_retried = true;
+		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
+	}
+	x->can_reuse = false;
+	if (flow_end(&x->down, &x->worker->gather) != PARSE_OK)
+		return cut_off(x);
+	if (x->is_tunnel)
+		shutdown(x->connection->watch.fd, SHUT_WR);
+	return relay_send_down(x);
+}
+
+/* One read from the tenant. */
+static enum step read_down(struct exchange *x)
+{
+	struct upstream *u = x->upstream;
+	ssize_t n;
+
+	if (!u->in.can_read)
+		return WAIT;
+	n = inbox_read(&u->in, u->watch.fd, x->worker->upstream_bytes, UPSTREAM_READ);
+	if (n == -EAGAIN)
+		return WAIT;
+	if (n < 0)
+		return x->answer_began ? cut_off(x)
+				       : relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
+	return n ? GO : upstream_ended(x);
+}
+
+static enum step splice_down(struct exchange *x)
+{
+	struct connection *c = x->connection;
+	struct upstream *u = x->upstream;
+	size_t held = x->down_pipe.held;
+	enum spliced r =
+		splice_pass(&x->down_pipe, &x->down, &u->in, u->watch.fd, &c->out, c->watch.fd);
+
+	if (r == SPLICE_SOURCE_ENDED)
+		return upstream_ended(x);
+	if (r == SPLICE_SINK_FAILED)
+		return relay_client_failed(x);
+	x->client_took |= r == SPLICED || x->down_pipe.held != held;
+	return r == SPLICED ? GO : WAIT;
+}
+
+static enum step flush_down(struct exchange *x)
+{
+	struct connection *c = x->connection;
+	size_t before = buf_len(&c->out.waiting);
+
+	if (outbox_flush(&c->out, c->watch.fd) < 0)
+		return relay_client_failed(x);
+	x->client_took |= buf_len(&c->out.waiting) < before;
+	return GO;
+}
+
+enum step relay_down(struct exchange *x)
+{
+	struct connection *c = x->connection;
+	struct upstream *u = x->upstream;
+	enum step s;
+
+	if (c->out.is_blocked)
+		return WAIT;
+	if (!outbox_is_empty(&c->out))
+		return flush_down(x);
+	if (x->answer_began && relay_is_spliced(x, &x->down, &u->in, &x->down_pipe))
+		return splice_down(x);
+	if (x->answer_began && x->down.is_done)
+		return WAIT;
+	if (!u->in.unread.n)
+		return read_down(x);
+	if (x->answer_began)
+		return feed_down(x);
+	s = parse_down(x);
+	if (s == WAIT)
+		return read_down(x); /* an incomplete head: more of it, if it is there */
+	if (s == GO && x->answer_began)
+		return feed_down(x); /* head and body leave in one write */
+	return s;
+}

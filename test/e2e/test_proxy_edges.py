@@ -1,0 +1,363 @@
+"""What goes wrong between two sockets: ends, resets, refusals and silence at every moment of an exchange.
+SPDX-License-Identifier: MIT
+"""
+import signal
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from atc import APPS, WINTER, Background, knobs_config
+from waiting import holds_for, stretched, wait_until
+from wire import Closed
+
+MiB = 1024 * 1024
+BLOCK = b"0123456789abcdef" * 4096      # 64 KiB
+PROMPT = 3                              # seconds within which something happens at once
+
+def scripted_config(users=None, server=None, **app):
+    return {
+        "server": {"log_level": "debug", **(server or {})},
+        "app": {"framework": "generic", "command": [sys.executable, "-S", "-E", str(APPS / "scripted" / "scripted.py")],
+                **app},
+        "users": users or {"bellevue": {"tenants": ["2025/winter"]}},
+    }
+
+
+@pytest.fixture
+def scripted(atc):
+    atc.start(scripted_config())
+    assert atc.get(WINTER + "/up").status == 200
+    return atc
+
+
+def nothing_is_left(atc, name="bellevue/2025/winter"):
+    wait_until(lambda: (atc.tenant(name)["in_flight"], atc.tenant(name)["upgrades"]) == (0, 0))
+
+
+# --- the answer comes before the request has ended ---
+
+@pytest.mark.parametrize("size", [100_000, 8 * MiB])
+def test_an_early_answer_reaches_a_client_that_sends_all_before_it_reads(knobs, size):
+    """The application says no and closes without reading: that resets its side, and must not reset the client's."""
+    for _ in range(5):
+        with knobs.wire() as wire:
+            wire.request("POST", WINTER + "/refuse?code=413", [("Content-Length", str(size))])
+            wire.send(b"x" * size)
+            response = wire.response("POST")
+            assert (response.status, response.text) == (413, "no\n")
+            if response.header("Connection") == "close":    # unless all of the body had come
+                assert wire.is_closed()
+
+
+def test_our_own_refusal_reaches_a_client_that_sends_all_before_it_reads(atc):
+    atc.start(knobs_config(server={"max_request_body": "1MB"}))
+    for chunked in (False, True):
+        with atc.wire() as wire:
+            if chunked:
+                wire.request("POST", WINTER + "/upload", [("Transfer-Encoding", "chunked")])
+                wire.send(b"".join(b"10000\r\n" + BLOCK + b"\r\n" for _ in range(64)) + b"0\r\n\r\n")
+            else:
+                wire.request("POST", WINTER + "/upload", [("Content-Length", str(4 * MiB))])
+                wire.send(BLOCK * 64)
+            response = wire.response("POST")
+            assert (response.status, response.error) == (413, "body_too_large")
+
+
+def test_a_client_that_only_half_closes_behind_a_refused_upload_reads_the_refusal(atc):
+    """All that was sent is read before the connection is closed, even when the end of it has come already."""
+    atc.start(knobs_config(server={"max_request_body": "1kB"}))
+    for _ in range(5):
+        with atc.wire() as wire:
+            wire.request("POST", WINTER + "/upload", [("Content-Length", str(2 * MiB))])
+            wire.send(BLOCK * 32).half_close()
+            time.sleep(0.05)
+            assert wire.response("POST").status == 413
+
+
+# --- a client that half-closes ---
+
+def test_a_half_closed_client_gets_its_answer(knobs):
+    for pause in (0, 0.001, 0.02):
+        with knobs.wire() as wire:
+            wire.request("GET", WINTER + "/sleep?s=0.2")
+            time.sleep(pause)
+            wire.half_close()
+            assert wire.response().text == "slept\n"
+
+
+def test_a_half_closed_client_gets_a_large_answer_whole(knobs):
+    with knobs.wire() as wire:
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wire.request("GET", WINTER + "/download?bytes=%d" % (24 * MiB)).half_close()
+        time.sleep(0.2)
+        assert len(wire.response().body) == 24 * MiB
+
+
+def test_a_half_closed_client_gets_all_answers_of_its_pipeline(knobs):
+    with knobs.wire() as wire:
+        for i in range(30):
+            wire.request("GET", WINTER + "/echo?i=%d" % i)
+        wire.half_close()
+        for i in range(30):
+            assert wire.response().json()["query"] == "i=%d" % i
+        assert wire.is_closed()
+
+
+def test_a_client_that_went_away_is_noticed_while_the_application_thinks(atc):
+    atc.start(knobs_config())
+    assert atc.get(WINTER + "/up").status == 200
+    wire = atc.wire()
+    wire.request("GET", WINTER + "/stall")
+    wait_until(lambda: atc.tenant()["in_flight"] == 1)
+    wire.close()
+    nothing_is_left(atc)
+    wait_until(lambda: atc.requests_logged(status=499))
+
+
+# --- the application's side breaks ---
+
+def test_a_refused_connection_costs_nothing_of_the_body(scripted):
+    """The port refuses for a moment.  What is sent at last is all that the client sent."""
+    body = BLOCK[:50_000]
+    for headers, sent in (([("Content-Length", str(len(body)))], body),
+                          ([("Transfer-Encoding", "chunked")], b"c350\r\n" + body + b"\r\n0\r\n\r\n")):
+        with scripted.wire() as wire:
+            assert scripted.get(WINTER + "/deaf?s=0.4").status == 200
+            holds_for(lambda: True, 0.05)
+            began = time.monotonic()
+            wire.request("POST", WINTER + "/echo", headers)
+            wire.send(sent)
+            assert wire.response("POST").body == body
+            assert time.monotonic() - began > 0.2, "the port did not refuse"
+
+
+def test_what_follows_a_large_answer_on_its_connection_reaches_nobody(scripted):
+    for size in (4, 65536 - 45, 65536, 131072, MiB):
+        for _ in range(3):
+            with scripted.wire() as wire:
+                assert wire.get(WINTER + "/surplus?n=%d" % size).body == b"x" * size
+                assert wire.get(WINTER + "/mine").text == "GET /mine\n"
+            assert scripted.get(WINTER + "/other").text == "GET /other\n"
+
+
+def test_a_cut_answer_is_no_complete_one_for_http_1_0(scripted):
+    """Without a length the end of the connection is the end of the answer: only a reset says that it is not."""
+    with scripted.wire() as wire:
+        wire.send(b"GET %s/cut HTTP/1.0\r\n\r\n" % WINTER.encode())
+        with pytest.raises(Closed):
+            wire.rest()
+
+
+def test_a_reset_of_the_application_is_502(scripted):
+    for method in ("GET", "POST"):
+        response = scripted.ask(method, WINTER + "/reset", body=b"x" if method == "POST" else None)
+        assert (response.status, response.error) == (502, "upstream_closed")
+
+
+def test_a_request_without_a_body_is_sent_again_when_its_connection_was_dead(scripted):
+    """Content-Length: 0 is no body either.  A POST is never sent twice, and goes to a connection that is fresh."""
+    for method, headers in (("GET", []), ("DELETE", [("Content-Length", "0")]), ("HEAD", [])):
+        with scripted.wire() as wire:
+            assert wire.get(WINTER + "/once").text == "1\n"
+            response = wire.ask(method, WINTER + "/again", headers)
+            assert response.status == 200, (method, response)
+
+
+def test_a_switch_of_protocols_in_the_middle_of_a_body_is_refused(scripted):
+    with scripted.wire() as wire:
+        wire.request("POST", WINTER + "/switch", [("Connection", "Upgrade"), ("Upgrade", "custom"),
+                                                  ("Content-Length", "100000")], body=b"only a part")
+        response = wire.response("POST")
+        assert (response.status, response.error) == (502, "bad_response")
+
+
+# --- interim answers ---
+
+def test_hints_do_not_stand_for_permission_to_send(scripted):
+    with scripted.wire() as wire:
+        wire.request("POST", WINTER + "/hints", [("Content-Length", "5"), ("Expect", "100-continue")])
+        assert [wire.head().status, wire.head().status] == [103, 100]
+        assert wire.send(b"hello").response("POST").body == b"hello"
+
+
+# --- time ---
+
+def test_an_upload_that_is_read_slowly_but_steadily_arrives(atc):
+    """The kernel's buffers are large: that nothing more fits into them does not mean that nobody reads."""
+    atc.start(scripted_config(server={"response_timeout": "1s"}))
+    assert atc.get(WINTER + "/up").status == 200
+    size = 32 * MiB
+    with atc.wire() as wire:
+        wire.request("POST", WINTER + "/trickle?pace=20000&s=5", [("Content-Length", str(size))])
+        Background(wire.send, b"x" * size)
+        assert wire.response("POST").text == "all\n"
+
+
+def test_no_write_timeout_means_none(atc):
+    atc.start(knobs_config(server={"write_timeout": 0}))
+    assert atc.get(WINTER + "/up").status == 200
+    with atc.wire() as wire:
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for i in range(3000):
+            wire.send(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 100))
+            if i == 300:
+                wire.timeout(2)
+        for i in range(3000):
+            assert wire.response().status == 404
+
+
+def test_a_client_that_sends_but_takes_nothing_is_cut(atc):
+    atc.start(knobs_config(server={"write_timeout": "700ms"}))
+    assert atc.get(WINTER + "/up").status == 200
+    with atc.wire().websocket(WINTER + "/ws") as wire:
+        def talk():
+            deadline = time.monotonic() + stretched(20)
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            while time.monotonic() < deadline:
+                wire.send_frame(b"x" * 65536, 2)
+        with pytest.raises((ConnectionError, TimeoutError)):
+            talk()
+    nothing_is_left(atc)
+
+
+# --- many requests on one connection ---
+
+@pytest.mark.parametrize("target", ["/nowhere", WINTER + "/up"])
+def test_a_thousand_pipelined_requests_are_answered(knobs, target):
+    with knobs.wire() as wire:
+        sender = Background(wire.send, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % target.encode() * 1000)
+        codes = {wire.response().status for _ in range(1000)}
+        sender.result()
+    assert len(codes) == 1
+
+
+def test_a_client_that_pipelines_without_end_does_not_keep_others_waiting(atc):
+    atc.start(knobs_config(server={"threads": 1, "log_requests": False}))
+    assert atc.get(WINTER + "/up").status == 200
+    with atc.wire() as hog:
+        hog.sock.settimeout(5)
+        stop = threading.Event()
+
+        def send():
+            while not stop.is_set():
+                hog.sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
+
+        def take():
+            while not stop.is_set():
+                assert hog.sock.recv(MiB)
+        workers = [Background(send), Background(take)]
+        slowest = 0
+        for _ in range(100):
+            began = time.monotonic()
+            assert atc.get("/else").status == 404
+            slowest = max(slowest, time.monotonic() - began)
+        stop.set()
+        for worker in workers:
+            worker.result()
+    assert slowest < stretched(0.5)
+
+
+# --- connections at their limit ---
+
+def test_no_more_connections_than_allowed_and_none_too_few(atc):
+    """The limit is that of the process, however the kernel spreads connections over its threads."""
+    atc.start(knobs_config(server={"max_connections": 8, "threads": 4}))
+    assert atc.get(WINTER + "/up").status == 200
+    wires = []
+    for _ in range(8):
+        wires.append(atc.wire())
+        wires[-1].request("GET", WINTER + "/sleep?s=2")
+    wait_until(lambda: atc.tenant()["in_flight"] == 8, PROMPT)
+    late = atc.wire()
+    late.request("GET", WINTER + "/up")
+    holds_for(lambda: atc.tenant()["in_flight"] == 8, 0.5)
+    for wire in wires:
+        assert wire.response().status == 200
+        wire.close()
+    assert late.response().status == 200
+    late.close()
+
+
+def test_out_of_descriptors_idle_connections_make_room(atc):
+    atc.start(knobs_config(server={"threads": 1}), wrapper=["prlimit", "--nofile=64:64"])
+    assert atc.get(WINTER + "/up").status == 200
+    idle = [atc.wire() for _ in range(100)]
+    for _ in range(20):
+        assert atc.get(WINTER + "/up").status == 200
+    for wire in idle:
+        wire.close()
+
+
+# --- the end of the program ---
+
+def test_a_drain_ends_when_the_last_request_has_ended(atc):
+    """Idle connections are closed at once, requests under way are answered, and nobody waits for drain_timeout."""
+    atc.start(knobs_config(server={"threads": 4, "drain_timeout": "20s"}))
+    assert atc.get(WINTER + "/up").status == 200
+    idle = [atc.wire() for _ in range(16)]
+    for wire in idle:
+        assert wire.get(WINTER + "/up").status == 200
+    busy = [atc.wire() for _ in range(4)]
+    for wire in busy:
+        wire.request("GET", WINTER + "/sleep?s=1")
+    wait_until(lambda: atc.tenant()["in_flight"] == 4)
+    began = time.monotonic()
+    atc.signal(signal.SIGTERM)
+    for wire in busy:
+        response = wire.response()
+        assert (response.text, response.header("Connection")) == ("slept\n", "close")
+        assert wire.is_closed()
+    assert all(wire.is_closed() for wire in idle)
+    atc.wait_exit(0)
+    assert time.monotonic() - began < stretched(6)
+    assert len(atc.requests_logged(path=WINTER + "/sleep")) == 4, "lines of the log are missing"
+
+
+def test_a_request_that_waits_for_its_tenant_is_told_when_the_program_ends(atc):
+    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "30"}, server={"drain_timeout": "20s"}, stop_timeout="1s"))
+    waiting = Background(atc.get, WINTER + "/up")
+    wait_until(lambda: atc.tenant()["held"] == 1)
+    began = time.monotonic()
+    atc.signal(signal.SIGTERM)
+    response = waiting.result()
+    assert (response.status, response.error) == (503, "draining") and response.header("Retry-After")
+    atc.wait_exit(0)
+    assert time.monotonic() - began < stretched(6)
+
+
+# --- a configuration that changes while requests wait ---
+
+def two_users(*names):
+    return {name: {"tenants": ["2025"]} for name in names}
+
+
+def reload(atc, config):
+    atc.write_config(config)
+    done = atc.cli("reload")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_request_that_waits_for_a_tenant_that_is_removed_is_told(atc):
+    config = knobs_config(users=two_users("ann", "bob"), env={"KNOBS_BOOT_DELAY": "30"}, stop_timeout="1s")
+    atc.start(config)
+    waiting = Background(atc.get, "/ann/2025/up")
+    wait_until(lambda: atc.tenant("ann/2025")["held"] == 1)
+    began = time.monotonic()
+    reload(atc, {**config, "users": two_users("bob")})
+    assert waiting.result().status == 404
+    assert time.monotonic() - began < stretched(PROMPT)
+
+
+def test_a_tenant_that_takes_the_place_of_another_never_gets_its_requests(atc):
+    """Places on the scoreboard are used again: a request that waited for the former owner is not the new one's."""
+    slow = knobs_config(users=two_users("ann"), env={"KNOBS_BOOT_DELAY": "1.5"}, stop_timeout="1s")
+    atc.start(slow)
+    waiting = Background(atc.get, "/ann/2025/once?id=for-ann")
+    wait_until(lambda: atc.tenant("ann/2025")["held"] == 1)
+    reload(atc, {**slow, "users": two_users("zoe")})
+    assert atc.get("/zoe/2025/once?id=for-zoe").status == 200
+    assert waiting.result().status == 404
+    assert atc.lines("journal", "zoe/2025") == ["for-zoe"]
