@@ -76,18 +76,24 @@ static int write_rackup(str folder)
 	return r;
 }
 
-/* The proxy (nobody) passes through it to the sockets of tenants, and sees nothing. */
+/* The proxy (nobody) reaches the sockets of tenants through it, and sees nothing else.  A directory
+ * that was there before may have its mode for a reason. */
+static int make_run_dir(str path)
+{
+	bool is_new = access(path.p, F_OK) < 0;
+	int r = folder_make(path.p, 0755);
+
+	if (r == 0 && is_new && chmod(path.p, 0711) < 0)
+		r = -errno;
+	return r;
+}
+
 static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reason)
 {
 	str path = conf->server.run_dir;
 	char pid[16] = "";
-	struct stat st;
-	int r = folder_make(path.p, 0711);
+	int r = make_run_dir(path);
 
-	/* Made by an earlier fly-atc: another directory may have its mode for a reason. */
-	if (r == 0 && stat(path.p, &st) == 0 && (st.st_mode & 0777) == 0700 &&
-		st.st_uid == geteuid())
-		r = chmod(path.p, 0711) < 0 ? -errno : 0;
 	if (r == 0)
 		r = take_in(path, "lock", ret_fd, pid);
 	if (r == -EWOULDBLOCK) {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -281,15 +282,45 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 	return r;
 }
 
-static void warn_of_isolation(const struct supervisor *s)
+static bool is_any(const struct config *c, bool (*claim)(const struct app_conf *app))
 {
-	for (size_t i = 0; i < s->conf->ntenants; i++)
-		if (s->conf->tenants[i].app->private_directories.count && !process_can_mount()) {
-			log_warn(
-				"mount namespaces are not permitted here: only the environment keeps tenants apart, "
-				"private_directories are without effect");
-			return;
-		}
+	for (size_t i = 0; i < c->ntenants; i++)
+		if (claim(c->tenants[i].app))
+			return true;
+	return false;
+}
+
+static bool has_private_directories(const struct app_conf *app)
+{
+	return app->private_directories.count;
+}
+
+static bool listens_on_unix(const struct app_conf *app)
+{
+	return app->listen == LISTEN_UNIX;
+}
+
+static bool can_proxy_enter(const struct supervisor *s)
+{
+	struct stat st;
+
+	return geteuid() != 0 || stat(s->run_dir, &st) < 0 || (st.st_mode & S_IXOTH) ||
+	       st.st_uid == s->proxy_user->uid;
+}
+
+/* What this machine does not let us do as the configuration has it. */
+static void warn_of_limits(const struct supervisor *s)
+{
+	if (s->conf->is_single)
+		return;
+	if (is_any(s->conf, has_private_directories) && !process_can_mount())
+		log_warn("mount namespaces are not permitted here: only the environment keeps "
+			 "tenants apart, private_directories are without effect");
+	if (is_any(s->conf, listens_on_unix) && !can_proxy_enter(s))
+		log_warn(
+			"%s is closed to the proxy, which cannot reach tenants with `listen: unix`: "
+			"chmod 711 it",
+			s->run_dir);
 }
 
 static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
@@ -306,7 +337,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	if (!s->proxy)
 		return -EIO;
 	open_control(s);
-	warn_of_isolation(s);
+	warn_of_limits(s);
 	if (s->conf->is_single)
 		tenant_event(only_tenant(s), EVENT_WAKE);
 	else

@@ -206,13 +206,17 @@ static void run_free(struct tenant *t)
 
 static void rest(struct tenant *t)
 {
+	bool is_clean = t->life.state != TENANT_FAILED && !t->reason;
+
+	if (is_clean && t->run)
+		log_state(t, LOG_INFO, "tenant stopped");
 	run_free(t);
 	admission_rest(t);
-	if (t->life.state == TENANT_FAILED || t->reason) {
-		output_shrink(&t->output);
-	} else {
+	if (is_clean) {
 		tally_succeed(&t->tally);
 		output_done(&t->output);
+	} else {
+		output_shrink(&t->output);
 	}
 	supervisor_on_rest(t->sup, t);
 	if (t->is_removed)
