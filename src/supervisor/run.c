@@ -219,9 +219,10 @@ static void on_exit_status(void *arg, int status)
 {
 	struct tenant *t = arg;
 	struct tenant_run *run = t->run;
+	int port_fd = run->port_fd;
 
 	run->process = NULL;
-	close_fd(&run->port_fd);
+	run->port_fd = -1;
 	log_exit(t, status);
 	blame_exit(t, status);
 	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is
@@ -231,6 +232,8 @@ static void on_exit_status(void *arg, int status)
 	if (t->sup->conf->is_single)
 		supervisor_on_single_exit(t->sup, status);
 	tenant_event(t, exit_event(t));
+	/* Resets the connections that nobody has accepted.  Their requests find the new state. */
+	close_fd(&port_fd);
 }
 
 /* --- effects --- */
