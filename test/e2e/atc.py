@@ -167,7 +167,8 @@ class Atc:
 
     def wait_ready(self):
         def answers():
-            assert self.process.poll() is None, "fly-atc ended with %s:\n%s" % (self.process.returncode, self.log)
+            if self.process.poll() is not None:
+                raise RuntimeError("fly-atc ended with %s:\n%s" % (self.process.returncode, self.log))
             return self.control_socket() and self.proxy_pid()
         wait_until(answers, 15, "fly-atc serves")
 
