@@ -15,11 +15,11 @@
  * 9110 10.1.1). */
 #define CONTINUE_LIMIT 1000
 
-/* The connection was reset (an orderly end sets is_retried): what we sent was not read. */
 static bool may_repeat(const struct exchange *x)
 {
-	return !x->answer_began && !x->is_retried && method_is_idempotent(x->method) &&
-	       x->up.in != BODY_CHUNKED && x->up.is_done && !x->up.bytes;
+	return !x->answer_began && x->upstream->is_reused && !x->is_retried &&
+	       method_is_idempotent(x->method) && x->up.in != BODY_CHUNKED && x->up.is_done &&
+	       !x->up.bytes;
 }
 
 enum step relay_upstream_failed(struct exchange *x, enum error error)
@@ -30,11 +30,6 @@ enum step relay_upstream_failed(struct exchange *x, enum error error)
 	}
 	if (error == ERROR_UPSTREAM_CLOSED && may_repeat(x)) {
 		x->is_retried = true;
-		/* A new one that nobody has accepted: the tenant dies, which will be known soon. */
-		if (!x->upstream->is_reused && loop_now(x->worker->loop) < x->connect_until) {
-			hold_refused(x);
-			return GONE;
-		}
 		exchange_drop_upstream(x, false);
 		exchange_leave_tenant(x);
 		hold_want_tenant(x);
