@@ -62,14 +62,19 @@ struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_befo
 		upstream_close_idle(t);
 		t->generation = generation;
 	}
-	if (list_is_empty(&t->idle))
-		return NULL;
-	u = list_first(&t->idle, struct upstream, link);
-	if (u->idle_since < not_before)
-		return NULL;
-	list_remove(&u->link);
-	u->is_reused = true;
-	return u;
+	while (!list_is_empty(&t->idle)) {
+		u = list_first(&t->idle, struct upstream, link);
+		if (u->idle_since < not_before)
+			return NULL;
+		if (not_before && !socket_is_silent(u->watch.fd)) {
+			upstream_close(u);
+			continue;
+		}
+		list_remove(&u->link);
+		u->is_reused = true;
+		return u;
+	}
+	return NULL;
 }
 
 /* The supervisor made run_dir our working directory while we were root: its path may lead through

@@ -30,7 +30,8 @@ struct upstream {
 	bool is_closed;
 };
 
-/* An idle connection to the running copy that was used after `not_before`, or NULL. */
+/* An idle connection to the running copy, or NULL.  With `not_before` (0: none) it was used after
+ * that moment and is looked at: what is known to be dead is not given. */
 struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_before);
 /* A new one; it may still be connecting.  0 or -errno. */
 int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret) MUST_USE;
