@@ -56,7 +56,7 @@ def test_expect_100_continue_works_across_a_start(atc):
 
 def test_large_bodies_wait_outside(atc):
     """Twenty uploads of 64 MB for a tenant that boots: the proxy holds only its buffers."""
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "2"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "30"}))
     proxy = atc.proxy_pid()
     before = processes.rss(proxy)
     wires = [atc.wire() for _ in range(20)]
