@@ -31,6 +31,9 @@ int socket_connect_local(uint16_t port) MUST_USE;
 int socket_connect_unix(const char *path) MUST_USE;
 /* Sends each write at once (TCP_NODELAY); sockets accepted from a listener inherit it. */
 void socket_set_nodelay(int fd);
+/* The kernel asks a silent peer now and then whether it is still there, so that one that vanished
+ * without a word ends, too; inherited as well. */
+void socket_set_keepalive(int fd);
 /* Open, with nothing to read. */
 bool socket_is_silent(int fd);
 /* Bytes that were written and the peer has not acknowledged yet; 0 where that cannot be told. */

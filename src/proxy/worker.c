@@ -134,6 +134,7 @@ struct worker *worker_new(
 		return NULL;
 	}
 	socket_set_nodelay(take_listen_fd);
+	socket_set_keepalive(take_listen_fd);
 	loop_on_turn(w->loop, on_turn, w);
 	listen_again(w);
 	return w;
