@@ -409,7 +409,10 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 	x->record.tenant = x->conf->id;
 	x->tenant = worker_tenant(x->worker, x->conf->slot);
 	if (waiting_is_events(x->conf->prefix, x->record.path)) {
-		hold_watch(x);
+		if (x->method == METHOD_GET)
+			hold_watch(x);
+		else
+			exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 		return;
 	}
 	if (server->max_request_body && head->content_length > server->max_request_body) {
@@ -509,7 +512,8 @@ void exchange_client_event(struct exchange *x, unsigned events)
 {
 	struct connection *c = x->connection;
 
-	if (!x->is_tunnel && (events & LOOP_HUP)) {
+	/* In a tunnel whose other end has said all, it may only mean that this one has, too. */
+	if ((events & LOOP_HUP) && !(x->is_tunnel && x->down.is_done)) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}

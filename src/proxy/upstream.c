@@ -31,10 +31,8 @@ static void on_event(struct watch *w, unsigned events)
 		u->in.can_read = true;
 	if (events & LOOP_EOF)
 		u->in.saw_eof = true;
-	if (events & LOOP_WRITE) {
+	if (events & LOOP_WRITE)
 		outbox_unblock(&u->out);
-		u->is_connecting &= (events & LOOP_HUP) != 0;
-	}
 	exchange_upstream_event(u->exchange, events);
 }
 

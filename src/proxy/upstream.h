@@ -24,7 +24,7 @@ struct upstream {
 	size_t unsent;	     /* in the socket when its deadline was set */
 	uint32_t generation; /* of the copy that it leads to */
 	msec idle_since;
-	bool is_connecting; /* LOOP_WRITE or an error will tell */
+	bool is_connecting; /* until it has taken the first byte */
 	bool is_reused;	    /* carried another request before */
 	bool is_deaf;	    /* takes no more; what it said before may still be read */
 	bool is_closed;

@@ -3,6 +3,7 @@ SPDX-License-Identifier: MIT
 """
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -172,6 +173,33 @@ def test_a_switch_of_protocols_in_the_middle_of_a_body_is_refused(scripted):
                                                   ("Content-Length", "100000")], body=b"only a part")
         response = wire.response("POST")
         assert (response.status, response.error) == (502, "bad_response")
+
+
+# --- tunnels ---
+
+def test_a_tunnel_ends_with_its_client_even_when_the_application_reads_nothing(scripted):
+    with scripted.wire() as wire:
+        wire.request("GET", WINTER + "/swallow", [("Connection", "Upgrade"), ("Upgrade", "custom")])
+        assert wire.head().status == 101
+        wire.sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            while True:
+                wire.sock.send(BLOCK)
+        assert scripted.tenant()["upgrades"] == 1
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    nothing_is_left(scripted)
+
+
+def test_a_client_that_vanished_without_a_word_is_found_out(knobs):
+    """The kernel asks: timer 2 of an idle connection is that of keep-alive (Documentation/networking/proc_net_tcp)."""
+    with knobs.wire().websocket(WINTER + "/ws") as wire:
+        wire.send_frame("hello").message()
+        ours, theirs = (":%04X" % name[1] for name in (wire.sock.getpeername(), wire.sock.getsockname()))
+
+        def timer():
+            rows = [line.split() for table in ("/proc/net/tcp", "/proc/net/tcp6") for line in open(table)]
+            return [row[5][:2] for row in rows if row[1].endswith(ours) and row[2].endswith(theirs)]
+        wait_until(lambda: timer() == ["02"])
 
 
 # --- interim answers ---

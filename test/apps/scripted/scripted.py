@@ -114,6 +114,12 @@ def switch(req):
     time.sleep(1)
 
 
+def swallow(req):
+    """/swallow changes the protocol and reads nothing any more."""
+    req.conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: custom\r\n\r\n")
+    time.sleep(60)
+
+
 def reset(req):
     """/reset resets the connection."""
     req.conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -147,7 +153,8 @@ def trickle(req):
     req.conn.answer(b"all\n")
 
 
-ROUTES = {function.__name__: function for function in (echo, deaf, hints, surplus, cut, switch, reset, once, trickle)}
+ROUTES = {function.__name__: function for function in (echo, deaf, hints, surplus, cut, switch, swallow, reset, once,
+                                                   trickle)}
 
 
 def handle(req):
