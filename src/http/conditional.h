@@ -1,0 +1,46 @@
+/* conditional.h - preconditions of requests (RFC 9110 13): validators compared, in the order that
+ * 13.2.2 gives. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/header.h"
+#include "http/method.h"
+
+/* What is known of the representation that would be sent. */
+struct validators {
+	str etag; /* as in the field: quotes, and W/ where it is weak; empty: has none */
+	bool has_last_modified;
+	int64_t last_modified; /* seconds since 1970 */
+	int64_t date;	       /* when it was what it is: of its Date, or now */
+};
+
+enum precondition {
+	PRECONDITION_HOLDS,	   /* or there was none: send it */
+	PRECONDITION_NOT_MODIFIED, /* 304 */
+	PRECONDITION_FAILED,	   /* 412 */
+};
+
+/* True if both are strong and the same. */
+bool etag_eq_strong(str a, str b);
+/* True if they are the same but for W/. */
+bool etag_eq_weak(str a, str b);
+/* Takes the next entity tag off a list; what is no tag is given as it stands, to the next comma,
+ * and so is `*`.  Tags may hold commas and backslashes, which is why this is not field_next.  False
+ * when there is no other. */
+bool etag_next(str *rest, str *ret_tag);
+
+/* True if one of the fields If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since is
+ * there. */
+bool precondition_is_any(const struct header *headers, size_t n);
+/* Evaluates all of them, over several lines, for a representation that exists.  `now` is for dates
+ * with two digits for the year.  Dates that cannot be read, and dates where the representation has
+ * none, are no preconditions. */
+enum precondition precondition_check(const struct header *headers, size_t n, enum method method,
+	const struct validators *v, int64_t now) MUST_USE;
+/* Only what a cache may decide (RFC 9111 4.3.2): If-None-Match, or else If-Modified-Since, of GET
+ * or HEAD.  True: 304. */
+bool precondition_not_modified(
+	const struct header *headers, size_t n, const struct validators *v, int64_t now);
+/* False: Range must be ignored and the whole be sent.  True where there is no If-Range. */
+bool precondition_range_holds(
+	const struct header *headers, size_t n, const struct validators *v, int64_t now);
