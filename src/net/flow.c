@@ -29,15 +29,18 @@ static void gather_payload(struct flow *f, str data, struct gather *g)
 	}
 }
 
+str flow_trailers(const struct flow *f)
+{
+	return f->in == BODY_CHUNKED && f->is_done ? chunked_trailers(&f->chunked) : STR_EMPTY;
+}
+
 static enum parse gather_end(struct flow *f, struct gather *g)
 {
-	str trailers = f->in == BODY_CHUNKED ? chunked_trailers(&f->chunked) : STR_EMPTY;
-
 	f->is_done = true;
 	if (f->out != BODY_CHUNKED)
 		return PARSE_OK;
 	gather_add(g, CHUNKED_LAST);
-	gather_add(g, trailers);
+	gather_add(g, flow_trailers(f));
 	gather_add(g, CHUNKED_CRLF);
 	return PARSE_OK;
 }

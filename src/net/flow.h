@@ -30,4 +30,6 @@ enum parse flow_end(struct flow *f, struct gather *g) MUST_USE;
  * flow_skip. */
 uint64_t flow_raw(const struct flow *f);
 void flow_skip(struct flow *f, uint64_t n);
+/* Field lines that came behind the body; empty until it is done, and where there were none. */
+str flow_trailers(const struct flow *f);
 void flow_done(struct flow *f);

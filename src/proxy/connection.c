@@ -19,12 +19,12 @@
 
 static const struct server_conf *settings(const struct connection *c)
 {
-	return &c->worker->view->conf->server;
+	return &c->client.worker->view->conf->server;
 }
 
 static void set_phase(struct connection *c, enum connection_phase phase)
 {
-	struct worker *w = c->worker;
+	struct worker *w = c->client.worker;
 	bool is_idle = phase == CONNECTION_IDLE;
 
 	if (is_idle != (c->phase == CONNECTION_IDLE)) {
@@ -37,23 +37,31 @@ static void set_phase(struct connection *c, enum connection_phase phase)
 	c->phase = phase;
 }
 
+static void on_time(struct timer *t);
+
+static void set_deadline(struct connection *c, msec at)
+{
+	if (!c->client.is_closed)
+		timer_set(&c->timer, c->client.worker->loop, at, on_time);
+}
+
 /* 0 in the configuration means no limit. */
 static msec limit_from_now(const struct connection *c, msec limit)
 {
-	return limit ? loop_now(c->worker->loop) + limit : MSEC_NEVER;
+	return limit ? loop_now(c->client.worker->loop) + limit : MSEC_NEVER;
 }
 
 static void become_idle(struct connection *c)
 {
 	set_phase(c, CONNECTION_IDLE);
-	connection_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
+	set_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
 }
 
 static void refuse(struct connection *c, unsigned status)
 {
 	set_phase(c, CONNECTION_EXCHANGE);
-	connection_deadline(c, MSEC_NEVER);
-	exchange_refuse(c, status);
+	set_deadline(c, MSEC_NEVER);
+	exchange_refuse(&c->client, status);
 }
 
 static void on_time(struct timer *t)
@@ -69,15 +77,9 @@ static void on_time(struct timer *t)
 		refuse(c, 408);
 		return;
 	case CONNECTION_EXCHANGE:
-		exchange_client_timeout(c->exchange);
+		exchange_client_timeout(c->client.exchange);
 		return;
 	}
-}
-
-void connection_deadline(struct connection *c, msec at)
-{
-	if (!c->is_closed)
-		timer_set(&c->timer, c->worker->loop, at, on_time);
 }
 
 static void on_event(struct watch *w, unsigned events)
@@ -85,11 +87,11 @@ static void on_event(struct watch *w, unsigned events)
 	struct connection *c = container_of(w, struct connection, watch);
 
 	if (events & LOOP_READ)
-		c->in.can_read = true;
+		c->client.in.can_read = true;
 	if (events & LOOP_EOF)
-		c->in.saw_eof = true;
+		c->client.in.saw_eof = true;
 	if (events & LOOP_WRITE)
-		outbox_unblock(&c->out);
+		outbox_unblock(&c->client.out);
 	switch (c->phase) {
 	case CONNECTION_IDLE:
 	case CONNECTION_HEAD:
@@ -99,7 +101,7 @@ static void on_event(struct watch *w, unsigned events)
 			connection_run(c);
 		return;
 	case CONNECTION_EXCHANGE:
-		exchange_client_event(c->exchange, events);
+		exchange_client_event(c->client.exchange, events);
 		return;
 	case CONNECTION_LINGER:
 		connection_run(c);
@@ -107,72 +109,42 @@ static void on_event(struct watch *w, unsigned events)
 	}
 }
 
-void connection_open(struct worker *w, int fd, const struct address *peer)
-{
-	struct connection *c = xcalloc(1, sizeof(*c));
-
-	c->worker = w;
-	c->peer = *peer;
-	list_init(&c->link);
-	list_init(&c->eager);
-	list_push(&w->idle_connections, &c->link);
-	worker_connection_came(w);
-	if (watch_open(&c->watch, w->loop, fd, on_event) < 0) {
-		c->watch = (struct watch){.loop = w->loop, .fd = fd};
-		connection_close(c);
-		return;
-	}
-	become_idle(c);
-}
-
 void connection_close(struct connection *c)
 {
-	struct worker *w = c->worker;
+	struct worker *w = c->client.worker;
 	int fd = c->watch.fd;
 
-	if (c->is_closed)
+	if (c->client.is_closed)
 		return;
-	c->is_closed = true;
+	c->client.is_closed = true;
 	list_remove(&c->link);
-	list_remove(&c->eager);
+	list_remove(&c->client.eager);
 	timer_cancel(&c->timer);
 	watch_close(&c->watch);
 	close(fd);
-	if (c->exchange)
-		exchange_client_gone(c->exchange);
-	inbox_done(&c->in);
-	outbox_done(&c->out);
+	if (c->client.exchange)
+		exchange_client_gone(c->client.exchange);
+	inbox_done(&c->client.in);
+	outbox_done(&c->client.out);
 	loop_defer_free(w->loop, c);
 	worker_connection_gone(w);
 }
 
-bool connection_send(struct connection *c)
-{
-	return outbox_send(&c->out, c->watch.fd, &c->worker->gather) == 0;
-}
-
-void connection_reset(struct connection *c)
-{
-	struct linger none = {.l_onoff = 1, .l_linger = 0};
-
-	setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-}
-
 static void put_off_close(struct connection *c)
 {
-	msec silence = loop_now(c->worker->loop) + LINGER_SILENCE;
+	msec silence = loop_now(c->client.worker->loop) + LINGER_SILENCE;
 
-	connection_deadline(c, MIN(silence, c->linger_until));
+	set_deadline(c, MIN(silence, c->linger_until));
 }
 
 static void linger(struct connection *c)
 {
-	struct worker *w = c->worker;
+	struct worker *w = c->client.worker;
 
 	set_phase(c, CONNECTION_LINGER);
 	c->linger_until = loop_now(w->loop) + (w->is_draining ? LINGER_SILENCE : LINGER_LIMIT);
 	put_off_close(c);
-	inbox_take(&c->in, c->in.unread.n);
+	inbox_take(&c->client.in, c->client.in.unread.n);
 	shutdown(c->watch.fd, SHUT_WR);
 }
 
@@ -181,36 +153,24 @@ static bool read_and_forget(struct connection *c)
 {
 	ssize_t n;
 
-	if (!c->in.can_read)
+	if (!c->client.in.can_read)
 		return false;
-	n = inbox_read(&c->in, c->watch.fd, c->worker->client_bytes, CLIENT_READ);
+	n = inbox_read(&c->client.in, c->watch.fd, c->client.worker->client_bytes, CLIENT_READ);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
 		connection_close(c);
 		return false;
 	}
-	inbox_take(&c->in, c->in.unread.n);
+	inbox_take(&c->client.in, c->client.in.unread.n);
 	put_off_close(c);
 	return true;
-}
-
-void connection_exchange_done(struct connection *c, bool keep_alive)
-{
-	c->exchange = NULL;
-	if (c->is_closed)
-		return;
-	if (keep_alive && !c->worker->is_draining)
-		become_idle(c);
-	else
-		linger(c);
-	connection_run(c);
 }
 
 /* False when more bytes must come first. */
 static bool parse_head(struct connection *c)
 {
-	struct worker *w = c->worker;
+	struct worker *w = c->client.worker;
 	const struct server_conf *server = settings(c);
 	struct head_limits limits = {
 		.max_bytes = server->max_header_bytes,
@@ -221,13 +181,13 @@ static bool parse_head(struct connection *c)
 	unsigned status;
 	size_t used;
 
-	switch (request_head_parse(&head, w->headers, HEADERS_MAX, c->in.unread, &c->scanned,
+	switch (request_head_parse(&head, w->headers, HEADERS_MAX, c->client.in.unread, &c->scanned,
 		&limits, &used, &status)) {
 	case PARSE_OK:
-		inbox_take(&c->in, used);
+		inbox_take(&c->client.in, used);
 		set_phase(c, CONNECTION_EXCHANGE);
-		connection_deadline(c, MSEC_NEVER);
-		exchange_begin(c, &head);
+		set_deadline(c, MSEC_NEVER);
+		exchange_begin(&c->client, &head);
 		return true;
 	case PARSE_BAD:
 		refuse(c, status);
@@ -237,7 +197,7 @@ static bool parse_head(struct connection *c)
 	}
 	if (c->phase == CONNECTION_IDLE) {
 		set_phase(c, CONNECTION_HEAD);
-		connection_deadline(c, limit_from_now(c, server->header_timeout));
+		set_deadline(c, limit_from_now(c, server->header_timeout));
 	}
 	return false;
 }
@@ -247,9 +207,9 @@ static bool read_more(struct connection *c)
 {
 	ssize_t n;
 
-	if (!c->in.can_read)
+	if (!c->client.in.can_read)
 		return false;
-	n = inbox_read(&c->in, c->watch.fd, c->worker->client_bytes, CLIENT_READ);
+	n = inbox_read(&c->client.in, c->watch.fd, c->client.worker->client_bytes, CLIENT_READ);
 	if (n > 0)
 		return true;
 	if (n != -EAGAIN)
@@ -263,7 +223,7 @@ static bool step(struct connection *c)
 	switch (c->phase) {
 	case CONNECTION_IDLE:
 	case CONNECTION_HEAD:
-		return (c->in.unread.n && parse_head(c)) || read_more(c);
+		return (c->client.in.unread.n && parse_head(c)) || read_more(c);
 	case CONNECTION_EXCHANGE:
 		return false;
 	case CONNECTION_LINGER:
@@ -275,9 +235,9 @@ static bool step(struct connection *c)
 static void run(struct connection *c)
 {
 	for (int i = 0; i < STEPS_PER_TURN; i++)
-		if (!step(c) || c->is_closed)
+		if (!step(c) || c->client.is_closed)
 			return;
-	worker_go_on_later(c->worker, c);
+	worker_go_on_later(&c->client);
 }
 
 void connection_run(struct connection *c)
@@ -287,22 +247,137 @@ void connection_run(struct connection *c)
 	c->is_running = true;
 	run(c);
 	c->is_running = false;
-	if (!c->is_closed)
-		inbox_keep(&c->in);
-}
-
-void connection_go_on(struct connection *c)
-{
-	if (c->phase == CONNECTION_EXCHANGE)
-		exchange_go_on(c->exchange);
-	else
-		connection_run(c);
+	if (!c->client.is_closed)
+		inbox_keep(&c->client.in);
 }
 
 void connection_drain(struct connection *c)
 {
-	c->in.can_read = true;
+	c->client.in.can_read = true;
 	connection_run(c);
-	if (!c->is_closed && c->phase == CONNECTION_IDLE)
+	if (!c->client.is_closed && c->phase == CONNECTION_IDLE)
 		connection_close(c);
+}
+
+/* --- what an exchange asks of its client --- */
+
+static struct connection *connection_of(struct client *c)
+{
+	return container_of(c, struct connection, client);
+}
+
+static ssize_t http1_read(struct client *c)
+{
+	return inbox_read(&c->in, c->fd, c->worker->client_bytes, CLIENT_READ);
+}
+
+static void http1_settle(struct client *c)
+{
+	inbox_keep(&c->in);
+}
+
+static void http1_head(struct client *c, str text, bool has_body)
+{
+	(void)has_body;
+	gather_add(&c->worker->gather, text);
+}
+
+static int http1_send(struct client *c)
+{
+	return outbox_send(&c->out, c->fd, &c->worker->gather);
+}
+
+static int http1_flush(struct client *c)
+{
+	return outbox_flush(&c->out, c->fd);
+}
+
+static void http1_end(struct client *c, str trailers)
+{
+	(void)c;
+	(void)trailers;
+}
+
+static void http1_shut(struct client *c)
+{
+	shutdown(c->fd, SHUT_WR);
+}
+
+static size_t http1_unsent(const struct client *c)
+{
+	return socket_unsent(c->fd);
+}
+
+static void http1_deadline(struct client *c, msec at)
+{
+	set_deadline(connection_of(c), at);
+}
+
+static void http1_done(struct client *client, bool keep_alive)
+{
+	struct connection *c = connection_of(client);
+
+	client->exchange = NULL;
+	if (client->is_closed)
+		return;
+	if (keep_alive && !client->worker->is_draining)
+		become_idle(c);
+	else
+		linger(c);
+	connection_run(c);
+}
+
+static void http1_reset(struct client *c)
+{
+	struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+static void http1_close(struct client *c)
+{
+	connection_close(connection_of(c));
+}
+
+static void http1_go_on(struct client *client)
+{
+	struct connection *c = connection_of(client);
+
+	if (c->phase == CONNECTION_EXCHANGE)
+		exchange_go_on(client->exchange);
+	else
+		connection_run(c);
+}
+
+static const struct client_ops http1 = {
+	.read = http1_read,
+	.settle = http1_settle,
+	.head = http1_head,
+	.send = http1_send,
+	.flush = http1_flush,
+	.end = http1_end,
+	.shut = http1_shut,
+	.unsent = http1_unsent,
+	.deadline = http1_deadline,
+	.done = http1_done,
+	.reset = http1_reset,
+	.close = http1_close,
+	.go_on = http1_go_on,
+};
+
+void connection_open(struct worker *w, int fd, const struct address *peer)
+{
+	struct connection *c = xcalloc(1, sizeof(*c));
+
+	c->client = (struct client){.ops = &http1, .worker = w, .peer = *peer, .fd = fd};
+	list_init(&c->link);
+	list_init(&c->client.eager);
+	list_push(&w->idle_connections, &c->link);
+	worker_connection_came(w);
+	if (watch_open(&c->watch, w->loop, fd, on_event) < 0) {
+		c->watch = (struct watch){.loop = w->loop, .fd = fd};
+		connection_close(c);
+		return;
+	}
+	become_idle(c);
 }

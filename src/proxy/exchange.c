@@ -39,7 +39,7 @@ str exchange_date(void)
 	return date_cached(&cache, (int64_t)(wall_msec() / 1000));
 }
 
-static struct exchange *exchange_new(struct connection *c)
+static struct exchange *exchange_new(struct client *c)
 {
 	struct worker *w = c->worker;
 	struct exchange *x;
@@ -61,7 +61,7 @@ static struct exchange *exchange_new(struct connection *c)
 	}
 	list_init(&x->link);
 	x->worker = w;
-	x->connection = c;
+	x->client = c;
 	x->view = view_ref(w->view);
 	x->began = clock_usec();
 	x->record.upstream_ms = x->record.wake_ms = ACCESS_UNKNOWN;
@@ -153,11 +153,11 @@ static void let_go(struct exchange *x)
 
 void exchange_end(struct exchange *x, bool keep_alive)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 
 	let_go(x);
 	exchange_free(x);
-	connection_exchange_done(c, keep_alive);
+	client_done(c, keep_alive);
 }
 
 void exchange_client_gone(struct exchange *x)
@@ -166,7 +166,7 @@ void exchange_client_gone(struct exchange *x)
 		x->record.error = ERROR_CLIENT_GONE;
 	if (!x->answer_began)
 		x->record.status = error_status(x->record.error);
-	x->connection->exchange = NULL;
+	x->client->exchange = NULL;
 	let_go(x);
 	exchange_free(x);
 }
@@ -176,26 +176,26 @@ void exchange_abort(struct exchange *x, enum error error)
 	x->record.error = error;
 	/* For a client that reads until the end, only a reset is no end. */
 	if (x->answer_began && x->down.out == BODY_UNTIL_CLOSE && !x->down.is_done && !x->is_tunnel)
-		connection_reset(x->connection);
-	connection_close(x->connection); /* ends x by exchange_client_gone */
+		client_reset(x->client);
+	client_close(x->client); /* ends x by exchange_client_gone */
 }
 
 static void await_client(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	msec limit = exchange_settings(x)->write_timeout;
 
-	x->unsent = socket_unsent(c->watch.fd);
-	connection_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+	x->unsent = client_unsent(c);
+	client_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
 }
 
 /* Our own answer waits in the outbox. */
 static void on_answer_moved(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	size_t before = buf_len(&c->out.waiting);
 
-	if (outbox_flush(&c->out, c->watch.fd) < 0) {
+	if (client_flush(c) < 0) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
@@ -216,6 +216,8 @@ static size_t body_size(str answer)
 void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
 {
 	struct worker *w = x->worker;
+	str answer = buf_str(&w->head_out);
+	size_t body = body_size(answer);
 
 	if (x->state == EXCHANGE_HELD)
 		hold_leave(x);
@@ -225,19 +227,32 @@ void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
 	x->answer_began = true;
 	x->keep_alive = keep_alive;
 	x->record.status = status;
-	x->record.response_length = (int64_t)body_size(buf_str(&w->head_out));
-	gather_add(&w->gather, buf_str(&w->head_out));
-	if (!connection_send(x->connection)) {
+	x->record.response_length = (int64_t)body;
+	client_head(x->client, str_slice(answer, 0, answer.n - body), body);
+	gather_add(&w->gather, str_slice(answer, answer.n - body, answer.n));
+	if (client_send(x->client) < 0) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
 	exchange_finish_answer(x);
 }
 
+void exchange_tell_end(struct exchange *x)
+{
+	if (x->is_end_told)
+		return;
+	x->is_end_told = true;
+	if (x->is_tunnel)
+		client_shut(x->client);
+	else
+		client_end(x->client, flow_trailers(&x->down));
+}
+
 void exchange_finish_answer(struct exchange *x)
 {
 	x->state = EXCHANGE_ANSWERING;
-	if (outbox_is_empty(&x->connection->out))
+	exchange_tell_end(x);
+	if (outbox_is_empty(&x->client->out))
 		exchange_end(x, x->keep_alive);
 	else
 		await_client(x);
@@ -298,7 +313,7 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 	exchange_answer(x, in.status, keep_alive);
 }
 
-void exchange_refuse(struct connection *c, unsigned status)
+void exchange_refuse(struct client *c, unsigned status)
 {
 	struct exchange *x = exchange_new(c);
 	char peer_text[ADDRESS_TEXT_MAX];
@@ -311,7 +326,7 @@ void exchange_refuse(struct connection *c, unsigned status)
 
 /* The log's view of the request; copied, since the head is gone when the line is written. */
 static void record_request(
-	struct exchange *x, const struct request_head *head, const struct client *client)
+	struct exchange *x, const struct request_head *head, const struct remote *client)
 {
 	struct access_record *r = &x->record;
 	struct arena *a = &x->arena;
@@ -392,7 +407,7 @@ static void answer_replay(struct exchange *x, const struct placement *where)
 
 /* Ours: the head for the tenant is made now, since the received one is gone after this turn. */
 static void begin_here(struct exchange *x, const struct request_head *head,
-	const struct route *route, const struct client *client)
+	const struct route *route, const struct remote *client)
 {
 	const struct server_conf *server = exchange_settings(x);
 	struct forward_in in = {
@@ -429,7 +444,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 }
 
 static void begin_placed(struct exchange *x, const struct request_head *head,
-	const struct route *route, const struct client *client)
+	const struct route *route, const struct remote *client)
 {
 	const struct config *conf = x->view->conf;
 	struct place_in in = {
@@ -473,11 +488,11 @@ static void begin_placed(struct exchange *x, const struct request_head *head,
 	}
 }
 
-void exchange_begin(struct connection *c, const struct request_head *head)
+void exchange_begin(struct client *c, const struct request_head *head)
 {
 	struct exchange *x = exchange_new(c);
 	char peer_text[ADDRESS_TEXT_MAX];
-	struct client client;
+	struct remote client;
 	struct route route;
 	str path;
 
@@ -486,7 +501,7 @@ void exchange_begin(struct connection *c, const struct request_head *head)
 	x->keep_alive = head->keep_alive;
 	x->wants = wants_of(head);
 	flow_init(&x->up, head->body, head->content_length, head->body);
-	trust_client(x->view->snapshot->trust, &c->peer, address_text(&c->peer, peer_text), head,
+	trust_remote(x->view->snapshot->trust, &c->peer, address_text(&c->peer, peer_text), head,
 		&client);
 	x->record.request_id =
 		arena_dup(&x->arena, request_id(&x->worker->ids, head, &client, x->id));
@@ -510,7 +525,7 @@ void exchange_begin(struct connection *c, const struct request_head *head)
 
 void exchange_client_event(struct exchange *x, unsigned events)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 
 	/* In a tunnel whose other end has said all, it may only mean that this one has, too. */
 	if ((events & LOOP_HUP) && !(x->is_tunnel && x->down.is_done)) {
@@ -531,7 +546,7 @@ void exchange_client_event(struct exchange *x, unsigned events)
 		on_answer_moved(x);
 		return;
 	case EXCHANGE_WATCHING:
-		if ((events & LOOP_EOF) || outbox_flush(&c->out, c->watch.fd) < 0)
+		if ((events & LOOP_EOF) || client_flush(c) < 0)
 			exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
@@ -549,7 +564,7 @@ void exchange_client_timeout(struct exchange *x)
 		relay_client_timeout(x);
 		return;
 	case EXCHANGE_ANSWERING:
-		if (socket_unsent(x->connection->watch.fd) < x->unsent)
+		if (client_unsent(x->client) < x->unsent)
 			await_client(x);
 		else
 			exchange_abort(x, ERROR_WRITE_TIMEOUT);

@@ -18,7 +18,7 @@
 #include "net/splice.h"
 #include "link/scoreboard.h"
 #include "proxy/access_log.h"
-#include "proxy/connection.h"
+#include "proxy/client.h"
 #include "proxy/pages.h"
 #include "proxy/request_id.h"
 #include "proxy/rewrite.h"
@@ -50,7 +50,7 @@ enum client_owes {
 struct exchange {
 	struct list link; /* of the tenant: held or watched; of the worker: free */
 	struct worker *worker;
-	struct connection *connection;
+	struct client *client;
 	struct view *view; /* the configuration under which it began */
 	struct arena arena;
 	enum exchange_state state;
@@ -73,6 +73,7 @@ struct exchange {
 	bool awaits_continue; /* the client sends its body only after a 100 */
 	bool wants_upgrade;
 	bool answer_began; /* bytes of a final head went to the client */
+	bool is_end_told;  /* to the client */
 	bool can_reuse;	   /* the upstream connection, once the response has ended */
 	bool wants_page;   /* a person looks: show that it is starting */
 	bool is_logged;
@@ -91,9 +92,9 @@ struct exchange {
 
 /* The head was parsed; the strs of *head point into the connection's inbox and are not valid after
  * this call. */
-void exchange_begin(struct connection *c, const struct request_head *head);
+void exchange_begin(struct client *c, const struct request_head *head);
 /* Answers a request that could not be parsed, or did not come in time, and ends the connection. */
-void exchange_refuse(struct connection *c, unsigned status);
+void exchange_refuse(struct client *c, unsigned status);
 
 /* What the connections tell. */
 void exchange_client_event(struct exchange *x, unsigned events);
@@ -101,7 +102,7 @@ void exchange_client_timeout(struct exchange *x);
 void exchange_client_gone(struct exchange *x); /* the connection is being closed by itself */
 void exchange_upstream_event(struct exchange *x, unsigned events);
 void exchange_upstream_timeout(struct exchange *x);
-/* Its connection gave way to others (worker_go_on_later). */
+/* Its client gave way to others (worker_go_on_later). */
 void exchange_go_on(struct exchange *x);
 /* What the supervisor tells: the tenant of a held or watching exchange changed. */
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state);

@@ -35,6 +35,8 @@ void exchange_answer(struct exchange *x, unsigned status, bool keep_alive);
 /* All of an answer of our own has been sent or waits in the outbox: ends the exchange when it is
  * out. */
 void exchange_finish_answer(struct exchange *x);
+/* All of the answer has been sent: tells the client so, once. */
+void exchange_tell_end(struct exchange *x);
 /* The answer has been handed over whole. */
 void exchange_end(struct exchange *x, bool keep_alive);
 /* Ends both connections now. */

@@ -216,7 +216,7 @@ static str host_of(const struct forward_in *in)
 
 static void add_forwarded_for(struct buf *out, const struct walk *w)
 {
-	const struct client *client = w->in->client;
+	const struct remote *client = w->in->client;
 	const struct request_head *head = w->in->head;
 	bool is_list = w->has_forwarded_for && w->is_believed && !client->fly_client.n;
 	str last = client->fly_client.n ? client->fly_client : client->peer;

@@ -11,7 +11,7 @@ struct forward_in {
 	 * as they came: lines that are kept are copied in runs. */
 	const struct request_head *head;
 	const struct route *route; /* TENANT */
-	const struct client *client;
+	const struct remote *client;
 	str request_id;	      /* from request_id() */
 	uint64_t now;	      /* milliseconds since 1970 */
 	bool keeps_forwarded; /* server.forward_headers */

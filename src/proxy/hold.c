@@ -34,12 +34,12 @@ void hold_leave(struct exchange *x)
 	proxy_hold_leave(x->worker->proxy);
 	atomic_fetch_sub(&slot_of(x)->held, 1);
 	x->record.wake_ms = (int64_t)((clock_usec() - x->held_since) / 1000);
-	connection_deadline(x->connection, MSEC_NEVER);
+	client_deadline(x->client, MSEC_NEVER);
 }
 
 static void set_deadline(struct exchange *x)
 {
-	connection_deadline(x->connection, MIN(x->held_until, MIN(x->page_at, x->retry_at)));
+	client_deadline(x->client, MIN(x->held_until, MIN(x->page_at, x->retry_at)));
 }
 
 /* Places on the scoreboard are used again: what was meant for a tenant that has been removed must
@@ -65,7 +65,7 @@ static void hold(struct exchange *x, msec retry_at)
 		return;
 	}
 	/* It may only have said all, but a start takes long, and most of them have gone. */
-	if (x->connection->in.saw_eof) {
+	if (x->client->in.saw_eof) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
@@ -196,15 +196,16 @@ void hold_on_time(struct exchange *x)
 	}
 }
 
-/* Sends head_out.  Who does not read what was sent earlier is not waited for. */
+/* Who does not read what was sent earlier is not waited for. */
 static bool send_event(struct exchange *x, enum tenant_state state)
 {
 	struct worker *w = x->worker;
 	msec now = loop_now(w->loop), since = atomic_load(&slot_of(x)->since);
 
+	buf_clear(&w->head_out);
 	waiting_event(&w->head_out, state, now > since ? now - since : 0, reason_of(x));
 	gather_add(&w->gather, buf_str(&w->head_out));
-	if (connection_send(x->connection) && buf_len(&x->connection->out.waiting) <= WATCH_MAX)
+	if (client_send(x->client) == 0 && buf_len(&x->client->out.waiting) <= WATCH_MAX)
 		return true;
 	exchange_abort(x, ERROR_CLIENT_GONE);
 	return false;
@@ -222,7 +223,7 @@ static void watch_state(struct exchange *x, enum tenant_state state)
 	}
 	list_remove(&x->link);
 	list_append(&x->tenant->watched, &x->link);
-	connection_deadline(x->connection, loop_now(w->loop) + HEARTBEAT);
+	client_deadline(x->client, loop_now(w->loop) + HEARTBEAT);
 	worker_wake(w, x->tenant);
 }
 
@@ -236,16 +237,21 @@ void hold_watch(struct exchange *x)
 	x->record.status = 200;
 	buf_clear(&w->head_out);
 	waiting_events_head(&w->head_out, exchange_date());
+	client_head(x->client, buf_str(&w->head_out), true);
+	if (client_send(x->client) < 0) {
+		exchange_abort(x, ERROR_CLIENT_GONE);
+		return;
+	}
 	watch_state(x, slot_state(slot_of(x)));
 }
 
 void hold_watch_on_time(struct exchange *x)
 {
 	gather_add(&x->worker->gather, WAITING_HEARTBEAT);
-	if (!connection_send(x->connection) || buf_len(&x->connection->out.waiting) > WATCH_MAX)
+	if (client_send(x->client) < 0 || buf_len(&x->client->out.waiting) > WATCH_MAX)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 	else
-		connection_deadline(x->connection, loop_now(x->worker->loop) + HEARTBEAT);
+		client_deadline(x->client, loop_now(x->worker->loop) + HEARTBEAT);
 }
 
 void exchange_give_up(struct exchange *x)
@@ -271,7 +277,6 @@ void exchange_view_changed(struct exchange *x)
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state)
 {
 	if (x->state == EXCHANGE_WATCHING) {
-		buf_clear(&x->worker->head_out);
 		watch_state(x, state);
 		return;
 	}

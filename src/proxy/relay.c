@@ -73,6 +73,8 @@ static bool open_pipe(struct worker *w, struct splice_pipe *p)
 bool relay_is_spliced(
 	struct exchange *x, struct flow *f, const struct inbox *in, struct splice_pipe *p)
 {
+	if (x->client->fd < 0)
+		return false;
 	if (f->in != BODY_LENGTH || in->unread.n)
 		return p->held != 0;
 	return p->held || (flow_raw(f) >= SPLICE_FROM && open_pipe(x->worker, p));
@@ -81,7 +83,7 @@ bool relay_is_spliced(
 /* The answer is whole, and out. */
 static bool is_finished(const struct exchange *x)
 {
-	const struct connection *c = x->connection;
+	const struct client *c = x->client;
 
 	return x->answer_began && x->down.is_done && !x->down_pipe.held &&
 	       outbox_is_empty(&c->out) && (!x->is_tunnel || x->up.is_done || x->upstream->is_deaf);
@@ -99,7 +101,7 @@ static void finish(struct exchange *x)
 
 static enum client_owes owed_by_client(const struct exchange *x)
 {
-	const struct connection *c = x->connection;
+	const struct client *c = x->client;
 
 	if (!outbox_is_empty(&c->out) || x->down_pipe.held)
 		return CLIENT_TAKES;
@@ -135,13 +137,13 @@ static msec limit_of(const struct exchange *x, enum client_owes owes)
 
 static void set_client_deadline(struct exchange *x, enum client_owes owes)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	msec limit = limit_of(x, owes);
 
 	if (owes == CLIENT_TAKES)
-		x->unsent = socket_unsent(c->watch.fd);
+		x->unsent = client_unsent(c);
 	x->owes = owes;
-	connection_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+	client_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
 }
 
 /* What moves on one side is no excuse for the other: a deadline is put off only by what it waits
@@ -159,7 +161,7 @@ static void update_client_deadline(struct exchange *x)
 
 void relay_client_timeout(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 
 	switch (x->owes) {
 	case CLIENT_FREE:
@@ -167,7 +169,7 @@ void relay_client_timeout(struct exchange *x)
 	case CLIENT_TAKES:
 		/* The socket takes more only once a third of its buffer is free; a slow client that
 		 * moves is not cut. */
-		if (socket_unsent(c->watch.fd) < x->unsent)
+		if (client_unsent(c) < x->unsent)
 			set_client_deadline(x, CLIENT_TAKES);
 		else
 			exchange_abort(x, ERROR_WRITE_TIMEOUT);
@@ -178,7 +180,7 @@ void relay_client_timeout(struct exchange *x)
 	case CLIENT_IS_TOLD:
 		x->awaits_continue = false;
 		c->in.can_read = true;
-		gather_add(&x->worker->gather, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+		client_head(c, STR("HTTP/1.1 100 Continue\r\n\r\n"), false);
 		if (relay_send_down(x) == GO)
 			relay_run(x);
 		return;
@@ -210,13 +212,13 @@ static bool move(struct exchange *x)
 		if (up == WAIT && down == WAIT)
 			return true;
 	}
-	worker_go_on_later(x->worker, x->connection);
+	worker_go_on_later(x->client);
 	return true;
 }
 
 void relay_run(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	struct upstream *u = x->upstream;
 
 	if (move(x)) {
@@ -226,7 +228,7 @@ void relay_run(struct exchange *x)
 	/* Also when the exchange is gone: what the client sent behind it is still in the scratch
 	 * buffer. */
 	if (!c->is_closed)
-		inbox_keep(&c->in);
+		client_settle(c);
 }
 
 void relay_start(struct exchange *x)

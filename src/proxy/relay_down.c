@@ -1,8 +1,6 @@
 /* relay_down.c - a response on its way to the client: interim heads, the final one, its body, what
  * a tenant says in a tunnel. */
 /* SPDX-License-Identifier: MIT */
-#include <sys/socket.h>
-
 #include "net/socket.h"
 #include "proxy/answer.h"
 #include "proxy/relay_int.h"
@@ -10,7 +8,11 @@
 enum step relay_send_down(struct exchange *x)
 {
 	x->client_took = true; /* all that waited before */
-	return connection_send(x->connection) ? GO : relay_client_failed(x);
+	if (client_send(x->client) < 0)
+		return relay_client_failed(x);
+	if (x->answer_began && x->down.is_done)
+		exchange_tell_end(x);
+	return GO;
 }
 
 /* NULL where nothing of a response is to be rewritten. */
@@ -39,7 +41,7 @@ static enum step relay_interim(struct exchange *x, const struct response_head *h
 		return GO;
 	buf_clear(&w->head_out);
 	answer_head(&w->head_out, h, &in);
-	gather_add(&w->gather, buf_str(&w->head_out));
+	client_head(x->client, buf_str(&w->head_out), false);
 	return relay_send_down(x);
 }
 
@@ -83,7 +85,7 @@ static enum step begin_down(struct exchange *x, const struct response_head *h)
 	upstream_deadline(x->upstream, MSEC_NEVER);
 	buf_clear(&w->head_out);
 	answer_head(&w->head_out, h, &in);
-	gather_add(&w->gather, buf_str(&w->head_out));
+	client_head(x->client, buf_str(&w->head_out), !x->down.is_done);
 	return GO;
 }
 
@@ -160,8 +162,6 @@ static enum step upstream_ended(struct exchange *x)
 	x->can_reuse = false;
 	if (flow_end(&x->down, &x->worker->gather) != PARSE_OK)
 		return cut_off(x);
-	if (x->is_tunnel)
-		shutdown(x->connection->watch.fd, SHUT_WR);
 	return relay_send_down(x);
 }
 
@@ -184,11 +184,10 @@ static enum step read_down(struct exchange *x)
 
 static enum step splice_down(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	struct upstream *u = x->upstream;
 	size_t held = x->down_pipe.held;
-	enum spliced r =
-		splice_pass(&x->down_pipe, &x->down, &u->in, u->watch.fd, &c->out, c->watch.fd);
+	enum spliced r = splice_pass(&x->down_pipe, &x->down, &u->in, u->watch.fd, &c->out, c->fd);
 
 	if (r == SPLICE_SOURCE_ENDED)
 		return upstream_ended(x);
@@ -200,10 +199,10 @@ static enum step splice_down(struct exchange *x)
 
 static enum step flush_down(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	size_t before = buf_len(&c->out.waiting);
 
-	if (outbox_flush(&c->out, c->watch.fd) < 0)
+	if (client_flush(c) < 0)
 		return relay_client_failed(x);
 	x->client_took |= buf_len(&c->out.waiting) < before;
 	return GO;
@@ -211,7 +210,7 @@ static enum step flush_down(struct exchange *x)
 
 enum step relay_down(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	struct upstream *u = x->upstream;
 	enum step s;
 

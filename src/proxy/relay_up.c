@@ -64,7 +64,7 @@ static enum step refuse(struct exchange *x, enum error error)
 /* Gathers what the client's inbox has of the body. */
 static enum step feed_up(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	size_t used = 0;
 	enum parse r = flow_feed(&x->up, c->in.unread, &used, &x->worker->gather);
 
@@ -88,12 +88,12 @@ static enum step client_ended(struct exchange *x)
 /* One read from the client. */
 static enum step read_up(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	ssize_t n;
 
 	if (!c->in.can_read)
 		return WAIT;
-	n = inbox_read(&c->in, c->watch.fd, x->worker->client_bytes, CLIENT_READ);
+	n = client_read(c);
 	if (n == -EAGAIN)
 		return WAIT;
 	x->client_gave = true;
@@ -104,11 +104,10 @@ static enum step read_up(struct exchange *x)
 
 static enum step splice_up(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	struct upstream *u = x->upstream;
 	size_t held = x->up_pipe.held;
-	enum spliced r =
-		splice_pass(&x->up_pipe, &x->up, &c->in, c->watch.fd, &u->out, u->watch.fd);
+	enum spliced r = splice_pass(&x->up_pipe, &x->up, &c->in, c->fd, &u->out, u->watch.fd);
 
 	if (r == SPLICE_SOURCE_ENDED)
 		return relay_client_failed(x);
@@ -122,7 +121,7 @@ static enum step splice_up(struct exchange *x)
 
 enum step relay_up(struct exchange *x)
 {
-	struct connection *c = x->connection;
+	struct client *c = x->client;
 	struct upstream *u = x->upstream;
 	enum step s;
 
@@ -145,7 +144,7 @@ enum step relay_begin_up(struct exchange *x)
 	gather_add(&x->worker->gather, buf_str(&x->request));
 	/* A refused connection is tried again: until it is there nothing of the body may leave the
 	 * inbox. */
-	if (!x->upstream->is_connecting && x->connection->in.unread.n && !x->up.is_done &&
+	if (!x->upstream->is_connecting && x->client->in.unread.n && !x->up.is_done &&
 		feed_up(x) == GONE)
 		return GONE;
 	return send_up(x);

@@ -65,7 +65,7 @@ static bool is_sane(str id)
 }
 
 str request_id(struct request_ids *ids, const struct request_head *head,
-	const struct client *client, char store[REQUEST_ID_SIZE])
+	const struct remote *client, char store[REQUEST_ID_SIZE])
 {
 	str id;
 

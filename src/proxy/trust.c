@@ -230,10 +230,10 @@ static str edge_client(const struct request_head *head)
 	return parse_address(value, &bits, &offset) ? value : STR_EMPTY;
 }
 
-void trust_client(const struct trust *t, const struct address *peer, str peer_text,
-	const struct request_head *head, struct client *ret)
+void trust_remote(const struct trust *t, const struct address *peer, str peer_text,
+	const struct request_head *head, struct remote *ret)
 {
-	struct client c = {
+	struct remote c = {
 		.peer = peer_text,
 		.address = peer_text,
 		.fly_client = STR_EMPTY,

@@ -23,7 +23,7 @@ void trust_free(struct trust *t);
 bool trust_has(const struct trust *t, const struct address *peer);
 
 /* Who asks. */
-struct client {
+struct remote {
 	str peer;    /* the other end of the connection, without port; may be empty (unix socket) */
 	str address; /* the client as far as we believe what we are told: for logs; may be empty */
 	str fly_client;	 /* what the edge says who it is, in fly-client-ip; empty without an edge */
@@ -35,5 +35,5 @@ struct client {
  * not a trusted proxy's own.  A peer that is not trusted is the client itself.
  *
  * *ret borrows from peer_text (address_text of the peer) and the head. */
-void trust_client(const struct trust *t, const struct address *peer, str peer_text,
-	const struct request_head *head, struct client *ret);
+void trust_remote(const struct trust *t, const struct address *peer, str peer_text,
+	const struct request_head *head, struct remote *ret);

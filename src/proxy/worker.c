@@ -205,11 +205,13 @@ static void on_eager(struct timer *t)
 
 	list_take_all(&now, &w->eager);
 	while (!list_is_empty(&now))
-		connection_go_on(container_of(list_pop(&now), struct connection, eager));
+		client_go_on(container_of(list_pop(&now), struct client, eager));
 }
 
-void worker_go_on_later(struct worker *w, struct connection *c)
+void worker_go_on_later(struct client *c)
 {
+	struct worker *w = c->worker;
+
 	list_remove(&c->eager);
 	list_append(&w->eager, &c->eager);
 	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);

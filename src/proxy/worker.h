@@ -16,7 +16,7 @@
 #define UPSTREAM_READ (64u * 1024)
 #define HEADERS_MAX   256u
 
-struct connection;
+struct client;
 struct proxy;
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
@@ -48,7 +48,7 @@ struct worker {
 	struct list free_exchanges;
 	size_t nfree_exchanges;
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
-	struct list eager; /* connections that gave way to others and go on in the next turn */
+	struct list eager; /* clients that gave way to others and go on in the next turn */
 	struct timer eager_timer;
 	struct request_ids ids;
 
@@ -80,5 +80,5 @@ void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);
 /* Out of descriptors: the longest idle client makes room.  False if there is none. */
 bool worker_close_idle(struct worker *w);
-/* c has more to do, but others come first. */
-void worker_go_on_later(struct worker *w, struct connection *c);
+/* It has more to do, but others come first. */
+void worker_go_on_later(struct client *c);

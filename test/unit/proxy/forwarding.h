@@ -20,7 +20,7 @@ struct setting {
 static inline void forward_bytes(struct buf *out, str bytes, const struct setting *s)
 {
 	struct route route = {.found = ROUTE_TENANT};
-	struct client client = {
+	struct remote client = {
 		.peer = str_of(s->peer ? s->peer : "9.9.9.9"),
 		.fly_client = str_of(s->fly_client ? s->fly_client : ""),
 		.is_trusted = s->is_trusted,

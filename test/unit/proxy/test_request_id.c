@@ -15,7 +15,7 @@ static int make_ids(void **state)
 static void check(const char *fields, bool is_trusted, bool has_edge, const char *expected)
 {
 	char *bytes = xasprintf("GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", fields);
-	struct client client = {.is_trusted = is_trusted, .has_edge = has_edge};
+	struct remote client = {.is_trusted = is_trusted, .has_edge = has_edge};
 	char store[REQUEST_ID_SIZE];
 	struct request r;
 	str id;
@@ -74,7 +74,7 @@ static bool is_uuid4(str id)
 
 static void new_names_differ(void **state)
 {
-	struct client client = {0};
+	struct remote client = {0};
 	char last[REQUEST_ID_SIZE] = {0}, store[REQUEST_ID_SIZE];
 	struct request r;
 

@@ -34,7 +34,7 @@ struct work {
 	struct response response;
 	struct route route;
 	struct rewrite rewrite;
-	struct client client;
+	struct remote client;
 	struct request_ids ids;
 	struct trust *trust;
 	struct address peer;
@@ -71,7 +71,7 @@ static void do_client(struct work *w)
 {
 	char store[REQUEST_ID_SIZE];
 
-	trust_client(w->trust, &w->peer, STR("127.0.0.1"), &w->request.head, &w->client);
+	trust_remote(w->trust, &w->peer, STR("127.0.0.1"), &w->request.head, &w->client);
 	buf_add(&w->out, request_id(&w->ids, &w->request.head, &w->client, store));
 }
 
@@ -134,7 +134,7 @@ static void work_open(struct work *w, const struct tenant_conf *tenant)
 	w->route = (struct route){
 		.found = ROUTE_TENANT, .tenant = tenant, .path = w->request.head.path};
 	rewrite_init(&w->rewrite, &w->route, STR("example.com"));
-	w->client = (struct client){.peer = STR("127.0.0.1"), .is_trusted = true};
+	w->client = (struct remote){.peer = STR("127.0.0.1"), .is_trusted = true};
 	w->trust = trust_new(&conf);
 	w->peer = (struct address){.family = AF_INET, .v4 = {htonl(INADDR_LOOPBACK)}};
 	request_ids_init(&w->ids);

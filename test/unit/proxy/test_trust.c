@@ -115,10 +115,10 @@ static void check_client(const struct row *row)
 	struct address peer = address_of(row->peer);
 	char text[ADDRESS_TEXT_MAX];
 	struct request r;
-	struct client c;
+	struct remote c;
 
 	request_open(&r, str_of(bytes));
-	trust_client(t, &peer, address_text(&peer, text), &r.head, &c);
+	trust_remote(t, &peer, address_text(&peer, text), &r.head, &c);
 	expect_str(c.address, row->address);
 	expect_str(c.peer, strcmp(row->peer, "unix") ? row->peer : "");
 	assert_int_equal(c.is_trusted, row->is_trusted);
