@@ -2,9 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/flow.h"
 
-#define PIECES_FOR_DATA 3 /* size, payload, CRLF */
-#define PIECES_FOR_END	4 /* the last chunk, trailers, the empty line */
-
 void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kind out)
 {
 	*f = (struct flow){.in = in, .out = out};
@@ -49,7 +46,7 @@ static enum parse feed_chunked(struct flow *f, str bytes, size_t *ret_used, stru
 {
 	size_t used = 0;
 
-	while (gather_has_room(g, PIECES_FOR_DATA + PIECES_FOR_END)) {
+	while (gather_has_room(g, FLOW_DATA_PIECES + FLOW_END_PIECES)) {
 		size_t taken;
 		str data;
 		enum parse r =
@@ -82,14 +79,14 @@ enum parse flow_feed(struct flow *f, str bytes, size_t *ret_used, struct gather 
 		return feed_chunked(f, bytes, ret_used, g);
 	case BODY_LENGTH:
 		bytes = str_slice(bytes, 0, f->left);
-		if (!gather_has_room(g, PIECES_FOR_DATA + PIECES_FOR_END))
+		if (!gather_has_room(g, FLOW_DATA_PIECES + FLOW_END_PIECES))
 			return PARSE_MORE;
 		gather_payload(f, bytes, g);
 		f->left -= bytes.n;
 		*ret_used = bytes.n;
 		return f->left ? PARSE_MORE : gather_end(f, g);
 	case BODY_UNTIL_CLOSE:
-		if (!gather_has_room(g, PIECES_FOR_DATA))
+		if (!gather_has_room(g, FLOW_DATA_PIECES))
 			return PARSE_MORE;
 		gather_payload(f, bytes, g);
 		*ret_used = bytes.n;

@@ -20,6 +20,11 @@ struct flow {
 
 /* `out` is BODY_CHUNKED, or anything else for payload as it is. */
 void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kind out);
+/* Most pieces that one call of flow_feed gathers if `out` is not BODY_CHUNKED. */
+#define FLOW_RAW_PIECES	 (GATHER_PIECES - FLOW_DATA_PIECES - FLOW_END_PIECES + 1)
+#define FLOW_DATA_PIECES 3 /* size, payload, CRLF */
+#define FLOW_END_PIECES	 4 /* the last chunk, trailers, the empty line; one to spare */
+
 /* Takes from the front of `bytes` and gathers what goes out.  OK: the body is complete.  MORE: all
  * of bytes was taken, or the gather is full (send it and call again while bytes are left).  BAD:
  * the framing is broken. */

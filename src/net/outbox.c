@@ -49,8 +49,7 @@ int outbox_send(struct outbox *o, int fd, struct gather *g)
 	}
 	if (r == 0 && (size_t)n < g->bytes)
 		keep_from(o, g, (size_t)n);
-	g->count = 0;
-	g->bytes = 0;
+	gather_forget(g);
 	return r;
 }
 

@@ -26,6 +26,12 @@ static inline bool gather_has_room(const struct gather *g, int pieces)
 	return g->count + pieces <= GATHER_PIECES;
 }
 
+static inline void gather_forget(struct gather *g)
+{
+	g->count = 0;
+	g->bytes = 0;
+}
+
 /* Borrows until outbox_send.  There must be room. */
 static inline void gather_add(struct gather *g, str s)
 {

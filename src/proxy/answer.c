@@ -109,6 +109,7 @@ void answer_head(struct buf *out, const struct response_head *h, const struct an
 	} else if (h->status >= 200) {
 		if (!has_date && in->date.n)
 			add_line(out, STR("Date: "), in->date);
+		buf_add(out, in->added);
 		add_connection(out, in);
 	}
 	buf_add(out, STR("\r\n"));

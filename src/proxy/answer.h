@@ -15,6 +15,7 @@ struct answer_in {
 	bool keep_alive;	/* the connection takes another request afterwards */
 	str date;		/* for a final response that has none; empty: none is added */
 	const struct rewrite *rewrite; /* NULL: nothing is rewritten */
+	str added;		       /* whole lines of ours, or empty */
 };
 
 /* Appends the head, with its empty line: a final response, an interim one (1xx), or 101.  `h` is as

@@ -12,6 +12,7 @@
 #include "net/socket.h"
 #include "proxy/exchange_int.h"
 #include "proxy/forward.h"
+#include "proxy/respond.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
 #include "proxy/worker.h"
@@ -97,7 +98,7 @@ static void log_exchange(struct exchange *x)
 		return;
 	x->record.duration = (clock_usec() - x->began) / 1000;
 	x->record.response_length =
-		(int64_t)MAX((uint64_t)MAX(x->record.response_length, 0), x->down.bytes);
+		MAX(x->record.response_length, (int64_t)(x->sent ? x->sent : x->down.bytes));
 	access_log(&x->record);
 }
 
@@ -148,6 +149,7 @@ static void let_go(struct exchange *x)
 	exchange_leave_tenant(x);
 	close_pipe(x->worker, &x->up_pipe);
 	close_pipe(x->worker, &x->down_pipe);
+	respond_done(x);
 	log_exchange(x);
 }
 
@@ -171,16 +173,22 @@ void exchange_client_gone(struct exchange *x)
 	exchange_free(x);
 }
 
+enum step exchange_cut(struct exchange *x, enum error error)
+{
+	exchange_abort(x, error);
+	return GONE;
+}
+
 void exchange_abort(struct exchange *x, enum error error)
 {
 	x->record.error = error;
 	/* For a client that reads until the end, only a reset is no end. */
-	if (x->answer_began && x->down.out == BODY_UNTIL_CLOSE && !x->down.is_done && !x->is_tunnel)
+	if (x->framing == BODY_UNTIL_CLOSE && !x->is_end_told && !x->is_tunnel)
 		client_reset(x->client);
 	client_close(x->client); /* ends x by exchange_client_gone */
 }
 
-static void await_client(struct exchange *x)
+void exchange_await_client(struct exchange *x)
 {
 	struct client *c = x->client;
 	msec limit = exchange_settings(x)->write_timeout;
@@ -202,7 +210,7 @@ static void on_answer_moved(struct exchange *x)
 	if (outbox_is_empty(&c->out))
 		exchange_end(x, x->keep_alive);
 	else if (buf_len(&c->out.waiting) < before)
-		await_client(x);
+		exchange_await_client(x);
 }
 
 /* Of a whole answer: what follows the empty line. */
@@ -255,7 +263,7 @@ void exchange_finish_answer(struct exchange *x)
 	if (outbox_is_empty(&x->client->out))
 		exchange_end(x, x->keep_alive);
 	else
-		await_client(x);
+		exchange_await_client(x);
 }
 
 /* Seconds until it makes sense to ask again. */
@@ -542,6 +550,9 @@ void exchange_client_event(struct exchange *x, unsigned events)
 	case EXCHANGE_RELAYING:
 		relay_run(x);
 		return;
+	case EXCHANGE_SENDING:
+		respond_run(x);
+		return;
 	case EXCHANGE_ANSWERING:
 		on_answer_moved(x);
 		return;
@@ -563,9 +574,10 @@ void exchange_client_timeout(struct exchange *x)
 	case EXCHANGE_RELAYING:
 		relay_client_timeout(x);
 		return;
+	case EXCHANGE_SENDING:
 	case EXCHANGE_ANSWERING:
 		if (client_unsent(x->client) < x->unsent)
-			await_client(x);
+			exchange_await_client(x);
 		else
 			exchange_abort(x, ERROR_WRITE_TIMEOUT);
 		return;
@@ -585,4 +597,6 @@ void exchange_go_on(struct exchange *x)
 {
 	if (x->state == EXCHANGE_RELAYING)
 		relay_run(x);
+	else if (x->state == EXCHANGE_SENDING)
+		respond_run(x);
 }

@@ -4,6 +4,7 @@
  *
  *   begin ── placed elsewhere, refused, redirected ──────────────> ANSWERING ──> end
  *     │                                        ┌──(waiting page)────^
+ *     ├─ from memory or files ─> SENDING ──────────────────────────────────────^
  *     └─ ours ─> HELD (tenant asleep, or its port is closed) ─> RELAYING ──> end
  *                  └─> WATCHING (events of a waiting page)        └─> RELAYING as a tunnel (101)
  *
@@ -22,9 +23,11 @@
 #include "proxy/pages.h"
 #include "proxy/request_id.h"
 #include "proxy/rewrite.h"
+#include "proxy/source.h"
 
-struct worker;
+struct stage;
 struct view;
+struct worker;
 struct tenant;
 struct tenant_conf;
 struct upstream;
@@ -33,6 +36,7 @@ enum exchange_state {
 	EXCHANGE_ROUTED, /* on its way to one of the others, within one turn */
 	EXCHANGE_HELD,
 	EXCHANGE_RELAYING,
+	EXCHANGE_SENDING,
 	EXCHANGE_ANSWERING,
 	EXCHANGE_WATCHING,
 };
@@ -58,7 +62,10 @@ struct exchange {
 	const struct tenant_conf *conf; /* NULL when no tenant is meant */
 	struct tenant *tenant;
 	struct upstream *upstream;
-	struct buf request; /* head for the tenant; kept for one retry */
+	struct buf request;	/* head for the tenant; kept for one retry */
+	struct source source;	/* of an answer that does not come from the tenant */
+	struct stage *stages;	/* on the way of its body; NULL: none */
+	enum body_kind framing; /* of the body, to the client */
 	struct rewrite rewrite;
 	struct flow up, down; /* the bodies: to the tenant, to the client */
 	struct splice_pipe up_pipe, down_pipe;
@@ -78,6 +85,11 @@ struct exchange {
 	bool wants_page;   /* a person looks: show that it is starting */
 	bool is_logged;
 
+	bool is_resized;   /* a stage changes the length of the body */
+	bool is_unflushed; /* stages may hold something back */
+	bool is_whole;	   /* all of the body has passed the stages */
+
+	uint64_t sent;	     /* bytes of body behind the stages */
 	uint64_t began;	     /* microseconds, as the next two */
 	uint64_t held_since; /* 0: was not held */
 	uint64_t upstream_began;

@@ -1,5 +1,5 @@
 /* exchange_int.h - what the files of the exchange share: exchange.c (its life), hold.c (waiting for
- * the tenant), relay*.c (moving bytes). */
+ * the tenant), relay*.c (moving bytes), respond.c (the answer's way to the client). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -9,6 +9,10 @@
  * it is served as long as bytes move (if it has gone, they are answered by a reset), and for so
  * long when none do. */
 #define CLIENT_GONE_AFTER 2000
+
+/* GO: something moved, come again.  WAIT: an event must come first.  GONE: the exchange has ended
+ * or waits elsewhere; nothing of it may be touched. */
+enum step { GO, WAIT, GONE };
 
 /* hold.c: finds the tenant awake and relays, or holds the exchange until it is. */
 void hold_want_tenant(struct exchange *x);
@@ -41,6 +45,10 @@ void exchange_tell_end(struct exchange *x);
 void exchange_end(struct exchange *x, bool keep_alive);
 /* Ends both connections now. */
 void exchange_abort(struct exchange *x, enum error error);
+/* The same; GONE. */
+enum step exchange_cut(struct exchange *x, enum error error);
+/* Sets the deadline of a client that must take something first. */
+void exchange_await_client(struct exchange *x);
 
 /* Lets go of the upstream connection: reused if that is safe. */
 void exchange_drop_upstream(struct exchange *x, bool can_reuse);

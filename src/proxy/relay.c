@@ -73,7 +73,7 @@ static bool open_pipe(struct worker *w, struct splice_pipe *p)
 bool relay_is_spliced(
 	struct exchange *x, struct flow *f, const struct inbox *in, struct splice_pipe *p)
 {
-	if (x->client->fd < 0)
+	if (x->client->fd < 0 || (f == &x->down && x->stages))
 		return false;
 	if (f->in != BODY_LENGTH || in->unread.n)
 		return p->held != 0;

@@ -4,6 +4,7 @@
 #include "net/socket.h"
 #include "proxy/answer.h"
 #include "proxy/relay_int.h"
+#include "proxy/respond.h"
 
 enum step relay_send_down(struct exchange *x)
 {
@@ -15,12 +16,6 @@ enum step relay_send_down(struct exchange *x)
 	return GO;
 }
 
-/* NULL where nothing of a response is to be rewritten. */
-static const struct rewrite *rewrite_of(const struct exchange *x)
-{
-	return x->rewrite.prefix.n || x->rewrite.tenant_host.n ? &x->rewrite : NULL;
-}
-
 /* An interim response; 101 is not one. */
 static enum step relay_interim(struct exchange *x, const struct response_head *h)
 {
@@ -29,7 +24,7 @@ static enum step relay_interim(struct exchange *x, const struct response_head *h
 		.minor = 1,
 		.framing = BODY_NONE,
 		.keep_alive = true,
-		.rewrite = rewrite_of(x),
+		.rewrite = respond_rewrite(x),
 	};
 
 	relay_expect_answer(x); /* it works on it */
@@ -58,38 +53,18 @@ static void become_tunnel(struct exchange *x)
 }
 
 /* Gathers the final head; the body's flow begins. */
-static enum step begin_down(struct exchange *x, const struct response_head *h)
+static enum step begin_down(struct exchange *x, struct response_head *h)
 {
-	struct worker *w = x->worker;
-	struct answer_in in = {
-		.minor = x->minor,
-		.framing = answer_framing(h, x->minor),
-		.date = exchange_date(),
-		.rewrite = rewrite_of(x),
-	};
-
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
-	x->keep_alive =
-		x->keep_alive && x->up.is_done && in.framing != BODY_UNTIL_CLOSE && !w->is_draining;
-	in.keep_alive = x->keep_alive;
-	flow_init(&x->down, h->body, h->content_length, in.framing);
+	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
+	upstream_deadline(x->upstream, MSEC_NEVER);
+	respond_begin(x, h);
 	if (h->has_upgrade)
 		become_tunnel(x);
-	x->answer_began = true;
-	x->awaits_continue = false;
-	x->record.status = h->status;
-	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
-	if (x->is_logged)
-		x->record.response_type = arena_dup(
-			&x->arena, header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE));
-	upstream_deadline(x->upstream, MSEC_NEVER);
-	buf_clear(&w->head_out);
-	answer_head(&w->head_out, h, &in);
-	client_head(x->client, buf_str(&w->head_out), !x->down.is_done);
 	return GO;
 }
 
-static enum step take_head(struct exchange *x, const struct response_head *h)
+static enum step take_head(struct exchange *x, struct response_head *h)
 {
 	if (h->status < 200 && !h->has_upgrade)
 		return relay_interim(x, h);
@@ -128,25 +103,33 @@ static enum step parse_down(struct exchange *x)
 	return WAIT;
 }
 
-static enum step feed_down(struct exchange *x)
+/* Payload goes through the stages, if there are any, into the gather, and out. */
+static enum step pass_down(struct exchange *x, enum passing how)
 {
-	struct upstream *u = x->upstream;
-	size_t used = 0;
-	enum parse r = flow_feed(&x->down, u->in.unread, &used, &x->worker->gather);
-
-	inbox_take(&u->in, used);
-	if (r == PARSE_BAD) {
-		relay_forget_gather(x);
-		exchange_abort(x, ERROR_BAD_RESPONSE);
-		return GONE;
+	if (x->stages && respond_pass(x, how) < 0) {
+		gather_forget(&x->worker->gather);
+		return exchange_cut(x, ERROR_INTERNAL);
 	}
 	return relay_send_down(x);
 }
 
-static enum step cut_off(struct exchange *x)
+static enum step feed_down(struct exchange *x)
 {
-	exchange_abort(x, ERROR_TRUNCATED);
-	return GONE;
+	struct worker *w = x->worker;
+	struct upstream *u = x->upstream;
+	size_t used = 0;
+	enum parse r =
+		flow_feed(&x->down, u->in.unread, &used, x->stages ? &w->payload : &w->gather);
+
+	inbox_take(&u->in, used);
+	if (r == PARSE_BAD) {
+		gather_forget(&w->payload);
+		gather_forget(&w->gather);
+		return exchange_cut(x, ERROR_BAD_RESPONSE);
+	}
+	if (x->down.is_done)
+		return pass_down(x, PASS_END);
+	return pass_down(x, u->in.unread.n || u->in.can_read ? PASS_MORE : PASS_FLUSH);
 }
 
 static enum step upstream_ended(struct exchange *x)
@@ -161,8 +144,8 @@ static enum step upstream_ended(struct exchange *x)
 	}
 	x->can_reuse = false;
 	if (flow_end(&x->down, &x->worker->gather) != PARSE_OK)
-		return cut_off(x);
-	return relay_send_down(x);
+		return exchange_cut(x, ERROR_TRUNCATED);
+	return pass_down(x, PASS_END);
 }
 
 /* One read from the tenant. */
@@ -175,9 +158,9 @@ static enum step read_down(struct exchange *x)
 		return WAIT;
 	n = inbox_read(&u->in, u->watch.fd, x->worker->upstream_bytes, UPSTREAM_READ);
 	if (n == -EAGAIN)
-		return WAIT;
+		return x->is_unflushed ? pass_down(x, PASS_FLUSH) : WAIT;
 	if (n < 0)
-		return x->answer_began ? cut_off(x)
+		return x->answer_began ? exchange_cut(x, ERROR_TRUNCATED)
 				       : relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
 	return n ? GO : upstream_ended(x);
 }

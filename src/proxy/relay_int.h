@@ -7,10 +7,6 @@
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 
-/* GO: something moved, come again.  WAIT: an event must come first.  GONE: the exchange has ended
- * or waits elsewhere; nothing of it may be touched. */
-enum step { GO, WAIT, GONE };
-
 /* One read and what follows from it, each way. */
 enum step relay_up(struct exchange *x);
 enum step relay_down(struct exchange *x);
@@ -33,10 +29,4 @@ bool relay_is_spliced(
 static inline bool relay_up_waits(const struct exchange *x)
 {
 	return !outbox_is_empty(&x->upstream->out) || x->up_pipe.held;
-}
-
-static inline void relay_forget_gather(struct exchange *x)
-{
-	x->worker->gather.count = 0;
-	x->worker->gather.bytes = 0;
 }

@@ -56,7 +56,7 @@ static bool is_too_large(const struct exchange *x)
 
 static enum step refuse(struct exchange *x, enum error error)
 {
-	relay_forget_gather(x);
+	gather_forget(&x->worker->gather);
 	exchange_fail(x, error, STR_EMPTY);
 	return GONE;
 }

@@ -54,7 +54,9 @@ struct worker {
 
 	/* Scratch of the turn; see inbox.h. */
 	struct gather gather;
-	struct buf head_out; /* a head or a whole answer being built */
+	struct gather payload; /* of an answer, on its way through stages */
+	struct buf added;      /* lines that stages add to a head */
+	struct buf head_out;   /* a head or a whole answer being built */
 	struct header headers[HEADERS_MAX];
 	char client_bytes[CLIENT_READ];
 	char upstream_bytes[UPSTREAM_READ];

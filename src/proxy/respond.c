@@ -1,0 +1,324 @@
+/* respond.c - the way of an answer to the client. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/respond.h"
+
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "proxy/answer.h"
+#include "proxy/exchange_int.h"
+#include "proxy/lines.h"
+#include "proxy/worker.h"
+
+/* Of memory, what is offered to the client at once: more would be copied if it does not take it. */
+#define SLICE (128u * 1024)
+/* Steps of one exchange before others have their turn. */
+#define STEPS_PER_TURN 16
+
+/* Beside the pieces of payload: the head, the chunk's size and end, the last chunk and trailers. */
+#define FRAMING_PIECES 6
+static_assert(FLOW_RAW_PIECES + FRAMING_PIECES <= GATHER_PIECES, "a framed payload must fit");
+
+/* --- the head --- */
+
+void respond_stage(struct exchange *x, struct stage *s, bool is_resized)
+{
+	struct stage **end = &x->stages;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = s;
+	x->is_resized |= is_resized;
+}
+
+void respond_resized(struct exchange *x)
+{
+	x->is_resized = true;
+}
+
+void respond_add(struct exchange *x, str name, str value)
+{
+	add_line(&x->worker->added, name, value);
+}
+
+void respond_drop(struct response_head *h, enum header_id id)
+{
+	for (size_t i = 0; i < h->nheaders; i++)
+		if (h->headers[i].id == id)
+			h->headers[i].is_hop = true;
+}
+
+const struct rewrite *respond_rewrite(const struct exchange *x)
+{
+	return x->rewrite.prefix.n || x->rewrite.tenant_host.n ? &x->rewrite : NULL;
+}
+
+static enum body_kind framing_of(const struct exchange *x, const struct response_head *h)
+{
+	if (h->body == BODY_LENGTH && x->is_resized)
+		return x->minor == 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+	return answer_framing(h, x->minor);
+}
+
+static void give_head(struct exchange *x, struct response_head *h)
+{
+	struct worker *w = x->worker;
+	struct answer_in in = {
+		.minor = x->minor,
+		.framing = x->framing,
+		.keep_alive = x->keep_alive,
+		.date = exchange_date(),
+		.rewrite = respond_rewrite(x),
+		.added = buf_str(&w->added),
+	};
+
+	x->answer_began = true;
+	x->awaits_continue = false;
+	x->record.status = h->status;
+	if (x->is_logged)
+		x->record.response_type = arena_dup(
+			&x->arena, header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE));
+	buf_clear(&w->head_out);
+	answer_head(&w->head_out, h, &in);
+	buf_clear(&w->added);
+	client_head(x->client, buf_str(&w->head_out), h->body != BODY_NONE);
+}
+
+static void set_length(struct exchange *x, struct response_head *h)
+{
+	struct buf *added = &x->worker->added;
+
+	if (!x->is_resized && !x->source.segments)
+		return; /* as the tenant has it */
+	respond_drop(h, HEADER_CONTENT_LENGTH);
+	if (x->is_resized || h->status == 204 || h->status == 304)
+		return;
+	buf_add(added, STR("Content-Length: "));
+	buf_add_number(added, h->content_length);
+	buf_add(added, STR("\r\n"));
+}
+
+void respond_begin(struct exchange *x, struct response_head *h)
+{
+	struct worker *w = x->worker;
+
+	set_length(x, h);
+	x->framing = framing_of(x, h);
+	/* HTTP/2 tells the end of a body beside it. */
+	x->keep_alive = x->keep_alive && x->up.is_done && !w->is_draining &&
+			(x->framing != BODY_UNTIL_CLOSE || x->minor == 2);
+	flow_init(&x->down, h->body, h->content_length, x->stages ? BODY_LENGTH : x->framing);
+	give_head(x, h);
+}
+
+/* --- the body --- */
+
+/* From the payload to the gather. */
+static void frame(struct exchange *x, bool is_end)
+{
+	struct gather *p = &x->worker->payload, *g = &x->worker->gather;
+	bool is_chunked = x->framing == BODY_CHUNKED;
+
+	x->sent += p->bytes;
+	if (p->bytes && is_chunked) {
+		char *note = gather_note(g);
+
+		gather_add(g, (str){note, chunked_write_size(note, p->bytes)});
+	}
+	for (int i = 0; i < p->count; i++)
+		gather_add(g, (str){p->pieces[i].iov_base, p->pieces[i].iov_len});
+	if (p->bytes && is_chunked)
+		gather_add(g, CHUNKED_CRLF);
+	if (is_end && is_chunked) {
+		gather_add(g, CHUNKED_LAST);
+		gather_add(g, flow_trailers(&x->down));
+		gather_add(g, CHUNKED_CRLF);
+	}
+	gather_forget(p);
+}
+
+int respond_pass(struct exchange *x, enum passing how)
+{
+	for (struct stage *s = x->stages; s; s = s->next) {
+		int r = s->ops->pass(s, x, how);
+
+		if (r < 0) {
+			gather_forget(&x->worker->payload);
+			return r;
+		}
+	}
+	x->is_unflushed = how == PASS_MORE;
+	x->is_whole = how == PASS_END;
+	frame(x, x->is_whole);
+	return 0;
+}
+
+void respond_done(struct exchange *x)
+{
+	struct source *source = &x->source;
+
+	for (struct stage *s = x->stages; s; s = s->next)
+		s->ops->done(s, x, x->is_whole);
+	x->stages = NULL;
+	if (source->release)
+		source->release(source->owner);
+	source->release = NULL;
+}
+
+/* --- segments --- */
+
+static uint64_t length_of(const struct segment *s)
+{
+	return s->fd < 0 ? s->text.n : s->length;
+}
+
+static bool has_body(const struct exchange *x, unsigned status)
+{
+	return x->method != METHOD_HEAD && status >= 200 && status != 204 && status != 304;
+}
+
+static void advance(struct source *s, uint64_t n)
+{
+	s->done += n;
+	while (s->at < s->count && s->done == length_of(&s->segments[s->at])) {
+		s->at++;
+		s->done = 0;
+	}
+}
+
+void respond_segments(struct exchange *x, struct response_head *h, const struct source *take_source)
+{
+	struct source *s = &x->source;
+
+	*s = *take_source;
+	exchange_drop_upstream(x, false);
+	exchange_leave_tenant(x);
+	h->content_length = 0;
+	for (size_t i = 0; i < s->count; i++)
+		h->content_length += length_of(&s->segments[i]);
+	h->body = has_body(x, h->status) ? BODY_LENGTH : BODY_NONE;
+	respond_begin(x, h);
+	if (h->body == BODY_NONE)
+		s->count = 0;
+	advance(s, 0);
+	x->state = EXCHANGE_SENDING;
+	respond_run(x);
+}
+
+/* The kernel sends the file; nothing of it comes here. */
+static enum step send_file(struct exchange *x, const struct segment *from)
+{
+	struct client *c = x->client;
+	off_t at = (off_t)(from->offset + x->source.done);
+	ssize_t n = sendfile(c->fd, from->fd, &at, (size_t)(from->length - x->source.done));
+
+	if (n < 0 && errno == EAGAIN) {
+		c->out.is_blocked = true;
+		return WAIT;
+	}
+	if (n < 0)
+		return exchange_cut(x, ERROR_CLIENT_GONE);
+	if (!n)
+		return exchange_cut(x, ERROR_TRUNCATED); /* it has become shorter */
+	x->down.bytes += (uint64_t)n;
+	advance(&x->source, (uint64_t)n);
+	return GO;
+}
+
+/* The next piece, into `to`.  0, or -errno: the file cannot be read. */
+static int take_piece(struct exchange *x, struct gather *to)
+{
+	struct source *s = &x->source;
+	const struct segment *from = &s->segments[s->at];
+	char *scratch = x->worker->upstream_bytes;
+	uint64_t left = length_of(from) - s->done;
+	ssize_t n = (ssize_t)MIN(left, (uint64_t)(from->fd < 0 ? SLICE : UPSTREAM_READ));
+
+	if (from->fd < 0) {
+		gather_add(to, str_slice(from->text, s->done, s->done + (size_t)n));
+	} else {
+		n = pread(from->fd, scratch, (size_t)n, (off_t)(from->offset + s->done));
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		gather_add(to, (str){scratch, (size_t)n});
+	}
+	x->down.bytes += (uint64_t)n;
+	advance(s, (uint64_t)n);
+	return 0;
+}
+
+/* Pieces of text that are here go in one write. */
+static int take_pieces(struct exchange *x, struct gather *to)
+{
+	struct source *s = &x->source;
+	int r = 0;
+
+	while (r == 0 && s->at < s->count && to->bytes < SLICE &&
+		gather_has_room(to, FRAMING_PIECES + 1)) {
+		bool is_text = s->segments[s->at].fd < 0;
+
+		if (!is_text && to->bytes)
+			break; /* the scratch buffer, or the kernel, is for one */
+		r = take_piece(x, to);
+		if (!is_text)
+			break;
+	}
+	return r;
+}
+
+static enum step send_pieces(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct source *s = &x->source;
+	int r = take_pieces(x, x->stages ? &w->payload : &w->gather);
+
+	s->has_ended = s->at == s->count;
+	if (r == 0 && x->stages)
+		r = respond_pass(x, s->has_ended ? PASS_END : PASS_MORE);
+	if (r < 0) {
+		gather_forget(&w->payload);
+		gather_forget(&w->gather);
+		return exchange_cut(x, ERROR_TRUNCATED);
+	}
+	return client_send(x->client) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
+}
+
+static bool is_for_kernel(const struct exchange *x)
+{
+	const struct source *s = &x->source;
+
+	return s->at < s->count && s->segments[s->at].fd >= 0 && x->client->fd >= 0 && !x->stages;
+}
+
+/* GO: something moved.  WAIT: the client must take something first.  GONE: it has ended. */
+static enum step step(struct exchange *x)
+{
+	struct client *c = x->client;
+	struct source *s = &x->source;
+
+	if (c->out.is_blocked)
+		return WAIT;
+	if (!outbox_is_empty(&c->out))
+		return client_flush(c) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
+	if (s->has_ended) {
+		exchange_finish_answer(x);
+		return GONE;
+	}
+	if (!is_for_kernel(x) || x->worker->gather.bytes)
+		return send_pieces(x);
+	return send_file(x, &s->segments[s->at]);
+}
+
+void respond_run(struct exchange *x)
+{
+	for (int i = 0; i < STEPS_PER_TURN; i++) {
+		enum step s = step(x);
+
+		if (s == GO)
+			continue;
+		if (s == WAIT)
+			exchange_await_client(x);
+		return;
+	}
+	worker_go_on_later(x->client);
+}
