@@ -1,6 +1,6 @@
 /* test_conditional.c - preconditions, and in which order they are looked at. */
 /* SPDX-License-Identifier: MIT */
-#include "heads.h"
+#include "fields.h"
 
 #include "http/conditional.h"
 
@@ -12,23 +12,6 @@
 #define SAME	 "Sun, 06 Nov 1994 08:49:37 GMT"
 #define BEFORE	 "Sun, 06 Nov 1994 08:49:36 GMT"
 #define AFTER	 "Sun, 06 Nov 1994 08:49:38 GMT"
-
-/* "If-Match: x|If-None-Match: y": fields for tests. */
-static size_t make_headers(const char *text, struct header out[TEST_HEADERS])
-{
-	str rest = str_of(text), line;
-	size_t n = 0;
-
-	while (str_split(&rest, '|', &line)) {
-		size_t colon = (size_t)str_find_char(line, ':');
-
-		out[n].name = str_slice(line, 0, colon);
-		out[n].value = str_trim(str_slice(line, colon + 1, line.n));
-		out[n].id = header_lookup(out[n].name);
-		out[n++].is_hop = false;
-	}
-	return n;
-}
 
 static const struct validators both = {
 	.etag = STR_INIT("\"a,b\\\""),

@@ -1,0 +1,23 @@
+/* fields.h - fields of a message, written in one line. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "heads.h"
+
+/* "If-Match: x|If-None-Match: y" becomes an array. */
+static inline size_t make_headers(const char *text, struct header out[TEST_HEADERS])
+{
+	str rest = str_of(text), line;
+	size_t n = 0;
+
+	while (str_split(&rest, '|', &line)) {
+		size_t colon = (size_t)str_find_char(line, ':');
+
+		assert_true(n < TEST_HEADERS);
+		out[n].name = str_slice(line, 0, colon);
+		out[n].value = str_trim(str_slice(line, colon + 1, line.n));
+		out[n].id = header_lookup(out[n].name);
+		out[n++].is_hop = false;
+	}
+	return n;
+}
