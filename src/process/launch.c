@@ -1,11 +1,18 @@
-/* launch.c - fork and exec: the steps of a new child, and the report of the one that failed. */
+/* launch.c - the steps from a copy of us to another program, and which of them failed.
+ *
+ * A child shares our memory until execve, as that of vfork does: a copy of the page tables would
+ * cost milliseconds where there are many tenants.  We stand still meanwhile, so the steps may write
+ * to our memory, but must not allocate, nor use what glibc keeps about threads.  A child that
+ * becomes another user gets a copy: that user's other processes might reach into a memory that is
+ * ours. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
-#include <grp.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,15 +20,14 @@
 #include "base/number.h"
 #include "process/process_int.h"
 
-#define FIRST_FD 3
+#define FIRST_FD   3
+#define STACK_SIZE 65536
 
-/* What a child that could not start writes into the pipe; execve closes it without a word. */
+/* In memory that a copy shares, too. */
 struct failure {
 	uint32_t step;
-	int error;
+	int error; /* 0: there is none */
 };
-
-static pid_t parent_pid;
 
 static int reset_signals(struct launch *l)
 {
@@ -43,7 +49,7 @@ static int leave_session(struct launch *l)
 
 static int mount_directories(struct launch *l)
 {
-	return l->spec->nmounts ? namespace_enter(l->spec->mounts, l->spec->nmounts) : 0;
+	return l->spec->nmounts ? namespace_mount(&l->who, l->spec->mounts, l->spec->nmounts) : 0;
 }
 
 static int change_directory(struct launch *l)
@@ -94,15 +100,16 @@ static int set_limits(struct launch *l)
 	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
+/* glibc's own functions would change the other threads too, which are the parent's. */
 static int change_user(struct launch *l)
 {
 	const struct process_user *user = l->spec->user;
 
 	if (!user)
 		return 0;
-	if (geteuid() == 0 &&
-		(setgroups(1, &user->gid) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
-			setresuid(user->uid, user->uid, user->uid) < 0))
+	if (geteuid() == 0 && (syscall(SYS_setgroups, 1, &user->gid) < 0 ||
+				      syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0 ||
+				      syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0))
 		return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
@@ -110,10 +117,9 @@ static int change_user(struct launch *l)
 /* After change_user, which clears it. */
 static int die_with_parent(struct launch *l)
 {
-	(void)l;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -errno;
-	return getppid() == parent_pid ? 0 : -ESRCH;
+	return getppid() == l->parent ? 0 : -ESRCH;
 }
 
 static int execute(struct launch *l)
@@ -148,60 +154,67 @@ static const struct step {
 	{"exec", execute},
 };
 
-static NORETURN void run_child(struct launch *l, int report_fd)
+/* Its result is the exit status, which nobody looks at: the failure says more. */
+static int run_child(void *launch)
 {
-	struct failure failure = {0};
-	int fd = fcntl(report_fd, F_DUPFD_CLOEXEC, FIRST_FD + (int)l->spec->nfds);
+	struct launch *l = launch;
 
-	for (uint32_t i = 0; i < NITEMS(steps) && !failure.error; i++)
-		failure = (struct failure){i, -steps[i].run(l)};
-	if (write(fd, &failure, sizeof(failure)) < 0)
-		_exit(126);
-	_exit(127);
+	for (uint32_t i = 0; i < NITEMS(steps) && !l->failure->error; i++)
+		*l->failure = (struct failure){i, -steps[i].run(l)};
+	return 127;
 }
 
-/* Waits until execve has closed the pipe, or for the failure. */
-static int read_report(int fd, pid_t pid, const char **ret_step)
+/* No handler of ours may run in the child, which takes them away as its first step. */
+static pid_t clone_child(struct launch *l)
 {
-	struct failure failure;
-	ssize_t n;
+	_Alignas(16) char stack[STACK_SIZE];
+	int flags = CLONE_VFORK | SIGCHLD, error;
+	sigset_t all, before;
+	pid_t pid;
 
-	do
-		n = read(fd, &failure, sizeof(failure));
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(failure))
-		return 0;
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	*ret_step = steps[failure.step].name;
-	return -failure.error;
+	if (!l->spec->user)
+		flags |= CLONE_VM;
+	if (l->spec->nmounts)
+		flags |= namespace_flags();
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = clone(run_child, stack + STACK_SIZE, flags, l);
+	error = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid < 0 ? -error : pid;
+}
+
+static int clone_and_wait(struct launch *l, pid_t *ret_pid, const char **ret_step)
+{
+	pid_t pid = clone_child(l);
+
+	if (pid < 0) {
+		*ret_step = l->spec->nmounts ? "mount" : "fork";
+		return pid;
+	}
+	if (l->failure->error) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		*ret_step = steps[l->failure->step].name;
+		return -l->failure->error;
+	}
+	guard_add(l->spec->inherits_group ? pid : -pid);
+	*ret_pid = pid;
+	return 0;
 }
 
 int launch_run(struct launch *l, pid_t *ret_pid, const char **ret_step)
 {
-	int report[2], r;
-	pid_t pid;
+	int r;
 
-	if (pipe2(report, O_CLOEXEC) < 0) {
-		*ret_step = "pipe";
+	*ret_step = "memory";
+	l->failure = mmap(NULL, sizeof(*l->failure), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (l->failure == MAP_FAILED)
 		return -errno;
-	}
-	parent_pid = getpid();
-	pid = fork();
-	if (pid == 0)
-		run_child(l, report[1]);
-	close(report[1]);
-	if (pid < 0) {
-		*ret_step = "fork";
-		r = -errno;
-	} else {
-		guard_add(l->spec->inherits_group ? pid : -pid);
-		r = read_report(report[0], pid, ret_step);
-		if (r < 0)
-			guard_remove(l->spec->inherits_group ? pid : -pid);
-		else
-			*ret_pid = pid;
-	}
-	close(report[0]);
+	l->parent = getpid();
+	l->who = (struct process_user){geteuid(), getegid()};
+	r = clone_and_wait(l, ret_pid, ret_step);
+	munmap(l->failure, sizeof(*l->failure));
 	return r;
 }

@@ -24,28 +24,24 @@ static int write_file(const char *path, const char *text)
 	return r;
 }
 
-/* Who is not root may make mounts in a user namespace, in which he stays who he is:
- * user_namespaces(7). */
-static int enter_user_namespace(void)
+/* Who is not root may make mounts in a user namespace. */
+int namespace_flags(void)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
+	return geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS;
+}
+
+/* In the user namespace he stays who he was: user_namespaces(7). */
+static int keep_identity(const struct process_user *who)
+{
 	char map[64];
 	int r;
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		return -errno;
-	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
+	snprintf(map, sizeof(map), "%u %u 1", who->uid, who->uid);
 	r = write_file("/proc/self/uid_map", map);
 	if (r == 0)
 		r = write_file("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "%u %u 1", gid, gid);
+	snprintf(map, sizeof(map), "%u %u 1", who->gid, who->gid);
 	return r < 0 ? r : write_file("/proc/self/gid_map", map);
-}
-
-static int enter_root_namespace(void)
-{
-	return unshare(CLONE_NEWNS) < 0 ? -errno : 0;
 }
 
 /* All sources are taken before the first mount, which may hide the others. */
@@ -60,9 +56,10 @@ static int take_sources(const struct process_mount *mounts, size_t nmounts, int 
 	return 0;
 }
 
-int namespace_enter(const struct process_mount *mounts, size_t nmounts)
+int namespace_mount(
+	const struct process_user *who, const struct process_mount *mounts, size_t nmounts)
 {
-	int r = geteuid() == 0 ? enter_root_namespace() : enter_user_namespace(), trees[MAX_MOUNTS];
+	int r = who->uid == 0 ? 0 : keep_identity(who), trees[MAX_MOUNTS];
 
 	if (r < 0)
 		return r;
@@ -82,11 +79,12 @@ int namespace_enter(const struct process_mount *mounts, size_t nmounts)
 static bool try_mount(void)
 {
 	static const struct process_mount root = {"/", "/"};
+	struct process_user who = {geteuid(), getegid()};
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(namespace_enter(&root, 1) < 0);
+		_exit(unshare(namespace_flags()) < 0 || namespace_mount(&who, &root, 1) < 0);
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 

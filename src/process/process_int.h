@@ -19,11 +19,15 @@ void guard_remove(pid_t target);
 /* The guard's own pid, 0 without one. */
 pid_t guard_pid(void);
 
-/* Gives the calling process a mount namespace of its own with these mounts.  0 or -errno.  Safe
- * after fork. */
-int namespace_enter(const struct process_mount *mounts, size_t nmounts);
+/* Flags of clone(2) or unshare(2) for a mount namespace. */
+int namespace_flags(void);
+/* Makes these mounts in the calling process, which was given a namespace with those flags; `who` it
+ * was before.  0 or -errno.  Safe after fork. */
+int namespace_mount(
+	const struct process_user *who, const struct process_mount *mounts, size_t nmounts);
 
 /* A start, prepared before the fork so that the child need not allocate. */
+struct failure;
 struct launch {
 	const struct process_spec *spec;
 	char **paths;	  /* to try for the program, NULL-ended */
@@ -31,6 +35,10 @@ struct launch {
 	char *listen_pid; /* where the pid goes behind "LISTEN_PID="; NULL if there is none */
 	int outputs[2];	  /* the child's ends, or -1 */
 	uint64_t max_open_files; /* 0: unchanged */
+	/* launch.c's own: */
+	pid_t parent;
+	struct process_user who;
+	struct failure *failure;
 };
-/* Forks; both as of process_start. */
+/* Returns when execve has happened; both as of process_start. */
 int launch_run(struct launch *launch, pid_t *ret_pid, const char **ret_step);
