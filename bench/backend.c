@@ -7,7 +7,7 @@
  * bytes. One thread, edge-triggered epoll registered once per connection, one read and one write
  * per request.
  *
- * PORT        listen on 127.0.0.1:PORT, unless
+ * PORT        listen on 127.0.0.1:PORT, or on the unix socket whose path it is, unless
  * LISTEN_FDS  a listening socket was passed as descriptor 3 (sd_listen_fds(3))
  * BOOT_MS     milliseconds to sleep before listening: an application that boots
  *
@@ -25,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,17 +193,36 @@ static void on_accept(int epoll)
 	}
 }
 
+static int bound_to_port(const char *port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)atoi(port)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) ||
+		bind(fd, (struct sockaddr *)&in, sizeof in))
+		err(1, "port %s", port);
+	return fd;
+}
+
+static int bound_to_path(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof un))
+		err(1, "%s", path);
+	return fd;
+}
+
 static void listen_on_port(void)
 {
 	const char *port = getenv("PORT");
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	if (!port)
 		errx(1, "neither PORT nor LISTEN_FDS is set");
-	any.sin_port = htons((uint16_t)atoi(port));
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) ||
-		bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 4096))
-		err(1, "port %s", port);
+	int fd = *port == '/' ? bound_to_path(port) : bound_to_port(port);
+	if (listen(fd, 4096))
+		err(1, "listen on %s", port);
 	if (fd != LISTENER && (dup2(fd, LISTENER) < 0 || close(fd)))
 		err(1, "descriptor %d", LISTENER);
 }

@@ -14,7 +14,14 @@
 int files_make_parents(const char *path, mode_t mode)
 {
 	CLEAN_FREE char *copy = xstrdup(path);
+	char *last = strrchr(copy, '/');
 
+	if (!last || last == copy)
+		return 0;
+	*last = '\0';
+	if (mkdir(copy, mode) == 0 || errno == EEXIST)
+		return 0; /* as nearly always */
+	*last = '/';
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(copy, mode) < 0 && errno != EEXIST)

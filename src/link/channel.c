@@ -190,6 +190,17 @@ static void send_or_queue(struct channel *c, const struct channel_message *m, in
 	/* Another error: the end of the other side is about to be read and told by on_closed. */
 }
 
+int channel_try_send(int fd, enum channel_type type, uint32_t slot)
+{
+	struct channel_message m;
+
+	m.type = type;
+	m.slot = slot;
+	m.value = 0;
+	m.text_size = 0;
+	return send(fd, &m, HEAD_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
 void channel_send(
 	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text)
 {

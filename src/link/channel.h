@@ -49,3 +49,6 @@ void channel_free(struct channel *c);
 void channel_send(
 	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text);
 void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, int fd);
+/* Any thread, on a duplicate of the descriptor: 0, or -EAGAIN when the socket is full, or another
+ * -errno. */
+int channel_try_send(int fd, enum channel_type type, uint32_t slot) MUST_USE;

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/proxy.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 struct proxy {
 	struct loop *loop; /* of the main thread: the channel only */
 	struct channel *channel;
+	int wake_fd; /* the channel's descriptor once more, for every thread */
 	struct scoreboard board;
 	struct snapshot *snapshot;
 	const struct proxy_start *start;
@@ -94,9 +96,11 @@ static void on_wake(void *arg)
 	free(m);
 }
 
+/* Straight from the worker's thread: a request waits. */
 void proxy_wake(struct proxy *p, uint32_t slot)
 {
-	post(p, on_wake, (struct message){.slot = slot});
+	if (channel_try_send(p->wake_fd, CHANNEL_WAKE, slot) == -EAGAIN)
+		post(p, on_wake, (struct message){.slot = slot});
 }
 
 /* Only the newest version counts: an older one may still be on its way through the threads. */
@@ -251,6 +255,9 @@ int proxy_main(const struct proxy_start *start)
 	if (!p.loop || scoreboard_map(start->scoreboard_fd, &p.board) < 0)
 		return 1;
 	loop_on_turn(p.loop, on_turn, &p);
+	p.wake_fd = fcntl(start->channel_fd, F_DUPFD_CLOEXEC, 0);
+	if (p.wake_fd < 0)
+		return 1;
 	p.channel = channel_new(p.loop, start->channel_fd, on_message, on_closed, &p);
 	if (!p.channel)
 		return 1;

@@ -75,7 +75,7 @@ void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state,
 
 /* The worker's own thread. */
 struct tenant *worker_tenant(struct worker *w, uint32_t slot);
-/* Asks the supervisor to start a tenant, once until its state changes. */
+/* Asks the supervisor to start a tenant, once until it is told that the tenant is at rest again. */
 void worker_wake(struct worker *w, struct tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */
 void worker_connection_came(struct worker *w);

@@ -8,37 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/files.h"
 #include "base/alloc.h"
 #include "supervisor/environment.h"
 
 int folder_make(const char *path, mode_t mode)
 {
-	char *copy = xstrdup(path);
-	int r = 0;
+	CLEAN_FREE char *inside = xasprintf("%s/", path);
 
-	for (char *p = copy + 1; r == 0; p++) {
-		char end = *p;
-
-		if (end != '/' && end != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
-			r = -errno;
-		*p = end;
-		if (end == '\0')
-			break;
-	}
-	free(copy);
-	return r;
-}
-
-static int make_parent(const char *path)
-{
-	char *parent = str_dup((str){path, (size_t)(strrchr(path, '/') - path)});
-	int r = *parent ? folder_make(parent, 0755) : 0;
-
-	free(parent);
-	return r;
+	return files_make_parents(inside, mode);
 }
 
 /* True if `path` lies below `folder` (both are real paths); *ret_rest is what follows, with its
@@ -115,7 +93,7 @@ static int make_database_folders(const struct tenant_conf *t, char **ret_path)
 	for (size_t i = 0; i < t->app->ndatabases && r == 0; i++) {
 		char *path = config_database_path(t, &t->app->databases[i]);
 
-		r = make_parent(path);
+		r = files_make_parents(path, 0755);
 		if (r < 0)
 			*ret_path = path;
 		else
@@ -127,7 +105,7 @@ static int make_database_folders(const struct tenant_conf *t, char **ret_path)
 static int make_pid_folder(const struct tenant_conf *t, char **ret_path)
 {
 	char *path = environment_pid_file(t);
-	int r = t->app->framework == FRAMEWORK_RAILS ? make_parent(path) : 0;
+	int r = t->app->framework == FRAMEWORK_RAILS ? files_make_parents(path, 0755) : 0;
 
 	if (r < 0)
 		*ret_path = path;

@@ -1,8 +1,8 @@
 /* probe.h - finds within milliseconds that an application answers.
  *
- * A refused connection is tried again after 1 to 4 ms.  A connection that is accepted (by the
- * kernel already, where the listening socket is ours) is waited for; an answer of 500 or more, or
- * none, is tried again after 5 to 25 ms. */
+ * A refused connection is tried again after 1 to 3 ms, less often the longer the start takes.  A
+ * connection that is accepted (by the kernel already, where the listening socket is ours) is waited
+ * for; an answer of 500 or more, or none, is tried again after 4 to 25 ms. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -370,9 +370,9 @@ static void done(struct supervisor *s, struct locks *locks)
 	config_unref(s->conf);
 }
 
-static void publish_log(void *unused)
+static void on_turn(void *arg)
 {
-	(void)unused;
+	tenants_tell(arg);
 	log_publish();
 }
 
@@ -389,6 +389,7 @@ static struct supervisor *supervisor_new(
 	s->run_dir = str_dup(take_conf->server.run_dir);
 	s->control_path = str_dup(take_conf->server.control_socket);
 	list_init(&s->awake);
+	list_init(&s->untold);
 	admission_init(&s->admission);
 	new_files_watcher_init(&s->new_files);
 	return s;
@@ -419,7 +420,7 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	process_raise_open_files();
 	process_adopt_orphans();
 	s = supervisor_new(take_conf, source);
-	loop_on_turn(s->loop, publish_log, NULL);
+	loop_on_turn(s->loop, on_turn, s);
 	if (start(s, &locks, &reason) == 0) {
 		loop_run(s->loop);
 	} else {

@@ -42,7 +42,8 @@ struct supervisor {
 	uint32_t *index_of_slot;	       /* slot -> conf->tenants, UINT32_MAX for none */
 	struct tenant **tenants;	       /* slot -> what was woken once, or NULL */
 	struct list awake;		       /* tenants that have a run */
-	uint32_t nslots;		       /* size of both */
+	struct list untold; /* tenants whose state the proxy learns at the end of the turn */
+	uint32_t nslots;    /* size of both */
 	msec started_at;
 	char *address;		      /* what we listen on, for people */
 	char *run_dir, *control_path; /* of the first configuration: they hold for our life */
@@ -86,6 +87,7 @@ struct tenant {
 	struct list waiters;	  /* operators who wait for a state */
 	struct list in_queue;	  /* admission */
 	struct list in_awake;	  /* supervisor.awake, while it has a run */
+	struct list in_untold;	  /* supervisor.untold */
 	struct timer retry_timer; /* of one that is to run from boot and has failed */
 	struct control_wake wake;
 	char *reason; /* of the last failure, or NULL */
@@ -111,6 +113,8 @@ void tenant_event(struct tenant *t, enum lifecycle_event event);
 void tenant_blame(struct tenant *t, const char *fmt, ...) PRINTF(2, 3);
 /* Tells the proxy the state once more, for requests that missed it. */
 void tenant_announce(struct tenant *t);
+/* The states that were reached in this turn and may wait for its end. */
+void tenants_tell(struct supervisor *s);
 void tenant_free(struct tenant *t);
 bool tenant_is_asleep(const struct tenant *t);
 

@@ -28,6 +28,7 @@ struct tenant *tenant_at(struct supervisor *s, uint32_t slot)
 	list_init(&t->waiters);
 	list_init(&t->in_queue);
 	list_init(&t->in_awake);
+	list_init(&t->in_untold);
 	s->tenants[slot] = t;
 	return t;
 }
@@ -39,6 +40,7 @@ void tenant_free(struct tenant *t)
 	assert(!t->run);
 	waiters_cancel(t, "it was removed from the configuration");
 	list_remove(&t->in_queue);
+	list_remove(&t->in_untold);
 	timer_cancel(&t->retry_timer);
 	output_done(&t->output);
 	tally_done(&t->tally);
@@ -106,6 +108,7 @@ void tenant_announce(struct tenant *t)
 	const struct tenant_conf *conf = tenant_conf(t);
 	struct buf text = {0};
 
+	list_remove(&t->in_untold);
 	if (t->life.state == TENANT_FAILED && t->reason) {
 		buf_add(&text, str_of(t->reason));
 		if (conf && str_eq(conf->app->environment, STR("development")))
@@ -115,6 +118,14 @@ void tenant_announce(struct tenant *t)
 	buf_done(&text);
 }
 
+void tenants_tell(struct supervisor *s)
+{
+	while (!list_is_empty(&s->untold))
+		tenant_announce(list_first(&s->untold, struct tenant, in_untold));
+}
+
+/* The steps on the way up may follow each other at once: only the last is worth a message, which
+ * takes time from the start under way.  Who waits for the other states is told of each. */
 static void publish(struct tenant *t)
 {
 	struct slot *slot = tenant_slot(t);
@@ -123,7 +134,12 @@ static void publish(struct tenant *t)
 		return;
 	atomic_store(&slot->since, loop_now(t->sup->loop));
 	atomic_store(&slot->state, t->life.state);
-	tenant_announce(t);
+	if (!state_is_on_its_way(t->life.state)) {
+		tenant_announce(t);
+		return;
+	}
+	list_remove(&t->in_untold);
+	list_append(&t->sup->untold, &t->in_untold);
 }
 
 /* --- effects that concern the record --- */

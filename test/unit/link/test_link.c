@@ -128,6 +128,39 @@ static void test_messages_arrive_in_order_when_the_socket_is_full(void **state)
 	loop_free(loop);
 }
 
+static void *wake_slot_0(void *arg)
+{
+	assert_int_equal(channel_try_send(*(int *)arg, CHANNEL_WAKE, 0), 0);
+	return NULL;
+}
+
+static void test_another_thread_sends_unless_the_socket_is_full(void **state)
+{
+	struct loop *loop = loop_new();
+	struct receiver r = {.loop = loop, .wanted = 1, .fd = -1};
+	struct channel *c;
+	pthread_t thread;
+	int fds[2], sent = 0, error;
+
+	(void)state;
+	assert_int_equal(channel_pair(fds), 0);
+	c = channel_new(loop, fds[0], on_message, on_closed, &r);
+	assert_int_equal(pthread_create(&thread, NULL, wake_slot_0, &fds[1]), 0);
+	loop_run(loop);
+	pthread_join(thread, NULL);
+	assert_int_equal(r.messages, 1);
+	while ((error = channel_try_send(fds[1], CHANNEL_WAKE, 0)) == 0 && sent < 1000000)
+		sent++;
+	assert_int_equal(error, -EAGAIN);
+	channel_free(c);
+	error = channel_try_send(fds[1], CHANNEL_WAKE, 0);
+	assert_true(error < 0 && error != -EAGAIN);
+	close(fds[1]);
+	loop_post(loop, (loop_fn *)loop_stop, loop);
+	loop_run(loop);
+	loop_free(loop);
+}
+
 static void test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once(void **state)
 {
 	struct loop *loop = loop_new();
@@ -165,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_a_request_that_entered_keeps_its_tenant),
 		cmocka_unit_test(test_the_board_is_the_same_memory_for_both),
 		cmocka_unit_test(test_messages_arrive_in_order_when_the_socket_is_full),
+		cmocka_unit_test(test_another_thread_sends_unless_the_socket_is_full),
 		cmocka_unit_test(test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once),
 	};
 
