@@ -92,7 +92,7 @@ static unsigned parse_weight(str s)
 	return MIN(weight, FIELD_WEIGHT_MAX);
 }
 
-static unsigned weight_of(str params)
+unsigned field_weight(str params)
 {
 	str name, value;
 
@@ -125,7 +125,7 @@ static unsigned find_range(str accept, str type, unsigned *ret_precision)
 
 		if (precision > best) {
 			best = precision;
-			weight = weight_of(params);
+			weight = field_weight(params);
 		}
 	}
 	*ret_precision = best;
@@ -160,9 +160,9 @@ unsigned coding_weight(str accept_encoding, str coding)
 		str name = field_value(element, &params);
 
 		if (str_eq_nocase(name, coding))
-			return weight_of(params);
+			return field_weight(params);
 		if (str_eq(name, STR("*")))
-			of_star = weight_of(params);
+			of_star = field_weight(params);
 	}
 	return of_star;
 }

@@ -21,6 +21,8 @@ bool field_next_param(str *params, str *ret_name, str *ret_value);
 /* Weights are in thousandths, 0 to 1000; a malformed one counts as 1000, as browsers never send
  * one. */
 #define FIELD_WEIGHT_MAX 1000u
+/* The parameter q of a list element, whose parameters these are; 1000 when there is none. */
+unsigned field_weight(str params);
 
 /* How much Accept wants a media type without parameters ("text/html"): by its most specific range.
  * An empty Accept wants everything. */

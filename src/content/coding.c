@@ -1,0 +1,81 @@
+/* coding.c - the codings of content that we write, and the choice among them. */
+/* SPDX-License-Identifier: MIT */
+#include "content/coding.h"
+
+#include "http/field.h"
+
+static const str names[NCODINGS] = {
+	[CODING_IDENTITY] = STR_INIT("identity"),
+	[CODING_GZIP] = STR_INIT("gzip"),
+	[CODING_BR] = STR_INIT("br"),
+	[CODING_ZSTD] = STR_INIT("zstd"),
+};
+static_assert(NCODINGS == CODING_ZSTD + 1, "a name for each");
+
+str coding_name(enum coding coding)
+{
+	return names[coding];
+}
+
+bool coding_find(str name, enum coding *ret)
+{
+	for (enum coding c = CODING_IDENTITY; c < NCODINGS; c++)
+		if (str_eq_nocase(name, names[c])) {
+			*ret = c;
+			return true;
+		}
+	if (!str_eq_nocase(name, STR("x-gzip")))
+		return false;
+	*ret = CODING_GZIP;
+	return true;
+}
+
+/* Weights by coding; -1 where nothing was said. */
+struct wanted {
+	int weights[NCODINGS];
+	int of_star;
+};
+
+static void read_field(struct wanted *w, str value)
+{
+	str element, params;
+
+	while (field_next(&value, &element)) {
+		str name = field_value(element, &params);
+		int *weight = &w->of_star;
+		enum coding c;
+
+		if (coding_find(name, &c))
+			weight = &w->weights[c];
+		else if (!str_eq(name, STR("*")))
+			continue;
+		if (*weight < 0) /* the first counts */
+			*weight = (int)field_weight(params);
+	}
+}
+
+static int weight_of(const struct wanted *w, enum coding c)
+{
+	return w->weights[c] >= 0 ? w->weights[c] : w->of_star;
+}
+
+enum coding coding_negotiate(
+	const struct header *headers, size_t n, const struct coding_order *order)
+{
+	const struct header *h = header_find(headers, n, HEADER_ACCEPT_ENCODING);
+	struct wanted w = {{-1, -1, -1, -1}, -1};
+	enum coding best = CODING_IDENTITY;
+	int weight = 0;
+
+	for (; h; h = header_find_next(headers, n, HEADER_ACCEPT_ENCODING, h))
+		read_field(&w, h->value);
+	for (unsigned i = 0; i < order->count; i++) {
+		int other = weight_of(&w, order->items[i]);
+
+		if (other > weight) {
+			best = order->items[i];
+			weight = other;
+		}
+	}
+	return w.weights[CODING_IDENTITY] > weight ? CODING_IDENTITY : best;
+}

@@ -1,0 +1,26 @@
+/* coding.h - the codings of content that we write, and the choice among them (RFC 9110 12.5.3). */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/header.h"
+
+enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BR, CODING_ZSTD };
+#define NCODINGS 4
+
+/* As in Content-Encoding. */
+str coding_name(enum coding coding);
+/* The coding with that name in any case, and x-gzip; false for names that are none of ours. */
+bool coding_find(str name, enum coding *ret);
+
+/* What may be sent, what we like best first; identity is never in it. */
+struct coding_order {
+	enum coding items[NCODINGS - 1];
+	unsigned count;
+};
+
+/* The coding that the request's Accept-Encoding fields (all of them together) weigh most; among
+ * equals the first of `order`.  `*` speaks for what is not named.  Identity when there is no such
+ * field, when nothing of `order` is wanted, when it is explicitly wanted more, and when nothing at
+ * all is: an answer that cannot be read is no better than one that was not asked for. */
+enum coding coding_negotiate(
+	const struct header *headers, size_t n, const struct coding_order *order);
