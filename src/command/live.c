@@ -9,6 +9,7 @@
 #include "command/text.h"
 #include "control/client.h"
 
+#define STATUS_ACCEPTED	     202
 #define STATUS_UNPROCESSABLE 422
 
 /* Where fly-atc listens unless it is told otherwise; for when the configuration cannot be read. */
@@ -233,14 +234,18 @@ static int tell_reload(const struct answer *a)
 
 	print_faults(json_object_get(j, "warnings"), "warning");
 	print_faults(json_object_get(j, "faults"), "error");
-	if (a->status == 200) {
+	if (a->status == 200 || a->status == STATUS_ACCEPTED) {
 		printf("reloaded: tenants %d added, %d removed, %d changed\n",
 			(int)json_integer_value(json_object_get(j, "added")),
 			(int)json_integer_value(json_object_get(j, "removed")),
 			(int)json_integer_value(json_object_get(j, "changed")));
 		if (later)
 			printf("only a restart of fly-atc brings into force: %s\n", later);
-	} else {
+	}
+	if (a->status == STATUS_ACCEPTED) {
+		complain("%s", json_string_value(json_object_get(j, "error")));
+		r = EXIT_RUNTIME;
+	} else if (a->status != 200) {
 		r = live_refused(a, "reload");
 	}
 	json_decref(j);

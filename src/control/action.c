@@ -130,11 +130,18 @@ static void on_reloaded(void *arg, const struct control_reload *r)
 		json_number(&j, "removed", r->removed);
 		json_number(&j, "changed", r->changed);
 		json_str_or_null(&j, "needs_restart", r->needs_restart);
+		json_bool(&j, "in_use", r->is_in_use);
+		if (!r->is_in_use)
+			json_str(&j, "error", str_of(r->why_not));
 	}
 	add_faults(&j, "warnings", r->faults, true);
 	json_close_object(&j);
 	buf_add_char(&body, '\n');
-	session_answer(s, r->faults->errors ? 422 : 200, JSON_TYPE, buf_str(&body));
+	session_answer(s,
+		r->faults->errors ? 422
+		: r->is_in_use	  ? 200
+				  : 202,
+		JSON_TYPE, buf_str(&body));
 	buf_done(&body);
 }
 

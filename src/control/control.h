@@ -5,9 +5,9 @@
  *   GET  /v1/tenants/<id>           one tenant
  *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
- *   POST /v1/reload                 422 with the faults if the new configuration has any
- *   GET  /v1/config                 the effective configuration (YAML)
- *   GET  /v1/version
+ *   POST /v1/reload                 422 with the faults if the new configuration has any; 202 if it
+ * is in force, but not used by the proxy yet GET  /v1/config                 the effective
+ * configuration (YAML) GET  /v1/version
  *
  * The server lives in the supervisor's loop and never blocks it.  What it shows and does comes from
  * `struct control_ops`, which the supervisor implements; the shape of the JSON is decided here
@@ -68,7 +68,7 @@ struct control_global {
 	unsigned proxy_restarts;   /* after crashes */
 	unsigned threads;	   /* of the proxy */
 	const struct config *conf; /* in force now; borrowed */
-	uint64_t proxy_version;	   /* config.version that the proxy has confirmed, or 0 */
+	bool is_proxy_configured;  /* all its threads use conf */
 	bool is_draining;	   /* told to end */
 	str isolation;		   /* how tenants are kept apart here */
 };
@@ -81,7 +81,9 @@ typedef void control_action_fn(void *arg, str id, control_done_fn *done, void *d
 /* What a reload did.  faults->errors != 0: nothing changed. */
 struct control_reload {
 	const struct config_faults *faults; /* errors and warnings */
-	uint32_t added, removed, changed;   /* tenants */
+	bool is_in_use; /* no request meets the former configuration any more; else: */
+	const char *why_not;
+	uint32_t added, removed, changed; /* tenants */
 	str needs_restart; /* names of changed settings that wait for a restart of fly-atc */
 };
 typedef void control_reload_fn(void *arg, const struct control_reload *r);

@@ -153,7 +153,7 @@ static void add_config(struct json *j, const struct control_global *g)
 	json_open_object(j, "config");
 	json_str_or_null(j, "file", g->conf->file);
 	json_str(j, "version", str_of(version));
-	json_bool(j, "proxy_has_it", g->proxy_version == g->conf->version);
+	json_bool(j, "proxy_has_it", g->is_proxy_configured);
 	json_close_object(j);
 }
 

@@ -37,7 +37,7 @@ struct proxy {
 struct message {
 	struct proxy *proxy;
 	uint32_t slot;
-	uint64_t version;
+	uint64_t serial;
 };
 
 static void end(struct proxy *p, int status)
@@ -48,7 +48,7 @@ static void end(struct proxy *p, int status)
 
 static void say(struct proxy *p, enum channel_type type, uint32_t slot)
 {
-	channel_send(p->channel, type, slot, p->snapshot->conf->version, STR_EMPTY);
+	channel_send(p->channel, type, slot, p->snapshot->serial, STR_EMPTY);
 }
 
 static void post(struct proxy *p, loop_fn *fn, struct message what)
@@ -103,20 +103,20 @@ void proxy_wake(struct proxy *p, uint32_t slot)
 		post(p, on_wake, (struct message){.slot = slot});
 }
 
-/* Only the newest version counts: an older one may still be on its way through the threads. */
+/* Only the newest counts: an older one may still be on its way through the threads. */
 static void on_configured(void *arg)
 {
 	struct message *m = arg;
 	struct proxy *p = m->proxy;
 
-	if (m->version == p->snapshot->conf->version && ++p->nconfigured == p->nworkers)
+	if (m->serial == p->snapshot->serial && ++p->nconfigured == p->nworkers)
 		say(p, CHANNEL_CONFIGURED, 0);
 	free(m);
 }
 
-void proxy_worker_configured(struct proxy *p, uint64_t version)
+void proxy_worker_configured(struct proxy *p, uint64_t serial)
 {
-	post(p, on_configured, (struct message){.version = version});
+	post(p, on_configured, (struct message){.serial = serial});
 }
 
 static void on_drained(void *arg)
@@ -171,9 +171,9 @@ static void serve(struct proxy *p)
 	say(p, CHANNEL_CONFIGURED, 0);
 }
 
-static void configure(struct proxy *p, int fd)
+static void configure(struct proxy *p, int fd, uint64_t serial)
 {
-	struct snapshot *s = snapshot_read(fd);
+	struct snapshot *s = snapshot_read(fd, serial);
 
 	if (!s) {
 		log_error("the configuration that the supervisor sent cannot be read");
@@ -209,7 +209,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	struct proxy *p = arg;
 
 	if (m->type == CHANNEL_CONFIG && fd >= 0) {
-		configure(p, fd);
+		configure(p, fd, m->value);
 	} else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS &&
 		   m->value < TENANT_NSTATES) {
 		for (size_t i = 0; i < p->nworkers; i++)

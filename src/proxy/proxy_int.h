@@ -15,7 +15,7 @@ bool proxy_hold_enter(struct proxy *p, size_t max) MUST_USE;
 void proxy_hold_leave(struct proxy *p);
 /* Asks the supervisor to start the tenant of a slot. */
 void proxy_wake(struct proxy *p, uint32_t slot);
-/* A worker uses this version of the configuration now. */
-void proxy_worker_configured(struct proxy *p, uint64_t version);
+/* A worker uses this snapshot now. */
+void proxy_worker_configured(struct proxy *p, uint64_t serial);
 /* A worker that was told to drain has no connection left. */
 void proxy_worker_drained(struct proxy *p);

@@ -31,7 +31,7 @@ static struct config *read_config(int fd)
 	return conf;
 }
 
-struct snapshot *snapshot_read(int fd)
+struct snapshot *snapshot_read(int fd, uint64_t serial)
 {
 	struct config *conf = read_config(fd);
 	struct snapshot *s;
@@ -40,6 +40,7 @@ struct snapshot *snapshot_read(int fd)
 		return NULL;
 	s = xcalloc(1, sizeof(*s));
 	s->refs = 1;
+	s->serial = serial;
 	s->conf = conf;
 	s->routes = route_table_new(conf);
 	s->trust = trust_new(conf);

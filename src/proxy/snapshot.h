@@ -13,6 +13,7 @@ struct pages;
 
 struct snapshot {
 	_Atomic unsigned refs;
+	uint64_t serial; /* of the message that brought it */
 	struct config *conf;
 	struct route_table *routes;
 	struct trust *trust;
@@ -20,7 +21,7 @@ struct snapshot {
 };
 
 /* Reads a sealed memfd that the supervisor made.  One reference; NULL if it cannot be read. */
-struct snapshot *snapshot_read(int fd) MUST_USE;
+struct snapshot *snapshot_read(int fd, uint64_t serial) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 

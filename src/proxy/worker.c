@@ -257,7 +257,7 @@ static void on_new_view(void *arg)
 		for_all(&t->held, exchange_view_changed);
 		for_all(&t->watched, exchange_view_changed);
 	}
-	proxy_worker_configured(w->proxy, w->view->conf->version);
+	proxy_worker_configured(w->proxy, w->view->snapshot->serial);
 	free(p);
 }
 

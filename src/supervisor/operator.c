@@ -33,7 +33,7 @@ static void show_global(void *arg, struct control_global *ret)
 		.proxy_restarts = proxy_child_restarts(s->proxy),
 		.threads = (unsigned)s->listeners.count,
 		.conf = s->conf,
-		.proxy_version = proxy_child_version(s->proxy),
+		.is_proxy_configured = proxy_child_is_configured(s->proxy),
 		.is_draining = s->is_ending,
 		.isolation = isolation_here(s),
 	};

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "link/channel.h"
+#include "supervisor/reload.h"
 #include "supervisor/supervisor_int.h"
 
 /* The first restart is immediate; each further death within DEATH_WINDOW doubles the pause. */
@@ -28,7 +29,8 @@ struct proxy_child {
 	struct channel *channel;
 	struct timer timer; /* the next start; while draining: the end of patience */
 	int snapshot_fd;    /* sealed; of the configuration in force */
-	uint64_t confirmed; /* version that the threads use */
+	uint64_t serial;    /* of the snapshot that was sent last */
+	uint64_t confirmed; /* of the one that all threads use; 0: none yet */
 	unsigned restarts;
 	unsigned deaths; /* within the window */
 	msec window_began;
@@ -103,11 +105,12 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		wake(p->sup, m->slot);
 		return;
 	case CHANNEL_LISTENING:
-		p->confirmed = m->value;
 		supervisor_on_listening(p->sup);
 		return;
 	case CHANNEL_CONFIGURED:
 		p->confirmed = m->value;
+		if (proxy_child_is_configured(p))
+			reload_on_configured(p->sup);
 		return;
 	case CHANNEL_DRAINED:
 		return; /* and now it exits */
@@ -129,11 +132,16 @@ static void on_closed(void *arg)
 		process_signal(p->process, SIGKILL);
 }
 
+static void send_snapshot(struct proxy_child *p)
+{
+	channel_send_fd(p->channel, CHANNEL_CONFIG, ++p->serial, p->snapshot_fd);
+}
+
 static void tell_everything(struct proxy_child *p)
 {
 	struct supervisor *s = p->sup;
 
-	channel_send_fd(p->channel, CHANNEL_CONFIG, s->conf->version, p->snapshot_fd);
+	send_snapshot(p);
 	for (uint32_t slot = 0; slot < s->nslots; slot++)
 		if (s->tenants[slot] && !tenant_is_asleep(s->tenants[slot]))
 			tenant_announce(s->tenants[slot]);
@@ -269,14 +277,13 @@ struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason)
 	return NULL;
 }
 
-void proxy_child_configure(struct proxy_child *p)
+int proxy_child_configure(struct proxy_child *p)
 {
 	int r = renew_snapshot(p);
 
-	if (r < 0)
-		log_error("the proxy goes on with the old configuration: %s", strerror(-r));
-	else if (p->channel)
-		channel_send_fd(p->channel, CHANNEL_CONFIG, p->sup->conf->version, p->snapshot_fd);
+	if (r == 0 && p->channel)
+		send_snapshot(p);
+	return r;
 }
 
 void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_state state, str text)
@@ -319,9 +326,9 @@ unsigned proxy_child_restarts(const struct proxy_child *p)
 	return p ? p->restarts : 0;
 }
 
-uint64_t proxy_child_version(const struct proxy_child *p)
+bool proxy_child_is_configured(const struct proxy_child *p)
 {
-	return p ? p->confirmed : 0;
+	return p && p->confirmed && p->confirmed == p->serial;
 }
 
 void proxy_child_free(struct proxy_child *p)

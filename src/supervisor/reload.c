@@ -16,10 +16,18 @@
 #define STALE_PAUSE_FIRST 50
 #define STALE_PAUSE_LAST  1000
 
+/* What the proxy is given to take a configuration over; it is some milliseconds. */
+#define USE_LIMIT 10000
+
 struct outcome {
+	struct list in_reloads; /* while it waits for the proxy */
+	struct timer limit;
+	struct supervisor *sup;
 	struct config_faults faults;
 	uint32_t added, removed, changed;
 	struct buf needs_restart;
+	bool is_in_use;
+	const char *why_not;
 	control_reload_fn *done;
 	void *arg;
 };
@@ -220,9 +228,11 @@ static void adopt(struct tenant *t, struct config *c)
 		run_rearm_idle(t);
 }
 
-static void take_over(struct supervisor *s, struct config *take_conf)
+/* 0, or -errno: the proxy cannot be told. */
+static int take_over(struct supervisor *s, struct config *take_conf)
 {
 	struct config *before = s->conf;
+	int r;
 
 	remove_tenants(s, take_conf);
 	s->conf = take_conf;
@@ -231,13 +241,14 @@ static void take_over(struct supervisor *s, struct config *take_conf)
 		adopt(t, take_conf);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
-	proxy_child_configure(s->proxy);
+	r = proxy_child_configure(s->proxy);
 	config_unref(before);
 	malloc_trim(0); /* two large configurations were here for a moment */
 	guard_renew();
 	reload_wake_at_boot(s);
 	s->stale_pause = STALE_PAUSE_FIRST;
 	timer_set(&s->stale_timer, s->loop, loop_now(s->loop), on_stale);
+	return r;
 }
 
 /* --- the outcome --- */
@@ -265,6 +276,8 @@ static void log_outcome(const struct outcome *o)
 	}
 	log_info("new configuration: %u tenants added, %u removed, %u changed", o->added,
 		o->removed, o->changed);
+	if (!o->is_in_use)
+		log_warn("%s", o->why_not);
 	if (buf_len(&o->needs_restart))
 		log_warn("waiting for a restart of fly-atc: " STR_FMT,
 			STR_ARG(buf_str(&o->needs_restart)));
@@ -275,6 +288,8 @@ static void tell(void *arg)
 	struct outcome *o = arg;
 	struct control_reload r = {
 		.faults = &o->faults,
+		.is_in_use = o->is_in_use,
+		.why_not = o->why_not,
 		.added = o->added,
 		.removed = o->removed,
 		.changed = o->changed,
@@ -288,22 +303,73 @@ static void tell(void *arg)
 	free(o);
 }
 
+static void end_reload(struct outcome *o)
+{
+	timer_cancel(&o->limit);
+	list_remove(&o->in_reloads);
+	log_outcome(o);
+	loop_defer(o->sup->loop, tell, o);
+}
+
+void reload_on_configured(struct supervisor *s)
+{
+	list_foreach_safe (o, &s->reloads, struct outcome, in_reloads) {
+		o->is_in_use = true;
+		end_reload(o);
+	}
+}
+
+static void end_unused(struct outcome *o, const char *why_not)
+{
+	o->why_not = why_not;
+	end_reload(o);
+}
+
+void reload_give_up(struct supervisor *s)
+{
+	list_foreach_safe (o, &s->reloads, struct outcome, in_reloads)
+		end_unused(o, "fly-atc ends before the proxy uses the new configuration");
+}
+
+static void on_use_limit(struct timer *t)
+{
+	struct outcome *o = container_of(t, struct outcome, limit);
+
+	end_unused(o, proxy_child_pid(o->sup->proxy)
+			      ? "the proxy does not use the new configuration yet: it is busy"
+			      : "the proxy does not use the new configuration yet: it is being "
+				"started again");
+}
+
+static void wait_for_proxy(struct outcome *o, int error)
+{
+	struct supervisor *s = o->sup;
+
+	list_append(&s->reloads, &o->in_reloads);
+	if (error)
+		end_unused(o,
+			"the proxy goes on with the old configuration: no memory for the new one");
+	else
+		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
+}
+
 void reload(struct supervisor *s, control_reload_fn *done, void *arg)
 {
 	struct outcome *o = xcalloc(1, sizeof(*o));
 	struct config *c = config_load(s->source, &o->faults);
 
+	o->sup = s;
 	o->done = done;
 	o->arg = arg;
-	if (c && is_acceptable(s, c, o)) {
-		keep_slots_of_leavers(s, c);
-		count_differences(s->conf, c, o);
-		config_needs_restart(s->conf, c, &o->needs_restart);
-		keep_restart_settings(s, c);
-		take_over(s, c);
-	} else {
+	list_init(&o->in_reloads);
+	if (!c || !is_acceptable(s, c, o)) {
 		config_unref(c);
+		end_reload(o);
+		return;
 	}
-	log_outcome(o);
-	loop_defer(s->loop, tell, o);
+	keep_slots_of_leavers(s, c);
+	count_differences(s->conf, c, o);
+	config_needs_restart(s->conf, c, &o->needs_restart);
+	keep_restart_settings(s, c);
+	wait_for_proxy(o, take_over(s, c));
 }

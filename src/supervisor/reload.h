@@ -7,8 +7,13 @@
 struct supervisor;
 
 /* Reads the configuration again and takes it over.  done (may be NULL) is called once, from the end
- * of a turn; what came of it is logged in any case. */
+ * of a turn, when no thread of the proxy uses the former one any more, or when that takes too long;
+ * what came of it is logged in any case. */
 void reload(struct supervisor *s, control_reload_fn *done, void *arg);
+/* The proxy uses the configuration in force. */
+void reload_on_configured(struct supervisor *s);
+/* Nobody waits for the proxy any more. */
+void reload_give_up(struct supervisor *s);
 /* index_of_slot and tenants fit the configuration in force. */
 void reload_index(struct supervisor *s);
 /* Wakes those that are to run from boot and do not. */

@@ -95,6 +95,7 @@ void supervisor_end(struct supervisor *s)
 	s->is_ending = true;
 	notify("STOPPING=1");
 	log_info("ending");
+	reload_give_up(s);
 	proxy_child_drain(
 		s->proxy, s->conf->is_single ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : limit);
 	listeners_close(
@@ -390,6 +391,7 @@ static struct supervisor *supervisor_new(
 	s->control_path = str_dup(take_conf->server.control_socket);
 	list_init(&s->awake);
 	list_init(&s->untold);
+	list_init(&s->reloads);
 	admission_init(&s->admission);
 	new_files_watcher_init(&s->new_files);
 	return s;

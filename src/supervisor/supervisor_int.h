@@ -35,6 +35,7 @@ struct supervisor {
 	struct admission admission;
 	struct new_files_watcher new_files;
 	struct signals signals;
+	struct list reloads;	  /* in force, and waiting for the proxy */
 	struct timer stale_timer; /* looks for changed tenants that nobody uses at the moment */
 	msec stale_pause;
 	const struct process_user *proxy_user; /* NULL: ours */

@@ -1,8 +1,11 @@
 """A reload is atomic: faulty files change nothing, running tenants are replaced only when nobody uses them.
 SPDX-License-Identifier: MIT
 """
+import os
 import signal
 import threading
+
+import pytest
 
 import processes
 from atc import WINTER, Background, knobs_config
@@ -16,8 +19,6 @@ def reload(atc, config, code=0):
     atc.write_config(config)
     done = atc.cli("reload")
     assert done.returncode == code, done
-    # The answer says that the configuration is in force; a moment later each thread of the proxy uses it.
-    wait_until(lambda: atc.status()["config"]["proxy_has_it"])
     return done
 
 
@@ -26,6 +27,38 @@ def test_a_new_tenant_is_there_after_a_reload(atc):
     assert atc.get(APRIL + "/up").status == 404
     reload(atc, knobs_config(TWO))
     assert atc.get(APRIL + "/up").status == 200
+
+
+def test_a_request_right_behind_a_reload_meets_the_new_configuration(atc):
+    """On every thread: a connection is given to any of them."""
+    atc.start(knobs_config(server={"threads": 4}))
+    for _ in range(10):
+        reload(atc, knobs_config(TWO, server={"threads": 4}))
+        assert [atc.get(APRIL).status // 100 for _ in range(16)] == [3] * 16
+        reload(atc, knobs_config(server={"threads": 4}))
+        assert [atc.get(APRIL).status for _ in range(16)] == [404] * 16
+
+
+def test_a_reload_waits_for_a_proxy_that_is_busy_and_for_the_next_one(atc):
+    atc.start(knobs_config())
+    atc.proxy_may_change = True
+    for end in (signal.SIGCONT, signal.SIGKILL):
+        os.kill(atc.proxy_pid(), signal.SIGSTOP)
+        answer = Background(atc.cli, "reload")
+        holds_for(lambda: not answer.is_done, 0.3)
+        os.kill(atc.proxy_pid(), end)
+        assert answer.result().returncode == 0
+
+
+@pytest.mark.slow
+def test_a_reload_says_so_when_the_proxy_does_not_take_it_over(atc):
+    atc.start(knobs_config())
+    os.kill(atc.proxy_pid(), signal.SIGSTOP)
+    done = atc.cli("reload")
+    assert done.returncode == 1 and "the proxy does not use the new configuration yet" in done.stderr, done
+    atc.wait_log("the proxy does not use the new configuration yet")
+    os.kill(atc.proxy_pid(), signal.SIGCONT)
+    wait_until(lambda: atc.status()["config"]["proxy_has_it"])
 
 
 def test_sighup_reloads_too(atc):

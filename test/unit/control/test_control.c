@@ -254,6 +254,13 @@ static void a_reload_says_what_it_did(void **state)
 	assert_int_equal(number_at(j, "removed"), 2);
 	assert_int_equal(number_at(j, "changed"), 3);
 	assert_string_equal(text_at(j, "needs_restart"), "http_port threads");
+	assert_true(json_is_true(json_object_get(j, "in_use")));
+	json_decref(j);
+	w.is_proxy_late = true;
+	j = ask("POST", "/v1/reload", 202);
+	assert_int_equal(number_at(j, "added"), 1);
+	assert_true(json_is_false(json_object_get(j, "in_use")));
+	assert_string_equal(text_at(j, "error"), "the proxy is late");
 	json_decref(j);
 }
 

@@ -22,7 +22,7 @@ static void op_global(void *arg, struct control_global *ret)
 		.threads = 2,
 		.proxy_restarts = 3,
 		.conf = &world->conf,
-		.proxy_version = 7,
+		.is_proxy_configured = true,
 		.started_at = loop_now(world->loop)};
 }
 
@@ -123,6 +123,8 @@ static void finish_reload(void *arg)
 {
 	struct reload_call *call = arg;
 	struct control_reload r = {.faults = &w.faults,
+		.is_in_use = !w.is_proxy_late,
+		.why_not = "the proxy is late",
 		.added = 1,
 		.removed = 2,
 		.changed = 3,

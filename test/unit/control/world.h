@@ -35,6 +35,7 @@ extern struct world {
 	_Atomic size_t npending;
 	char asked[128]; /* the last action: "start bellevue/2025/winter" */
 	struct config_faults faults;
+	bool is_proxy_late;
 } w;
 extern const struct control_ops ops;
 
