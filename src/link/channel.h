@@ -18,7 +18,8 @@ enum channel_type {
 	/* supervisor to proxy */
 	CHANNEL_STATE =
 		64,	/* slot, value = enum tenant_state; text = reason in FAILED, else empty */
-	CHANNEL_CONFIG, /* fd: a sealed memfd with the snapshot; value: the number of this message */
+	CHANNEL_CONFIG, /* fd: a sealed memfd with the snapshot; value: the number of this message
+			 */
 	CHANNEL_DRAIN,	/* stop accepting, finish, close idle connections; value: msec at most */
 };
 
