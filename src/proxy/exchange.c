@@ -12,6 +12,7 @@
 #include "net/socket.h"
 #include "proxy/exchange_int.h"
 #include "proxy/forward.h"
+#include "proxy/own_answer.h"
 #include "proxy/respond.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
@@ -413,6 +414,23 @@ static void answer_replay(struct exchange *x, const struct placement *where)
 	exchange_answer(x, 307, in.keep_alive);
 }
 
+/* OPTIONS * asks for the server as a whole (RFC 9110 9.3.7): it is there, and nobody is woken. */
+static void answer_for_server(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct own_answer answer = {
+		.status = 200,
+		.minor = x->minor,
+		.keep_alive = x->keep_alive && x->up.is_done,
+		.date = exchange_date(),
+	};
+
+	buf_clear(&w->head_out);
+	own_answer_begin(&w->head_out, &answer);
+	own_answer_empty(&w->head_out);
+	exchange_answer(x, 200, answer.keep_alive);
+}
+
 /* Ours: the head for the tenant is made now, since the received one is gone after this turn. */
 static void begin_here(struct exchange *x, const struct request_head *head,
 	const struct route *route, const struct remote *client)
@@ -516,6 +534,11 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	x->is_logged = exchange_settings(x)->log_requests;
 	if (x->is_logged)
 		record_request(x, head, &client);
+	if (str_eq(head->path, STR("*"))) {
+		x->record.path = STR("*");
+		answer_for_server(x);
+		return;
+	}
 	if (uri_normalise(&x->arena, head->path, &path) < 0) {
 		x->record.path = arena_dup(&x->arena, head->path);
 		exchange_fail(x,

@@ -228,9 +228,21 @@ def test_an_answer_with_a_head_over_the_limit_is_502(knobs):
     assert knobs.get(WINTER + "/many_headers?n=300").status == 502
 
 
-def test_connect_and_the_asterisk_form_are_answered_by_us(knobs):
-    assert knobs.ask("CONNECT", "example.com:443").status in (400, 405, 501)
-    assert knobs.ask("OPTIONS", "*").status in (200, 204, 400, 404, 501)
+def test_connect_is_refused(knobs):
+    response = knobs.ask("CONNECT", "example.com:443", host="example.com:443")
+    assert (response.status, response.error) == (501, "not_implemented")
+
+
+def test_options_of_the_whole_server_are_answered_by_us_and_wake_nobody(atc):
+    atc.start(knobs_config())
+    with atc.wire() as wire:
+        for target in ("*", "http://localhost"):
+            response = wire.ask("OPTIONS", target)
+            assert (response.status, response.body, response.header("Content-Length")) == (200, b"", "0")
+        assert wire.ask("OPTIONS", "*", [("Content-Length", "2")], b"ok").header("Connection") == "close"
+    assert atc.raw(b"GET * HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert atc.requests_logged(path="*")[0]["status"] == 200
+    assert atc.state() == "absent"
 
 
 # --- what fly-atc answers itself ---
