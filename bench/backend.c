@@ -1,15 +1,16 @@
-/* backend.c - the application behind every proxy of the benchmark: fixed bodies, as cheaply as can
+/* backend.c - the application behind every proxy of the benchmark: fixed answers, as cheaply as can
  * be. */
 /* SPDX-License-Identifier: MIT */
 
 /*
- * GET <anything>/b/<bytes> is answered by a body of that many bytes; every other path by one of 2
- * bytes. One thread, edge-triggered epoll registered once per connection, one read and one write
- * per request.
+ * GET <anything>/b/<bytes> is answered by a body of that many bytes, <anything>/r/<name> by what
+ * the file <name> in BENCH_ANSWERS holds, head and body; every other path by a body of 2 bytes. One
+ * thread, edge-triggered epoll registered once per connection, one read and one write per request.
  *
- * PORT        listen on 127.0.0.1:PORT, or on the unix socket whose path it is, unless
- * LISTEN_FDS  a listening socket was passed as descriptor 3 (sd_listen_fds(3))
- * BOOT_MS     milliseconds to sleep before listening: an application that boots
+ * PORT           listen on 127.0.0.1:PORT, or on the unix socket whose path it is, unless
+ * LISTEN_FDS     a listening socket was passed as descriptor 3 (sd_listen_fds(3))
+ * BENCH_ANSWERS  a directory of answers
+ * BOOT_MS        milliseconds to sleep before listening: an application that boots
  *
  * It trusts its peers (a proxy, wrk): no request bodies, heads of at most HEAD_MAX bytes.
  */
@@ -25,15 +26,24 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 16384, BODY_MAX = 64 << 20, ANSWERS_MAX = 16, EVENTS = 256, LISTENER = 3 };
+enum {
+	HEAD_MAX = 16384,
+	BODY_MAX = 64 << 20,
+	ANSWERS_MAX = 16,
+	ANSWER_NAME = 32,
+	EVENTS = 256,
+	LISTENER = 3
+};
 
 struct answer {
 	size_t body_size;
-	size_t size; /* head and body */
+	char name[ANSWER_NAME]; /* of a file of answers; empty: body_size says it */
+	size_t size;		/* head and body */
 	char *bytes;
 };
 
@@ -49,12 +59,24 @@ struct connection {
 static struct answer answers[ANSWERS_MAX];
 static char input[HEAD_MAX];
 
-static const struct answer *answer_of(size_t body_size)
+/* The answer of this size or, if it has one, name: a new one is there with no bytes yet. */
+static struct answer *slot_of(size_t body_size, const char *name)
 {
-	struct answer *a = answers;
-	while (a->bytes && a->body_size != body_size)
-		if (++a == answers + ANSWERS_MAX)
-			errx(1, "more than %d body sizes", ANSWERS_MAX);
+	for (struct answer *a = answers; a < answers + ANSWERS_MAX; a++) {
+		if (a->bytes && a->body_size == body_size && strcmp(a->name, name) == 0)
+			return a;
+		if (!a->bytes) {
+			a->body_size = body_size;
+			snprintf(a->name, sizeof a->name, "%s", name);
+			return a;
+		}
+	}
+	errx(1, "more than %d answers", ANSWERS_MAX);
+}
+
+static const struct answer *sized(size_t body_size)
+{
+	struct answer *a = slot_of(body_size, "");
 	if (a->bytes)
 		return a;
 	a->bytes = malloc(body_size + 256);
@@ -65,8 +87,25 @@ static const struct answer *answer_of(size_t body_size)
 		"Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
 		body_size);
 	memset(a->bytes + head, 'x', body_size);
-	a->body_size = body_size;
 	a->size = (size_t)head + body_size;
+	return a;
+}
+
+static const struct answer *recorded(const char *name)
+{
+	struct answer *a = slot_of(0, name);
+	if (a->bytes)
+		return a;
+	const char *folder = getenv("BENCH_ANSWERS");
+	char path[512];
+	struct stat file;
+	snprintf(path, sizeof path, "%s/%s", folder ? folder : ".", name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &file) || !(a->bytes = malloc((size_t)file.st_size)) ||
+		read(fd, a->bytes, (size_t)file.st_size) != file.st_size)
+		err(1, "%s", path);
+	close(fd);
+	a->size = (size_t)file.st_size;
 	return a;
 }
 
@@ -75,11 +114,19 @@ static const struct answer *route(const char *head, const char *end)
 {
 	const char *eol = memchr(head, '\r', (size_t)(end - head));
 	const char *at = memmem(head, (size_t)(eol - head), "/b/", 3);
-	size_t n = at ? 0 : 2;
-	if (at)
-		for (at += 3; *at >= '0' && *at <= '9' && n < BODY_MAX; at++)
-			n = n * 10 + (size_t)(*at - '0');
-	return answer_of(n);
+	if (at) {
+		size_t size = 0;
+		for (at += 3; *at >= '0' && *at <= '9' && size < BODY_MAX; at++)
+			size = size * 10 + (size_t)(*at - '0');
+		return sized(size);
+	}
+	at = memmem(head, (size_t)(eol - head), "/r/", 3);
+	if (!at)
+		return sized(2);
+	char name[ANSWER_NAME] = "";
+	for (size_t i = 0; i + 1 < sizeof name && at[3 + i] > ' ' && at[3 + i] != '?'; i++)
+		name[i] = at[3 + i];
+	return recorded(name);
 }
 
 static bool wants_close(const char *head, size_t size)

@@ -11,6 +11,7 @@ from measure import Failed
 
 PATH = "/bench/main"
 LARGE = 10_000      # bytes of a body
+PEERS = ["nginx", "haproxy", "thruster", "fly-atc"]
 BROWSER = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
@@ -34,6 +35,20 @@ class Load:
     headers: tuple = ()
     logged: bool = False
     nginx: tuple = ("nginx",)       # its variants that are of interest under this load
+    peers: tuple = ()               # those that it is about; none: PEERS
+    base: str = "nginx"
+
+    def paths(self, task):
+        return [f"{task.prefixes[i]}/b/{self.body}" for i in task.busy]
+
+    def task(self):
+        """What the task of a peer differs in."""
+        return {"logged": self.logged, "large": self.body >= LARGE}
+
+    def ready(self, peer, path):
+        """Returns when the path is answered as it should be, with figures that are taken once."""
+        measure.wait_for(peer.url + path, peer.process, size=self.body)
+        return {}
 
 
 LOADS = {
@@ -46,6 +61,8 @@ LOADS = {
     "new": Load("63 B body, a new connection for each request", headers=("Connection: close",)),
     "logged": Load("63 B body, 64 connections, access logs written", logged=True,
                    nginx=("nginx", "nginx-buffered")),   # it writes each line unless told not to
+    "before": Load("63 B body, 64 connections, before and after there were cache, compression and files",
+                   peers=("fly-atc-before", "fly-atc"), base="fly-atc-before"),
 }
 
 # N of routes -> peers that are asked to have so many; eight of them get the requests.
@@ -70,12 +87,14 @@ class Contender:
 
 def run_load(name, options):
     """One of LOADS on every peer."""
-    load = LOADS[name]
-    wanted = [variant for peer in options.peers
-              for variant in (load.nginx if peer == "nginx" else (peer,))]
-    differs = {"logged": load.logged, "large": load.body >= LARGE}
-    entries = [(peer, peer, differs) for peer in wanted]
-    return compete(options, load, entries, base="nginx")
+    return run_peers(LOADS[name], options)
+
+
+def run_peers(load, options):
+    """A load on every peer that it is about and that the command line does not leave out."""
+    about = [peer for peer in load.peers if not options.chosen or peer in options.chosen] or options.peers
+    wanted = [variant for peer in about for variant in (load.nginx if peer == "nginx" else (peer,))]
+    return compete(options, load, [(peer, peer, load.task()) for peer in wanted], base=load.base)
 
 
 def run_routes(options):
@@ -102,11 +121,15 @@ def compete(options, load, entries, base=None):
             except Failed as why:
                 result["unavailable"][label] = str(why)
                 continue
-            paths = [f"{task.prefixes[i]}/b/{load.body}" for i in task.busy]
+            paths = load.paths(task)
             result["once"][label] = {"start_kb": measure.memory_kb(peer.pids())}
-            with peer.blamed():
-                for path in paths:
-                    measure.wait_for(peer.url + path, peer.process, size=load.body)
+            try:
+                with peer.blamed():
+                    for path in paths:
+                        result["once"][label] |= load.ready(peer, path)
+            except Failed as why:
+                result["unavailable"][label] = str(why)
+                continue
             contenders.append(Contender(label, peer, paths))
             result["rounds"][label] = []
         for c in contenders:    # warm

@@ -124,27 +124,30 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def get(url, timeout=30):
-    """(status, body) of one request over a connection of its own."""
+def get(url, headers=(), timeout=30):
+    """(status, header fields, body as it is sent) of one request over a connection of its own."""
     at = urlsplit(url)
     connection = http.client.HTTPConnection(at.hostname, at.port, timeout=timeout)
     try:
-        connection.request("GET", at.path)
+        connection.putrequest("GET", at.path, skip_accept_encoding=True)
+        for header in headers:
+            connection.putheader(*header.split(": ", 1))
+        connection.endheaders()
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        return answer.status, answer.headers, answer.read()
     finally:
         connection.close()
 
 
-def wait_for(url, process, size=None, patience_s=90):
-    """Returns when url is answered: anyhow, or with 200 and a body of this size."""
+def wait_for(url, process, size=None, headers=(), patience_s=90):
+    """Returns when url is answered: anyhow, or with 200 and a body of this size (or of any, with -1)."""
     deadline, got = time.monotonic() + patience_s, "no answer"
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Failed(f"{process.args[0]} ended with {process.returncode}")
         try:
-            status, body = get(url)
-            if size is None or (status == 200 and len(body) == size):
+            status, _, body = get(url, headers)
+            if size is None or (status == 200 and size in (-1, len(body))):
                 return
             got = f"status {status}, {len(body)} bytes: {body[:200]!r}"
         except (OSError, http.client.HTTPException) as error:

@@ -16,9 +16,11 @@ from measure import Failed
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fly-atc" / "bin"
 THRUSTER = "github.com/basecamp/thruster/cmd/thrust@v0.1.22"
+BEFORE = "b03ef90"      # the last commit without cache, compression and files
 FOREVER_S = 3600
 DESCRIPTORS = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
 MAX_CONNECTIONS = DESCRIPTORS - 1000
+FILLING = bytes(range(256)) * 4096
 
 
 @dataclass
@@ -34,6 +36,24 @@ class Task:
     boot_ms: int = 0                        # how long the application takes to boot (fly-atc only)
     listen: str = "tcp"                     # how it learns where to listen (fly-atc only)
     backend_cores: set = None               # where it runs; None: as the proxy
+    wants: frozenset = frozenset()          # of cache, gzip, files, static: what the proxy does itself
+    answers: dict = field(default_factory=dict)     # name: what the application answers below /r/
+    files: dict = field(default_factory=dict)       # name: size, of those that are sent or served
+
+    def prepare(self):
+        """What the application and the proxy read; the files in `public`, which stands for both places."""
+        self.work.mkdir(parents=True)
+        for name, data in self.answers.items():
+            (self.work / name).write_bytes(data)
+        (self.work / "public").mkdir()
+        for name, size in self.files.items():
+            with open(self.work / "public" / name, "wb") as file:
+                for _ in range(size // len(FILLING)):
+                    file.write(FILLING)
+                file.write(FILLING[:size % len(FILLING)])
+
+    def environment(self):
+        return dict(os.environ, BENCH_ANSWERS=str(self.work))
 
     def application(self):
         """The application's command, for those that start it themselves."""
@@ -73,7 +93,7 @@ def executable(pid):
 @contextlib.contextmanager
 def running(name, options, task):
     """A peer that answers; ended afterwards with everything that it started."""
-    task.work.mkdir(parents=True)
+    task.prepare()
     with contextlib.ExitStack() as stack:
         port = measure.free_port()
         output = task.work / "output"
@@ -95,15 +115,15 @@ def start_backends(stack, task):
     for _ in task.busy:
         with measure.listening_socket() as listener:
             ports.append(listener.getsockname()[1])
-            stack.callback(measure.end, start_backend(task.backend, listener, cores))
+            stack.callback(measure.end, start_backend(task, listener, cores))
     return ports
 
 
-def start_backend(program, listener, cores):
+def start_backend(task, listener, cores):
     """The application with its listening socket as descriptor 3."""
     fd = listener.fileno()
-    return measure.spawn(["/bin/bash", "-c", f'exec "$0" 3<&{fd}', program], cores, pass_fds=[fd],
-                         env=dict(os.environ, LISTEN_FDS="1"))
+    return measure.spawn(["/bin/bash", "-c", f'exec "$0" 3<&{fd}', task.backend], cores, pass_fds=[fd],
+                         env=dict(task.environment(), LISTEN_FDS="1"))
 
 
 def upstream_names(task):
@@ -116,6 +136,16 @@ def upstream_names(task):
 
 ACCESS_LOG = "access_log {}/access.log combined"
 SIXTEEN_K = "proxy_buffer_size 16k; proxy_buffers 8 16k;"
+# What it does each with at the least cost, tried: files stay open; small ones are read, large ones go by sendfile; gzip at
+# its own level, which is 1.
+OPEN = "open_file_cache max=1000 inactive=3600s;"
+NGINX_WANTS = {
+    "cache": "proxy_cache_path {work}/cache levels=1:2 keys_zone=c:16m use_temp_path=off; proxy_cache c; "
+             "add_header X-Cache $upstream_cache_status; " + OPEN,
+    "gzip": "gzip on; gzip_proxied any; gzip_vary on;",
+    "files": "sendfile on; tcp_nopush on; " + OPEN,
+    "static": OPEN,
+}
 
 
 def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=None):
@@ -129,6 +159,11 @@ def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=
   }}""" for i, p in enumerate(start_backends(stack, task)))
     locations = "".join(f"\n    location {prefix}/ {{ proxy_pass http://b{i}; }}"
                         for prefix, i in upstream_names(task))
+    if "files" in task.wants:
+        locations += f"\n    location /internal/ {{ internal; alias {task.work}/public/; }}"
+    if "static" in task.wants:
+        locations += f"\n    location / {{ root {task.work}/public; }}"
+    wants = "".join(NGINX_WANTS.get(want, "").format(work=task.work) for want in sorted(task.wants))
     conf = task.work / "nginx.conf"
     conf.write_text(f"""
 {"user root;" if os.geteuid() == 0 else ""}
@@ -139,7 +174,8 @@ http {{
   keepalive_requests 1000000000; keepalive_timeout {FOREVER_S}s;
   client_body_temp_path {task.work}/body; proxy_temp_path {task.work}/proxy;
   fastcgi_temp_path {task.work}/f; uwsgi_temp_path {task.work}/u; scgi_temp_path {task.work}/s;
-  proxy_max_temp_file_size 0; {buffers}
+  {buffers} {wants}
+  {"" if "cache" in task.wants else "proxy_max_temp_file_size 0;"}
   proxy_http_version 1.1;
   proxy_set_header Connection "";
   proxy_set_header Host $http_host;
@@ -190,6 +226,8 @@ defaults
   timeout client {FOREVER_S}s
   timeout server {FOREVER_S}s
   timeout http-keep-alive {FOREVER_S}s
+  {"compression algo gzip" if "gzip" in task.wants else ""}
+  {"compression type text/html" if "gzip" in task.wants else ""}
   http-reuse always
   option forwardfor
 frontend f
@@ -202,11 +240,27 @@ frontend f
     return measure.spawn(["haproxy", "-db", "-f", conf], task.cores, stdout=log, stderr=log)
 
 
+# --- Varnish -----------------------------------------------------------------------------------
+
+def start_varnish(stack, options, task, port, log):
+    """One pool of threads, memory for what is kept, compressed once when it is kept."""
+    [application] = start_backends(stack, task)
+    vcl = task.work / "default.vcl"
+    vcl.write_text(f"""vcl 4.1;
+backend application {{ .host = "127.0.0.1"; .port = "{application}"; }}
+sub vcl_recv {{ return ({"hash" if "cache" in task.wants else "pass"}); }}
+sub vcl_backend_response {{ set beresp.do_gzip = {"true" if "gzip" in task.wants else "false"}; }}
+""")
+    return measure.spawn(["varnishd", "-F", "-j", "none", "-n", task.work / "varnish", "-f", vcl,
+                          "-a", f"127.0.0.1:{port}", "-s", "malloc,256m", "-p", "thread_pools=1",
+                          "-p", f"timeout_idle={FOREVER_S}"], task.cores, stdout=log, stderr=log)
+
+
 # --- Thruster ----------------------------------------------------------------------------------
 
 def thrust_program(given):
     """The program, built from its Go module at the first use."""
-    program = Path(given) if given else CACHE / "thrust"
+    program = Path(given).resolve() if given else CACHE / "thrust"
     if program.exists():
         return program
     if given:
@@ -226,11 +280,12 @@ def thrust_program(given):
 def start_thruster(stack, options, task, port, log):
     if isinstance(options.thrust, Failed):
         raise options.thrust
-    environ = dict(os.environ, HTTP_PORT=str(port), TARGET_PORT=str(measure.free_port()),
-                   CACHE_SIZE="0", GZIP_COMPRESSION_ENABLED="0", GOMAXPROCS="1",
+    environ = dict(task.environment(), HTTP_PORT=str(port), TARGET_PORT=str(measure.free_port()),
+                   CACHE_SIZE=str((64 << 20) * ("cache" in task.wants)), GOMAXPROCS="1",
+                   GZIP_COMPRESSION_ENABLED=str(int("gzip" in task.wants)),
                    LOG_REQUESTS=str(int(task.logged)), HTTP_IDLE_TIMEOUT=str(FOREVER_S),
                    HTTP_READ_TIMEOUT=str(FOREVER_S), HTTP_WRITE_TIMEOUT=str(FOREVER_S))
-    return measure.spawn([options.thrust, *task.application()], task.cores,
+    return measure.spawn([options.thrust, *task.application()], task.cores, cwd=task.work,
                          env=environ, stdout=log, stderr=log)
 
 
@@ -239,29 +294,50 @@ def start_thruster(stack, options, task, port, log):
 def fly_atc_program(given):
     """The release build, brought up to date first."""
     if given:
-        return Path(given)
-    build = ROOT / "build-bench"
+        return Path(given).resolve()
+    return built(ROOT, ROOT / "build-bench")
+
+
+def fly_atc_before(given):
+    """The program as it was before there was anything to do to a response."""
+    if given:
+        return Path(given).resolve()
+    source = ROOT / "build-before" / "source"
+    if not source.exists():
+        source.mkdir(parents=True)
+        archive = subprocess.run(["git", "-C", ROOT, "archive", BEFORE], check=True, capture_output=True)
+        subprocess.run(["tar", "-x", "-C", source], input=archive.stdout, check=True)
+    return built(source, ROOT / "build-before" / "build")
+
+
+def built(source, build):
     if not (build / "build.ninja").exists():
-        subprocess.run(["meson", "setup", build, ROOT, "-Dbuildtype=release"], check=True,
+        subprocess.run(["meson", "setup", build, source, "-Dbuildtype=release"], check=True,
                        stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", build, "-j2", "fly-atc"], check=True, stdout=subprocess.DEVNULL)
     return build / "fly-atc"
 
 
-def start_fly_atc(stack, options, task, port, log):
+def start_fly_atc_before(stack, options, task, port, log):
+    return start_fly_atc(stack, options, task, port, log, options.fly_atc_before)
+
+
+def start_fly_atc(stack, options, task, port, log, program=None):
     users = {}
     for prefix in task.prefixes:
         user, name = prefix.strip("/").split("/", 1)
         users.setdefault(user, {"tenants": []})["tenants"].append(name)
+    app = {"framework": "generic", "command": task.application(), "prefix": "pass",
+           "health_check": "/b/0", "listen": task.listen, "idle_timeout": f"{FOREVER_S}s",
+           "env": {"BOOT_MS": str(task.boot_ms), "BENCH_ANSWERS": str(task.work)}}
+    if "static" in task.wants:
+        app["public"] = "public"
     conf = task.work / "atc.json"
     conf.write_text(json.dumps({
         "server": {"http_port": port, "address": "127.0.0.1", "threads": 1, "log_requests": task.logged,
                    "keepalive_timeout": f"{FOREVER_S}s"},
-        "app": {"framework": "generic", "command": task.application(), "prefix": "pass",
-                "health_check": "/b/0", "listen": task.listen, "idle_timeout": f"{FOREVER_S}s",
-                "env": {"BOOT_MS": str(task.boot_ms)}},
-        "users": users}))
-    return measure.spawn([options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
+        "app": app, "users": users}))
+    return measure.spawn([program or options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
                          env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work)),
                          stdout=log, stderr=log)
 
@@ -271,6 +347,8 @@ STARTERS = {
     "nginx-buffered": start_nginx_buffered,
     "nginx-stock": start_nginx_stock,
     "haproxy": start_haproxy,
+    "varnish": start_varnish,
     "thruster": start_thruster,
     "fly-atc": start_fly_atc,
+    "fly-atc-before": start_fly_atc_before,
 }

@@ -8,6 +8,7 @@ from typing import Callable
 # Every figure that a scenario may have: heading and form, in the order of the columns.
 COLUMNS = {
     "rps": ("requests/s", "{:,.0f}"),
+    "body_bytes": ("bytes of the body", "{:,}"),
     "cpu_us": ("CPU µs/request", "{:.1f}"),
     "calls": ("system calls/request", "{:.2f}"),
     "p50_us": ("p50 µs", "{:,.0f}"),
@@ -102,6 +103,13 @@ def worst_calls(scenario):
     return figures and max(figures["asleep_calls"], figures["awake_calls"])
 
 
+def size_ratio(base):
+    def measured(scenario):
+        sizes = [value(scenario, label, "body_bytes") for label in ("fly-atc", base)]
+        return sizes[0] / sizes[1] if all(sizes) else None
+    return measured
+
+
 TARGETS = (
     Target("small", "CPU of a small request, 64 connections, × nginx", 0.75, cpu_ratio("nginx")),
     Target("small256", "CPU of a small request, 256 connections, × nginx", 0.75, cpu_ratio("nginx")),
@@ -111,6 +119,13 @@ TARGETS = (
     Target("1m", "CPU of a 1 MB body × nginx", 0.60, cpu_ratio("nginx")),
     Target("small", "system calls for a small request", 4.5, ours("calls")),
     Target("routes", "CPU at 1,000 and 100,000 tenants × that at 10", 1.05, growth, "{:.3f}"),
+    Target("before", "CPU of a small request × that without cache, compression and files", 1.02,
+           cpu_ratio("fly-atc-before"), "{:.3f}"),
+    Target("cache-10k", "CPU of a cache hit of 10 KB × nginx", 0.60, cpu_ratio("nginx")),
+    Target("gzip", "CPU of a 10 KB page by gzip × nginx", 0.60, cpu_ratio("nginx")),
+    Target("gzip", "bytes of that page by gzip × nginx", 1.00, size_ratio("nginx")),
+    Target("sendfile-100k", "CPU of a file of 100 KB sent for the application × nginx", 1.00, cpu_ratio("nginx")),
+    Target("sendfile-100m", "CPU of a file of 100 MB sent for the application × nginx", 1.00, cpu_ratio("nginx")),
     Target("wake", "wake overhead, ms", 5, worst_overhead),
     Target("idle", "PSS at start, KB", 8192, ours("start_kb"), "{:,}"),
     Target("idle", "bytes for an idle connection", 1024, ours("connection_bytes"), "{:,.0f}"),
