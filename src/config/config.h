@@ -12,6 +12,7 @@ enum start_when { START_ON_REQUEST, START_AT_BOOT };
 enum listen_how { LISTEN_TCP, LISTEN_FD, LISTEN_UNIX };
 enum prefix_how { PREFIX_PASS, PREFIX_STRIP };
 enum replay_form { REPLAY_JSON, REPLAY_HEADER };
+enum cache_how { CACHE_THRUSTER, CACHE_RFC9111, CACHE_OFF };
 
 struct str_list {
 	str *items;
@@ -36,6 +37,7 @@ struct env_list {
 #define CONFIG_MAP	      struct env_list
 #define CONFIG_ENUM_LOG_LEVEL enum log_level
 #define CONFIG_ENUM_REPLAY    enum replay_form
+#define CONFIG_ENUM_CACHE     enum cache_how
 #define CONFIG_ENUM_FRAMEWORK enum framework
 #define CONFIG_ENUM_START     enum start_when
 #define CONFIG_ENUM_LISTEN    enum listen_how

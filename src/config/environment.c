@@ -83,6 +83,7 @@ static bool read_value(
 	case TYPE_PATH:
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:

@@ -84,6 +84,7 @@ void value_add(struct buf *out, const struct row *row, const void *value)
 		break; /* has lines of its own */
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:

@@ -8,6 +8,7 @@
 /* The words of each enum, in its order.  Every enum is stored as an unsigned int. */
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const replay_words[] = {"json", "header", NULL};
+static const char *const cache_words[] = {"thruster", "rfc9111", "off", NULL};
 static const char *const framework_words[] = {"rails", "node", "generic", NULL};
 static const char *const start_words[] = {"on_request", "at_boot", NULL};
 static const char *const listen_words[] = {"tcp", "fd", "unix", NULL};
@@ -17,6 +18,7 @@ static_assert(
 	"values of enums are written as unsigned int");
 static_assert(NITEMS(log_level_words) == LOG_DEBUG + 2, "a word for each level");
 static_assert(NITEMS(replay_words) == REPLAY_HEADER + 2, "a word for each form");
+static_assert(NITEMS(cache_words) == CACHE_OFF + 2, "a word for each way");
 static_assert(NITEMS(framework_words) == FRAMEWORK_GENERIC + 2, "a word for each framework");
 static_assert(NITEMS(start_words) == START_AT_BOOT + 2, "a word for each start");
 static_assert(NITEMS(listen_words) == LISTEN_UNIX + 2, "a word for each way");
@@ -44,6 +46,8 @@ const char *const *type_words(enum row_type type)
 		return log_level_words;
 	case TYPE_ENUM_REPLAY:
 		return replay_words;
+	case TYPE_ENUM_CACHE:
+		return cache_words;
 	case TYPE_ENUM_FRAMEWORK:
 		return framework_words;
 	case TYPE_ENUM_START:
@@ -81,6 +85,8 @@ const char *type_text(enum row_type type)
 		return "error, warn, info or debug";
 	case TYPE_ENUM_REPLAY:
 		return "json or header";
+	case TYPE_ENUM_CACHE:
+		return "thruster, rfc9111 or off";
 	case TYPE_ENUM_FRAMEWORK:
 		return "rails, node or generic";
 	case TYPE_ENUM_START:
@@ -115,6 +121,7 @@ const char *type_name(enum row_type type)
 	case TYPE_BOOL:
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
@@ -244,6 +251,7 @@ bool value_read_text(
 		r = read_log_level(text, value);
 		break;
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
@@ -436,6 +444,7 @@ bool value_read(struct loader *ld, const struct row *row, const struct node *n, 
 	case TYPE_PATH:
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
@@ -486,6 +495,7 @@ bool value_equal(const struct row *row, const void *a, const void *b)
 		return envs_equal(a, b);
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:

@@ -71,6 +71,10 @@ void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n)
 	for (uint32_t i = 0; i < MIN(n, SCOREBOARD_SLOTS); i++) {
 		struct slot *slot = &s->slots[i];
 
+		if (atomic_load(&slot->cache_entries)) {
+			atomic_store(&slot->cache_bytes, 0);
+			atomic_store(&slot->cache_entries, 0);
+		}
 		if (!atomic_load(&slot->in_flight) && !atomic_load(&slot->held))
 			continue;
 		atomic_store(&slot->in_flight, 0);

@@ -44,6 +44,9 @@ struct slot {
 	_Atomic uint64_t last_activity;		 /* monotonic msec of the last byte moved */
 	_Atomic uint64_t requests;		 /* since the supervisor began */
 	_Atomic uint64_t held;			 /* requests waiting for it now */
+	_Atomic uint64_t cache_hits;		 /* answers from the cache, as of `requests` */
+	_Atomic uint64_t cache_misses;		 /* answers for which the cache was asked in vain */
+	_Atomic uint64_t cache_bytes, cache_entries; /* what it has there now */
 };
 
 struct scoreboard {

@@ -30,6 +30,7 @@ static const struct {
 	{"framework", "node", NULL},
 	{"log_level", "warn", NULL},
 	{"replay", "header", NULL},
+	{"cache", "rfc9111", NULL},
 	{"start", "at_boot", NULL},
 	{"listen", "unix", NULL},
 	{"prefix", "pass", NULL},
@@ -76,6 +77,7 @@ static const char *other_value(const struct row *row, const char **ret_dumped)
 		return value;
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
@@ -199,6 +201,7 @@ static const char *environment_value(const struct row *row, const char **ret_dum
 	case TYPE_MAP:
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
+	case TYPE_ENUM_CACHE:
 	case TYPE_ENUM_FRAMEWORK:
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
@@ -267,12 +270,12 @@ static void test_the_proxy_is_told_what_it_needs_and_nothing_else(void **state)
 
 static void test_pending_and_edge_are_said_for_what_was_set_only(void **state)
 {
-	struct loaded l = load_with("server:\n  cache_size: 1MB\n  https_port: 1\n",
+	struct loaded l = load_with("server:\n  gzip_compression_jitter: 1\n  https_port: 1\n",
 		WORDS("H2C_ENABLED=1"), WORDS("app"));
 	char *dump = dump_text(l.c);
 
 	(void)state;
-	assert_true(has_fault(&l, "atc.yml:2:3: warning: pending: cache_size"));
+	assert_true(has_fault(&l, "atc.yml:2:3: warning: pending: gzip_compression_jitter"));
 	assert_true(has_fault(&l, "environment: warning: pending: H2C_ENABLED"));
 	assert_true(has_fault(&l,
 		"atc.yml:3:1: warning: https_port: without effect, TLS belongs to the platform's edge"));

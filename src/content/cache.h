@@ -1,0 +1,90 @@
+/* cache.h - the stored responses of all tenants, shared by all threads of the proxy.
+ *
+ * A look-up locks one of many stripes of the table for the time of a short walk, and moves nothing:
+ * that an entry was used is a counter in it.  What stores, replaces, evicts or purges takes one
+ * lock for the whole cache besides; that happens as often as tenants answer, not as often as
+ * clients ask. Entries are immutable and counted, so that a body is sent without any lock.
+ *
+ * When room is needed, the tenant that has most (within a factor of two) gives way, so that nobody
+ * can push out the others; which of its entries goes is S3-FIFO's choice.  All of it is O(1). */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/buf.h"
+#include "content/cache_entry.h"
+#include "link/scoreboard.h"
+
+struct cache;
+struct cache_share; /* what belongs to one tenant */
+
+/* Any thread may call all of these.  Bytes count headers, keys and what it takes to keep them. */
+struct cache *cache_new(size_t capacity, size_t max_item);
+/* Nobody uses it any more. */
+void cache_free(struct cache *c);
+/* Less room: entries go at once. */
+void cache_resize(struct cache *c, size_t capacity, size_t max_item);
+size_t cache_max_item(const struct cache *c); /* 0: nothing is stored */
+size_t cache_bytes(struct cache *c);
+
+/* The share of a tenant, made when it is first asked for; it lives as long as the cache.  Counters
+ * go to its slot (cache_* of link/scoreboard.h).  Another tenant in the same slot has another one:
+ * what the former one had is purged. */
+struct cache_share *cache_share(
+	struct cache *c, struct slot *slots, uint32_t slot, str tenant) MUST_USE;
+str cache_share_tenant(const struct cache_share *s);
+/* The share in a slot, or NULL. */
+struct cache_share *cache_share_at(struct cache *c, uint32_t slot);
+
+/* What a request asks for.  Two keys are equal only if all of it is. */
+struct cache_target {
+	str host;	 /* with its port, as it was sent */
+	str path, query; /* in normal form; raw */
+	bool has_query;
+	str more; /* what else the tenant is told and answers by, not described by Vary */
+};
+struct cache_key {
+	struct cache_share *share;
+	uint64_t hash;
+	str text;
+};
+/* Appends the key's text to *out and gives its hash; *ret_key borrows from `out` until it grows. */
+void cache_key_make(struct buf *out, struct cache_share *share, const struct cache_target *target,
+	struct cache_key *ret_key);
+/* The same, with another path and query. */
+void cache_key_moved(struct buf *out, const struct cache_key *key, str path, str query,
+	bool has_query, struct cache_key *ret_key);
+
+/* The response stored for this key and these fields of the request, or the REFUSAL that stands in
+ * its place; with a reference for the caller.  NULL: nothing, or a refusal that has run out;
+ * *ret_varies tells that there are responses for other fields.  `scratch` is used and left dirty.
+ */
+struct cache_entry *cache_find(struct cache *c, const struct cache_key *key,
+	const struct header *headers, size_t n, msec now, struct buf *scratch,
+	bool *ret_varies) MUST_USE;
+/* Counts an answer for fly-atc cache. */
+void cache_count(struct cache_share *s, bool is_hit);
+
+/* Where a response with these names in Vary (vary_names) is to be stored, for the request with
+ * these fields: *ret_key is `key` itself, or one made in `out`, and the selector is brought up to
+ * date. */
+void cache_select(struct cache *c, const struct cache_key *key, str names,
+	const struct header *headers, size_t n, struct buf *out, struct cache_key *ret_key);
+/* Stores it (taking a reference of its own), in the place of what was there.  False: it is larger
+ * than an item may be. */
+bool cache_store(struct cache *c, const struct cache_key *key, struct cache_entry *e);
+/* In the place of `old`, unless that is no longer there. */
+void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_entry *e);
+/* Adds what the body becomes in a coding; takes it.  Nothing happens if the entry is no longer
+ * stored, has it already, or would be too large with it. */
+void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned coding,
+	struct cache_coded *take_coded);
+/* The body in that coding, or empty.  As long as the entry lives. */
+str cache_coded(const struct cache_entry *e, unsigned coding);
+
+/* What is stored for this key is gone, all responses that vary included. */
+void cache_forget(struct cache *c, const struct cache_key *key);
+/* What belongs to tenants for which is_present says false is gone. */
+typedef bool cache_present_fn(const void *arg, str tenant);
+void cache_purge_absent(struct cache *c, cache_present_fn *is_present, const void *arg);
+/* All of a tenant, or what it has for one path (any host, any query).  The number of entries. */
+size_t cache_purge(struct cache *c, struct cache_share *s, str path);

@@ -1,0 +1,125 @@
+/* cache_flight.c - one brings it, the others wait. */
+/* SPDX-License-Identifier: MIT */
+#include "content/cache_flight.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+
+struct cache_flights {
+	pthread_mutex_t lock;
+	struct map by_key;
+};
+
+struct cache_flight {
+	struct list waiters;
+	str key; /* the text behind it */
+	char text[];
+};
+
+struct cache_waiter {
+	struct list link; /* of the flight; on no list: it has landed */
+	struct loop *loop;
+	cache_waiter_fn *fn; /* NULL: cancelled */
+	void *arg;
+};
+
+struct cache_flights *cache_flights_new(void)
+{
+	struct cache_flights *f = xcalloc(1, sizeof(*f));
+
+	pthread_mutex_init(&f->lock, NULL);
+	return f;
+}
+
+void cache_flights_free(struct cache_flights *f)
+{
+	assert(!f->by_key.count);
+	map_done(&f->by_key);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+static struct cache_flight *flight_new(str key)
+{
+	struct cache_flight *flight = xmalloc(sizeof(*flight) + key.n);
+
+	list_init(&flight->waiters);
+	memcpy(flight->text, key.p, key.n);
+	flight->key = (str){flight->text, key.n};
+	return flight;
+}
+
+static struct cache_waiter *waiter_new(struct loop *loop, cache_waiter_fn *fn, void *arg)
+{
+	struct cache_waiter *w = xmalloc(sizeof(*w));
+
+	*w = (struct cache_waiter){.loop = loop, .fn = fn, .arg = arg};
+	return w;
+}
+
+bool cache_flight_join(struct cache_flights *f, const struct cache_key *key, struct loop *loop,
+	cache_waiter_fn *fn, void *arg, struct cache_flight **ret_flight,
+	struct cache_waiter **ret_waiter)
+{
+	struct cache_flight *flight;
+	bool is_first;
+
+	pthread_mutex_lock(&f->lock);
+	flight = map_get(&f->by_key, key->text);
+	is_first = !flight;
+	if (is_first) {
+		flight = *ret_flight = flight_new(key->text);
+		map_put(&f->by_key, flight->key, flight);
+	} else if (ret_waiter) {
+		*ret_waiter = waiter_new(loop, fn, arg);
+		list_append(&flight->waiters, &(*ret_waiter)->link);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return is_first;
+}
+
+/* In the waiter's thread, to which alone it belongs now. */
+static void on_landed(void *arg)
+{
+	struct cache_waiter *w = arg;
+
+	if (w->fn)
+		w->fn(w->arg);
+	free(w);
+}
+
+void cache_flight_land(struct cache_flights *f, struct cache_flight *take_flight)
+{
+	if (!take_flight)
+		return;
+	pthread_mutex_lock(&f->lock);
+	map_remove(&f->by_key, take_flight->key);
+	while (!list_is_empty(&take_flight->waiters)) {
+		struct cache_waiter *w =
+			container_of(list_pop(&take_flight->waiters), struct cache_waiter, link);
+
+		loop_post(w->loop, on_landed, w);
+	}
+	pthread_mutex_unlock(&f->lock);
+	free(take_flight);
+}
+
+void cache_waiter_cancel(struct cache_flights *f, struct cache_waiter *take_waiter)
+{
+	bool is_waiting;
+
+	if (!take_waiter)
+		return;
+	pthread_mutex_lock(&f->lock);
+	is_waiting = !list_is_empty(&take_waiter->link);
+	if (is_waiting)
+		list_remove(&take_waiter->link);
+	else
+		take_waiter->fn = NULL; /* on its way to us */
+	pthread_mutex_unlock(&f->lock);
+	if (is_waiting)
+		free(take_waiter);
+}
