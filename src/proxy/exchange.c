@@ -10,6 +10,7 @@
 #include "http/date.h"
 #include "http/uri.h"
 #include "net/socket.h"
+#include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/forward.h"
 #include "proxy/own_answer.h"
@@ -26,7 +27,7 @@ const struct server_conf *exchange_settings(const struct exchange *x)
 	return &x->view->conf->server;
 }
 
-static uint64_t wall_msec(void)
+uint64_t exchange_wall(void)
 {
 	struct timespec now;
 
@@ -38,7 +39,7 @@ str exchange_date(void)
 {
 	static _Thread_local struct date_cache cache;
 
-	return date_cached(&cache, (int64_t)(wall_msec() / 1000));
+	return date_cached(&cache, (int64_t)(exchange_wall() / 1000));
 }
 
 static struct exchange *exchange_new(struct client *c)
@@ -151,6 +152,7 @@ static void let_go(struct exchange *x)
 	close_pipe(x->worker, &x->up_pipe);
 	close_pipe(x->worker, &x->down_pipe);
 	respond_done(x);
+	caching_done(x);
 	log_exchange(x);
 }
 
@@ -311,6 +313,8 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 		.pages = x->view->snapshot->pages,
 	};
 
+	if (caching_rescues(x, error))
+		return;
 	x->record.error = error;
 	x->record.detail = arena_dup(&x->arena, reason);
 	if (x->answer_began) {
@@ -441,7 +445,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		.route = route,
 		.client = client,
 		.request_id = x->record.request_id,
-		.now = wall_msec(),
+		.now = exchange_wall(),
 		.keeps_forwarded = server->forward_headers,
 		.keeps_expect = head->expects_continue,
 	};
@@ -464,6 +468,8 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 	x->wants_upgrade = forward_is_upgrade(head);
 	x->awaits_continue = head->expects_continue;
 	x->wants_page = waiting_wants_page(head);
+	if (caching_begin(x, head, client))
+		return;
 	buf_clear(&x->request);
 	forward_head(&x->request, &in);
 	hold_want_tenant(x);
@@ -567,6 +573,7 @@ void exchange_client_event(struct exchange *x, unsigned events)
 	case EXCHANGE_ROUTED:
 		return;
 	case EXCHANGE_HELD:
+	case EXCHANGE_JOINED:
 		if (events & LOOP_EOF)
 			exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
@@ -593,6 +600,9 @@ void exchange_client_timeout(struct exchange *x)
 		return;
 	case EXCHANGE_HELD:
 		hold_on_time(x);
+		return;
+	case EXCHANGE_JOINED:
+		caching_on_time(x);
 		return;
 	case EXCHANGE_RELAYING:
 		relay_client_timeout(x);

@@ -25,6 +25,7 @@
 #include "proxy/rewrite.h"
 #include "proxy/source.h"
 
+struct caching;
 struct stage;
 struct view;
 struct worker;
@@ -35,6 +36,7 @@ struct upstream;
 enum exchange_state {
 	EXCHANGE_ROUTED, /* on its way to one of the others, within one turn */
 	EXCHANGE_HELD,
+	EXCHANGE_JOINED, /* another exchange asks for the same already (caching.h) */
 	EXCHANGE_RELAYING,
 	EXCHANGE_SENDING,
 	EXCHANGE_ANSWERING,
@@ -62,10 +64,11 @@ struct exchange {
 	const struct tenant_conf *conf; /* NULL when no tenant is meant */
 	struct tenant *tenant;
 	struct upstream *upstream;
-	struct buf request;	/* head for the tenant; kept for one retry */
-	struct source source;	/* of an answer that does not come from the tenant */
-	struct stage *stages;	/* on the way of its body; NULL: none */
-	enum body_kind framing; /* of the body, to the client */
+	struct buf request;	 /* head for the tenant; kept for one retry */
+	struct caching *caching; /* NULL: there is no cache */
+	struct source source;	 /* of an answer that does not come from the tenant */
+	struct stage *stages;	 /* on the way of its body; NULL: none */
+	enum body_kind framing;	 /* of the body, to the client */
 	struct rewrite rewrite;
 	struct flow up, down; /* the bodies: to the tenant, to the client */
 	struct splice_pipe up_pipe, down_pipe;

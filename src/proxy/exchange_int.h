@@ -55,3 +55,5 @@ void exchange_drop_upstream(struct exchange *x, bool can_reuse);
 void exchange_leave_tenant(struct exchange *x);
 const struct server_conf *exchange_settings(const struct exchange *x);
 str exchange_date(void);
+/* Milliseconds since 1970. */
+uint64_t exchange_wall(void);

@@ -2,6 +2,7 @@
  * why. */
 /* SPDX-License-Identifier: MIT */
 #include "http/date.h"
+#include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/proxy_int.h"
 #include "proxy/upstream.h"
@@ -135,6 +136,8 @@ void hold_want_tenant(struct exchange *x)
 		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 		return;
 	}
+	if (caching_waits(x))
+		return;
 	if (!slot_enter(slot)) {
 		if (has_failed(x))
 			exchange_fail(x, ERROR_START_FAILED, reason_of(x));

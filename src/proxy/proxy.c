@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "content/cache_flight.h"
 #include "link/channel.h"
 #include "link/scoreboard.h"
 #include "proxy/proxy_int.h"
@@ -29,6 +30,8 @@ struct proxy {
 	size_t nworkers;
 	size_t nconfigured, ndrained; /* of the workers, as told by them */
 	_Atomic size_t nheld, nconnections;
+	struct cache *cache;
+	struct cache_flights *flights;
 	struct timer drain_limit;
 	int status;
 };
@@ -86,6 +89,16 @@ bool proxy_hold_enter(struct proxy *p, size_t max)
 void proxy_hold_leave(struct proxy *p)
 {
 	atomic_fetch_sub(&p->nheld, 1);
+}
+
+struct cache *proxy_cache(const struct proxy *p)
+{
+	return p->cache;
+}
+
+struct cache_flights *proxy_flights(const struct proxy *p)
+{
+	return p->flights;
 }
 
 static void on_wake(void *arg)
@@ -171,6 +184,27 @@ static void serve(struct proxy *p)
 	say(p, CHANNEL_CONFIGURED, 0);
 }
 
+static bool is_tenant(const void *arg, str id)
+{
+	const struct config *conf = arg;
+
+	return config_find_tenant(conf, id);
+}
+
+static void configure_cache(struct proxy *p)
+{
+	const struct config *conf = p->snapshot->conf;
+	size_t size = conf->server.cache == CACHE_OFF ? 0 : conf->server.cache_size;
+
+	if (!p->cache) {
+		p->cache = cache_new(size, conf->server.max_cache_item_size);
+		p->flights = cache_flights_new();
+		return;
+	}
+	cache_resize(p->cache, size, conf->server.max_cache_item_size);
+	cache_purge_absent(p->cache, is_tenant, conf);
+}
+
 static void configure(struct proxy *p, int fd, uint64_t serial)
 {
 	struct snapshot *s = snapshot_read(fd, serial);
@@ -183,6 +217,7 @@ static void configure(struct proxy *p, int fd, uint64_t serial)
 	snapshot_unref(p->snapshot);
 	p->snapshot = s;
 	log_set_level(s->conf->server.log_level);
+	configure_cache(p);
 	if (!p->nworkers) {
 		serve(p);
 		return;

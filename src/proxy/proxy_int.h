@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+struct cache;
+struct cache_flights;
 struct proxy;
 
 /* Counts the connections of all threads, for server.max_connections. */
@@ -13,6 +15,9 @@ size_t proxy_connections(const struct proxy *p);
 /* Counts the requests held by all threads.  False: there are `max` already. */
 bool proxy_hold_enter(struct proxy *p, size_t max) MUST_USE;
 void proxy_hold_leave(struct proxy *p);
+/* What all threads share: stored responses, and who brings which. */
+struct cache *proxy_cache(const struct proxy *p);
+struct cache_flights *proxy_flights(const struct proxy *p);
 /* Asks the supervisor to start the tenant of a slot. */
 void proxy_wake(struct proxy *p, uint32_t slot);
 /* A worker uses this snapshot now. */

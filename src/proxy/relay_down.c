@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/socket.h"
 #include "proxy/answer.h"
+#include "proxy/caching.h"
 #include "proxy/relay_int.h"
 #include "proxy/respond.h"
 
@@ -58,6 +59,7 @@ static enum step begin_down(struct exchange *x, struct response_head *h)
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
 	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
 	upstream_deadline(x->upstream, MSEC_NEVER);
+	caching_head(x, h);
 	respond_begin(x, h);
 	if (h->has_upgrade)
 		become_tunnel(x);
@@ -71,6 +73,8 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 	/* What is left of a body must not become the first words of another protocol. */
 	if (h->has_upgrade && (!x->wants_upgrade || !x->up.is_done))
 		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+	if (caching_takes(x, h))
+		return GONE;
 	if (answer_is_sendfile(h))
 		return relay_upstream_failed(x, ERROR_SENDFILE);
 	return begin_down(x, h);

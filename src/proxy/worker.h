@@ -17,6 +17,7 @@
 #define HEADERS_MAX   256u
 
 struct client;
+struct cache_share;
 struct proxy;
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
@@ -28,7 +29,8 @@ struct tenant {
 	struct list watched; /* exchanges that show its progress to a browser */
 	uint32_t generation; /* of the copy that the idle connections lead to */
 	bool wake_sent;
-	char *reason; /* why it failed; NULL or empty when it did not */
+	struct cache_share *share; /* what it has in the cache; NULL: not asked for yet */
+	char *reason;		   /* why it failed; NULL or empty when it did not */
 };
 
 struct worker {

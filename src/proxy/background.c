@@ -1,0 +1,158 @@
+/* background.c - a client that is nobody. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/background.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+struct background {
+	struct client client;
+	struct timer timer;
+};
+
+static struct background *background_of(struct client *c)
+{
+	return container_of(c, struct background, client);
+}
+
+static void end(struct client *c)
+{
+	struct background *b = background_of(c);
+
+	if (c->is_closed)
+		return;
+	c->is_closed = true;
+	timer_cancel(&b->timer);
+	list_remove(&c->eager);
+	outbox_done(&c->out);
+	loop_defer_free(c->worker->loop, b);
+	worker_connection_gone(c->worker);
+}
+
+static ssize_t on_read(struct client *c)
+{
+	(void)c;
+	return -EAGAIN;
+}
+
+static void on_settle(struct client *c)
+{
+	(void)c;
+}
+
+static void on_head(struct client *c, str text, bool has_body)
+{
+	(void)c;
+	(void)text;
+	(void)has_body;
+}
+
+static int on_send(struct client *c)
+{
+	gather_forget(&c->worker->gather);
+	return 0;
+}
+
+static int on_flush(struct client *c)
+{
+	(void)c;
+	return 0;
+}
+
+static void on_end(struct client *c, str trailers)
+{
+	(void)c;
+	(void)trailers;
+}
+
+static void on_shut(struct client *c)
+{
+	(void)c;
+}
+
+static size_t on_unsent(const struct client *c)
+{
+	(void)c;
+	return 0;
+}
+
+static void on_time(struct timer *t)
+{
+	struct background *b = container_of(t, struct background, timer);
+
+	if (b->client.exchange)
+		exchange_client_timeout(b->client.exchange);
+}
+
+static void on_deadline(struct client *c, msec at)
+{
+	struct background *b = background_of(c);
+
+	if (at == MSEC_NEVER)
+		timer_cancel(&b->timer);
+	else
+		timer_set(&b->timer, c->worker->loop, at, on_time);
+}
+
+static void on_done(struct client *c, bool keep_alive)
+{
+	(void)keep_alive;
+	c->exchange = NULL;
+	end(c);
+}
+
+static void on_reset(struct client *c)
+{
+	(void)c;
+}
+
+static void on_close(struct client *c)
+{
+	if (c->exchange)
+		exchange_client_gone(c->exchange);
+	end(c);
+}
+
+static void on_go_on(struct client *c)
+{
+	if (c->exchange)
+		exchange_go_on(c->exchange);
+}
+
+static const struct client_ops ops = {
+	.read = on_read,
+	.settle = on_settle,
+	.head = on_head,
+	.send = on_send,
+	.flush = on_flush,
+	.end = on_end,
+	.shut = on_shut,
+	.unsent = on_unsent,
+	.deadline = on_deadline,
+	.done = on_done,
+	.reset = on_reset,
+	.close = on_close,
+	.go_on = on_go_on,
+};
+
+bool background_is(const struct client *c)
+{
+	return c->ops == &ops;
+}
+
+void background_begin(struct worker *w, const struct request_head *head, const struct address *peer)
+{
+	struct background *b = xcalloc(1, sizeof(*b));
+	struct client *c = &b->client;
+
+	c->ops = &ops;
+	c->worker = w;
+	c->peer = *peer;
+	c->fd = -1;
+	list_init(&c->eager);
+	worker_connection_came(w); /* a drain waits for it */
+	exchange_begin(c, head);
+}

@@ -1,0 +1,276 @@
+/* caching_answer.c - from the cache to the client: 200, 206, 304, 416, and what we say about it. */
+/* SPDX-License-Identifier: MIT */
+#include "http/conditional.h"
+#include "http/range.h"
+#include "http/status.h"
+#include "proxy/background.h"
+#include "proxy/caching_int.h"
+#include "proxy/parts.h"
+
+static const str forwarded_texts[] = {
+	[FORWARDED_NOT] = STR_INIT(""),
+	[FORWARDED_URI_MISS] = STR_INIT("uri-miss"),
+	[FORWARDED_VARY_MISS] = STR_INIT("vary-miss"),
+	[FORWARDED_STALE] = STR_INIT("stale"),
+	[FORWARDED_REQUEST] = STR_INIT("request"),
+	[FORWARDED_METHOD] = STR_INIT("method"),
+	[FORWARDED_BYPASS] = STR_INIT("bypass"),
+};
+
+static void add_number(struct buf *out, int64_t v)
+{
+	if (v < 0)
+		buf_add_char(out, '-');
+	buf_add_number(out, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
+/* What Thruster's X-Cache has. */
+static str x_cache(const struct caching *c)
+{
+	if (c->hit)
+		return STR("hit");
+	return c->key.share && c->forwarded != FORWARDED_METHOD && !c->has_range ? STR("miss")
+										 : STR("bypass");
+}
+
+/* RFC 9211. */
+static void add_cache_status(
+	struct buf *out, const struct caching *c, unsigned fwd_status, bool is_stored, int64_t ttl)
+{
+	buf_add(out, STR("Cache-Status: fly-atc"));
+	if (c->forwarded == FORWARDED_NOT) {
+		buf_add(out, STR("; hit; ttl="));
+		add_number(out, ttl);
+	} else {
+		buf_add(out, STR("; fwd="));
+		buf_add(out, forwarded_texts[c->forwarded]);
+		if (fwd_status) {
+			buf_add(out, STR("; fwd-status="));
+			buf_add_number(out, fwd_status);
+		}
+	}
+	if (is_stored)
+		buf_add(out, STR("; stored"));
+	if (c->is_collapsed)
+		buf_add(out, STR("; collapsed"));
+	if (c->why != WHY_OK && !is_stored) {
+		buf_add(out, STR("; detail="));
+		buf_add(out, cache_why_text(c->why));
+	}
+	buf_add(out, STR("\r\n"));
+}
+
+void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl)
+{
+	struct caching *c = x->caching;
+
+	x->record.cache = x_cache(c);
+	respond_add(x, STR("X-Cache: "), x->record.cache);
+	add_cache_status(&x->worker->added, c, fwd_status, is_stored, ttl);
+}
+
+/* --- the answer --- */
+
+struct answer {
+	struct exchange *x;
+	struct cache_entry *e;
+	struct response_head head;
+	int64_t age, ttl;
+};
+
+static struct validators validators_of(const struct cache_entry *e)
+{
+	return (struct validators){
+		.etag = e->etag,
+		.has_last_modified = e->terms.has_last_modified,
+		.last_modified = e->terms.last_modified,
+		.date = e->terms.date,
+	};
+}
+
+/* A request that asks whether something has changed since, about what has no date of its own: it
+ * came to be no later than it was sent (RFC 9111 4.3.2). */
+static void date_by_date(struct validators *v)
+{
+	if (v->has_last_modified || v->etag.n)
+		return;
+	v->has_last_modified = true;
+	v->last_modified = v->date;
+}
+
+static bool is_unchanged(const struct answer *a, const struct request_head *head)
+{
+	struct validators v = validators_of(a->e);
+
+	if (a->e->status != 200)
+		return false;
+	date_by_date(&v);
+	return precondition_not_modified(
+		head->headers, head->nheaders, &v, (int64_t)(exchange_wall() / 1000));
+}
+
+static enum range_verdict find_parts(
+	const struct answer *a, const struct request_head *head, struct range *parts, size_t *ret_n)
+{
+	struct validators v = validators_of(a->e);
+
+	if (a->e->status != 200 || !precondition_range_holds(head->headers, head->nheaders, &v,
+					   (int64_t)(exchange_wall() / 1000)))
+		return RANGE_WHOLE;
+	return range_of_request(
+		head->headers, head->nheaders, a->x->method, a->e->body->bytes.n, parts, ret_n);
+}
+
+/* The stored fields, in the worker's array: the request's, which were there, have been read. */
+static void begin_head(struct answer *a, unsigned status)
+{
+	struct header *headers = a->x->worker->headers;
+
+	memcpy(headers, a->e->headers, a->e->nheaders * sizeof(*headers));
+	a->head = (struct response_head){
+		.status = status,
+		.minor = 1,
+		.reason = status == a->e->status ? a->e->reason : status_reason(status),
+		.headers = headers,
+		.nheaders = a->e->nheaders,
+	};
+}
+
+static void release_entry(void *owner)
+{
+	cache_entry_unref(owner);
+}
+
+static void send_segments(struct answer *a, struct segment *segments, size_t n)
+{
+	struct exchange *x = a->x;
+	struct source source = {
+		.segments = segments,
+		.count = n,
+		.release = release_entry,
+		.owner = a->e,
+	};
+
+	respond_segments(x, &a->head, &source);
+}
+
+static struct segment *text_segment(struct exchange *x, str text)
+{
+	struct segment *s = arena_alloc(&x->arena, sizeof(*s));
+
+	*s = (struct segment){.text = text, .fd = -1};
+	return s;
+}
+
+static void send_not_modified(struct answer *a)
+{
+	begin_head(a, 304);
+	respond_drop(&a->head, HEADER_CONTENT_TYPE);
+	respond_drop(&a->head, HEADER_CONTENT_ENCODING);
+	send_segments(a, text_segment(a->x, STR_EMPTY), 1);
+}
+
+static void send_whole(struct answer *a)
+{
+	begin_head(a, a->e->status);
+	send_segments(a, text_segment(a->x, a->e->body->bytes), 1);
+}
+
+static void send_parts(struct answer *a, const struct range *parts, size_t n)
+{
+	struct segment *whole = text_segment(a->x, a->e->body->bytes), *segments;
+
+	begin_head(a, 206);
+	segments = parts_make(a->x, &a->head, whole, parts, n, &n);
+	send_segments(a, segments, n);
+}
+
+static void send_unsatisfiable(struct answer *a)
+{
+	begin_head(a, 416);
+	parts_refuse(a->x, &a->head, a->e->body->bytes.n);
+	send_segments(a, text_segment(a->x, STR_EMPTY), 1);
+}
+
+void caching_answer(struct exchange *x, struct cache_entry *take_entry,
+	const struct request_head *head, unsigned fwd_status)
+{
+	struct caching *c = x->caching;
+	struct cache_moment at = caching_moment(x);
+	struct answer a = {.x = x, .e = take_entry, .age = cache_entry_age(take_entry, &at)};
+	struct range *parts = NULL;
+	enum range_verdict verdict = RANGE_WHOLE;
+	bool unchanged = is_unchanged(&a, head);
+	size_t n = 0;
+
+	if (!unchanged && header_find(head->headers, head->nheaders, HEADER_RANGE)) {
+		parts = arena_alloc(&x->arena, RANGE_MAX * sizeof(*parts));
+		verdict = find_parts(&a, head, parts, &n);
+	}
+	c->hit = take_entry;
+	if (!c->is_collapsed && !fwd_status)
+		c->why = WHY_OK;
+	a.ttl = take_entry->terms.lifetime - a.age;
+	cache_count(take_entry->share, true);
+	buf_clear(&x->worker->added);
+	buf_add(&x->worker->added, STR("Age: "));
+	add_number(&x->worker->added, a.age);
+	buf_add(&x->worker->added, STR("\r\n"));
+	caching_add_status(x, fwd_status, fwd_status == 304, a.ttl);
+	if (unchanged)
+		send_not_modified(&a);
+	else if (verdict == RANGE_PARTS)
+		send_parts(&a, parts, n);
+	else if (verdict == RANGE_UNSATISFIABLE)
+		send_unsatisfiable(&a);
+	else
+		send_whole(&a);
+}
+
+void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, unsigned fwd_status)
+{
+	struct request_head head;
+
+	caching_request(x, &head);
+	caching_answer(x, take_entry, &head, fwd_status);
+}
+
+void caching_renew(struct exchange *x, struct cache_entry *e, const struct request_head *head)
+{
+	struct worker *w = x->worker;
+	struct request_head copy = *head;
+	struct header *kept;
+
+	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
+	if (slot_state(&w->slots[x->conf->slot]) != TENANT_RUNNING || w->is_draining ||
+		atomic_exchange(&e->is_renewed, true))
+		return;
+	copy.method = METHOD_GET;
+	copy.method_text = STR("GET");
+	/* The headers are in the worker's array, which the other exchange uses too. */
+	kept = arena_alloc(&x->arena, head->nheaders * sizeof(*kept));
+	memcpy(kept, head->headers, head->nheaders * sizeof(*kept));
+	background_begin(w, &copy, &x->client->peer);
+	memcpy(head->headers, kept, head->nheaders * sizeof(*kept));
+}
+
+/* --- for compression --- */
+
+str caching_coded(const struct exchange *x, unsigned coding)
+{
+	const struct caching *c = x->caching;
+
+	return c && c->hit ? cache_coded(c->hit, coding) : STR_EMPTY;
+}
+
+bool caching_wants_coded(const struct exchange *x, unsigned coding)
+{
+	const struct caching *c = x->caching;
+
+	return c && c->hit && !cache_coded(c->hit, coding).n;
+}
+
+void caching_keep_coded(struct exchange *x, unsigned coding, struct cache_coded *take_coded)
+{
+	cache_add_coded(caching_cache(x), x->caching->hit, coding, take_coded);
+}

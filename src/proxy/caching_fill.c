@@ -1,0 +1,305 @@
+/* caching_fill.c - from the tenant to the cache: what its answer changes there, and its body on the
+ * way to the client. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "http/uri.h"
+#include "http/vary.h"
+#include "proxy/caching_int.h"
+
+/* So long nobody waits for what was not stored. */
+#define REFUSED_FOR (5 * 60 * 1000)
+/* Room for the body of unknown length is taken as it comes. */
+#define FIRST_ROOM 4096
+
+struct fill {
+	struct stage stage;
+	struct response_head head; /* a copy in the arena */
+	struct cache_terms terms;
+	struct cache_moment at; /* it came */
+	str names;		/* of Vary */
+	struct buf body;
+	bool is_too_large;
+};
+
+/* --- what is not stored, and what is no longer true --- */
+
+/* Nobody waits for us any more, nor does anybody for the next ones. */
+static void refuse(struct exchange *x)
+{
+	struct caching *c = x->caching;
+	struct cache_entry *e;
+
+	if (!c->flight)
+		return;
+	e = cache_refusal_new(c->key.text, loop_now(x->worker->loop) + REFUSED_FOR);
+	cache_store(caching_cache(x), &c->key, e);
+	cache_entry_unref(e);
+	cache_flight_land(caching_flights(x), c->flight);
+	c->flight = NULL;
+}
+
+/* The path and query of a URL of ours; false for other places. */
+static bool url_of(struct exchange *x, str url, str *ret_path, str *ret_query, bool *ret_has_query)
+{
+	str rest = url;
+	ssize_t slash, question;
+
+	if (str_starts_nocase(url, STR("http://")) || str_starts_nocase(url, STR("https://")) ||
+		str_starts(url, STR("//"))) {
+		rest = str_slice(url, (size_t)str_find(url, STR("//")) + 2, url.n);
+		slash = str_find_char(rest, '/');
+		if (slash < 0 || !str_eq_nocase(str_slice(rest, 0, (size_t)slash), x->rewrite.host))
+			return false;
+		rest = str_slice(rest, (size_t)slash, rest.n);
+	}
+	if (!str_starts(rest, STR("/")))
+		return false;
+	rest = str_slice(rest, 0, (size_t)str_find_char(rest, '#'));
+	question = str_find_char(rest, '?');
+	*ret_has_query = question >= 0;
+	*ret_query = question < 0 ? STR_EMPTY : str_slice(rest, (size_t)question + 1, rest.n);
+	return uri_normalise(&x->arena, str_slice(rest, 0, (size_t)question), ret_path) == 0;
+}
+
+/* As the client would be sent there. */
+static str rewritten(struct exchange *x, str url)
+{
+	const struct rewrite *r = respond_rewrite(x);
+	struct buf out = {0};
+
+	if (r && rewrite_url(&out, r, url))
+		url = arena_dup(&x->arena, buf_str(&out));
+	buf_done(&out);
+	return url;
+}
+
+static void forget_url(struct exchange *x, str url)
+{
+	struct caching *c = x->caching;
+	struct buf text = {0};
+	struct cache_key key;
+	str path, query;
+	bool has_query;
+
+	if (!url.n || !url_of(x, rewritten(x, url), &path, &query, &has_query))
+		return;
+	cache_key_moved(&text, &c->key, path, query, has_query, &key);
+	cache_forget(caching_cache(x), &key);
+	buf_done(&text);
+}
+
+/* RFC 9111 4.4 */
+static void invalidate(struct exchange *x, const struct response_head *h)
+{
+	struct caching *c = x->caching;
+
+	if (method_is_safe(x->method) || !c->key.share || h->status < 200 || h->status >= 400)
+		return;
+	cache_forget(caching_cache(x), &c->key);
+	forget_url(x, header_value(h->headers, h->nheaders, HEADER_LOCATION));
+	forget_url(x, header_value(h->headers, h->nheaders, HEADER_CONTENT_LOCATION));
+}
+
+/* --- an answer about what is stored --- */
+
+static struct cache_offer offer_of(const struct exchange *x, const struct response_head *h)
+{
+	const struct caching *c = x->caching;
+
+	return (struct cache_offer){
+		.how = exchange_settings(x)->cache,
+		.method = x->method,
+		.has_authorization = c->has_authorization,
+		.no_store = c->request.no_store,
+		.head = h,
+		.now = (int64_t)(exchange_wall() / 1000),
+		.delay = (int64_t)((clock_usec() - x->upstream_began) / 1000000),
+	};
+}
+
+/* The tenant has confirmed it. */
+static void renew(struct exchange *x, const struct response_head *h)
+{
+	struct caching *c = x->caching;
+	struct cache_offer offer = offer_of(x, h);
+	struct cache_moment at = caching_moment(x);
+	struct cache_entry *old = c->old, *e = cache_response_renewed(old, h, &offer, &at);
+
+	c->old = NULL;
+	cache_replace(caching_cache(x), old, e);
+	cache_entry_unref(old);
+	cache_flight_land(caching_flights(x), c->flight);
+	c->flight = NULL;
+	exchange_drop_upstream(x, h->keep_alive && x->up.is_done);
+	caching_answer_later(x, e, 304);
+}
+
+static bool rescue(struct exchange *x, unsigned status)
+{
+	struct caching *c = x->caching;
+	struct cache_moment at = caching_moment(x);
+	struct cache_entry *e = c->old;
+
+	if (!cache_may_rescue(&e->terms, cache_entry_age(e, &at), false))
+		return false;
+	c->old = NULL;
+	caching_answer_later(x, e, status);
+	return true;
+}
+
+bool caching_takes(struct exchange *x, const struct response_head *h)
+{
+	struct caching *c = x->caching;
+
+	if (!c)
+		return false;
+	invalidate(x, h);
+	if (!c->old)
+		return false;
+	if (h->status >= 500)
+		return rescue(x, h->status);
+	if (h->status != 304 || !c->is_validating)
+		return false;
+	renew(x, h);
+	return true;
+}
+
+/* --- an answer that is stored --- */
+
+/* What the exchange keeps of the head until the body has come. */
+static void keep_head(struct exchange *x, struct fill *f, const struct response_head *h)
+{
+	struct arena *a = &x->arena;
+
+	f->head = *h;
+	f->head.reason = arena_dup(a, h->reason);
+	f->head.headers = arena_alloc(a, h->nheaders * sizeof(struct header));
+	for (size_t i = 0; i < h->nheaders; i++) {
+		f->head.headers[i] = h->headers[i];
+		f->head.headers[i].name = arena_dup(a, h->headers[i].name);
+		f->head.headers[i].value = arena_dup(a, h->headers[i].value);
+	}
+	f->terms.hidden_fields = arena_dup(a, f->terms.hidden_fields);
+	f->terms.private_fields = arena_dup(a, f->terms.private_fields);
+}
+
+static int on_pass(struct stage *s, struct exchange *x, enum passing how)
+{
+	struct fill *f = container_of(s, struct fill, stage);
+	const struct gather *p = &x->worker->payload;
+
+	(void)how;
+	if (f->is_too_large)
+		return 0;
+	if (buf_len(&f->body) + p->bytes > cache_max_item(caching_cache(x))) {
+		f->is_too_large = true;
+		buf_done(&f->body);
+		refuse(x);
+		return 0;
+	}
+	for (int i = 0; i < p->count; i++)
+		buf_add(&f->body, (str){p->pieces[i].iov_base, p->pieces[i].iov_len});
+	return 0;
+}
+
+/* Exactly as large as it is. */
+static struct cache_body *take_body(struct buf *b)
+{
+	size_t n = buf_len(b);
+	char *bytes = n ? xmalloc(n) : NULL;
+
+	if (n)
+		memcpy(bytes, buf_str(b).p, n);
+	buf_done(b);
+	return cache_body_new(bytes, n);
+}
+
+static void store(struct exchange *x, struct fill *f)
+{
+	struct cache *cache = caching_cache(x);
+	struct cache_key key = x->caching->key;
+	struct buf text = {0};
+	struct request_head request;
+	struct cache_entry *e;
+
+	if (f->names.n) {
+		caching_request(x, &request);
+		cache_select(cache, &x->caching->key, f->names, request.headers, request.nheaders,
+			&text, &key);
+	}
+	e = cache_response_new(key.text, &f->head, &f->terms, &f->at, take_body(&f->body));
+	cache_store(cache, &key, e);
+	cache_entry_unref(e);
+	buf_done(&text);
+}
+
+static void on_done(struct stage *s, struct exchange *x, bool is_whole)
+{
+	struct fill *f = container_of(s, struct fill, stage);
+
+	if (is_whole && !f->is_too_large)
+		store(x, f);
+	buf_done(&f->body);
+}
+
+static const struct stage_ops fill_ops = {on_pass, on_done};
+
+/* WHY_OK: *f is filled but for what keep_head keeps. */
+static enum cache_why may_store(struct exchange *x, const struct response_head *h, struct fill *f)
+{
+	struct cache_offer offer = offer_of(x, h);
+	enum cache_why why = cache_may_store(&offer, &f->terms);
+	struct buf names = {0};
+
+	if (why != WHY_OK)
+		return why;
+	if (h->has_content_length && h->content_length > cache_max_item(caching_cache(x)))
+		return WHY_TOO_LARGE;
+	if (!cache_max_item(caching_cache(x)))
+		return WHY_TOO_LARGE;
+	if (!vary_names(&names, h->headers, h->nheaders))
+		return WHY_VARY;
+	f->names = arena_dup(&x->arena, buf_str(&names));
+	buf_done(&names);
+	f->at = caching_moment(x);
+	return WHY_OK;
+}
+
+static void fill(struct exchange *x, struct response_head *h, struct fill *found)
+{
+	struct fill *f = arena_alloc(&x->arena, sizeof(*f));
+
+	*f = *found;
+	keep_head(x, f, h);
+	f->stage.ops = &fill_ops;
+	if (h->has_content_length)
+		buf_room(&f->body, MAX(h->content_length, (uint64_t)1));
+	if (f->terms.drops_cookies)
+		respond_drop(h, HEADER_SET_COOKIE);
+	respond_stage(x, &f->stage, false);
+}
+
+void caching_head(struct exchange *x, struct response_head *h)
+{
+	struct caching *c = x->caching;
+	struct fill found = {0};
+	unsigned fwd_status = 0;
+	bool is_stored = false;
+
+	if (!c)
+		return;
+	respond_drop(h, HEADER_X_CACHE);
+	respond_drop(h, HEADER_FLY_ATC_CACHE_CONTROL);
+	if (c->key.share) {
+		c->why = may_store(x, h, &found);
+		is_stored = c->why == WHY_OK;
+		fwd_status = c->old ? h->status : 0;
+	}
+	if (is_stored)
+		fill(x, h, &found);
+	else
+		refuse(x);
+	caching_add_status(x, fwd_status, is_stored, 0);
+}

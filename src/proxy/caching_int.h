@@ -1,0 +1,59 @@
+/* caching_int.h - what the files of caching share: caching.c (from request to decision),
+ * caching_answer.c (from the cache to the client), caching_fill.c (from the tenant to the cache).
+ */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "content/cache_flight.h"
+#include "proxy/caching.h"
+#include "proxy/respond.h"
+#include "proxy/worker.h"
+
+/* How an exchange came to its answer, for Cache-Status (RFC 9211 2.2). */
+enum forwarded {
+	FORWARDED_NOT, /* a hit */
+	FORWARDED_URI_MISS,
+	FORWARDED_VARY_MISS,
+	FORWARDED_STALE,
+	FORWARDED_REQUEST,
+	FORWARDED_METHOD,
+	FORWARDED_BYPASS,
+};
+
+/* In the exchange's arena, where the configuration has a cache. */
+struct caching {
+	struct cache_key key; /* share is NULL: the cache is not asked */
+	enum forwarded forwarded;
+	enum cache_why why; /* it is not stored, or not used */
+	struct cache_control request;
+	bool has_authorization, has_range;
+	bool may_join;	    /* with others that ask for the same */
+	bool is_known;	    /* what is asked for has been stored before */
+	bool is_collapsed;  /* it waited, and was answered by what another one brought */
+	bool is_validating; /* the validators sent are those of `old` */
+	unsigned waits;
+
+	struct cache_entry *old;     /* may be used if the tenant confirms it or fails; or NULL */
+	struct cache_entry *hit;     /* that is being sent; or NULL */
+	struct cache_flight *flight; /* that we bring in; or NULL */
+	struct cache_waiter *waiter; /* in EXCHANGE_JOINED */
+	str asked;		     /* the head for the tenant before it got our validators */
+};
+
+struct cache *caching_cache(const struct exchange *x);
+struct cache_flights *caching_flights(const struct exchange *x);
+struct cache_moment caching_moment(const struct exchange *x);
+/* The request as it was, from the head for the tenant; its fields are in the arena. */
+void caching_request(struct exchange *x, struct request_head *ret);
+
+/* Answers from `e`, taking its reference.  *head is the request.  `fwd_status`: of the tenant's
+ * answer, which was asked; or 0. */
+void caching_answer(struct exchange *x, struct cache_entry *take_entry,
+	const struct request_head *head, unsigned fwd_status);
+/* The same to a request that is in x->request. */
+void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, unsigned fwd_status);
+/* Adds X-Cache and Cache-Status. */
+void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl);
+
+/* Asks the tenant about an entry that is used meanwhile. */
+void caching_renew(struct exchange *x, struct cache_entry *e, const struct request_head *head);
