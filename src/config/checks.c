@@ -125,6 +125,24 @@ void check_networks(struct loader *ld, const struct row *row, void *value, struc
 				"is no address, no network such as 10.0.0.0/8, nor loopback, private or fly");
 }
 
+void check_codings(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	static const str known[] = {STR_INIT("zstd"), STR_INIT("br"), STR_INIT("gzip")};
+	const struct str_list *list = value;
+
+	for (size_t i = 0; i < list->count; i++) {
+		size_t k = 0;
+
+		while (k < NITEMS(known) && !str_eq(list->items[i], known[k]))
+			k++;
+		if (k == NITEMS(known))
+			complain(ld, row, place, list->items[i], "is not zstd, br or gzip");
+		for (size_t j = 0; j < i; j++)
+			if (str_eq(list->items[i], list->items[j]))
+				complain(ld, row, place, list->items[i], "is there twice");
+	}
+}
+
 static bool is_word(str s)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -30,6 +30,18 @@ bool coding_find(str name, enum coding *ret)
 	return true;
 }
 
+struct coding_order coding_order(const struct str_list *list)
+{
+	struct coding_order order = {.count = 0};
+
+	for (size_t i = 0; i < list->count; i++) {
+		bool is_known = coding_find(list->items[i], &order.items[order.count++]);
+
+		assert(is_known);
+	}
+	return order;
+}
+
 /* Weights by coding; -1 where nothing was said. */
 struct wanted {
 	int weights[NCODINGS];

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "config/config.h"
 #include "http/header.h"
 
 enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BR, CODING_ZSTD };
@@ -17,6 +18,8 @@ struct coding_order {
 	enum coding items[NCODINGS - 1];
 	unsigned count;
 };
+/* From a setting; each name once, and known. */
+struct coding_order coding_order(const struct str_list *names);
 
 /* The coding that the request's Accept-Encoding fields (all of them together) weigh most; among
  * equals the first of `order`.  `*` speaks for what is not named.  Identity when there is no such

@@ -556,6 +556,7 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	x->record.path = path = arena_dup(&x->arena, path);
 	if (x->is_logged && access_is_excluded(&exchange_settings(x)->log_exclude, path))
 		x->is_logged = false;
+	compressing_ask(x, head);
 	find_route(x, head, path, &route);
 	begin_placed(x, head, &route, &client);
 }

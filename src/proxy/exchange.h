@@ -20,6 +20,7 @@
 #include "link/scoreboard.h"
 #include "proxy/access_log.h"
 #include "proxy/client.h"
+#include "proxy/compressing.h"
 #include "proxy/pages.h"
 #include "proxy/request_id.h"
 #include "proxy/rewrite.h"
@@ -68,6 +69,7 @@ struct exchange {
 	struct caching *caching; /* NULL: there is no cache */
 	struct source source;	 /* of an answer that does not come from the tenant */
 	struct stage *stages;	 /* on the way of its body; NULL: none */
+	struct compressing compressing;
 	enum body_kind framing;	 /* of the body, to the client */
 	struct rewrite rewrite;
 	struct flow up, down; /* the bodies: to the tenant, to the client */

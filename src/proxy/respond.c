@@ -102,6 +102,7 @@ void respond_begin(struct exchange *x, struct response_head *h)
 {
 	struct worker *w = x->worker;
 
+	compressing_begin(x, h);
 	set_length(x, h);
 	x->framing = framing_of(x, h);
 	/* HTTP/2 tells the end of a body beside it. */

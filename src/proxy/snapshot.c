@@ -45,6 +45,7 @@ struct snapshot *snapshot_read(int fd, uint64_t serial)
 	s->routes = route_table_new(conf);
 	s->trust = trust_new(conf);
 	s->pages = pages_new(conf);
+	s->codings = coding_order(&conf->server.compression_order);
 	return s;
 }
 

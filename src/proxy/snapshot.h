@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
+#include "content/coding.h"
 
 struct route_table;
 struct trust;
@@ -18,6 +19,7 @@ struct snapshot {
 	struct route_table *routes;
 	struct trust *trust;
 	struct pages *pages;
+	struct coding_order codings; /* of compressed answers */
 };
 
 /* Reads a sealed memfd that the supervisor made.  One reference; NULL if it cannot be read. */

@@ -18,6 +18,7 @@
 
 struct client;
 struct cache_share;
+struct compressor;
 struct proxy;
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
@@ -53,6 +54,7 @@ struct worker {
 	struct list eager; /* clients that gave way to others and go on in the next turn */
 	struct timer eager_timer;
 	struct request_ids ids;
+	struct compressor *compressor; /* made when it is first needed */
 
 	/* Scratch of the turn; see inbox.h. */
 	struct gather gather;

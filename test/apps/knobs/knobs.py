@@ -366,6 +366,30 @@ def events(req):
     req.conn.send(b"0\r\n\r\n")
 
 
+@route("/page")
+def page(req):
+    """Readable text: ?bytes=, status=, type= (empty: none), chunked, pieces= with gap= between them, h=Name:value."""
+    pairs = [value.partition(":") for key, value in parse_qsl(req.raw_query) if key == "h"]
+    fields = [*req.marks(), *((name, value.strip()) for name, _, value in pairs)]
+    size, pieces = int(req.query.get("bytes", 10240)), int(req.query.get("pieces", 1))
+    status, kind = int(req.query.get("status", 200)), req.query.get("type", "text/html; charset=utf-8")
+    body = b"".join(b"<li>line %d of a page</li>\n" % i for i in range(size // 20 + 1))[:size]
+    if kind:
+        fields.append(("Content-Type", kind))
+    if status not in (204, 304):
+        fields.append(("Transfer-Encoding", "chunked") if "chunked" in req.query else ("Content-Length", size))
+    req.head(status, fields)
+    if req.method == "HEAD" or status in (204, 304):
+        return
+    for i in range(pieces):
+        piece = body[size * i // pieces:size * (i + 1) // pieces]
+        if i:
+            time.sleep(req.number("gap", 0.2))
+        req.chunk(piece) if "chunked" in req.query and piece else req.conn.send(piece)
+    if "chunked" in req.query:
+        req.conn.send(b"0\r\n\r\n")
+
+
 @route("/slow")
 def slow(req):
     """A body with Content-Length in n pieces with a gap between them."""

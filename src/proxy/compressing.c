@@ -1,0 +1,320 @@
+/* compressing.c - the stage that compresses an answer on its way to the client. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/compressing.h"
+
+#include "base/alloc.h"
+#include "content/compressible.h"
+#include "http/field.h"
+#include "proxy/exchange_int.h"
+#include "proxy/respond.h"
+#include "proxy/worker.h"
+
+/* Below that a packet is a packet. */
+#define LENGTH_MIN 1024u
+/* Longer ones are not worth keeping others waiting for the last few percent. */
+#define LENGTH_OF_HIGH_EFFORT (1u << 20)
+
+struct compressor {
+	struct encoders *encoders;
+	struct effort_meter effort;
+	struct buf out; /* of the last pass */
+};
+
+struct encoding {
+	struct stage stage;
+	struct encoder *encoder;
+};
+
+/* --- the request --- */
+
+/* All lines with that name as one list. */
+static str join(struct arena *a, const struct header *headers, size_t n, enum header_id id)
+{
+	const struct header *h = header_find(headers, n, id);
+	str all = h ? arena_dup(a, h->value) : STR_EMPTY;
+
+	while (h && (h = header_find_next(headers, n, id, h)))
+		all = str_of(
+			arena_printf(a, STR_FMT ", " STR_FMT, STR_ARG(all), STR_ARG(h->value)));
+	return all;
+}
+
+static bool has_credentials(const struct request_head *head)
+{
+	for (const struct header *h = head->headers; h < head->headers + head->nheaders; h++)
+		if (h->value.n && (h->id == HEADER_COOKIE || h->id == HEADER_AUTHORIZATION ||
+					  (h->id == HEADER_OTHER &&
+						  str_eq_nocase(h->name, STR("X-Csrf-Token")))))
+			return true;
+	return false;
+}
+
+void compressing_ask(struct exchange *x, const struct request_head *head)
+{
+	const struct server_conf *server = exchange_settings(x);
+	struct compressing *c = &x->compressing;
+
+	if (!server->gzip_compression_enabled)
+		return;
+	c->wanted = coding_negotiate(head->headers, head->nheaders, &x->view->snapshot->codings);
+	if (c->wanted == CODING_IDENTITY)
+		return;
+	if (server->gzip_compression_disable_on_auth)
+		c->has_credentials = has_credentials(head);
+	c->known_tags = join(&x->arena, head->headers, head->nheaders, HEADER_IF_NONE_MATCH);
+}
+
+/* --- the decision --- */
+
+/* Digests of the bytes as the tenant sends them would be wrong for ours. */
+static bool is_digest(str name)
+{
+	static const str names[] = {STR_INIT("Content-Digest"), STR_INIT("Repr-Digest"),
+		STR_INIT("Digest"), STR_INIT("Content-MD5")};
+
+	for (size_t i = 0; i < NITEMS(names); i++)
+		if (str_eq_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
+static bool forbids(const struct header *h)
+{
+	switch (h->id) {
+	case HEADER_CONTENT_ENCODING:
+		return h->value.n;
+	case HEADER_CONTENT_RANGE:
+		return true;
+	case HEADER_CONTENT_TYPE:
+		return !type_is_compressible(h->value);
+	case HEADER_CACHE_CONTROL:
+		return str_list_has(h->value, STR("no-transform"));
+	case HEADER_OTHER:
+		return is_digest(h->name);
+	default:
+		return false;
+	}
+}
+
+/* The length of the body that GET has, or would have. */
+static uint64_t length_of(const struct exchange *x, const struct response_head *h)
+{
+	return h->has_content_length || h->body == BODY_LENGTH || x->source.segments
+		       ? h->content_length
+		       : ENCODER_LENGTH_UNKNOWN;
+}
+
+/* Whoever asks: this answer may be compressed. */
+static bool is_eligible(const struct exchange *x, const struct response_head *h)
+{
+	if (!exchange_settings(x)->gzip_compression_enabled || length_of(x, h) < LENGTH_MIN)
+		return false;
+	if (h->status < 200 || h->status == 204 || h->status == 206 || h->status == 304 ||
+		(h->body == BODY_NONE && x->method != METHOD_HEAD))
+		return false;
+	for (size_t i = 0; i < h->nheaders; i++)
+		if (forbids(&h->headers[i]))
+			return false;
+	return true;
+}
+
+/* A list element without its argument: private="Set-Cookie" is private. */
+static bool has_directive(str list, str name)
+{
+	str element;
+
+	while (field_next(&list, &element)) {
+		ssize_t equals = str_find_char(element, '=');
+
+		if (equals >= 0)
+			element = str_trim(str_slice(element, 0, (size_t)equals));
+		if (str_eq_nocase(element, name))
+			return true;
+	}
+	return false;
+}
+
+/* Made for one person. */
+static bool is_personal(const struct response_head *h)
+{
+	for (const struct header *f = h->headers; f < h->headers + h->nheaders; f++) {
+		if (f->id == HEADER_SET_COOKIE)
+			return true;
+		if (f->id == HEADER_CACHE_CONTROL &&
+			(has_directive(f->value, STR("private")) ||
+				has_directive(f->value, STR("no-store"))))
+			return true;
+		if (f->id == HEADER_VARY && str_list_has(f->value, STR("Cookie")))
+			return true;
+	}
+	return false;
+}
+
+static bool is_guarded(const struct exchange *x, const struct response_head *h)
+{
+	return exchange_settings(x)->gzip_compression_disable_on_auth &&
+	       (x->compressing.has_credentials || is_personal(h));
+}
+
+enum coding compressing_choose(const struct exchange *x, const struct response_head *h)
+{
+	if (x->compressing.wanted == CODING_IDENTITY || !is_eligible(x, h) || is_guarded(x, h))
+		return CODING_IDENTITY;
+	return x->compressing.wanted;
+}
+
+/* --- the head --- */
+
+static void add_vary(struct exchange *x, struct response_head *h)
+{
+	str all = join(&x->arena, h->headers, h->nheaders, HEADER_VARY);
+
+	if (str_list_has(all, STR("Accept-Encoding")) || str_list_has(all, STR("*")))
+		return;
+	respond_drop(h, HEADER_VARY);
+	respond_add(x, STR("Vary: "),
+		all.n ? str_of(arena_printf(&x->arena, STR_FMT ", Accept-Encoding", STR_ARG(all)))
+		      : STR("Accept-Encoding"));
+}
+
+/* The bytes are not those that a strong tag promises. */
+static void weaken_tag(struct exchange *x, struct response_head *h)
+{
+	str tag = header_value(h->headers, h->nheaders, HEADER_ETAG);
+
+	if (!str_starts(tag, STR("\"")))
+		return;
+	respond_drop(h, HEADER_ETAG);
+	respond_add(x, STR("ETag: W/"), tag);
+}
+
+void compressing_edit_head(struct exchange *x, struct response_head *h, enum coding coding)
+{
+	x->compressing.is_settled = true;
+	x->compressing.coding = coding;
+	if (is_eligible(x, h))
+		add_vary(x, h);
+	if (coding == CODING_IDENTITY)
+		return;
+	weaken_tag(x, h);
+	respond_drop(h, HEADER_CONTENT_ENCODING);
+	respond_drop(h, HEADER_ACCEPT_RANGES);
+	respond_add(x, STR("Content-Encoding: "), coding_name(coding));
+}
+
+/* The client knows what is still valid by the weakened tag that it got with it; the tenant only by
+ * its own.  Both must go on to be the same. */
+static void keep_weak_tag(struct exchange *x, struct response_head *h)
+{
+	str tag = header_value(h->headers, h->nheaders, HEADER_ETAG);
+	str known = x->compressing.known_tags, element;
+
+	while (tag.n && field_next(&known, &element))
+		if (str_starts(element, STR("W/")) &&
+			str_eq(str_slice(element, 2, element.n), tag)) {
+			weaken_tag(x, h);
+			add_vary(x, h);
+			return;
+		}
+}
+
+/* --- the body --- */
+
+static int pass(struct stage *s, struct exchange *x, enum passing how)
+{
+	struct encoding *e = container_of(s, struct encoding, stage);
+	struct gather *payload = &x->worker->payload;
+	struct buf *out = &x->worker->compressor->out;
+	static const enum encode hows[] = {
+		[PASS_MORE] = ENCODE_MORE,
+		[PASS_FLUSH] = ENCODE_FLUSH,
+		[PASS_END] = ENCODE_END,
+	};
+
+	buf_clear(out);
+	for (int i = 0; i < payload->count; i++)
+		encoder_feed(e->encoder,
+			(str){payload->pieces[i].iov_base, payload->pieces[i].iov_len},
+			i + 1 < payload->count ? ENCODE_MORE : hows[how], out);
+	if (!payload->count && how != PASS_MORE)
+		encoder_feed(e->encoder, STR_EMPTY, hows[how], out);
+	gather_forget(payload);
+	gather_add(payload, buf_str(out));
+	return 0;
+}
+
+static void done(struct stage *s, struct exchange *x, bool is_whole)
+{
+	(void)x, (void)is_whole;
+	encoder_free(container_of(s, struct encoding, stage)->encoder);
+}
+
+static const struct stage_ops ops = {.pass = pass, .done = done};
+
+static struct compressor *compressor_of(struct worker *w)
+{
+	if (!w->compressor) {
+		w->compressor = xcalloc(1, sizeof(*w->compressor));
+		w->compressor->encoders = encoders_new();
+		effort_init(&w->compressor->effort, loop_now(w->loop));
+	}
+	return w->compressor;
+}
+
+static enum effort effort_for(struct exchange *x, uint64_t length)
+{
+	enum effort effort = effort_now(&x->worker->compressor->effort, loop_now(x->worker->loop));
+
+	if (length != ENCODER_LENGTH_UNKNOWN && length > LENGTH_OF_HIGH_EFFORT)
+		return MIN(effort, EFFORT_MIDDLE);
+	return effort;
+}
+
+/* NULL when there is no memory for another one. */
+static struct encoder *make_encoder(
+	struct exchange *x, const struct response_head *h, enum coding coding)
+{
+	str type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE);
+	int64_t jitter = exchange_settings(x)->gzip_compression_jitter;
+	struct compressor *c = compressor_of(x->worker);
+	struct encoder_options o = {
+		.coding = coding,
+		.length = length_of(x, h),
+		.effort = effort_for(x, length_of(x, h)),
+		.is_lasting = str_starts_nocase(type, STR("text/event-stream")),
+		.max_jitter = (unsigned)MIN(MAX(jitter, 0), ENCODER_JITTER_MAX),
+	};
+
+	return encoder_new(c->encoders, &o);
+}
+
+static bool put_on_the_way(struct exchange *x, const struct response_head *h, enum coding coding)
+{
+	struct encoder *encoder = make_encoder(x, h, coding);
+	struct encoding *e;
+
+	if (!encoder)
+		return false;
+	e = arena_alloc(&x->arena, sizeof(*e));
+	*e = (struct encoding){.stage = {.ops = &ops}, .encoder = encoder};
+	respond_stage(x, &e->stage, true);
+	return true;
+}
+
+void compressing_begin(struct exchange *x, struct response_head *h)
+{
+	enum coding coding;
+
+	if (x->compressing.is_settled)
+		return;
+	if (h->status == 304) {
+		keep_weak_tag(x, h);
+		return;
+	}
+	coding = compressing_choose(x, h);
+	if (coding != CODING_IDENTITY && h->body == BODY_NONE)
+		respond_resized(x); /* HEAD */
+	else if (coding != CODING_IDENTITY && !put_on_the_way(x, h, coding))
+		coding = CODING_IDENTITY;
+	compressing_edit_head(x, h, coding);
+}

@@ -1,0 +1,388 @@
+"""Answers are compressed for whoever wants it, where it is worth it, and nothing waits for it.
+SPDX-License-Identifier: MIT
+"""
+import time
+from urllib.parse import quote
+
+import pytest
+
+from atc import WINTER, knobs_config, together
+from codings import CODINGS, SKIPPABLE, Decoder, decode
+from waiting import wait_until
+from wire import Closed
+
+CHROME = "gzip, deflate, br, zstd"
+PAGE = WINTER + "/page"
+
+
+def page(size=10240):
+    return b"".join(b"<li>line %d of a page</li>\n" % i for i in range(size // 20 + 1))[:size]
+
+
+def target(*headers, **query):
+    """Of a page with these header lines."""
+    pairs = ["%s=%s" % (key, quote(str(value))) for key, value in query.items()]
+    return PAGE + "?" + "&".join(pairs + ["h=" + quote(line) for line in headers])
+
+
+def accept(coding):
+    return [("Accept-Encoding", coding)]
+
+
+def coding_of(response):
+    return response.header("Content-Encoding")
+
+
+def expect_page(response, coding, size=10240):
+    assert coding_of(response) == coding, response.headers
+    assert decode(coding, response.body) == page(size)
+    return response
+
+
+# --- who gets what ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("wanted,coding", [
+    ("gzip", "gzip"), ("br", "br"), ("zstd", "zstd"), ("GZIP", "gzip"), ("x-gzip", "gzip"),
+    (CHROME, "zstd"), ("gzip, deflate, br", "br"), ("gzip, deflate", "gzip"),
+    ("gzip;q=0", None), ("deflate", None), ("", None), ("identity", None), ("*", "zstd"), ("*;q=0", None),
+    ("zstd;q=0, *", "br"), ("gzip;q=1.0, br;q=0.9, zstd;q=0.8", "gzip"), ("identity, zstd;q=0.5", None),
+    ("identity;q=0", None), ("identity;q=0, *;q=0", None), ("gzip;q=0.001", "gzip"),
+])
+def test_a_client_gets_what_it_wants_most(knobs, wanted, coding):
+    expect_page(knobs.get(PAGE, accept(wanted)), coding)
+
+
+def test_several_lines_of_accept_encoding_are_one_list(knobs):
+    expect_page(knobs.get(PAGE, accept("gzip;q=0.5") + accept("br")), "br")
+
+
+def test_a_client_that_asks_for_nothing_gets_the_page_as_it_is(knobs):
+    response = expect_page(knobs.get(PAGE), None)
+    assert response.header("Content-Length") == "10240"
+    assert response.header("Vary") == "Accept-Encoding"     # another client gets other bytes
+
+
+def test_our_order_decides_among_equals_and_is_a_setting(atc):
+    atc.start(knobs_config(server={"compression_order": ["gzip", "br"]}))
+    expect_page(atc.get(PAGE, accept(CHROME)), "gzip")
+    expect_page(atc.get(PAGE, accept("zstd")), None)
+    expect_page(atc.get(PAGE, accept("gzip;q=0.5, br")), "br")
+
+
+def test_the_order_knows_its_words(atc):
+    atc.write_config(knobs_config(server={"compression_order": ["gzip", "deflate", "gzip"]}))
+    said = atc.cli("check", "-c", str(atc.config_file))
+    assert said.returncode != 0
+    assert '"deflate" is not zstd, br or gzip' in said.stdout + said.stderr
+    assert '"gzip" is there twice' in said.stdout + said.stderr
+
+
+def test_it_can_be_switched_off_while_running(atc):
+    config = knobs_config()
+    atc.start(config)
+    expect_page(atc.get(PAGE, accept("gzip")), "gzip")
+    config["server"]["gzip_compression_enabled"] = False
+    atc.write_config(config)
+    atc.cli("reload", env={"FLY_ATC_CONTROL": atc.control_socket()})
+    wait_until(lambda: coding_of(atc.get(PAGE, accept("gzip"))) is None, 10, "it is off")
+    response = expect_page(atc.get(PAGE, accept("gzip")), None)
+    assert response.header("Content-Length") == "10240" and not response.header("Vary")
+
+
+def test_the_environment_names_of_thruster_are_obeyed(atc):
+    atc.start(knobs_config(), env={"GZIP_COMPRESSION_ENABLED": "false"})
+    expect_page(atc.get(PAGE, accept("gzip")), None)
+
+
+def test_the_application_sees_accept_encoding_only_if_the_client_sent_it(knobs):
+    def seen(headers):
+        return [value for name, value in knobs.get(WINTER + "/echo", headers).json()["headers"]
+                if name.lower() == "accept-encoding"]
+    assert seen(accept("gzip, zstd;q=0.5")) == ["gzip, zstd;q=0.5"]
+    assert seen([]) == []
+
+
+# --- which answers ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["text/html", "TEXT/PLAIN; charset=utf-8", "application/json", "image/svg+xml",
+                                  "image/bmp", "image/tiff", "application/wasm", "font/ttf", ""])
+def test_texts_and_raw_data_are_compressed(knobs, kind):
+    expect_page(knobs.get(target(type=kind), accept("gzip")), "gzip")
+
+
+@pytest.mark.parametrize("kind", [
+    "image/jpg", "image/jpeg", "image/png", "image/apng", "image/webp", "image/gif", "image/avif", "image/heic",
+    "image/heif", "image/jxl", "IMAGE/PNG", "image/png; charset=binary", "image/heic-sequence", "image/avif-sequence",
+    "video/mp4", "audio/ogg", "application/zip", "application/gzip", "application/x-bzip2", "application/x-xz",
+    "application/zstd", "application/x-7z-compressed", "application/vnd.rar", "application/pdf", "font/woff", "font/woff2",
+    "application/octet-stream", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"])
+def test_what_is_compressed_already_is_left_alone(knobs, kind):
+    response = expect_page(knobs.get(target("Accept-Ranges: bytes", type=kind), accept(CHROME)), None)
+    assert response.header("Content-Length") == "10240" and response.header("Accept-Ranges") == "bytes"
+    assert not response.header("Vary")
+
+
+def test_small_answers_are_not_worth_it_unless_nobody_knows_how_small(knobs):
+    expect_page(knobs.get(target(bytes=1023), accept("gzip")), None, 1023)
+    expect_page(knobs.get(target(bytes=1024), accept("gzip")), "gzip", 1024)
+    expect_page(knobs.get(target(bytes=0), accept("gzip")), None, 0)
+    expect_page(knobs.get(target(bytes=30, chunked=1), accept("gzip")), "gzip", 30)
+    expect_page(knobs.get(target(bytes=0, chunked=1), accept("gzip")), "gzip", 0)
+
+
+@pytest.mark.parametrize("line", [
+    "Content-Encoding: gzip", "Content-Encoding: snappy", "Content-Range: bytes 0-10239/20000",
+    "Cache-Control: max-age=60, No-Transform", "Content-Digest: sha-256=:AAAA:", "Content-MD5: AAAA"])
+def test_what_the_application_forbids_is_not_touched(knobs, line):
+    name, _, value = line.partition(": ")
+    response = knobs.get(target(line, 'ETag: "x"'), accept(CHROME))
+    assert response.body == page() and response.header(name) == value
+    assert response.header("ETag") == '"x"' and not response.header("Vary")
+
+
+@pytest.mark.parametrize("status,coding", [(200, "gzip"), (201, "gzip"), (404, "gzip"), (500, "gzip"), (206, None)])
+def test_any_status_with_a_whole_body_is_compressed(knobs, status, coding):
+    response = expect_page(knobs.get(target(status=status), accept("gzip")), coding)
+    assert response.status == status
+
+
+def test_answers_without_a_body_stay_so(knobs):
+    for status in (204, 304):
+        response = knobs.get(target(status=status), accept("gzip"))
+        assert response.status == status and not response.body
+        assert not coding_of(response) and not response.all("Transfer-Encoding")
+
+
+def test_answers_to_post_are_compressed_too(knobs):
+    expect_page(knobs.post(PAGE, b"a=1", accept("br")), "br")
+
+
+# --- the head --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_head_says_what_became_of_the_body(knobs, coding):
+    response = knobs.get(target("Accept-Ranges: bytes", 'ETag: "abc"', "X-Other: 1"), accept(coding))
+    expect_page(response, coding)
+    assert not response.all("Content-Length") and not response.all("Accept-Ranges")
+    assert response.header("ETag") == 'W/"abc"'
+    assert response.header("Vary") == "Accept-Encoding"
+    assert response.header("Content-Type") == "text/html; charset=utf-8" and response.header("X-Other") == "1"
+
+
+def test_a_weak_tag_stays_as_it_is(knobs):
+    assert knobs.get(target('ETag: W/"abc"'), accept("gzip")).header("ETag") == 'W/"abc"'
+
+
+def test_a_strong_tag_stays_strong_on_the_page_itself(knobs):
+    assert knobs.get(target('ETag: "abc"')).header("ETag") == '"abc"'
+
+
+@pytest.mark.parametrize("lines,vary", [
+    ([], "Accept-Encoding"), (["Vary: Accept"], "Accept, Accept-Encoding"),
+    (["Vary: Accept, X-Requested-With"], "Accept, X-Requested-With, Accept-Encoding"),
+    (["Vary: Accept", "Vary: Cookie"], "Accept, Cookie, Accept-Encoding"),
+    (["Vary: accept-encoding"], "accept-encoding"), (["Vary: *"], "*"), (["Vary: Accept-Encodings"],
+                                                                        "Accept-Encodings, Accept-Encoding")])
+@pytest.mark.parametrize("wanted", ["gzip", "identity"])
+def test_vary_is_added_to_what_is_there(knobs, lines, vary, wanted):
+    assert knobs.get(target(*lines), accept(wanted)).header("Vary") == vary
+
+
+@pytest.mark.parametrize("query", [{}, {"bytes": 1023}, {"type": "image/png"}, {"chunked": 1}])
+@pytest.mark.parametrize("wanted", [CHROME, "gzip", "identity"])
+def test_head_has_the_lines_of_get(knobs, query, wanted):
+    def lines(method):
+        response = knobs.ask(method, target('ETag: "x"', "Vary: Accept", **query), accept(wanted))
+        assert method == "GET" or not response.body
+        return [line for line in response.headers if line[0] not in ("Date", "Transfer-Encoding", "Knobs-Connection",
+                                                                     "Knobs-Request")]
+    assert lines("HEAD") == lines("GET")
+
+
+def test_what_is_still_valid_keeps_the_tag_by_which_it_is_known(knobs):
+    """The client got W/"x" with the compressed page; the application knows it as "x"."""
+    def tag(known, wanted="gzip"):
+        headers = accept(wanted) + [("If-None-Match", known)]
+        return knobs.get(target('ETag: "x"', status=304), headers).header("ETag")
+    assert tag('W/"x"') == 'W/"x"'
+    assert tag('"y", W/"x"') == 'W/"x"'
+    assert tag('"x"') == '"x"'              # of an image, say
+    assert tag('W/"xx", W/"y"') == '"x"'
+
+
+# --- the way of the body ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_events_arrive_at_once_and_the_head_before_the_first(knobs, coding):
+    decoder, moments = Decoder(coding), []
+    with knobs.wire() as wire:
+        began = time.monotonic()
+        wire.request("GET", WINTER + "/sse?n=3&gap=0.4&first=0.4", accept(coding))
+        head = wire.head()
+        moments.append(time.monotonic() - began)
+        assert head.header("Content-Type") == "text/event-stream" and coding_of(head) == coding
+        text = b""
+        for data in wire.chunks():
+            text += decoder.feed(data)
+            while len(moments) <= text.count(b"\n\n"):
+                moments.append(time.monotonic() - began)
+    assert text == b"data: 0\n\ndata: 1\n\ndata: 2\n\n" and decoder.is_complete
+    assert moments[0] < 0.3, moments
+    assert all(later - earlier > 0.2 for earlier, later in zip(moments, moments[1:])), moments
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("framing", [{}, {"chunked": 1}])
+def test_a_body_that_dribbles_arrives_as_it_comes(knobs, coding, framing):
+    """Thruster holds 64 KiB of such a body back."""
+    decoder, moments, text = Decoder(coding), [], b""
+    with knobs.wire() as wire:
+        wire.request("GET", target(bytes=15000, pieces=3, gap=0.4, **framing), accept(coding))
+        assert coding_of(wire.head()) == coding
+        began = time.monotonic()
+        for data in wire.chunks():
+            text += decoder.feed(data)
+            while len(moments) < len(text) // 5000:
+                moments.append(time.monotonic() - began)
+    assert text == page(15000) and decoder.is_complete
+    assert moments[0] < 0.3 and moments[1] - moments[0] > 0.2 and moments[2] - moments[1] > 0.2, moments
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("size", [65536, 200000, 20000000])
+def test_bodies_of_any_size_come_back(knobs, coding, size):
+    for framing in ({}, {"chunked": 1}):
+        expect_page(knobs.get(target(bytes=size, **framing), accept(coding), timeout=120), coding, size)
+
+
+def test_one_connection_carries_all_codings(knobs):
+    with knobs.wire() as wire:
+        for i in range(30):
+            coding = (*CODINGS, None)[i % 4]
+            expect_page(wire.get(target(bytes=2000 + i), accept(coding or "identity")), coding, 2000 + i)
+
+
+def test_a_client_of_http_1_0_reads_until_the_end(knobs):
+    answer = knobs.raw(b"GET %s HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n" % PAGE.encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Encoding: gzip" in head and b"chunked" not in head
+    assert decode("gzip", body) == page()
+
+
+def test_trailers_follow_a_compressed_body(knobs):
+    response = knobs.get(WINTER + "/trailers", accept("gzip"))
+    assert decode("gzip", response.body) == b"body with a trailer\n"
+    assert response.trailers == [("X-Sum", "42")]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_what_is_cut_off_does_not_look_whole(knobs, coding):
+    with knobs.wire() as wire:
+        wire.request("GET", WINTER + "/truncate?chunked", accept(coding))
+        response, decoder, text = wire.head(), Decoder(coding), b""
+        assert coding_of(response) == coding
+        with pytest.raises(Closed):
+            for data in wire.chunks():
+                text += decoder.feed(data)
+        assert not decoder.is_complete and b"only a part".startswith(text)
+
+
+def test_a_client_that_leaves_in_the_middle_costs_nothing(knobs):
+    for coding in CODINGS * 5:
+        with knobs.wire() as wire:
+            wire.request("GET", target(bytes=5000000), accept(coding))
+            wire.head()
+    wait_until(lambda: knobs.tenant()["in_flight"] == 0, 10, "all are gone")
+    for coding in CODINGS:
+        expect_page(knobs.get(PAGE, accept(coding)), coding)
+
+
+@pytest.mark.slow
+def test_more_streams_than_there_is_memory_for_go_out_as_they_are(atc):
+    atc.start(knobs_config(server={"threads": 1}))
+    wires = [atc.wire(60) for _ in range(230)]
+    codings = []
+    for wire in wires:
+        wire.request("GET", WINTER + "/sse?n=2&first=0&gap=60", accept("zstd"))
+    for wire in wires:
+        codings.append(coding_of(wire.head()))
+        data = next(wire.chunks())
+        assert (Decoder("zstd").feed(data) if codings[-1] else data) == b"data: 0\n\n"
+    assert 100 < codings.count("zstd") < 230, codings.count("zstd")
+    for wire in wires:
+        wire.close()
+    wait_until(lambda: atc.tenant()["in_flight"] == 0, 20, "all are gone")
+    expect_page(atc.get(PAGE, accept("zstd")), "zstd")
+
+
+def test_many_clients_at_once_get_their_own_pages(knobs):
+    def one(i):
+        coding, size = CODINGS[i % 3], 1024 + 997 * i
+        return expect_page(knobs.get(target(bytes=size), accept(coding)), coding, size).status
+    assert together(24, one) == [200] * 24
+
+
+# --- BREACH ----------------------------------------------------------------------------------------------------------
+
+GUARDED = [
+    ([], [], False),
+    ([("Cookie", "a=1")], [], True),
+    ([("Cookie", "")], [], False),
+    ([("Authorization", "Bearer x")], [], True),
+    ([("X-CSRF-Token", "x")], [], True),
+    ([], ["Set-Cookie: a=1"], True),
+    ([], ["Cache-Control: private"], True),
+    ([], ["Cache-Control: max-age=0, Private"], True),
+    ([], ["Cache-Control: no-store"], True),
+    ([], ['Cache-Control: private="Set-Cookie"'], True),
+    ([], ["Cache-Control: my-private-setting"], False),
+    ([], ["Cache-Control: public"], False),
+    ([], ["Vary: Cookie"], True),
+    ([], ["Vary: Accept, cookie"], True),
+    ([], ["Vary: Cookie-Name"], False),
+]
+
+
+@pytest.mark.parametrize("guard", [False, True])
+def test_the_guard_keeps_what_belongs_to_one_person_uncompressed(atc, guard):
+    atc.start(knobs_config(server={"gzip_compression_disable_on_auth": guard}))
+    for coding in CODINGS:
+        for request, lines, is_personal in GUARDED:
+            response = atc.get(target(*lines), accept(coding) + request)
+            expect_page(response, None if guard and is_personal else coding)
+            assert not response.all("No-Gzip-Compression")
+
+
+def padding(coding, body):
+    """Its length, where it can be told from the content."""
+    if coding == "gzip":
+        assert body[3] in (0, 0x10)
+        return body.index(b"\0", 10) - 10 if body[3] else 0
+    decoder = Decoder("zstd")
+    decoder.feed(body)
+    return len(decoder.behind) - 8 if decoder.behind[:4] == SKIPPABLE else 0
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_same_page_has_many_lengths(atc, coding):
+    atc.start(knobs_config(server={"gzip_compression_jitter": 16}))
+    bodies = [expect_page(atc.get(PAGE, accept(coding)), coding).body for _ in range(60)]
+    lengths = {len(body) for body in bodies}
+    assert 8 <= len(lengths) <= 17 and max(lengths) - min(lengths) <= 16, lengths
+    if coding != "br":
+        assert all(1 <= padding(coding, body) <= 16 for body in bodies)
+
+
+@pytest.mark.parametrize("jitter", [0, -5])
+def test_without_jitter_there_is_no_padding(atc, jitter):
+    atc.start(knobs_config(server={"gzip_compression_jitter": jitter, "threads": 1}))
+    for coding in CODINGS:
+        bodies = [expect_page(atc.get(PAGE, accept(coding)), coding).body for _ in range(5)]
+        assert coding == "br" or not any(padding(coding, body) for body in bodies)
+
+
+def test_by_default_everything_is_as_thruster_has_it(knobs):
+    """Public and personal pages are compressed, and padded."""
+    for headers in ([], [("Cookie", "session=1")]):
+        response = expect_page(knobs.get(PAGE, accept("gzip") + headers), "gzip")
+        assert response.body[3] & 0x10 and 1 <= padding("gzip", response.body) <= 32
