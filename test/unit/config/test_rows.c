@@ -17,6 +17,7 @@ static const struct {
 	{"user", "daemon", NULL},
 	{"trusted_proxies", "[192.0.2.1]", NULL},
 	{"log_exclude", "[/health]", NULL},
+	{"compression_order", "[br, gzip]", NULL},
 	{"error_pages", "/usr", NULL},
 	{"root", "/usr", NULL},
 	{"environment", "staging", NULL},
@@ -283,7 +284,7 @@ static void test_pending_and_edge_are_said_for_what_was_set_only(void **state)
 	assert_non_null(strstr(dump, "# atc.yml:2; pending"));
 	assert_non_null(strstr(dump, "# environment H2C_ENABLED; pending"));
 	assert_non_null(strstr(dump, "# atc.yml:3; without effect"));
-	assert_null(strstr(dump, "gzip_compression_enabled"));
+	assert_null(strstr(dump, "x_sendfile_enabled"));
 	assert_null(strstr(dump, "acme_directory"));
 	free(dump);
 	loaded_done(&l);
