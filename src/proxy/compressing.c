@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "content/compressible.h"
 #include "http/field.h"
+#include "proxy/background.h"
+#include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/respond.h"
 #include "proxy/worker.h"
@@ -23,7 +25,11 @@ struct compressor {
 struct encoding {
 	struct stage stage;
 	struct encoder *encoder;
+	enum coding coding;
+	bool is_kept;	 /* the body comes from the cache, which takes what it becomes */
+	struct buf copy; /* of that, so far */
 };
+static_assert(NCODINGS == CACHE_CODINGS, "the cache has a place for each coding");
 
 /* --- the request --- */
 
@@ -54,7 +60,7 @@ void compressing_ask(struct exchange *x, const struct request_head *head)
 	const struct server_conf *server = exchange_settings(x);
 	struct compressing *c = &x->compressing;
 
-	if (!server->gzip_compression_enabled)
+	if (!server->gzip_compression_enabled || background_is(x->client))
 		return;
 	c->wanted = coding_negotiate(head->headers, head->nheaders, &x->view->snapshot->codings);
 	if (c->wanted == CODING_IDENTITY)
@@ -91,7 +97,7 @@ static bool forbids(const struct header *h)
 		return str_list_has(h->value, STR("no-transform"));
 	case HEADER_OTHER:
 		return is_digest(h->name);
-	default:
+	default: /* too many to name */
 		return false;
 	}
 }
@@ -113,7 +119,7 @@ static bool is_eligible(const struct exchange *x, const struct response_head *h)
 		(h->body == BODY_NONE && x->method != METHOD_HEAD))
 		return false;
 	for (size_t i = 0; i < h->nheaders; i++)
-		if (forbids(&h->headers[i]))
+		if (!h->headers[i].is_hop && forbids(&h->headers[i]))
 			return false;
 	return true;
 }
@@ -138,6 +144,8 @@ static bool has_directive(str list, str name)
 static bool is_personal(const struct response_head *h)
 {
 	for (const struct header *f = h->headers; f < h->headers + h->nheaders; f++) {
+		if (f->is_hop)
+			continue;
 		if (f->id == HEADER_SET_COOKIE)
 			return true;
 		if (f->id == HEADER_CACHE_CONTROL &&
@@ -154,13 +162,6 @@ static bool is_guarded(const struct exchange *x, const struct response_head *h)
 {
 	return exchange_settings(x)->gzip_compression_disable_on_auth &&
 	       (x->compressing.has_credentials || is_personal(h));
-}
-
-enum coding compressing_choose(const struct exchange *x, const struct response_head *h)
-{
-	if (x->compressing.wanted == CODING_IDENTITY || !is_eligible(x, h) || is_guarded(x, h))
-		return CODING_IDENTITY;
-	return x->compressing.wanted;
 }
 
 /* --- the head --- */
@@ -188,14 +189,8 @@ static void weaken_tag(struct exchange *x, struct response_head *h)
 	respond_add(x, STR("ETag: W/"), tag);
 }
 
-void compressing_edit_head(struct exchange *x, struct response_head *h, enum coding coding)
+static void edit_head(struct exchange *x, struct response_head *h, enum coding coding)
 {
-	x->compressing.is_settled = true;
-	x->compressing.coding = coding;
-	if (is_eligible(x, h))
-		add_vary(x, h);
-	if (coding == CODING_IDENTITY)
-		return;
 	weaken_tag(x, h);
 	respond_drop(h, HEADER_CONTENT_ENCODING);
 	respond_drop(h, HEADER_ACCEPT_RANGES);
@@ -220,6 +215,16 @@ static void keep_weak_tag(struct exchange *x, struct response_head *h)
 
 /* --- the body --- */
 
+static void keep_copy(struct exchange *x, const struct encoding *e)
+{
+	str bytes = buf_str(&e->copy);
+	struct cache_coded *coded = xmalloc(sizeof(*coded) + bytes.n);
+
+	coded->n = bytes.n;
+	memcpy(coded->bytes, bytes.p, bytes.n);
+	caching_keep_coded(x, e->coding, coded);
+}
+
 static int pass(struct stage *s, struct exchange *x, enum passing how)
 {
 	struct encoding *e = container_of(s, struct encoding, stage);
@@ -240,13 +245,20 @@ static int pass(struct stage *s, struct exchange *x, enum passing how)
 		encoder_feed(e->encoder, STR_EMPTY, hows[how], out);
 	gather_forget(payload);
 	gather_add(payload, buf_str(out));
+	if (e->is_kept)
+		buf_add(&e->copy, buf_str(out));
+	if (e->is_kept && how == PASS_END)
+		keep_copy(x, e);
 	return 0;
 }
 
 static void done(struct stage *s, struct exchange *x, bool is_whole)
 {
+	struct encoding *e = container_of(s, struct encoding, stage);
+
 	(void)x, (void)is_whole;
-	encoder_free(container_of(s, struct encoding, stage)->encoder);
+	encoder_free(e->encoder);
+	buf_done(&e->copy);
 }
 
 static const struct stage_ops ops = {.pass = pass, .done = done};
@@ -261,18 +273,20 @@ static struct compressor *compressor_of(struct worker *w)
 	return w->compressor;
 }
 
-static enum effort effort_for(struct exchange *x, uint64_t length)
+static enum effort effort_for(const struct exchange *x, uint64_t length, bool is_kept)
 {
 	enum effort effort = effort_now(&x->worker->compressor->effort, loop_now(x->worker->loop));
 
+	if (is_kept)
+		effort = MAX(effort, EFFORT_MIDDLE); /* once for many */
 	if (length != ENCODER_LENGTH_UNKNOWN && length > LENGTH_OF_HIGH_EFFORT)
-		return MIN(effort, EFFORT_MIDDLE);
+		effort = MIN(effort, EFFORT_MIDDLE);
 	return effort;
 }
 
 /* NULL when there is no memory for another one. */
 static struct encoder *make_encoder(
-	struct exchange *x, const struct response_head *h, enum coding coding)
+	struct exchange *x, const struct response_head *h, enum coding coding, bool is_kept)
 {
 	str type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE);
 	int64_t jitter = exchange_settings(x)->gzip_compression_jitter;
@@ -280,7 +294,7 @@ static struct encoder *make_encoder(
 	struct encoder_options o = {
 		.coding = coding,
 		.length = length_of(x, h),
-		.effort = effort_for(x, length_of(x, h)),
+		.effort = effort_for(x, length_of(x, h), is_kept),
 		.is_lasting = str_starts_nocase(type, STR("text/event-stream")),
 		.max_jitter = (unsigned)MIN(MAX(jitter, 0), ENCODER_JITTER_MAX),
 	};
@@ -290,31 +304,58 @@ static struct encoder *make_encoder(
 
 static bool put_on_the_way(struct exchange *x, const struct response_head *h, enum coding coding)
 {
-	struct encoder *encoder = make_encoder(x, h, coding);
+	bool is_kept = caching_wants_coded(x, coding);
+	struct encoder *encoder = make_encoder(x, h, coding, is_kept);
 	struct encoding *e;
 
 	if (!encoder)
 		return false;
 	e = arena_alloc(&x->arena, sizeof(*e));
-	*e = (struct encoding){.stage = {.ops = &ops}, .encoder = encoder};
+	*e = (struct encoding){
+		.stage = {.ops = &ops},
+		.encoder = encoder,
+		.coding = coding,
+		.is_kept = is_kept,
+	};
 	respond_stage(x, &e->stage, true);
+	return true;
+}
+
+/* The cache has it in that coding: the body is another one, whose length is known. */
+static bool take_coded(struct exchange *x, struct response_head *h, enum coding coding)
+{
+	str coded = caching_coded(x, coding);
+	struct segment *segment;
+
+	if (!coded.n)
+		return false;
+	segment = arena_alloc(&x->arena, sizeof(*segment));
+	*segment = (struct segment){.text = coded, .fd = -1};
+	x->source.segments = segment;
+	h->content_length = coded.n;
+	return true;
+}
+
+/* False when it goes out as it is after all. */
+static bool encode(struct exchange *x, struct response_head *h, enum coding coding)
+{
+	if (take_coded(x, h, coding))
+		return true;
+	if (h->body != BODY_NONE)
+		return put_on_the_way(x, h, coding);
+	respond_resized(x); /* HEAD */
 	return true;
 }
 
 void compressing_begin(struct exchange *x, struct response_head *h)
 {
-	enum coding coding;
+	enum coding coding = x->compressing.wanted;
 
-	if (x->compressing.is_settled)
-		return;
-	if (h->status == 304) {
+	if (h->status == 304)
 		keep_weak_tag(x, h);
+	if (!is_eligible(x, h))
 		return;
-	}
-	coding = compressing_choose(x, h);
-	if (coding != CODING_IDENTITY && h->body == BODY_NONE)
-		respond_resized(x); /* HEAD */
-	else if (coding != CODING_IDENTITY && !put_on_the_way(x, h, coding))
-		coding = CODING_IDENTITY;
-	compressing_edit_head(x, h, coding);
+	if (coding != CODING_IDENTITY && !is_guarded(x, h) && encode(x, h, coding))
+		edit_head(x, h, coding);
+	add_vary(x, h); /* whatever this client gets */
 }

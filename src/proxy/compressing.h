@@ -13,9 +13,7 @@ struct exchange;
 /* What an exchange has of it. */
 struct compressing {
 	enum coding wanted;   /* by the client, of those that we may use */
-	enum coding coding;   /* in which the body goes out */
 	bool has_credentials; /* in the request */
-	bool is_settled;      /* the head has been edited */
 	str known_tags;	      /* If-None-Match, if a coding is wanted */
 };
 
@@ -24,10 +22,6 @@ struct compressor;
 
 /* Remembers what of the request's head will matter. */
 void compressing_ask(struct exchange *x, const struct request_head *head);
-/* The coding in which the body of this answer to this request should go out. */
-enum coding compressing_choose(const struct exchange *x, const struct response_head *h);
-/* Edits a final head for a body in that coding, or in the one that it has (identity).  Later
- * compressing_begin leaves it alone: for a source that has the encoded body already. */
-void compressing_edit_head(struct exchange *x, struct response_head *h, enum coding coding);
-/* Decides, edits the head, and puts itself on the way of the body where it is to be encoded. */
+/* With the final head: decides, edits it, and puts itself on the way of a body that is to be
+ * encoded, or takes what the cache has of it encoded. */
 void compressing_begin(struct exchange *x, struct response_head *h);

@@ -194,8 +194,8 @@ def test_head_has_the_lines_of_get(knobs, query, wanted):
     def lines(method):
         response = knobs.ask(method, target('ETag: "x"', "Vary: Accept", **query), accept(wanted))
         assert method == "GET" or not response.body
-        return [line for line in response.headers if line[0] not in ("Date", "Transfer-Encoding", "Knobs-Connection",
-                                                                     "Knobs-Request")]
+        other = ("Date", "Transfer-Encoding", "Knobs-Connection", "Knobs-Request", "Cache-Status")
+        return [line for line in response.headers if line[0] not in other]
     assert lines("HEAD") == lines("GET")
 
 
@@ -322,6 +322,60 @@ def test_many_clients_at_once_get_their_own_pages(knobs):
     assert together(24, one) == [200] * 24
 
 
+# --- with the cache --------------------------------------------------------------------------------------------------
+
+PUBLIC = "Cache-Control: public, max-age=600"
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("size", [1024, 10240, 300000])
+def test_a_cached_answer_is_compressed_once(knobs, coding, size):
+    url = target(PUBLIC, 'ETag: "x"', "Vary: Accept", bytes=size, coding=coding)
+    seen = [expect_page(knobs.get(url, accept(coding)), coding, size) for _ in range(4)]
+    assert [response.header("X-Cache") for response in seen] == ["miss", "hit", "hit", "hit"]
+    assert seen[1].body == seen[2].body == seen[3].body    # the padding would differ
+    assert seen[3].header("Content-Length") == str(len(seen[3].body))
+    for response in seen:
+        assert response.header("ETag") == 'W/"x"' and response.header("Vary") == "Accept, Accept-Encoding"
+    head = knobs.ask("HEAD", url, accept(coding))
+    same = ("Content-Length", "Content-Encoding", "ETag", "Vary", "Content-Type", "X-Cache")
+    assert [head.header(name) for name in same] == [seen[3].header(name) for name in same]
+
+
+def test_one_cached_answer_serves_all_codings(knobs):
+    url = target(PUBLIC, test="all")
+    before = knobs.tenant()["requests"]
+    expect_page(knobs.get(url), None)
+    for _ in range(3):
+        for coding in (*CODINGS, None):
+            response = expect_page(knobs.get(url, accept(coding or "identity")), coding)
+            assert response.header("X-Cache") == "hit"
+    assert knobs.tenant()["requests"] == before + 1
+
+
+def test_a_part_of_a_cached_answer_is_a_part_of_the_page(knobs):
+    url = target(PUBLIC, 'ETag: "x"')
+    for _ in range(3):
+        expect_page(knobs.get(url, accept("gzip")), "gzip")
+    part = knobs.get(url, accept("gzip") + [("Range", "bytes=100-2099")])
+    assert part.status == 206 and part.body == page()[100:2100] and not coding_of(part)
+
+
+def test_a_cached_answer_that_the_client_has_is_not_sent_again(knobs):
+    url = target(PUBLIC, 'ETag: "x"')
+    tag = expect_page(knobs.get(url, accept("zstd")), "zstd").header("ETag")
+    response = knobs.get(url, accept("zstd") + [("If-None-Match", tag)])
+    assert response.status == 304 and response.header("ETag") == tag and not response.body
+    assert not coding_of(response)
+
+
+def test_the_guard_holds_for_cached_answers_too(atc):
+    atc.start(knobs_config(server={"gzip_compression_disable_on_auth": True}))
+    for _ in range(3):
+        expect_page(atc.get(target(PUBLIC), accept("br")), "br")
+        expect_page(atc.get(target(PUBLIC), accept("br") + [("Cookie", "a=1")]), None)
+
+
 # --- BREACH ----------------------------------------------------------------------------------------------------------
 
 GUARDED = [
@@ -368,8 +422,8 @@ def test_the_same_page_has_many_lengths(atc, coding):
     atc.start(knobs_config(server={"gzip_compression_jitter": 16}))
     bodies = [expect_page(atc.get(PAGE, accept(coding)), coding).body for _ in range(60)]
     lengths = {len(body) for body in bodies}
-    assert 8 <= len(lengths) <= 17 and max(lengths) - min(lengths) <= 16, lengths
-    if coding != "br":
+    assert len(lengths) >= 8, lengths
+    if coding != "br":      # its content differs too: the thread tries harder once it has seen that it has time
         assert all(1 <= padding(coding, body) <= 16 for body in bodies)
 
 
