@@ -70,7 +70,7 @@ struct exchange {
 	struct source source;	 /* of an answer that does not come from the tenant */
 	struct stage *stages;	 /* on the way of its body; NULL: none */
 	struct compressing compressing;
-	enum body_kind framing;	 /* of the body, to the client */
+	enum body_kind framing; /* of the body, to the client */
 	struct rewrite rewrite;
 	struct flow up, down; /* the bodies: to the tenant, to the client */
 	struct splice_pipe up_pipe, down_pipe;
