@@ -53,6 +53,11 @@ def bound_socket(port=0):
     return sock
 
 
+def free_port():
+    with bound_socket() as probe:
+        return probe.getsockname()[1]
+
+
 def together(n, function):
     """Run function(i) for i < n at the same moment in threads; their results in order, exceptions included."""
     results, gate = [None] * n, threading.Barrier(n)
