@@ -174,13 +174,13 @@ static enum cache_why is_useful(struct cache_terms *t)
 	bool can_validate = t->has_etag || t->has_last_modified;
 	int64_t grace = MAX(t->stale_while_revalidate, t->stale_if_error);
 
+	if (t->no_cache && !can_validate)
+		return WHY_NO_CACHE;
 	if (t->lifetime == CACHE_NO_VALUE && !can_validate)
 		return WHY_NO_LIFETIME;
 	t->lifetime = MAX(t->lifetime, (int64_t)0);
 	if (can_validate)
 		return WHY_OK;
-	if (t->no_cache)
-		return WHY_NO_CACHE;
 	return t->age < t->lifetime + (t->never_stale ? 0 : grace) ? WHY_OK : WHY_STALE;
 }
 
