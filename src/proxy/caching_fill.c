@@ -25,6 +25,14 @@ struct fill {
 
 /* --- what is not stored, and what is no longer true --- */
 
+static void land(struct exchange *x)
+{
+	struct caching *c = x->caching;
+
+	cache_flight_land(caching_flights(x), c->flight);
+	c->flight = NULL;
+}
+
 /* Nobody waits for us any more, nor does anybody for the next ones. */
 static void refuse(struct exchange *x)
 {
@@ -36,8 +44,7 @@ static void refuse(struct exchange *x)
 	e = cache_refusal_new(c->key.text, loop_now(x->worker->loop) + REFUSED_FOR);
 	cache_store(caching_cache(x), &c->key, e);
 	cache_entry_unref(e);
-	cache_flight_land(caching_flights(x), c->flight);
-	c->flight = NULL;
+	land(x);
 }
 
 /* The path and query of a URL of ours; false for other places. */
@@ -130,8 +137,7 @@ static void renew(struct exchange *x, const struct response_head *h)
 	c->old = NULL;
 	cache_replace(caching_cache(x), old, e);
 	cache_entry_unref(old);
-	cache_flight_land(caching_flights(x), c->flight);
-	c->flight = NULL;
+	land(x);
 	exchange_drop_upstream(x, h->keep_alive && x->up.is_done);
 	caching_answer_later(x, e, 304);
 }
@@ -185,25 +191,6 @@ static void keep_head(struct exchange *x, struct fill *f, const struct response_
 	f->terms.private_fields = arena_dup(a, f->terms.private_fields);
 }
 
-static int on_pass(struct stage *s, struct exchange *x, enum passing how)
-{
-	struct fill *f = container_of(s, struct fill, stage);
-	const struct gather *p = &x->worker->payload;
-
-	(void)how;
-	if (f->is_too_large)
-		return 0;
-	if (buf_len(&f->body) + p->bytes > cache_max_item(caching_cache(x))) {
-		f->is_too_large = true;
-		buf_done(&f->body);
-		refuse(x);
-		return 0;
-	}
-	for (int i = 0; i < p->count; i++)
-		buf_add(&f->body, (str){p->pieces[i].iov_base, p->pieces[i].iov_len});
-	return 0;
-}
-
 /* Exactly as large as it is. */
 static struct cache_body *take_body(struct buf *b)
 {
@@ -235,12 +222,35 @@ static void store(struct exchange *x, struct fill *f)
 	buf_done(&text);
 }
 
+/* It is stored before its end is sent: who has seen the end finds it. */
+static int on_pass(struct stage *s, struct exchange *x, enum passing how)
+{
+	struct fill *f = container_of(s, struct fill, stage);
+	const struct gather *p = &x->worker->payload;
+
+	if (f->is_too_large)
+		return 0;
+	if (buf_len(&f->body) + p->bytes > cache_max_item(caching_cache(x))) {
+		f->is_too_large = true;
+		buf_done(&f->body);
+		refuse(x);
+		return 0;
+	}
+	for (int i = 0; i < p->count; i++)
+		buf_add(&f->body, (str){p->pieces[i].iov_base, p->pieces[i].iov_len});
+	if (how == PASS_END) {
+		store(x, f);
+		land(x);
+	}
+	return 0;
+}
+
 static void on_done(struct stage *s, struct exchange *x, bool is_whole)
 {
 	struct fill *f = container_of(s, struct fill, stage);
 
-	if (is_whole && !f->is_too_large)
-		store(x, f);
+	(void)x;
+	(void)is_whole;
 	buf_done(&f->body);
 }
 
@@ -274,8 +284,8 @@ static void fill(struct exchange *x, struct response_head *h, struct fill *found
 	*f = *found;
 	keep_head(x, f, h);
 	f->stage.ops = &fill_ops;
-	if (h->has_content_length)
-		buf_room(&f->body, MAX(h->content_length, (uint64_t)1));
+	if (h->has_content_length && h->content_length)
+		buf_room(&f->body, h->content_length);
 	if (f->terms.drops_cookies)
 		respond_drop(h, HEADER_SET_COOKIE);
 	respond_stage(x, &f->stage, false);

@@ -1,0 +1,287 @@
+"""test_cache_rules.py - the cache as RFC 9111, 5861 and 9211 have it: age, validation, staleness, invalidation, ranges;
+and what is ours: a tenant sleeps on, many that ask for the same are one.
+SPDX-License-Identifier: MIT
+"""
+import re
+import time
+
+import pytest
+
+from atc import Background, together
+from pages import Site, pages_config, public, says, x_cache
+from waiting import wait_until
+
+FAR = "Fri, 31 Dec 2038 23:59:59 GMT"
+
+
+@pytest.fixture
+def site(atc):
+    atc.start(pages_config("rfc9111"))
+    return Site(atc)
+
+
+def status_of(answer):
+    return answer.header("Cache-Status")
+
+
+def until_stale(site, path, *fields):
+    """Waits until what is stored is not used as it is."""
+    wait_until(lambda: "fwd=stale" in status_of(site.get(path, *fields)), 5, path + " is stale")
+
+
+def test_age_is_told(site):
+    site.put(a=says("max-age=60", ["Age", "30"]), old=says("max-age=60", ["Age", "61"]))
+    assert site.get("/a").header("Age") == "30"
+    wait_until(lambda: int(site.get("/a").header("Age")) >= 31, 5, "it gets older")
+    ttl = int(re.search(r"; hit; ttl=(\d+)", status_of(site.get("/a")))[1])
+    assert 20 <= ttl <= 29
+    assert [x_cache(site.get("/old")) for _ in range(2)] == ["miss"] * 2
+
+
+def test_freshness_comes_from_where_it_stands(site):
+    date = ["Date", "Mon, 24 Nov 2025 00:00:00 GMT"]
+    site.put(a={"headers": [["Expires", FAR]]}, b=says("max-age=0", ["Expires", FAR]),
+             c=says("no-store", ["CDN-Cache-Control", "max-age=60"]), d=says("max-age=60", ["CDN-Cache-Control", "no-store"]),
+             e=says("max-age=60", ["CDN-Cache-Control", "no-store"], ["Fly-Atc-Cache-Control", "max-age=60"]),
+             f={"headers": [["Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"]]},
+             g=says("max-age=60", date))
+    for path, last in zip("abcdefg", ("hit", "miss", "hit", "miss", "hit", "hit", "miss")):
+        assert [x_cache(site.get("/" + path)) for _ in range(2)] == ["miss", last], path
+    assert not site.get("/e").header("Fly-Atc-Cache-Control")
+
+
+def test_a_stale_response_is_validated_and_renewed(site):
+    site.put(a=says("max-age=1", ["X-Kept", "old"], ["X-New", "old"], etag='"1"',
+                    not_modified=[["Cache-Control", "max-age=600"], ["X-New", "new"]]))
+    assert site.get("/a").body == b"answer 1"
+    wait_until(lambda: len(site.asked("/a")) == 2 or not site.get("/a"), 5, "it is validated")
+    assert site.asked("/a")[1]["headers"]["if-none-match"] == '"1"'
+    answer = site.get("/a")
+    assert answer.body == b"answer 1" and x_cache(answer) == "hit"
+    assert (answer.header("X-Kept"), answer.header("X-New")) == ("old", "new")
+    assert len(site.asked("/a")) == 2
+
+
+def test_what_has_changed_takes_its_place(site):
+    site.put(a=says("max-age=1", etag='"1"'))
+    site.get("/a")
+    site.put(a=says("max-age=600", etag='"2"'))
+    until_stale(site, "/a")
+    assert site.get("/a").body == b"answer 2"
+    assert "; hit;" in status_of(site.get("/a"))
+
+
+def test_the_client_s_own_conditions_are_kept_while_ours_are_asked(site):
+    site.put(a=says("max-age=0", etag='"1"', not_modified=[["Cache-Control", "max-age=0"]], body="0123456789"))
+    site.get("/a")
+    answer = site.get("/a", ("If-None-Match", '"1"'))
+    assert answer.status == 304 and "fwd=stale; fwd-status=304" in status_of(answer)
+    answer = site.get("/a", ("If-None-Match", '"x"'), ("Range", "bytes=2-4"))
+    assert answer.status == 206 and answer.body == b"234"
+    assert [each["headers"].get("if-none-match") for each in site.asked("/a")] == [None, '"1"', '"1"']
+    assert not any("range" in each["headers"] for each in site.asked("/a"))
+
+
+def test_no_cache_is_asked_about_each_time_and_its_fields_are_not_kept(site):
+    site.put(a=says("no-cache, max-age=60", etag='"1"'),
+             b=says('no-cache="X-Mine", max-age=60', ["X-Mine", "secret"], ["X-All", "1"]))
+    assert [site.get("/a").body for _ in range(3)] == [b"answer 1"] * 3
+    assert len(site.asked("/a")) == 3
+    assert site.get("/b").header("X-Mine") == "secret"
+    answer = site.get("/b")
+    assert x_cache(answer) == "hit" and not answer.header("X-Mine") and answer.header("X-All")
+
+
+@pytest.mark.parametrize("directive", ["no-cache", "max-age=0", "min-fresh=600"])
+def test_a_request_may_want_it_fresh(site, directive):
+    site.put(a=says("max-age=600", ["Age", "10"]))
+    site.get("/a")
+    answer = site.get("/a", ("Cache-Control", directive))
+    assert answer.body == b"answer 2" and "fwd=request" in status_of(answer)
+    assert site.get("/a").body == b"answer 2"
+
+
+def test_a_request_may_take_it_stale_or_only_from_here(site):
+    site.put(a=says("max-age=1"), b=says("max-age=1, must-revalidate"))
+    for path, body in (("/a", b"answer 1"), ("/b", b"answer 2")):
+        site.get(path)
+        time.sleep(1.2)
+        assert site.get(path, ("Cache-Control", "max-stale")).body == body
+    answer = site.get("/c", ("Cache-Control", "only-if-cached"))
+    assert answer.status == 504 and answer.error == "not_cached"
+    assert not site.asked("/c")
+    site.get("/a", ("Cache-Control", "no-store"))
+    assert site.get("/a", ("Cache-Control", "max-stale, only-if-cached")).body == b"answer 1"
+
+
+def test_a_tenant_that_fails_is_covered_by_stale_if_error(site):
+    page = says("max-age=1, stale-if-error=600", etag='"1"')
+    site.put(a=page, b=says("max-age=1, must-revalidate, stale-if-error=600"))
+    assert site.get("/a").body == site.get("/b").body == b"answer 1"
+    site.put(a={**page, "status": 503, "etag": None}, b={"status": 503})
+    time.sleep(1.2)
+    answer = site.get("/a")
+    assert (answer.status, answer.body, x_cache(answer)) == (200, b"answer 1", "hit")
+    assert "fwd-status=503" in status_of(answer)
+    assert site.get("/b").status == 503
+    site.put(a={"close": True}, b={"close": True})
+    assert site.get("/a").body == b"answer 1"
+    assert site.get("/b").status == 502
+
+
+def test_a_tenant_that_cannot_start_is_covered_too(atc):
+    atc.start(pages_config())
+    site = Site(atc, a=says("public, max-age=1, stale-if-error=600"))
+    assert site.get("/a").body == b"answer 1"
+    assert atc.cli("stop", site.name).returncode == 0
+    broken = pages_config(start_timeout="2s", max_restarts=1)
+    broken["app"]["command"] = ["/bin/false"]
+    atc.write_config(broken)
+    assert atc.cli("reload").returncode == 0
+    time.sleep(1.2)
+    assert site.get("/a").body == b"answer 1"
+    assert site.get("/b").status in (502, 503)
+
+
+def test_a_sleeping_tenant_sleeps_on(atc):
+    atc.start(pages_config())
+    site = Site(atc, a=public(etag='"1"'), stale=says("public, max-age=1, stale-while-revalidate=600"), gone=says(
+        "public, max-age=1"))
+    for path in ("/a", "/stale", "/gone"):
+        site.get(path)
+    assert atc.cli("stop", site.name).returncode == 0
+    time.sleep(1.2)
+    assert x_cache(site.get("/a")) == "hit"
+    assert site.get("/a", ("If-None-Match", '"1"')).status == 304
+    assert site.get("/a", ("Range", "bytes=0-1")).status == 206
+    assert site.ask("HEAD", "/a").status == 200
+    assert site.get("/stale").body == b"answer 1"
+    assert atc.state(site.name) == "stopped"
+    assert site.get("/gone").body == b"answer 1" and x_cache(site.get("/gone")) == "hit"
+    assert atc.state(site.name) == "running"
+
+
+def test_what_may_be_stale_meanwhile_is_renewed_behind_the_client_s_back(site):
+    page = says("max-age=1, stale-while-revalidate=600")
+    site.put(a=page)
+    site.get("/a")
+    time.sleep(1.2)
+    site.put(a={**page, "delay": 0.5})
+    answers = together(5, lambda _: site.get("/a"))
+    assert [answer.body for answer in answers] == [b"answer 1"] * 5
+    assert all(re.search(r"; hit; ttl=(0|-)", status_of(answer)) for answer in answers)
+    wait_until(lambda: len(site.asked("/a")) == 2, 5, "the tenant is asked")
+    wait_until(lambda: site.get("/a").body == b"answer 2", 5, "it is renewed")
+    assert len(site.asked("/a")) == 2
+    assert len(site.atc.requests_logged(tenant=site.name)) >= 7
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PURGE"])
+def test_a_change_is_noticed(site, method):
+    site.put(a=public())
+    site.get("/a")
+    assert site.ask(method, "/a", body=b"x").status == 200
+    assert site.get("/a").body == b"answer 3"
+
+
+def test_a_change_that_failed_changes_nothing(site):
+    site.put(a=public())
+    site.get("/a")
+    site.put(a=public(status=500))
+    assert site.ask("POST", "/a", body=b"x").status == 500
+    assert site.get("/a").body == b"answer 1"
+
+
+def test_a_change_elsewhere_is_noticed_on_the_same_host(site):
+    for field, value in (("Location", "/b"), ("Content-Location", "http://localhost%s/b" % site.prefix),
+                         ("Location", "http://elsewhere/b")):
+        site.put(b=public(), c={"status": 201, "headers": [[field, value]]})
+        before = site.get("/b").body
+        assert site.ask("POST", "/c", body=b"x").status == 201
+        assert (site.get("/b").body == before) == ("elsewhere" in value), value
+
+
+def test_parts_come_from_the_whole(site):
+    site.put(a=says("max-age=60", ["Content-Type", "text/plain"], body="0123456789", etag='"1"'), long=says("max-age=60", [
+        "Content-Type", "text/plain"], body="0123456789" * 100))
+    site.get("/a")
+    site.get("/long")
+    for wanted, status, body in (("0-1", 206, b"01"), ("-3", 206, b"789"), ("7-", 206, b"789"), ("5-99", 206, b"56789"),
+                                 ("10-", 416, b""), ("x", 200, b"0123456789")):
+        answer = site.get("/a", ("Range", "bytes=" + wanted))
+        assert (answer.status, answer.body, x_cache(answer)) == (status, body, "hit"), wanted
+    assert site.get("/a", ("Range", "bytes=10-")).header("Content-Range") == "bytes */10"
+    answer = site.get("/long", ("Range", "bytes=0-1,-2"))
+    boundary = re.fullmatch(r"multipart/byteranges; boundary=(\S+)", answer.header("Content-Type"))[1]
+    assert answer.body.decode().split("--" + boundary) == [
+        "\r\n", *("\r\nContent-Type: text/plain\r\nContent-Range: bytes %s/1000\r\n\r\n%s\r\n" % part
+                  for part in (("0-1", "01"), ("998-999", "89"))), "--\r\n"]
+    assert site.get("/a", ("Range", "bytes=0-1"), ("If-Range", '"1"')).status == 206
+    assert site.get("/a", ("Range", "bytes=0-1"), ("If-Range", '"2"')).status == 200
+    assert site.ask("HEAD", "/a", ("Range", "bytes=0-1")).status == 200
+    assert len(site.asked("/a")) == 1
+
+
+def test_a_part_is_never_taken_for_the_whole(site):
+    site.put(a=says("max-age=60", ["Content-Range", "bytes 0-1/10"], status=206, body="01"))
+    assert site.get("/a", ("Range", "bytes=0-1")).status == 206
+    answer = site.get("/a", ("Range", "bytes=0-1"))
+    assert x_cache(answer) == "bypass" and "detail=status" in status_of(answer)
+    assert len(site.asked("/a")) == 2
+
+
+def test_many_that_ask_for_the_same_are_one(site):
+    site.put(a=says("max-age=60", delay=0.5))
+    answers = together(20, lambda _: site.get("/a"))
+    assert {answer.body for answer in answers} == {b"answer 1"}
+    assert len(site.asked("/a")) == 1
+    assert sorted(map(x_cache, answers)) == ["hit"] * 19 + ["miss"]
+    assert sum("fwd=uri-miss; collapsed" in status_of(answer) for answer in answers) >= 10
+
+
+def test_who_brings_it_may_leave(site):
+    site.put(a=says("max-age=60", delay=0.5))
+    with site.atc.wire() as wire:
+        wire.send(b"GET %s/a HTTP/1.1\r\nHost: localhost\r\n\r\n" % site.prefix.encode())
+        wait_until(lambda: site.asked("/a"), 5, "the tenant is asked")
+        others = [Background(site.get, "/a") for _ in range(3)]
+        time.sleep(0.1)
+        wire.reset()
+    assert {other.result().body for other in others} == {b"answer 2"}
+
+
+def test_nobody_waits_twice_for_what_cannot_be_stored(site):
+    site.put(a=says("private", delay=0.4))
+    together(4, lambda _: site.get("/a"))
+    began = time.monotonic()
+    together(8, lambda _: site.get("/a"))
+    assert time.monotonic() - began < 3 * 0.4
+    began = time.monotonic()
+    together(8, lambda i: site.get("/b%d" % i, ("Cookie", "mine=1")))
+    site.put(c=says("private", delay=0.4))
+    together(8, lambda i: site.get("/c", ("Cookie", "mine=%d" % i)))
+    assert time.monotonic() - began < 3 * 0.4
+
+
+def test_many_that_wake_a_tenant_are_one(atc):
+    atc.start(pages_config())
+    site = Site(atc, a=public(delay=0.2))
+    answers = together(10, lambda _: site.get("/a"))
+    assert {answer.body for answer in answers} == {b"answer 1"}
+    assert len(site.asked("/a")) == 1
+
+
+def test_what_is_cached_outlives_the_tenant_s_process_and_not_its_place(atc):
+    users = {"bellevue": {"tenants": ["2025/winter", "2025/summer"]}}
+    atc.start(pages_config(users=users))
+    winter, summer = (Site(atc, "bellevue/2025/" + name, a=public(name + " #")) for name in ("winter", "summer"))
+    assert (winter.get("/a").body, summer.get("/a").body) == (b"winter 1", b"summer 1")
+    assert atc.cli("restart", winter.name).returncode == 0
+    assert x_cache(winter.get("/a")) == "hit"
+    atc.write_config(pages_config(users={"bellevue": {"tenants": ["2025/summer"]}}))
+    assert atc.cli("reload").returncode == 0
+    assert winter.get("/a").status == 404
+    assert x_cache(summer.get("/a")) == "hit"
+    atc.write_config(pages_config(users=users))
+    assert atc.cli("reload").returncode == 0
+    assert x_cache(winter.get("/a")) == "miss"
