@@ -118,6 +118,7 @@ TARGETS = (
     Target("100k", "CPU of a 100 KB body × nginx", 0.75, cpu_ratio("nginx")),
     Target("1m", "CPU of a 1 MB body × nginx", 0.60, cpu_ratio("nginx")),
     Target("small", "system calls for a small request", 4.5, ours("calls")),
+    Target("h2c", "CPU of a small request over HTTP/2 × h2o", 1.0, cpu_ratio("h2o")),
     Target("routes", "CPU at 1,000 and 100,000 tenants × that at 10", 1.05, growth, "{:.3f}"),
     Target("before", "CPU of a small request × that without cache, compression and files", 1.02,
            cpu_ratio("fly-atc-before"), "{:.3f}"),

@@ -51,6 +51,11 @@ void check_headers(struct loader *ld, const struct row *row, void *value, struct
 	check_range(ld, row, place, *(int64_t *)value, 8, 256);
 }
 
+void check_streams(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	check_range(ld, row, place, *(int64_t *)value, 1, 1000);
+}
+
 void check_count(struct loader *ld, const struct row *row, void *value, struct place place)
 {
 	check_range(ld, row, place, *(int64_t *)value, 0, INT32_MAX);

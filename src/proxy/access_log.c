@@ -84,6 +84,12 @@ static void add_path(struct buf *line, str path)
 	arena_done(&scratch);
 }
 
+static const str protocols[] = {
+	STR_INIT(",\"proto\":\"HTTP/1.0\""),
+	STR_INIT(",\"proto\":\"HTTP/1.1\""),
+	STR_INIT(",\"proto\":\"HTTP/2.0\""),
+};
+
 void access_log(const struct access_record *r)
 {
 	struct buf *line = log_line_open(LOG_INFO, "Request");
@@ -102,7 +108,7 @@ void access_log(const struct access_record *r)
 	add_str(line, STR(",\"user_agent\":\""), r->user_agent);
 	add_str(line, STR(",\"cache\":\""), r->cache);
 	add_str(line, STR(",\"query\":\""), r->query);
-	buf_add(line, r->minor ? STR(",\"proto\":\"HTTP/1.1\"") : STR(",\"proto\":\"HTTP/1.0\""));
+	buf_add(line, protocols[r->minor]);
 	add_if_any(line, STR(",\"host\":\""), r->host);
 	add_if_any(line, STR(",\"tenant\":\""), r->tenant);
 	add_if_any(line, STR(",\"request_id\":\""), r->request_id);

@@ -22,7 +22,7 @@ struct access_record {
 	str user_agent;
 	str cache;	/* X-Cache */
 	str query;	/* raw */
-	unsigned minor; /* the client's HTTP/1.x */
+	unsigned minor; /* as in struct exchange */
 	str host;
 	str tenant;
 	str request_id;

@@ -16,6 +16,7 @@
 struct worker;
 struct exchange;
 struct client;
+struct response_head;
 
 struct client_ops {
 	/* As inbox_read, into the inbox. */
@@ -44,6 +45,9 @@ struct client_ops {
 	void (*reset)(struct client *c);
 	/* Ends it at once, and its exchange by exchange_client_gone. */
 	void (*close)(struct client *c);
+	/* False for an answer that the client would take for what it is not; NULL: there is none.
+	 */
+	bool (*accepts)(struct client *c, const struct response_head *h);
 	/* It gave way to others (worker_go_on_later), whose turn is over. */
 	void (*go_on)(struct client *c);
 };
@@ -58,6 +62,7 @@ struct client {
 	struct list eager; /* of the worker, while it has given way to others */
 	struct address peer;
 	int fd; /* takes payload as it is, so that the kernel may move it; -1: framed by us */
+	bool is_framed; /* HTTP/2 */
 	bool is_closed;
 };
 
@@ -119,6 +124,11 @@ static inline void client_reset(struct client *c)
 static inline void client_close(struct client *c)
 {
 	c->ops->close(c);
+}
+
+static inline bool client_accepts(struct client *c, const struct response_head *h)
+{
+	return !c->ops->accepts || c->ops->accepts(c, h);
 }
 
 static inline void client_go_on(struct client *c)

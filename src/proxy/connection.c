@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "proxy/exchange.h"
+#include "proxy/h2_connection.h"
 #include "proxy/worker.h"
 
 /* After a last answer the client is listened to until it stops sending: a close before that would
@@ -22,14 +23,18 @@ static const struct server_conf *settings(const struct connection *c)
 	return &c->client.worker->view->conf->server;
 }
 
-static void set_phase(struct connection *c, enum connection_phase phase)
+static bool is_idle(enum connection_phase phase)
+{
+	return phase == CONNECTION_IDLE || phase == CONNECTION_STREAMS_IDLE;
+}
+
+void connection_set_phase(struct connection *c, enum connection_phase phase)
 {
 	struct worker *w = c->client.worker;
-	bool is_idle = phase == CONNECTION_IDLE;
 
-	if (is_idle != (c->phase == CONNECTION_IDLE)) {
+	if (is_idle(phase) != is_idle(c->phase)) {
 		list_remove(&c->link);
-		if (is_idle)
+		if (is_idle(phase))
 			list_push(&w->idle_connections, &c->link);
 		else
 			list_append(&w->active_connections, &c->link);
@@ -39,7 +44,7 @@ static void set_phase(struct connection *c, enum connection_phase phase)
 
 static void on_time(struct timer *t);
 
-static void set_deadline(struct connection *c, msec at)
+void connection_deadline(struct connection *c, msec at)
 {
 	if (!c->client.is_closed)
 		timer_set(&c->timer, c->client.worker->loop, at, on_time);
@@ -53,14 +58,14 @@ static msec limit_from_now(const struct connection *c, msec limit)
 
 static void become_idle(struct connection *c)
 {
-	set_phase(c, CONNECTION_IDLE);
-	set_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
+	connection_set_phase(c, CONNECTION_IDLE);
+	connection_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
 }
 
 static void refuse(struct connection *c, unsigned status)
 {
-	set_phase(c, CONNECTION_EXCHANGE);
-	set_deadline(c, MSEC_NEVER);
+	connection_set_phase(c, CONNECTION_EXCHANGE);
+	connection_deadline(c, MSEC_NEVER);
 	exchange_refuse(&c->client, status);
 }
 
@@ -78,6 +83,10 @@ static void on_time(struct timer *t)
 		return;
 	case CONNECTION_EXCHANGE:
 		exchange_client_timeout(c->client.exchange);
+		return;
+	case CONNECTION_STREAMS:
+	case CONNECTION_STREAMS_IDLE:
+		h2_connection_on_time(c->h2);
 		return;
 	}
 }
@@ -99,6 +108,13 @@ static void on_event(struct watch *w, unsigned events)
 			connection_close(c);
 		else
 			connection_run(c);
+		return;
+	case CONNECTION_STREAMS:
+	case CONNECTION_STREAMS_IDLE:
+		if (events & LOOP_HUP)
+			connection_close(c);
+		else
+			h2_connection_touch(c->h2);
 		return;
 	case CONNECTION_EXCHANGE:
 		exchange_client_event(c->client.exchange, events);
@@ -124,6 +140,8 @@ void connection_close(struct connection *c)
 	close(fd);
 	if (c->client.exchange)
 		exchange_client_gone(c->client.exchange);
+	if (c->h2)
+		h2_connection_close(c->h2);
 	inbox_done(&c->client.in);
 	outbox_done(&c->client.out);
 	loop_defer_free(w->loop, c);
@@ -134,14 +152,14 @@ static void put_off_close(struct connection *c)
 {
 	msec silence = loop_now(c->client.worker->loop) + LINGER_SILENCE;
 
-	set_deadline(c, MIN(silence, c->linger_until));
+	connection_deadline(c, MIN(silence, c->linger_until));
 }
 
-static void linger(struct connection *c)
+void connection_linger(struct connection *c)
 {
 	struct worker *w = c->client.worker;
 
-	set_phase(c, CONNECTION_LINGER);
+	connection_set_phase(c, CONNECTION_LINGER);
 	c->linger_until = loop_now(w->loop) + (w->is_draining ? LINGER_SILENCE : LINGER_LIMIT);
 	put_off_close(c);
 	inbox_take(&c->client.in, c->client.in.unread.n);
@@ -167,6 +185,14 @@ static bool read_and_forget(struct connection *c)
 	return true;
 }
 
+static void await_head(struct connection *c)
+{
+	if (c->phase != CONNECTION_IDLE)
+		return;
+	connection_set_phase(c, CONNECTION_HEAD);
+	connection_deadline(c, limit_from_now(c, settings(c)->header_timeout));
+}
+
 /* False when more bytes must come first. */
 static bool parse_head(struct connection *c)
 {
@@ -185,8 +211,8 @@ static bool parse_head(struct connection *c)
 		&limits, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&c->client.in, used);
-		set_phase(c, CONNECTION_EXCHANGE);
-		set_deadline(c, MSEC_NEVER);
+		connection_set_phase(c, CONNECTION_EXCHANGE);
+		connection_deadline(c, MSEC_NEVER);
 		exchange_begin(&c->client, &head);
 		return true;
 	case PARSE_BAD:
@@ -195,10 +221,7 @@ static bool parse_head(struct connection *c)
 	case PARSE_MORE:
 		break;
 	}
-	if (c->phase == CONNECTION_IDLE) {
-		set_phase(c, CONNECTION_HEAD);
-		set_deadline(c, limit_from_now(c, server->header_timeout));
-	}
+	await_head(c);
 	return false;
 }
 
@@ -217,14 +240,34 @@ static bool read_more(struct connection *c)
 	return false;
 }
 
+/* The first bytes of a connection may be HTTP/2's preface (RFC 9113 3.3).  False when more must
+ * come first. */
+static bool take_first(struct connection *c)
+{
+	str first = str_slice(c->client.in.unread, 0, H2_PREFACE.n);
+
+	if (!c->may_switch || !str_starts(H2_PREFACE, first)) {
+		c->may_switch = false;
+		return parse_head(c);
+	}
+	if (first.n == H2_PREFACE.n) {
+		h2_connection_open(c);
+		return true;
+	}
+	await_head(c);
+	return false;
+}
+
 /* One request or one read; false when nothing more can be done now. */
 static bool step(struct connection *c)
 {
 	switch (c->phase) {
 	case CONNECTION_IDLE:
 	case CONNECTION_HEAD:
-		return (c->client.in.unread.n && parse_head(c)) || read_more(c);
+		return (c->client.in.unread.n && take_first(c)) || read_more(c);
 	case CONNECTION_EXCHANGE:
+	case CONNECTION_STREAMS:
+	case CONNECTION_STREAMS_IDLE:
 		return false;
 	case CONNECTION_LINGER:
 		return read_and_forget(c);
@@ -253,6 +296,10 @@ void connection_run(struct connection *c)
 
 void connection_drain(struct connection *c)
 {
+	if (c->h2) {
+		h2_connection_drain(c->h2);
+		return;
+	}
 	c->client.in.can_read = true;
 	connection_run(c);
 	if (!c->client.is_closed && c->phase == CONNECTION_IDLE)
@@ -310,7 +357,7 @@ static size_t http1_unsent(const struct client *c)
 
 static void http1_deadline(struct client *c, msec at)
 {
-	set_deadline(connection_of(c), at);
+	connection_deadline(connection_of(c), at);
 }
 
 static void http1_done(struct client *client, bool keep_alive)
@@ -323,7 +370,7 @@ static void http1_done(struct client *client, bool keep_alive)
 	if (keep_alive && !client->worker->is_draining)
 		become_idle(c);
 	else
-		linger(c);
+		connection_linger(c);
 	connection_run(c);
 }
 
@@ -345,6 +392,8 @@ static void http1_go_on(struct client *client)
 
 	if (c->phase == CONNECTION_EXCHANGE)
 		exchange_go_on(client->exchange);
+	else if (c->h2)
+		h2_connection_go_on(c->h2);
 	else
 		connection_run(c);
 }
@@ -379,5 +428,6 @@ void connection_open(struct worker *w, int fd, const struct address *peer)
 		connection_close(c);
 		return;
 	}
+	c->may_switch = settings(c)->h2c_enabled;
 	become_idle(c);
 }

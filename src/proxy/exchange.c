@@ -331,7 +331,7 @@ void exchange_refuse(struct client *c, unsigned status)
 	struct exchange *x = exchange_new(c);
 	char peer_text[ADDRESS_TEXT_MAX];
 
-	x->minor = x->record.minor = 1;
+	x->minor = x->record.minor = c->is_framed ? 2 : 1;
 	x->record.remote_addr = arena_dup(&x->arena, address_text(&c->peer, peer_text));
 	x->is_logged = exchange_settings(x)->log_requests;
 	exchange_fail(x, error_of_status(status), STR_EMPTY);
@@ -347,7 +347,7 @@ static void record_request(
 	r->method = arena_dup(a, head->method_text);
 	r->query = arena_dup(a, head->query);
 	r->host = arena_dup(a, head->host);
-	r->minor = head->minor;
+	r->minor = x->minor;
 	r->request_length =
 		head->body == BODY_CHUNKED ? ACCESS_UNKNOWN : (int64_t)head->content_length;
 	r->request_type =
@@ -529,7 +529,7 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	str path;
 
 	x->method = head->method;
-	x->minor = head->minor;
+	x->minor = c->is_framed ? 2 : head->minor;
 	x->keep_alive = head->keep_alive;
 	x->wants = wants_of(head);
 	flow_init(&x->up, head->body, head->content_length, head->body);

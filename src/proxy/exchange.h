@@ -75,7 +75,7 @@ struct exchange {
 	struct flow up, down; /* the bodies: to the tenant, to the client */
 	struct splice_pipe up_pipe, down_pipe;
 	enum method method;
-	unsigned minor;
+	unsigned minor; /* of the client's HTTP/1: 0 or 1; 2 is HTTP/2 */
 	enum wants wants;
 
 	bool keep_alive; /* the client's connection may be used again */

@@ -199,7 +199,19 @@ void hold_on_time(struct exchange *x)
 	}
 }
 
-/* Who does not read what was sent earlier is not waited for. */
+/* Sends the gather.  False for one who does not read what was sent earlier: he is not waited for.
+ */
+static bool send_watcher(struct exchange *x)
+{
+	struct client *c = x->client;
+
+	if (client_send(c) == 0 && buf_len(&c->out.waiting) <= WATCH_MAX &&
+		!(c->is_framed && c->out.is_blocked))
+		return true;
+	exchange_abort(x, ERROR_CLIENT_GONE);
+	return false;
+}
+
 static bool send_event(struct exchange *x, enum tenant_state state)
 {
 	struct worker *w = x->worker;
@@ -208,10 +220,7 @@ static bool send_event(struct exchange *x, enum tenant_state state)
 	buf_clear(&w->head_out);
 	waiting_event(&w->head_out, state, now > since ? now - since : 0, reason_of(x));
 	gather_add(&w->gather, buf_str(&w->head_out));
-	if (client_send(x->client) == 0 && buf_len(&x->client->out.waiting) <= WATCH_MAX)
-		return true;
-	exchange_abort(x, ERROR_CLIENT_GONE);
-	return false;
+	return send_watcher(x);
 }
 
 static void watch_state(struct exchange *x, enum tenant_state state)
@@ -251,9 +260,7 @@ void hold_watch(struct exchange *x)
 void hold_watch_on_time(struct exchange *x)
 {
 	gather_add(&x->worker->gather, WAITING_HEARTBEAT);
-	if (client_send(x->client) < 0 || buf_len(&x->client->out.waiting) > WATCH_MAX)
-		exchange_abort(x, ERROR_CLIENT_GONE);
-	else
+	if (send_watcher(x))
 		client_deadline(x->client, loop_now(x->worker->loop) + HEARTBEAT);
 }
 

@@ -103,7 +103,7 @@ static enum client_owes owed_by_client(const struct exchange *x)
 {
 	const struct client *c = x->client;
 
-	if (!outbox_is_empty(&c->out) || x->down_pipe.held)
+	if (c->out.is_blocked || !outbox_is_empty(&c->out) || x->down_pipe.held)
 		return CLIENT_TAKES;
 	if (x->is_tunnel)
 		return x->up.is_done || x->down.is_done ? CLIENT_ENDS : CLIENT_FREE;

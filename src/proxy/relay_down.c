@@ -73,6 +73,8 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 	/* What is left of a body must not become the first words of another protocol. */
 	if (h->has_upgrade && (!x->wants_upgrade || !x->up.is_done))
 		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+	if (!client_accepts(x->client, h))
+		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
 	if (caching_takes(x, h))
 		return GONE;
 	if (answer_is_sendfile(h))

@@ -280,6 +280,14 @@ static void drain_idle(struct worker *w)
 	}
 }
 
+/* Those that carry others' requests, too: HTTP/1 connections end by themselves, after theirs. */
+static void drain_streams(struct worker *w)
+{
+	list_foreach_safe (c, &w->active_connections, struct connection, link)
+		if (c->h2)
+			connection_drain(c);
+}
+
 static void on_drain(void *arg)
 {
 	struct posted *p = arg;
@@ -292,6 +300,7 @@ static void on_drain(void *arg)
 	worker_connection_came(w); /* so that the end is reported once, below or later */
 	w->is_draining = true;
 	drain_idle(w);
+	drain_streams(w);
 	/* Nothing starts any more, so there is nothing to wait for. */
 	for (uint32_t i = 0; i < w->ntenants; i++) {
 		if (!w->tenants[i])

@@ -1,0 +1,209 @@
+/* h2_output.c - one connection of HTTP/2: what goes out, and what the owner reads. */
+/* SPDX-License-Identifier: MIT */
+#include "http/h2_session_int.h"
+
+#include "http/chunked.h"
+
+#define FRAME_HEAD 9
+
+/* The next DATA frame: how long it is, and whether it is the last.  Its payload is copied once, by
+ * on_send_data. */
+static ssize_t on_payload(nghttp2_session *ng, int32_t id, uint8_t *unused, size_t max,
+	uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	struct h2_session *s = arg;
+	struct h2_stream *st = source->ptr;
+	size_t n = MIN(max, buf_len(&st->waiting));
+
+	(void)unused;
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (n == buf_len(&st->waiting) && st->is_out_ended) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		if (!buf_len(&st->out_trailers))
+			return (ssize_t)n;
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		h2_fields_of_trailers(&s->fields, buf_str(&st->out_trailers));
+		h2_check(nghttp2_submit_trailer(ng, id, s->fields.items, s->fields.count));
+	} else if (!n) {
+		st->is_deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	return (ssize_t)n;
+}
+
+static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t n,
+	nghttp2_data_source *source, void *arg)
+{
+	struct h2_session *s = arg;
+	struct h2_stream *st = source->ptr;
+
+	(void)ng, (void)frame;
+	buf_add(&s->out, (str){(const char *)head, FRAME_HEAD});
+	buf_add(&s->out, str_slice(buf_str(&st->waiting), 0, n));
+	buf_consume(&st->waiting, n);
+	if (n && !buf_len(&st->waiting))
+		h2_tell(st, H2_ROOM);
+	return buf_len(&s->out) < H2_OUT_MAX ? 0 : NGHTTP2_ERR_PAUSE;
+}
+
+static void reset(struct h2_stream *st, uint32_t error_code)
+{
+	if (st->is_gone || st->is_reset)
+		return;
+	st->is_reset = st->is_ours = true;
+	buf_done(&st->waiting);
+	h2_check(nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error_code));
+}
+
+/* Our half has ended: nobody wants the rest of a request that has its answer (RFC 9113 8.1). */
+static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2_stream *st;
+
+	(void)arg;
+	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+		(frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS))
+		return 0;
+	st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+	if (st && !st->has_ended && !st->is_tunnel)
+		reset(st, NGHTTP2_NO_ERROR);
+	return 0;
+}
+
+void h2_output_callbacks(nghttp2_session_callbacks *calls)
+{
+	nghttp2_session_callbacks_set_send_data_callback(calls, on_send_data);
+	nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_sent);
+}
+
+void h2_session_pump(struct h2_session *s)
+{
+	while (buf_len(&s->out) < H2_OUT_MAX) {
+		const uint8_t *p;
+		ssize_t n = nghttp2_session_mem_send(s->ng, &p);
+
+		if (n <= 0) {
+			h2_check((int)n);
+			s->is_dead |= n < 0;
+			return;
+		}
+		buf_add(&s->out, (str){(const char *)p, (size_t)n});
+	}
+}
+
+static void resume(struct h2_stream *st)
+{
+	if (!st->is_deferred)
+		return;
+	st->is_deferred = false;
+	h2_check(nghttp2_session_resume_data(st->session->ng, st->id));
+}
+
+void h2_stream_head(struct h2_stream *st, str text, bool has_body)
+{
+	struct h2_session *s = st->session;
+	nghttp2_data_provider payload = {.source.ptr = st, .read_callback = on_payload};
+
+	if (st->is_gone || st->is_reset)
+		return;
+	if (h2_fields_of_head(&s->fields, text) < 200) {
+		h2_check(nghttp2_submit_headers(s->ng, NGHTTP2_FLAG_NONE, st->id, NULL,
+			s->fields.items, s->fields.count, NULL));
+		return;
+	}
+	st->is_tunnel = st->is_extended && h2_head_is_switch(text);
+	h2_check(nghttp2_submit_response(s->ng, st->id, s->fields.items, s->fields.count,
+		has_body || st->is_tunnel ? &payload : NULL));
+}
+
+void h2_stream_write(struct h2_stream *st, str payload)
+{
+	if (st->is_gone || st->is_reset)
+		return;
+	buf_add(&st->waiting, payload);
+	resume(st);
+}
+
+void h2_stream_end(struct h2_stream *st, str trailers)
+{
+	st->is_out_ended = true;
+	buf_add(&st->out_trailers, trailers);
+	resume(st);
+}
+
+void h2_stream_reset(struct h2_stream *st, uint32_t error_code)
+{
+	if (st->is_gone || st->is_reset)
+		return;
+	h2_session_pump(st->session); /* or it would overtake what waits */
+	reset(st, error_code);
+}
+
+/* The window of the stream is given back as it is read, and made wide when that begins. */
+static void give_back(struct h2_stream *st, size_t n)
+{
+	nghttp2_session *ng = st->session->ng;
+
+	if (st->has_ended || st->is_gone)
+		return;
+	h2_check(nghttp2_session_consume_stream(ng, st->id, n));
+	if (st->is_wide)
+		return;
+	st->is_wide = true;
+	h2_check(nghttp2_session_set_local_window_size(
+		ng, NGHTTP2_FLAG_NONE, st->id, (int32_t)H2_WINDOW));
+}
+
+static void add_chunk(struct buf *to, str payload)
+{
+	char size[CHUNKED_SIZE_MAX];
+
+	buf_add(to, (str){size, chunked_write_size(size, payload.n)});
+	buf_add(to, payload);
+	buf_add(to, CHUNKED_CRLF);
+}
+
+static void add_last_chunk(struct h2_stream *st, struct buf *to)
+{
+	buf_add(to, CHUNKED_LAST);
+	buf_add(to, buf_str(&st->trailers));
+	buf_add(to, CHUNKED_CRLF);
+}
+
+ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max)
+{
+	size_t before = buf_len(to);
+	str payload = str_slice(buf_str(&st->received), 0, max);
+
+	if (payload.n) {
+		if (st->is_chunked)
+			add_chunk(to, payload);
+		else
+			buf_add(to, payload);
+		buf_consume(&st->received, payload.n);
+		give_back(st, payload.n);
+	}
+	if (st->has_ended && st->is_chunked && !st->is_end_read && !buf_len(&st->received)) {
+		add_last_chunk(st, to);
+		st->is_end_read = true;
+	}
+	if (buf_len(to) > before)
+		return (ssize_t)(buf_len(to) - before);
+	return st->has_ended ? 0 : -EAGAIN;
+}
+
+void h2_stream_ignore(struct h2_stream *st)
+{
+	st->is_ignored = true;
+	buf_done(&st->received);
+}
+
+void h2_stream_done(struct h2_stream *st)
+{
+	list_remove(&st->link);
+	list_remove(&st->ready);
+	buf_done(&st->received);
+	buf_done(&st->trailers);
+	buf_done(&st->waiting);
+	buf_done(&st->out_trailers);
+}

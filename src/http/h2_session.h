@@ -1,0 +1,134 @@
+/* h2_session.h - one connection of HTTP/2 as its server sees it (RFC 9113): bytes become requests,
+ * in the text of HTTP/1.1, and their payload; answers, in the same text, and theirs become bytes.
+ * No sockets, no clock, no threads: nghttp2 behind the seam that the proxy needs.
+ *
+ * Feeding makes events; the owner takes them afterwards with h2_session_next, so that nothing here
+ * calls it from the depth of a parser.  Streams are the owner's: it allocates them when `open` asks
+ * for one, and frees them (h2_stream_done) once they are gone.
+ *
+ * Flow control is the back-pressure.  A stream holds at most its window of what its owner has not
+ * read: H2_FIRST_WINDOW at first, and H2_WINDOW once it reads.  The window of the connection is
+ * given back at once, since a stream whose owner does not read (its tenant sleeps) must not hold up
+ * the others.  What is to be sent waits in the stream until the client's windows let it go; see
+ * h2_stream_waiting. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/list.h"
+#include "http/h2_guard.h"
+#include "http/h2_request.h"
+#include "http/h2_response.h"
+#include "http/websocket.h"
+
+#define H2_PREFACE	STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+#define H2_FIRST_WINDOW 65535u /* what RFC 9113 6.9.2 gives a stream that nobody speaks of */
+#define H2_WINDOW	(256u * 1024)
+/* Frames are made as long as fewer bytes than this wait to be written. */
+#define H2_OUT_MAX (64u * 1024)
+
+enum h2_event {
+	H2_REQUEST = 1, /* its head is here (h2_stream_text); first, and once */
+	H2_INPUT = 2,	/* so is payload, or its end */
+	H2_ROOM = 4,	/* all that waited to be sent has become frames */
+	H2_GONE = 8,	/* closed, by whom or what ever; last, and once */
+};
+
+struct h2_session;
+
+/* Embed it; zero when `open` returns it. */
+struct h2_stream {
+	struct h2_session *session;
+	struct list link;  /* of the session: all of its streams */
+	struct list ready; /* of the session, while events wait */
+	unsigned events;
+	int32_t id;
+	unsigned status;	 /* of H2_REQUEST: the answer to one that cannot be served, or 0 */
+	size_t text_at, text_n;	 /* in the session's texts */
+	struct buf received;	 /* payload that the owner has not read */
+	struct buf trailers;	 /* lines */
+	struct buf waiting;	 /* payload that is no frame yet */
+	struct buf out_trailers; /* lines */
+	char key[WEBSOCKET_KEY_SIZE]; /* of a WebSocket, which is_extended */
+	bool is_extended;
+	bool is_chunked; /* the text said so: payload is read in that coding */
+	bool has_ended;	 /* the client's half */
+	bool is_end_read;
+	bool is_wide;	   /* it has H2_WINDOW */
+	bool is_deferred;  /* nghttp2 waits to be told of more payload */
+	bool is_out_ended; /* our half, once what waits has gone */
+	bool is_tunnel;	   /* after 101: the halves end each for itself */
+	bool is_ignored;   /* what comes is thrown away */
+	bool is_reset;	   /* by us: nothing comes or goes any more */
+	bool is_ours;	   /* the reset's reason is none that the client gave */
+	bool is_gone;
+};
+
+struct h2_conf {
+	unsigned max_streams;
+	size_t max_header_bytes; /* of the list, as RFC 9113 6.5.2 counts; more is a 431 */
+	/* A new one, zero; it is not called again before it returned. */
+	struct h2_stream *(*open)(struct h2_session *s);
+};
+
+struct h2_session {
+	nghttp2_session *ng;
+	struct h2_conf conf;
+	struct list streams, ready;
+	struct buf out; /* frames; the owner writes and consumes them */
+	struct h2_request request;
+	struct h2_fields fields;
+	struct buf texts; /* of the requests of one feed */
+	struct h2_budget broken, noise;
+	msec now;
+	int32_t ended[32]; /* the last streams that the client has ended and that are closed */
+	unsigned nended;
+	int32_t last_id, gap_from, gap_to; /* the newest stream; numbers passed over before it */
+	int32_t head_stream;		   /* a block of fields has begun for it; 0: none has */
+	const char *fault; /* what the client did that ends the connection; or NULL */
+	bool is_dead;	   /* nothing can be fed any more */
+};
+
+/* Says our SETTINGS first. */
+void h2_session_open(struct h2_session *s, const struct h2_conf *conf);
+/* The streams that are left are the owner's to end first. */
+void h2_session_done(struct h2_session *s);
+/* Bytes from the client, the preface first.  Afterwards h2_session_next, until it is NULL, before
+ * anything else is fed. */
+void h2_session_feed(struct h2_session *s, str bytes, msec now);
+/* The next stream with events, which are taken from it: *ret_events. */
+struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events);
+/* Makes frames of what can be sent now. */
+void h2_session_pump(struct h2_session *s);
+/* Nothing is under way: gives memory back. */
+void h2_session_rest(struct h2_session *s);
+/* No stream is served that comes after this; GOAWAY tells the client which were. */
+void h2_session_drain(struct h2_session *s);
+/* Nothing will come, and nothing is to be sent but what is in `out`. */
+bool h2_session_is_over(const struct h2_session *s);
+/* A block of fields has begun and not ended. */
+static inline bool h2_session_is_in_head(const struct h2_session *s)
+{
+	return s->head_stream;
+}
+
+/* With H2_REQUEST: the head, for request_head_parse.  Valid until the next feed. */
+str h2_stream_text(const struct h2_stream *st);
+/* Appends what was received, at most about `max` bytes, framed as the head said.  >0: how many; 0:
+ * the end; -EAGAIN: nothing now (H2_INPUT tells). */
+ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max) MUST_USE;
+/* A head: interim, final, or 101; as in h2_response.h.  Without a body it ends our half. */
+void h2_stream_head(struct h2_stream *st, str text, bool has_body);
+void h2_stream_write(struct h2_stream *st, str payload);
+/* Payload that is no frame yet. */
+static inline size_t h2_stream_waiting(const struct h2_stream *st)
+{
+	return buf_len(&st->waiting);
+}
+/* Ends our half, once what waits has gone.  Of a client that has not ended its own no more is
+ * wanted, except in a tunnel (RFC 9113 8.1). */
+void h2_stream_end(struct h2_stream *st, str trailers);
+void h2_stream_reset(struct h2_stream *st, uint32_t error_code);
+/* The owner will not read any more. */
+void h2_stream_ignore(struct h2_stream *st);
+/* Frees what it holds; it must be gone, or the session about to be. */
+void h2_stream_done(struct h2_stream *st);

@@ -1,0 +1,13 @@
+/* h2_session_int.h - what the files of the session share: h2_session.c (what comes in),
+ * h2_output.c (what goes out, and what the owner reads). */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/h2_session.h"
+
+/* nghttp2's errors that are not the client's doing: no memory ends the process, and everything else
+ * means that the stream or the connection ended meanwhile. */
+void h2_check(int result);
+void h2_tell(struct h2_stream *st, unsigned events);
+/* Sets the callbacks of h2_output.c. */
+void h2_output_callbacks(nghttp2_session_callbacks *calls);

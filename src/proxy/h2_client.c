@@ -1,0 +1,267 @@
+/* h2_client.c - a stream of HTTP/2 as the client of an exchange. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "proxy/connection.h"
+#include "proxy/exchange.h"
+#include "proxy/h2_connection.h"
+#include "proxy/worker.h"
+
+/* An exchange goes on answering as long as no more than this waits in its stream: what a socket's
+ * buffer is to HTTP/1. */
+#define QUEUE (16u * 1024)
+
+static struct h2_client *client_of(struct client *c)
+{
+	return container_of(c, struct h2_client, client);
+}
+
+static const struct server_conf *settings(const struct h2_client *hc)
+{
+	return &hc->client.worker->view->conf->server;
+}
+
+/* --- what an exchange asks of its client --- */
+
+static ssize_t h2_read(struct client *c)
+{
+	ssize_t n;
+
+	if (c->in.unread.n)
+		inbox_keep(&c->in);
+	else
+		buf_clear(&c->in.kept);
+	n = h2_stream_read(&client_of(c)->stream, &c->in.kept, CLIENT_READ);
+	c->in.unread = buf_str(&c->in.kept);
+	if (n > 0)
+		h2_connection_touch(client_of(c)->h2); /* the window has been given back */
+	else
+		c->in.can_read = false;
+	return n;
+}
+
+static void h2_settle(struct client *c)
+{
+	inbox_keep(&c->in);
+}
+
+static void h2_head(struct client *c, str text, bool has_body)
+{
+	h2_stream_head(&client_of(c)->stream, text, has_body);
+	h2_connection_touch(client_of(c)->h2);
+}
+
+static int h2_send(struct client *c)
+{
+	struct h2_client *hc = client_of(c);
+	struct gather *g = &c->worker->gather;
+
+	for (int i = 0; i < g->count; i++)
+		h2_stream_write(&hc->stream, (str){g->pieces[i].iov_base, g->pieces[i].iov_len});
+	gather_forget(g);
+	c->out.is_blocked = h2_stream_waiting(&hc->stream) > QUEUE;
+	h2_connection_touch(hc->h2);
+	return c->is_closed ? -EPIPE : 0;
+}
+
+/* What waits, waits in the stream. */
+static int h2_flush(struct client *c)
+{
+	(void)c;
+	return 0;
+}
+
+static void h2_end(struct client *c, str trailers)
+{
+	h2_stream_end(&client_of(c)->stream, trailers);
+	h2_connection_touch(client_of(c)->h2);
+}
+
+static void h2_shut(struct client *c)
+{
+	h2_end(c, STR_EMPTY);
+}
+
+static size_t h2_unsent(const struct client *c)
+{
+	const void *at = (const char *)c - offsetof(struct h2_client, client);
+	const struct h2_client *hc = at;
+
+	return h2_stream_waiting(&hc->stream);
+}
+
+static void on_time(struct timer *t)
+{
+	struct h2_client *hc = container_of(t, struct h2_client, timer);
+
+	if (hc->client.exchange)
+		exchange_client_timeout(hc->client.exchange);
+	else if (h2_stream_waiting(&hc->stream) < hc->unsent)
+		h2_client_finish(hc);
+	else
+		h2_stream_reset(&hc->stream, NGHTTP2_CANCEL);
+	h2_connection_touch(hc->h2);
+}
+
+static void h2_deadline(struct client *c, msec at)
+{
+	if (!c->is_closed)
+		timer_set(&client_of(c)->timer, c->worker->loop, at, on_time);
+}
+
+static void h2_done(struct client *c, bool keep_alive)
+{
+	struct h2_client *hc = client_of(c);
+
+	(void)keep_alive;
+	c->exchange = NULL;
+	if (c->is_closed)
+		return;
+	timer_cancel(&hc->timer);
+	h2_stream_ignore(&hc->stream);
+	list_append(&hc->h2->finishing, &hc->finishing);
+	h2_connection_touch(hc->h2);
+}
+
+static void h2_reset(struct client *c)
+{
+	h2_stream_reset(&client_of(c)->stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+static void h2_close(struct client *c)
+{
+	struct h2_client *hc = client_of(c);
+
+	if (c->is_closed)
+		return;
+	c->is_closed = true;
+	timer_cancel(&hc->timer);
+	h2_stream_reset(
+		&hc->stream, hc->stream.is_tunnel ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+	h2_connection_touch(hc->h2);
+	if (c->exchange)
+		exchange_client_gone(c->exchange);
+}
+
+static bool h2_accepts(struct client *c, const struct response_head *h)
+{
+	const struct h2_stream *st = &client_of(c)->stream;
+
+	if (!st->is_extended || h->status / 100 > 2)
+		return true;
+	return h->status == 101 &&
+	       websocket_is_accepted((str){st->key, sizeof(st->key)},
+		       header_value(h->headers, h->nheaders, HEADER_SEC_WEBSOCKET_ACCEPT));
+}
+
+static void h2_go_on(struct client *c)
+{
+	if (c->exchange)
+		exchange_go_on(c->exchange);
+}
+
+static const struct client_ops http2 = {
+	.read = h2_read,
+	.settle = h2_settle,
+	.head = h2_head,
+	.send = h2_send,
+	.flush = h2_flush,
+	.end = h2_end,
+	.shut = h2_shut,
+	.unsent = h2_unsent,
+	.deadline = h2_deadline,
+	.done = h2_done,
+	.reset = h2_reset,
+	.close = h2_close,
+	.accepts = h2_accepts,
+	.go_on = h2_go_on,
+};
+
+/* --- its life --- */
+
+struct h2_stream *h2_client_open(struct h2_session *s)
+{
+	struct h2_connection *h2 = container_of(s, struct h2_connection, session);
+	const struct client *c = &h2->connection->client;
+	struct h2_client *hc = xcalloc(1, sizeof(*hc));
+
+	hc->h2 = h2;
+	hc->client = (struct client){
+		.ops = &http2, .worker = c->worker, .peer = c->peer, .fd = -1, .is_framed = true};
+	list_init(&hc->client.eager);
+	list_init(&hc->finishing);
+	h2->nclients++;
+	h2->began = true;
+	return &hc->stream;
+}
+
+static void begin(struct h2_client *hc)
+{
+	struct worker *w = hc->client.worker;
+	struct head_limits limits = {
+		.max_bytes = SIZE_MAX, /* the session has counted */
+		.max_headers = (size_t)settings(hc)->max_headers,
+		.max_target = HEAD_LIMITS_DEFAULT.max_target,
+	};
+	struct request_head head;
+	unsigned status = hc->stream.status;
+	size_t used, scanned = 0;
+
+	if (!status &&
+		request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
+			&scanned, &limits, &used, &status) == PARSE_OK)
+		exchange_begin(&hc->client, &head);
+	else
+		exchange_refuse(&hc->client, status);
+}
+
+static void free_client(struct h2_client *hc)
+{
+	list_remove(&hc->client.eager);
+	list_remove(&hc->finishing);
+	timer_cancel(&hc->timer);
+	inbox_done(&hc->client.in);
+	h2_stream_done(&hc->stream);
+	hc->h2->nclients--;
+	loop_defer_free(hc->client.worker->loop, hc);
+}
+
+void h2_client_close(struct h2_client *hc)
+{
+	struct client *c = &hc->client;
+
+	c->is_closed = true;
+	if (c->exchange)
+		exchange_client_gone(c->exchange);
+	free_client(hc);
+}
+
+void h2_client_events(struct h2_client *hc, unsigned events)
+{
+	struct client *c = &hc->client;
+
+	if (events & H2_GONE) {
+		h2_client_close(hc);
+		return;
+	}
+	if (events & H2_INPUT)
+		c->in.can_read = true;
+	if (events & H2_ROOM)
+		outbox_unblock(&c->out);
+	if (events & H2_REQUEST)
+		begin(hc);
+	else if (c->exchange)
+		exchange_client_event(c->exchange, LOOP_READ | LOOP_WRITE);
+}
+
+void h2_client_finish(struct h2_client *hc)
+{
+	struct worker *w = hc->client.worker;
+	msec limit = settings(hc)->write_timeout;
+
+	list_remove(&hc->finishing);
+	hc->unsent = h2_stream_waiting(&hc->stream);
+	if (hc->unsent && limit)
+		timer_set(&hc->timer, w->loop, loop_now(w->loop) + limit, on_time);
+}

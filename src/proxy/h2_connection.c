@@ -1,0 +1,276 @@
+/* h2_connection.c - a client's connection that speaks HTTP/2. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/h2_connection.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "proxy/connection.h"
+#include "proxy/worker.h"
+
+/* Reads, and writes, of one connection before others have their turn. */
+#define STEPS_PER_TURN 16
+
+static struct worker *worker_of(const struct h2_connection *h2)
+{
+	return h2->connection->client.worker;
+}
+
+static const struct server_conf *settings(const struct h2_connection *h2)
+{
+	return &worker_of(h2)->view->conf->server;
+}
+
+static bool is_closed(const struct h2_connection *h2)
+{
+	return h2->connection->client.is_closed || !h2->connection->h2;
+}
+
+/* Streams tell what the last frames, in or out, have done to them. */
+static void serve(struct h2_connection *h2)
+{
+	struct h2_stream *st;
+	unsigned events;
+
+	while ((st = h2_session_next(&h2->session, &events)))
+		h2_client_events(container_of(st, struct h2_client, stream), events);
+}
+
+/* One read.  False when there is nothing to read now, or the connection has been closed. */
+static bool read_once(struct h2_connection *h2)
+{
+	struct client *c = &h2->connection->client;
+	ssize_t n;
+
+	if (!c->in.can_read || c->out.is_blocked || h2->session.is_dead)
+		return false;
+	n = inbox_read(&c->in, c->fd, c->worker->client_bytes, CLIENT_READ);
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
+		connection_close(h2->connection);
+		return false;
+	}
+	h2_session_feed(&h2->session, c->in.unread, loop_now(c->worker->loop));
+	inbox_take(&c->in, c->in.unread.n);
+	serve(h2);
+	return true;
+}
+
+/* One write of all that can be sent now.  False when there is nothing, or no room for it, or the
+ * connection has been closed. */
+static bool write_once(struct h2_connection *h2)
+{
+	struct client *c = &h2->connection->client;
+	struct buf *out = &h2->session.out;
+	ssize_t n;
+
+	if (c->out.is_blocked)
+		return false;
+	h2_session_pump(&h2->session);
+	serve(h2);
+	if (!buf_len(out))
+		return false;
+	n = send(c->fd, buf_str(out).p, buf_len(out), MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN) {
+		connection_close(h2->connection);
+		return false;
+	}
+	n = MAX(n, 0);
+	h2->moved |= n > 0;
+	c->out.is_blocked = (size_t)n < buf_len(out);
+	buf_consume(out, (size_t)n);
+	return !c->out.is_blocked;
+}
+
+static enum h2_owes owed(const struct h2_connection *h2)
+{
+	if (h2->connection->client.out.is_blocked)
+		return H2_TAKES;
+	if (h2_session_is_in_head(&h2->session))
+		return H2_ENDS_HEAD;
+	return h2->nclients ? H2_FREE : H2_BEGINS;
+}
+
+static msec limit_of(const struct h2_connection *h2, enum h2_owes owes)
+{
+	switch (owes) {
+	case H2_FREE:
+		return 0;
+	case H2_TAKES:
+		return settings(h2)->write_timeout;
+	case H2_ENDS_HEAD:
+		return settings(h2)->header_timeout;
+	case H2_BEGINS:
+		return settings(h2)->keepalive_timeout;
+	}
+	return 0;
+}
+
+static void set_deadline(struct h2_connection *h2, enum h2_owes owes)
+{
+	msec limit = limit_of(h2, owes);
+
+	h2->owes = owes;
+	if (owes == H2_TAKES)
+		h2->unsent = socket_unsent(h2->connection->client.fd);
+	connection_deadline(
+		h2->connection, limit ? loop_now(worker_of(h2)->loop) + limit : MSEC_NEVER);
+}
+
+static void update_deadline(struct h2_connection *h2)
+{
+	enum h2_owes owes = owed(h2);
+
+	if (owes != h2->owes || (owes == H2_TAKES && h2->moved) || (owes == H2_BEGINS && h2->began))
+		set_deadline(h2, owes);
+	h2->moved = h2->began = false;
+}
+
+/* The answers of exchanges that ended have been framed, or are now limited in time. */
+static void finish_clients(struct h2_connection *h2)
+{
+	list_foreach_safe (hc, &h2->finishing, struct h2_client, finishing)
+		h2_client_finish(hc);
+}
+
+static void log_fault(const struct h2_connection *h2)
+{
+	char peer[ADDRESS_TEXT_MAX];
+	str address = address_text(&h2->connection->client.peer, peer);
+
+	if (h2->session.fault)
+		log_info("HTTP/2 connection of " STR_FMT " ended: %s", STR_ARG(address),
+			h2->session.fault);
+}
+
+/* Between two turns of a connection that lives. */
+static void rest(struct h2_connection *h2)
+{
+	struct connection *c = h2->connection;
+
+	finish_clients(h2);
+	if (!buf_len(&h2->session.out) && h2_session_is_over(&h2->session)) {
+		log_fault(h2);
+		h2_connection_close(h2);
+		connection_linger(c);
+		return;
+	}
+	if (!h2->nclients)
+		h2_session_rest(&h2->session);
+	connection_set_phase(c, h2->nclients ? CONNECTION_STREAMS : CONNECTION_STREAMS_IDLE);
+	update_deadline(h2);
+}
+
+static void run(struct h2_connection *h2)
+{
+	int steps = 0;
+
+	h2->is_running = true;
+	while (steps < STEPS_PER_TURN && read_once(h2))
+		steps++;
+	while (!is_closed(h2) && steps < STEPS_PER_TURN && write_once(h2))
+		steps++;
+	h2->is_running = false;
+	if (is_closed(h2))
+		return;
+	if (steps == STEPS_PER_TURN)
+		worker_go_on_later(&h2->connection->client);
+	rest(h2);
+}
+
+static void on_dirty(void *arg)
+{
+	struct h2_connection *h2 = arg;
+
+	h2->is_dirty = false;
+	if (!is_closed(h2))
+		run(h2);
+}
+
+void h2_connection_touch(struct h2_connection *h2)
+{
+	if (h2->is_running || h2->is_dirty || is_closed(h2))
+		return;
+	h2->is_dirty = true;
+	loop_defer(worker_of(h2)->loop, on_dirty, h2);
+}
+
+void h2_connection_open(struct connection *c)
+{
+	struct h2_connection *h2 = xcalloc(1, sizeof(*h2));
+	const struct server_conf *server = &c->client.worker->view->conf->server;
+	struct h2_conf conf = {
+		.max_streams = (unsigned)server->h2_max_streams,
+		.max_header_bytes = server->max_header_bytes,
+		.open = h2_client_open,
+	};
+
+	h2->connection = c;
+	c->h2 = h2;
+	list_init(&h2->finishing);
+	h2_session_open(&h2->session, &conf);
+	h2->is_running = true;
+	h2_session_feed(&h2->session, c->client.in.unread, loop_now(c->client.worker->loop));
+	inbox_take(&c->client.in, c->client.in.unread.n);
+	serve(h2);
+	h2->is_running = false;
+	connection_set_phase(c, CONNECTION_STREAMS);
+	h2_connection_touch(h2);
+}
+
+void h2_connection_close(struct h2_connection *h2)
+{
+	list_foreach_safe (st, &h2->session.streams, struct h2_stream, link)
+		h2_client_close(container_of(st, struct h2_client, stream));
+	h2_session_done(&h2->session);
+	h2->connection->h2 = NULL;
+	loop_defer_free(worker_of(h2)->loop, h2);
+}
+
+void h2_connection_event(struct h2_connection *h2)
+{
+	h2_connection_touch(h2);
+}
+
+void h2_connection_on_time(struct h2_connection *h2)
+{
+	switch (h2->owes) {
+	case H2_FREE:
+		return;
+	case H2_TAKES:
+		if (socket_unsent(h2->connection->client.fd) < h2->unsent)
+			set_deadline(h2, H2_TAKES);
+		else
+			connection_close(h2->connection);
+		return;
+	case H2_ENDS_HEAD:
+		connection_close(h2->connection);
+		return;
+	case H2_BEGINS:
+		h2_connection_drain(h2);
+		return;
+	}
+}
+
+void h2_connection_go_on(struct h2_connection *h2)
+{
+	run(h2);
+}
+
+void h2_connection_drain(struct h2_connection *h2)
+{
+	if (h2->is_draining)
+		return;
+	h2->is_draining = h2->is_running = true;
+	h2->connection->client.in.can_read = true;
+	for (int i = 0; i < STEPS_PER_TURN && read_once(h2); i++)
+		; /* requests that have just come are served */
+	h2->is_running = false;
+	if (is_closed(h2))
+		return;
+	h2_session_drain(&h2->session);
+	h2_connection_touch(h2);
+}

@@ -1,0 +1,68 @@
+/* h2_connection.h - a client's connection that speaks HTTP/2: its socket, its frames, its streams,
+ * each of which is the client of an exchange.
+ *
+ * What exchanges answer within one turn of the loop leaves in one write at the turn's end.  Nothing
+ * is read while the socket takes nothing, so that what waits for a client that does not read is
+ * limited by what it may have under way. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/h2_session.h"
+#include "proxy/client.h"
+#include "loop/loop.h"
+
+struct connection;
+
+/* What ends the connection when it does not come. */
+enum h2_owes {
+	H2_FREE,      /* nothing: exchanges have their own limits */
+	H2_TAKES,     /* the client takes what waits for it (write_timeout) */
+	H2_ENDS_HEAD, /* the rest of a block of fields (header_timeout) */
+	H2_BEGINS,    /* another request (keepalive_timeout) */
+};
+
+struct h2_connection {
+	struct h2_session session;
+	struct connection *connection;
+	struct list finishing; /* clients whose exchange has ended in this turn */
+	size_t nclients;
+	size_t unsent; /* in the socket, when the deadline for taking some was set */
+	enum h2_owes owes;
+	bool is_running;  /* h2_run is on the stack */
+	bool is_dirty;	  /* and will be, at the end of the turn */
+	bool is_draining; /* GOAWAY was sent */
+	bool moved;	  /* the socket took some, since the deadline was looked at */
+	bool began;	  /* a request came since then */
+};
+
+/* A stream of it. */
+struct h2_client {
+	struct client client;
+	struct h2_stream stream;
+	struct h2_connection *h2;
+	struct list finishing; /* of the connection */
+	struct timer timer;    /* of its exchange; later of what is left of the answer */
+	size_t unsent;	       /* when that was set */
+};
+
+/* The connection's inbox begins with the preface. */
+void h2_connection_open(struct connection *c);
+/* The connection ends, and with it what is under way. */
+void h2_connection_close(struct h2_connection *h2);
+/* What the socket tells, or its timer, or the worker. */
+void h2_connection_event(struct h2_connection *h2);
+void h2_connection_on_time(struct h2_connection *h2);
+void h2_connection_go_on(struct h2_connection *h2);
+/* No request is taken any more; it ends when those under way have. */
+void h2_connection_drain(struct h2_connection *h2);
+/* Something is to be sent, before this turn ends. */
+void h2_connection_touch(struct h2_connection *h2);
+
+/* h2_client.c */
+struct h2_stream *h2_client_open(struct h2_session *s);
+/* Events of its stream; it may be gone afterwards. */
+void h2_client_events(struct h2_client *hc, unsigned events);
+/* Its exchange has ended; what is left of the answer has a limit of its own. */
+void h2_client_finish(struct h2_client *hc);
+/* The connection ends. */
+void h2_client_close(struct h2_client *hc);

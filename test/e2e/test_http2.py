@@ -1,0 +1,855 @@
+"""HTTP/2 without TLS, by prior knowledge: the same exchanges as HTTP/1.1, in frames (RFC 9113, 8441).
+SPDX-License-Identifier: MIT
+"""
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+import h2wire
+from atc import TOOLS, WINTER, Background, knobs_config, together
+from h2wire import CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, SETTINGS, WINDOW_UPDATE, H2Wire, Reset, frame
+from waiting import holds_for, stretched, wait_until
+from wire import Closed, Wire
+
+MB = 1 << 20
+# HPACK (RFC 7541), by hand: ":method GET", ":scheme http" are in the static table, the rest is spelt out.
+GET, POST, HTTP = b"\x82", b"\x83", b"\x86"
+
+
+def literal(name, value):
+    """A field that enters no table."""
+    def text(s):
+        n = len(s)
+        if n < 127:
+            return bytes([n]) + s
+        n -= 127
+        out = b"\x7f"
+        while n >= 128:
+            out += bytes([n & 127 | 128])
+            n >>= 7
+        return out + bytes([n]) + s
+    return b"\x00" + text(name) + text(value)
+
+
+def block(path=WINTER + "/up", *more, method=GET):
+    return method + HTTP + literal(b":path", path.encode()) + literal(b":authority", b"localhost") + b"".join(more)
+
+
+@pytest.fixture
+def h2c(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True}))
+    return atc
+
+
+def connect(atc, **more):
+    return H2Wire(("127.0.0.1", atc.port), **more)
+
+
+def echo(wire, *args, **more):
+    response = wire.ask(*args, **more)
+    assert response.status == 200, response
+    return response.json()
+
+
+# --- requests and answers ---
+
+def test_the_application_sees_an_ordinary_request_of_http_1_1(h2c):
+    with connect(h2c) as wire:
+        seen = echo(wire, "PATCH", WINTER + "/echo?a=1;b=2&c=%zz", [("X-One", "1"), ("x-two", "2")], body=b"\x00\xff body")
+    assert (seen["version"], seen["method"], seen["target"]) == ("HTTP/1.1", "PATCH", "/echo?a=1;b=2&c=%zz")
+    assert seen["body"].encode("latin-1") == b"\x00\xff body"
+    names = [name.lower() for name, _ in seen["headers"]]
+    assert names[0] == "host" and not [name for name in names if name.startswith(":")]
+    assert ["x-one", "1"] in seen["headers"] and ["x-two", "2"] in seen["headers"]
+
+
+def test_the_authority_is_the_host(h2c):
+    with connect(h2c) as wire:
+        seen = echo(wire, "GET", WINTER + "/echo", host="calendar.example.com:8443")
+    assert [value for name, value in seen["headers"] if name.lower() == "host"] == ["calendar.example.com:8443"]
+
+
+def test_the_crumbs_of_a_cookie_are_joined(h2c):
+    with connect(h2c) as wire:
+        seen = echo(wire, "GET", WINTER + "/echo", [("cookie", "a=1"), ("x", "y"), ("cookie", "b=2"), ("cookie", "c=3")])
+    assert [value for name, value in seen["headers"] if name.lower() == "cookie"] == ["a=1; b=2; c=3"]
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_body_arrives_whether_its_length_was_told_or_not(h2c, length):
+    body = os.urandom(300_000)
+    with connect(h2c) as wire:
+        headers = [("content-length", str(len(body)))] if length else []
+        seen = wire.ask("POST", WINTER + "/upload", headers, body=body).json()
+    assert seen == {"size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+
+
+def test_an_empty_body_of_a_told_length_is_none(h2c):
+    with connect(h2c) as wire:
+        assert echo(wire, "POST", WINTER + "/echo", [("content-length", "0")], body=b"")["size"] == 0
+        assert echo(wire, "POST", WINTER + "/echo")["size"] == 0
+
+
+def test_answers_lose_what_speaks_of_the_connection(h2c):
+    with connect(h2c) as wire:
+        response = wire.get(WINTER + "/set?h=X-B:1&h=Keep-Alive:timeout%3D5&h=Set-Cookie:x%3D1&h=Set-Cookie:y%3D2")
+    names = [name for name, _ in response.headers]
+    assert not {"connection", "keep-alive", "transfer-encoding", "upgrade"} & set(names)
+    assert names == [name.lower() for name in names]
+    assert response.header("x-b") == "1"
+    assert [value.split(";")[0] for value in response.all("set-cookie")] == ["x=1", "y=2"]
+
+
+@pytest.mark.parametrize("query", ["", "&chunked"])
+def test_a_head_request_has_no_body(h2c, query):
+    with connect(h2c) as wire:
+        response = wire.ask("HEAD", WINTER + "/download?bytes=5000" + query)
+        assert (response.status, response.body) == (200, b"")
+        assert wire.get(WINTER + "/up").text == "up\n"
+
+
+@pytest.mark.parametrize("code", [204, 304])
+def test_an_answer_without_a_body_ends_with_its_head(h2c, code):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/status?code=%d" % code)
+        assert wire.response(number).status == code
+        assert wire.stream(number).frames == 0
+
+
+def test_a_small_answer_is_one_data_frame(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/up")
+        wire.response(number)
+        assert wire.stream(number).frames == 1
+
+
+@pytest.mark.parametrize("path", ["/close", "/download?bytes=70000&chunked"])
+def test_a_body_of_unknown_length_ends_with_the_stream(h2c, path):
+    with connect(h2c) as wire:
+        response = wire.get(WINTER + path)
+        assert response.status == 200 and response.header("content-length") is None
+        assert len(response.body) in (14, 70000)
+        assert wire.get(WINTER + "/up").text == "up\n"
+
+
+def test_trailers_of_an_answer_pass(h2c):
+    with connect(h2c) as wire:
+        response = wire.get(WINTER + "/trailers", [("te", "trailers")])
+    assert response.trailers == [("x-sum", "42")]
+    assert response.text == "body with a trailer\n"
+
+
+def test_trailers_of_a_request_pass(h2c):
+    with connect(h2c) as wire:
+        seen = echo(wire, "POST", WINTER + "/echo", body=b"abc", trailers=[("x-check", "sum")])
+    assert seen["body"] == "abc" and ["x-check", "sum"] in seen["trailers"]
+
+
+def test_a_trailer_that_must_not_be_one_is_refused(h2c):
+    with connect(h2c) as wire:
+        assert wire.ask("POST", WINTER + "/echo", body=b"abc", trailers=[("host", "evil")]).status == 400
+
+
+def test_early_hints_come_before_the_answer(h2c):
+    with connect(h2c) as wire:
+        response = wire.get(WINTER + "/hints?n=2")
+    assert (response.interim, response.status, response.text) == ([103, 103], 200, "after hints\n")
+
+
+def test_who_expects_it_is_told_to_continue(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("POST", WINTER + "/upload", [("expect", "100-continue"), ("content-length", "5")], end=False)
+        wire.pull_until(lambda: wire.stream(number).interim)
+        wire.send(number, b"12345", end=True)
+        response = wire.response(number)
+    assert response.interim == [100] and response.json()["size"] == 5
+
+
+def test_an_event_arrives_when_it_is_sent(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/sse?n=3&gap=0.4")
+        wire.pull_until(lambda: wire.stream(number).body == b"data: 0\n\n")
+        began = time.monotonic()
+        assert wire.response(number).body == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+        assert time.monotonic() - began > 0.3
+
+
+def test_requests_on_one_connection_do_not_wait_for_each_other(h2c):
+    with connect(h2c) as wire:
+        slow = wire.request("GET", WINTER + "/sleep?s=2")
+        quick = [wire.request("GET", WINTER + "/echo?i=%d" % i) for i in range(50)]
+        for i, number in enumerate(quick):
+            assert wire.response(number).json()["query"] == "i=%d" % i
+        assert wire.stream(slow).response is None
+        assert wire.response(slow).text == "slept\n"
+
+
+def test_a_sleeping_tenant_holds_up_no_other(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True}, env={"KNOBS_BOOT": "0"},
+                           users={"bellevue": {"tenants": ["2025/winter", "2025/summer"]}}))
+    with connect(atc) as wire:
+        assert wire.get(WINTER + "/up").status == 200
+        held = [wire.request("POST", "/bellevue/2025/summer/upload", body=b"x" * 60_000) for _ in range(30)]
+        for _ in range(5):
+            assert wire.ask("POST", WINTER + "/upload", body=b"y" * 200_000).json()["size"] == 200_000
+        assert {wire.response(number).json()["size"] for number in held} == {60_000}
+
+
+def test_the_log_says_http_2(h2c):
+    with connect(h2c) as wire:
+        wire.get(WINTER + "/up?from=h2")
+        wire.get("/nobody")
+    line = wait_until(lambda: h2c.requests_logged(query="from=h2"))[0]
+    assert (line["proto"], line["status"], line["resp_content_length"], line["host"]) == ("HTTP/2.0", 200, 3, "localhost")
+    assert wait_until(lambda: h2c.requests_logged(path="/nobody"))[0]["proto"] == "HTTP/2.0"
+
+
+def test_curl_and_nghttp_agree(h2c):
+    url = "http://127.0.0.1:%d%s" % (h2c.port, WINTER)
+    curl = ["curl", "-sS", "--http2-prior-knowledge", "--max-time", "20"]
+    assert subprocess.run([*curl, url + "/up"], capture_output=True, text=True, check=True).stdout == "up\n"
+    body = h2c.home / "body"
+    body.write_bytes(os.urandom(MB))
+    done = subprocess.run([*curl, "-H", "Expect:", "-T", body, url + "/upload"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["size"] == MB
+    done = subprocess.run(["nghttp", "-nvas", url + "/up"], capture_output=True, text=True, check=True, timeout=20)
+    assert ":status: 200" in done.stdout
+
+
+# --- who gets HTTP/2 ---
+
+def test_without_the_setting_the_preface_is_a_version_that_is_not_spoken(knobs):
+    with knobs.wire() as wire:
+        assert wire.send(PREFACE).response().status == 505
+
+
+def test_http_1_1_goes_on_beside_it_on_the_same_port(h2c):
+    assert h2c.get(WINTER + "/up").text == "up\n"
+    with h2c.wire() as wire:
+        wire.request("PRI", WINTER + "/echo")
+        assert wire.response().json()["method"] == "PRI"
+
+
+def test_an_upgrade_to_h2c_is_ignored(h2c):
+    with h2c.wire() as wire:
+        response = wire.get(WINTER + "/up", [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"),
+                                             ("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")])
+        assert response.status == 200 and wire.get(WINTER + "/up").status == 200
+
+
+def test_the_preface_may_come_byte_by_byte(h2c):
+    with socket.create_connection(("127.0.0.1", h2c.port)) as sock:
+        sock.settimeout(stretched(10))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in PREFACE:
+            sock.sendall(bytes([byte]))
+        sock.sendall(frame(SETTINGS))
+        assert sock.recv(9)[3] == SETTINGS
+
+
+def test_a_preface_after_a_request_is_none(h2c):
+    with h2c.wire() as wire:
+        assert wire.get(WINTER + "/up").status == 200
+        assert wire.send(PREFACE).response().status == 505
+
+
+def test_the_settings_say_what_is_offered(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "h2_max_streams": 7, "max_header_bytes": "9KiB"}))
+    with connect(atc) as wire:
+        wire.settle()
+        theirs = wire.h2.remote_settings
+        assert theirs.max_concurrent_streams == 7
+        assert theirs.max_header_list_size == 9 * 1024
+        assert theirs.enable_connect_protocol == 1
+
+
+def test_the_setting_counts_for_connections_that_come_after_a_reload(atc):
+    atc.start(knobs_config())
+    with atc.wire() as wire:
+        assert wire.send(PREFACE).response().status == 505
+    atc.write_config(knobs_config(server={"h2c_enabled": True}))
+    atc.signal(signal.SIGHUP)
+
+    def speaks():
+        try:
+            with connect(atc) as wire:
+                return wire.get(WINTER + "/up").status == 200
+        except Exception:  # pylint: disable=broad-except
+            return False
+    wait_until(speaks)
+
+
+# --- malformed and too large ---
+
+@pytest.mark.parametrize("fields", [
+    [("connection", "close")], [("keep-alive", "5")], [("proxy-connection", "close")], [("upgrade", "websocket")],
+    [("transfer-encoding", "chunked")], [("te", "gzip")], [("X-Upper", "1")], [("x", "a\rb")], [("x", "a\nb: c")], [("x", "a\0")],
+    [("host", "other")], [(":path", "/again")], [(":unknown", "1")], [("x", " 1")], [("x y", "1")], [("content-length", "4")],
+    [("content-length", "0"), ("content-length", "0")],
+], ids=str)
+def test_a_malformed_request_ends_its_stream_alone(h2c, fields):
+    with connect(h2c, checks=False) as wire:
+        whole = [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", WINTER + "/echo")]
+        number = wire.h2.get_next_available_stream_id()
+        wire.headers(number, whole + fields)
+        with pytest.raises(Reset) as why:
+            wire.response(number)
+        assert why.value.code == h2wire.PROTOCOL_ERROR
+        assert wire.get(WINTER + "/up").text == "up\n"
+    assert not h2c.requests_logged(path=WINTER + "/echo")
+
+
+@pytest.mark.parametrize("fields", [
+    [(":method", "GET"), (":scheme", "http"), (":authority", "localhost")],
+    [(":method", "GET"), (":authority", "localhost"), (":path", "/")],
+    [(":scheme", "http"), (":authority", "localhost"), (":path", "/")],
+    [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "")],
+    [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "up")],
+    [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "http://evil/")],
+    [(":method", "GET"), (":scheme", "ftp"), (":authority", "localhost"), (":path", "/")],
+    [(":method", "GET"), (":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/")],
+    [(":method", "CONNECT"), (":scheme", "http"), (":authority", "localhost"), (":path", "/")],
+    [(":method", "GET /x HTTP/1.1\r\nX: y"), (":scheme", "http"), (":authority", "localhost"), (":path", "/")],
+], ids=str)
+def test_pseudo_fields_are_complete_and_sane(h2c, fields):
+    with connect(h2c, checks=False) as wire:
+        number = wire.h2.get_next_available_stream_id()
+        wire.headers(number, fields)
+        with pytest.raises(Reset):
+            wire.response(number)
+        assert wire.get(WINTER + "/up").text == "up\n"
+
+
+@pytest.mark.parametrize("path, authority, status", [
+    ("/a b", "localhost", None), ("/%2e%2e/x", "localhost", 400), ("/a\x7f", "localhost", None), ("*", "localhost", None),
+    (WINTER + "/up#x", "localhost", 400), (WINTER + "/up", "local host", None), (WINTER + "/up", "user@localhost", 400)])
+def test_what_http_1_1_refuses_is_refused(h2c, path, authority, status):
+    with connect(h2c, checks=False) as wire:
+        number = wire.h2.get_next_available_stream_id()
+        wire.headers(number, [(":method", "GET"), (":scheme", "http"), (":authority", authority), (":path", path)])
+        if status:
+            assert wire.response(number).status == status
+        else:
+            with pytest.raises(Reset):
+                wire.response(number)
+
+
+def test_a_request_without_any_host_is_refused(h2c):
+    with connect(h2c, checks=False) as wire:
+        wire.headers(1, [(":method", "GET"), (":scheme", "http"), (":path", WINTER + "/up")])
+        with pytest.raises(Reset):
+            wire.response(1)
+
+
+def test_connect_is_not_done(h2c):
+    with connect(h2c, checks=False) as wire:
+        wire.headers(1, [(":method", "CONNECT"), (":authority", "example.com:443")])
+        assert wire.response(1).status == 501
+
+
+def test_a_body_that_is_not_as_long_as_told_is_refused(h2c):
+    with connect(h2c, checks=False) as wire:
+        for told, sent in ((5, b"123"), (2, b"123")):
+            number = wire.request("POST", WINTER + "/upload", [("content-length", str(told))], end=False)
+            wire.h2.send_data(number, sent, end_stream=True)
+            wire.push()
+            with pytest.raises(Reset) as why:
+                wire.response(number)
+            assert why.value.code == h2wire.PROTOCOL_ERROR
+
+
+def test_a_list_of_fields_beyond_the_limit_is_431(h2c):
+    with connect(h2c) as wire:
+        headers = [("x-%d" % i, "v" * 1000) for i in range(80)]
+        assert wire.get(WINTER + "/up", headers).status == 431
+        assert wire.get(WINTER + "/up", [("x-%d" % i, "v" * 1000) for i in range(50)]).status == 200
+        assert wire.get(WINTER + "/up", [("x-%d" % i, "v") for i in range(140)]).status == 431
+
+
+def test_a_body_beyond_the_limit_is_413(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "max_request_body": "100KiB"}))
+    with connect(atc) as wire:
+        number = wire.request("POST", WINTER + "/upload", [("content-length", "200000")], end=False)
+        assert wire.response(number).status == 413
+        number = wire.request("POST", WINTER + "/upload", end=False)
+        with pytest.raises(Closed):
+            wire.send(number, b"x" * 400_000)
+            raise Closed("all of it went into the windows")
+        assert wire.response(number).status == 413
+        assert wire.get(WINTER + "/up").status == 200
+
+
+# --- flow control ---
+
+def test_large_bodies_pass_both_ways_in_little_memory(h2c):
+    size = 100 * MB
+    with connect(h2c, timeout=60) as wire:
+        assert wire.get(WINTER + "/up").status == 200
+        before = rss(h2c.proxy_pid())
+        digest = hashlib.sha256()
+        number = wire.request("POST", WINTER + "/upload", [("content-length", str(size))], end=False)
+        piece = os.urandom(MB)
+        for _ in range(size // MB):
+            digest.update(piece)
+            wire.send(number, piece)
+        wire.end(number)
+        assert wire.response(number).json() == {"size": size, "sha256": digest.hexdigest()}
+        url = "http://127.0.0.1:%d%s/download?bytes=%d" % (h2c.port, WINTER, size)
+        done = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-o", "/dev/null", "-w", "%{size_download}", url],
+                              capture_output=True, text=True, check=True, timeout=stretched(60))
+        assert int(done.stdout) == size
+        assert rss(h2c.proxy_pid()) - before < 8 * MB
+
+
+def rss(pid):
+    for line in open("/proc/%d/status" % pid):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def test_a_client_that_reads_nothing_costs_its_queue_and_no_more(h2c):
+    with connect(h2c, reads=False) as wire:
+        numbers = [wire.request("GET", WINTER + "/download?bytes=%d" % (20 * MB)) for _ in range(8)]
+        before = rss(h2c.proxy_pid())
+        wire.pull_until(lambda: sum(len(wire.stream(n).body) for n in numbers) == 65535)
+        holds_for(lambda: rss(h2c.proxy_pid()) - before < 4 * MB, 0.5)
+        assert sum(len(wire.stream(n).body) for n in numbers) == 65535
+
+
+def test_a_tenant_that_reads_nothing_gets_no_more_than_the_window(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("POST", WINTER + "/slow_upload?bytes=0&s=3", end=False)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            wire.sock.settimeout(stretched(1))
+            for _ in range(60):
+                wire.send(number, b"x" * MB)
+                sent += MB
+        # What the sockets between us and the tenant hold is the kernel's.
+        assert sent < 30 * MB
+        wire.sock.settimeout(stretched(20))
+        assert wire.get(WINTER + "/up").status == 200
+
+
+def test_a_window_that_never_opens_ends_the_stream(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "write_timeout": "500ms"}))
+    with connect(atc, reads=False) as wire:
+        number = wire.request("GET", WINTER + "/download?bytes=%d" % (5 * MB))
+        with pytest.raises(Reset):
+            wire.response(number)
+        assert wait_until(lambda: atc.requests_logged(error="write_timeout"))
+        # A short answer waits in the stream, and its exchange has ended: it ends, too.
+        number = wire.request("GET", WINTER + "/echo")
+        with pytest.raises(Reset) as why:
+            wire.response(number)
+        assert why.value.code == h2wire.CANCEL
+
+
+def test_a_slow_reader_is_not_cut(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "write_timeout": "500ms"}))
+    with connect(atc, reads=False) as wire:
+        number = wire.request("GET", WINTER + "/download?bytes=400000")
+        while not wire.stream(number).ended:
+            before = len(wire.stream(number).body)
+            wire.pull_until(lambda: len(wire.stream(number).body) > before or wire.stream(number).ended)
+            time.sleep(0.1)
+            wire.h2.acknowledge_received_data(len(wire.stream(number).body) - before, number)
+            wire.push()
+        assert len(wire.response(number).body) == 400_000
+
+
+def test_a_client_that_sends_nothing_of_its_body_gets_408(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "body_timeout": "300ms"}))
+    with connect(atc) as wire:
+        number = wire.request("POST", WINTER + "/upload", [("content-length", "10")], body=b"123", end=False)
+        assert wire.response(number).status == 408
+
+
+# --- ends ---
+
+def test_a_client_that_goes_away_is_499_and_the_tenant_notices(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/sse?n=1000&gap=0.05")
+        wire.pull_until(lambda: wire.stream(number).body)
+        wire.cancel(number)
+        held = wire.request("GET", WINTER + "/sleep?s=3")
+        wire.settle()
+        wire.cancel(held)
+        assert wire.get(WINTER + "/up").status == 200
+    assert wait_until(lambda: h2c.requests_logged(path=WINTER + "/sse", error="client_gone"))
+    assert wait_until(lambda: h2c.requests_logged(path=WINTER + "/sleep", status=499))
+
+
+def test_a_connection_that_ends_ends_its_streams(h2c):
+    with connect(h2c) as wire:
+        for _ in range(3):
+            wire.request("GET", WINTER + "/sleep?s=5")
+        wire.settle()
+    assert wait_until(lambda: len(h2c.requests_logged(status=499)) == 3)
+
+
+@pytest.mark.parametrize("query", ["", "?chunked"])
+def test_an_answer_that_was_cut_off_is_a_reset(h2c, query):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/truncate" + query)
+        with pytest.raises(Reset) as why:
+            wire.response(number)
+        assert why.value.code == h2wire.INTERNAL_ERROR
+        assert wire.stream(number).body == b"only a part"
+        assert wire.get(WINTER + "/up").status == 200
+
+
+def test_an_answer_before_the_end_of_the_body_ends_the_request(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("POST", WINTER + "/refuse?code=403", body=b"x" * 10_000, end=False)
+        assert wire.response(number).status == 403
+        wire.pull_until(lambda: wire.stream(number).reset is not None)
+        assert wire.stream(number).reset == h2wire.NO_ERROR
+        assert wire.get(WINTER + "/up").status == 200
+
+
+def test_a_tenant_that_answers_nonsense_is_502(h2c):
+    with connect(h2c) as wire:
+        response = wire.get(WINTER + "/raw?hex=" + b"nonsense\r\n\r\n".hex())
+        assert (response.status, response.error) == (502, "bad_response")
+
+
+def test_a_drain_finishes_what_is_under_way_and_says_goaway(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "drain_timeout": "20s"}))
+    with connect(atc) as wire, connect(atc) as idle:
+        assert wire.get(WINTER + "/up").status == 200
+        idle.settle()
+        number = wire.request("GET", WINTER + "/sleep?s=1.5")
+        wire.settle()
+        stop = Background(atc.stop)
+        idle.wait_closed()
+        assert idle.goaway.error_code == h2wire.NO_ERROR
+        assert wire.response(number).text == "slept\n"
+        assert (wire.goaway.error_code, wire.goaway.last_stream_id) == (h2wire.NO_ERROR, number)
+        wire.wait_closed()
+        stop.result()
+    assert atc.requests_logged(path=WINTER + "/sleep", status=200)
+
+
+def test_a_reload_disturbs_no_stream(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/sse?n=10&gap=0.1")
+        wire.pull_until(lambda: wire.stream(number).body)
+        h2c.write_config(knobs_config(server={"h2c_enabled": True, "log_level": "info"}))
+        h2c.signal(signal.SIGHUP)
+        assert wire.response(number).body.count(b"data:") == 10
+        assert wire.get(WINTER + "/up").status == 200
+
+
+def test_an_idle_connection_ends_with_goaway(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "keepalive_timeout": "300ms"}))
+    with connect(atc) as wire:
+        assert wire.get(WINTER + "/sleep?s=0.8").text == "slept\n"      # a stream is no idleness
+        wire.wait_closed()
+        assert wire.goaway.error_code == h2wire.NO_ERROR
+
+
+def test_a_preface_or_a_head_that_does_not_end_is_not_waited_for(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "header_timeout": "300ms"}))
+    with Wire(("127.0.0.1", atc.port)) as wire:
+        assert wire.send(PREFACE[:20]).response().status == 408
+    with connect(atc) as wire:
+        wire.settle()
+        wire.raw(frame(HEADERS, 1, 1, block()))         # END_STREAM, but not END_HEADERS
+        wire.wait_closed()
+
+
+def test_goaway_of_the_client_lets_its_streams_end(h2c):
+    with connect(h2c) as wire:
+        number = wire.request("GET", WINTER + "/sleep?s=0.5")
+        wire.h2.close_connection()
+        wire.h2.state_machine.state = wire.h2.state_machine.state.CLIENT_OPEN
+        wire.push()
+        assert wire.response(number).text == "slept\n"
+        wire.wait_closed()
+
+
+# --- defences: each ends with GOAWAY, and the proxy lives ---
+
+def goaway_after(wire, pieces):
+    """Sends piece after piece, each once the one before has been worked on; the error code of the GOAWAY that comes."""
+    frames = wire.raw_frames()
+    for piece in pieces:
+        try:
+            wire.raw(piece + frame(PING, 0, 0, b"in step!"))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        for kind, _, _, payload in frames:
+            if kind == h2wire.GOAWAY:
+                return struct.unpack(">I", payload[4:8])[0]
+            if kind == PING and payload == b"in step!":
+                break
+    return None
+
+
+def flood(atc, pieces):
+    with connect(atc) as wire:
+        wire.settle()
+        assert goaway_after(wire, pieces) == h2wire.ENHANCE_YOUR_CALM
+    with connect(atc) as wire:
+        assert wire.get(WINTER + "/up").status == 200
+
+
+def test_rapid_reset(h2c):
+    """CVE-2023-44487."""
+    flood(h2c, (b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) +
+                         frame(h2wire.RST_STREAM, 0, n, struct.pack(">I", h2wire.CANCEL)) for n in range(at, at + 100, 2))
+                for at in range(1, 2000, 100)))
+    assert "too many broken streams" in h2c.log
+
+
+def test_streams_that_the_server_is_made_to_break_are_rapid_resets_too(h2c):
+    """CVE-2025-8671: by a window that grows beyond what it may."""
+    flood(h2c, (b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) +
+                         frame(WINDOW_UPDATE, 0, n, struct.pack(">I", 0x7fffffff)) for n in range(at, at + 100, 2))
+                for at in range(1, 2000, 100)))
+
+
+@pytest.mark.parametrize("one", [frame(PING, 0, 0, bytes(8)), frame(SETTINGS), frame(PRIORITY, 0, 1, bytes(4) + b"\x10"),
+                                 frame(SETTINGS, 0, 0, struct.pack(">HI", 1, 0))], ids=["ping", "settings", "priority", "table"])
+def test_a_flood_of_frames_that_carry_nothing(h2c, one):
+    """CVE-2019-9512, 9515."""
+    flood(h2c, [one * 5000])
+
+
+def test_a_flood_of_empty_data(h2c):
+    """CVE-2019-9518."""
+    flood(h2c, [frame(HEADERS, 4, 1, block(WINTER + "/upload", method=POST)), frame(DATA, 0, 1) * 5000])
+
+
+def test_a_flood_of_continuations(h2c):
+    """CVE-2024-28182."""
+    flood(h2c, [frame(HEADERS, 1, 1, block()) + frame(CONTINUATION, 0, 1) * 5000])
+
+
+def test_an_endless_list_of_fields_is_not_kept(h2c):
+    """HPACK: a field of four kilobytes enters the table, then each byte stands for it once more."""
+    large = b"\x40" + b"\x01x" + b"\x7f\x81\x1e" + b"v" * 3968
+    with connect(h2c) as wire:
+        wire.settle()
+        before = rss(h2c.proxy_pid())
+        wire.raw(frame(HEADERS, 5, 1, block("/", large) + b"\xbe" * 10_000))
+        assert resets(wire) == [(1, h2wire.PROTOCOL_ERROR)]
+        assert rss(h2c.proxy_pid()) - before < 2 * MB
+
+
+def resets(wire):
+    """(stream, error code) of those that come before what is sent now has been worked on."""
+    found, pongs = [], 0
+    wire.raw(frame(PING, 0, 0, b"in step!"))
+    for kind, flags, stream, payload in wire.raw_frames():
+        if kind == h2wire.RST_STREAM:
+            found.append((stream, struct.unpack(">I", payload)[0]))
+        if kind == PING and flags & 1:
+            pongs += 1
+            if pongs == 2:      # a pong overtakes everything else, but not what was sent before its ping came
+                return found
+            wire.raw(frame(PING, 0, 0, b"in step!"))
+    raise Closed("it ended")
+
+
+def test_more_streams_than_offered_are_refused(atc):
+    atc.start(knobs_config(server={"h2c_enabled": True, "h2_max_streams": 4}))
+    with socket.create_connection(("127.0.0.1", atc.port)) as sock:
+        wire = H2Wire.__new__(H2Wire)
+        wire.sock = sock
+        sock.settimeout(stretched(10))
+        sock.sendall(PREFACE + frame(SETTINGS))     # theirs are not acknowledged, so they may not be known yet
+        wire.raw(b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) for n in range(1, 13, 2)))
+        assert resets(wire) == [(9, h2wire.REFUSED_STREAM), (11, h2wire.REFUSED_STREAM)]
+
+
+def test_a_client_that_takes_no_answers_is_not_read_from(h2c):
+    """It asks on and on and reads nothing: what waits for it stays small, then it is cut off."""
+    with socket.create_connection(("127.0.0.1", h2c.port)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(stretched(1))
+        sock.sendall(PREFACE + frame(SETTINGS) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x7fff0000)))
+        h2c.get(WINTER + "/up")
+        before = rss(h2c.proxy_pid())
+        with pytest.raises((TimeoutError, BrokenPipeError, ConnectionResetError)):
+            for n in range(1, 1 << 20, 2):
+                sock.sendall(frame(HEADERS, 5, n, block("/nobody")))
+        assert rss(h2c.proxy_pid()) - before < 8 * MB
+    assert h2c.get(WINTER + "/up").status == 200
+
+
+def test_garbage_after_the_preface_ends_the_connection(h2c):
+    with socket.create_connection(("127.0.0.1", h2c.port)) as sock:
+        sock.settimeout(stretched(10))
+        sock.sendall(PREFACE + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        got = b""
+        while data := sock.recv(4096):
+            got += data
+    assert h2c.get(WINTER + "/up").status == 200
+
+
+# --- WebSocket (RFC 8441) ---
+
+class Tunnel:
+    """A WebSocket on a stream."""
+
+    def __init__(self, wire, path, **more):
+        self.wire, self.number, self.at = wire, wire.h2.get_next_available_stream_id(), 0
+        fields = {":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":authority": "localhost", ":path": path,
+                  "sec-websocket-version": "13", **more}
+        wire.headers(self.number, list(fields.items()), end=False)
+
+    @property
+    def stream(self):
+        return self.wire.stream(self.number)
+
+    def exactly(self, n):
+        self.wire.pull_until(lambda: len(self.stream.body) >= self.at + n or self.stream.ended or self.stream.reset is not None)
+        data = self.stream.body[self.at:self.at + n]
+        assert len(data) == n, (data, self.stream.reset)
+        self.at += n
+        return data
+
+    def send_message(self, data, opcode=2):
+        size = len(data)
+        length = bytes([128 | size]) if size < 126 else bytes([254]) + size.to_bytes(2, "big") if size < 65536 else \
+            bytes([255]) + size.to_bytes(8, "big")
+        self.wire.send(self.number, bytes([128 | opcode]) + length + bytes(4) + data)
+
+    def message(self):
+        first, size = self.exactly(2)
+        if size > 125:
+            size = int.from_bytes(self.exactly(2 if size == 126 else 8), "big")
+        return first & 15, self.exactly(size)
+
+
+def test_a_websocket_is_a_stream(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws")
+        head = wire.head(tunnel.number)
+        assert head.status == 200
+        assert not {"upgrade", "connection", "sec-websocket-accept", "content-length"} & {name for name, _ in head.headers}
+        for size in (0, 1, 125, 126, 65535, 65536, 300_000):
+            data = os.urandom(size)
+            tunnel.send_message(data)
+            assert tunnel.message() == (2, data)
+        assert wire.get(WINTER + "/up").status == 200       # beside it
+        tunnel.send_message(b"\x03\xe8", 8)
+        assert tunnel.message() == (8, b"\x03\xe8")
+        wire.pull_until(lambda: tunnel.stream.ended)
+        wire.end(tunnel.number)
+    line = wait_until(lambda: h2c.requests_logged(path=WINTER + "/ws"))[0]
+    assert (line["status"], line["proto"], line["method"]) == (101, "HTTP/2.0", "GET")
+
+
+def test_a_half_close_goes_through_a_tunnel_of_http_2(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws")
+        assert wire.head(tunnel.number).status == 200
+        tunnel.send_message(b"last words")
+        wire.end(tunnel.number)
+        assert tunnel.message() == (2, b"last words")
+        wire.pull_until(lambda: tunnel.stream.ended)
+        assert tunnel.stream.reset is None
+
+
+def test_a_reset_of_a_websocket_reaches_the_application(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws")
+        assert wire.head(tunnel.number).status == 200
+        wait_until(lambda: h2c.tenant()["upgrades"] == 1)
+        wire.cancel(tunnel.number)
+        wait_until(lambda: h2c.tenant()["upgrades"] == 0)
+        assert wire.get(WINTER + "/up").status == 200
+
+
+def test_an_application_that_dies_ends_its_websockets(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws")
+        assert wire.head(tunnel.number).status == 200
+        os.kill(h2c.knobs_pids()[0], signal.SIGKILL)
+        wire.pull_until(lambda: tunnel.stream.ended or tunnel.stream.reset is not None)
+
+
+def test_a_websocket_that_is_declined_is_an_ordinary_answer(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/status?code=403")
+        assert wire.response(tunnel.number).status == 403
+
+
+@pytest.mark.parametrize("path", ["/echo", "/upgrade/custom"])
+def test_what_is_no_websocket_never_looks_like_one(h2c, path):
+    """A plain 200 would mean success, and 101 to another protocol would be taken for this one."""
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + path)
+        response = wire.response(tunnel.number)
+        assert (response.status, response.error) == (502, "bad_response")
+
+
+def test_another_protocol_than_websocket_is_not_done(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws", **{":protocol": "connect-udp"})
+        assert wire.response(tunnel.number).status == 501
+
+
+def test_protocol_belongs_to_connect(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws", **{":method": "GET"})
+        with pytest.raises(Reset):
+            wire.response(tunnel.number)
+
+
+# --- conformance and load ---
+
+# h2spec 2.2.1, strict: what does not pass, and why.
+NOT_PASSED = {
+    "3.5/2": "what is no preface is a request of HTTP/1.1 on this port, and answered as such: 400",
+    "5.1/8": "DATA behind RST_STREAM is thrown away; nghttp2 does not tell of it",
+    "5.1/11": "the same behind END_STREAM",
+    "5.3.1/2": "a PRIORITY that depends on itself: RFC 9113 5.3 has done away with priorities of RFC 7540",
+}
+
+
+@pytest.mark.slow
+def test_h2spec(h2c):
+    program = TOOLS / "h2spec"
+    assert program.exists(), "script/setup builds it"
+    assert h2c.get(WINTER + "/up").status == 200
+    report = h2c.home / "h2spec.xml"
+    done = subprocess.run([program, "-h", "127.0.0.1", "-p", str(h2c.port), "-P", WINTER + "/echo", "-S", "-o", "1", "-j", report],
+                          capture_output=True, text=True, timeout=300, check=False)
+    counts = re.search(r"(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed", done.stdout)
+    assert counts, done.stdout
+    failed = sorted(set(re.findall(r"(?m)^ *× (\d+: .*)$", done.stdout)))
+    assert (int(counts[1]), int(counts[2]), int(counts[3])) == (146, 146 - len(NOT_PASSED), 0), failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections, streams", [(1, 100), (50, 10)])
+def test_h2load_without_errors(h2c, connections, streams):
+    assert h2c.get(WINTER + "/up").status == 200
+    done = subprocess.run(["h2load", "-n", "10000", "-c", str(connections), "-m", str(streams),
+                           "http://127.0.0.1:%d%s/up" % (h2c.port, WINTER)],
+                          capture_output=True, text=True, timeout=stretched(120), check=True)
+    assert re.search(r"10000 done, 10000 succeeded, 0 failed, 0 errored, 0 timeout", done.stdout), done.stdout
+    assert "status codes: 10000 2xx" in done.stdout
+
+
+def test_many_connections_of_many_streams(h2c):
+    def visit(i):
+        with connect(h2c) as wire:
+            numbers = [wire.request("POST", WINTER + "/echo?i=%d.%d" % (i, k), body=b"z" * k) for k in range(40)]
+            return [(wire.response(n).json()["query"], wire.response(n).json()["size"]) for n in numbers]
+    for i, seen in enumerate(together(8, visit)):
+        assert seen == [("i=%d.%d" % (i, k), k) for k in range(40)]
