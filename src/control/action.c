@@ -90,6 +90,21 @@ void action_start(struct session *s, control_action_fn *op, bool waits)
 		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
 }
 
+static void on_purged(void *arg, int err, uint32_t entries)
+{
+	struct session *s = action_end(arg);
+
+	if (s)
+		cached_answer_purged(s, err, entries);
+}
+
+void action_purge(struct session *s, str path)
+{
+	struct control *c = s->control;
+
+	c->ops->purge(c->arg, s->tenant, path, on_purged, action_new(s, true));
+}
+
 static void add_fault(struct json *j, const struct config_fault *f)
 {
 	json_open_object(j, NULL);

@@ -4,6 +4,8 @@
  *   GET  /v1/status                 fly-atc and its tenants; ?all=1 with those that only sleep
  *   GET  /v1/tenants/<id>           one tenant
  *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
+ *   POST /v1/tenants/<id>/purge     what is cached of it is forgotten; ?path=/x: only that
+ *   GET  /v1/cache                  what is cached, by tenant
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
  *   POST /v1/reload                 422 with the faults if the new configuration has any; 202 if it
  * is in force, but not used by the proxy yet GET  /v1/config                 the effective
@@ -30,6 +32,11 @@ struct control_wake {
 	msec ready;   /* from execve to the first good answer: the application's own time */
 };
 
+/* Of a tenant's answers.  The counters began with fly-atc. */
+struct control_cache {
+	uint64_t bytes, entries, hits, misses;
+};
+
 /* One tenant as it is shown.  All strings are borrowed and read before the callback returns. */
 struct control_tenant {
 	str id;
@@ -47,7 +54,8 @@ struct control_tenant {
 	str reason;    /* of the last failure, in one sentence; empty if the last start succeeded */
 	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
-	str isolation;	    /* "private directories", "environment only", … */
+	struct control_cache cache;
+	str isolation; /* "private directories", "environment only", … */
 };
 typedef void control_tenant_fn(void *arg, const struct control_tenant *t);
 
@@ -77,6 +85,9 @@ struct control_global {
  * -ECANCELED: another action or the end of fly-atc came between; -ETIMEDOUT, -EIO, …: it failed. */
 typedef void control_done_fn(void *arg, int err, str reason);
 typedef void control_action_fn(void *arg, str id, control_done_fn *done, void *done_arg);
+
+/* 0 and the number of entries that are gone, or -ENOENT. */
+typedef void control_purged_fn(void *arg, int err, uint32_t entries);
 
 /* What a reload did.  faults->errors != 0: nothing changed. */
 struct control_reload {
@@ -111,6 +122,8 @@ struct control_ops {
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);
 	/* backup_status_json. */
 	void (*backup)(void *arg, struct buf *json);
+	/* What is cached of a tenant, or only for this path (not empty), is forgotten. */
+	void (*purge)(void *arg, str id, str path, control_purged_fn *done, void *done_arg);
 };
 
 /* Creates the socket (mode 0600) at `path`, and the last directory of it (mode 0700) if it is

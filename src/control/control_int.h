@@ -74,6 +74,7 @@ void control_route(struct session *s, const struct request_head *h);
  * on. */
 void action_start(struct session *s, control_action_fn *op, bool waits);
 void action_reload(struct session *s);
+void action_purge(struct session *s, str path);
 void action_forget(struct session *s);
 /* report.c: status and tenants as JSON. */
 void report_status(struct session *s);
@@ -81,6 +82,9 @@ void report_tenant(struct session *s);
 void report_config(struct session *s);
 /* The object of one tenant, without memory; for the answer to an action. */
 void report_tenant_json(struct control *c, str id, struct buf *out);
+/* cached.c: the cache, and the answer when some of it is gone. */
+void cached_report(struct session *s);
+void cached_answer_purged(struct session *s, int err, uint32_t entries);
 /* logs.c */
 void logs_answer(struct session *s, size_t lines, bool follows);
 

@@ -4,6 +4,7 @@
 #include "control/control_int.h"
 #include "control/json.h"
 #include "http/uri.h"
+#include "link/channel.h"
 
 #define TENANTS	       STR("/v1/tenants/")
 #define DEFAULT_LINES  50
@@ -13,6 +14,7 @@
 struct query {
 	bool is_for_all, follows, waits;
 	size_t lines;
+	str path;
 };
 
 typedef void answer_fn(struct session *s, const struct query *q);
@@ -55,6 +57,22 @@ static void on_reload(struct session *s, const struct query *q)
 	action_reload(s);
 }
 
+static void on_cache(struct session *s, const struct query *q)
+{
+	(void)q;
+	cached_report(s);
+}
+
+static void on_purge(struct session *s, const struct query *q)
+{
+	str path = uri_decode(&s->arena, q->path);
+
+	if (path.n && (path.p[0] != '/' || path.n > CHANNEL_TEXT_MAX))
+		session_refuse(s, 400, STR("a path begins with '/', and is not longer than 4096"));
+	else
+		action_purge(s, path);
+}
+
 static void on_config(struct session *s, const struct query *q)
 {
 	(void)q;
@@ -75,6 +93,7 @@ struct route {
 
 static const struct route routes[] = {
 	{STR_INIT("/v1/status"), METHOD_GET, on_status},
+	{STR_INIT("/v1/cache"), METHOD_GET, on_cache},
 	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},
 	{STR_INIT("/v1/config"), METHOD_GET, on_config},
 	{STR_INIT("/v1/version"), METHOD_GET, on_version},
@@ -85,6 +104,7 @@ static const struct route tenant_routes[] = {
 	{STR_INIT("/start"), METHOD_POST, on_start},
 	{STR_INIT("/stop"), METHOD_POST, on_stop},
 	{STR_INIT("/restart"), METHOD_POST, on_restart},
+	{STR_INIT("/purge"), METHOD_POST, on_purge},
 	{STR_INIT(""), METHOD_GET, on_tenant},
 };
 
@@ -108,6 +128,10 @@ static bool read_parameter(str name, str value, struct query *q)
 		return read_flag(value, &q->follows);
 	if (str_eq(name, STR("wait")))
 		return read_flag(value, &q->waits);
+	if (str_eq(name, STR("path"))) {
+		q->path = value;
+		return true;
+	}
 	if (!str_eq(name, STR("n")) || number_parse(value, MAX_LINES, &lines) < 0)
 		return false;
 	q->lines = (size_t)lines;
@@ -178,8 +202,8 @@ void control_route(struct session *s, const struct request_head *h)
 						 : STR("only GET reads this"));
 	else if (!read_query(h->query, &query))
 		session_refuse(s, 400,
-			STR("unknown parameter or value; there are all, follow, wait (0 or 1) and "
-			    "n (0 to 1000)"));
+			STR("unknown parameter or value; there are all, follow, wait (0 or 1), "
+			    "n (0 to 1000) and path"));
 	else if (s->tenant.n && !knows_tenant(s))
 		session_refuse(s, 404,
 			str_of(arena_printf(&s->arena, "no tenant " STR_FMT, STR_ARG(s->tenant))));

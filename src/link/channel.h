@@ -14,12 +14,14 @@ enum channel_type {
 	CHANNEL_WAKE = 1,   /* slot: a request waits for this tenant */
 	CHANNEL_LISTENING,  /* the proxy serves */
 	CHANNEL_CONFIGURED, /* value: of the CONFIG that every thread uses now */
+	CHANNEL_PURGED,	    /* value: of the PURGE; slot: the number of entries */
 	CHANNEL_DRAINED,    /* after DRAIN: no request is left */
 	/* supervisor to proxy */
 	CHANNEL_STATE =
 		64,	/* slot, value = enum tenant_state; text = reason in FAILED, else empty */
 	CHANNEL_CONFIG, /* fd: a sealed memfd with the snapshot; value: the number of this message
 			 */
+	CHANNEL_PURGE,	/* slot, value = a number for the answer; text = a path, empty: all */
 	CHANNEL_DRAIN,	/* stop accepting, finish, close idle connections; value: msec at most */
 };
 

@@ -239,6 +239,14 @@ static void drain(struct proxy *p, msec limit)
 	timer_set(&p->drain_limit, p->loop, loop_now(p->loop) + limit, on_drain_limit);
 }
 
+static void purge(struct proxy *p, const struct channel_message *m)
+{
+	struct cache_share *share = cache_share_at(p->cache, m->slot);
+	size_t n = share ? cache_purge(p->cache, share, (str){m->text, m->text_size}) : 0;
+
+	channel_send(p->channel, CHANNEL_PURGED, (uint32_t)n, m->value, STR_EMPTY);
+}
+
 static void on_message(void *arg, const struct channel_message *m, int fd)
 {
 	struct proxy *p = arg;
@@ -250,6 +258,8 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		for (size_t i = 0; i < p->nworkers; i++)
 			worker_post_state(p->workers[i], m->slot, (enum tenant_state)m->value,
 				(str){m->text, m->text_size});
+	} else if (m->type == CHANNEL_PURGE) {
+		purge(p, m);
 	} else if (m->type == CHANNEL_DRAIN) {
 		drain(p, m->value);
 	} else {

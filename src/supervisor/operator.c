@@ -3,6 +3,7 @@
 #include "supervisor/operator.h"
 
 #include "supervisor/proxy_child.h"
+#include "supervisor/purge.h"
 #include "supervisor/reload.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/waiters.h"
@@ -39,6 +40,18 @@ static void show_global(void *arg, struct control_global *ret)
 	};
 }
 
+static struct control_cache cache_of(const struct supervisor *s, const struct tenant_conf *conf)
+{
+	const struct slot *slot = &s->board.slots[conf->slot];
+
+	return (struct control_cache){
+		.bytes = atomic_load(&slot->cache_bytes),
+		.entries = atomic_load(&slot->cache_entries),
+		.hits = atomic_load(&slot->cache_hits),
+		.misses = atomic_load(&slot->cache_misses),
+	};
+}
+
 /* One that was never woken may have a pending backup from before fly-atc was started. */
 static struct control_tenant basics(const struct supervisor *s, const struct tenant_conf *conf)
 {
@@ -47,6 +60,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.is_here = tenant_is_here(s->conf, conf),
 		.backup_pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
+		.cache = cache_of(s, conf),
 		.reason = STR_EMPTY,
 	};
 }
@@ -195,4 +209,5 @@ const struct control_ops operator_ops = {
 	.tail = show_tail,
 	.reload = reload_all,
 	.backup = show_backup,
+	.purge = purge_start,
 };

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "link/channel.h"
+#include "supervisor/purge.h"
 #include "supervisor/reload.h"
 #include "supervisor/supervisor_int.h"
 
@@ -112,10 +113,14 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		if (proxy_child_is_configured(p))
 			reload_on_configured(p->sup);
 		return;
+	case CHANNEL_PURGED:
+		purge_on_answer(p->sup, m->value, m->slot);
+		return;
 	case CHANNEL_DRAINED:
 		return; /* and now it exits */
 	case CHANNEL_STATE:
 	case CHANNEL_CONFIG:
+	case CHANNEL_PURGE:
 	case CHANNEL_DRAIN:
 		break;
 	}
@@ -186,6 +191,7 @@ static void on_exit_status(void *arg, int status)
 	p->process = NULL;
 	p->confirmed = 0;
 	scoreboard_forget_proxy(&p->sup->board, p->sup->nslots);
+	purge_on_proxy_gone(p->sup);
 	timer_cancel(&p->timer);
 	if (p->is_draining) {
 		supervisor_on_proxy_gone(p->sup);
@@ -290,6 +296,14 @@ void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_st
 {
 	if (p && p->channel)
 		channel_send(p->channel, CHANNEL_STATE, slot, state, text);
+}
+
+bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path)
+{
+	if (!p || !p->channel)
+		return false;
+	channel_send(p->channel, CHANNEL_PURGE, slot, serial, path);
+	return true;
 }
 
 static void on_patience_over(struct timer *timer)

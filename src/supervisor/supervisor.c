@@ -390,6 +390,7 @@ static struct supervisor *supervisor_new(
 	s->run_dir = str_dup(take_conf->server.run_dir);
 	s->control_path = str_dup(take_conf->server.control_socket);
 	list_init(&s->awake);
+	list_init(&s->purges);
 	list_init(&s->untold);
 	list_init(&s->reloads);
 	admission_init(&s->admission);

@@ -43,6 +43,8 @@ struct supervisor {
 	uint32_t *index_of_slot;	       /* slot -> conf->tenants, UINT32_MAX for none */
 	struct tenant **tenants;	       /* slot -> what was woken once, or NULL */
 	struct list awake;		       /* tenants that have a run */
+	struct list purges;		       /* of the cache, until the proxy has answered */
+	uint64_t purge_serial;
 	struct list untold; /* tenants whose state the proxy learns at the end of the turn */
 	uint32_t nslots;    /* size of both */
 	msec started_at;

@@ -2,7 +2,10 @@
 and what is ours: a tenant sleeps on, many that ask for the same are one.
 SPDX-License-Identifier: MIT
 """
+import json
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -285,3 +288,39 @@ def test_what_is_cached_outlives_the_tenant_s_process_and_not_its_place(atc):
     atc.write_config(pages_config(users=users))
     assert atc.cli("reload").returncode == 0
     assert x_cache(winter.get("/a")) == "miss"
+
+
+def test_the_cache_is_shown_and_purged(atc):
+    users = {"bellevue": {"tenants": ["2025/winter", "2025/summer"]}}
+    atc.start(pages_config(users=users))
+    winter, summer = (Site(atc, "bellevue/2025/" + name, a=public("x" * 1000), b=public()) for name in (
+        "winter", "summer"))
+    for site in (winter, summer):
+        for path in ("/a", "/a", "/a?x", "/b"):
+            site.get(path)
+    shown = json.loads(atc.cli("cache", "--json").stdout)
+    assert (shown["entries"], shown["hits"], shown["misses"]) == (6, 2, 6)
+    assert [each["id"] for each in shown["tenants"]] == [summer.name, winter.name]
+    assert 5000 < shown["bytes"] < 10000 and shown["size"] == 64 << 20
+    text = atc.cli("cache").stdout
+    assert re.search(r"winter .* 3 +1 +3 +25%", text) and "server.cache is thruster" in text
+    purged = atc.cli("cache", "purge", winter.name, winter.prefix + "/a")
+    assert (purged.returncode, purged.stdout) == (0, "2 entries forgotten\n")
+    assert [x_cache(winter.get(path)) for path in ("/a", "/b")] == ["miss", "hit"]
+    assert x_cache(summer.get("/a")) == "hit"
+    assert atc.cli("cache", "purge", winter.name).stdout == "2 entries forgotten\n"
+    assert x_cache(winter.get("/b")) == "miss"
+    assert "no tenant" in atc.cli("cache", "purge", "nobody").stderr
+    assert atc.cli("cache", "drop").returncode == 2
+
+
+def test_a_crash_of_the_proxy_empties_the_cache_and_nothing_else(atc):
+    atc.start(pages_config())
+    site = Site(atc, a=public())
+    assert [x_cache(site.get("/a")) for _ in range(2)] == ["miss", "hit"]
+    atc.proxy_may_change = True
+    os.kill(atc.proxy_pid(), signal.SIGKILL)
+    wait_until(lambda: atc.proxy_pid() not in (None, atc.first_proxy), 5, "there is another proxy")
+    assert [x_cache(site.get("/a")) for _ in range(2)] == ["miss", "hit"]
+    shown = json.loads(atc.cli("cache", "--json").stdout)
+    assert (shown["entries"], shown["hits"]) == (1, 2)

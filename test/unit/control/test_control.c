@@ -283,6 +283,35 @@ static void a_faulty_reload_gives_each_fault_with_its_place(void **state)
 	json_decref(j);
 }
 
+static void the_cache_is_told_by_tenant_and_in_all(void **state)
+{
+	json_t *j = ask("GET", "/v1/cache", 200), *tenant;
+
+	(void)state;
+	assert_int_equal(number_at(j, "hits"), 30);
+	assert_int_equal(json_array_size(json_object_get(j, "tenants")), 1);
+	tenant = json_array_get(json_object_get(j, "tenants"), 0);
+	assert_string_equal(text_at(tenant, "id"), WINTER);
+	assert_int_equal(number_at(tenant, "bytes"), 1000);
+	assert_int_equal(number_at(tenant, "misses"), 10);
+	json_decref(j);
+}
+
+static void a_purge_says_how_many_are_gone(void **state)
+{
+	json_t *j = ask("POST", "/v1/tenants/" WINTER "/purge", 200);
+
+	(void)state;
+	assert_int_equal(number_at(j, "purged"), 3);
+	assert_string_equal(w.asked, "purge " WINTER " ");
+	json_decref(j);
+	free(ask_text("POST", "/v1/tenants/" WINTER "/purge?path=%2Fa%20b", 200));
+	assert_string_equal(w.asked, "purge " WINTER " /a b");
+	free(ask_text("POST", "/v1/tenants/" WINTER "/purge?path=a", 400));
+	free(ask_text("POST", "/v1/tenants/nobody/purge", 404));
+	free(ask_text("GET", "/v1/tenants/" WINTER "/purge", 405));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +326,8 @@ int main(void)
 		over_socket(one_who_follows_gets_lines_as_they_are_written),
 		over_socket(one_who_follows_too_slowly_is_told_what_was_lost),
 		over_socket(a_reload_says_what_it_did),
+		over_socket(the_cache_is_told_by_tenant_and_in_all),
+		over_socket(a_purge_says_how_many_are_gone),
 		over_socket(a_faulty_reload_gives_each_fault_with_its_place),
 	};
 

@@ -38,6 +38,7 @@ static void show_winter(control_tenant_fn *each, void *each_arg)
 		.wake = {1, 20, 300, 4000},
 		.starts = 2,
 		.restarts = 1,
+		.cache = {1000, 2, 30, 10},
 		.reason = STR("exit 1"),
 		.isolation = STR("private directories")};
 
@@ -149,8 +150,32 @@ static void op_backup(void *arg, struct buf *json)
 	buf_add(json, STR("{\"url\":\"file:///b\"}"));
 }
 
+struct purge_call {
+	control_purged_fn *done;
+	void *arg;
+};
+
+static void finish_purge(void *arg)
+{
+	struct purge_call *call = arg;
+
+	call->done(call->arg, 0, 3);
+	free(call);
+}
+
+static void op_purge(void *arg, str id, str path, control_purged_fn *done, void *done_arg)
+{
+	struct purge_call *call = xcalloc(1, sizeof(*call));
+
+	(void)arg;
+	snprintf(
+		w.asked, sizeof(w.asked), "purge " STR_FMT " " STR_FMT, STR_ARG(id), STR_ARG(path));
+	*call = (struct purge_call){done, done_arg};
+	loop_defer(w.loop, finish_purge, call);
+}
+
 const struct control_ops ops = {op_global, op_tenants, op_tenant, op_start, op_stop, op_restart,
-	op_tail, op_reload, op_backup};
+	op_tail, op_reload, op_backup, op_purge};
 
 static void *run(void *unused)
 {

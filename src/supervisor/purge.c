@@ -1,0 +1,66 @@
+/* purge.c - making the proxy forget what it has cached of a tenant. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/purge.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "supervisor/proxy_child.h"
+#include "supervisor/supervisor_int.h"
+
+struct purge {
+	struct list link; /* supervisor.purges */
+	uint64_t serial;
+	control_purged_fn *done;
+	void *arg;
+	int err;
+	uint32_t entries;
+};
+
+static void tell(void *arg)
+{
+	struct purge *p = arg;
+
+	p->done(p->arg, p->err, p->entries);
+	free(p);
+}
+
+static void end(struct supervisor *s, struct purge *p, int err, uint32_t entries)
+{
+	list_remove(&p->link);
+	p->err = err;
+	p->entries = entries;
+	loop_defer(s->loop, tell, p);
+}
+
+void purge_start(void *supervisor, str id, str path, control_purged_fn *done, void *done_arg)
+{
+	struct supervisor *s = supervisor;
+	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
+	struct purge *p = xcalloc(1, sizeof(*p));
+
+	*p = (struct purge){.serial = ++s->purge_serial, .done = done, .arg = done_arg};
+	list_init(&p->link);
+	if (!conf)
+		end(s, p, -ENOENT, 0);
+	else if (!proxy_child_purge(s->proxy, conf->slot, p->serial, path))
+		end(s, p, 0, 0); /* the next one begins with nothing */
+	else
+		list_append(&s->purges, &p->link);
+}
+
+void purge_on_answer(struct supervisor *s, uint64_t serial, uint32_t entries)
+{
+	list_foreach (p, &s->purges, struct purge, link) {
+		if (p->serial != serial)
+			continue;
+		end(s, p, 0, entries);
+		return;
+	}
+}
+
+void purge_on_proxy_gone(struct supervisor *s)
+{
+	list_foreach_safe (p, &s->purges, struct purge, link)
+		end(s, p, 0, 0);
+}
