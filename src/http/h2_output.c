@@ -99,21 +99,31 @@ static void resume(struct h2_stream *st)
 	h2_check(nghttp2_session_resume_data(st->session->ng, st->id));
 }
 
+/* Any 2xx opens the tunnel that an extended CONNECT asks for, so an ordinary one must not be seen.
+ */
+static bool is_misleading(const struct h2_stream *st, unsigned status)
+{
+	return st->is_extended && !st->is_tunnel && status / 100 == 2;
+}
+
 void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 {
 	struct h2_session *s = st->session;
 	nghttp2_data_provider payload = {.source.ptr = st, .read_callback = on_payload};
+	unsigned status;
 
 	if (st->is_gone || st->is_reset)
 		return;
-	if (h2_fields_of_head(&s->fields, text) < 200) {
+	status = h2_fields_of_head(&s->fields, text);
+	st->is_tunnel = st->is_extended && h2_head_is_switch(text);
+	if (is_misleading(st, status))
+		reset(st, NGHTTP2_INTERNAL_ERROR);
+	else if (status < 200)
 		h2_check(nghttp2_submit_headers(s->ng, NGHTTP2_FLAG_NONE, st->id, NULL,
 			s->fields.items, s->fields.count, NULL));
-		return;
-	}
-	st->is_tunnel = st->is_extended && h2_head_is_switch(text);
-	h2_check(nghttp2_submit_response(s->ng, st->id, s->fields.items, s->fields.count,
-		has_body || st->is_tunnel ? &payload : NULL));
+	else
+		h2_check(nghttp2_submit_response(s->ng, st->id, s->fields.items, s->fields.count,
+			has_body || st->is_tunnel ? &payload : NULL));
 }
 
 void h2_stream_write(struct h2_stream *st, str payload)

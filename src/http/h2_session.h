@@ -7,10 +7,10 @@
  * for one, and frees them (h2_stream_done) once they are gone.
  *
  * Flow control is the back-pressure.  A stream holds at most its window of what its owner has not
- * read: H2_FIRST_WINDOW at first, and H2_WINDOW once it reads.  The window of the connection is
- * given back at once, since a stream whose owner does not read (its tenant sleeps) must not hold up
- * the others.  What is to be sent waits in the stream until the client's windows let it go; see
- * h2_stream_waiting. */
+ * read: the 65,535 bytes of RFC 9113 6.9.2 at first, and H2_WINDOW once it reads.  The window of
+ * the connection is given back at once, since a stream whose owner does not read (its tenant
+ * sleeps) must not hold up the others.  What is to be sent waits in the stream until the client's
+ * windows let it go; see h2_stream_waiting. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -20,9 +20,8 @@
 #include "http/h2_response.h"
 #include "http/websocket.h"
 
-#define H2_PREFACE	STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-#define H2_FIRST_WINDOW 65535u /* what RFC 9113 6.9.2 gives a stream that nobody speaks of */
-#define H2_WINDOW	(256u * 1024)
+#define H2_PREFACE STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+#define H2_WINDOW  (256u * 1024)
 /* Frames are made as long as fewer bytes than this wait to be written. */
 #define H2_OUT_MAX (64u * 1024)
 

@@ -166,17 +166,17 @@ static void rest(struct h2_connection *h2)
 
 static void run(struct h2_connection *h2)
 {
-	int steps = 0;
+	int reads = 0, writes = 0;
 
 	h2->is_running = true;
-	while (steps < STEPS_PER_TURN && read_once(h2))
-		steps++;
-	while (!is_closed(h2) && steps < STEPS_PER_TURN && write_once(h2))
-		steps++;
+	while (reads < STEPS_PER_TURN && read_once(h2))
+		reads++;
+	while (!is_closed(h2) && writes < STEPS_PER_TURN && write_once(h2))
+		writes++;
 	h2->is_running = false;
 	if (is_closed(h2))
 		return;
-	if (steps == STEPS_PER_TURN)
+	if (reads == STEPS_PER_TURN || writes == STEPS_PER_TURN)
 		worker_go_on_later(&h2->connection->client);
 	rest(h2);
 }

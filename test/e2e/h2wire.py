@@ -227,3 +227,36 @@ class H2Wire:
                 self.pull()
             except ConnectionResetError:
                 self.closed = True
+
+
+class Tunnel:
+    """A WebSocket on a stream of a connection whose `checks` are off (RFC 8441)."""
+
+    def __init__(self, wire, path, **more):
+        self.wire, self.number, self.at = wire, wire.h2.get_next_available_stream_id(), 0
+        fields = {":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":authority": "localhost", ":path": path,
+                  "sec-websocket-version": "13", **more}
+        wire.headers(self.number, list(fields.items()), end=False)
+
+    @property
+    def stream(self):
+        return self.wire.stream(self.number)
+
+    def exactly(self, n):
+        self.wire.pull_until(lambda: len(self.stream.body) >= self.at + n or self.stream.ended or self.stream.reset is not None)
+        data = self.stream.body[self.at:self.at + n]
+        assert len(data) == n, (data, self.stream.reset)
+        self.at += n
+        return data
+
+    def send_message(self, data, opcode=2):
+        size = len(data)
+        length = bytes([128 | size]) if size < 126 else bytes([254]) + size.to_bytes(2, "big") if size < 65536 else \
+            bytes([255]) + size.to_bytes(8, "big")
+        self.wire.send(self.number, bytes([128 | opcode]) + length + bytes(4) + data)
+
+    def message(self):
+        first, size = self.exactly(2)
+        if size > 125:
+            size = int.from_bytes(self.exactly(2 if size == 126 else 8), "big")
+        return first & 15, self.exactly(size)

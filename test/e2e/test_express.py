@@ -10,6 +10,7 @@ import pytest
 
 from atc import APPS
 from browser import Browser, multipart
+from h2wire import H2Wire, Tunnel
 from waiting import wait_until
 
 pytestmark = pytest.mark.real
@@ -28,8 +29,8 @@ def board(atc):
     for folder in ("uploads", "data"):
         (atc.app / folder).mkdir(exist_ok=True)
 
-    def start(backup=None, env=None, users=None, **app):
-        config = {"server": {"log_level": "debug"},
+    def start(backup=None, env=None, users=None, server=None, **app):
+        config = {"server": {"log_level": "debug", **(server or {})},
                   "app": {"command": "node server.js", "databases": DATABASES, "private_directories": ["uploads", "data"],
                           "waiting_page_after": 0, **app},
                   "users": users or USERS}
@@ -93,6 +94,20 @@ def test_websockets_broadcast_within_a_tenant(board):
         assert json.loads(winter.message())["text"] == "snow"
         post(atc, APRIL, "rain")
         assert json.loads(april.message())["text"] == "rain"
+
+
+def test_websockets_of_http_2_and_of_http_1_meet(board):
+    atc = board(server={"h2c_enabled": True})
+    with atc.wire() as old, H2Wire(("127.0.0.1", atc.port), checks=False) as new:
+        old.websocket("/%s/live" % WINTER, [("Origin", "http://localhost")])
+        old.message()
+        tunnel = Tunnel(new, "/%s/live" % WINTER, origin="http://localhost")
+        assert new.head(tunnel.number).status == 200
+        assert "hello" in json.loads(tunnel.message()[1])
+        posted = new.ask("POST", "/%s/posts" % WINTER, [("content-type", "application/json"), ("accept", "application/json")],
+                         b'{"text": "snow"}')
+        assert posted.status == 201
+        assert json.loads(tunnel.message()[1])["text"] == json.loads(old.message())["text"] == "snow"
 
 
 def test_events_stream(board):
