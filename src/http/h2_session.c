@@ -153,7 +153,7 @@ static bool is_noise(const nghttp2_frame_hd *hd)
  * here. */
 static bool is_passed_over(struct h2_session *s, int32_t id)
 {
-	if (id > s->last_id + 2) {
+	if (id - 2 > s->last_id) {
 		s->gap_from = s->last_id;
 		s->gap_to = id;
 	}
