@@ -12,9 +12,9 @@ NAMES = """Anna Boris Clara David Elena Felix Greta Hugo Irina Jonas Katja Lukas
 Tanja Viktor Wanda Xenia Yuri Zoe""".split()
 
 
-def page(size):
+def page(size, seed=2025):
     """An index page of `size` bytes with what such pages have: links with fingerprints, tokens, forms, a table of records."""
-    rng = random.Random(2025)
+    rng = random.Random(seed)
 
     def hexadecimal(n):
         return "".join(rng.choice("0123456789abcdef") for _ in range(n))

@@ -148,8 +148,8 @@ NGINX_WANTS = {
 }
 
 
-def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=None):
-    """nginx; with large bodies the size of its buffers that is best on them."""
+def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=None, stock=False):
+    """nginx; with large bodies the size of its buffers that is best on them, or all as it comes from Debian."""
     if buffers is None:
         buffers = SIXTEEN_K if task.large else ""
     upstreams = "".join(f"""
@@ -164,6 +164,8 @@ def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=
     if "static" in task.wants:
         locations += f"\n    location / {{ root {task.work}/public; }}"
     wants = "".join(NGINX_WANTS.get(want, "").format(work=task.work) for want in sorted(task.wants))
+    if stock:
+        wants = "sendfile on; tcp_nopush on;" + wants.replace(OPEN, "")
     conf = task.work / "nginx.conf"
     conf.write_text(f"""
 {"user root;" if os.geteuid() == 0 else ""}
@@ -198,8 +200,8 @@ def start_nginx_buffered(stack, options, task, port, log):
 
 
 def start_nginx_stock(stack, options, task, port, log):
-    """nginx with its own buffers, 4 KB each."""
-    return start_nginx(stack, options, task, port, log, buffers="")
+    """nginx with its own buffers, 4 KB each, and files as Debian configures them."""
+    return start_nginx(stack, options, task, port, log, buffers="", stock=True)
 
 
 # --- HAProxy -----------------------------------------------------------------------------------
