@@ -25,17 +25,23 @@ static void fill_standard_descriptors(void)
 /* {"fly-atc: proxy", "--proxy", "<number of listeners>"}: the supervisor starts us like this. */
 static int run_proxy(str listeners)
 {
+	struct proxy_start start = {
+		.channel_fd = SUPERVISOR_PROXY_CHANNEL,
+		.scoreboard_fd = SUPERVISOR_PROXY_SCOREBOARD,
+	};
 	uint64_t n;
 	int *fds, r;
 
 	if (number_parse(listeners, 1024, &n) < 0)
 		return EXIT_FAILURE;
 	prctl(PR_SET_NAME, "fly-atc-proxy"); /* it would be "exe", of /proc/self/exe */
-	fds = xcalloc(n, sizeof(*fds));
-	for (uint64_t i = 0; i < n; i++)
+	fds = xcalloc(2 * n, sizeof(*fds));
+	for (uint64_t i = 0; i < 2 * n; i++)
 		fds[i] = SUPERVISOR_PROXY_LISTENERS + (int)i;
-	r = proxy_main(&(struct proxy_start){
-		SUPERVISOR_PROXY_CHANNEL, SUPERVISOR_PROXY_SCOREBOARD, fds, n});
+	start.listen_fds = fds;
+	start.opener_fds = fds + n;
+	start.nlisten_fds = n;
+	r = proxy_main(&start);
 	free(fds);
 	return r;
 }

@@ -208,19 +208,40 @@ void check_url_path(struct loader *ld, const struct row *row, void *value, struc
 		complain(ld, row, place, path, "must not have a blank or #");
 }
 
+/* "/path", "/prefix*", "*suffix". */
 void check_path_patterns(struct loader *ld, const struct row *row, void *value, struct place place)
 {
 	const struct str_list *list = value;
 
 	for (size_t i = 0; i < list->count; i++) {
 		str pattern = list->items[i];
-		ssize_t star = str_find_char(pattern, '*');
+		bool has_first = str_starts(pattern, STR("*"));
+		ssize_t star = str_find_char(str_slice(pattern, has_first, pattern.n), '*');
 
-		if (!str_starts(pattern, STR("/")))
-			complain(ld, row, place, pattern, "must begin with /");
-		else if (star >= 0 && (size_t)star + 1 < pattern.n)
-			complain(ld, row, place, pattern, "may have one * at its end only");
+		if (!has_first && !str_starts(pattern, STR("/")))
+			complain(ld, row, place, pattern, "must begin with / or *");
+		else if (star >= 0 && (has_first || (size_t)star + 1 < pattern.n))
+			complain(ld, row, place, pattern,
+				"may have one * only, at its beginning or its end");
 	}
+}
+
+bool config_path_matches(const struct str_list *patterns, str path)
+{
+	for (size_t i = 0; i < patterns->count; i++) {
+		str pattern = patterns->items[i];
+
+		if (str_starts(pattern, STR("*"))) {
+			if (str_ends(path, str_slice(pattern, 1, pattern.n)))
+				return true;
+		} else if (str_ends(pattern, STR("*"))) {
+			if (str_starts(path, str_slice(pattern, 0, pattern.n - 1)))
+				return true;
+		} else if (str_eq(path, pattern)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 bool relative_path_is_safe(str path)

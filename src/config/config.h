@@ -158,6 +158,8 @@ char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
  * them. */
 char *config_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
 char *config_database_url(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
+/* True if one of the patterns ("/path", "/prefix*", "*suffix") is that of a path. */
+bool config_path_matches(const struct str_list *patterns, str path);
 /* The number of app_conf.stop_signal. */
 int config_stop_signal(const struct app_conf *app);
 /* The texts of the enums, as in the file. */

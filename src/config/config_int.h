@@ -68,15 +68,7 @@ enum row_type {
 	TYPE_ENUM_LISTEN,
 	TYPE_ENUM_PREFIX,
 };
-enum row_flag {
-	LIVE = 1,
-	RESTART = 2,
-	PENDING = 4,
-	EDGE = 8,
-	BOOT = 16,
-	SUPERVISOR = 32,
-	SECRET = 64
-};
+enum row_flag { LIVE = 1, RESTART = 2, EDGE = 4, BOOT = 8, SUPERVISOR = 16, SECRET = 32 };
 
 struct loader;
 struct row;

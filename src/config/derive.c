@@ -41,6 +41,11 @@ static struct origin note(enum origin_note n)
 	return (struct origin){ORIGIN_NOTE, n};
 }
 
+static str join(struct loader *ld, str directory, const char *name)
+{
+	return str_of(arena_printf(ld->arena, STR_FMT "/%s", STR_ARG(directory), name));
+}
+
 static bool is_production(const struct loader *ld)
 {
 	const char *rails = environment_get(ld, "RAILS_ENV"),
@@ -165,6 +170,18 @@ static void derive_single(struct app_layer *layer)
 	}
 }
 
+/* Also for a single application: what is there is there to be seen. */
+static void derive_public(struct loader *ld, struct app_layer *layer)
+{
+	bool is_rails = layer->conf->framework == FRAMEWORK_RAILS;
+
+	if (is_said(layer->origins[APP_public]))
+		return;
+	layer->conf->public = is_rails ? join(ld, layer->conf->root, "public") : STR_EMPTY;
+	layer->origins[APP_public] =
+		is_rails ? note(NOTE_rails) : (struct origin){ORIGIN_DEFAULT, 0};
+}
+
 void layer_derive(struct loader *ld, struct app_layer *layer)
 {
 	if (ld->is_snapshot)
@@ -175,6 +192,7 @@ void layer_derive(struct loader *ld, struct app_layer *layer)
 		derive_single(layer);
 	else
 		derive_from_preset(ld, layer);
+	derive_public(ld, layer);
 	databases_derive(ld, layer);
 	layer->hash = layer_hash(ld->config, layer);
 }
@@ -206,11 +224,6 @@ static void derive_ports(struct loader *ld)
 	if (!ld->config->is_single && is_said(*target) && server->target_port)
 		warn_at(ld, place,
 			"target_port: is for a single tenant; here each tenant gets a port of its own");
-}
-
-static str join(struct loader *ld, str directory, const char *name)
-{
-	return str_of(arena_printf(ld->arena, STR_FMT "/%s", STR_ARG(directory), name));
 }
 
 static void derive_run_dir(struct loader *ld)

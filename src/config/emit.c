@@ -88,8 +88,6 @@ static void end_line_with_origin(struct emitter *e, const struct row *row, struc
 			buf_add(e->out, STR("command line"));
 			break;
 		}
-		if (row->flags & PENDING)
-			buf_add(e->out, STR("; pending: obeyed by a later version"));
 		if (row->flags & EDGE)
 			buf_add(e->out,
 				STR("; without effect: TLS belongs to the platform's edge"));
@@ -139,13 +137,12 @@ static void emit_variables(
 	}
 }
 
-/* A default without effect: of a feature to come, of TLS, of a port that tenants do not use, of no
+/* A default without effect: of TLS, of a port that tenants do not use, of no
  * command. */
 static bool means_nothing(const struct emitter *e, const struct row *row, struct origin origin)
 {
 	return origin.kind == ORIGIN_DEFAULT &&
-	       ((row->flags & (PENDING | EDGE)) ||
-		       row == &sections[SECTION_APP].rows[APP_command] ||
+	       ((row->flags & EDGE) || row == &sections[SECTION_APP].rows[APP_command] ||
 		       (row == &sections[SECTION_SERVER].rows[SERVER_target_port] &&
 			       !e->c->is_single));
 }

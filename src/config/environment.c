@@ -118,9 +118,6 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 	ld->variable = name;
 	row->check(ld, row, value_at(v, i), in_environment);
 	ld->variable = NULL;
-	if (row->flags & PENDING)
-		warn_at(ld, in_environment,
-			"pending: %s is accepted and will be obeyed by a later version", name);
 }
 
 static void read_row(struct loader *ld, const struct values *v, size_t i)

@@ -7,8 +7,6 @@
 
 static const char *reload_text(unsigned flags)
 {
-	if (flags & PENDING)
-		return "pending";
 	if (flags & EDGE)
 		return "no effect";
 	return flags & RESTART ? "restart" : "at once";
@@ -88,9 +86,8 @@ static void write_mdoc(const struct section *s, struct buf *out)
 			buf_printf(out, "Default:\n.Li \\&%s .\n", value);
 		if (row->env)
 			buf_printf(out, "Environment:\n.Ev %s .\n", row->env);
-		if (row->flags & (PENDING | RESTART))
-			buf_add(out, row->flags & PENDING ? STR("Obeyed by a later version.\n")
-							  : STR("A change needs a restart.\n"));
+		if (row->flags & RESTART)
+			buf_add(out, STR("A change needs a restart.\n"));
 	}
 	buf_add(out, STR(".El\n"));
 }

@@ -18,10 +18,6 @@ static void set(struct loader *ld, const struct values *v, size_t i, const struc
 	if (!value_read(ld, row, entry, value_at(v, i)))
 		return;
 	row->check(ld, row, value_at(v, i), entry->place);
-	if ((row->flags & PENDING) && !ld->is_snapshot)
-		warn_at(ld, entry->key->place,
-			"pending: %s is accepted and will be obeyed by a later version",
-			entry->key->text.p);
 }
 
 bool section_read_entry(struct loader *ld, const struct values *v, const struct node *entry)

@@ -201,8 +201,8 @@ int channel_try_send(int fd, enum channel_type type, uint32_t slot)
 	return send(fd, &m, HEAD_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-void channel_send(
-	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text)
+static void send_message(
+	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text, int fd)
 {
 	struct channel_message m;
 
@@ -211,16 +211,16 @@ void channel_send(
 	m.value = value;
 	m.text_size = (uint32_t)MIN(text.n, (size_t)CHANNEL_TEXT_MAX);
 	memcpy(m.text, text.p, m.text_size);
-	send_or_queue(c, &m, -1);
+	send_or_queue(c, &m, fd);
 }
 
-void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, int fd)
+void channel_send(
+	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text)
 {
-	struct channel_message m;
+	send_message(c, type, slot, value, text, -1);
+}
 
-	m.type = type;
-	m.slot = 0;
-	m.value = value;
-	m.text_size = 0;
-	send_or_queue(c, &m, fd);
+void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, str text, int fd)
+{
+	send_message(c, type, 0, value, text, fd);
 }

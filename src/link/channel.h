@@ -22,6 +22,7 @@ enum channel_type {
 	CHANNEL_CONFIG, /* fd: a sealed memfd with the snapshot; value: the number of this message
 			 */
 	CHANNEL_PURGE,	/* slot, value = a number for the answer; text = a path, empty: all */
+	CHANNEL_PUBLIC, /* fd, text: a directory of the next CONFIG's `public`, opened */
 	CHANNEL_DRAIN,	/* stop accepting, finish, close idle connections; value: msec at most */
 };
 
@@ -51,7 +52,7 @@ void channel_free(struct channel *c);
  * not taken. Only the thread of the loop may use these two.  text may be empty. */
 void channel_send(
 	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text);
-void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, int fd);
+void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, str text, int fd);
 /* Any thread, on a duplicate of the descriptor: 0, or -EAGAIN when the socket is full, or another
  * -errno. */
 int channel_try_send(int fd, enum channel_type type, uint32_t slot) MUST_USE;

@@ -4,21 +4,6 @@
 
 #include "http/uri.h"
 
-bool access_is_excluded(const struct str_list *exclude, str path)
-{
-	for (size_t i = 0; i < exclude->count; i++) {
-		str item = exclude->items[i];
-
-		if (item.n && item.p[item.n - 1] == '*') {
-			if (str_starts(path, str_slice(item, 0, item.n - 1)))
-				return true;
-		} else if (str_eq(path, item)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 #define EACH_BYTE(c)   (0x0101010101010101u * (uint64_t)(c))
 #define HAS_LESS(x, c) (((x)-EACH_BYTE(c)) & ~(x)&EACH_BYTE(0x80))
 #define HAS_BYTE(x, c) HAS_LESS((x) ^ EACH_BYTE(c), 1)
@@ -112,6 +97,7 @@ void access_log(const struct access_record *r)
 	add_if_any(line, STR(",\"host\":\""), r->host);
 	add_if_any(line, STR(",\"tenant\":\""), r->tenant);
 	add_if_any(line, STR(",\"request_id\":\""), r->request_id);
+	add_if_any(line, STR(",\"source\":\""), r->source);
 	add_if_known(line, STR(",\"upstream_ms\":"), r->upstream_ms);
 	add_if_known(line, STR(",\"wake_ms\":"), r->wake_ms);
 	add_if_any(line, STR(",\"error\":\""), error_token(r->error));

@@ -20,6 +20,7 @@ struct access_record {
 	str response_type;
 	str remote_addr; /* client.address */
 	str user_agent;
+	str source;	/* "sendfile" or "public": a file was sent; else empty */
 	str cache;	/* X-Cache */
 	str query;	/* raw */
 	unsigned minor; /* as in struct exchange */
@@ -33,8 +34,6 @@ struct access_record {
 	str detail; /* why, when error is not enough */
 };
 
-/* True for a path that server.log_exclude names: exactly, or by a prefix that ends in '*'. */
-bool access_is_excluded(const struct str_list *exclude, str path);
 /* The line; nothing unless the log's level has INFO. Fields that are empty or unknown are left out,
  * except those that Thruster writes always. */
 void access_log(const struct access_record *r);

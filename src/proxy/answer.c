@@ -33,14 +33,6 @@ static bool is_file_name(enum header_id id)
 	return id == HEADER_X_SENDFILE || id == HEADER_X_ACCEL_REDIRECT;
 }
 
-bool answer_is_sendfile(const struct response_head *h)
-{
-	for (size_t i = 0; i < h->nheaders; i++)
-		if (is_file_name(h->headers[i].id) && h->headers[i].value.n)
-			return true;
-	return false;
-}
-
 static void add_status_line(struct buf *out, const struct response_head *h)
 {
 	buf_add(out, STR("HTTP/1.1 "));

@@ -23,7 +23,3 @@ struct answer_in {
  * duplicates and the reason stay; what we add comes last.  Hop-by-hop fields, X-Sendfile and
  * X-Accel-Redirect (they name files of the server) never reach a client. */
 void answer_head(struct buf *out, const struct response_head *h, const struct answer_in *in);
-
-/* True if the application wants us to send a file, which is not done yet: an empty body would be a
- * lie, so the answer is ERROR_SENDFILE. */
-bool answer_is_sendfile(const struct response_head *h);

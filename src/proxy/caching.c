@@ -34,7 +34,7 @@ void caching_request(struct exchange *x, struct request_head *ret)
 {
 	static const struct head_limits no_limits = {SIZE_MAX, HEADERS_MAX, SIZE_MAX};
 	struct header *store = arena_alloc(&x->arena, HEADERS_MAX * sizeof(struct header));
-	str text = x->caching->asked.n ? x->caching->asked : buf_str(&x->request);
+	str text = x->caching && x->caching->asked.n ? x->caching->asked : buf_str(&x->request);
 	size_t scanned = 0, used;
 	unsigned status;
 	enum parse r = request_head_parse(

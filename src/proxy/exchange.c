@@ -12,6 +12,7 @@
 #include "net/socket.h"
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
+#include "proxy/files.h"
 #include "proxy/forward.h"
 #include "proxy/own_answer.h"
 #include "proxy/respond.h"
@@ -151,6 +152,7 @@ static void let_go(struct exchange *x)
 	exchange_leave_tenant(x);
 	close_pipe(x->worker, &x->up_pipe);
 	close_pipe(x->worker, &x->down_pipe);
+	files_done(x);
 	respond_done(x);
 	caching_done(x);
 	log_exchange(x);
@@ -232,6 +234,7 @@ void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
 
 	if (x->state == EXCHANGE_HELD)
 		hold_leave(x);
+	files_done(x);
 	exchange_drop_upstream(x, false);
 	exchange_leave_tenant(x);
 	x->state = EXCHANGE_ANSWERING;
@@ -297,6 +300,8 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 	struct worker *w = x->worker;
 	/* What is left of the request's body would be taken for the next request. */
 	bool keep_alive = x->keep_alive && x->up.is_done && !w->is_draining;
+	/* Where a file of the server is, or is not, is nobody's business. */
+	str shown = error == ERROR_SENDFILE ? STR_EMPTY : reason;
 	bool is_development = x->conf && str_eq(x->conf->app->environment, STR("development"));
 	struct error_in in = {
 		.error = error,
@@ -306,8 +311,8 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 		.is_head = x->method == METHOD_HEAD,
 		.keep_alive = keep_alive,
 		.retry_after = retry_after(x, error),
-		.reason = is_development ? STR_EMPTY : reason,
-		.output = is_development ? reason : STR_EMPTY,
+		.reason = is_development ? STR_EMPTY : shown,
+		.output = is_development ? shown : STR_EMPTY,
 		.request_id = x->record.request_id,
 		.date = exchange_date(),
 		.pages = x->view->snapshot->pages,
@@ -448,6 +453,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		.now = exchange_wall(),
 		.keeps_forwarded = server->forward_headers,
 		.keeps_expect = head->expects_continue,
+		.sends_files = server->x_sendfile_enabled,
 	};
 
 	x->conf = route->tenant;
@@ -464,11 +470,13 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		exchange_fail(x, ERROR_BODY_TOO_LARGE, STR_EMPTY);
 		return;
 	}
+	if (files_answer(x, head))
+		return;
 	rewrite_init(&x->rewrite, route, arena_dup(&x->arena, head->host));
 	x->wants_upgrade = forward_is_upgrade(head);
 	x->awaits_continue = head->expects_continue;
 	x->wants_page = waiting_wants_page(head);
-	if (caching_begin(x, head, client))
+	if (caching_begin(x, head, client) || files_let_sleep(x))
 		return;
 	buf_clear(&x->request);
 	forward_head(&x->request, &in);
@@ -554,7 +562,7 @@ void exchange_begin(struct client *c, const struct request_head *head)
 		return;
 	}
 	x->record.path = path = arena_dup(&x->arena, path);
-	if (x->is_logged && access_is_excluded(&exchange_settings(x)->log_exclude, path))
+	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, path))
 		x->is_logged = false;
 	compressing_ask(x, head);
 	find_route(x, head, path, &route);
@@ -580,6 +588,8 @@ void exchange_client_event(struct exchange *x, unsigned events)
 		return;
 	case EXCHANGE_RELAYING:
 		relay_run(x);
+		return;
+	case EXCHANGE_OPENING:
 		return;
 	case EXCHANGE_SENDING:
 		respond_run(x);
@@ -607,6 +617,10 @@ void exchange_client_timeout(struct exchange *x)
 		return;
 	case EXCHANGE_RELAYING:
 		relay_client_timeout(x);
+		return;
+	case EXCHANGE_OPENING:
+		files_done(x);
+		exchange_fail(x, ERROR_RESPONSE_TIMEOUT, STR_EMPTY);
 		return;
 	case EXCHANGE_SENDING:
 	case EXCHANGE_ANSWERING:

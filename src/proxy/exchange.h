@@ -6,6 +6,7 @@
  *     │                                        ┌──(waiting page)────^
  *     ├─ from memory or files ─> SENDING ──────────────────────────────────────^
  *     └─ ours ─> HELD (tenant asleep, or its port is closed) ─> RELAYING ──> end
+ *                  │                                              └─> OPENING a file ─> SENDING
  *                  └─> WATCHING (events of a waiting page)        └─> RELAYING as a tunnel (101)
  *
  * The exchange owns its upstream connection and its place in the tenant's in_flight count.  It is
@@ -27,6 +28,8 @@
 #include "proxy/source.h"
 
 struct caching;
+struct opening;
+struct sendfile;
 struct stage;
 struct view;
 struct worker;
@@ -39,6 +42,7 @@ enum exchange_state {
 	EXCHANGE_HELD,
 	EXCHANGE_JOINED, /* another exchange asks for the same already (caching.h) */
 	EXCHANGE_RELAYING,
+	EXCHANGE_OPENING, /* waits for the file that the tenant wants to be sent */
 	EXCHANGE_SENDING,
 	EXCHANGE_ANSWERING,
 	EXCHANGE_WATCHING,
@@ -65,10 +69,12 @@ struct exchange {
 	const struct tenant_conf *conf; /* NULL when no tenant is meant */
 	struct tenant *tenant;
 	struct upstream *upstream;
-	struct buf request;	 /* head for the tenant; kept for one retry */
-	struct caching *caching; /* NULL: there is no cache */
-	struct source source;	 /* of an answer that does not come from the tenant */
-	struct stage *stages;	 /* on the way of its body; NULL: none */
+	struct buf request;	   /* head for the tenant; kept for one retry */
+	struct caching *caching;   /* NULL: there is no cache */
+	struct opening *opening;   /* in OPENING */
+	struct sendfile *sendfile; /* what the tenant said with it */
+	struct source source;	   /* of an answer that does not come from the tenant */
+	struct stage *stages;	   /* on the way of its body; NULL: none */
 	struct compressing compressing;
 	enum body_kind framing; /* of the body, to the client */
 	struct rewrite rewrite;
@@ -82,7 +88,8 @@ struct exchange {
 	bool is_counted; /* in the tenant's in_flight */
 	bool is_tunnel;	 /* after 101 */
 	bool is_retried;
-	bool awaits_continue; /* the client sends its body only after a 100 */
+	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
+	bool awaits_continue;  /* the client sends its body only after a 100 */
 	bool wants_upgrade;
 	bool answer_began; /* bytes of a final head went to the client */
 	bool is_end_told;  /* to the client */

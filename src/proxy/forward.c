@@ -320,6 +320,8 @@ void forward_head(struct buf *out, const struct forward_in *in)
 	copy_lines(&w);
 	add_origin(out, &w);
 	add_prefix(out, in->route->tenant);
+	if (in->sends_files)
+		buf_add(out, FORWARD_SENDFILE);
 	add_connection(out, &w);
 	buf_add(out, STR("\r\n"));
 }

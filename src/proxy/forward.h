@@ -16,6 +16,7 @@ struct forward_in {
 	uint64_t now;	      /* milliseconds since 1970 */
 	bool keeps_forwarded; /* server.forward_headers */
 	bool keeps_expect;    /* let the tenant answer Expect: 100-continue */
+	bool sends_files;     /* tell the tenant that X-Sendfile is obeyed */
 };
 
 /* Appends the head, with its empty line.  Always HTTP/1.1.
@@ -34,7 +35,9 @@ struct forward_in {
  * other X-Forwarded-*, X-Real-IP, X-Request-Start, X-Request-ID: only from a trusted peer.  Fly-*:
  * only from the edge.
  * - X-Forwarded-Prefix tells the tenant's prefix; X-Script-Name too, where it is stripped.
+ * - X-Sendfile-Type is ours alone: FORWARD_SENDFILE.
  * - Upgrade goes on if forward_is_upgrade; TE only as `trailers`. */
+#define FORWARD_SENDFILE STR("X-Sendfile-Type: X-Sendfile\r\n")
 void forward_head(struct buf *out, const struct forward_in *in);
 
 /* True for an upgrade that is passed on.  Not for HTTP/2: behind our back it could ask for

@@ -9,11 +9,6 @@
 
 #define BOUNDARY_SIZE 16
 
-static uint64_t size_of(const struct segment *whole)
-{
-	return whole->fd < 0 ? whole->text.n : whole->length;
-}
-
 static struct segment slice(const struct segment *whole, const struct range *r)
 {
 	struct segment s = *whole;
@@ -86,7 +81,7 @@ struct segment *parts_make(struct exchange *x, struct response_head *h, const st
 {
 	struct segment *segments = arena_alloc(&x->arena, (2 * n + 1) * sizeof(*segments));
 	str type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE), boundary;
-	uint64_t size = size_of(whole);
+	uint64_t size = segment_length(whole);
 
 	h->status = 206;
 	h->reason = status_reason(206);

@@ -25,6 +25,7 @@ struct proxy {
 	int wake_fd; /* the channel's descriptor once more, for every thread */
 	struct scoreboard board;
 	struct snapshot *snapshot;
+	struct publics publics; /* of the next one */
 	const struct proxy_start *start;
 	struct worker *workers[THREADS_MAX];
 	size_t nworkers;
@@ -149,16 +150,30 @@ void proxy_worker_drained(struct proxy *p)
 	post(p, on_drained, (struct message){0});
 }
 
+static void on_broken(void *arg)
+{
+	struct message *m = arg;
+
+	end(m->proxy, 1);
+	free(m);
+}
+
+void proxy_broken(struct proxy *p)
+{
+	post(p, on_broken, (struct message){0});
+}
+
 static void *run_worker(void *arg)
 {
 	worker_run(arg);
 	return NULL;
 }
 
-static bool start_worker(struct proxy *p, int listen_fd)
+static bool start_worker(struct proxy *p, int listen_fd, int opener_fd)
 {
 	pthread_t thread;
-	struct worker *w = worker_new(p, listen_fd, p->board.slots, snapshot_ref(p->snapshot));
+	struct worker *w =
+		worker_new(p, listen_fd, opener_fd, p->board.slots, snapshot_ref(p->snapshot));
 
 	if (!w)
 		return false;
@@ -174,7 +189,7 @@ static void serve(struct proxy *p)
 	size_t n = MIN(p->start->nlisten_fds, (size_t)THREADS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
-		if (!start_worker(p, p->start->listen_fds[i])) {
+		if (!start_worker(p, p->start->listen_fds[i], p->start->opener_fds[i])) {
 			log_error("cannot start an event-loop thread");
 			end(p, 1);
 			return;
@@ -207,7 +222,7 @@ static void configure_cache(struct proxy *p)
 
 static void configure(struct proxy *p, int fd, uint64_t serial)
 {
-	struct snapshot *s = snapshot_read(fd, serial);
+	struct snapshot *s = snapshot_read(fd, serial, &p->publics);
 
 	if (!s) {
 		log_error("the configuration that the supervisor sent cannot be read");
@@ -253,6 +268,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 
 	if (m->type == CHANNEL_CONFIG && fd >= 0) {
 		configure(p, fd, m->value);
+	} else if (m->type == CHANNEL_PUBLIC && fd >= 0) {
+		publics_add(&p->publics, (str){m->text, m->text_size}, fd);
+		fd = -1;
 	} else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS &&
 		   m->value < TENANT_NSTATES) {
 		for (size_t i = 0; i < p->nworkers; i++)

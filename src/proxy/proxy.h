@@ -10,6 +10,7 @@ struct proxy_start {
 	int channel_fd;
 	int scoreboard_fd;
 	const int *listen_fds; /* one for each event-loop thread */
+	const int *opener_fds; /* as many: link/opening.h */
 	size_t nlisten_fds;
 };
 

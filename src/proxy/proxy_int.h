@@ -22,5 +22,7 @@ struct cache_flights *proxy_flights(const struct proxy *p);
 void proxy_wake(struct proxy *p, uint32_t slot);
 /* A worker uses this snapshot now. */
 void proxy_worker_configured(struct proxy *p, uint64_t serial);
+/* A link to the supervisor is broken: the process ends, and is started again. */
+void proxy_broken(struct proxy *p);
 /* A worker that was told to drain has no connection left. */
 void proxy_worker_drained(struct proxy *p);

@@ -4,6 +4,7 @@
 #include "net/socket.h"
 #include "proxy/answer.h"
 #include "proxy/caching.h"
+#include "proxy/files.h"
 #include "proxy/relay_int.h"
 #include "proxy/respond.h"
 
@@ -56,9 +57,6 @@ static void become_tunnel(struct exchange *x)
 /* Gathers the final head; the body's flow begins. */
 static enum step begin_down(struct exchange *x, struct response_head *h)
 {
-	x->can_reuse = h->keep_alive && !h->has_upgrade;
-	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
-	upstream_deadline(x->upstream, MSEC_NEVER);
 	caching_head(x, h);
 	respond_begin(x, h);
 	if (h->has_upgrade)
@@ -77,8 +75,13 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
 	if (caching_takes(x, h))
 		return GONE;
-	if (answer_is_sendfile(h))
-		return relay_upstream_failed(x, ERROR_SENDFILE);
+	x->can_reuse = h->keep_alive && !h->has_upgrade;
+	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
+	upstream_deadline(x->upstream, MSEC_NEVER);
+	if (files_are_asked(x, h)) {
+		files_open(x, h);
+		return GONE;
+	}
 	return begin_down(x, h);
 }
 

@@ -168,11 +168,6 @@ void respond_done(struct exchange *x)
 
 /* --- segments --- */
 
-static uint64_t length_of(const struct segment *s)
-{
-	return s->fd < 0 ? s->text.n : s->length;
-}
-
 static bool has_body(const struct exchange *x, unsigned status)
 {
 	return x->method != METHOD_HEAD && status >= 200 && status != 204 && status != 304;
@@ -181,7 +176,7 @@ static bool has_body(const struct exchange *x, unsigned status)
 static void advance(struct source *s, uint64_t n)
 {
 	s->done += n;
-	while (s->at < s->count && s->done == length_of(&s->segments[s->at])) {
+	while (s->at < s->count && s->done == segment_length(&s->segments[s->at])) {
 		s->at++;
 		s->done = 0;
 	}
@@ -196,7 +191,7 @@ void respond_segments(struct exchange *x, struct response_head *h, const struct 
 	exchange_leave_tenant(x);
 	h->content_length = 0;
 	for (size_t i = 0; i < s->count; i++)
-		h->content_length += length_of(&s->segments[i]);
+		h->content_length += segment_length(&s->segments[i]);
 	h->body = has_body(x, h->status) ? BODY_LENGTH : BODY_NONE;
 	respond_begin(x, h);
 	if (h->body == BODY_NONE)
@@ -232,7 +227,7 @@ static int take_piece(struct exchange *x, struct gather *to)
 	struct source *s = &x->source;
 	const struct segment *from = &s->segments[s->at];
 	char *scratch = x->worker->upstream_bytes;
-	uint64_t left = length_of(from) - s->done;
+	uint64_t left = segment_length(from) - s->done;
 	ssize_t n = (ssize_t)MIN(left, (uint64_t)(from->fd < 0 ? SLICE : UPSTREAM_READ));
 
 	if (from->fd < 0) {

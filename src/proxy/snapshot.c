@@ -31,7 +31,7 @@ static struct config *read_config(int fd)
 	return conf;
 }
 
-struct snapshot *snapshot_read(int fd, uint64_t serial)
+struct snapshot *snapshot_read(int fd, uint64_t serial, struct publics *take_publics)
 {
 	struct config *conf = read_config(fd);
 	struct snapshot *s;
@@ -46,6 +46,8 @@ struct snapshot *snapshot_read(int fd, uint64_t serial)
 	s->trust = trust_new(conf);
 	s->pages = pages_new(conf);
 	s->codings = coding_order(&conf->server.compression_order);
+	s->publics = *take_publics;
+	*take_publics = (struct publics){0};
 	return s;
 }
 
@@ -59,6 +61,7 @@ void snapshot_unref(struct snapshot *s)
 {
 	if (!s || atomic_fetch_sub(&s->refs, 1) > 1)
 		return;
+	publics_done(&s->publics);
 	pages_free(s->pages);
 	trust_free(s->trust);
 	route_table_free(s->routes);

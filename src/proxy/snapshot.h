@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "content/coding.h"
+#include "proxy/publics.h"
 
 struct route_table;
 struct trust;
@@ -20,10 +21,12 @@ struct snapshot {
 	struct trust *trust;
 	struct pages *pages;
 	struct coding_order codings; /* of compressed answers */
+	struct publics publics;
 };
 
-/* Reads a sealed memfd that the supervisor made.  One reference; NULL if it cannot be read. */
-struct snapshot *snapshot_read(int fd, uint64_t serial) MUST_USE;
+/* Reads a sealed memfd that the supervisor made.  One reference; NULL if it cannot be read.  The
+ * directories are the snapshot's from now on. */
+struct snapshot *snapshot_read(int fd, uint64_t serial, struct publics *take_publics) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 

@@ -2,13 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/str.h"
-
-struct segment {
-	str text; /* if fd is -1 */
-	int fd;	  /* a regular file */
-	uint64_t offset, length;
-};
+#include "net/segment.h"
 
 struct source {
 	const struct segment *segments; /* live as long as the exchange */

@@ -113,8 +113,15 @@ static void on_turn(void *arg)
 	log_publish();
 }
 
-struct worker *worker_new(
-	struct proxy *proxy, int take_listen_fd, struct slot *slots, struct snapshot *take_snapshot)
+static void on_opener_closed(void *arg)
+{
+	struct worker *w = arg;
+
+	proxy_broken(w->proxy);
+}
+
+struct worker *worker_new(struct proxy *proxy, int take_listen_fd, int take_opener_fd,
+	struct slot *slots, struct snapshot *take_snapshot)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 
@@ -127,8 +134,11 @@ struct worker *worker_new(
 	list_init(&w->active_connections);
 	list_init(&w->free_exchanges);
 	list_init(&w->eager);
+	open_files_init(&w->open_files);
 	request_ids_init(&w->ids);
-	if (!w->loop) {
+	if (w->loop)
+		w->opener = opener_new(w->loop, take_opener_fd, on_opener_closed, w);
+	if (!w->opener) {
 		view_unref(w->view);
 		free(w);
 		return NULL;
@@ -248,6 +258,7 @@ static void on_new_view(void *arg)
 
 	view_unref(w->view);
 	w->view = view_new(p->snapshot);
+	open_files_clear(&w->open_files); /* their directories are others */
 	for (uint32_t i = 0; i < w->ntenants; i++) {
 		struct tenant *t = w->tenants[i];
 

@@ -3,7 +3,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "content/open_files.h"
 #include "http/head.h"
+#include "link/opening.h"
 #include "link/scoreboard.h"
 #include "loop/loop.h"
 #include "net/outbox.h"
@@ -50,6 +52,8 @@ struct worker {
 	uint32_t ntenants;
 	struct list free_exchanges;
 	size_t nfree_exchanges;
+	struct opener *opener;	       /* files of tenants */
+	struct open_files open_files;  /* of public directories */
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
 	struct list eager; /* clients that gave way to others and go on in the next turn */
 	struct timer eager_timer;
@@ -66,9 +70,10 @@ struct worker {
 	char upstream_bytes[UPSTREAM_READ];
 };
 
-/* Takes the listening socket and a reference of the snapshot.  NULL if it cannot be watched. */
-struct worker *worker_new(struct proxy *proxy, int take_listen_fd, struct slot *slots,
-	struct snapshot *take_snapshot);
+/* Takes the listening socket, the link to the opener and a reference of the snapshot.  NULL if they
+ * cannot be watched. */
+struct worker *worker_new(struct proxy *proxy, int take_listen_fd, int take_opener_fd,
+	struct slot *slots, struct snapshot *take_snapshot);
 /* In the thread of the worker; returns when a drain has ended. */
 void worker_run(struct worker *w);
 

@@ -12,7 +12,9 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "link/channel.h"
+#include "supervisor/opening_thread.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
 #include "supervisor/supervisor_int.h"
@@ -23,6 +25,9 @@
 #define DEATH_WINDOW 10000
 /* What a proxy that has drained in its own time may still need to exit. */
 #define EXIT_GRACE 1000
+/* Each is a descriptor, here for a moment and in the proxy for good; without one the application
+ * serves its files itself. */
+#define PUBLICS_MAX 512
 
 struct proxy_child {
 	struct supervisor *sup;
@@ -121,6 +126,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_STATE:
 	case CHANNEL_CONFIG:
 	case CHANNEL_PURGE:
+	case CHANNEL_PUBLIC:
 	case CHANNEL_DRAIN:
 		break;
 	}
@@ -137,9 +143,36 @@ static void on_closed(void *arg)
 		process_signal(p->process, SIGKILL);
 }
 
+static void tell_public(struct proxy_child *p, str path)
+{
+	int fd = open(path.p, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		channel_send_fd(p->channel, CHANNEL_PUBLIC, 0, path, fd);
+	else if (errno != ENOENT)
+		log_warn("no files are served from %s: %s", path.p, strerror(errno));
+	close_fd(&fd);
+}
+
+/* The proxy might not get there by itself. */
+static void tell_publics(struct proxy_child *p)
+{
+	const struct config *conf = p->sup->conf;
+	struct map told = {0};
+
+	for (size_t i = 0; i < conf->ntenants && told.count < PUBLICS_MAX; i++) {
+		const struct app_conf *app = conf->tenants[i].app;
+
+		if (app->public.n && !map_put(&told, app->public, p))
+			tell_public(p, app->public);
+	}
+	map_done(&told);
+}
+
 static void send_snapshot(struct proxy_child *p)
 {
-	channel_send_fd(p->channel, CHANNEL_CONFIG, ++p->serial, p->snapshot_fd);
+	tell_publics(p);
+	channel_send_fd(p->channel, CHANNEL_CONFIG, ++p->serial, STR_EMPTY, p->snapshot_fd);
 }
 
 static void tell_everything(struct proxy_child *p)
@@ -203,21 +236,21 @@ static void on_exit_status(void *arg, int status)
 	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + restart_pause(p), on_restart);
 }
 
-static int launch(struct proxy_child *p, int channel_fd, const char **ret_step)
+static int launch(struct proxy_child *p, int channel_fd, const int *openers, const char **ret_step)
 {
 	struct supervisor *s = p->sup;
 	struct environment env = {0};
 	struct rlimit files = {0};
-	size_t nfds = 2 + s->listeners.count;
+	size_t n = s->listeners.count, nfds = 2 + 2 * n;
 	int *fds = xcalloc(nfds, sizeof(*fds)), r;
 	char count[16];
 	char *argv[] = {xstrdup("fly-atc: proxy"), xstrdup(SUPERVISOR_PROXY_FLAG), count, NULL};
 
 	fds[SUPERVISOR_PROXY_CHANNEL - 3] = channel_fd;
 	fds[SUPERVISOR_PROXY_SCOREBOARD - 3] = s->board.fd;
-	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listeners.fds,
-		s->listeners.count * sizeof(*fds));
-	snprintf(count, sizeof(count), "%zu", s->listeners.count);
+	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listeners.fds, n * sizeof(*fds));
+	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3 + n, openers, n * sizeof(*fds));
+	snprintf(count, sizeof(count), "%zu", n);
 	environment_of_proxy(&env, s->source->environ);
 	getrlimit(RLIMIT_NOFILE, &files);
 	r = process_start(s->loop,
@@ -243,6 +276,21 @@ static int launch(struct proxy_child *p, int channel_fd, const char **ret_step)
 	return r;
 }
 
+static int launch_with_openers(struct proxy_child *p, int channel_fd, const char **ret_step)
+{
+	size_t n = p->sup->listeners.count;
+	int *openers = xcalloc(n, sizeof(*openers));
+	int r = opening_thread_connect(p->sup->opener, n, openers);
+
+	if (r == 0) {
+		r = launch(p, channel_fd, openers, ret_step);
+		for (size_t i = 0; i < n; i++)
+			close(openers[i]);
+	}
+	free(openers);
+	return r;
+}
+
 static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 {
 	int pair[2], r;
@@ -250,7 +298,7 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 	*ret_step = "channel";
 	r = channel_pair(pair);
 	if (r == 0) {
-		r = launch(p, pair[1], ret_step);
+		r = launch_with_openers(p, pair[1], ret_step);
 		close(pair[1]);
 		if (r < 0)
 			close(pair[0]);

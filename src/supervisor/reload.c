@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "process/guard.h"
+#include "supervisor/opening_thread.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 
@@ -241,6 +242,7 @@ static int take_over(struct supervisor *s, struct config *take_conf)
 		adopt(t, take_conf);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
+	opening_thread_configure(s->opener, take_conf);
 	r = proxy_child_configure(s->proxy);
 	config_unref(before);
 	malloc_trim(0); /* two large configurations were here for a moment */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "process/guard.h"
 #include "supervisor/notify.h"
+#include "supervisor/opening_thread.h"
 #include "supervisor/operator.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/reload.h"
@@ -334,6 +335,11 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	s->backup = backup_new(s->loop, s->conf, str_of(s->run_dir), ret_reason);
 	if (!s->backup)
 		return -EINVAL;
+	r = opening_thread_start(s->conf, &s->opener);
+	if (r < 0) {
+		*ret_reason = xasprintf("cannot start a thread: %s", strerror(-r));
+		return r;
+	}
 	s->proxy = proxy_child_new(s, ret_reason);
 	if (!s->proxy)
 		return -EIO;
@@ -351,6 +357,7 @@ static void done(struct supervisor *s, struct locks *locks)
 {
 	control_free(s->control);
 	proxy_child_free(s->proxy);
+	opening_thread_stop(s->opener);
 	for (uint32_t slot = 0; slot < s->nslots; slot++)
 		tenant_free(s->tenants[slot]);
 	backup_free(s->backup);

@@ -14,7 +14,7 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 /* The proxy is this program, executed again with the arguments {"fly-atc: proxy", "--proxy",
  * "<listeners>"}: main calls proxy_main when its first argument is SUPERVISOR_PROXY_FLAG.  The
  * descriptors from SUPERVISOR_PROXY_LISTENERS on are the listening sockets, one for each event-loop
- * thread. */
+ * thread, and then as many links to the opener of files. */
 #define SUPERVISOR_PROXY_FLAG	    "--proxy"
 #define SUPERVISOR_PROXY_CHANNEL    3
 #define SUPERVISOR_PROXY_SCOREBOARD 4

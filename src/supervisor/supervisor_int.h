@@ -21,6 +21,7 @@
 
 struct proxy_child;
 struct new_files;
+struct opening_thread;
 struct work;
 
 struct supervisor {
@@ -30,6 +31,7 @@ struct supervisor {
 	struct scoreboard board;
 	struct listeners listeners;
 	struct proxy_child *proxy;
+	struct opening_thread *opener;
 	struct backup *backup;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct admission admission;

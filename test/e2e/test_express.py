@@ -144,11 +144,14 @@ def test_express_sees_its_client_and_host(board):
     assert seen["database"] == "sqlite:%s/data/board.sqlite3" % atc.tenant_dir(WINTER)
 
 
-def test_x_sendfile_is_said_to_be_unsupported_and_not_served_empty(board):
-    """Sending files in the application's place comes later; until then an empty 200 would be a lie."""
+def test_what_it_names_in_x_sendfile_is_sent(board):
+    """Its uploads are a private directory: the path that it names is one of its own mount namespace."""
     atc = board()
+    assert atc.get("/%s/send/photo.bin" % WINTER).error == "file_not_sent"
+    (atc.tenant_dir(WINTER) / "uploads" / "photo.bin").write_bytes(b"photo" * 10000)
     response = atc.get("/%s/send/photo.bin" % WINTER)
-    assert (response.status, response.error) == (502, "sendfile_unsupported")
+    assert (response.status, response.body) == (200, b"photo" * 10000)
+    assert response.header("Content-Type") == "application/octet-stream"
 
 
 def test_it_sleeps_and_wakes(board):

@@ -285,6 +285,28 @@ def set_headers(req):
     req.reply("set\n", headers=[(name, value.strip()) for name, _, value in pairs])
 
 
+@route("/file")
+def file(req):
+    """Name a file instead of sending it: ?path=, in the header ?with=, with ?status=, ?h= as in /set and ?body= bytes.
+
+    With ?framework= as Rack does it: only if X-Sendfile-Type asks for it, else the file itself."""
+    if "framework" in req.query and not req.header("X-Sendfile-Type"):
+        with open(req.query["path"], "rb") as found:
+            req.reply(found.read())
+        return
+    pairs = [value.partition(":") for key, value in parse_qsl(req.raw_query) if key == "h"]
+    body, chunked = b"x" * int(req.query.get("body", 0)), "chunked" in req.query
+    req.head(int(req.query.get("status", 200)), [
+        *req.marks(), *((name, value.strip()) for name, _, value in pairs),
+        (req.query.get("with", "X-Sendfile"), req.query["path"].encode().decode("latin-1")),
+        ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", len(body))])
+    if req.method != "HEAD":
+        req.conn.send(body)
+    if chunked:
+        req.chunk(b"of no interest")
+        req.conn.send(b"0\r\n\r\n")
+
+
 @route("/redirect")
 def redirect(req):
     req.reply("elsewhere\n", status=int(req.query.get("status", 302)),

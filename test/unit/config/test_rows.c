@@ -18,6 +18,8 @@ static const struct {
 	{"trusted_proxies", "[192.0.2.1]", NULL},
 	{"log_exclude", "[/health]", NULL},
 	{"compression_order", "[br, gzip]", NULL},
+	{"public_exclude", "[/health]", NULL},
+	{"no_wake", "[/health]", NULL},
 	{"error_pages", "/usr", NULL},
 	{"root", "/usr", NULL},
 	{"environment", "staging", NULL},
@@ -269,18 +271,16 @@ static void test_the_proxy_is_told_what_it_needs_and_nothing_else(void **state)
 	for_each_row(check_snapshot);
 }
 
-static void test_pending_and_edge_are_said_for_what_was_set_only(void **state)
+static void test_edge_is_said_for_what_was_set_only(void **state)
 {
 	struct loaded l = load_with("server:\n  x_sendfile_enabled: false\n  https_port: 1\n",
 		WORDS("H2C_ENABLED=1"), WORDS("app"));
 	char *dump = dump_text(l.c);
 
 	(void)state;
-	assert_true(has_fault(&l, "atc.yml:2:3: warning: pending: x_sendfile_enabled"));
 	assert_true(has_fault(&l,
 		"atc.yml:3:1: warning: https_port: without effect, TLS belongs to the platform's edge"));
-	assert_int_equal(l.faults.count, 2);
-	assert_non_null(strstr(dump, "# atc.yml:2; pending"));
+	assert_int_equal(l.faults.count, 1);
 	assert_non_null(strstr(dump, "# environment H2C_ENABLED"));
 	assert_non_null(strstr(dump, "# atc.yml:3; without effect"));
 	assert_null(strstr(dump, "acme_directory"));
@@ -333,7 +333,7 @@ int main(void)
 		cmocka_unit_test(test_every_row_of_a_tenant_is_obeyed_for_it_alone),
 		cmocka_unit_test(test_every_variable_is_obeyed),
 		cmocka_unit_test(test_the_proxy_is_told_what_it_needs_and_nothing_else),
-		cmocka_unit_test(test_pending_and_edge_are_said_for_what_was_set_only),
+		cmocka_unit_test(test_edge_is_said_for_what_was_set_only),
 		cmocka_unit_test(test_tls_in_the_environment_is_one_line),
 		cmocka_unit_test(test_the_tables_of_the_manual_have_every_row),
 	};

@@ -277,6 +277,26 @@ static void test_stop_signals(void **state)
 	config_unref(c);
 }
 
+static void test_patterns_of_paths(void **state)
+{
+	str items[] = {STR("/up"), STR("/assets/*"), STR("*.png"), STR_EMPTY};
+	const struct str_list list = {items, NITEMS(items)};
+	str everything[] = {STR("*")};
+
+	(void)state;
+	assert_true(config_path_matches(&list, STR("/up")));
+	assert_true(config_path_matches(&list, STR("/assets/")));
+	assert_true(config_path_matches(&list, STR("/assets/a/b.css")));
+	assert_true(config_path_matches(&list, STR("/a/b.png")));
+	assert_false(config_path_matches(&list, STR("/a/b.png/")));
+	assert_false(config_path_matches(&list, STR("/up/")));
+	assert_false(config_path_matches(&list, STR("/upper")));
+	assert_false(config_path_matches(&list, STR("/assets")));
+	assert_false(config_path_matches(&list, STR("/")));
+	assert_true(config_path_matches(&(struct str_list){everything, 1}, STR("/a")));
+	assert_false(config_path_matches(&(struct str_list){0}, STR("/a")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_commands_that_are_refused),
 		cmocka_unit_test(test_env_is_joined_from_far_to_near),
 		cmocka_unit_test(test_stop_signals),
+		cmocka_unit_test(test_patterns_of_paths),
 	};
 
 	return cmocka_run_group_tests_name("values", tests, enter_directory, leave_directory);

@@ -174,7 +174,7 @@ static void test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once(voi
 	assert_int_equal(channel_pair(fds), 0);
 	c = channel_new(loop, fds[0], on_message, on_closed, &r);
 	sender = channel_new(loop, dup(fds[1]), on_message, on_closed, &r);
-	channel_send_fd(sender, CHANNEL_CONFIG, 0, mem);
+	channel_send_fd(sender, CHANNEL_CONFIG, 0, STR_EMPTY, mem);
 	close(mem);
 	loop_run(loop);
 	assert_true(r.fd >= 0);

@@ -187,24 +187,6 @@ static void nothing_is_written_below_the_level(void **state)
 	buf_done(&c.text);
 }
 
-static void paths_can_be_excluded(void **state)
-{
-	str items[] = {STR("/up"), STR("/assets/*"), STR("*.png"), STR_EMPTY};
-	const struct str_list list = {items, NITEMS(items)};
-	str everything[] = {STR("*")};
-
-	(void)state;
-	assert_true(access_is_excluded(&list, STR("/up")));
-	assert_true(access_is_excluded(&list, STR("/assets/")));
-	assert_true(access_is_excluded(&list, STR("/assets/a/b.css")));
-	assert_false(access_is_excluded(&list, STR("/up/")));
-	assert_false(access_is_excluded(&list, STR("/upper")));
-	assert_false(access_is_excluded(&list, STR("/assets")));
-	assert_false(access_is_excluded(&list, STR("/")));
-	assert_true(access_is_excluded(&(struct str_list){everything, 1}, STR("/a")));
-	assert_false(access_is_excluded(&(struct str_list){0}, STR("/a")));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,7 +194,6 @@ int main(void)
 		cmocka_unit_test(what_is_empty_is_left_out_unless_thruster_has_it),
 		cmocka_unit_test(odd_bytes_are_escaped),
 		cmocka_unit_test(nothing_is_written_below_the_level),
-		cmocka_unit_test(paths_can_be_excluded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,32 +160,6 @@ static void places_are_rewritten_where_they_stand(void **state)
 	expect_answer(bytes, &plain, bytes);
 }
 
-static void files_to_send_are_noticed(void **state)
-{
-	static const struct {
-		const char *field;
-		bool is_sendfile;
-	} rows[] = {
-		{"X-Sendfile: /a", true},
-		{"x-accel-redirect: /a", true},
-		{"X-Sendfile:", false},
-		{"X-Sendfile-Type: X-Sendfile", false},
-		{"A: b", false},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < NITEMS(rows); i++) {
-		char *bytes = xasprintf(
-			"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: 0\r\n\r\n", rows[i].field);
-		struct response r;
-
-		response_open(&r, str_of(bytes), METHOD_GET);
-		assert_int_equal(answer_is_sendfile(&r.head), rows[i].is_sendfile);
-		response_close(&r);
-		free(bytes);
-	}
-}
-
 static const char *const lines[] = {"Content-Type: text/html", "Set-Cookie: a=b; path=/",
 	"Set-Cookie: a=b", "Location: /x", "Location: https://example.com/x", "Link: </a>, </b>",
 	"Refresh: 1; url=/", "Empty:", "Blanks: \t a \t ", "X-Sendfile: /x", "Connection: close",
@@ -288,7 +262,6 @@ int main(void)
 		cmocka_unit_test(answers_without_body_have_no_framing),
 		cmocka_unit_test(interim_answers_and_upgrades_pass),
 		cmocka_unit_test(places_are_rewritten_where_they_stand),
-		cmocka_unit_test(files_to_send_are_noticed),
 		cmocka_unit_test(whatever_comes_goes_on_unambiguous),
 	};
 

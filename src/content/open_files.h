@@ -1,0 +1,52 @@
+/* open_files.h - files of directories that do not change often, kept open for a moment.
+ *
+ * Of one thread.  What is known about a name, also that there is no such file, is believed for
+ * OPEN_FILES_VALID milliseconds; the least recently used go when there are too many. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+
+#define OPEN_FILES_VALID 1000
+#define OPEN_FILES_MAX	 1024u
+
+/* What a file says about its content. */
+#define FILE_ETAG_SIZE 18 /* "0123456789abcdef" with its quotes */
+struct file_facts {
+	uint64_t size;
+	int64_t modified; /* seconds since 1970 */
+	char etag[FILE_ETAG_SIZE];
+};
+/* 0; -EISDIR for a directory, -EINVAL for what is no file either, or another -errno.  The entity
+ * tag is made of size, time and inode, none of which can be read from it. */
+int file_facts_read(int fd, struct file_facts *ret) MUST_USE;
+static inline str file_etag(const struct file_facts *f)
+{
+	return (str){f->etag, FILE_ETAG_SIZE};
+}
+
+struct open_file {
+	int fd;	   /* -1: */
+	int error; /* -errno: it is not there, or not to be had; -EXDEV, -ELOOP: it leads out */
+	struct file_facts facts;
+	/* the cache's own */
+	struct list link;
+	msec valid_until;
+	unsigned refs;
+	str key;
+};
+
+struct open_files {
+	struct map map;
+	struct list used; /* the last used first */
+	size_t count;
+};
+
+void open_files_init(struct open_files *o);
+/* Forgets all; those that are in use live on. */
+void open_files_clear(struct open_files *o);
+/* A regular file below the directory `dir` (a descriptor), or the reason why not.  Never NULL; the
+ * caller gives it back by open_file_unref. */
+struct open_file *open_files_get(struct open_files *o, int dir, str name, msec now) MUST_USE;
+void open_file_unref(struct open_file *f);

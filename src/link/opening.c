@@ -1,0 +1,250 @@
+/* opening.c - files that only the supervisor may open. */
+/* SPDX-License-Identifier: MIT */
+#include "link/opening.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/list.h"
+
+/* Asked for at once on one link; others wait here.  So the answers always have room in the
+ * socket, and few descriptors are in flight. */
+#define ASKED_MAX 32
+
+struct request_head {
+	uint32_t number, form, tenant_size, path_size;
+};
+
+struct answer_head {
+	uint32_t number, result;
+};
+
+struct answer {
+	struct answer_head head;
+	char why[OPENING_WHY_MAX];
+};
+
+/* --- messages --- */
+
+int opening_pair(int ret_fds[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds) < 0)
+		return -errno;
+	return 0;
+}
+
+/* -EPIPE at the end; -EPROTO for what was cut. */
+static ssize_t receive(int fd, struct msghdr *msg)
+{
+	ssize_t n = recvmsg(fd, msg, MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	if (!n)
+		return -EPIPE;
+	return msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EPROTO : n;
+}
+
+int opening_receive(int fd, struct opening_request *ret)
+{
+	struct request_head head;
+	struct iovec parts[] = {{&head, sizeof(head)}, {ret->text, sizeof(ret->text)}};
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = NITEMS(parts)};
+	ssize_t n = receive(fd, &msg);
+
+	if (n < 0)
+		return (int)n;
+	if (n < (ssize_t)sizeof(head) || head.tenant_size > OPENING_TENANT_MAX ||
+		head.path_size > OPENING_PATH_MAX || head.form >= OPENING_NFORMS ||
+		(size_t)n != sizeof(head) + head.tenant_size + head.path_size)
+		return -EPROTO;
+	ret->number = head.number;
+	ret->form = head.form;
+	ret->tenant = (str){ret->text, head.tenant_size};
+	ret->path = (str){ret->text + head.tenant_size, head.path_size};
+	return 0;
+}
+
+int opening_answer(int fd, uint32_t number, enum opening_result result, str why, int file)
+{
+	struct answer_head head = {number, result};
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec parts[] = {{&head, sizeof(head)},
+		{(void *)(uintptr_t)why.p, MIN(why.n, (size_t)OPENING_WHY_MAX)}};
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = NITEMS(parts)};
+
+	if (file >= 0) {
+		struct cmsghdr *cmsg;
+
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &file, sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* --- the proxy's side --- */
+
+struct opener {
+	struct watch watch;
+	struct list asked;   /* in the order in which they are answered */
+	struct list waiting; /* not sent yet */
+	size_t nasked;
+	uint32_t number;
+	opener_closed_fn *on_closed;
+	void *arg;
+};
+
+struct opening {
+	struct list link;
+	opened_fn *on_opened; /* NULL: cancelled */
+	void *arg;
+	struct request_head head;
+	char text[]; /* tenant and path */
+};
+
+/* What waits is answered no more; the owner of the link is about to end. */
+static void close_broken(struct opener *o)
+{
+	int fd = o->watch.fd;
+
+	watch_close(&o->watch);
+	close(fd);
+	o->on_closed(o->arg);
+}
+
+static int send_request(struct opener *o, struct opening *op)
+{
+	struct iovec parts[] = {{&op->head, sizeof(op->head)},
+		{op->text, op->head.tenant_size + op->head.path_size}};
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = NITEMS(parts)};
+
+	return sendmsg(o->watch.fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void send_waiting(struct opener *o)
+{
+	while (!list_is_empty(&o->waiting) && o->nasked < ASKED_MAX) {
+		struct opening *op = list_first(&o->waiting, struct opening, link);
+
+		/* Without room it waits for the answer to another, or for LOOP_WRITE.  Another
+		 * error: the end of the link is about to be read. */
+		if (o->watch.fd < 0 || send_request(o, op) < 0)
+			return;
+		list_remove(&op->link);
+		list_append(&o->asked, &op->link);
+		o->nasked++;
+	}
+}
+
+static int descriptor_of(struct msghdr *msg)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	int fd;
+
+	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
+		cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -1;
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
+	return fd;
+}
+
+static bool is_sound(const struct opener *o, const struct answer *a, ssize_t n, int fd)
+{
+	return n >= (ssize_t)sizeof(a->head) && a->head.result < OPENING_NRESULTS &&
+	       (a->head.result == OPENING_OPENED) == (fd >= 0) && !list_is_empty(&o->asked) &&
+	       list_first(&o->asked, struct opening, link)->head.number == a->head.number;
+}
+
+static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int fd)
+{
+	struct opening *op = container_of(list_pop(&o->asked), struct opening, link);
+
+	o->nasked--;
+	if (op->on_opened)
+		op->on_opened(op->arg, (enum opening_result)a->head.result,
+			(str){a->why, (size_t)n - sizeof(a->head)}, fd);
+	else
+		close_fd(&fd);
+	free(op);
+}
+
+/* False when there is nothing more to read now. */
+static bool receive_answer(struct opener *o)
+{
+	struct answer a;
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {&a, sizeof(a)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
+	ssize_t n = receive(o->watch.fd, &msg);
+	int fd;
+
+	if (n == -EAGAIN)
+		return false;
+	fd = n < 0 ? -1 : descriptor_of(&msg);
+	if (n < 0 || !is_sound(o, &a, n, fd)) {
+		close_fd(&fd);
+		close_broken(o);
+		return false;
+	}
+	take_answer(o, &a, n, fd);
+	return o->watch.fd >= 0;
+}
+
+static void on_event(struct watch *w, unsigned events)
+{
+	struct opener *o = container_of(w, struct opener, watch);
+
+	if (events & LOOP_READ)
+		while (receive_answer(o))
+			;
+	send_waiting(o);
+}
+
+struct opener *opener_new(struct loop *l, int fd, opener_closed_fn *on_closed, void *arg)
+{
+	struct opener *o = xcalloc(1, sizeof(*o));
+
+	o->on_closed = on_closed;
+	o->arg = arg;
+	list_init(&o->asked);
+	list_init(&o->waiting);
+	if (watch_open(&o->watch, l, fd, on_event) < 0) {
+		close(fd);
+		free(o);
+		return NULL;
+	}
+	return o;
+}
+
+struct opening *opener_ask(struct opener *o, str tenant, str path, enum opening_form form,
+	opened_fn *on_opened, void *arg)
+{
+	struct opening *op = xmalloc(sizeof(*op) + tenant.n + path.n);
+
+	assert(tenant.n <= OPENING_TENANT_MAX && path.n <= OPENING_PATH_MAX);
+	op->on_opened = on_opened;
+	op->arg = arg;
+	op->head = (struct request_head){o->number++, form, (uint32_t)tenant.n, (uint32_t)path.n};
+	memcpy(op->text, tenant.p, tenant.n);
+	memcpy(op->text + tenant.n, path.p, path.n);
+	list_init(&op->link);
+	list_append(&o->waiting, &op->link);
+	send_waiting(o);
+	return op;
+}
+
+void opening_cancel(struct opening *op)
+{
+	op->on_opened = NULL;
+}

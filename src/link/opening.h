@@ -1,0 +1,65 @@
+/* opening.h - files that only the supervisor may open: the proxy names one, and is given its
+ * descriptor.
+ *
+ * A SEQPACKET socket pair for each thread of the proxy, one message a packet.  Requests of a pair
+ * are answered in their order.  Neither side trusts the other: what is not well-formed ends the
+ * link. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/str.h"
+#include "loop/loop.h"
+
+#define OPENING_TENANT_MAX 1024u
+#define OPENING_PATH_MAX   4095u
+#define OPENING_WHY_MAX	   128u
+
+/* How a path was written. */
+enum opening_form {
+	OPENING_PATH, /* of the file system, absolute or relative to the application's directory */
+	OPENING_URI,  /* the same with percent-escapes, and what is not known as absolute is
+			 relative */
+	OPENING_NFORMS
+};
+
+enum opening_result {
+	OPENING_OPENED,	 /* a descriptor comes with it: a regular file, for reading */
+	OPENING_REFUSED, /* not to be sent by us; or not there */
+	OPENING_OUTSIDE, /* of the directories whose files we send */
+	OPENING_NRESULTS
+};
+
+/* --- the supervisor's side; blocks nobody: the descriptor is non-blocking --- */
+
+struct opening_request {
+	uint32_t number; /* comes back with the answer */
+	uint32_t form;	 /* enum opening_form */
+	str tenant, path;
+	char text[OPENING_TENANT_MAX + OPENING_PATH_MAX];
+};
+
+/* A connected pair; both ends CLOEXEC and non-blocking.  0 or -errno. */
+int opening_pair(int ret_fds[2]) MUST_USE;
+/* 0, -EAGAIN, -EPIPE (the other end is closed), -EPROTO (it said what it may not), or another
+ * -errno. */
+int opening_receive(int fd, struct opening_request *ret) MUST_USE;
+/* `file` is -1 unless OPENED and stays the caller's; `why` is for the log.  0 or -errno. */
+int opening_answer(int fd, uint32_t number, enum opening_result result, str why, int file) MUST_USE;
+
+/* --- the proxy's side --- */
+
+struct opener;
+struct opening;
+/* fd now belongs to the callee, or is -1.  Called once for each opener_ask that was not cancelled,
+ * never from inside that call. */
+typedef void opened_fn(void *arg, enum opening_result result, str why, int fd);
+/* The supervisor is gone or broke the rules; called once, and nothing comes any more. */
+typedef void opener_closed_fn(void *arg);
+
+/* Takes fd.  NULL if it cannot be watched. */
+struct opener *opener_new(struct loop *l, int fd, opener_closed_fn *on_closed, void *arg);
+/* Asks for a file of a tenant; the texts are within the limits above, and copied. */
+struct opening *opener_ask(struct opener *o, str tenant, str path, enum opening_form form,
+	opened_fn *on_opened, void *arg) MUST_USE;
+/* Nobody waits any more: on_opened is not called. */
+void opening_cancel(struct opening *op);
