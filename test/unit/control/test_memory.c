@@ -70,15 +70,21 @@ static void with_grandchild(int ready)
 /* The grandchild's parent ends, so that the group alone tells to whom it belongs. */
 static void with_orphan(int ready)
 {
+	int touched[2];
+	char byte;
+
+	(void)!pipe(touched);
 	if (fork() == 0) {
 		if (fork() != 0)
 			_exit(0);
 		touch(8 * MB);
-		(void)!write(ready, "x", 1);
+		(void)!write(touched[1], "x", 1);
 		for (;;)
 			pause();
 	}
 	wait(NULL);
+	(void)!read(touched[0], &byte, 1);
+	(void)!write(ready, "x", 1);
 }
 
 static void with_session(int ready)
