@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -13,6 +14,7 @@ import processes
 from atc import WINTER, Background, knobs_config, together
 from s3 import KEY, SECRET
 from waiting import holds_for, wait_until
+from wire import Closed
 
 ID = "bellevue/2025/winter"
 APRIL = "/boston/2025/april"
@@ -150,6 +152,43 @@ def test_a_killed_litestream_is_replaced_and_knows_all_databases(atc, store):
     lose_disk(atc)
     assert count(atc) == 5 and count(atc, APRIL) == 3
     assert atc.status()["backup"]["daemon"]["restarts"] == 1
+
+
+@pytest.mark.parametrize("victim", ["litestream", "tenant", "proxy", "supervisor"])
+def test_kill_9_of_anybody_under_load_loses_no_confirmed_row(atc, store, victim):
+    start(atc, store, max_restarts=1000)
+    add(atc)
+    atc.proxy_may_change = True
+    done, confirmed = threading.Event(), [0]
+
+    def write():
+        while not done.is_set():
+            try:
+                response = atc.post(WINTER + "/count")
+            except (OSError, Closed, AssertionError):
+                continue
+            if response.status == 200:
+                confirmed[0] = max(confirmed[0], response.json()["count"])
+    writers = [Background(write) for _ in range(3)]
+    for _ in range(3):
+        before = confirmed[0]
+        wait_until(lambda: confirmed[0] > before + 5)
+        if victim == "supervisor":
+            atc.signal(signal.SIGKILL)
+            atc.wait_exit(-signal.SIGKILL)
+            again(atc, store)
+        else:
+            pids = {"litestream": atc.litestream_pid, "proxy": atc.proxy_pid, "tenant": lambda: atc.tenant()["pid"]}
+            os.kill(wait_until(pids[victim]), signal.SIGKILL)
+    before = confirmed[0]
+    wait_until(lambda: confirmed[0] > before)
+    done.set()
+    for writer in writers:
+        writer.result()
+    atc.stop(0)
+    lose_disk(atc)
+    again(atc, store)
+    assert count(atc) >= confirmed[0]
 
 
 def test_litestream_dies_while_a_tenant_stops(atc, store):

@@ -1,6 +1,7 @@
 """What goes wrong between two sockets: ends, resets, refusals and silence at every moment of an exchange.
 SPDX-License-Identifier: MIT
 """
+import os
 import signal
 import socket
 import struct
@@ -354,6 +355,39 @@ def test_a_request_that_waits_for_its_tenant_is_told_when_the_program_ends(atc):
     assert (response.status, response.error) == (503, "draining") and response.header("Retry-After")
     atc.wait_exit(0)
     assert time.monotonic() - began < stretched(6)
+
+
+# Ready, and then it does not listen any more, or has no room for more than one connection that it does not accept.
+DEAF = """
+import os, socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=0)
+probe, _ = listener.accept()
+probe.recv(9999)
+probe.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+if sys.argv[1] == "refuses":
+    listener.close()
+probe.close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+def test_a_connection_that_does_not_come_about_is_502_after_the_connect_timeout(atc, how):
+    atc.start({"server": {"connect_timeout": "500ms"},
+               "app": {"framework": "generic", "command": [sys.executable, "-c", DEAF, how], "listen": "tcp", "stop_timeout": "1s"},
+               "users": {"bellevue": {"tenants": ["2025/winter"]}}})
+    assert atc.cli("start", "bellevue/2025/winter").returncode == 0
+    if how == "hangs":
+        first = Background(atc.get, WINTER + "/first")
+        wait_until(lambda: atc.tenant()["in_flight"] == 1)
+    began = time.monotonic()
+    response = atc.get(WINTER + "/")
+    assert (response.status, response.error) == (502, "connect_failed")
+    assert 0.5 <= time.monotonic() - began < stretched(PROMPT)
+    if how == "hangs":
+        assert not first.is_done
+        os.kill(atc.tenant()["pid"], signal.SIGKILL)
+        assert first.result().status == 502
 
 
 # --- a configuration that changes while requests wait ---
