@@ -21,6 +21,16 @@ def pytest_runtest_makereport(item, call):
             report.sections += atc.log_sections()
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long is spread over the whole, the longest first: each worker is given pieces of it."""
+    long = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("real")]
+    short = [item for item in items if item not in long]
+    long.sort(key=lambda item: not item.get_closest_marker("slow"))
+    gap = len(short) / max(len(long), 1)
+    places = [(gap * i, item) for i, item in enumerate(long)] + list(enumerate(short))
+    items[:] = [item for _, item in sorted(places, key=lambda place: place[0])]
+
+
 def programs_of(item):
     found = []
     for value in getattr(item, "funcargs", {}).values():

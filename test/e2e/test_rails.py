@@ -68,11 +68,16 @@ def sign_in(browser, path, name):
     assert browser.text("who") == name
 
 
+def wake_all(atc):
+    assert together(10, lambda i: atc.get("/%s/up" % PATHS[i], timeout=120).status) == [200] * 10
+
+
 @pytest.mark.slow
 def test_ten_paths_are_ten_applications(calendar, bucket):
     """Each has its own events, keeps them through stop and wake, and through the loss of the disk."""
     atc = calendar(server={"max_starting": 2}, backup=bucket.config, env=bucket.environment)
     browsers = {path: Browser(atc) for path in PATHS}
+    wake_all(atc)
     for path in PATHS:
         for i in range(PATHS.index(path) % 3 + 1):
             add_event(browsers[path], path, "%s %d" % (path, i))
@@ -86,6 +91,7 @@ def test_ten_paths_are_ten_applications(calendar, bucket):
     atc.stop(0)
     shutil.rmtree(atc.app / "storage" / "tenants")
     atc.again(env=bucket.environment)
+    wake_all(atc)
     for path in PATHS:
         assert titles(atc, path) == expected[path], "after the loss of the disk"
 
@@ -267,7 +273,7 @@ def test_an_open_cable_keeps_the_tenant_awake_and_then_lets_it_sleep(calendar):
 
 
 def test_events_stream_as_they_happen(calendar):
-    atc = calendar()
+    atc = calendar(stop_timeout="1s")     # the stream looks for its client every ten seconds only
     with atc.wire() as wire:
         wire.request("GET", "/%s/events/stream" % WINTER, [("Accept", "text/event-stream")])
         assert wire.head().header("Content-Type").startswith("text/event-stream")
