@@ -1,6 +1,7 @@
 """Requests at every moment of a stop, a crash, a proxy's death: none is lost, none is done twice.
 SPDX-License-Identifier: MIT
 """
+import contextlib
 import itertools
 import os
 import random
@@ -56,7 +57,8 @@ def kill_running(atc):
     """A crash of what serves; one that dies while it starts has failed, and is tried again only after a pause."""
     tenant = atc.tenant()
     if tenant["state"] == "running":
-        os.kill(tenant["pid"], signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):     # it has died, and is about to be told of
+            os.kill(tenant["pid"], signal.SIGKILL)
 
 
 def good(answers):

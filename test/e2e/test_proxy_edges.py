@@ -330,8 +330,8 @@ def test_a_drain_ends_when_the_last_request_has_ended(atc):
     for wire in idle:
         assert wire.get(WINTER + "/up").status == 200
     busy = [atc.wire() for _ in range(4)]
-    for wire in busy:
-        wire.request("GET", WINTER + "/sleep?s=1")
+    for i, wire in enumerate(busy):
+        wire.request("GET", WINTER + "/sleep?s=1&i=%d" % i)     # one does not wait for what another one brings
     wait_until(lambda: atc.tenant()["in_flight"] == 4)
     began = time.monotonic()
     atc.signal(signal.SIGTERM)
