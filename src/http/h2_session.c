@@ -19,6 +19,8 @@
 /* CONTINUATION frames behind one HEADERS (CVE-2024-28182): no head needs more. */
 #define FRAME_SIZE	  16384u
 #define MIN_CONTINUATIONS 8u
+/* Between two requests a buffer of this size stays. */
+#define KEPT_BUFFER 1024u
 
 static struct h2_stream *find(nghttp2_session *ng, int32_t id)
 {
@@ -263,6 +265,8 @@ static nghttp2_session *new_session(struct h2_session *s)
 	h2_output_callbacks(calls);
 	h2_check(nghttp2_option_new(&option));
 	nghttp2_option_set_no_auto_window_update(option, 1);
+	/* Its own limit comes behind ours. */
+	nghttp2_option_set_stream_reset_rate_limit(option, BROKEN_BURST * 2, BROKEN_RATE * 2);
 	nghttp2_option_set_max_continuations(
 		option, s->conf.max_header_bytes * PATIENCE / FRAME_SIZE + MIN_CONTINUATIONS);
 	h2_check(nghttp2_session_server_new2(&ng, calls, s, option));
@@ -324,12 +328,19 @@ struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events)
 	return st;
 }
 
+static void give_back(struct buf *b)
+{
+	if (b->cap > KEPT_BUFFER)
+		buf_done(b);
+}
+
 void h2_session_rest(struct h2_session *s)
 {
 	if (!buf_len(&s->out))
-		buf_done(&s->out);
-	buf_done(&s->texts);
-	h2_request_done(&s->request);
+		give_back(&s->out);
+	give_back(&s->texts);
+	give_back(&s->request.fields);
+	give_back(&s->request.cookie);
 }
 
 void h2_session_drain(struct h2_session *s)

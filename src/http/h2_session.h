@@ -98,7 +98,7 @@ void h2_session_feed(struct h2_session *s, str bytes, msec now);
 struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events);
 /* Makes frames of what can be sent now. */
 void h2_session_pump(struct h2_session *s);
-/* Nothing is under way: gives memory back. */
+/* Nothing is under way: gives back what is large. */
 void h2_session_rest(struct h2_session *s);
 /* No stream is served that comes after this; GOAWAY tells the client which were. */
 void h2_session_drain(struct h2_session *s);

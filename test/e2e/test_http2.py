@@ -10,11 +10,13 @@ import socket
 import struct
 import subprocess
 import time
+from urllib.parse import quote
 
 import pytest
 
 import h2wire
 from atc import TOOLS, WINTER, Background, knobs_config, together
+from codings import decode
 from h2wire import CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, SETTINGS, WINDOW_UPDATE, H2Wire, Reset, Tunnel, frame
 from waiting import holds_for, stretched, wait_until
 from wire import Closed, Wire
@@ -221,6 +223,33 @@ def test_curl_and_nghttp_agree(h2c):
     assert json.loads(done.stdout)["size"] == MB
     done = subprocess.run(["nghttp", "-nvas", url + "/up"], capture_output=True, text=True, check=True, timeout=20)
     assert ":status: 200" in done.stdout
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_answers_are_compressed_as_over_http_1(h2c, coding):
+    with connect(h2c) as wire:
+        packed = wire.get(WINTER + "/page?bytes=20000", [("accept-encoding", coding)])
+        plain = wire.get(WINTER + "/page?bytes=20000")
+    assert packed.header("content-encoding") == coding and plain.header("content-encoding") is None
+    assert decode(coding, packed.body) == plain.body and len(plain.body) == 20000
+    assert packed.header("content-length") is None
+
+
+def test_what_is_cached_is_shared_with_http_1_and_wakes_nobody(h2c):
+    page = WINTER + "/page?bytes=50000&h=" + quote("Cache-Control: public, max-age=600")
+    with connect(h2c) as wire:
+        fresh = wire.get(page)
+        h2c.cli("stop", "bellevue/2025/winter")
+        h2c.wait_state("stopped")
+        for _ in range(2):
+            kept = wire.get(page)
+            assert (kept.status, kept.header("x-cache"), kept.body) == (200, "hit", fresh.body)
+        head = wire.ask("HEAD", page)
+        assert (head.status, head.header("content-length"), head.body) == (200, "50000", b"")
+        assert h2c.get(page).body == fresh.body
+        many = [wire.request("GET", page) for _ in range(50)]
+        assert {wire.response(number).body for number in many} == {fresh.body}
+    assert h2c.state() == "stopped"
 
 
 # --- who gets HTTP/2 ---
