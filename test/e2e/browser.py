@@ -6,13 +6,18 @@ import re
 import uuid
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from codings import decode
+
 PAGE = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"),
         ("Sec-Fetch-Site", "same-origin")]
 
 
 class Browser:
-    def __init__(self, atc, host="localhost", scheme="http"):
+    """With codings it asks for them, and decodes what comes; `coding` is that of the last answer."""
+
+    def __init__(self, atc, host="localhost", scheme="http", codings=None):
         self.atc, self.host, self.scheme = atc, host, scheme
+        self.codings, self.coding = codings, None
         self.cookies = {}       # (path, name): value
         self.url, self.page = None, None
 
@@ -40,7 +45,12 @@ class Browser:
         path = urlsplit(url).path
         target = path + ("?" + urlsplit(url).query if urlsplit(url).query else "")
         extra = [("X-Forwarded-Proto", "https")] if self.scheme == "https" else []
+        if self.codings:
+            extra.append(("Accept-Encoding", self.codings))
         response = self.atc.ask(method, target, [*extra, *self.cookie_header(path), *headers], body, self.host, timeout)
+        self.coding = response.header("Content-Encoding")
+        if response.body:
+            response.body = decode(self.coding, response.body)
         self.keep_cookies(path, response)
         return response
 

@@ -12,6 +12,7 @@ import pytest
 
 from atc import APPS, ROOT, Background, together
 from browser import Browser
+from codings import CODINGS, Decoder
 from waiting import wait_until
 
 pytestmark = pytest.mark.real
@@ -414,3 +415,37 @@ def test_the_demo_serves_what_it_prints_and_cleans_up(tmp_path):
         if demo.poll() is None:
             os.killpg(demo.pid, signal.SIGKILL)
         print(log.read_text()[-5000:])
+
+
+def test_the_calendar_works_in_every_coding(calendar):
+    """Pages, forms with their tokens, JSON; and one that is read again is 304 by the tag that came with the coding."""
+    atc = calendar()
+    for coding in CODINGS:
+        browser = Browser(atc, codings=coding)
+        for i in range(8):
+            add_event(browser, APRIL, "%s event %d" % (coding, i))
+        sign_in(browser, APRIL, "Anna of " + coding)
+        assert browser.visit("/%s/" % APRIL).status == 200 and browser.coding == coding
+        assert browser.page.text.count("%s event" % coding) >= 8
+        asked = browser.ask("GET", "/%s/events.json" % APRIL)
+        assert browser.coding == coding
+        assert [event["title"] for event in asked.json()] == titles(atc, APRIL)
+        assert "Accept-Encoding" in asked.header("Vary")
+        again = browser.ask("GET", "/%s/events.json" % APRIL, [("If-None-Match", asked.header("ETag"))])
+        assert again.status == 304 and not again.body and again.header("ETag") == asked.header("ETag")
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_events_of_rails_arrive_at_once_in_every_coding(calendar, coding):
+    atc = calendar()
+    browser, decoder = Browser(atc), Decoder(coding)
+    with atc.wire(60) as wire:
+        wire.request("GET", "/%s/events/stream" % WINTER, [("Accept-Encoding", coding)])
+        head = wire.head()
+        assert head.header("Content-Type").startswith("text/event-stream") and head.header("Content-Encoding") == coding
+        chunks, text = wire.chunks(), b""
+        for i in range(3):
+            while text.count(b"event:") <= i:
+                text += decoder.feed(next(chunks))
+            add_event(browser, WINTER, "dance %d" % i)
+        assert text.startswith(b"event: hello\n") and text.count(b"event: change\n") == 2
