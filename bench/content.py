@@ -25,7 +25,7 @@ class Content(contest.Load):
 
     def paths(self, task):
         if "static" in self.wants:
-            return ["/" + self.file]
+            return [f"{task.prefixes[0]}/{self.file}"]
         return [f"{task.prefixes[0]}/r/{name}" for name in task.answers]
 
     def task(self):

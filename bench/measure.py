@@ -139,7 +139,7 @@ def get(url, headers=(), timeout=30):
         connection.close()
 
 
-def wait_for(url, process, size=None, headers=(), patience_s=90):
+def wait_for(url, process, size=None, headers=(), patience_s=30):
     """Returns when url is answered: anyhow, or with 200 and a body of this size (or of any, with -1)."""
     deadline, got = time.monotonic() + patience_s, "no answer"
     while time.monotonic() < deadline:

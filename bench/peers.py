@@ -162,7 +162,7 @@ def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=
     if "files" in task.wants:
         locations += f"\n    location /internal/ {{ internal; alias {task.work}/public/; }}"
     if "static" in task.wants:
-        locations += f"\n    location / {{ root {task.work}/public; }}"
+        locations = f"\n    location {task.prefixes[0]}/ {{ alias {task.work}/public/; }}"
     wants = "".join(NGINX_WANTS.get(want, "").format(work=task.work) for want in sorted(task.wants))
     if stock:
         wants = "sendfile on; tcp_nopush on;" + wants.replace(OPEN, "")
@@ -332,7 +332,7 @@ def start_fly_atc(stack, options, task, port, log, program=None):
     app = {"framework": "generic", "command": task.application(), "prefix": "pass",
            "health_check": "/b/0", "listen": task.listen, "idle_timeout": f"{FOREVER_S}s",
            "env": {"BOOT_MS": str(task.boot_ms), "BENCH_ANSWERS": str(task.work)}}
-    if "static" in task.wants:
+    if task.files:
         app["public"] = "public"
     conf = task.work / "atc.json"
     conf.write_text(json.dumps({
