@@ -122,7 +122,7 @@ static struct cache_offer offer_of(const struct exchange *x, const struct respon
 		.no_store = c->request.no_store,
 		.head = h,
 		.now = (int64_t)(exchange_wall() / 1000),
-		.delay = (int64_t)((clock_usec() - x->upstream_began) / 1000000),
+		.delay = x->record.upstream_ms / 1000,
 	};
 }
 

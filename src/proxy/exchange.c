@@ -28,12 +28,17 @@ const struct server_conf *exchange_settings(const struct exchange *x)
 	return &x->view->conf->server;
 }
 
-uint64_t exchange_wall(void)
+static uint64_t wall_msec(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t exchange_wall(void)
+{
+	return wall_msec(CLOCK_REALTIME_COARSE);
 }
 
 str exchange_date(void)
@@ -450,7 +455,6 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		.route = route,
 		.client = client,
 		.request_id = x->record.request_id,
-		.now = exchange_wall(),
 		.keeps_forwarded = server->forward_headers,
 		.keeps_expect = head->expects_continue,
 		.sends_files = server->x_sendfile_enabled,
@@ -478,6 +482,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 	x->wants_page = waiting_wants_page(head);
 	if (caching_begin(x, head, client) || files_let_sleep(x))
 		return;
+	in.now = wall_msec(CLOCK_REALTIME);
 	buf_clear(&x->request);
 	forward_head(&x->request, &in);
 	hold_want_tenant(x);

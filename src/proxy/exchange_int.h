@@ -55,5 +55,5 @@ void exchange_drop_upstream(struct exchange *x, bool can_reuse);
 void exchange_leave_tenant(struct exchange *x);
 const struct server_conf *exchange_settings(const struct exchange *x);
 str exchange_date(void);
-/* Milliseconds since 1970. */
+/* Milliseconds since 1970, as of the last tick of the kernel: for dates and ages. */
 uint64_t exchange_wall(void);

@@ -73,10 +73,10 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
 	if (!client_accepts(x->client, h))
 		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
 	if (caching_takes(x, h))
 		return GONE;
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
-	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
 	upstream_deadline(x->upstream, MSEC_NEVER);
 	if (files_are_asked(x, h)) {
 		files_open(x, h);
