@@ -191,7 +191,7 @@ static bool knows_tenant(struct session *s)
 
 void control_route(struct session *s, const struct request_head *h)
 {
-	struct query query = {.waits = true, .lines = DEFAULT_LINES};
+	struct query query = {.waits = true, .lines = DEFAULT_LINES, .path = STR_EMPTY};
 	const struct route *r = find_route(s, h->path);
 
 	if (!r)

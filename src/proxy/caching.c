@@ -119,8 +119,32 @@ static void keep_key(struct exchange *x)
 
 /* --- the decision --- */
 
+/* Which fields that we know are there: nine of them matter here, in most requests none. */
+struct fields_seen {
+	uint64_t bits[2];
+};
+static_assert(HEADER_NIDS <= 128, "a bit for each");
+
+static struct fields_seen look_at(const struct request_head *head)
+{
+	struct fields_seen seen = {{0}};
+
+	for (size_t i = 0; i < head->nheaders; i++) {
+		unsigned id = head->headers[i].id;
+
+		seen.bits[id / 64] |= 1ull << id % 64;
+	}
+	return seen;
+}
+
+static bool has(const struct fields_seen *seen, enum header_id id)
+{
+	return seen->bits[id / 64] >> id % 64 & 1;
+}
+
 /* WHY_OK: the cache is asked. */
-static enum cache_why why_not_asked(const struct exchange *x, const struct request_head *head)
+static enum cache_why why_not_asked(
+	const struct exchange *x, const struct request_head *head, const struct fields_seen *seen)
 {
 	if (head->has_upgrade)
 		return WHY_UPGRADE;
@@ -129,22 +153,18 @@ static enum cache_why why_not_asked(const struct exchange *x, const struct reque
 	if (head->body != BODY_NONE)
 		return WHY_METHOD; /* it may mean anything */
 	/* For the tenant alone to decide (RFC 9111 4.3.2). */
-	if (header_find(head->headers, head->nheaders, HEADER_IF_MATCH) ||
-		header_find(head->headers, head->nheaders, HEADER_IF_UNMODIFIED_SINCE))
-		return WHY_PRECONDITION;
-	return WHY_OK;
-}
-
-static bool has(const struct request_head *head, enum header_id id)
-{
-	return header_find(head->headers, head->nheaders, id);
+	return has(seen, HEADER_IF_MATCH) || has(seen, HEADER_IF_UNMODIFIED_SINCE)
+		       ? WHY_PRECONDITION
+		       : WHY_OK;
 }
 
 /* Nobody waits for what is likely to be one person's. */
-static bool may_join(const struct exchange *x, const struct request_head *head, bool is_known)
+static bool may_join(const struct exchange *x, bool is_known)
 {
-	return x->method == METHOD_GET && !x->caching->has_range && !x->caching->request.no_store &&
-	       (is_known || (!has(head, HEADER_COOKIE) && !x->caching->has_authorization));
+	const struct caching *c = x->caching;
+
+	return x->method == METHOD_GET && !c->has_range && !c->request.no_store &&
+	       (is_known || (!c->has_cookie && !c->has_authorization));
 }
 
 /* What is stored cannot be used as it is. */
@@ -170,7 +190,7 @@ static bool find(struct exchange *x, const struct request_head *head)
 	buf_clear(&x->worker->added);
 	if (!e || e->kind != CACHE_RESPONSE) {
 		c->forwarded = varies ? FORWARDED_VARY_MISS : FORWARDED_URI_MISS;
-		c->may_join = !e && may_join(x, head, varies);
+		c->may_join = !e && may_join(x, varies);
 		c->is_known = varies;
 		cache_entry_unref(e);
 		return false;
@@ -178,7 +198,7 @@ static bool find(struct exchange *x, const struct request_head *head)
 	use = cache_may_use(&e->terms, cache_entry_age(e, &at), &c->request, &why);
 	if (use == CACHE_VALIDATE || background_is(x->client)) {
 		keep_old(c, e, why);
-		c->may_join = !background_is(x->client) && may_join(x, head, true);
+		c->may_join = !background_is(x->client) && may_join(x, true);
 		return false;
 	}
 	if (use == CACHE_USE_REVALIDATE)
@@ -191,7 +211,6 @@ static bool ask(struct exchange *x, const struct request_head *head, const struc
 {
 	struct caching *c = x->caching;
 
-	cache_control_of_request(head->headers, head->nheaders, &c->request);
 	make_key(x, head, remote);
 	if (find(x, head))
 		return true;
@@ -207,13 +226,19 @@ static bool ask(struct exchange *x, const struct request_head *head, const struc
 bool caching_begin(struct exchange *x, const struct request_head *head, const struct remote *remote)
 {
 	struct caching *c;
+	struct fields_seen seen;
+	bool has_wishes;
 
 	if (exchange_settings(x)->cache == CACHE_OFF)
 		return false;
+	seen = look_at(head);
 	x->caching = c = arena_zalloc(&x->arena, sizeof(*c));
-	c->has_authorization = has(head, HEADER_AUTHORIZATION);
-	c->has_range = has(head, HEADER_RANGE);
-	c->why = why_not_asked(x, head);
+	c->has_authorization = has(&seen, HEADER_AUTHORIZATION);
+	c->has_cookie = has(&seen, HEADER_COOKIE);
+	c->has_range = has(&seen, HEADER_RANGE);
+	has_wishes = has(&seen, HEADER_CACHE_CONTROL) || has(&seen, HEADER_PRAGMA);
+	cache_control_of_request(head->headers, has_wishes ? head->nheaders : 0, &c->request);
+	c->why = why_not_asked(x, head, &seen);
 	if (background_is(x->client))
 		x->is_logged = false;
 	if (c->why == WHY_OK)

@@ -26,7 +26,7 @@ struct caching {
 	enum forwarded forwarded;
 	enum cache_why why; /* it is not stored, or not used */
 	struct cache_control request;
-	bool has_authorization, has_range;
+	bool has_authorization, has_cookie, has_range;
 	bool may_join;	    /* with others that ask for the same */
 	bool is_known;	    /* what is asked for has been stored before */
 	bool is_collapsed;  /* it waited, and was answered by what another one brought */

@@ -132,7 +132,7 @@ class Atc:
         sanitizer = "log_path=%s/report:exitcode=99:" % self.reports
         env["ASAN_OPTIONS"] = sanitizer + os.environ.get("ASAN_OPTIONS", "")
         env["UBSAN_OPTIONS"] = sanitizer + "print_stacktrace=1:halt_on_error=1"
-        env["TSAN_OPTIONS"] = sanitizer + "halt_on_error=1"
+        env["TSAN_OPTIONS"] = sanitizer + "halt_on_error=1:die_after_fork=0"
         env.update({name: value for name, value in more.items() if value is not None})
         return env
 
