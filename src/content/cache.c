@@ -42,9 +42,10 @@ struct cache {
 	pthread_mutex_t lock;
 	size_t capacity, bytes, count;
 	_Atomic size_t max_item;
-	struct list classes[SIZE_CLASSES]; /* shares, by the power of two below their bytes */
-	uint64_t filled;		   /* bit: the class is not empty */
-	struct cache_share **shares;	   /* by slot */
+	_Atomic size_t arriving, max_arriving; /* bytes of bodies that come in */
+	struct list classes[SIZE_CLASSES];     /* shares, by the power of two below their bytes */
+	uint64_t filled;		       /* bit: the class is not empty */
+	struct cache_share **shares;	       /* by slot */
 	struct cache_share **all_shares;
 	uint32_t nslots, nshares;
 	uint64_t numbers; /* of selectors */
@@ -349,6 +350,21 @@ bool cache_store(struct cache *c, const struct cache_key *key, struct cache_entr
 	return done;
 }
 
+bool cache_reserve(struct cache *c, size_t n)
+{
+	size_t max = atomic_load_explicit(&c->max_arriving, memory_order_relaxed);
+
+	if (atomic_fetch_add_explicit(&c->arriving, n, memory_order_relaxed) + n <= max)
+		return true;
+	cache_release(c, n);
+	return false;
+}
+
+void cache_release(struct cache *c, size_t n)
+{
+	atomic_fetch_sub_explicit(&c->arriving, n, memory_order_relaxed);
+}
+
 void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_entry *e)
 {
 	pthread_mutex_lock(&c->lock);
@@ -617,6 +633,14 @@ struct cache_share *cache_share_at(struct cache *c, uint32_t slot)
 	return s;
 }
 
+static void set_limits(struct cache *c, size_t capacity, size_t max_item)
+{
+	max_item = MIN(max_item, capacity);
+	c->capacity = capacity;
+	atomic_store_explicit(&c->max_item, max_item, memory_order_relaxed);
+	atomic_store_explicit(&c->max_arriving, MAX(max_item, capacity / 4), memory_order_relaxed);
+}
+
 struct cache *cache_new(size_t capacity, size_t max_item)
 {
 	struct cache *c = aligned_alloc(64, sizeof(*c));
@@ -630,16 +654,14 @@ struct cache *cache_new(size_t capacity, size_t max_item)
 		list_init(&c->classes[i]);
 	c->places = PLACES_MIN;
 	c->table = xcalloc(c->places, sizeof(struct cache_entry *));
-	c->capacity = capacity;
-	atomic_init(&c->max_item, MIN(max_item, capacity));
+	set_limits(c, capacity, max_item);
 	return c;
 }
 
 void cache_resize(struct cache *c, size_t capacity, size_t max_item)
 {
 	pthread_mutex_lock(&c->lock);
-	c->capacity = capacity;
-	atomic_store_explicit(&c->max_item, MIN(max_item, capacity), memory_order_relaxed);
+	set_limits(c, capacity, max_item);
 	make_room(c, 0);
 	pthread_mutex_unlock(&c->lock);
 }

@@ -72,6 +72,11 @@ void cache_select(struct cache *c, const struct cache_key *key, str names,
 /* Stores it (taking a reference of its own), in the place of what was there.  False: it is larger
  * than an item may be. */
 bool cache_store(struct cache *c, const struct cache_key *key, struct cache_entry *e);
+/* Bodies that are coming in take memory too, a quarter of the capacity at most (but room for one
+ * item).  False: there is none for n more bytes now.  What was reserved is given back by
+ * cache_release. */
+bool cache_reserve(struct cache *c, size_t n) MUST_USE;
+void cache_release(struct cache *c, size_t n);
 /* In the place of `old`, unless that is no longer there. */
 void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_entry *e);
 /* Adds what the body becomes in a coding; takes it.  Nothing happens if the entry is no longer

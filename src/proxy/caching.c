@@ -393,7 +393,8 @@ bool caching_rescues(struct exchange *x, enum error error)
 	struct cache_entry *e;
 	bool is_dead;
 
-	if (!c || !c->old || x->answer_began || !is_tenants(error, &is_dead))
+	if (!c || !c->old || x->answer_began || background_is(x->client) ||
+		!is_tenants(error, &is_dead))
 		return false;
 	at = caching_moment(x);
 	e = c->old;

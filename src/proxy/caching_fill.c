@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "http/uri.h"
 #include "http/vary.h"
+#include "proxy/background.h"
 #include "proxy/caching_int.h"
 
 /* So long nobody waits for what was not stored. */
@@ -20,7 +21,8 @@ struct fill {
 	struct cache_moment at; /* it came */
 	str names;		/* of Vary */
 	struct buf body;
-	bool is_too_large;
+	size_t reserved;
+	bool is_given_up;
 };
 
 /* --- what is not stored, and what is no longer true --- */
@@ -148,7 +150,8 @@ static bool rescue(struct exchange *x, unsigned status)
 	struct cache_moment at = caching_moment(x);
 	struct cache_entry *e = c->old;
 
-	if (!cache_may_rescue(&e->terms, cache_entry_age(e, &at), false))
+	if (background_is(x->client) ||
+		!cache_may_rescue(&e->terms, cache_entry_age(e, &at), false))
 		return false;
 	c->old = NULL;
 	caching_answer_later(x, e, status);
@@ -222,17 +225,39 @@ static void store(struct exchange *x, struct fill *f)
 	buf_done(&text);
 }
 
+static void let_go(struct exchange *x, struct fill *f)
+{
+	buf_done(&f->body);
+	cache_release(caching_cache(x), f->reserved);
+	f->reserved = 0;
+}
+
+static bool may_grow(struct exchange *x, struct fill *f, size_t size)
+{
+	struct cache *cache = caching_cache(x);
+
+	if (size > cache_max_item(cache))
+		return false;
+	if (size <= f->reserved)
+		return true;
+	size = MAX(size, MIN(f->reserved * 2, cache_max_item(cache)));
+	if (!cache_reserve(cache, size - f->reserved))
+		return false;
+	f->reserved = size;
+	return true;
+}
+
 /* It is stored before its end is sent: who has seen the end finds it. */
 static int on_pass(struct stage *s, struct exchange *x, enum passing how)
 {
 	struct fill *f = container_of(s, struct fill, stage);
 	const struct gather *p = &x->worker->payload;
 
-	if (f->is_too_large)
+	if (f->is_given_up)
 		return 0;
-	if (buf_len(&f->body) + p->bytes > cache_max_item(caching_cache(x))) {
-		f->is_too_large = true;
-		buf_done(&f->body);
+	if (!may_grow(x, f, buf_len(&f->body) + p->bytes)) {
+		f->is_given_up = true;
+		let_go(x, f);
 		refuse(x);
 		return 0;
 	}
@@ -249,9 +274,8 @@ static void on_done(struct stage *s, struct exchange *x, bool is_whole)
 {
 	struct fill *f = container_of(s, struct fill, stage);
 
-	(void)x;
 	(void)is_whole;
-	buf_done(&f->body);
+	let_go(x, f);
 }
 
 static const struct stage_ops fill_ops = {on_pass, on_done};
@@ -265,14 +289,16 @@ static enum cache_why may_store(struct exchange *x, const struct response_head *
 
 	if (why != WHY_OK)
 		return why;
-	if (h->has_content_length && h->content_length > cache_max_item(caching_cache(x)))
-		return WHY_TOO_LARGE;
-	if (!cache_max_item(caching_cache(x)))
-		return WHY_TOO_LARGE;
 	if (!vary_names(&names, h->headers, h->nheaders))
 		return WHY_VARY;
 	f->names = arena_dup(&x->arena, buf_str(&names));
 	buf_done(&names);
+	if (h->has_content_length && h->content_length > cache_max_item(caching_cache(x)))
+		return WHY_TOO_LARGE;
+	if (!cache_max_item(caching_cache(x)))
+		return WHY_TOO_LARGE;
+	if (!may_grow(x, f, MAX(h->content_length, (uint64_t)1)))
+		return WHY_BUSY;
 	f->at = caching_moment(x);
 	return WHY_OK;
 }
@@ -284,7 +310,7 @@ static void fill(struct exchange *x, struct response_head *h, struct fill *found
 	*f = *found;
 	keep_head(x, f, h);
 	f->stage.ops = &fill_ops;
-	if (h->has_content_length && h->content_length)
+	if (h->content_length)
 		buf_room(&f->body, h->content_length);
 	if (f->terms.drops_cookies)
 		respond_drop(h, HEADER_SET_COOKIE);

@@ -316,6 +316,23 @@ static struct cache_coded *make_coded(const char *text)
 	return coded;
 }
 
+static void bodies_on_their_way_are_limited(void **state)
+{
+	struct cache *c = cache_new(4000, 600);
+
+	(void)state;
+	assert_true(cache_reserve(c, 600));
+	assert_false(cache_reserve(c, 600));
+	assert_true(cache_reserve(c, 400));
+	cache_release(c, 600);
+	assert_true(cache_reserve(c, 600));
+	cache_resize(c, 600, 600);
+	cache_release(c, 1000);
+	assert_true(cache_reserve(c, 600));
+	cache_release(c, 600);
+	cache_free(c);
+}
+
 static void codings_belong_to_the_body(void **state)
 {
 	struct cache *c = cache_new(AMPLE, 2000);
@@ -494,6 +511,7 @@ int main(void)
 		cmocka_unit_test(nobody_pushes_out_the_others),
 		cmocka_unit_test(purging_is_by_tenant_and_path),
 		cmocka_unit_test(tenants_that_are_gone_keep_nothing),
+		cmocka_unit_test(bodies_on_their_way_are_limited),
 		cmocka_unit_test(codings_belong_to_the_body),
 		cmocka_unit_test(a_304_renews),
 		cmocka_unit_test(it_never_has_what_was_not_stored),
