@@ -210,10 +210,20 @@ static bool read_targeted(
 	return true;
 }
 
+static bool has_targeted(const struct header *headers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (headers[i].id == HEADER_FLY_ATC_CACHE_CONTROL ||
+			headers[i].id == HEADER_CDN_CACHE_CONTROL)
+			return true;
+	return false;
+}
+
 void cache_control_of_response(const struct header *headers, size_t n, struct cache_control *ret)
 {
-	if (read_targeted(headers, n, HEADER_FLY_ATC_CACHE_CONTROL, ret) ||
-		read_targeted(headers, n, HEADER_CDN_CACHE_CONTROL, ret))
+	if (has_targeted(headers, n) &&
+		(read_targeted(headers, n, HEADER_FLY_ATC_CACHE_CONTROL, ret) ||
+			read_targeted(headers, n, HEADER_CDN_CACHE_CONTROL, ret)))
 		return;
 	*ret = nothing_said;
 	read_plain(headers, n, true, ret);

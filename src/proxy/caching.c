@@ -180,12 +180,12 @@ static void keep_old(struct caching *c, struct cache_entry *e, enum cache_why wh
 static bool find(struct exchange *x, const struct request_head *head)
 {
 	struct caching *c = x->caching;
-	struct cache_moment at = caching_moment(x);
+	struct cache_moment at;
 	enum cache_use use;
 	enum cache_why why;
 	bool varies;
 	struct cache_entry *e = cache_find(caching_cache(x), &c->key, head->headers, head->nheaders,
-		at.now, &x->worker->added, &varies);
+		loop_now(x->worker->loop), &x->worker->added, &varies);
 
 	buf_clear(&x->worker->added);
 	if (!e || e->kind != CACHE_RESPONSE) {
@@ -195,6 +195,7 @@ static bool find(struct exchange *x, const struct request_head *head)
 		cache_entry_unref(e);
 		return false;
 	}
+	at = caching_moment(x);
 	use = cache_may_use(&e->terms, cache_entry_age(e, &at), &c->request, &why);
 	if (use == CACHE_VALIDATE || background_is(x->client)) {
 		keep_old(c, e, why);

@@ -289,6 +289,9 @@ static enum cache_why may_store(struct exchange *x, const struct response_head *
 
 	if (why != WHY_OK)
 		return why;
+	/* It ends with its connection: whether that was the end, or the tenant's, nobody knows. */
+	if (h->body == BODY_UNTIL_CLOSE)
+		return WHY_NO_LENGTH;
 	if (!vary_names(&names, h->headers, h->nheaders))
 		return WHY_VARY;
 	f->names = arena_dup(&x->arena, buf_str(&names));
@@ -317,6 +320,15 @@ static void fill(struct exchange *x, struct response_head *h, struct fill *found
 	respond_stage(x, &f->stage, false);
 }
 
+/* What we say ourselves, and what was said to us alone. */
+static void drop_ours(struct response_head *h)
+{
+	for (size_t i = 0; i < h->nheaders; i++)
+		if (h->headers[i].id == HEADER_X_CACHE ||
+			h->headers[i].id == HEADER_FLY_ATC_CACHE_CONTROL)
+			h->headers[i].is_hop = true;
+}
+
 void caching_head(struct exchange *x, struct response_head *h)
 {
 	struct caching *c = x->caching;
@@ -326,8 +338,7 @@ void caching_head(struct exchange *x, struct response_head *h)
 
 	if (!c)
 		return;
-	respond_drop(h, HEADER_X_CACHE);
-	respond_drop(h, HEADER_FLY_ATC_CACHE_CONTROL);
+	drop_ours(h);
 	if (c->key.share) {
 		c->why = may_store(x, h, &found);
 		is_stored = c->why == WHY_OK;

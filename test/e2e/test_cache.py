@@ -161,6 +161,14 @@ def test_what_is_cut_is_not_stored(site):
     assert x_cache(site.get("/a")) == "miss" and site.get("/a").body == b"whole"
 
 
+def test_what_may_have_been_cut_is_not_stored_either(site):
+    site.put(a=public("whole", bare=True))
+    answers = [site.get("/a") for _ in range(2)]
+    assert [answer.body for answer in answers] == [b"whole"] * 2
+    assert [x_cache(answer) for answer in answers] == ["miss"] * 2
+    assert "detail=no-length" in answers[1].header("Cache-Status")
+
+
 def test_a_client_that_leaves_stores_nothing(site):
     site.put(a=public("x" * 500000, delay=0.3))
     with site.atc.wire() as wire:

@@ -324,3 +324,17 @@ def test_a_crash_of_the_proxy_empties_the_cache_and_nothing_else(atc):
     assert [x_cache(site.get("/a")) for _ in range(2)] == ["miss", "hit"]
     shown = json.loads(atc.cli("cache", "--json").stdout)
     assert (shown["entries"], shown["hits"]) == (1, 2)
+
+
+def test_a_file_that_the_application_names_is_kept_like_what_it_sends_itself(site):
+    file = site.atc.tenant_dir(site.name) / "page.html"
+    file.write_text("from a file")
+    site.put(a=says("max-age=60", ["X-Sendfile", str(file)], body=""), b=says("private", ["X-Sendfile", str(file)], body=""))
+    for path, last in (("/a", "hit"), ("/b", "miss")):
+        answers = [site.get(path) for _ in range(2)]
+        assert [x_cache(answer) for answer in answers] == ["miss", last]
+        assert {answer.body for answer in answers} == {b"from a file"}
+        assert not any(answer.header("X-Sendfile") for answer in answers)
+    part = site.get("/a", ("Range", "bytes=0-3"))
+    assert (part.status, part.body) == (206, b"from")
+    assert len(site.asked("/a")) == 1 and len(site.asked("/b")) == 2

@@ -5,11 +5,12 @@ SPDX-License-Identifier: MIT
 $PAGES_DIR/pages.json, read for each request, has a page for each path:
 
     {"/x": {"status": 200, "headers": [["Cache-Control", "public, max-age=60"]], "body": "answer #",
-            "etag": "\"1\"", "not_modified": [["X", "y"]], "delay": 0.5, "chunked": true, "cut": 10, "close": true}}
+            "etag": "\"1\"", "not_modified": [["X", "y"]], "delay": 0.5, "chunked": true, "bare": true, "cut": 10,
+            "close": true}}
 
 All members may be left out.  "#" in the body becomes the number of the request for this path, "$NAME" the request's
-field of that name.  With an etag, If-None-Match is answered by 304 with the fields in not_modified.  cut: the
-connection ends after so many bytes of the body.  close: it ends without an answer.
+field of that name.  With an etag, If-None-Match is answered by 304 with the fields in not_modified.  bare: the body
+ends with the connection.  cut: the connection ends after so many bytes of the body.  close: it ends without an answer.
 
 Each request is a line of $PAGES_DIR/asked: JSON with method, target and headers.
 """
@@ -65,15 +66,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = re.sub(r"\$([A-Za-z-]+)", lambda m: self.headers.get(m[1], "-"),
                       page.get("body", "").replace("#", str(number))).encode()
-        self.send(fields, body, page.get("status", 200), page.get("chunked"), page.get("cut"))
+        self.send(fields, body, page.get("status", 200), page)
 
-    def send(self, fields, body, status=200, chunked=False, cut=None):
+    def send(self, fields, body, status=200, page=None):
+        page = page or {}
+        chunked, bare, cut = (page.get(name) for name in ("chunked", "bare", "cut"))
         self.send_response_only(status)
         if not any(name.lower() == "date" for name, _ in fields):
             self.send_header("Date", self.date_time_string())
         for name, value in fields:
             self.send_header(name, value)
-        if body is not None:
+        if body is not None and not bare:
             self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))))
         self.end_headers()
         if body is None or self.command == "HEAD":
@@ -83,7 +86,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pieces = [part for part in (body[:half], body[half:]) if part]
             body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in pieces) + b"0\r\n\r\n"
         self.wfile.write(body[:cut])
-        if cut is not None:
+        if bare or cut is not None:
             self.close_connection = True
 
     def log_message(self, *_):
