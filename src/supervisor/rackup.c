@@ -18,7 +18,15 @@ static const char text[] =
 	"  cable.url = prefix + cable.mount_path\n"
 	"end\n"
 	"\n"
-	"map(prefix) { run app }\n";
+	"# Rack leaves it to the application whether files are sent in its place, and trusts no header\n"
+	"# with it.  This one comes from fly-atc alone, which drops the clients'.\n"
+	"sends_files = lambda do |env|\n"
+	"  type = env[\"HTTP_X_SENDFILE_TYPE\"]\n"
+	"  env[\"sendfile.type\"] = type if type == \"X-Sendfile\"\n"
+	"  app.call(env)\n"
+	"end\n"
+	"\n"
+	"map(prefix) { run sends_files }\n";
 
 int rackup_write(const char *path)
 {

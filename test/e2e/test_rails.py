@@ -148,6 +148,27 @@ def test_files_stay_with_their_tenant(calendar):
         assert others == []
 
 
+def test_downloads_are_sent_by_us_and_not_by_rails(calendar):
+    atc = calendar()
+    browser, data = Browser(atc), b"a large attachment " * 50000
+    add_event(browser, WINTER, "with a file", [("event[files][]", "notes.txt", data)])
+    link = next(address for address in browser.addresses() if "active_storage" in address)
+    page = browser.visit(link)
+    assert page.body == data and page.header("X-Sendfile") is None
+    assert page.header("Content-Disposition").startswith("attachment")
+    sent = wait_until(lambda: atc.requests_logged(source="sendfile"), 5, "it was we who sent it")
+    assert sent[-1]["resp_content_length"] == len(data)
+
+
+def test_stylesheets_need_no_rails(calendar):
+    atc = calendar()
+    for name in ("stylesheets/calendar.css", "javascripts/calendar.js", "404.html", "404", "icon.svg"):
+        response = atc.get("/%s/%s" % (WINTER, name))
+        assert response.status == 200 and response.body, name
+    assert atc.get("/icon.svg", [("Referer", "http://localhost/%s/" % WINTER)]).header("Content-Type") == "image/svg+xml"
+    assert atc.tenant(WINTER)["starts"] == 0
+
+
 def test_the_applications_own_folders_stay_as_they_are(calendar):
     atc = calendar.atc
     before = tree(atc.app)

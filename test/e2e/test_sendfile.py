@@ -354,6 +354,18 @@ def test_a_single_application_may_send_what_is_in_its_directory(atc):
     assert is_refused(atc, send(atc, "/etc/passwd", prefix="", method="POST"), "/etc/passwd", "outside")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root cannot become nobody")
+def test_the_proxy_needs_no_right_to_the_file_and_has_none(knobs):
+    path = put(knobs, "closed/own.txt", b"closed")
+    os.chmod(path, 0o600)
+    os.chmod(os.path.dirname(path), 0o700)
+    with open("/proc/%d/status" % knobs.proxy_pid()) as status:
+        assert "\nUid:\t0" not in status.read()
+    assert send(knobs, path).body == b"closed"
+    assert not [target for target in map(os.path.realpath, ("/proc/%d/fd/%s" % (knobs.proxy_pid(), fd) for fd in os.listdir(
+        "/proc/%d/fd" % knobs.proxy_pid()))) if target == path]
+
+
 # --- what is not ---
 
 def test_nothing_outside_is_sent(knobs):

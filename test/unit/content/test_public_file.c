@@ -1,0 +1,213 @@
+/* test_public_file.c - which file answers, what is kept open, and which names last for ever. */
+/* SPDX-License-Identifier: MIT */
+#include "content/public_file.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+
+static char root[] = "/tmp/atc-public-XXXXXX";
+static int dir;
+static struct open_files files;
+static msec now;
+
+static void put(const char *name, const char *content)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+	close(fd);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(root))
+		return -1;
+	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	open_files_init(&files);
+	mkdirat(dir, "docs", 0755);
+	mkdirat(dir, ".well-known", 0755);
+	put("a.css", "a");
+	put("page.html", "page");
+	put("docs/index.html", "docs");
+	put("app.js", "js");
+	put("app.js.br", "br");
+	put("app.js.gz", "gz");
+	put(".env", "secret");
+	put(".well-known/x", "x");
+	assert_int_equal(symlinkat("/etc/passwd", dir, "out"), 0);
+	assert_int_equal(symlinkat("a.css", dir, "in.css"), 0);
+	assert_int_equal(mkfifoat(dir, "fifo", 0644), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char *command = xasprintf("rm -r %s", root);
+	int r = system(command);
+
+	(void)state;
+	open_files_clear(&files);
+	close(dir);
+	free(command);
+	return r;
+}
+
+static void read_text(int fd, char *out, size_t size)
+{
+	ssize_t n = pread(fd, out, size - 1, 0);
+
+	assert_true(n >= 0);
+	out[n] = '\0';
+}
+
+static void paths_lead_to_files(void **state)
+{
+	static const struct {
+		const char *path, *accept;
+		enum public_verdict verdict;
+		const char *content, *encoding;
+	} cases[] = {
+		{"/a.css", "", PUBLIC_FILE, "a", ""},
+		{"/in.css", "", PUBLIC_FILE, "a", ""},
+		{"/page", "", PUBLIC_FILE, "page", ""},
+		{"/page.html", "", PUBLIC_FILE, "page", ""},
+		{"/docs", "", PUBLIC_FILE, "docs", ""},
+		{"/docs/", "", PUBLIC_FILE, "docs", ""},
+		{"/page/", "", PUBLIC_NONE, "", ""},
+		{"/", "", PUBLIC_NONE, "", ""},
+		{"/nothing", "", PUBLIC_NONE, "", ""},
+		{"/a.css/x", "", PUBLIC_NONE, "", ""},
+		{"/app.js", "gzip, br", PUBLIC_FILE, "br", "br"},
+		{"/app.js", "gzip", PUBLIC_FILE, "gz", "gzip"},
+		{"/app.js", "zstd", PUBLIC_FILE, "js", ""},
+		{"/app.js", "", PUBLIC_FILE, "js", ""},
+		{"/.env", "", PUBLIC_REFUSED, "", ""},
+		{"/.nothing", "", PUBLIC_NONE, "", ""},
+		{"/.well-known/x", "", PUBLIC_FILE, "x", ""},
+		{"/out", "", PUBLIC_REFUSED, "", ""},
+		{"/fifo", "", PUBLIC_REFUSED, "", ""},
+	};
+	struct arena arena = {0};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct public_file f;
+		char text[16] = "";
+		enum public_verdict v = public_file_find(&files, dir, str_of(cases[i].path),
+			str_of(cases[i].accept), &arena, now, &f);
+
+		if (v != cases[i].verdict)
+			fail_msg("%s: %d", cases[i].path, (int)v);
+		if (v != PUBLIC_FILE)
+			continue;
+		read_text(f.file->fd, text, sizeof(text));
+		assert_string_equal(text, cases[i].content);
+		assert_true(str_eq(f.encoding, str_of(cases[i].encoding)));
+		assert_int_equal(f.is_negotiated, str_starts(str_of(cases[i].path), STR("/app")));
+		open_file_unref(f.file);
+	}
+	arena_done(&arena);
+}
+
+static void names_with_digests_last_for_ever(void **state)
+{
+	static const struct {
+		const char *path;
+		bool expected;
+	} cases[] = {
+		{"/assets/app-1a2b3c4d.css", true},
+		{"/app-1a2b3c4d.css", true},
+		{"/assets/app-"
+		 "908e25f4bf641868d8683022a5b62f54a8b1c0f5e7d9c3b2a1908e25f4bf6418"
+		 ".js.map",
+			true},
+		{"/vite/assets/index-BWx3aK9_.js", true},
+		{"/assets/app-5DPQ4HPJ.js", true},
+		{"/index-BWx3aK9_.js", false}, /* not where builds put them */
+		{"/photo-20240101.jpg", false},
+		{"/assets/photo-20240101.jpg", false},
+		{"/assets/my-document.pdf", false},
+		{"/assets/party-summer24.jpg", false},
+		{"/assets/app-1a2b3c4.css", false},
+		{"/assets/app-1a2b3c4d", false},
+		{"/assets/1a2b3c4d.css", false},
+		{"/assets/", false},
+		{"/", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++)
+		if (public_file_is_fingerprinted(str_of(cases[i].path)) != cases[i].expected)
+			fail_msg("%s", cases[i].path);
+}
+
+static void what_is_known_is_believed_for_a_moment(void **state)
+{
+	struct open_file *first, *second;
+
+	(void)state;
+	put("changes", "1");
+	first = open_files_get(&files, dir, STR("changes"), now);
+	assert_int_equal(open_files_get(&files, dir, STR("appears"), now)->error, -ENOENT);
+	put("appears", "2");
+	put("new", "two");
+	assert_int_equal(renameat(dir, "new", dir, "changes"), 0);
+	second = open_files_get(&files, dir, STR("changes"), now + OPEN_FILES_VALID - 1);
+	assert_ptr_equal(first, second);
+	open_file_unref(second);
+	second = open_files_get(&files, dir, STR("changes"), now + OPEN_FILES_VALID);
+	assert_int_equal(second->facts.size, 3);
+	assert_false(str_eq(file_etag(&first->facts), file_etag(&second->facts)));
+	assert_int_equal(first->facts.size, 1); /* and still open */
+	assert_true(fcntl(first->fd, F_GETFD) >= 0);
+	open_file_unref(first);
+	open_file_unref(second);
+	second = open_files_get(&files, dir, STR("appears"), now + OPEN_FILES_VALID);
+	assert_int_equal(second->error, 0);
+	open_file_unref(second);
+}
+
+static void the_least_used_go(void **state)
+{
+	struct open_file *kept = open_files_get(&files, dir, STR("a.css"), now), *again;
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * OPEN_FILES_MAX; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "nothing%u", i);
+		open_file_unref(open_files_get(&files, dir, str_of(name), now));
+		if (i % 100 == 0) {
+			again = open_files_get(&files, dir, STR("a.css"), now);
+			assert_ptr_equal(kept, again);
+			open_file_unref(again);
+		}
+	}
+	assert_int_equal(files.count, OPEN_FILES_MAX);
+	open_file_unref(kept);
+	open_files_clear(&files);
+	assert_int_equal(files.count, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_lead_to_files),
+		cmocka_unit_test(names_with_digests_last_for_ever),
+		cmocka_unit_test(what_is_known_is_believed_for_a_moment),
+		cmocka_unit_test(the_least_used_go),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
