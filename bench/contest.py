@@ -63,7 +63,7 @@ LOADS = {
     "logged": Load("63 B body, 64 connections, access logs written", logged=True,
                    nginx=("nginx", "nginx-buffered")),   # it writes each line unless told not to
     "before": Load("63 B body, 64 connections, before and after there were cache, compression and files",
-                   peers=("fly-atc-before", "fly-atc"), base="fly-atc-before"),
+                   peers=("fly-atc-before", "fly-atc-plain", "fly-atc"), base="fly-atc-before"),
 }
 
 # N of routes -> peers that are asked to have so many; eight of them get the requests.

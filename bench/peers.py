@@ -324,7 +324,13 @@ def start_fly_atc_before(stack, options, task, port, log):
     return start_fly_atc(stack, options, task, port, log, options.fly_atc_before)
 
 
-def start_fly_atc(stack, options, task, port, log, program=None):
+def start_fly_atc_plain(stack, options, task, port, log):
+    """With nothing to do to a response: no stage applies, and no field tells of the cache."""
+    return start_fly_atc(stack, options, task, port, log, server={"cache": "off", "gzip_compression_enabled": False,
+                                                                 "x_sendfile_enabled": False})
+
+
+def start_fly_atc(stack, options, task, port, log, program=None, server=None):
     users = {}
     for prefix in task.prefixes:
         user, name = prefix.strip("/").split("/", 1)
@@ -337,7 +343,7 @@ def start_fly_atc(stack, options, task, port, log, program=None):
     conf = task.work / "atc.json"
     conf.write_text(json.dumps({
         "server": {"http_port": port, "address": "127.0.0.1", "threads": 1, "log_requests": task.logged,
-                   "keepalive_timeout": f"{FOREVER_S}s"},
+                   "keepalive_timeout": f"{FOREVER_S}s", **(server or {})},
         "app": app, "users": users}))
     return measure.spawn([program or options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
                          env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work)),
@@ -353,4 +359,5 @@ STARTERS = {
     "thruster": start_thruster,
     "fly-atc": start_fly_atc,
     "fly-atc-before": start_fly_atc_before,
+    "fly-atc-plain": start_fly_atc_plain,
 }
