@@ -30,6 +30,15 @@ struct cache_moment caching_moment(const struct exchange *x)
 	return (struct cache_moment){loop_now(x->worker->loop), (int64_t)exchange_wall()};
 }
 
+void caching_count(struct exchange *x, bool is_hit)
+{
+	struct caching *c = x->caching;
+
+	if (!c->is_counted)
+		cache_count(c->key.share, is_hit);
+	c->is_counted = true;
+}
+
 void caching_request(struct exchange *x, struct request_head *ret)
 {
 	static const struct head_limits no_limits = {SIZE_MAX, HEADERS_MAX, SIZE_MAX};
@@ -176,6 +185,16 @@ static void keep_old(struct caching *c, struct cache_entry *e, enum cache_why wh
 	c->is_known = true;
 }
 
+/* Others may use what one of them gets.  What must be asked about each time would be asked about
+ * one time after the other if they waited. */
+static bool will_be_fresh(const struct exchange *x, enum cache_why why)
+{
+	const struct caching *c = x->caching;
+
+	return why == WHY_STALE && c->old->terms.lifetime > 0 && !c->waits &&
+	       !background_is(x->client);
+}
+
 /* Looks for it.  True: answered. */
 static bool find(struct exchange *x, const struct request_head *head)
 {
@@ -199,7 +218,7 @@ static bool find(struct exchange *x, const struct request_head *head)
 	use = cache_may_use(&e->terms, cache_entry_age(e, &at), &c->request, &why);
 	if (use == CACHE_VALIDATE || background_is(x->client)) {
 		keep_old(c, e, why);
-		c->may_join = !background_is(x->client) && may_join(x, true);
+		c->may_join = will_be_fresh(x, why) && may_join(x, true);
 		return false;
 	}
 	if (use == CACHE_USE_REVALIDATE)
@@ -215,7 +234,6 @@ static bool ask(struct exchange *x, const struct request_head *head, const struc
 	make_key(x, head, remote);
 	if (find(x, head))
 		return true;
-	cache_count(c->key.share, false);
 	if (c->request.only_if_cached) {
 		exchange_fail(x, ERROR_NOT_CACHED, STR_EMPTY);
 		return true;
@@ -348,6 +366,8 @@ bool caching_waits(struct exchange *x)
 		return false;
 	if (may_wait(x) && !join(x))
 		return true;
+	if (c->why != WHY_METHOD)
+		caching_count(x, false);
 	if (c->old && !c->is_validating && (c->old->etag.n || c->old->last_modified.n))
 		validate(x);
 	return false;

@@ -211,7 +211,7 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	if (!c->is_collapsed && !fwd_status)
 		c->why = WHY_OK;
 	a.ttl = take_entry->terms.lifetime - a.age;
-	cache_count(take_entry->share, true);
+	caching_count(x, true);
 	buf_clear(&x->worker->added);
 	buf_add(&x->worker->added, STR("Age: "));
 	add_number(&x->worker->added, a.age);

@@ -30,6 +30,7 @@ struct caching {
 	bool may_join;	    /* with others that ask for the same */
 	bool is_known;	    /* what is asked for has been stored before */
 	bool is_collapsed;  /* it waited, and was answered by what another one brought */
+	bool is_counted;    /* as a hit or a miss */
 	bool is_validating; /* the validators sent are those of `old` */
 	unsigned waits;
 
@@ -42,6 +43,8 @@ struct caching {
 
 struct cache *caching_cache(const struct exchange *x);
 struct cache_flights *caching_flights(const struct exchange *x);
+/* Counts the request, once. */
+void caching_count(struct exchange *x, bool is_hit);
 struct cache_moment caching_moment(const struct exchange *x);
 /* The request as it was, from the head for the tenant; its fields are in the arena. */
 void caching_request(struct exchange *x, struct request_head *ret);

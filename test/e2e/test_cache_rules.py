@@ -266,6 +266,30 @@ def test_nobody_waits_twice_for_what_cannot_be_stored(site):
     assert time.monotonic() - began < 3 * 0.4
 
 
+def test_what_must_be_asked_about_each_time_is_asked_about_at_once(site):
+    pages = {"a": says("no-cache", etag='"1"'), "b": says("max-age=0", etag='"1"')}
+    site.put(**pages)
+    for path in pages:
+        site.get("/" + path)
+    site.put(**{path: {**page, "delay": 0.5} for path, page in pages.items()})
+    for path in pages:
+        began = time.monotonic()
+        answers = together(8, lambda _, path=path: site.get("/" + path))
+        assert time.monotonic() - began < 3 * 0.5
+        assert {answer.body for answer in answers} == {b"answer 1"} and len(site.asked("/" + path)) == 9
+
+
+def test_many_that_ask_for_what_is_stale_are_one(site):
+    page = says("max-age=1", etag='"1"', not_modified=[["Cache-Control", "max-age=600"]])
+    site.put(a=page)
+    site.get("/a")
+    time.sleep(1.2)
+    site.put(a={**page, "delay": 0.5})
+    answers = together(10, lambda _: site.get("/a"))
+    assert {answer.body for answer in answers} == {b"answer 1"}
+    assert len(site.asked("/a")) == 2
+
+
 def test_many_that_wake_a_tenant_are_one(atc):
     atc.start(pages_config())
     site = Site(atc, a=public(delay=0.2))
@@ -338,3 +362,16 @@ def test_a_file_that_the_application_names_is_kept_like_what_it_sends_itself(sit
     part = site.get("/a", ("Range", "bytes=0-3"))
     assert (part.status, part.body) == (206, b"from")
     assert len(site.asked("/a")) == 1 and len(site.asked("/b")) == 2
+
+
+def test_what_was_forgotten_while_it_was_confirmed_is_still_an_answer(site):
+    page = says("max-age=0", etag='"1"', not_modified=[["Cache-Control", "max-age=0"]])
+    site.put(a=page)
+    site.get("/a")
+    site.put(a={**page, "delay": 0.5})
+    asked = Background(site.get, "/a")
+    wait_until(lambda: len(site.asked("/a")) == 2, 5, "the tenant is asked")
+    assert site.atc.cli("cache", "purge", site.name).returncode == 0
+    answer = asked.result()
+    assert (answer.status, answer.body) == (200, b"answer 1")
+    assert json.loads(site.atc.cli("cache", "--json").stdout)["entries"] == 0
