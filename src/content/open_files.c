@@ -1,4 +1,4 @@
-/* open_files.c - files of directories that do not change often, kept open for a moment. */
+/* open_files.c - files that are kept open for a moment. */
 /* SPDX-License-Identifier: MIT */
 #include "content/open_files.h"
 
@@ -16,6 +16,11 @@
 
 /* The same on every machine and after every start. */
 #define ETAG_KEYS 0x666c792d61746300u, 0x66696c6565746167u
+
+static int64_t changed_at(const struct stat *st)
+{
+	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
 
 int file_facts_read(int fd, struct file_facts *ret)
 {
@@ -35,6 +40,7 @@ int file_facts_read(int fd, struct file_facts *ret)
 		(unsigned long long)hash_keyed((str){(const char *)what, sizeof(what)}, ETAG_KEYS));
 	ret->size = what[0];
 	ret->modified = st.st_mtim.tv_sec;
+	ret->changed = changed_at(&st);
 	memcpy(ret->etag, text, FILE_ETAG_SIZE);
 	return 0;
 }
@@ -61,17 +67,6 @@ static int open_beneath(int dir, str name, struct file_facts *ret_facts)
 		return r;
 	}
 	return fd;
-}
-
-/* The key: the directory's descriptor, and the name. */
-static char *make_key(int dir, str name, str *ret)
-{
-	char *text = xmalloc(sizeof(dir) + name.n);
-
-	memcpy(text, &dir, sizeof(dir));
-	memcpy(text + sizeof(dir), name.p, name.n);
-	*ret = (str){text, sizeof(dir) + name.n};
-	return text;
 }
 
 void open_files_init(struct open_files *o)
@@ -104,51 +99,111 @@ void open_files_clear(struct open_files *o)
 	map_done(&o->map);
 }
 
+bool open_files_sweep(struct open_files *o, msec now)
+{
+	list_foreach_safe (f, &o->used, struct open_file, link)
+		if (now >= f->valid_until)
+			forget(o, f);
+	return o->count > 0;
+}
+
+/* fd, or -errno. */
+static struct open_file *new_file(int fd, msec now)
+{
+	struct open_file *f = xcalloc(1, sizeof(*f));
+
+	f->fd = MAX(fd, -1);
+	f->error = MIN(fd, 0);
+	f->refs = 1;
+	f->valid_until = now + OPEN_FILES_VALID;
+	list_init(&f->link);
+	return f;
+}
+
+static void remember(struct open_files *o, str key, struct open_file *f)
+{
+	if (o->count >= OPEN_FILES_MAX)
+		forget(o, list_last(&o->used, struct open_file, link));
+	f->key = (str){str_dup(key), key.n};
+	map_put(&o->map, f->key, f);
+	list_push(&o->used, &f->link);
+	o->count++;
+	f->refs++;
+}
+
+/* What is believed, or NULL. */
+static struct open_file *recall(struct open_files *o, str key, msec now)
+{
+	struct open_file *f = map_get(&o->map, key);
+
+	if (f && now >= f->valid_until) {
+		forget(o, f);
+		f = NULL;
+	}
+	if (!f)
+		return NULL;
+	list_remove(&f->link);
+	list_push(&o->used, &f->link);
+	f->refs++;
+	return f;
+}
+
 /* What will be otherwise as soon as descriptors or memory are there is not remembered. */
 static bool is_lasting(int error)
 {
 	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EAGAIN;
 }
 
-static struct open_file *open_new(struct open_files *o, int dir, str name, msec now)
-{
-	struct open_file *f = xcalloc(1, sizeof(*f));
-
-	f->fd = open_beneath(dir, name, &f->facts);
-	f->error = MIN(f->fd, 0);
-	f->fd = MAX(f->fd, -1);
-	f->refs = 1;
-	f->valid_until = now + OPEN_FILES_VALID;
-	list_init(&f->link);
-	if (!is_lasting(f->error))
-		return f;
-	if (o->count >= OPEN_FILES_MAX)
-		forget(o, list_last(&o->used, struct open_file, link));
-	make_key(dir, name, &f->key);
-	map_put(&o->map, f->key, f);
-	list_push(&o->used, &f->link);
-	o->count++;
-	f->refs++;
-	return f;
-}
-
 struct open_file *open_files_get(struct open_files *o, int dir, str name, msec now)
 {
 	char text[PATH_MAX + sizeof(dir)];
+	struct file_facts facts = {0};
 	struct open_file *f;
+	str key;
 
 	name = str_slice(name, 0, PATH_MAX); /* which is too long already */
 	memcpy(text, &dir, sizeof(dir));
 	memcpy(text + sizeof(dir), name.p, name.n);
-	f = map_get(&o->map, (str){text, sizeof(dir) + name.n});
-	if (f && now >= f->valid_until) {
+	key = (str){text, sizeof(dir) + name.n};
+	f = recall(o, key, now);
+	if (f)
+		return f;
+	f = new_file(open_beneath(dir, name, &facts), now);
+	f->facts = facts;
+	if (is_lasting(f->error))
+		remember(o, key, f);
+	return f;
+}
+
+/* Not deleted, not replaced, not written to. */
+static bool is_same(const struct open_file *f)
+{
+	struct stat st;
+
+	return fstat(f->fd, &st) == 0 && st.st_nlink > 0 && changed_at(&st) == f->facts.changed;
+}
+
+struct open_file *open_files_find(struct open_files *o, str key, msec now)
+{
+	struct open_file *f = recall(o, key, now);
+
+	if (f && !is_same(f)) {
 		forget(o, f);
+		open_file_unref(f);
 		f = NULL;
 	}
-	if (!f)
-		return open_new(o, dir, name, now);
-	list_remove(&f->link);
-	list_push(&o->used, &f->link);
-	f->refs++;
+	return f;
+}
+
+struct open_file *open_files_keep(
+	struct open_files *o, str key, int take_fd, const struct file_facts *facts, msec now)
+{
+	struct open_file *f = map_get(&o->map, key);
+
+	if (f)
+		forget(o, f);
+	f = new_file(take_fd, now);
+	f->facts = *facts;
+	remember(o, key, f);
 	return f;
 }

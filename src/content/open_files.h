@@ -1,4 +1,4 @@
-/* open_files.h - files of directories that do not change often, kept open for a moment.
+/* open_files.h - files that are kept open for a moment, in case they are asked for again.
  *
  * Of one thread.  What is known about a name, also that there is no such file, is believed for
  * OPEN_FILES_VALID milliseconds; the least recently used go when there are too many. */
@@ -16,6 +16,7 @@
 struct file_facts {
 	uint64_t size;
 	int64_t modified; /* seconds since 1970 */
+	int64_t changed;  /* nanoseconds: when content, name or rights last changed */
 	char etag[FILE_ETAG_SIZE];
 };
 /* 0; -EISDIR for a directory, -EINVAL for what is no file either, or another -errno.  The entity
@@ -46,7 +47,16 @@ struct open_files {
 void open_files_init(struct open_files *o);
 /* Forgets all; those that are in use live on. */
 void open_files_clear(struct open_files *o);
+/* Forgets those that are not believed any more: a file that was deleted takes room as long as it is
+ * open.  False when none is left. */
+bool open_files_sweep(struct open_files *o, msec now);
 /* A regular file below the directory `dir` (a descriptor), or the reason why not.  Never NULL; the
  * caller gives it back by open_file_unref. */
 struct open_file *open_files_get(struct open_files *o, int dir, str name, msec now) MUST_USE;
 void open_file_unref(struct open_file *f);
+
+/* For files that others have opened.  Under any key: NULL, or one that is still the same file with
+ * the same content; and a new one, which is remembered. */
+struct open_file *open_files_find(struct open_files *o, str key, msec now) MUST_USE;
+struct open_file *open_files_keep(struct open_files *o, str key, int take_fd,
+	const struct file_facts *facts, msec now) MUST_USE;

@@ -23,14 +23,15 @@ static ssize_t write_pieces(int fd, struct gather *g)
 {
 	struct msghdr msg = {.msg_iov = g->pieces, .msg_iovlen = (size_t)g->count};
 	char together[COPY_BELOW], *end = together;
+	int flags = MSG_NOSIGNAL | (g->is_followed ? MSG_MORE : 0);
 
 	if (g->count == 1)
-		return send(fd, g->pieces[0].iov_base, g->pieces[0].iov_len, MSG_NOSIGNAL);
+		return send(fd, g->pieces[0].iov_base, g->pieces[0].iov_len, flags);
 	if (g->bytes > sizeof(together))
-		return sendmsg(fd, &msg, MSG_NOSIGNAL);
+		return sendmsg(fd, &msg, flags);
 	for (int i = 0; i < g->count; i++)
 		end = mempcpy(end, g->pieces[i].iov_base, g->pieces[i].iov_len);
-	return send(fd, together, g->bytes, MSG_NOSIGNAL);
+	return send(fd, together, g->bytes, flags);
 }
 
 int outbox_send(struct outbox *o, int fd, struct gather *g)

@@ -17,6 +17,7 @@
 struct gather {
 	struct iovec pieces[GATHER_PIECES];
 	int count;
+	bool is_followed; /* at once, by what the kernel sends: it need not go out alone */
 	size_t bytes;
 	char notes[GATHER_PIECES][GATHER_NOTE_SIZE]; /* small texts made on the way: chunk sizes */
 };
@@ -30,6 +31,7 @@ static inline void gather_forget(struct gather *g)
 {
 	g->count = 0;
 	g->bytes = 0;
+	g->is_followed = false;
 }
 
 /* Borrows until outbox_send.  There must be room. */

@@ -178,7 +178,7 @@ static void answer(struct exchange *x, struct answer *a)
 
 /* --- of the public directory --- */
 
-static void release_public(void *owner)
+static void release_file(void *owner)
 {
 	open_file_unref(owner);
 }
@@ -192,7 +192,7 @@ static void answer_public(
 		.status = 200,
 		.fd = f->file->fd,
 		.facts = f->file->facts,
-		.release = release_public,
+		.release = release_file,
 		.owner = f->file,
 	};
 	struct compose *c = &a.fields;
@@ -288,6 +288,7 @@ bool files_let_sleep(struct exchange *x)
 struct sendfile {
 	str path;
 	enum opening_form form;
+	str key; /* among the files that are kept open */
 	struct compose fields;
 	unsigned status;
 	str reason;
@@ -383,22 +384,17 @@ static bool ask_again(struct exchange *x)
 	return true;
 }
 
-static void release_descriptor(void *owner)
-{
-	close((int)(intptr_t)owner);
-}
-
-static void send_opened(struct exchange *x, int fd, const struct file_facts *facts)
+static void send_opened(struct exchange *x, struct open_file *take_file)
 {
 	const struct sendfile *s = x->sendfile;
 	struct answer a = {
 		.fields = s->fields,
 		.status = s->status,
 		.reason = s->reason,
-		.fd = fd,
-		.facts = *facts,
-		.release = release_descriptor,
-		.owner = (void *)(intptr_t)fd,
+		.fd = take_file->fd,
+		.facts = take_file->facts,
+		.release = release_file,
+		.owner = take_file,
 	};
 	str type = mime_of(s->path);
 	struct request_head asked;
@@ -411,6 +407,24 @@ static void send_opened(struct exchange *x, int fd, const struct file_facts *fac
 	answer(x, &a);
 }
 
+static void on_sweep(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, sweep_timer);
+
+	if (open_files_sweep(&w->sent_files, loop_now(w->loop)))
+		timer_set(t, w->loop, loop_now(w->loop) + OPEN_FILES_VALID, on_sweep);
+}
+
+static struct open_file *keep_opened(
+	struct worker *w, str key, int take_fd, const struct file_facts *facts)
+{
+	msec now = loop_now(w->loop);
+
+	if (!timer_is_set(&w->sweep_timer))
+		timer_set(&w->sweep_timer, w->loop, now + OPEN_FILES_VALID, on_sweep);
+	return open_files_keep(&w->sent_files, key, take_fd, facts, now);
+}
+
 static void on_opened(void *arg, enum opening_result result, str why, int fd)
 {
 	struct exchange *x = arg;
@@ -419,7 +433,7 @@ static void on_opened(void *arg, enum opening_result result, str why, int fd)
 	x->opening = NULL;
 	client_deadline(x->client, MSEC_NEVER);
 	if (fd >= 0 && file_facts_read(fd, &facts) == 0) {
-		send_opened(x, fd, &facts);
+		send_opened(x, keep_opened(x->worker, x->sendfile->key, fd, &facts));
 		return;
 	}
 	close_fd(&fd);
@@ -433,6 +447,7 @@ void files_open(struct exchange *x, const struct response_head *h)
 	struct worker *w = x->worker;
 	struct sendfile *s = arena_zalloc(&x->arena, sizeof(*s));
 	msec limit = exchange_settings(x)->response_timeout;
+	struct open_file *file;
 
 	assert(name);
 	s->path = arena_dup(&x->arena, name->value);
@@ -447,6 +462,13 @@ void files_open(struct exchange *x, const struct response_head *h)
 	x->state = EXCHANGE_OPENING;
 	if (s->path.n > OPENING_PATH_MAX || x->conf->id.n > OPENING_TENANT_MAX) {
 		refuse(x, STR("it is too long"));
+		return;
+	}
+	s->key = str_of(arena_printf(&x->arena, "%u %d " STR_FMT, (unsigned)x->conf->slot,
+		(int)s->form, STR_ARG(s->path)));
+	file = open_files_find(&w->sent_files, s->key, loop_now(w->loop));
+	if (file) {
+		send_opened(x, file);
 		return;
 	}
 	client_deadline(x->client, limit ? loop_now(w->loop) + limit : MSEC_NEVER);

@@ -12,6 +12,8 @@
 
 /* Of memory, what is offered to the client at once: more would be copied if it does not take it. */
 #define SLICE (128u * 1024)
+/* Of a file, what is read and written with the head; more is left to the kernel. */
+#define COPIED_FILE (16u * 1024)
 /* Steps of one exchange before others have their turn. */
 #define STEPS_PER_TURN 16
 
@@ -243,7 +245,13 @@ static int take_piece(struct exchange *x, struct gather *to)
 	return 0;
 }
 
-/* Pieces of text that are here go in one write. */
+/* Behind a head a small file is cheaper read than sent by a call of its own. */
+static bool is_copied(const struct source *s)
+{
+	return segment_length(&s->segments[s->at]) - s->done <= COPIED_FILE;
+}
+
+/* Pieces of text that are here go in one write, with a small file behind them. */
 static int take_pieces(struct exchange *x, struct gather *to)
 {
 	struct source *s = &x->source;
@@ -253,13 +261,20 @@ static int take_pieces(struct exchange *x, struct gather *to)
 		gather_has_room(to, FRAMING_PIECES + 1)) {
 		bool is_text = s->segments[s->at].fd < 0;
 
-		if (!is_text && to->bytes)
-			break; /* the scratch buffer, or the kernel, is for one */
+		if (!is_text && to->bytes && !is_copied(s))
+			break; /* it is the kernel's */
 		r = take_piece(x, to);
 		if (!is_text)
-			break;
+			break; /* the scratch buffer is for one */
 	}
 	return r;
+}
+
+static bool is_for_kernel(const struct exchange *x)
+{
+	const struct source *s = &x->source;
+
+	return s->at < s->count && s->segments[s->at].fd >= 0 && x->client->fd >= 0 && !x->stages;
 }
 
 static enum step send_pieces(struct exchange *x)
@@ -276,14 +291,8 @@ static enum step send_pieces(struct exchange *x)
 		gather_forget(&w->gather);
 		return exchange_cut(x, ERROR_TRUNCATED);
 	}
+	w->gather.is_followed = w->gather.bytes && is_for_kernel(x);
 	return client_send(x->client) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
-}
-
-static bool is_for_kernel(const struct exchange *x)
-{
-	const struct source *s = &x->source;
-
-	return s->at < s->count && s->segments[s->at].fd >= 0 && x->client->fd >= 0 && !x->stages;
 }
 
 /* GO: something moved.  WAIT: the client must take something first.  GONE: it has ended. */

@@ -135,6 +135,7 @@ struct worker *worker_new(struct proxy *proxy, int take_listen_fd, int take_open
 	list_init(&w->free_exchanges);
 	list_init(&w->eager);
 	open_files_init(&w->open_files);
+	open_files_init(&w->sent_files);
 	request_ids_init(&w->ids);
 	if (w->loop)
 		w->opener = opener_new(w->loop, take_opener_fd, on_opener_closed, w);
@@ -258,7 +259,8 @@ static void on_new_view(void *arg)
 
 	view_unref(w->view);
 	w->view = view_new(p->snapshot);
-	open_files_clear(&w->open_files); /* their directories are others */
+	open_files_clear(&w->open_files); /* their directories are others, as may be the slots */
+	open_files_clear(&w->sent_files);
 	for (uint32_t i = 0; i < w->ntenants; i++) {
 		struct tenant *t = w->tenants[i];
 

@@ -54,6 +54,8 @@ struct worker {
 	size_t nfree_exchanges;
 	struct opener *opener;	       /* files of tenants */
 	struct open_files open_files;  /* of public directories */
+	struct open_files sent_files;  /* of tenants, opened by the supervisor */
+	struct timer sweep_timer;      /* set while there are some */
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
 	struct list eager; /* clients that gave way to others and go on in the next turn */
 	struct timer eager_timer;

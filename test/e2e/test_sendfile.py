@@ -119,6 +119,18 @@ def test_the_entity_tag_changes_with_the_file(knobs):
     assert len(tags) == 3
 
 
+def test_what_is_changed_replaced_or_deleted_is_so_at_once(knobs):
+    """The descriptor is kept for a moment, but never believed without a look."""
+    path = put(knobs, "changes.txt", b"one")
+    assert send(knobs, path).body == b"one"
+    put(knobs, "changes.txt", b"two and more")
+    assert send(knobs, path).body == b"two and more"
+    os.replace(put(knobs, "other.txt", b"three"), path)
+    assert send(knobs, path).body == b"three"
+    os.remove(path)
+    assert send(knobs, path).status == 404
+
+
 def test_head_gets_the_head_and_post_the_whole(knobs):
     path = put(knobs, "a.txt")
     head = send(knobs, path, [("Range", "bytes=0-1")], method="HEAD")
@@ -362,8 +374,11 @@ def test_the_proxy_needs_no_right_to_the_file_and_has_none(knobs):
     with open("/proc/%d/status" % knobs.proxy_pid()) as status:
         assert "\nUid:\t0" not in status.read()
     assert send(knobs, path).body == b"closed"
-    assert not [target for target in map(os.path.realpath, ("/proc/%d/fd/%s" % (knobs.proxy_pid(), fd) for fd in os.listdir(
-        "/proc/%d/fd" % knobs.proxy_pid()))) if target == path]
+
+    def has_it_open():
+        folder = "/proc/%d/fd/" % knobs.proxy_pid()
+        return path in [os.path.realpath(folder + fd) for fd in os.listdir(folder)]
+    wait_until(lambda: not has_it_open(), 5, "what it was given is kept for a moment only")
 
 
 # --- what is not ---

@@ -200,6 +200,43 @@ static void the_least_used_go(void **state)
 	assert_int_equal(files.count, 0);
 }
 
+/* As if another process had opened it. */
+static struct open_file *keep(str key, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	struct file_facts facts;
+
+	assert_int_equal(file_facts_read(fd, &facts), 0);
+	return open_files_keep(&files, key, fd, &facts, now);
+}
+
+static void what_others_opened_is_kept_while_it_is_the_same(void **state)
+{
+	static const str key = STR_INIT("1 0 /some/where");
+	struct open_file *kept, *found;
+
+	(void)state;
+	assert_null(open_files_find(&files, key, now));
+	put("sent", "one");
+	kept = keep(key, "sent");
+	found = open_files_find(&files, key, now + OPEN_FILES_VALID - 1);
+	assert_ptr_equal(kept, found);
+	open_file_unref(found);
+	assert_null(open_files_find(&files, STR("2 0 /some/where"), now));
+
+	put("new", "two");
+	assert_int_equal(renameat(dir, "new", dir, "sent"), 0);
+	assert_null(open_files_find(&files, key, now)); /* it has no name any more */
+	assert_true(fcntl(kept->fd, F_GETFD) >= 0);
+	open_file_unref(kept);
+
+	kept = keep(key, "sent");
+	open_file_unref(kept);
+	assert_true(open_files_sweep(&files, now + OPEN_FILES_VALID - 1));
+	assert_false(open_files_sweep(&files, now + OPEN_FILES_VALID));
+	assert_null(open_files_find(&files, key, now));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +244,7 @@ int main(void)
 		cmocka_unit_test(names_with_digests_last_for_ever),
 		cmocka_unit_test(what_is_known_is_believed_for_a_moment),
 		cmocka_unit_test(the_least_used_go),
+		cmocka_unit_test(what_others_opened_is_kept_while_it_is_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
