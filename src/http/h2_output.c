@@ -41,8 +41,10 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 	buf_add(&s->out, (str){(const char *)head, FRAME_HEAD});
 	buf_add(&s->out, str_slice(buf_str(&st->waiting), 0, n));
 	buf_consume(&st->waiting, n);
-	if (n && !buf_len(&st->waiting))
+	if (n && !buf_len(&st->waiting)) {
+		h2_give_back(&st->waiting);
 		h2_tell(st, H2_ROOM);
+	}
 	return buf_len(&s->out) < H2_OUT_MAX ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
@@ -55,7 +57,14 @@ static void reset(struct h2_stream *st, uint32_t error_code)
 	h2_check(nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error_code));
 }
 
-/* Our half has ended: nobody wants the rest of a request that has its answer (RFC 9113 8.1). */
+/* Our half has ended: nobody wants the rest of a request that has its answer (RFC 9113 8.1), nor of
+ * a tunnel that leads nowhere. */
+static void end_early(struct h2_stream *st)
+{
+	if (st->is_end_sent && !st->has_ended && (!st->is_tunnel || st->is_ignored))
+		reset(st, NGHTTP2_NO_ERROR);
+}
+
 static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
 	struct h2_stream *st;
@@ -65,8 +74,10 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		(frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS))
 		return 0;
 	st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (st && !st->has_ended && !st->is_tunnel)
-		reset(st, NGHTTP2_NO_ERROR);
+	if (!st)
+		return 0;
+	st->is_end_sent = true;
+	end_early(st);
 	return 0;
 }
 
@@ -191,6 +202,7 @@ ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max)
 		else
 			buf_add(to, payload);
 		buf_consume(&st->received, payload.n);
+		h2_give_back(&st->received);
 		give_back(st, payload.n);
 	}
 	if (st->has_ended && st->is_chunked && !st->is_end_read && !buf_len(&st->received)) {
@@ -206,6 +218,7 @@ void h2_stream_ignore(struct h2_stream *st)
 {
 	st->is_ignored = true;
 	buf_done(&st->received);
+	end_early(st);
 }
 
 void h2_stream_done(struct h2_stream *st)

@@ -19,8 +19,6 @@
 /* CONTINUATION frames behind one HEADERS (CVE-2024-28182): no head needs more. */
 #define FRAME_SIZE	  16384u
 #define MIN_CONTINUATIONS 8u
-/* Between two requests a buffer of this size stays. */
-#define KEPT_BUFFER 1024u
 
 static struct h2_stream *find(nghttp2_session *ng, int32_t id)
 {
@@ -206,6 +204,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		return 0;
 	st->has_ended =
 		frame->hd.type == NGHTTP2_RST_STREAM || frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	st->is_broken = frame->hd.type == NGHTTP2_RST_STREAM;
 	if (st->is_reset)
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -236,7 +235,7 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *
 
 	if (!st)
 		return 0;
-	if (error_code != NGHTTP2_NO_ERROR && !st->is_ours &&
+	if ((st->is_broken || (error_code != NGHTTP2_NO_ERROR && !st->is_ours)) &&
 		!h2_budget_take(&s->broken, s->now, BROKEN_BURST, BROKEN_RATE))
 		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many broken streams");
 	if (st->has_ended)
@@ -328,19 +327,14 @@ struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events)
 	return st;
 }
 
-static void give_back(struct buf *b)
-{
-	if (b->cap > KEPT_BUFFER)
-		buf_done(b);
-}
-
 void h2_session_rest(struct h2_session *s)
 {
-	if (!buf_len(&s->out))
-		give_back(&s->out);
-	give_back(&s->texts);
-	give_back(&s->request.fields);
-	give_back(&s->request.cookie);
+	buf_clear(&s->texts);
+	h2_request_begin(&s->request);
+	h2_give_back(&s->out);
+	h2_give_back(&s->texts);
+	h2_give_back(&s->request.fields);
+	h2_give_back(&s->request.cookie);
 }
 
 void h2_session_drain(struct h2_session *s)

@@ -22,8 +22,10 @@
 
 #define H2_PREFACE STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 #define H2_WINDOW  (256u * 1024)
-/* Frames are made as long as fewer bytes than this wait to be written. */
-#define H2_OUT_MAX (64u * 1024)
+/* Frames are made as long as fewer bytes than this wait to be written; a buffer that was larger
+ * than H2_OUT_KEPT is given back when it is empty. */
+#define H2_OUT_KEPT (16u * 1024)
+#define H2_OUT_MAX  (64u * 1024)
 
 enum h2_event {
 	H2_REQUEST = 1, /* its head is here (h2_stream_text); first, and once */
@@ -55,10 +57,12 @@ struct h2_stream {
 	bool is_wide;	   /* it has H2_WINDOW */
 	bool is_deferred;  /* nghttp2 waits to be told of more payload */
 	bool is_out_ended; /* our half, once what waits has gone */
+	bool is_end_sent;  /* so it has */
 	bool is_tunnel;	   /* after 101: the halves end each for itself */
 	bool is_ignored;   /* what comes is thrown away */
 	bool is_reset;	   /* by us: nothing comes or goes any more */
 	bool is_ours;	   /* the reset's reason is none that the client gave */
+	bool is_broken;	   /* reset by the client */
 	bool is_gone;
 };
 

@@ -9,5 +9,12 @@
  * means that the stream or the connection ended meanwhile. */
 void h2_check(int result);
 void h2_tell(struct h2_stream *st, unsigned events);
+/* Gives back a buffer that is empty, and larger than what most need. */
+#define H2_KEPT 1024u
+static inline void h2_give_back(struct buf *b)
+{
+	if (!buf_len(b) && b->cap > H2_KEPT)
+		buf_done(b);
+}
 /* Sets the callbacks of h2_output.c. */
 void h2_output_callbacks(nghttp2_session_callbacks *calls);

@@ -82,6 +82,8 @@ static bool write_once(struct h2_connection *h2)
 	h2->moved |= n > 0;
 	c->out.is_blocked = (size_t)n < buf_len(out);
 	buf_consume(out, (size_t)n);
+	if (!buf_len(out) && out->cap > H2_OUT_KEPT)
+		buf_done(out);
 	return !c->out.is_blocked;
 }
 

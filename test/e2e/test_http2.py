@@ -634,10 +634,11 @@ def flood(atc, pieces):
         assert wire.get(WINTER + "/up").status == 200
 
 
-def test_rapid_reset(h2c):
+@pytest.mark.parametrize("code", [h2wire.CANCEL, h2wire.NO_ERROR])
+def test_rapid_reset(h2c, code):
     """CVE-2023-44487."""
     flood(h2c, (b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) +
-                         frame(h2wire.RST_STREAM, 0, n, struct.pack(">I", h2wire.CANCEL)) for n in range(at, at + 100, 2))
+                         frame(h2wire.RST_STREAM, 0, n, struct.pack(">I", code)) for n in range(at, at + 100, 2))
                 for at in range(1, 2000, 100)))
     assert "too many broken streams" in h2c.log
 
@@ -769,6 +770,22 @@ def test_a_reset_of_a_websocket_reaches_the_application(h2c):
         wire.cancel(tunnel.number)
         wait_until(lambda: h2c.tenant()["upgrades"] == 0)
         assert wire.get(WINTER + "/up").status == 200
+
+
+def test_a_tunnel_that_leads_nowhere_any_more_ends(h2c):
+    with connect(h2c, checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws")
+        tunnel.send_message(b"\x03\xe8", 8)                # it closes its socket behind its answer
+        wire.pull_until(lambda: tunnel.stream.ended)
+
+        def is_reset():
+            if tunnel.stream.reset is None:
+                tunnel.send_message(b"anybody there?")
+                wire.settle()
+            return tunnel.stream.reset is not None
+        wait_until(is_reset)
+        assert tunnel.stream.reset == h2wire.NO_ERROR
+        wait_until(lambda: h2c.tenant()["upgrades"] == 0)
 
 
 def test_an_application_that_dies_ends_its_websockets(h2c):
