@@ -52,7 +52,7 @@ static inline str str_slice(str s, size_t from, size_t to)
 {
 	to = MIN(to, s.n);
 	from = MIN(from, to);
-	return (str){s.p + from, to - from};
+	return (str){from ? s.p + from : s.p, to - from}; /* nothing has no address */
 }
 
 /* The same, ASCII letters compared without case. */

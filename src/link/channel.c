@@ -210,7 +210,8 @@ static void send_message(
 	m.slot = slot;
 	m.value = value;
 	m.text_size = (uint32_t)MIN(text.n, (size_t)CHANNEL_TEXT_MAX);
-	memcpy(m.text, text.p, m.text_size);
+	if (m.text_size)
+		memcpy(m.text, text.p, m.text_size);
 	send_or_queue(c, &m, fd);
 }
 

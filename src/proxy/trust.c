@@ -154,10 +154,13 @@ void trust_free(struct trust *t)
 
 static bool has_bits(const struct trust *t, struct bits a)
 {
-	for (const struct network *n = t->networks; n < t->networks + t->count; n++)
+	for (size_t i = 0; i < t->count; i++) {
+		const struct network *n = &t->networks[i];
+
 		if ((a.half[0] & n->mask.half[0]) == n->base.half[0] &&
 			(a.half[1] & n->mask.half[1]) == n->base.half[1])
 			return true;
+	}
 	return false;
 }
 

@@ -105,7 +105,7 @@ static void test_fields_that_are_refused_at_once(void **state)
 		START "|:path=/again",
 		START "|:status=200",
 		START "|:=1",
-		"x=1|" START,
+		("x=1|" START),
 		":method=",
 		":method=GET /\r\n",
 		":path=/a b",
