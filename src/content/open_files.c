@@ -185,14 +185,11 @@ static bool is_same(const struct open_file *f)
 
 struct open_file *open_files_find(struct open_files *o, str key, msec now)
 {
-	struct open_file *f = recall(o, key, now);
+	struct open_file *f = map_get(&o->map, key);
 
-	if (f && !is_same(f)) {
+	if (f && !is_same(f))
 		forget(o, f);
-		open_file_unref(f);
-		f = NULL;
-	}
-	return f;
+	return recall(o, key, now);
 }
 
 struct open_file *open_files_keep(
