@@ -426,7 +426,7 @@ static void it_never_has_what_was_not_stored(void **state)
 		key = key_for(&text, s, path);
 		if (what % 7 == 0) {
 			model[at] = (char)('a' + i % 26);
-			if (!put(c, &key, what % 6000, model[at]))
+			if (!put(c, &key, 1 + what % 6000, model[at]))
 				cache_forget(c, &key);
 		} else if (what % 29 == 0) {
 			cache_forget(c, &key);
