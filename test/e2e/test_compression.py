@@ -8,6 +8,7 @@ import pytest
 
 from atc import WINTER, knobs_config, together
 from codings import CODINGS, SKIPPABLE, Decoder, decode
+from h2wire import H2Wire
 from waiting import wait_until
 from wire import Closed
 
@@ -374,6 +375,67 @@ def test_the_guard_holds_for_cached_answers_too(atc):
     for _ in range(3):
         expect_page(atc.get(target(PUBLIC), accept("br")), "br")
         expect_page(atc.get(target(PUBLIC), accept("br") + [("Cookie", "a=1")]), None)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("size", [10240, 3000000])
+def test_a_file_that_the_application_names_is_compressed(knobs, coding, size):
+    path = knobs.tenant_dir() / "sent.txt"
+    path.write_bytes(page(size))
+    url = WINTER + "/file?path=" + quote(str(path))
+    response = expect_page(knobs.get(url, accept(coding)), coding, size)
+    tag = response.header("ETag")
+    assert tag is None or tag.startswith("W/")
+    assert not response.all("Content-Length") and not response.all("Accept-Ranges") and response.header("Last-Modified")
+    plain = expect_page(knobs.get(url), None, size)
+    assert plain.header("Content-Length") == str(size) and plain.header("Accept-Ranges") == "bytes"
+    part = knobs.get(url, accept(coding) + [("Range", "bytes=5000-5999")])
+    assert part.status == 206 and part.body == page(size)[5000:6000] and not coding_of(part)
+
+
+def test_a_picture_that_the_application_names_is_not(knobs):
+    path = knobs.tenant_dir() / "sent.png"
+    path.write_bytes(page())
+    expect_page(knobs.get(WINTER + "/file?path=" + quote(str(path)), accept(CHROME)), None)
+
+
+def test_a_file_of_the_public_directory_is_compressed_unless_it_has_been(atc):
+    public = atc.app / "public"
+    public.mkdir()
+    for name in ("site.css", "ready.css", "ready.css.gz"):
+        (public / name).write_bytes(page())
+    atc.start(knobs_config(public="public"))
+    for coding in CODINGS:
+        response = expect_page(atc.get(WINTER + "/site.css", accept(coding)), coding)
+        assert response.header("Vary") == "Accept-Encoding"
+        head = atc.ask("HEAD", WINTER + "/site.css", accept(coding))
+        assert not head.body and coding_of(head) == coding and head.header("ETag") == response.header("ETag")
+        known = [("If-None-Match", response.header("ETag"))]
+        again = atc.get(WINTER + "/site.css", accept(coding) + known)
+        assert again.status == 304 and again.header("ETag") == response.header("ETag")
+    ready = atc.get(WINTER + "/ready.css", accept("gzip"))
+    assert coding_of(ready) == "gzip" and ready.body == page()      # as it lies there
+    assert ready.header("Content-Length") == "10240" and ready.header("Vary") == "Accept-Encoding"
+
+
+# --- HTTP/2 ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_streams_of_http_2_are_compressed_alike(atc, coding):
+    atc.start(knobs_config(server={"h2c_enabled": True}))
+    with H2Wire(("127.0.0.1", atc.port)) as wire:
+        for size, more in ((10240, {}), (500000, {}), (30000, {"chunked": 1}), (12000, {"pieces": 3, "gap": 0.1})):
+            response = wire.get(target('ETag: "x"', bytes=size, **more), accept(coding))
+            assert coding_of(response) == coding and decode(coding, response.body) == page(size)
+            assert response.header("vary") == "Accept-Encoding" and response.header("etag") == 'W/"x"'
+        number = wire.request("GET", WINTER + "/sse?n=2&gap=30", accept(coding))
+        assert coding_of(wire.head(number)) == coding
+        stream = wire.stream(number)
+        wire.pull_until(lambda: stream.body)
+        assert Decoder(coding).feed(stream.body) == b"data: 0\n\n"
+        wire.cancel(number)
 
 
 # --- BREACH ----------------------------------------------------------------------------------------------------------
