@@ -48,11 +48,11 @@ struct wanted {
 	int of_star;
 };
 
-static void read_field(struct wanted *w, str value)
+static void read_list(struct wanted *w, str list)
 {
 	str element, params;
 
-	while (field_next(&value, &element)) {
+	while (field_next(&list, &element)) {
 		str name = field_value(element, &params);
 		int *weight = &w->of_star;
 		enum coding c;
@@ -71,16 +71,13 @@ static int weight_of(const struct wanted *w, enum coding c)
 	return w->weights[c] >= 0 ? w->weights[c] : w->of_star;
 }
 
-enum coding coding_negotiate(
-	const struct header *headers, size_t n, const struct coding_order *order)
+enum coding coding_negotiate(str accept_encoding, const struct coding_order *order)
 {
-	const struct header *h = header_find(headers, n, HEADER_ACCEPT_ENCODING);
 	struct wanted w = {{-1, -1, -1, -1}, -1};
 	enum coding best = CODING_IDENTITY;
 	int weight = 0;
 
-	for (; h; h = header_find_next(headers, n, HEADER_ACCEPT_ENCODING, h))
-		read_field(&w, h->value);
+	read_list(&w, accept_encoding);
 	for (unsigned i = 0; i < order->count; i++) {
 		int other = weight_of(&w, order->items[i]);
 

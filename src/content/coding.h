@@ -3,7 +3,6 @@
 #pragma once
 
 #include "config/config.h"
-#include "http/header.h"
 
 enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BR, CODING_ZSTD };
 #define NCODINGS 4
@@ -21,9 +20,8 @@ struct coding_order {
 /* From a setting; each name once, and known. */
 struct coding_order coding_order(const struct str_list *names);
 
-/* The coding that the request's Accept-Encoding fields (all of them together) weigh most; among
- * equals the first of `order`.  `*` speaks for what is not named.  Identity when there is no such
- * field, when nothing of `order` is wanted, when it is explicitly wanted more, and when nothing at
- * all is: an answer that cannot be read is no better than one that was not asked for. */
-enum coding coding_negotiate(
-	const struct header *headers, size_t n, const struct coding_order *order);
+/* The coding that Accept-Encoding (all its lines as one list) weighs most; among equals the first
+ * of `order`.  `*` speaks for what is not named.  Identity when the list is empty, when nothing of
+ * `order` is wanted, when it is explicitly wanted more, and when nothing at all is: an answer that
+ * cannot be read is no better than one that was not asked for. */
+enum coding coding_negotiate(str accept_encoding, const struct coding_order *order);

@@ -54,8 +54,9 @@ bool type_is_compressible(str content_type)
 	for (size_t i = 0; i < type.n; i++)
 		lower[i] = char_lower(type.p[i]);
 	type.p = lower;
-	if (str_starts(type, STR("text/")))
-		return true;
+	if (str_starts(type, STR("text/")) || str_eq(type, STR("application/json")) ||
+		str_eq(type, STR("application/javascript")))
+		return true; /* most are */
 	for (size_t i = 0; i < NITEMS(beginnings); i++)
 		if (str_starts(type, beginnings[i]))
 			return false;

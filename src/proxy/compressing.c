@@ -62,8 +62,8 @@ void compressing_ask(struct exchange *x, const struct request_head *head)
 
 	if (!server->gzip_compression_enabled || background_is(x->client))
 		return;
-	c->wanted = coding_negotiate(head->headers, head->nheaders, &x->view->snapshot->codings);
-	if (c->wanted == CODING_IDENTITY)
+	c->accepted = join(&x->arena, head->headers, head->nheaders, HEADER_ACCEPT_ENCODING);
+	if (!c->accepted.n)
 		return;
 	if (server->gzip_compression_disable_on_auth)
 		c->has_credentials = has_credentials(head);
@@ -349,12 +349,13 @@ static bool encode(struct exchange *x, struct response_head *h, enum coding codi
 
 void compressing_begin(struct exchange *x, struct response_head *h)
 {
-	enum coding coding = x->compressing.wanted;
+	enum coding coding;
 
 	if (h->status == 304)
 		keep_weak_tag(x, h);
 	if (!is_eligible(x, h))
 		return;
+	coding = coding_negotiate(x->compressing.accepted, &x->view->snapshot->codings);
 	if (coding != CODING_IDENTITY && !is_guarded(x, h) && encode(x, h, coding))
 		edit_head(x, h, coding);
 	add_vary(x, h); /* whatever this client gets */

@@ -12,9 +12,9 @@ struct exchange;
 
 /* What an exchange has of it. */
 struct compressing {
-	enum coding wanted;   /* by the client, of those that we may use */
+	str accepted;	      /* Accept-Encoding */
 	bool has_credentials; /* in the request */
-	str known_tags;	      /* If-None-Match, if a coding is wanted */
+	str known_tags;	      /* If-None-Match, if there is the former */
 };
 
 /* What a thread has for it: encoders, and where their output is until it is sent. */
