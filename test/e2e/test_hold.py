@@ -109,7 +109,8 @@ def test_one_tenants_boot_does_not_slow_another(atc):
         wait_until(lambda: atc.state() == "starting")
         busy = p99(wire, 5)
         assert not slow.is_done
-    assert busy < max(calm * 3, stretched(0.01)), "p99 %.1f ms before, %.1f ms during the boot" % (calm * 1e3, busy * 1e3)
+    # Who waited for the boot would have waited for seconds; tenths are a busy machine's.
+    assert busy < max(calm * 3, stretched(0.1)), "p99 %.1f ms before, %.1f ms during the boot" % (calm * 1e3, busy * 1e3)
     assert slow.result().status == 200
 
 

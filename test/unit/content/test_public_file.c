@@ -159,7 +159,9 @@ static void what_is_known_is_believed_for_a_moment(void **state)
 	(void)state;
 	put("changes", "1");
 	first = open_files_get(&files, dir, STR("changes"), now);
-	assert_int_equal(open_files_get(&files, dir, STR("appears"), now)->error, -ENOENT);
+	second = open_files_get(&files, dir, STR("appears"), now);
+	assert_int_equal(second->error, -ENOENT);
+	open_file_unref(second);
 	put("appears", "2");
 	put("new", "two");
 	assert_int_equal(renameat(dir, "new", dir, "changes"), 0);
