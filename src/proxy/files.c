@@ -222,6 +222,7 @@ static enum public_verdict find_public(
 	struct exchange *x, const struct request_head *head, str path, struct public_file *ret)
 {
 	const struct app_conf *app = x->conf->app;
+	enum public_verdict verdict;
 	int dir;
 
 	if (!app->public.n || !is_read(x) || !x->up.is_done || head->has_upgrade ||
@@ -232,9 +233,11 @@ static enum public_verdict find_public(
 		return PUBLIC_NONE;
 	if (str_find_char(path, '%') >= 0)
 		path = uri_decode(&x->arena, path);
-	return public_file_find(&x->worker->open_files, dir, path,
+	verdict = public_file_find(&x->worker->open_files, dir, path,
 		header_value(head->headers, head->nheaders, HEADER_ACCEPT_ENCODING), &x->arena,
 		loop_now(x->worker->loop), ret);
+	worker_sweep_files(x->worker);
+	return verdict;
 }
 
 static bool is_asleep(const struct exchange *x)
@@ -407,22 +410,14 @@ static void send_opened(struct exchange *x, struct open_file *take_file)
 	answer(x, &a);
 }
 
-static void on_sweep(struct timer *t)
-{
-	struct worker *w = container_of(t, struct worker, sweep_timer);
-
-	if (open_files_sweep(&w->sent_files, loop_now(w->loop)))
-		timer_set(t, w->loop, loop_now(w->loop) + OPEN_FILES_VALID, on_sweep);
-}
-
 static struct open_file *keep_opened(
 	struct worker *w, str key, int take_fd, const struct file_facts *facts)
 {
-	msec now = loop_now(w->loop);
+	struct open_file *f =
+		open_files_keep(&w->sent_files, key, take_fd, facts, loop_now(w->loop));
 
-	if (!timer_is_set(&w->sweep_timer))
-		timer_set(&w->sweep_timer, w->loop, now + OPEN_FILES_VALID, on_sweep);
-	return open_files_keep(&w->sent_files, key, take_fd, facts, now);
+	worker_sweep_files(w);
+	return f;
 }
 
 static void on_opened(void *arg, enum opening_result result, str why, int fd)

@@ -228,6 +228,22 @@ void worker_go_on_later(struct client *c)
 	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);
 }
 
+static void on_sweep(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, sweep_timer);
+	msec now = loop_now(w->loop);
+	bool has_public = open_files_sweep(&w->open_files, now);
+
+	if (open_files_sweep(&w->sent_files, now) || has_public)
+		worker_sweep_files(w);
+}
+
+void worker_sweep_files(struct worker *w)
+{
+	if (!timer_is_set(&w->sweep_timer))
+		timer_set(&w->sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID, on_sweep);
+}
+
 struct posted {
 	struct worker *worker;
 	struct snapshot *snapshot;

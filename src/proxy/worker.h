@@ -93,5 +93,7 @@ void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);
 /* Out of descriptors: the longest idle client makes room.  False if there is none. */
 bool worker_close_idle(struct worker *w);
+/* Files were opened: what is not used any more is closed again, also if nothing else happens. */
+void worker_sweep_files(struct worker *w);
 /* It has more to do, but others come first. */
 void worker_go_on_later(struct client *c);

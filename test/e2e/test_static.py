@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import processes
 from atc import KNOBS_COMMAND, WINTER, knobs_config
 from waiting import wait_until
 
@@ -281,6 +282,25 @@ def test_files_do_not_pile_up(public):
         for i in range(1500):
             assert wire.get("%s/many/%d.txt" % (WINTER, i)).body == b"%d" % i
     assert len(os.listdir("/proc/%d/fd" % atc.proxy_pid())) < 1200
+
+
+def proxy_files(atc):
+    """What the proxy has open, without the directories."""
+    found = []
+    for pid in processes.descendants(atc.pid):
+        if processes.executable(pid) == processes.executable(atc.pid):
+            found += [os.readlink(entry.path) for entry in os.scandir("/proc/%d/fd" % pid) if os.path.lexists(entry.path)]
+    return found
+
+
+def test_a_deleted_file_gives_back_its_room_though_nobody_asks_again(public):
+    atc = public()
+    path = str(atc.app / "public" / "app.css")
+    assert atc.get(WINTER + "/app.css").body == STYLE
+    assert path in proxy_files(atc)
+    os.remove(path)
+    assert path + " (deleted)" in proxy_files(atc)
+    wait_until(lambda: not any(name.startswith(path) for name in proxy_files(atc)), 5, "it is closed")
 
 
 def test_a_slow_client_gets_a_large_file(public):

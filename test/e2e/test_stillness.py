@@ -57,6 +57,15 @@ def test_it_is_still_after_tenants_went_to_sleep(atc):
     assert is_still(atc, 3)
 
 
+def test_it_is_still_after_files_were_sent(atc):
+    (atc.app / "public").mkdir(exist_ok=True)
+    (atc.app / "public" / "a.css").write_text("a")
+    atc.start(knobs_config(public="public"))
+    assert atc.get(WINTER + "/a.css").text == "a" and atc.get(WINTER + "/b.css").status == 404
+    holds_for(lambda: True, 2.5)        # until they are closed
+    assert is_still(atc, 3)
+
+
 @pytest.mark.slow
 def test_strace_sees_no_system_call_for_ten_seconds(atc):
     atc.start(knobs_config(idle_timeout="200ms"))
