@@ -162,9 +162,9 @@ static enum cache_why why_not_asked(
 	if (head->body != BODY_NONE)
 		return WHY_METHOD; /* it may mean anything */
 	/* For the tenant alone to decide (RFC 9111 4.3.2). */
-	return has(seen, HEADER_IF_MATCH) || has(seen, HEADER_IF_UNMODIFIED_SINCE)
-		       ? WHY_PRECONDITION
-		       : WHY_OK;
+	if (has(seen, HEADER_IF_MATCH) || has(seen, HEADER_IF_UNMODIFIED_SINCE))
+		return WHY_PRECONDITION;
+	return exchange_settings(x)->cache_size ? WHY_OK : WHY_OFF;
 }
 
 /* Nobody waits for what is likely to be one person's. */
@@ -263,7 +263,7 @@ bool caching_begin(struct exchange *x, const struct request_head *head, const st
 	if (c->why == WHY_OK)
 		return ask(x, head, remote);
 	c->forwarded = c->why == WHY_METHOD ? FORWARDED_METHOD : FORWARDED_BYPASS;
-	if (!method_is_safe(x->method) && !head->has_upgrade) {
+	if (!method_is_safe(x->method) && !head->has_upgrade && exchange_settings(x)->cache_size) {
 		make_key(x, head, remote);
 		keep_key(x);
 	}

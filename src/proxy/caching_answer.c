@@ -24,13 +24,15 @@ static void add_number(struct buf *out, int64_t v)
 	buf_add_number(out, v < 0 ? -(uint64_t)v : (uint64_t)v);
 }
 
-/* What Thruster's X-Cache has. */
+/* What Thruster's X-Cache has; a cache without memory misses. */
 static str x_cache(const struct caching *c)
 {
+	bool is_asked = c->key.share || c->why == WHY_OFF;
+
 	if (c->hit)
 		return STR("hit");
-	return c->key.share && c->forwarded != FORWARDED_METHOD && !c->has_range ? STR("miss")
-										 : STR("bypass");
+	return is_asked && c->forwarded != FORWARDED_METHOD && !c->has_range ? STR("miss")
+									     : STR("bypass");
 }
 
 /* RFC 9211. */

@@ -181,6 +181,9 @@ def test_no_memory_caches_nothing(atc):
     atc.start(pages_config(server={"cache_size": 0}))
     site = Site(atc, a=public())
     assert caches(site, "/a") == ["miss"] * 3
+    assert site.get("/a").header("Cache-Status") == "fly-atc; fwd=bypass; detail=off"
+    assert site.get("/a", ("Cache-Control", "only-if-cached")).status == 200
+    assert atc.post(site.prefix + "/a", b"x").header("Cache-Status") == "fly-atc; fwd=method; detail=method"
 
 
 def test_off_is_off(atc):
