@@ -14,7 +14,6 @@
 #define NORETURN	 __attribute__((noreturn))
 #define NITEMS(array)	 (sizeof(array) / sizeof((array)[0]))
 #define likely(x)	 __builtin_expect(!!(x), 1)
-#define unlikely(x)	 __builtin_expect(!!(x), 0)
 
 /* The struct of `type` whose member `member` is at `ptr`. */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

@@ -215,11 +215,6 @@ void log_publish(void)
 	clear(&lines);
 }
 
-bool log_has_lines(void)
-{
-	return buf_len(&lines) != 0;
-}
-
 void log_flush(msec limit)
 {
 	struct timespec until;

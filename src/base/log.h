@@ -42,5 +42,3 @@ void log_line_close(struct buf *line);
 void log_raw(str line);
 /* Hands this thread's lines to the writer. */
 void log_publish(void);
-/* True if this thread has lines that were not handed over yet. */
-bool log_has_lines(void);

@@ -162,8 +162,6 @@ char *config_database_url(const struct tenant_conf *t, const struct database_con
 bool config_path_matches(const struct str_list *patterns, str path);
 /* The number of app_conf.stop_signal. */
 int config_stop_signal(const struct app_conf *app);
-/* The texts of the enums, as in the file. */
-const char *config_framework_text(enum framework f);
 
 /* The tables of all settings, for docs/configuration.md and fly-atc.yml(5). */
 enum config_keys_format { CONFIG_KEYS_MARKDOWN, CONFIG_KEYS_MDOC };

@@ -24,11 +24,6 @@ static_assert(NITEMS(start_words) == START_AT_BOOT + 2, "a word for each start")
 static_assert(NITEMS(listen_words) == LISTEN_UNIX + 2, "a word for each way");
 static_assert(NITEMS(prefix_words) == PREFIX_STRIP + 2, "a word for each way");
 
-const char *config_framework_text(enum framework f)
-{
-	return framework_words[f];
-}
-
 const char *const *type_words(enum row_type type)
 {
 	switch (type) {

@@ -9,7 +9,6 @@
 #define TENANTS	       STR("/v1/tenants/")
 #define DEFAULT_LINES  50
 #define MAX_LINES      1000
-#define MAX_QUERY_KEYS 8
 
 struct query {
 	bool is_for_all, follows, waits;

@@ -62,6 +62,5 @@ void chunked_done(struct chunked *c);
 #define CHUNKED_SIZE_MAX 20
 size_t chunked_write_size(char out[CHUNKED_SIZE_MAX], size_t n);
 #define CHUNKED_CRLF STR("\r\n")
-/* The end of a body without trailers; with them: CHUNKED_LAST, the lines, CHUNKED_CRLF. */
-#define CHUNKED_END  STR("0\r\n\r\n")
+/* The end of a body: CHUNKED_LAST, the lines of trailers, CHUNKED_CRLF. */
 #define CHUNKED_LAST STR("0\r\n")

@@ -88,14 +88,6 @@ static bool is_read(enum method method)
 	return method == METHOD_GET || method == METHOD_HEAD;
 }
 
-bool precondition_is_any(const struct header *headers, size_t n)
-{
-	return header_find(headers, n, HEADER_IF_MATCH) ||
-	       header_find(headers, n, HEADER_IF_NONE_MATCH) ||
-	       header_find(headers, n, HEADER_IF_MODIFIED_SINCE) ||
-	       header_find(headers, n, HEADER_IF_UNMODIFIED_SINCE);
-}
-
 /* If-Match, or else If-Unmodified-Since. */
 static bool is_still(
 	const struct header *headers, size_t n, const struct validators *v, int64_t now)

@@ -29,9 +29,6 @@ bool etag_eq_weak(str a, str b);
  * when there is no other. */
 bool etag_next(str *rest, str *ret_tag);
 
-/* True if one of the fields If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since is
- * there. */
-bool precondition_is_any(const struct header *headers, size_t n);
 /* Evaluates all of them, over several lines, for a representation that exists.  `now` is for dates
  * with two digits for the year.  Dates that cannot be read, and dates where the representation has
  * none, are no preconditions. */

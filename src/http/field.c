@@ -139,11 +139,6 @@ unsigned accept_weight(str accept, str type)
 	return str_trim(accept).n ? find_range(accept, type, &precision) : FIELD_WEIGHT_MAX;
 }
 
-bool accepts_type(str accept, str type)
-{
-	return accept_weight(accept, type) > 0;
-}
-
 bool accept_names(str accept, str type)
 {
 	unsigned precision, weight = find_range(accept, type, &precision);

@@ -27,8 +27,6 @@ unsigned field_weight(str params);
 /* How much Accept wants a media type without parameters ("text/html"): by its most specific range.
  * An empty Accept wants everything. */
 unsigned accept_weight(str accept, str type);
-/* True if that is more than nothing. */
-bool accepts_type(str accept, str type);
 /* True only if the type itself is named with a weight above 0: a wildcard does not count.  Tells a
  * browser's navigation (text/html) from a script, and a caller who wants JSON. */
 bool accept_names(str accept, str type);

@@ -22,11 +22,6 @@ enum method method_lookup(str text)
 	return METHOD_OTHER;
 }
 
-str method_name(enum method m)
-{
-	return rows[m].name;
-}
-
 bool method_is_safe(enum method m)
 {
 	return rows[m].is_safe;

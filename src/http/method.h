@@ -26,8 +26,6 @@ enum method {
 
 /* Methods are case-sensitive: "get" is METHOD_OTHER. */
 enum method method_lookup(str text);
-/* Empty for METHOD_OTHER. */
-str method_name(enum method m);
 /* METHOD_OTHER is neither safe nor idempotent. */
 bool method_is_safe(enum method m);
 bool method_is_idempotent(enum method m);

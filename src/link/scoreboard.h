@@ -26,7 +26,6 @@ const char *tenant_state_name(enum tenant_state state);
 const char *tenant_state_phase(enum tenant_state state); /* for people: "restoring the databases" */
 
 #define SCOREBOARD_SLOTS 131072u
-#define SLOT_REASON_MAX	 512
 
 struct slot {
 	/* written by the supervisor */

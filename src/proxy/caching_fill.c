@@ -11,8 +11,6 @@
 
 /* So long nobody waits for what was not stored. */
 #define REFUSED_FOR (5 * 60 * 1000)
-/* Room for the body of unknown length is taken as it comes. */
-#define FIRST_ROOM 4096
 
 struct fill {
 	struct stage stage;

@@ -232,11 +232,6 @@ void h2_connection_close(struct h2_connection *h2)
 	loop_defer_free(worker_of(h2)->loop, h2);
 }
 
-void h2_connection_event(struct h2_connection *h2)
-{
-	h2_connection_touch(h2);
-}
-
 void h2_connection_on_time(struct h2_connection *h2)
 {
 	switch (h2->owes) {

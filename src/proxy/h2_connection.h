@@ -49,8 +49,7 @@ struct h2_client {
 void h2_connection_open(struct connection *c);
 /* The connection ends, and with it what is under way. */
 void h2_connection_close(struct h2_connection *h2);
-/* What the socket tells, or its timer, or the worker. */
-void h2_connection_event(struct h2_connection *h2);
+/* What its timer tells, or the worker. */
 void h2_connection_on_time(struct h2_connection *h2);
 void h2_connection_go_on(struct h2_connection *h2);
 /* No request is taken any more; it ends when those under way have. */
