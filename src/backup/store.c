@@ -26,6 +26,7 @@ void sha256_text(str s, char ret[SHA256_TEXT])
 
 struct store *store_new(const struct location *l, const struct work *work, char **ret_reason)
 {
+	struct store_s3 *s3 = NULL;
 	struct store *s;
 	struct why why;
 
@@ -33,10 +34,14 @@ struct store *store_new(const struct location *l, const struct work *work, char 
 		*ret_reason = xasprintf("backup.url: %s: %s", l->url, why.text);
 		return NULL;
 	}
+	if (l->kind == LOCATION_S3) {
+		s3 = store_s3_new(l, work, ret_reason);
+		if (!s3)
+			return NULL;
+	}
 	s = xcalloc(1, sizeof(*s));
 	s->location = l;
-	if (l->kind == LOCATION_S3)
-		s->s3 = store_s3_new(l, work);
+	s->s3 = s3;
 	return s;
 }
 

@@ -8,7 +8,9 @@
 void sha256_text(str s, char ret[SHA256_TEXT]);
 
 struct store_s3;
-struct store_s3 *store_s3_new(const struct location *l, const struct work *work) MUST_USE;
+/* NULL and *ret_reason (a new text). */
+struct store_s3 *store_s3_new(
+	const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
 void store_s3_free(struct store_s3 *s);
 int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *ret_body,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;

@@ -1,12 +1,12 @@
 /* store_s3.c - a bucket as store, over libcurl, which signs the requests (AWS Signature Version 4).
  */
 /* SPDX-License-Identifier: MIT */
-#include <curl/curl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backup/curl_library.h"
 #include "backup/store_int.h"
 #include "base/alloc.h"
 #include "base/number.h"
@@ -17,6 +17,7 @@
 #define MAX_IDLE	8 /* handles that keep a connection for the next request */
 
 struct store_s3 {
+	struct curl_library lib;
 	const struct location *location;
 	const struct work *work;
 	char *signature; /* for libcurl: provider, region, service */
@@ -40,12 +41,17 @@ struct answer {
 	struct etag etag;
 };
 
-struct store_s3 *store_s3_new(const struct location *l, const struct work *work)
+struct store_s3 *store_s3_new(const struct location *l, const struct work *work, char **ret_reason)
 {
-	struct store_s3 *s = xcalloc(1, sizeof(*s));
+	struct curl_library lib;
+	struct store_s3 *s;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+	if (curl_library_load(&lib, ret_reason) < 0)
+		return NULL;
+	if (lib.global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();
+	s = xcalloc(1, sizeof(*s));
+	s->lib = lib;
 	s->location = l;
 	s->work = work;
 	s->signature = xasprintf("aws:amz:%s:s3", l->region);
@@ -58,11 +64,11 @@ void store_s3_free(struct store_s3 *s)
 	if (!s)
 		return;
 	while (s->nidle)
-		curl_easy_cleanup(s->idle[--s->nidle]);
+		s->lib.easy_cleanup(s->idle[--s->nidle]);
 	pthread_mutex_destroy(&s->lock);
 	free(s->signature);
+	s->lib.global_cleanup();
 	free(s);
-	curl_global_cleanup();
 }
 
 static CURL *take_handle(struct store_s3 *s)
@@ -74,7 +80,7 @@ static CURL *take_handle(struct store_s3 *s)
 		curl = s->idle[--s->nidle];
 	pthread_mutex_unlock(&s->lock);
 	if (!curl)
-		curl = curl_easy_init();
+		curl = s->lib.easy_init();
 	if (!curl)
 		abort();
 	return curl;
@@ -90,7 +96,7 @@ static void give_handle(struct store_s3 *s, CURL *take_curl)
 		extra = NULL;
 	}
 	pthread_mutex_unlock(&s->lock);
-	curl_easy_cleanup(extra);
+	s->lib.easy_cleanup(extra);
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -126,8 +132,10 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	return work_is_stopping(arg);
 }
 
-static struct curl_slist *make_headers(const struct location *l, const struct request *r)
+static struct curl_slist *make_headers(const struct store_s3 *s, const struct request *r)
 {
+	const struct curl_library *lib = &s->lib;
+	const struct location *l = s->location;
 	char hash[SHA256_TEXT], text[STORE_ETAG_MAX + 64];
 	struct curl_slist *headers = NULL;
 	static const char *const always[] = {
@@ -135,43 +143,44 @@ static struct curl_slist *make_headers(const struct location *l, const struct re
 
 	sha256_text(r->body, hash);
 	snprintf(text, sizeof(text), "x-amz-content-sha256: %s", hash);
-	headers = curl_slist_append(headers, text);
+	headers = lib->slist_append(headers, text);
 	for (size_t i = 0; i < NITEMS(always); i++)
-		headers = curl_slist_append(headers, always[i]);
+		headers = lib->slist_append(headers, always[i]);
 	if (r->condition)
-		headers = curl_slist_append(headers, r->condition);
+		headers = lib->slist_append(headers, r->condition);
 	if (strstr(l->endpoint, "tigris.dev") || strstr(l->endpoint, "t3.storage.dev"))
-		headers = curl_slist_append(headers, "X-Tigris-Consistent: true");
+		headers = lib->slist_append(headers, "X-Tigris-Consistent: true");
 	return headers;
 }
 
 static void set_options(struct store_s3 *s, CURL *curl, const struct request *r, struct answer *a,
 	char error[CURL_ERROR_SIZE], msec left)
 {
+	const struct curl_library *lib = &s->lib;
 	const struct location *l = s->location;
 
-	curl_easy_setopt(curl, CURLOPT_URL, r->url);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
+	lib->easy_setopt(curl, CURLOPT_URL, r->url);
+	lib->easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
 	if (strcmp(r->method, "PUT") == 0) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)r->body.n);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body.p);
+		lib->easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)r->body.n);
+		lib->easy_setopt(curl, CURLOPT_POSTFIELDS, r->body.p);
 	}
-	curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, s->signature);
-	curl_easy_setopt(curl, CURLOPT_USERNAME, l->key_id);
-	curl_easy_setopt(curl, CURLOPT_PASSWORD, l->secret);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* as Litestream, whose environment has none */
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left, (msec)CONNECT_TIMEOUT));
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MIN(left, (msec)REQUEST_TIMEOUT));
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, a);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, a);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, r->work);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+	lib->easy_setopt(curl, CURLOPT_AWS_SIGV4, s->signature);
+	lib->easy_setopt(curl, CURLOPT_USERNAME, l->key_id);
+	lib->easy_setopt(curl, CURLOPT_PASSWORD, l->secret);
+	lib->easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	lib->easy_setopt(curl, CURLOPT_PROXY, ""); /* as Litestream, whose environment has none */
+	lib->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left, (msec)CONNECT_TIMEOUT));
+	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MIN(left, (msec)REQUEST_TIMEOUT));
+	lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	lib->easy_setopt(curl, CURLOPT_WRITEDATA, a);
+	lib->easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	lib->easy_setopt(curl, CURLOPT_HEADERDATA, a);
+	lib->easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	lib->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	lib->easy_setopt(curl, CURLOPT_XFERINFODATA, r->work);
+	lib->easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 }
 
 /* One try.  0 when there is an answer, whatever it says. */
@@ -190,18 +199,18 @@ static int perform(struct store_s3 *s, const struct request *r, struct answer *a
 	buf_clear(&a->body);
 	a->status = 0;
 	a->etag.text[0] = '\0';
-	headers = make_headers(s->location, r);
+	headers = make_headers(s, r);
 	curl = take_handle(s);
 	set_options(s, curl, r, a, error, r->until - now);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
-	curl_easy_reset(curl);
+	s->lib.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	code = s->lib.easy_perform(curl);
+	s->lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
+	s->lib.easy_reset(curl);
 	give_handle(s, curl);
-	curl_slist_free_all(headers);
+	s->lib.slist_free_all(headers);
 	if (code == CURLE_OK)
 		return 0;
-	why_set(why, "%s: %s", s->location->endpoint, *error ? error : curl_easy_strerror(code));
+	why_set(why, "%s: %s", s->location->endpoint, *error ? error : s->lib.easy_strerror(code));
 	return -EIO;
 }
 
