@@ -6,9 +6,9 @@
 #include "http/uri.h"
 #include "link/channel.h"
 
-#define TENANTS	       STR("/v1/tenants/")
-#define DEFAULT_LINES  50
-#define MAX_LINES      1000
+#define TENANTS	      STR("/v1/tenants/")
+#define DEFAULT_LINES 50
+#define MAX_LINES     1000
 
 struct query {
 	bool is_for_all, follows, waits;
