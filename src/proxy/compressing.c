@@ -110,6 +110,14 @@ static uint64_t length_of(const struct exchange *x, const struct response_head *
 		       : ENCODER_LENGTH_UNKNOWN;
 }
 
+static bool is_forbidden(const struct response_head *h)
+{
+	for (size_t i = 0; i < h->nheaders; i++)
+		if (!h->headers[i].is_hop && forbids(&h->headers[i]))
+			return true;
+	return false;
+}
+
 /* Whoever asks: this answer may be compressed. */
 static bool is_eligible(const struct exchange *x, const struct response_head *h)
 {
@@ -118,10 +126,7 @@ static bool is_eligible(const struct exchange *x, const struct response_head *h)
 	if (h->status < 200 || h->status == 204 || h->status == 206 || h->status == 304 ||
 		(h->body == BODY_NONE && x->method != METHOD_HEAD))
 		return false;
-	for (size_t i = 0; i < h->nheaders; i++)
-		if (!h->headers[i].is_hop && forbids(&h->headers[i]))
-			return false;
-	return true;
+	return !is_forbidden(h);
 }
 
 /* A list element without its argument: private="Set-Cookie" is private. */
@@ -208,9 +213,17 @@ static void keep_weak_tag(struct exchange *x, struct response_head *h)
 		if (str_starts(element, STR("W/")) &&
 			str_eq(str_slice(element, 2, element.n), tag)) {
 			weaken_tag(x, h);
-			add_vary(x, h);
 			return;
 		}
+}
+
+/* What 200 would have had in Vary stands in 304 as well (RFC 9110 15.4.5).  It seldom has a type or
+ * a length to tell by; to name Accept-Encoding in vain does no harm. */
+static void edit_not_modified(struct exchange *x, struct response_head *h)
+{
+	keep_weak_tag(x, h);
+	if (exchange_settings(x)->gzip_compression_enabled && !is_forbidden(h))
+		add_vary(x, h);
 }
 
 /* --- the body --- */
@@ -352,7 +365,7 @@ void compressing_begin(struct exchange *x, struct response_head *h)
 	enum coding coding;
 
 	if (h->status == 304)
-		keep_weak_tag(x, h);
+		edit_not_modified(x, h);
 	if (!is_eligible(x, h))
 		return;
 	coding = coding_negotiate(x->compressing.accepted, &x->view->snapshot->codings);

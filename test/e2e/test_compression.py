@@ -211,6 +211,14 @@ def test_what_is_still_valid_keeps_the_tag_by_which_it_is_known(knobs):
     assert tag('W/"xx", W/"y"') == '"x"'
 
 
+@pytest.mark.parametrize("line, wanted", [
+    ("ETag: \"x\"", "Accept-Encoding"), ("Vary: Cookie", "Cookie, Accept-Encoding"), ("Content-Type: image/png", None),
+    ("Cache-Control: no-transform", None)])
+def test_what_is_still_valid_varies_as_the_page_does(knobs, line, wanted):
+    for headers in ([], accept("gzip")):
+        assert knobs.get(target(line, status=304), headers).header("Vary") == wanted
+
+
 # --- the way of the body ---------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("coding", CODINGS)
