@@ -84,13 +84,13 @@ static bool is_digest(str name)
 	return false;
 }
 
-static bool forbids(const struct header *h)
+static bool forbids(const struct header *h, unsigned status)
 {
 	switch (h->id) {
 	case HEADER_CONTENT_ENCODING:
 		return h->value.n;
 	case HEADER_CONTENT_RANGE:
-		return true;
+		return status != 206;
 	case HEADER_CONTENT_TYPE:
 		return !type_is_compressible(h->value);
 	case HEADER_CACHE_CONTROL:
@@ -113,7 +113,7 @@ static uint64_t length_of(const struct exchange *x, const struct response_head *
 static bool is_forbidden(const struct response_head *h)
 {
 	for (size_t i = 0; i < h->nheaders; i++)
-		if (!h->headers[i].is_hop && forbids(&h->headers[i]))
+		if (!h->headers[i].is_hop && forbids(&h->headers[i], h->status))
 			return true;
 	return false;
 }
@@ -217,11 +217,10 @@ static void keep_weak_tag(struct exchange *x, struct response_head *h)
 		}
 }
 
-/* What 200 would have had in Vary stands in 304 as well (RFC 9110 15.4.5).  It seldom has a type or
- * a length to tell by; to name Accept-Encoding in vain does no harm. */
-static void edit_not_modified(struct exchange *x, struct response_head *h)
+/* What 200 would have had in Vary stands in 206 and 304 as well (RFC 9110 15.3.7, 15.4.5).  These
+ * seldom have its type or its length to tell by; to name Accept-Encoding in vain does no harm. */
+static void vary_like_whole(struct exchange *x, struct response_head *h)
 {
-	keep_weak_tag(x, h);
 	if (exchange_settings(x)->gzip_compression_enabled && !is_forbidden(h))
 		add_vary(x, h);
 }
@@ -365,7 +364,9 @@ void compressing_begin(struct exchange *x, struct response_head *h)
 	enum coding coding;
 
 	if (h->status == 304)
-		edit_not_modified(x, h);
+		keep_weak_tag(x, h);
+	if (h->status == 304 || h->status == 206)
+		vary_like_whole(x, h);
 	if (!is_eligible(x, h))
 		return;
 	coding = coding_negotiate(x->compressing.accepted, &x->view->snapshot->codings);

@@ -214,9 +214,11 @@ def test_what_is_still_valid_keeps_the_tag_by_which_it_is_known(knobs):
 @pytest.mark.parametrize("line, wanted", [
     ("ETag: \"x\"", "Accept-Encoding"), ("Vary: Cookie", "Cookie, Accept-Encoding"), ("Content-Type: image/png", None),
     ("Cache-Control: no-transform", None)])
-def test_what_is_still_valid_varies_as_the_page_does(knobs, line, wanted):
+def test_a_part_and_what_is_still_valid_vary_as_the_page_does(knobs, line, wanted):
     for headers in ([], accept("gzip")):
         assert knobs.get(target(line, status=304), headers).header("Vary") == wanted
+        part = knobs.get(target(line, "Content-Range: bytes 0-1/9000", status=206), headers)
+        assert (part.status, part.header("Vary"), coding_of(part)) == (206, wanted, None)
 
 
 # --- the way of the body ---------------------------------------------------------------------------------------------
