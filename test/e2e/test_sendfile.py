@@ -3,14 +3,18 @@ SPDX-License-Identifier: MIT
 """
 import hashlib
 import os
+import pathlib
 import re
+import signal
 import socket
+import subprocess
 import threading
 from urllib.parse import quote
 
 import pytest
 
 from atc import KNOBS_COMMAND, WINTER, knobs_config, together
+from codings import decode
 from waiting import wait_until
 
 MODIFIED, DATE = 784111777, "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -183,6 +187,24 @@ def test_a_large_file_comes_whole_also_to_a_slow_client(knobs):
     assert digest.digest() == hashlib.sha256(content).digest()
     line = wait_until(lambda: knobs.requests_logged(query=target(path).split("?")[1]), 5, "it is logged")[0]
     assert (line["source"], line["resp_content_length"]) == ("sendfile", len(content))
+
+
+@pytest.mark.slow
+def test_a_large_file_stays_in_the_kernel_unless_it_is_compressed(knobs):
+    content = b"0123456789abcdef" * (1 << 16)
+    path = put(knobs, "kernel.txt", content)
+    trace, proxy = knobs.home / "sendfile", knobs.proxy_pid()
+    with subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=sendfile", "-o", str(trace), "-p", str(proxy)]) as strace:
+        try:
+            wait_until(lambda: all("TracerPid:\t%d\n" % strace.pid in status.read_text()
+                                   for status in pathlib.Path("/proc/%d/task" % proxy).glob("*/status")), 5, "strace is attached")
+            assert decode("gzip", send(knobs, path, [("Accept-Encoding", "gzip")]).body) == content
+            seen = trace.read_text()
+            assert send(knobs, path).body == content
+        finally:
+            strace.send_signal(signal.SIGINT)
+    assert "sendfile(" not in seen
+    assert sum(int(n) for n in re.findall(r"sendfile.* = (\d+)\n", trace.read_text())) == len(content)
 
 
 def test_a_file_that_shrinks_meanwhile_cuts_the_connection(knobs):
