@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "link/packet.h"
 
 struct queued {
 	struct list link;
@@ -25,13 +26,6 @@ struct channel {
 };
 
 #define HEAD_SIZE offsetof(struct channel_message, text)
-
-int channel_pair(int ret_fds[2])
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds) < 0)
-		return -errno;
-	return 0;
-}
 
 static void drop_queue(struct channel *c)
 {
@@ -59,22 +53,9 @@ static void close_broken(struct channel *c)
 /* 0, -EAGAIN, or another error that means that the link is gone. */
 static int send_now(struct channel *c, const struct channel_message *m, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)m, .iov_len = HEAD_SIZE + m->text_size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec part = {(void *)(uintptr_t)m, HEAD_SIZE + m->text_size};
 
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
-	return sendmsg(c->watch.fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return packet_send(c->watch.fd, &part, 1, fd);
 }
 
 static void flush_queue(struct channel *c)
@@ -95,38 +76,22 @@ static void flush_queue(struct channel *c)
 	}
 }
 
-static int fd_of(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	int fd;
-
-	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
-		cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -1;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
-	return fd;
-}
-
 /* False when there is nothing more to read now. */
 static bool receive_one(struct channel *c)
 {
 	struct channel_message m;
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(c->watch.fd, &msg, MSG_CMSG_CLOEXEC);
+	struct iovec part = {&m, sizeof(m)};
+	int fd = -1;
+	ssize_t n = packet_receive(c->watch.fd, &part, 1, &fd);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN)
 		return false;
-	if (n < (ssize_t)HEAD_SIZE || m.text_size != (size_t)n - HEAD_SIZE ||
-		(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	if (n < (ssize_t)HEAD_SIZE || m.text_size != (size_t)n - HEAD_SIZE) {
+		close_fd(&fd);
 		close_broken(c);
 		return false;
 	}
-	c->on_message(c->arg, &m, fd_of(&msg));
+	c->on_message(c->arg, &m, fd);
 	return c->watch.fd >= 0;
 }
 

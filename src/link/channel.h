@@ -1,5 +1,5 @@
-/* channel.h - messages between supervisor and proxy: a SEQPACKET socket pair, one message a packet,
- * in order.
+/* channel.h - messages between supervisor and proxy: a SEQPACKET socket pair (packet_pair), one
+ * message a packet, in order.
  *
  * The receiver trusts nothing: an unknown type or a short packet is an error of the link (the proxy
  * exits and is started again; the supervisor ends the proxy). */
@@ -42,8 +42,6 @@ typedef void channel_fn(void *arg, const struct channel_message *m, int fd);
 /* The other side is gone or broke the rules; called once. */
 typedef void channel_closed_fn(void *arg);
 
-/* A connected pair; both ends CLOEXEC and non-blocking.  0 or -errno. */
-int channel_pair(int ret_fds[2]) MUST_USE;
 /* Takes fd.  NULL if it cannot be watched. */
 struct channel *channel_new(
 	struct loop *l, int fd, channel_fn *on_message, channel_closed_fn *on_closed, void *arg);

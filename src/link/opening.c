@@ -3,12 +3,11 @@
 #include "link/opening.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "link/packet.h"
 
 /* Asked for at once on one link; others wait here.  So the answers always have room in the
  * socket, and few descriptors are in flight. */
@@ -29,31 +28,11 @@ struct answer {
 
 /* --- messages --- */
 
-int opening_pair(int ret_fds[2])
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds) < 0)
-		return -errno;
-	return 0;
-}
-
-/* -EPIPE at the end; -EPROTO for what was cut. */
-static ssize_t receive(int fd, struct msghdr *msg)
-{
-	ssize_t n = recvmsg(fd, msg, MSG_CMSG_CLOEXEC);
-
-	if (n < 0)
-		return errno == EINTR ? -EAGAIN : -errno;
-	if (!n)
-		return -EPIPE;
-	return msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EPROTO : n;
-}
-
 int opening_receive(int fd, struct opening_request *ret)
 {
 	struct request_head head;
 	struct iovec parts[] = {{&head, sizeof(head)}, {ret->text, sizeof(ret->text)}};
-	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = NITEMS(parts)};
-	ssize_t n = receive(fd, &msg);
+	ssize_t n = packet_receive(fd, parts, NITEMS(parts), NULL);
 
 	if (n < 0)
 		return (int)n;
@@ -71,23 +50,10 @@ int opening_receive(int fd, struct opening_request *ret)
 int opening_answer(int fd, uint32_t number, enum opening_result result, str why, int file)
 {
 	struct answer_head head = {number, result};
-	char control[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec parts[] = {{&head, sizeof(head)},
 		{(void *)(uintptr_t)why.p, MIN(why.n, (size_t)OPENING_WHY_MAX)}};
-	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = NITEMS(parts)};
 
-	if (file >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &file, sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return packet_send(fd, parts, NITEMS(parts), file);
 }
 
 /* --- the proxy's side --- */
@@ -124,9 +90,8 @@ static int send_request(struct opener *o, struct opening *op)
 {
 	struct iovec parts[] = {{&op->head, sizeof(op->head)},
 		{op->text, op->head.tenant_size + op->head.path_size}};
-	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = NITEMS(parts)};
 
-	return sendmsg(o->watch.fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return packet_send(o->watch.fd, parts, NITEMS(parts), -1);
 }
 
 static void send_waiting(struct opener *o)
@@ -142,18 +107,6 @@ static void send_waiting(struct opener *o)
 		list_append(&o->asked, &op->link);
 		o->nasked++;
 	}
-}
-
-static int descriptor_of(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	int fd;
-
-	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
-		cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -1;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
-	return fd;
 }
 
 static bool is_sound(const struct opener *o, const struct answer *a, ssize_t n, int fd)
@@ -180,18 +133,12 @@ static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int
 static bool receive_answer(struct opener *o)
 {
 	struct answer a;
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = {&a, sizeof(a)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control)};
-	ssize_t n = receive(o->watch.fd, &msg);
-	int fd;
+	struct iovec part = {&a, sizeof(a)};
+	int fd = -1;
+	ssize_t n = packet_receive(o->watch.fd, &part, 1, &fd);
 
 	if (n == -EAGAIN)
 		return false;
-	fd = n < 0 ? -1 : descriptor_of(&msg);
 	if (n < 0 || !is_sound(o, &a, n, fd)) {
 		close_fd(&fd);
 		close_broken(o);

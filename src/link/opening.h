@@ -1,9 +1,9 @@
 /* opening.h - files that only the supervisor may open: the proxy names one, and is given its
  * descriptor.
  *
- * A SEQPACKET socket pair for each thread of the proxy, one message a packet.  Requests of a pair
- * are answered in their order.  Neither side trusts the other: what is not well-formed ends the
- * link. */
+ * A SEQPACKET socket pair (packet_pair) for each thread of the proxy, one message a packet.
+ * Requests of a pair are answered in their order.  Neither side trusts the other: what is not
+ * well-formed ends the link. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -38,8 +38,6 @@ struct opening_request {
 	char text[OPENING_TENANT_MAX + OPENING_PATH_MAX];
 };
 
-/* A connected pair; both ends CLOEXEC and non-blocking.  0 or -errno. */
-int opening_pair(int ret_fds[2]) MUST_USE;
 /* 0, -EAGAIN, -EPIPE (the other end is closed), -EPROTO (it said what it may not), or another
  * -errno. */
 int opening_receive(int fd, struct opening_request *ret) MUST_USE;

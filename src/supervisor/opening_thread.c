@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "link/opening.h"
+#include "link/packet.h"
 #include "supervisor/confine.h"
 
 struct opening_thread {
@@ -186,7 +187,7 @@ int opening_thread_connect(struct opening_thread *t, size_t n, int *ret_fds)
 	for (; made < n && r == 0; made++) {
 		int pair[2];
 
-		r = opening_pair(pair);
+		r = packet_pair(pair);
 		if (r < 0)
 			break;
 		ours[made] = pair[0];

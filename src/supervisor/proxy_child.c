@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "link/channel.h"
+#include "link/packet.h"
 #include "supervisor/opening_thread.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
@@ -296,7 +297,7 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 	int pair[2], r;
 
 	*ret_step = "channel";
-	r = channel_pair(pair);
+	r = packet_pair(pair);
 	if (r == 0) {
 		r = launch_with_openers(p, pair[1], ret_step);
 		close(pair[1]);

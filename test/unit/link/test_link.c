@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "link/channel.h"
+#include "link/packet.h"
 #include "link/scoreboard.h"
 
 #define RACE_ROUNDS 20000
@@ -113,7 +114,7 @@ static void test_messages_arrive_in_order_when_the_socket_is_full(void **state)
 	int fds[2];
 
 	(void)state;
-	assert_int_equal(channel_pair(fds), 0);
+	assert_int_equal(packet_pair(fds), 0);
 	a = channel_new(loop, fds[0], on_message, on_closed, &r);
 	b = channel_new(loop, fds[1], on_message, on_closed, &r);
 	for (uint32_t i = 0; i < 5000; i++)
@@ -143,7 +144,7 @@ static void test_another_thread_sends_unless_the_socket_is_full(void **state)
 	int fds[2], sent = 0, error;
 
 	(void)state;
-	assert_int_equal(channel_pair(fds), 0);
+	assert_int_equal(packet_pair(fds), 0);
 	c = channel_new(loop, fds[0], on_message, on_closed, &r);
 	assert_int_equal(pthread_create(&thread, NULL, wake_slot_0, &fds[1]), 0);
 	loop_run(loop);
@@ -171,7 +172,7 @@ static void test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once(voi
 
 	(void)state;
 	assert_int_equal(write(mem, "abc", 3), 3);
-	assert_int_equal(channel_pair(fds), 0);
+	assert_int_equal(packet_pair(fds), 0);
 	c = channel_new(loop, fds[0], on_message, on_closed, &r);
 	sender = channel_new(loop, dup(fds[1]), on_message, on_closed, &r);
 	channel_send_fd(sender, CHANNEL_CONFIG, 0, STR_EMPTY, mem);

@@ -2,6 +2,7 @@
  */
 /* SPDX-License-Identifier: MIT */
 #include "link/opening.h"
+#include "link/packet.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -52,7 +53,7 @@ static int setup(void **state)
 	struct world *w = xcalloc(1, sizeof(*w));
 	int fds[2];
 
-	assert_int_equal(opening_pair(fds), 0);
+	assert_int_equal(packet_pair(fds), 0);
 	w->loop = loop_new();
 	w->supervisor = fds[0];
 	w->opener = opener_new(w->loop, fds[1], on_closed, w);
@@ -234,7 +235,7 @@ static void requests_that_are_not_well_formed_are_noticed(void **state)
 	int fds[2];
 
 	(void)state;
-	assert_int_equal(opening_pair(fds), 0);
+	assert_int_equal(packet_pair(fds), 0);
 	for (size_t i = 0; i < NITEMS(cases); i++) {
 		assert_true(send(fds[1], cases[i].words, cases[i].size, 0) > 0);
 		assert_int_equal(opening_receive(fds[0], &r), -EPROTO);
