@@ -241,7 +241,7 @@ def test_options_of_the_whole_server_are_answered_by_us_and_wake_nobody(atc):
             assert (response.status, response.body, response.header("Content-Length")) == (200, b"", "0")
         assert wire.ask("OPTIONS", "*", [("Content-Length", "2")], b"ok").header("Connection") == "close"
     assert atc.raw(b"GET * HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 400 ")
-    assert atc.requests_logged(path="*")[0]["status"] == 200
+    assert wait_until(lambda: atc.requests_logged(path="*"))[0]["status"] == 200
     assert atc.state() == "absent"
 
 
