@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -189,6 +190,7 @@ static void a_silent_store_is_given_up_in_time(void **state)
 	msec began;
 
 	assert_int_equal(kill(r->gateway, SIGSTOP), 0);
+	assert_int_equal(waitpid(r->gateway, NULL, WUNTRACED), r->gateway); /* each thread of it */
 	assert_int_equal(location_parse(&conf, &l, &reason), 0);
 	s = store_new(&l, r->backup->work, &reason);
 	began = clock_now();
