@@ -1,7 +1,7 @@
 /* test_cache.c - the store: what is found, what goes when there is no room, and who may push out
  * whom. */
 /* SPDX-License-Identifier: MIT */
-#include "fields.h"
+#include "../http/fields.h"
 
 #include <pthread.h>
 
@@ -29,14 +29,14 @@ static struct cache_key key_for(struct buf *out, struct cache_share *s, const ch
 
 static struct cache_entry *make_response(str key, const char *fields, size_t size, char fill)
 {
-	struct header headers[TEST_FIELDS];
+	struct header headers[TEST_HEADERS];
 	struct response_head head = {.status = 200, .reason = STR("OK"), .headers = headers};
 	struct cache_terms terms = {.lifetime = 60};
 	struct cache_moment at = {0};
 	char *bytes = xmalloc(size);
 
 	memset(bytes, fill, size);
-	head.nheaders = make_fields(fields, headers);
+	head.nheaders = make_headers(fields, headers);
 	return cache_response_new(key, &head, &terms, &at, cache_body_new(bytes, size));
 }
 
@@ -62,11 +62,11 @@ static bool put_path(struct cache *c, struct cache_share *s, const char *path, s
 /* The first byte of what is stored, 0 if nothing is. */
 static char get(struct cache *c, const struct cache_key *key, const char *fields)
 {
-	struct header headers[TEST_FIELDS];
+	struct header headers[TEST_HEADERS];
 	struct buf scratch = {0};
 	bool varies;
 	struct cache_entry *e =
-		cache_find(c, key, headers, make_fields(fields, headers), 0, &scratch, &varies);
+		cache_find(c, key, headers, make_headers(fields, headers), 0, &scratch, &varies);
 	char found = e && e->kind == CACHE_RESPONSE ? e->body->bytes.p[0] : 0;
 
 	cache_entry_unref(e);
@@ -151,12 +151,12 @@ static void keys_are_apart_in_every_part(void **state)
 static void store_varying(struct cache *c, const struct cache_key *key, const char *names,
 	const char *fields, char fill)
 {
-	struct header headers[TEST_FIELDS];
+	struct header headers[TEST_HEADERS];
 	struct buf text = {0};
 	struct cache_key of_variant;
 
 	cache_select(
-		c, key, text_of(names), headers, make_fields(fields, headers), &text, &of_variant);
+		c, key, text_of(names), headers, make_headers(fields, headers), &text, &of_variant);
 	assert_true(put(c, &of_variant, 10, fill));
 	buf_done(&text);
 }
@@ -369,14 +369,14 @@ static void a_304_renews(void **state)
 	struct cache_entry *old = make_response(key.text,
 		"ETag: \"1\"|X-Old: a|Content-Encoding: br|Cache-Control: public, max-age=1|X: 1|X: 2",
 		10, 'x');
-	struct header by[TEST_FIELDS];
+	struct header by[TEST_HEADERS];
 	struct response_head head = {.status = 304, .headers = by};
 	struct cache_offer offer = {.how = CACHE_THRUSTER, .head = &head};
 	struct cache_moment at = {.now = 5000};
 	struct cache_entry *e;
 
 	(void)state;
-	head.nheaders = make_fields(
+	head.nheaders = make_headers(
 		"Cache-Control: public, max-age=60|X: 3|Content-Encoding: gzip|Age: 7|New: n", by);
 	assert_true(cache_store(c, &key, old));
 	cache_add_coded(c, old, 1, make_coded("gzip"));

@@ -1,6 +1,6 @@
 /* test_cache_flight.c - one brings it, the others wait and are told, in their own threads. */
 /* SPDX-License-Identifier: MIT */
-#include "fields.h"
+#include "../http/fields.h"
 
 #include <pthread.h>
 

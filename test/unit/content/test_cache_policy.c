@@ -1,6 +1,6 @@
 /* test_cache_policy.c - what may be stored, how long it is fresh, what may be done with it then. */
 /* SPDX-License-Identifier: MIT */
-#include "fields.h"
+#include "../http/fields.h"
 
 #include "content/cache_policy.h"
 
@@ -13,7 +13,7 @@ struct stored {
 
 static struct stored judge(enum cache_how how, unsigned status, const char *fields, bool has_auth)
 {
-	struct header headers[TEST_FIELDS];
+	struct header headers[TEST_HEADERS];
 	struct response_head head = {.status = status, .headers = headers};
 	struct cache_offer offer = {
 		.how = how,
@@ -24,7 +24,7 @@ static struct stored judge(enum cache_how how, unsigned status, const char *fiel
 	};
 	struct stored s = {0};
 
-	head.nheaders = make_fields(fields, headers);
+	head.nheaders = make_headers(fields, headers);
 	s.why = cache_may_store(&offer, &s.terms);
 	return s;
 }
@@ -203,7 +203,7 @@ static void use_depends_on_age_and_request(void **state)
 	(void)state;
 	for (size_t i = 0; i < NITEMS(cases); i++) {
 		char fields[128];
-		struct header h[TEST_FIELDS];
+		struct header h[TEST_HEADERS];
 		struct cache_control request;
 		enum cache_why why;
 		enum cache_use use;
@@ -213,7 +213,7 @@ static void use_depends_on_age_and_request(void **state)
 		s = judge(CACHE_RFC9111, 200, fields, false);
 		assert_int_equal(s.why, WHY_OK);
 		snprintf(fields, sizeof(fields), "Cache-Control: %s", cases[i].request);
-		cache_control_of_request(h, make_fields(fields, h), &request);
+		cache_control_of_request(h, make_headers(fields, h), &request);
 		use = cache_may_use(&s.terms, cases[i].age, &request, &why);
 		if (use != cases[i].use || (use == CACHE_VALIDATE && why != cases[i].why))
 			fail_msg("%s / %s", cases[i].stored, cases[i].request);
