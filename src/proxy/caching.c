@@ -3,6 +3,7 @@
 #include "proxy/caching.h"
 
 #include "http/conditional.h"
+#include "proxy/asked.h"
 #include "proxy/background.h"
 #include "proxy/caching_int.h"
 #include "proxy/lines.h"
@@ -41,15 +42,12 @@ void caching_count(struct exchange *x, bool is_hit)
 
 void caching_request(struct exchange *x, struct request_head *ret)
 {
-	static const struct head_limits no_limits = {SIZE_MAX, HEADERS_MAX, SIZE_MAX};
-	struct header *store = arena_alloc(&x->arena, HEADERS_MAX * sizeof(struct header));
-	str text = x->caching && x->caching->asked.n ? x->caching->asked : buf_str(&x->request);
-	size_t scanned = 0, used;
-	unsigned status;
-	enum parse r = request_head_parse(
-		ret, store, HEADERS_MAX, text, &scanned, &no_limits, &used, &status);
+	struct asked asked;
 
-	assert(r == PARSE_OK); /* we wrote it */
+	asked_read(&x->arena,
+		x->caching && x->caching->asked.n ? x->caching->asked : buf_str(&x->request),
+		&asked);
+	*ret = (struct request_head){.headers = asked.headers, .nheaders = asked.nheaders};
 }
 
 /* --- the key --- */
@@ -221,7 +219,8 @@ static bool find(struct exchange *x, const struct request_head *head)
 		c->may_join = will_be_fresh(x, why) && may_join(x, true);
 		return false;
 	}
-	if (use == CACHE_USE_REVALIDATE)
+	/* After a wait the request as it came is gone: the next one sees to the renewal. */
+	if (use == CACHE_USE_REVALIDATE && !c->waits)
 		caching_renew(x, e, head);
 	caching_answer(x, e, head, 0);
 	return true;
@@ -326,22 +325,13 @@ static void validate(struct exchange *x)
 {
 	struct caching *c = x->caching;
 	const struct cache_entry *e = c->old;
-	struct request_head head;
-	struct lines lines = {.out = &x->request};
-	str asked;
+	struct asked asked;
 
-	c->asked = asked = arena_dup(&x->arena, buf_str(&x->request));
+	c->asked = arena_dup(&x->arena, buf_str(&x->request));
 	c->is_validating = true;
-	caching_request(x, &head);
+	asked_read(&x->arena, c->asked, &asked);
 	buf_clear(&x->request);
-	buf_add(&x->request, str_slice(asked, 0, (size_t)str_find_char(asked, '\n') + 1));
-	for (size_t i = 0; i < head.nheaders; i++) {
-		if (is_conditional(&head.headers[i]))
-			lines_drop(&lines, &head.headers[i]);
-		else
-			lines_keep(&lines, &head.headers[i]);
-	}
-	lines_end(&lines, head.headers, head.nheaders);
+	asked_write(&x->request, &asked, is_conditional);
 	if (e->etag.n)
 		add_line(&x->request, STR("If-None-Match: "), e->etag);
 	if (e->last_modified.n)

@@ -32,6 +32,7 @@ struct caching {
 	bool is_collapsed;  /* it waited, and was answered by what another one brought */
 	bool is_counted;    /* as a hit or a miss */
 	bool is_validating; /* the validators sent are those of `old` */
+	bool stays;	    /* what the tenant has confirmed is stored still */
 	unsigned waits;
 
 	struct cache_entry *old;     /* may be used if the tenant confirms it or fails; or NULL */
@@ -46,7 +47,8 @@ struct cache_flights *caching_flights(const struct exchange *x);
 /* Counts the request, once. */
 void caching_count(struct exchange *x, bool is_hit);
 struct cache_moment caching_moment(const struct exchange *x);
-/* The request as it was, from the head for the tenant; its fields are in the arena. */
+/* The fields of the request, and nothing else of it, from the head for the tenant: however many
+ * there are, in the arena. */
 void caching_request(struct exchange *x, struct request_head *ret);
 
 /* Answers from `e`, taking its reference.  *head is the request.  `fwd_status`: of the tenant's

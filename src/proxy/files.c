@@ -14,8 +14,8 @@
 #include "http/date.h"
 #include "http/status.h"
 #include "http/uri.h"
+#include "proxy/asked.h"
 #include "proxy/caching_int.h"
-#include "proxy/forward.h"
 #include "proxy/parts.h"
 #include "proxy/relay_int.h"
 #include "proxy/respond.h"
@@ -368,18 +368,25 @@ static void refuse(struct exchange *x, str why)
 			&x->arena, STR_FMT ": " STR_FMT, STR_ARG(s->path), STR_ARG(why))));
 }
 
+/* A client's own never gets there. */
+static bool is_sendfile_type(const struct header *h)
+{
+	return h->id == HEADER_X_SENDFILE_TYPE;
+}
+
 /* The tenant is asked again if that does no harm, and it was we who made it name a file. */
 static bool ask_again(struct exchange *x)
 {
-	str request = buf_str(&x->request);
-	ssize_t at = str_find(request, FORWARD_SENDFILE);
-	size_t behind = (size_t)at + FORWARD_SENDFILE.n;
-	char *bytes = x->request.p + x->request.start;
+	struct asked asked;
 
-	if (at < 0 || x->is_sendfile_over || !is_read(x) || !x->up.is_done || x->up.bytes)
+	if (x->is_sendfile_over || !is_read(x) || !x->up.is_done || x->up.bytes)
 		return false;
-	memmove(bytes + at, bytes + behind, request.n - behind);
-	x->request.end -= FORWARD_SENDFILE.n;
+	asked_read(&x->arena, arena_dup(&x->arena, buf_str(&x->request)), &asked);
+	if (!header_find(asked.headers, asked.nheaders, HEADER_X_SENDFILE_TYPE))
+		return false;
+	buf_clear(&x->request);
+	asked_write(&x->request, &asked, is_sendfile_type);
+	buf_add(&x->request, STR("\r\n"));
 	x->is_sendfile_over = true;
 	x->state = EXCHANGE_ROUTED;
 	client_deadline(x->client, MSEC_NEVER);

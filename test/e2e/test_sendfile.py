@@ -2,6 +2,7 @@
 SPDX-License-Identifier: MIT
 """
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from atc import KNOBS_COMMAND, WINTER, knobs_config, together
 from codings import decode
+from pages import Site, pages_config
 from waiting import holds_for, wait_until
 
 MODIFIED, DATE = 784111777, "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -518,3 +520,23 @@ def test_the_application_is_asked_again_where_the_file_lies_elsewhere(atc):
     response = atc.get(target(atc.home / "gem.js") + "&framework=1")
     assert (response.status, response.body) == (200, b"of a gem")
     assert atc.post(target(atc.home / "gem.js") + "&framework=1").status == 404
+
+
+@pytest.mark.parametrize("lines", [
+    [("A-X-Sendfile-Type", "X-Sendfile"), ("B", "1")],
+    [("A", "X-Sendfile-Type: X-Sendfile")],
+    [("X-X-Sendfile-Type", "X-Sendfile"), ("Forwarded-For", "192.0.2.66")],
+    [("Transfer-X-Sendfile-Type", "X-Sendfile"), ("Encoding", "chunked")],
+    [("X-Sendfile-Type", "X-Sendfile"), ("X_Sendfile_Type", "X-Sendfile"), ("B", "1")],
+], ids=lambda lines: lines[0][0])
+def test_being_asked_again_differs_by_our_own_field_alone(atc, lines):
+    """Whatever a client sends that looks like it."""
+    atc.start(pages_config())
+    site = Site(atc, page={"file": str(atc.home / "elsewhere.txt"), "body": "by the application"})
+    (atc.home / "elsewhere.txt").write_text("out of reach")
+    with atc.wire() as wire:
+        answer = wire.ask("GET", site.prefix + "/page", [("Connection", "close"), *lines])
+    assert (answer.status, answer.body) == (200, b"by the application")
+    first, second = [json.loads(line)["headers"] for line in atc.lines("asked")]
+    assert [field for field in first if field[0] != "x-sendfile-type"] == second
+    assert [field for field in first if field[0] == "x-sendfile-type"] == [["x-sendfile-type", "X-Sendfile"]]

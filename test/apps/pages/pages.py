@@ -6,14 +6,16 @@ $PAGES_DIR/pages.json, read for each request, has a page for each path:
 
     {"/x": {"status": 200, "headers": [["Cache-Control", "public, max-age=60"]], "body": "answer #",
             "etag": "\"1\"", "not_modified": [["X", "y"]], "delay": 0.5, "chunked": true, "bare": true, "cut": 10,
-            "close": true}}
+            "close": true, "file": "/x.txt"}}
 
 All members may be left out.  "#" in the body becomes the number of the request for this path, "$NAME" the request's
 field of that name.  With an etag, If-None-Match is answered by 304 with the fields in not_modified.  bare: the body
 ends with the connection.  cut: the connection ends after so many bytes of the body.  close: it ends without an answer.
+file: where X-Sendfile-Type allows it the answer is its name in X-Sendfile and no body, as frameworks do it.
 
 Each request is a line of $PAGES_DIR/asked: JSON with method, target and headers.
 """
+import http.client
 import http.server
 import json
 import os
@@ -24,6 +26,7 @@ import time
 
 HOME = os.environ.get("PAGES_DIR", ".")
 counts = {}
+http.client._MAXHEADERS = 1000 # as many as fly-atc lets through
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,6 +66,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fields = page.get("headers", []) + ([["ETag", etag]] if etag else [])
         if etag and self.headers.get("If-None-Match") == etag:
             self.send(page.get("not_modified", []) + [["ETag", etag]], None, 304)
+            return
+        if "file" in page and self.headers.get("X-Sendfile-Type") == "X-Sendfile":
+            self.send([*fields, ["X-Sendfile", page["file"]]], b"")
             return
         body = re.sub(r"\$([A-Za-z-]+)", lambda m: self.headers.get(m[1], "-"),
                       page.get("body", "").replace("#", str(number))).encode()
