@@ -27,8 +27,8 @@ struct cache_share {
 	struct list small, main;
 	size_t bytes, small_bytes;
 	unsigned size_class;
-	uint32_t number; /* in keys */
-	struct slot *slot;
+	uint32_t number;	     /* in keys */
+	_Atomic(struct slot *) slot; /* changed under the lock; NULL: another tenant has it */
 	char *tenant;
 };
 
@@ -170,10 +170,17 @@ static void classify(struct cache *c, struct cache_share *s)
 	c->filled |= 1ull << size_class;
 }
 
+static struct slot *slot_of(struct cache_share *s)
+{
+	return atomic_load_explicit(&s->slot, memory_order_relaxed);
+}
+
 static void tell(struct cache_share *s)
 {
-	if (s->slot)
-		atomic_store_explicit(&s->slot->cache_bytes, s->bytes, memory_order_relaxed);
+	struct slot *slot = slot_of(s);
+
+	if (slot)
+		atomic_store_explicit(&slot->cache_bytes, s->bytes, memory_order_relaxed);
 }
 
 static void add_bytes(struct cache *c, struct cache_entry *e, size_t n)
@@ -194,7 +201,7 @@ static struct cache_share *share_new(struct cache *c, struct slot *slot, str ten
 	list_init(&s->link);
 	list_init(&s->small);
 	list_init(&s->main);
-	s->slot = slot;
+	atomic_init(&s->slot, slot);
 	s->tenant = str_dup(tenant);
 	s->number = c->nshares++;
 	c->all_shares = xrealloc(c->all_shares, c->nshares * sizeof(struct cache_share *));
@@ -208,11 +215,12 @@ str cache_share_tenant(const struct cache_share *s)
 
 void cache_count(struct cache_share *s, bool is_hit)
 {
+	struct slot *slot = slot_of(s); /* without the lock: looked at once */
 	_Atomic uint64_t *at;
 
-	if (!s->slot)
+	if (!slot)
 		return;
-	at = is_hit ? &s->slot->cache_hits : &s->slot->cache_misses;
+	at = is_hit ? &slot->cache_hits : &slot->cache_misses;
 	atomic_fetch_add_explicit(at, 1, memory_order_relaxed);
 }
 
@@ -225,10 +233,12 @@ static bool is_ghost(const struct cache *c, uint64_t hash)
 
 static void count_entry(struct cache_share *s, bool has_come)
 {
-	if (s->slot && has_come)
-		atomic_fetch_add_explicit(&s->slot->cache_entries, 1, memory_order_relaxed);
-	else if (s->slot)
-		atomic_fetch_sub_explicit(&s->slot->cache_entries, 1, memory_order_relaxed);
+	struct slot *slot = slot_of(s);
+
+	if (slot && has_come)
+		atomic_fetch_add_explicit(&slot->cache_entries, 1, memory_order_relaxed);
+	else if (slot)
+		atomic_fetch_sub_explicit(&slot->cache_entries, 1, memory_order_relaxed);
 }
 
 /* It must be stored. */
@@ -382,6 +392,17 @@ static struct cache_entry *find_stored(struct cache *c, const struct cache_entry
 	struct cache_key key = {e->share, e->hash, e->key};
 
 	return e->is_stored ? walk(c, &key) : NULL;
+}
+
+void cache_drop(struct cache *c, const struct cache_entry *e)
+{
+	struct cache_entry *stored;
+
+	pthread_mutex_lock(&c->lock);
+	stored = find_stored(c, e);
+	if (stored)
+		drop(c, stored);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned coding,
@@ -614,7 +635,7 @@ struct cache_share *cache_share(struct cache *c, struct slot *slots, uint32_t sl
 	if (s && !str_eq(str_of(s->tenant), tenant)) {
 		purge_queue(c, &s->small, STR_EMPTY);
 		purge_queue(c, &s->main, STR_EMPTY);
-		s->slot = NULL;
+		atomic_store_explicit(&s->slot, NULL, memory_order_relaxed);
 		s = NULL;
 	}
 	if (!s)

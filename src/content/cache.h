@@ -77,6 +77,8 @@ bool cache_store(struct cache *c, const struct cache_key *key, struct cache_entr
  * cache_release. */
 bool cache_reserve(struct cache *c, size_t n) MUST_USE;
 void cache_release(struct cache *c, size_t n);
+/* It goes, unless it is no longer there. */
+void cache_drop(struct cache *c, const struct cache_entry *e);
 /* In the place of `old`, unless that is no longer there. */
 void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_entry *e);
 /* Adds what the body becomes in a coding; takes it.  Nothing happens if the entry is no longer

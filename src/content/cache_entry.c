@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "http/field.h"
+#include "http/vary.h"
 
 struct cache_body *cache_body_new(char *take_bytes, size_t n)
 {
@@ -185,29 +186,64 @@ static bool is_replaced(const struct header *h, const struct response_head *by)
 	return other && !other->is_hop;
 }
 
+static void merge(struct arena *a, const struct cache_entry *old, const struct response_head *by,
+	struct response_head *ret)
+{
+	struct header *to = arena_alloc(a, (old->nheaders + by->nheaders) * sizeof(*to));
+
+	*ret = (struct response_head){
+		.status = old->status, .minor = 1, .reason = old->reason, .headers = to};
+	for (size_t i = 0; i < old->nheaders; i++)
+		if (!is_replaced(&old->headers[i], by))
+			to[ret->nheaders++] = old->headers[i];
+	for (size_t i = 0; i < by->nheaders; i++)
+		if (!is_about_body(by->headers[i].id))
+			to[ret->nheaders++] = by->headers[i];
+}
+
+/* Another one would have been looked for elsewhere. */
+static bool varies_alike(const struct cache_entry *old, const struct response_head *merged)
+{
+	struct buf before = {0}, after = {0};
+	bool is_alike = vary_names(&before, old->headers, old->nheaders) &&
+			vary_names(&after, merged->headers, merged->nheaders) &&
+			str_eq(buf_str(&before), buf_str(&after));
+
+	buf_done(&before);
+	buf_done(&after);
+	return is_alike;
+}
+
+static bool is_within(const struct cache_entry *e, const struct head_limits *limits)
+{
+	size_t bytes = e->reason.n;
+
+	for (size_t i = 0; i < e->nheaders; i++)
+		bytes += line_size(&e->headers[i]);
+	return e->nheaders <= limits->max_headers && bytes <= limits->max_bytes;
+}
+
 struct cache_entry *cache_response_renewed(const struct cache_entry *old,
 	const struct response_head *not_modified, const struct cache_offer *offer,
-	const struct cache_moment *at)
+	const struct cache_moment *at, const struct head_limits *limits, enum cache_why *ret_why)
 {
-	const struct response_head *by = not_modified;
-	struct response_head merged = {.status = old->status, .minor = 1, .reason = old->reason};
+	struct response_head merged;
 	struct cache_offer of_merged = *offer;
 	struct arena arena = {0};
 	struct cache_terms terms;
 	struct cache_entry *e;
 
-	merged.headers =
-		arena_alloc(&arena, (old->nheaders + by->nheaders) * sizeof(struct header));
-	for (size_t i = 0; i < old->nheaders; i++)
-		if (!is_replaced(&old->headers[i], by))
-			merged.headers[merged.nheaders++] = old->headers[i];
-	for (size_t i = 0; i < by->nheaders; i++)
-		if (!is_about_body(by->headers[i].id))
-			merged.headers[merged.nheaders++] = by->headers[i];
+	merge(&arena, old, not_modified, &merged);
 	of_merged.head = &merged;
-	cache_terms_read(&of_merged, &terms);
-	terms.drops_cookies = old->terms.drops_cookies;
+	*ret_why = cache_may_stay(&of_merged, &terms);
+	if (*ret_why == WHY_OK && !varies_alike(old, &merged))
+		*ret_why = WHY_VARY;
 	e = cache_response_new(old->key, &merged, &terms, at, cache_body_ref(old->body));
+	if (!is_within(e, limits)) {
+		*ret_why = WHY_TOO_LARGE;
+		cache_entry_unref(e);
+		e = NULL;
+	}
 	arena_done(&arena);
 	return e;
 }

@@ -78,10 +78,16 @@ struct cache_entry *cache_response_new(str key, const struct response_head *h,
 	const struct cache_terms *terms, const struct cache_moment *at,
 	struct cache_body *take_body) MUST_USE;
 /* What a 304 makes of a stored response (RFC 9111 3.2): its fields take the place of those with the
- * same names, the body stays.  The new one's terms are read from what comes out. */
+ * same names, the body stays.  The new one's terms are read from what comes out.
+ *
+ * *ret_why is WHY_OK: it may take the old one's place.  Otherwise it is for the client alone that
+ * asked, and the old one must go (but stays for WHY_REQUEST_NO_STORE): the 304 makes it somebody's,
+ * or lets it vary by something else.  NULL: WHY_TOO_LARGE, it has grown beyond what an answer may
+ * have; a tenant that adds fields with each 304 would let it grow without end. */
 struct cache_entry *cache_response_renewed(const struct cache_entry *old,
 	const struct response_head *not_modified, const struct cache_offer *offer,
-	const struct cache_moment *at) MUST_USE;
+	const struct cache_moment *at, const struct head_limits *limits,
+	enum cache_why *ret_why) MUST_USE;
 struct cache_entry *cache_selector_new(str key, str names, uint64_t number) MUST_USE;
 struct cache_entry *cache_refusal_new(str key, msec until) MUST_USE;
 

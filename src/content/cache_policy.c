@@ -148,13 +148,19 @@ static void read_terms(
 	terms->private_fields = cc->private_fields;
 }
 
+/* Thruster wants it said. */
+static bool is_for_all(const struct cache_control *cc)
+{
+	return cc->is_public || cc->is_targeted || cc->s_maxage != CACHE_NO_VALUE;
+}
+
 /* Only the caution of Thruster; the RFC's rules come besides. */
 static enum cache_why is_cautious(
 	const struct cache_control *cc, const struct response_head *h, struct cache_terms *terms)
 {
 	bool has_cookies = header_find(h->headers, h->nheaders, HEADER_SET_COOKIE);
 
-	if (!cc->is_public && !cc->is_targeted && cc->s_maxage == CACHE_NO_VALUE)
+	if (!is_for_all(cc))
 		return WHY_NOT_PUBLIC;
 	if (cc->no_cache)
 		return WHY_NO_CACHE;
@@ -229,14 +235,25 @@ enum cache_why cache_may_store(const struct cache_offer *offer, struct cache_ter
 	return why == WHY_OK ? is_useful(ret) : why;
 }
 
-void cache_terms_read(const struct cache_offer *offer, struct cache_terms *ret)
+enum cache_why cache_may_stay(const struct cache_offer *offer, struct cache_terms *ret)
 {
 	const struct response_head *h = offer->head;
+	bool has_cookies = header_find(h->headers, h->nheaders, HEADER_SET_COOKIE);
 	struct cache_control cc;
+	enum cache_why why;
 
 	cache_control_of_response(h->headers, h->nheaders, &cc);
 	read_terms(offer, &cc, ret);
 	ret->lifetime = MAX(ret->lifetime, (int64_t)0);
+	why = offer->no_store ? WHY_REQUEST_NO_STORE : may_keep(offer, &cc);
+	if (why != WHY_OK || offer->how != CACHE_THRUSTER)
+		return why;
+	if (!is_for_all(&cc))
+		return WHY_NOT_PUBLIC;
+	if (has_cookies && !cc.is_public)
+		return WHY_SET_COOKIE;
+	ret->drops_cookies = has_cookies;
+	return WHY_OK;
 }
 
 static bool takes_stale(const struct cache_control *request, int64_t staleness)

@@ -43,9 +43,10 @@ struct cache_offer {
 
 /* WHY_OK: *ret is filled.  The size, Vary, and whether all of it comes, are others' business. */
 enum cache_why cache_may_store(const struct cache_offer *offer, struct cache_terms *ret) MUST_USE;
-/* Another lifetime for what is stored, from the 304 that confirmed it, whose fields are in `head`
- * already. */
-void cache_terms_read(const struct cache_offer *offer, struct cache_terms *ret);
+/* May a stored response stay, now that a 304 has confirmed it, whose fields are in `head` already?
+ * Stale it may be; but what makes it one person's, or nobody's, forbids it.  *ret is filled
+ * whatever the answer. */
+enum cache_why cache_may_stay(const struct cache_offer *offer, struct cache_terms *ret) MUST_USE;
 
 enum cache_use {
 	CACHE_USE,	      /* as it is */

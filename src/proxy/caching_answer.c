@@ -123,12 +123,13 @@ static enum range_verdict find_parts(
 		head->headers, head->nheaders, a->x->method, a->e->body->bytes.n, parts, ret_n);
 }
 
-/* The stored fields, in the worker's array: the request's, which were there, have been read. */
+/* The stored fields, as many as there are. */
 static void begin_head(struct answer *a, unsigned status)
 {
-	struct header *headers = a->x->worker->headers;
+	size_t size = a->e->nheaders * sizeof(struct header);
+	struct header *headers = arena_alloc(&a->x->arena, size);
 
-	memcpy(headers, a->e->headers, a->e->nheaders * sizeof(*headers));
+	memcpy(headers, a->e->headers, size);
 	a->head = (struct response_head){
 		.status = status,
 		.minor = 1,
@@ -218,7 +219,7 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	buf_add(&x->worker->added, STR("Age: "));
 	add_number(&x->worker->added, a.age);
 	buf_add(&x->worker->added, STR("\r\n"));
-	caching_add_status(x, fwd_status, fwd_status == 304, a.ttl);
+	caching_add_status(x, fwd_status, fwd_status == 304 && c->stays, a.ttl);
 	if (unchanged)
 		send_not_modified(&a);
 	else if (verdict == RANGE_PARTS)

@@ -129,17 +129,32 @@ static struct cache_offer offer_of(const struct exchange *x, const struct respon
 /* The tenant has confirmed it. */
 static void renew(struct exchange *x, const struct response_head *h)
 {
+	const struct server_conf *server = exchange_settings(x);
+	struct head_limits limits = {
+		.max_bytes = server->max_header_bytes,
+		.max_headers = (size_t)server->max_headers,
+	};
 	struct caching *c = x->caching;
 	struct cache_offer offer = offer_of(x, h);
 	struct cache_moment at = caching_moment(x);
-	struct cache_entry *old = c->old, *e = cache_response_renewed(old, h, &offer, &at);
+	enum cache_why why;
+	struct cache_entry *old = c->old,
+			   *e = cache_response_renewed(old, h, &offer, &at, &limits, &why);
 
 	c->old = NULL;
-	cache_replace(caching_cache(x), old, e);
-	cache_entry_unref(old);
+	c->stays = why == WHY_OK;
+	if (c->stays) {
+		cache_replace(caching_cache(x), old, e);
+	} else {
+		c->why = why;
+		atomic_store(&old->is_renewed, false);
+		if (why != WHY_REQUEST_NO_STORE)
+			cache_drop(caching_cache(x), old);
+	}
 	land(x);
 	exchange_drop_upstream(x, h->keep_alive && x->up.is_done);
-	caching_answer_later(x, e, 304);
+	caching_answer_later(x, e ? e : cache_entry_ref(old), 304);
+	cache_entry_unref(old);
 }
 
 static bool rescue(struct exchange *x, unsigned status)

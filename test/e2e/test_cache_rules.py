@@ -11,7 +11,7 @@ import time
 import pytest
 
 from atc import Background, together
-from pages import Site, pages_config, public, says, x_cache
+from pages import PUBLIC, Site, pages_config, public, says, x_cache
 from waiting import wait_until
 
 FAR = "Fri, 31 Dec 2038 23:59:59 GMT"
@@ -375,3 +375,85 @@ def test_what_was_forgotten_while_it_was_confirmed_is_still_an_answer(site):
     answer = asked.result()
     assert (answer.status, answer.body) == (200, b"answer 1")
     assert json.loads(site.atc.cli("cache", "--json").stdout)["entries"] == 0
+
+
+# --- what tenants and clients may not make of it ---
+
+def numbered(number, many):
+    return [["X-%d-%d" % (number, i), "v"] for i in range(many)]
+
+
+@pytest.mark.parametrize("mode", ["thruster", "rfc9111"])
+def test_what_is_stored_does_not_grow_with_each_304(atc, mode):
+    atc.start(pages_config(mode))
+    site = Site(atc)
+    for number in range(30):
+        site.put(a=public(etag='"1"', not_modified=[PUBLIC, *numbered(number, 100)]))
+        answer = site.get("/a", ("Cache-Control", "no-cache"))
+        assert answer.status == 200 and len(answer.headers) <= 128 + 8, number
+    assert "; detail=too-large" in status_of(answer) or x_cache(site.get("/a")) == "hit"
+
+
+def test_what_a_304_lets_grow_too_long_is_stored_no_longer(atc):
+    atc.start(pages_config("thruster", server={"max_header_bytes": "8KiB"}))
+    site = Site(atc, a=public(etag='"1"', not_modified=[PUBLIC, ["X-1", "a" * 6000]]))
+    site.get("/a")
+    assert site.get("/a", ("Cache-Control", "no-cache")).header("X-1") == "a" * 6000
+    assert x_cache(site.get("/a")) == "hit"
+    site.put(a=public(etag='"1"', not_modified=[PUBLIC, ["X-2", "a" * 6000]]))
+    answer = site.get("/a", ("Cache-Control", "no-cache"))
+    assert answer.body == b"answer 1" and "; fwd-status=304; detail=too-large" in status_of(answer)
+    answer = site.get("/a")
+    assert answer.header("X-1") is None and x_cache(answer) == "miss"
+
+
+@pytest.mark.parametrize("mode,not_modified,why", [
+    ("thruster", [["Cache-Control", "private"]], "private"),
+    ("thruster", [["Cache-Control", "max-age=600"]], "not-public"),
+    ("thruster", [["Cache-Control", "s-maxage=600"], ["Set-Cookie", "who=first"]], "set-cookie"),
+    ("thruster", [PUBLIC, ["Vary", "Cookie"]], "vary"),
+    ("rfc9111", [["Cache-Control", "no-store"]], "no-store"),
+    ("rfc9111", [["Cache-Control", "private"], ["Set-Cookie", "who=first"]], "private"),
+    ("rfc9111", [PUBLIC, ["Vary", "*"]], "vary"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_what_a_304_makes_one_person_s_is_nobody_else_s(atc, mode, not_modified, why):
+    atc.start(pages_config(mode))
+    site = Site(atc, a=public(etag='"1"', not_modified=not_modified))
+    site.get("/a")
+    mine = site.get("/a", ("Cache-Control", "no-cache"), ("Cookie", "who=first"))
+    assert mine.status == 200 and "; fwd-status=304; detail=" + why in status_of(mine)
+    for name, value in not_modified:
+        assert value in mine.all(name)
+    other = site.get("/a")
+    assert x_cache(other) == "miss" and other.header("Set-Cookie") is None
+
+
+def test_a_cookie_in_a_304_does_not_stay_with_what_is_for_all(atc):
+    atc.start(pages_config("thruster"))
+    site = Site(atc, a=public(etag='"1"', not_modified=[PUBLIC, ["Set-Cookie", "who=first"]]))
+    site.get("/a")
+    assert site.get("/a", ("Cache-Control", "no-cache")).body == b"answer 1"
+    answer = site.get("/a")
+    assert x_cache(answer) == "hit" and answer.header("Set-Cookie") is None
+
+
+def test_a_304_to_one_who_wants_nothing_stored_changes_nothing(site):
+    site.put(a=says("max-age=600", etag='"1"', not_modified=[["Cache-Control", "max-age=600"], ["X-New", "1"]]))
+    site.get("/a")
+    assert site.get("/a", ("Cache-Control", "no-cache, no-store")).header("X-New") == "1"
+    answer = site.get("/a")
+    assert x_cache(answer) == "hit" and answer.header("X-New") is None
+
+
+@pytest.mark.parametrize("limit", [128, 256])
+def test_a_request_may_have_as_many_lines_as_are_allowed(atc, limit):
+    """What is looked at again later - a file's conditions, what varies, what is to be validated - has our own lines besides."""
+    atc.start(pages_config("rfc9111", server={"max_headers": limit}))
+    file = atc.tenant_dir("bellevue/2025/winter") / "f.txt"
+    site = Site(atc, vary=says("max-age=60", ["Vary", "X-1"]), val=says("max-age=0", etag='"1"', not_modified=[]),
+                file={"file": str(file)})
+    file.write_text("file")
+    for path, body in (("/vary", b"answer 1"), ("/val", b"answer 1"), ("/file", b"file")):
+        for many in (limit - 2, limit - 2, limit - 7, limit - 12): # Host and Connection come besides
+            answer = site.get(path, *(("X-%d" % i, "1") for i in range(many)))
+            assert (answer.status, answer.body) == (200, body), (path, many)

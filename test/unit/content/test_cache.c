@@ -373,6 +373,7 @@ static void a_304_renews(void **state)
 	struct response_head head = {.status = 304, .headers = by};
 	struct cache_offer offer = {.how = CACHE_THRUSTER, .head = &head};
 	struct cache_moment at = {.now = 5000};
+	enum cache_why why;
 	struct cache_entry *e;
 
 	(void)state;
@@ -380,7 +381,8 @@ static void a_304_renews(void **state)
 		"Cache-Control: public, max-age=60|X: 3|Content-Encoding: gzip|Age: 7|New: n", by);
 	assert_true(cache_store(c, &key, old));
 	cache_add_coded(c, old, 1, make_coded("gzip"));
-	e = cache_response_renewed(old, &head, &offer, &at);
+	e = cache_response_renewed(old, &head, &offer, &at, &HEAD_LIMITS_DEFAULT, &why);
+	assert_int_equal(why, WHY_OK);
 	assert_int_equal(e->terms.lifetime, 60);
 	assert_int_equal(e->terms.age, 7);
 	assert_int_equal(cache_entry_age(e, &at), 7);
@@ -398,6 +400,58 @@ static void a_304_renews(void **state)
 	assert_int_equal(get(c, &key, ""), 0);
 	cache_entry_unref(old);
 	cache_entry_unref(e);
+	buf_done(&text);
+	cache_free(c);
+}
+
+static void a_304_has_limits_as_an_answer_has(void **state)
+{
+	static const struct {
+		const char *fields;
+		size_t max_headers, max_bytes;
+		enum cache_why why;
+		bool is_made;
+	} cases[] = {
+		{"A: 1|B: 2|C: 3", 5, 1000, WHY_OK, true},
+		{"A: 1|B: 2|C: 3|D: 4", 5, 1000, WHY_TOO_LARGE, false},
+		/* What is not kept does not count, nor what takes the place of another. */
+		{"Age: 1|X-Old: 2|C: 3|D: 4|Cache-Control: public", 5, 1000, WHY_OK, true},
+		{"A: 1", 5, 52, WHY_OK, true},
+		{"A: 1", 5, 51, WHY_TOO_LARGE, false},
+		{"Cache-Control: private", 5, 1000, WHY_PRIVATE, true},
+		{"Vary: *", 5, 1000, WHY_VARY, true},
+		{"Vary: X", 5, 1000, WHY_VARY, true},
+	};
+	struct cache *c = cache_new(AMPLE, AMPLE);
+	struct cache_share *s = cache_share(c, slots, 0, STR("a"));
+	struct buf text = {0};
+	struct cache_key key = key_for(&text, s, "/x");
+	struct cache_entry *old =
+		make_response(key.text, "X-Old: 1|Cache-Control: public, max-age=1", 1, 'x');
+	struct header by[TEST_HEADERS];
+	struct response_head head = {.status = 304, .headers = by};
+	struct cache_offer offer = {.how = CACHE_RFC9111, .head = &head};
+	struct cache_moment at = {.now = 5000};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct head_limits limits = {
+			.max_bytes = cases[i].max_bytes, .max_headers = cases[i].max_headers};
+		enum cache_why why;
+		struct cache_entry *e;
+
+		head.nheaders = make_headers(cases[i].fields, by);
+		e = cache_response_renewed(old, &head, &offer, &at, &limits, &why);
+		assert_int_equal(why, cases[i].why);
+		assert_int_equal(e != NULL, cases[i].is_made);
+		cache_entry_unref(e);
+	}
+	assert_true(cache_store(c, &key, old));
+	cache_drop(c, old);
+	cache_drop(c, old);
+	assert_int_equal(get(c, &key, ""), 0);
+	assert_int_equal(cache_bytes(c), 0);
+	cache_entry_unref(old);
 	buf_done(&text);
 	cache_free(c);
 }
@@ -514,6 +568,7 @@ int main(void)
 		cmocka_unit_test(bodies_on_their_way_are_limited),
 		cmocka_unit_test(codings_belong_to_the_body),
 		cmocka_unit_test(a_304_renews),
+		cmocka_unit_test(a_304_has_limits_as_an_answer_has),
 		cmocka_unit_test(it_never_has_what_was_not_stored),
 		cmocka_unit_test(threads_share_it),
 	};
