@@ -405,6 +405,11 @@ void cache_drop(struct cache *c, const struct cache_entry *e)
 	pthread_mutex_unlock(&c->lock);
 }
 
+static const struct cache_coded *coded_of(const struct cache_entry *e, unsigned coding)
+{
+	return atomic_load_explicit(&e->body->coded[coding], memory_order_acquire);
+}
+
 void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned coding,
 	struct cache_coded *take_coded)
 {
@@ -413,7 +418,7 @@ void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned codi
 
 	pthread_mutex_lock(&c->lock);
 	stored = find_stored(c, e);
-	if (stored && stored->body == e->body && !cache_coded(e, coding).n &&
+	if (stored && stored->body == e->body && !coded_of(e, coding) &&
 		fits(c, stored->size + size)) {
 		atomic_store_explicit(
 			&stored->body->coded[coding], take_coded, memory_order_release);
@@ -427,8 +432,7 @@ void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned codi
 
 str cache_coded(const struct cache_entry *e, unsigned coding)
 {
-	const struct cache_coded *coded =
-		atomic_load_explicit(&e->body->coded[coding], memory_order_acquire);
+	const struct cache_coded *coded = coded_of(e, coding);
 
 	return coded ? (str){coded->bytes, coded->n} : STR_EMPTY;
 }
