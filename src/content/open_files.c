@@ -2,16 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "content/open_files.h"
 
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/beneath.h"
 #include "base/hash.h"
 
 /* The same on every machine and after every start. */
@@ -45,12 +43,8 @@ int file_facts_read(int fd, struct file_facts *ret)
 	return 0;
 }
 
-static int open_beneath(int dir, str name, struct file_facts *ret_facts)
+static int open_file(int dir, str name, struct file_facts *ret_facts)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
 	char text[PATH_MAX];
 	int fd, r;
 
@@ -58,9 +52,9 @@ static int open_beneath(int dir, str name, struct file_facts *ret_facts)
 		return -ENAMETOOLONG;
 	memcpy(text, name.p, name.n);
 	text[name.n] = '\0';
-	fd = (int)syscall(SYS_openat2, dir, text, &how, sizeof(how));
+	fd = open_beneath(dir, text);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = file_facts_read(fd, ret_facts);
 	if (r < 0) {
 		close(fd);
@@ -168,7 +162,7 @@ struct open_file *open_files_get(struct open_files *o, int dir, str name, msec n
 	f = recall(o, key, now);
 	if (f)
 		return f;
-	f = new_file(open_beneath(dir, name, &facts), now);
+	f = new_file(open_file(dir, name, &facts), now);
 	f->facts = facts;
 	if (is_lasting(f->error))
 		remember(o, key, f);
