@@ -4,18 +4,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/beneath.h"
 #include "http/uri.h"
-
-/* A rename somewhere above makes the kernel unsure whether it is still beneath; then it says so. */
-#define TRIES 16
 
 /* A place below a directory whose files we send. */
 struct place {
@@ -28,6 +24,7 @@ struct search {
 	const struct config *conf;
 	const struct tenant_conf *tenant;
 	struct place *place;
+	uid_t owner; /* of the place's directory */
 	const char *why;
 };
 
@@ -151,6 +148,29 @@ static bool is_database(const struct tenant_conf *t, const struct stat *file)
 	return is_one;
 }
 
+/* By how it begins: a database of SQLite, and what is kept beside one. */
+static bool is_like_database(int fd)
+{
+	static const str starts[] = {STR_INIT("SQLite format 3\0"),
+		STR_INIT("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"),		     /* a journal */
+		STR_INIT("\x37\x7f\x06\x82"), STR_INIT("\x37\x7f\x06\x83"),  /* a WAL */
+		STR_INIT("\x18\xe2\x2d\x00"), STR_INIT("\x00\x2d\xe2\x18")}; /* its index */
+	char bytes[16];
+	ssize_t n = pread(fd, bytes, sizeof(bytes), 0);
+
+	for (size_t i = 0; i < NITEMS(starts); i++)
+		if (n > 0 && str_starts((str){bytes, (size_t)n}, starts[i]))
+			return true;
+	return false;
+}
+
+/* One who may write a directory may give any file of the same file system a name in it.  `owner`:
+ * of the place. */
+static bool is_borrowed(const struct search *s, int fd, const struct stat *file)
+{
+	return file->st_nlink > 1 && (file->st_uid != s->owner || is_like_database(fd));
+}
+
 /* A tenant's directory may lie within that of another ("bellevue/2025" and "bellevue/2025/b"). */
 static bool is_of_other_tenant(const struct search *s, str name)
 {
@@ -171,7 +191,7 @@ static bool is_of_other_tenant(const struct search *s, str name)
 }
 
 /* `name` is what the file is really called, below the real name of its place. */
-static bool is_sendable(struct search *s, str name, const struct stat *st)
+static bool is_sendable(struct search *s, str name, int fd, const struct stat *st)
 {
 	str rest = name, part;
 
@@ -183,6 +203,8 @@ static bool is_sendable(struct search *s, str name, const struct stat *st)
 	if (is_database(s->tenant, st) ||
 		(!s->place->is_public && is_database_name(s->tenant, name)))
 		s->why = "a database is never sent";
+	else if (is_borrowed(s, fd, st))
+		s->why = "it is a second name of somebody else's file, or of a database";
 	else if (!s->place->is_public && is_of_other_tenant(s, name))
 		s->why = "it belongs to another tenant";
 	else if (s->conf->is_single && str_starts(name, STR("config/")))
@@ -193,22 +215,6 @@ static bool is_sendable(struct search *s, str name, const struct stat *st)
 }
 
 /* --- opening --- */
-
-static int open_beneath(int base, const char *name)
-{
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = -1;
-
-	for (int i = 0; i < TRIES; i++) {
-		fd = syscall(SYS_openat2, base, name, &how, sizeof(how));
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
-	return fd < 0 ? -errno : (int)fd;
-}
 
 static str real_name(int fd, char out[PATH_MAX])
 {
@@ -223,16 +229,19 @@ static str real_name(int fd, char out[PATH_MAX])
 static bool is_good(struct search *s, int base, int fd)
 {
 	char base_name[PATH_MAX], name[PATH_MAX];
-	struct stat st;
+	struct stat st, place;
 	str rest;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(base, &place) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		s->why = "it is not a regular file";
-	else if (!st.st_nlink || !is_below(real_name(fd, name), real_name(base, base_name), &rest))
+		return false;
+	}
+	if (!st.st_nlink || !is_below(real_name(fd, name), real_name(base, base_name), &rest)) {
 		s->why = "it was taken away";
-	else
-		return is_sendable(s, rest, &st);
-	return false;
+		return false;
+	}
+	s->owner = place.st_uid;
+	return is_sendable(s, rest, fd, &st);
 }
 
 static const char *why_not(int error)

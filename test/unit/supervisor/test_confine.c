@@ -31,7 +31,7 @@ static str path_of(const char *name)
 	return str_of(xasprintf("%s/%s", home, name));
 }
 
-static void put(const char *name)
+static void put_bytes(const char *name, str bytes)
 {
 	str path = path_of(name);
 	char *parent = str_dup((str){path.p, (size_t)(strrchr(path.p, '/') - path.p)});
@@ -40,10 +40,25 @@ static void put(const char *name)
 	assert_int_equal(folder_make(parent, 0755), 0);
 	fd = open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, name, strlen(name)), strlen(name));
+	assert_int_equal(write(fd, bytes.p, bytes.n), bytes.n);
 	close(fd);
 	free(parent);
 	free((void *)(uintptr_t)path.p);
+}
+
+static void put(const char *name)
+{
+	put_bytes(name, str_of(name));
+}
+
+/* A hard link. */
+static void give_name(const char *of, const char *name)
+{
+	str old = path_of(of), new = path_of(name);
+
+	assert_int_equal(link(old.p, new.p), 0);
+	free((void *)(uintptr_t)old.p);
+	free((void *)(uintptr_t) new.p);
 }
 
 static void make_link(const char *to, const char *name)
@@ -69,6 +84,12 @@ static int setup(void **state)
 		return -1;
 	for (size_t i = 0; i < NITEMS(files); i++)
 		put(files[i]);
+	put_bytes("app/storage/tenants/b/theirs.db", STR("SQLite format 3\0\x10\0\1\1"));
+	put_bytes("app/storage/tenants/b/theirs.db-wal", STR("\x37\x7f\x06\x82\0\x2d\xe2\x18"));
+	put_bytes("app/storage/tenants/b/theirs.db-shm", STR("\x18\xe2\x2d\0\0\0\0\0"));
+	put_bytes("app/storage/tenants/b/theirs.db-journal",
+		STR("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7\0\0\0\1"));
+	put_bytes("app/storage/tenants/a/export", STR("SQLite format 3\0\x10\0\1\1"));
 	app.root = path_of("link");
 	app.public = path_of("link/public");
 	tenants[0].dir = path_of("link/storage/tenants/a");
@@ -77,6 +98,11 @@ static int setup(void **state)
 	make_link("f", "app/storage/tenants/a/to_f");
 	make_link("../b/f", "app/storage/tenants/a/to_b");
 	make_link("storage/main.db", "app/storage/tenants/a/to_db");
+	give_name("app/storage/tenants/a/f", "app/storage/tenants/a/f2");
+	give_name("app/storage/tenants/b/theirs.db", "app/storage/tenants/a/blob1");
+	give_name("app/storage/tenants/b/theirs.db-wal", "app/storage/tenants/a/blob2");
+	give_name("app/storage/tenants/b/theirs.db-shm", "app/storage/tenants/a/blob3");
+	give_name("app/storage/tenants/b/theirs.db-journal", "app/storage/tenants/a/blob4");
 	make_link("/proc/self/fd/0", "app/storage/tenants/a/magic");
 	return 0;
 }
@@ -129,6 +155,14 @@ static const struct {
 	{"@/app/storage/tenants/a/storage/main.db", OPENING_PATH, OPENING_REFUSED, "database"},
 	{"storage/main.db-wal", OPENING_PATH, OPENING_REFUSED, "database"},
 	{"storage/x.sqlite3", OPENING_PATH, OPENING_REFUSED, "never sent"},
+	/* hard links */
+	{"@/app/storage/tenants/a/f2", OPENING_PATH, OPENING_OPENED, "app/storage/tenants/a/f"},
+	{"@/app/storage/tenants/a/blob1", OPENING_PATH, OPENING_REFUSED, "second name"},
+	{"@/app/storage/tenants/a/blob2", OPENING_PATH, OPENING_REFUSED, "second name"},
+	{"@/app/storage/tenants/a/blob3", OPENING_PATH, OPENING_REFUSED, "second name"},
+	{"@/app/storage/tenants/a/blob4", OPENING_PATH, OPENING_REFUSED, "second name"},
+	/* a copy that the application has made to be taken home */
+	{"@/app/storage/tenants/a/export", OPENING_PATH, OPENING_OPENED, "SQLite format 3"},
 	{"@/app/storage/tenants/a/.hidden", OPENING_PATH, OPENING_REFUSED, "never sent"},
 	{"@/app/storage/tenants/a/.d/f", OPENING_PATH, OPENING_REFUSED, "never sent"},
 	{"@/app/storage/tenants/a/master.key", OPENING_PATH, OPENING_REFUSED, "never sent"},
@@ -161,6 +195,27 @@ static void only_a_tenants_own_files_are_opened(void **state)
 	(void)state;
 	for (size_t i = 0; i < NITEMS(cases); i++)
 		check(i);
+}
+
+static void a_file_of_somebody_else_has_no_second_name(void **state)
+{
+	const char *why = "";
+	int fd = -1;
+
+	(void)state;
+	if (geteuid() != 0)
+		return; /* all files are ours */
+	give_name("app/storage/tenants/a/f2", "app/storage/tenants/a/f3");
+	str path = path_of("app/storage/tenants/a/f3");
+	assert_int_equal(chown(path.p, 12345, 12345), 0);
+	assert_int_equal(
+		confine_open(&conf, &tenants[0], path, OPENING_PATH, &fd, &why), OPENING_REFUSED);
+	assert_non_null(strstr(why, "second name"));
+	assert_int_equal(chown(path.p, geteuid(), getegid()), 0);
+	assert_int_equal(
+		confine_open(&conf, &tenants[0], path, OPENING_PATH, &fd, &why), OPENING_OPENED);
+	close_fd(&fd);
+	free((void *)(uintptr_t)path.p);
 }
 
 static void a_path_that_is_too_long_is_refused(void **state)
@@ -199,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_tenants_own_files_are_opened),
+		cmocka_unit_test(a_file_of_somebody_else_has_no_second_name),
 		cmocka_unit_test(a_path_that_is_too_long_is_refused),
 		cmocka_unit_test(the_configuration_of_a_single_application_is_kept),
 	};
