@@ -3,6 +3,7 @@
 #include "proxy/trust.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -17,11 +18,18 @@ struct network {
 	struct bits base, mask;
 };
 
-struct trust {
-	struct network *networks;
+struct networks {
+	struct network *items;
 	size_t count;
+};
+
+struct trust {
+	struct networks believed;
 	bool has_unix; /* peers without an address */
 	bool on_fly;
+	/* On Fly: whom the edge may be.  Those that are named as addresses; and those of Fly's
+	 * networks that are not our own, from which our own processes come. */
+	struct networks named, edge, own;
 };
 
 static const char *const loopback[] = {"127.0.0.0/8", "::1"};
@@ -99,38 +107,69 @@ static bool parse_network(str s, struct network *ret)
 	return true;
 }
 
-static void add_network(struct trust *t, str text)
+static void add_bits(struct networks *to, const struct network *n)
+{
+	to->items = xrealloc(to->items, (to->count + 1) * sizeof(*to->items));
+	to->items[to->count++] = *n;
+}
+
+static void add_network(struct networks *to, str text)
 {
 	struct network n;
 
-	if (!parse_network(text, &n)) {
+	if (parse_network(text, &n))
+		add_bits(to, &n);
+	else
 		log_warn("trusted_proxies: " STR_FMT " is not an address or a network",
 			STR_ARG(text));
-		return;
-	}
-	t->networks = xrealloc(t->networks, (t->count + 1) * sizeof(*t->networks));
-	t->networks[t->count++] = n;
 }
 
-static void add_networks(struct trust *t, const char *const *texts, size_t n)
+static void add_networks(struct networks *to, const char *const *texts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		add_network(t, str_of(texts[i]));
+		add_network(to, str_of(texts[i]));
 }
 
 static void add_word(struct trust *t, str word)
 {
 	if (str_eq(word, STR("loopback"))) {
 		t->has_unix = true;
-		add_networks(t, loopback, NITEMS(loopback));
+		add_networks(&t->believed, loopback, NITEMS(loopback));
 	} else if (str_eq(word, STR("private"))) {
-		add_networks(t, private, NITEMS(private));
+		add_networks(&t->believed, private, NITEMS(private));
 	} else if (str_eq(word, STR("fly"))) {
 		if (t->on_fly)
-			add_networks(t, fly, NITEMS(fly));
+			add_networks(&t->believed, fly, NITEMS(fly));
 	} else {
-		add_network(t, word);
+		add_network(&t->believed, word);
+		add_network(&t->named, word);
 	}
+}
+
+/* What a process on this machine that connects to one of its addresses comes from. */
+static void add_own(struct networks *to)
+{
+	struct ifaddrs *all, *i;
+
+	if (getifaddrs(&all) < 0) {
+		log_warn("cannot read our own addresses: %s", strerror(errno));
+		return;
+	}
+	for (i = all; i; i = i->ifa_next) {
+		struct network n = {.mask = mask_of(128)};
+		const void *address = i->ifa_addr;
+
+		if (!address)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET)
+			n.base = bits_v4(((const struct sockaddr_in *)address)->sin_addr);
+		else if (i->ifa_addr->sa_family == AF_INET6)
+			n.base = bits_v6(((const struct sockaddr_in6 *)address)->sin6_addr);
+		else
+			continue;
+		add_bits(to, &n);
+	}
+	freeifaddrs(all);
 }
 
 struct trust *trust_new(const struct config *conf)
@@ -141,6 +180,10 @@ struct trust *trust_new(const struct config *conf)
 	t->on_fly = conf->fly_machine.n;
 	for (size_t i = 0; i < list->count; i++)
 		add_word(t, list->items[i]);
+	if (t->on_fly) {
+		add_networks(&t->edge, fly, NITEMS(fly));
+		add_own(&t->own);
+	}
 	return t;
 }
 
@@ -148,14 +191,17 @@ void trust_free(struct trust *t)
 {
 	if (!t)
 		return;
-	free(t->networks);
+	free(t->believed.items);
+	free(t->named.items);
+	free(t->edge.items);
+	free(t->own.items);
 	free(t);
 }
 
-static bool has_bits(const struct trust *t, struct bits a)
+static bool has_bits(const struct networks *all, struct bits a)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		const struct network *n = &t->networks[i];
+	for (size_t i = 0; i < all->count; i++) {
+		const struct network *n = &all->items[i];
 
 		if ((a.half[0] & n->mask.half[0]) == n->base.half[0] &&
 			(a.half[1] & n->mask.half[1]) == n->base.half[1])
@@ -164,13 +210,25 @@ static bool has_bits(const struct trust *t, struct bits a)
 	return false;
 }
 
-bool trust_has(const struct trust *t, const struct address *peer)
+static bool has_peer(const struct networks *all, const struct address *peer)
 {
 	if (peer->family == AF_INET)
-		return has_bits(t, bits_v4(peer->v4));
-	if (peer->family == AF_INET6)
-		return has_bits(t, bits_v6(peer->v6));
+		return has_bits(all, bits_v4(peer->v4));
+	return peer->family == AF_INET6 && has_bits(all, bits_v6(peer->v6));
+}
+
+bool trust_has(const struct trust *t, const struct address *peer)
+{
+	if (peer->family == AF_INET || peer->family == AF_INET6)
+		return has_peer(&t->believed, peer);
 	return t->has_unix;
+}
+
+static bool may_be_edge(const struct trust *t, const struct address *peer)
+{
+	return t->on_fly && trust_has(t, peer) &&
+	       (has_peer(&t->named, peer) ||
+		       (has_peer(&t->edge, peer) && !has_peer(&t->own, peer)));
 }
 
 /* "192.0.2.1:8080" and "[2001:db8::1]:8080" without what is around the address. */
@@ -206,7 +264,7 @@ static bool find_client(const struct trust *t, str list, str *ret)
 		if (!parse_address(address, &bits, &offset))
 			return true;
 		*ret = address;
-		if (!has_bits(t, bits))
+		if (!has_bits(&t->believed, bits))
 			return true;
 	}
 	return false;
@@ -243,7 +301,7 @@ void trust_remote(const struct trust *t, const struct address *peer, str peer_te
 		.is_trusted = trust_has(t, peer),
 	};
 
-	c.has_edge = c.is_trusted && t->on_fly &&
+	c.has_edge = may_be_edge(t, peer) &&
 		     header_value(head->headers, head->nheaders, HEADER_FLY_REQUEST_ID).n;
 	if (c.has_edge)
 		c.fly_client = edge_client(head);

@@ -15,6 +15,9 @@ struct trust;
  * - private: 10/8, 172.16/12, 192.168/16, 169.254/16, 100.64/10, fc00::/7, fe80::/10;
  * - fly: 172.16/12 and fdaa::/16, from which the edge connects; nothing without FLY_MACHINE_ID.
  *
+ * The edge may be a trusted peer in Fly's networks that has none of this machine's own addresses,
+ * or one that is named as an address or a network: a process on the same machine is not it.
+ *
  * What cannot be read (config_load refuses it) is left out: less is trusted, never more. */
 struct trust *trust_new(const struct config *conf) MUST_USE;
 void trust_free(struct trust *t);
@@ -28,7 +31,7 @@ struct remote {
 	str address; /* the client as far as we believe what we are told: for logs; may be empty */
 	str fly_client;	 /* what the edge says who it is, in fly-client-ip; empty without an edge */
 	bool is_trusted; /* the peer is believed */
-	bool has_edge; /* the peer is Fly's edge: trusted, on Fly, and there is a fly-request-id */
+	bool has_edge;	 /* the peer is Fly's edge: it may be that, and there is a fly-request-id */
 };
 
 /* On Fly, fly-client-ip is the client.  Elsewhere it is the last address of X-Forwarded-For that is

@@ -95,7 +95,7 @@ def test_forwarded_headers_can_be_switched_off_as_in_thruster(atc):
 
 
 def test_on_fly_the_edge_says_who_the_client_is(atc):
-    atc.start(knobs_config(), env={"FLY_MACHINE_ID": "148e45d7c20978", "FLY_REGION": "sea", "FLY_APP_NAME": "calendar"})
+    atc.start(knobs_config(server={"trusted_proxies": ["127.0.0.0/8"]}), env={"FLY_MACHINE_ID": "148e45d7c20978", "FLY_REGION": "sea", "FLY_APP_NAME": "calendar"})
     headers = seen(atc, [("Fly-Request-Id", "01ABC-sea"), ("Fly-Client-IP", "203.0.113.9"), ("X-Forwarded-Proto", "https"),
                          ("X-Forwarded-For", "6.6.6.6, 203.0.113.9, 66.241.124.1")])
     assert headers["x-forwarded-for"].split(",")[0].strip() == "203.0.113.9"

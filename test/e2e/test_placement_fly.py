@@ -18,8 +18,19 @@ USERS = {
 }
 
 
+# A test is a process of this machine, which is not the edge unless that is said.
+AS_EDGE = {"trusted_proxies": ["127.0.0.0/8"]}
+
+
 def started(atc, env=FLY, **server):
-    return atc.start(knobs_config(USERS, server=server), env=env)
+    return atc.start(knobs_config(USERS, server={**AS_EDGE, **server}), env=env)
+
+
+def test_a_process_of_the_same_machine_is_not_the_edge(atc):
+    started(atc, trusted_proxies=["loopback", "private", "fly"])
+    assert (atc.get("/livermore/2025/james-bond/", EDGE).status, atc.get("/boston/2025/april/whoami", EDGE).status) == (421, 200)
+    seen = atc.get("/boston/2025/april/echo", EDGE).json()["headers"]
+    assert not any(name.lower().startswith("fly-") for name, _ in seen)
 
 
 @pytest.mark.parametrize("tenant", ["bellevue/2025/winter", "boston/2025/april", "anybody/2025/anywhere"])
@@ -119,7 +130,7 @@ def test_a_client_cannot_play_the_edge_where_it_is_not_trusted(atc):
 
 
 def test_the_prototypes_instance_and_region_mean_the_same(atc):
-    config = knobs_config(server={})
+    config = knobs_config(server=AS_EDGE)
     del config["users"]
     config["routes"] = [{"name": "here", "endpoint": "/here", "region": "sea"},
                         {"name": "there", "endpoint": "/there", "region": "iad"},
