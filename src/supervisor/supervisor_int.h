@@ -95,7 +95,8 @@ struct tenant {
 	struct list in_untold;	  /* supervisor.untold */
 	struct timer retry_timer; /* of one that is to run from boot and has failed */
 	struct control_wake wake;
-	char *reason; /* of the last failure, or NULL */
+	char *reason; /* of the last failure, for operators; or NULL */
+	enum tenant_state failed_in;
 	unsigned starts, restarts;
 	uint32_t slot;
 	bool is_removed;    /* not in the configuration any more: gone when it rests */

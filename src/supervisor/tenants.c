@@ -103,6 +103,30 @@ static void add_last_words(const struct tenant *t, struct buf *text)
 	}
 }
 
+/* The reason as everybody may read it: that for operators names files, programs and addresses. */
+static const char *reason_for_all(enum tenant_state failed_in)
+{
+	switch (failed_in) {
+	case TENANT_RESTORING:
+		return "Its data could not be brought here.";
+	case TENANT_PREPARING:
+		return "Its data could not be prepared.";
+	case TENANT_STARTING:
+		return "It did not become ready.";
+	case TENANT_RUNNING:
+		return "It ended again and again.";
+	case TENANT_ABSENT:
+	case TENANT_QUEUED:
+	case TENANT_DRAINING:
+	case TENANT_STOPPING:
+	case TENANT_STOPPED:
+	case TENANT_FAILED:
+	case TENANT_NSTATES:
+		break;
+	}
+	return "It failed.";
+}
+
 void tenant_announce(struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
@@ -110,9 +134,12 @@ void tenant_announce(struct tenant *t)
 
 	list_remove(&t->in_untold);
 	if (t->life.state == TENANT_FAILED && t->reason) {
-		buf_add(&text, str_of(t->reason));
-		if (conf && str_eq(conf->app->environment, STR("development")))
+		if (conf && str_eq(conf->app->environment, STR("development"))) {
+			buf_add(&text, str_of(t->reason));
 			add_last_words(t, &text);
+		} else {
+			buf_add(&text, str_of(reason_for_all(t->failed_in)));
+		}
 	}
 	proxy_child_send_state(t->sup->proxy, t->slot, t->life.state, buf_str(&text));
 	buf_done(&text);
@@ -293,6 +320,8 @@ static void step(struct tenant *t, enum lifecycle_event event)
 			tenant_state_name(before), lifecycle_event_name(event),
 			tenant_state_name(t->life.state));
 	}
+	if (todo & EFFECT_BIT(FAIL))
+		t->failed_in = before;
 	do_effects(t, todo & BEFORE_PUBLISHING);
 	publish(t);
 	do_effects(t, todo & ~BEFORE_PUBLISHING);

@@ -264,3 +264,18 @@ def test_a_command_that_does_not_exist_says_so(atc):
     atc.start(knobs_config(command=["/nowhere/server"]))
     assert atc.get(WINTER + "/").status == 503
     assert "/nowhere/server" in atc.tenant()["reason"]
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json"])
+def test_only_operators_and_developers_read_of_files_and_programs(atc, accept):
+    atc.start(knobs_config(command=["/nowhere/server"]))
+    shown = atc.get(WINTER + "/", [("Accept", accept)])
+    assert (shown.status, shown.error) == (503, "start_failed")
+    assert "It did not become ready." in shown.text
+    assert "nowhere" not in shown.text and str(atc.home) not in shown.text and "No such file" not in shown.text
+    assert "/nowhere/server" in atc.log and "/nowhere/server" in atc.tenant()["reason"]
+
+
+def test_a_developer_reads_on_the_page_what_an_operator_reads(atc):
+    atc.start(knobs_config(command=["/nowhere/server"], environment="development"))
+    assert "/nowhere/server" in atc.get(WINTER + "/", BROWSER).text
