@@ -463,6 +463,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 	x->conf = route->tenant;
 	x->record.tenant = x->conf->id;
 	x->tenant = worker_tenant(x->worker, x->conf->slot);
+	x->is_by_referer = route->is_by_referer;
 	if (waiting_is_events(x->conf->prefix, x->record.path)) {
 		if (x->method == METHOD_GET)
 			hold_watch(x);

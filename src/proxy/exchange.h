@@ -91,10 +91,11 @@ struct exchange {
 	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
 	bool awaits_continue;  /* the client sends its body only after a 100 */
 	bool wants_upgrade;
-	bool answer_began; /* bytes of a final head went to the client */
-	bool is_end_told;  /* to the client */
-	bool can_reuse;	   /* the upstream connection, once the response has ended */
-	bool wants_page;   /* a person looks: show that it is starting */
+	bool answer_began;  /* bytes of a final head went to the client */
+	bool is_end_told;   /* to the client */
+	bool can_reuse;	    /* the upstream connection, once the response has ended */
+	bool wants_page;    /* a person looks: show that it is starting */
+	bool is_by_referer; /* the URL does not say whose answer it is */
 	bool is_logged;
 
 	bool is_resized;   /* a stage changes the length of the body */

@@ -5,6 +5,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "http/field.h"
 #include "proxy/answer.h"
 #include "proxy/exchange_int.h"
 #include "proxy/lines.h"
@@ -100,11 +101,52 @@ static void set_length(struct exchange *x, struct response_head *h)
 	buf_add(added, STR("\r\n"));
 }
 
+static bool is_for_caches(str directive)
+{
+	static const str names[] = {STR_INIT("public"), STR_INIT("private"), STR_INIT("s-maxage"),
+		STR_INIT("proxy-revalidate"), STR_INIT("immutable")};
+	ssize_t equals = str_find_char(directive, '=');
+	str name = str_trim(str_slice(directive, 0, (size_t)equals));
+
+	for (size_t i = 0; i < NITEMS(names); i++)
+		if (str_eq_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
+/* The URL does not tell whose answer it is, so a cache between here and there, or the browser's,
+ * must not give it to a page of another tenant.  Without the field that decided nobody keeps it
+ * for others. */
+static void vary_by_referer(struct exchange *x, struct response_head *h)
+{
+	struct buf *added = &x->worker->added;
+	const struct header *f = header_find(h->headers, h->nheaders, HEADER_CACHE_CONTROL);
+
+	buf_add(added, STR("Cache-Control: private"));
+	for (; f; f = header_find_next(h->headers, h->nheaders, HEADER_CACHE_CONTROL, f)) {
+		str rest = f->value, directive;
+
+		while (!f->is_hop && field_next(&rest, &directive)) {
+			if (is_for_caches(directive))
+				continue;
+			buf_add(added, STR(", "));
+			buf_add(added, directive);
+		}
+	}
+	buf_add(added, STR("\r\n"));
+	respond_drop(h, HEADER_CACHE_CONTROL);
+	respond_drop(h, HEADER_CDN_CACHE_CONTROL);
+	if (!header_has_token(h->headers, h->nheaders, HEADER_VARY, STR("Referer")))
+		respond_add(x, STR("Vary: "), STR("Referer"));
+}
+
 void respond_begin(struct exchange *x, struct response_head *h)
 {
 	struct worker *w = x->worker;
 
 	compressing_begin(x, h);
+	if (x->is_by_referer)
+		vary_by_referer(x, h);
 	set_length(x, h);
 	x->framing = framing_of(x, h);
 	/* HTTP/2 tells the end of a body beside it. */

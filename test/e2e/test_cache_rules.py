@@ -377,6 +377,21 @@ def test_what_was_forgotten_while_it_was_confirmed_is_still_an_answer(site):
     assert json.loads(site.atc.cli("cache", "--json").stdout)["entries"] == 0
 
 
+@pytest.mark.parametrize("control,told", [
+    ("public, max-age=600, s-maxage=900, immutable", "private, max-age=600"), ('private="X-Y", no-cache', "private, no-cache"),
+    (None, "private")])
+def test_what_was_found_by_the_asking_page_is_for_nobody_else_s(site, control, told):
+    """The URL does not say whose it is: another tenant's page may ask for the same."""
+    site.put(icon={"headers": [["Cache-Control", control]] * bool(control) + [["CDN-Cache-Control", "max-age=600"]]})
+    direct = site.get("/icon")
+    assert (direct.header("Cache-Control"), direct.header("CDN-Cache-Control")) == (control, "max-age=600")
+    assert "Referer" not in direct.header("Vary", "")
+    for _ in range(2): # from the tenant, from the cache
+        answer = site.atc.get("/icon", [("Referer", "http://localhost%s/page" % site.prefix)])
+        assert answer.status == 200 and answer.header("Cache-Control") == told
+        assert answer.header("CDN-Cache-Control") is None and "Referer" in answer.all("Vary")
+
+
 # --- what tenants and clients may not make of it ---
 
 def numbered(number, many):

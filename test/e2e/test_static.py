@@ -104,6 +104,14 @@ def test_fingerprinted_names_are_for_ever(public):
     assert atc.get(WINTER + "/photo-20240101.jpg").header("Cache-Control") == "no-cache"
 
 
+def test_what_was_found_by_the_asking_page_is_for_that_page(public):
+    """The URL does not say whose file it is."""
+    atc = public()
+    answer = atc.get("/assets/app-1a2b3c4d.css", [("Referer", "http://localhost%s/" % WINTER)])
+    assert answer.body == FILES["assets/app-1a2b3c4d.css"] and answer.header("Cache-Control") == "private, max-age=31536000"
+    assert "Referer" in answer.all("Vary")
+
+
 @pytest.mark.parametrize("accepted, encoding", [
     ("gzip", "gzip"), ("br", "br"), ("zstd", "zstd"), ("gzip, deflate, br, zstd", "br"), ("gzip;q=1, br;q=0.5", "gzip"), ("*", "br"),
     ("br;q=0, *", "zstd"), ("identity", None), ("", None), ("gzip;q=0", None)])
