@@ -16,10 +16,14 @@ static enum chunked_state after_size(struct chunked *c, char byte)
 {
 	if (byte == '\r')
 		return CHUNKED_SIZE_LF;
-	if (byte != ';')
+	if (byte == ';') {
+		c->extension = 0;
+		return CHUNKED_EXTENSION;
+	}
+	/* They count as an extension. */
+	if (!c->is_mended || !char_is_blank(byte) || ++c->extensions > CHUNKED_MAX_EXTENSIONS)
 		return CHUNKED_BAD;
-	c->extension = 0;
-	return CHUNKED_EXTENSION;
+	return CHUNKED_SIZE_BLANK;
 }
 
 static enum chunked_state on_size(struct chunked *c, char byte)
@@ -73,18 +77,42 @@ static enum chunked_state on_trailer_lf(struct chunked *c, char byte)
 	return CHUNKED_TRAILER_FIRST;
 }
 
-static bool trailers_are_good(const struct chunked *c)
+static bool may_trail(const struct header *h)
+{
+	return header_may_trail(h->id) && !header_is_alias(h->name);
+}
+
+/* Writes again those that may be there. */
+static void keep_good(struct chunked *c, const struct fields *f)
+{
+	struct buf kept = {0};
+
+	for (const struct header *h = f->headers; h < f->headers + f->n; h++) {
+		if (!may_trail(h))
+			continue;
+		buf_add(&kept, h->name);
+		buf_add(&kept, STR(": "));
+		buf_add(&kept, h->value);
+		buf_add(&kept, STR("\r\n"));
+	}
+	buf_done(&c->trailers);
+	c->trailers = kept;
+}
+
+static bool check_trailers(struct chunked *c)
 {
 	struct header headers[CHUNKED_MAX_TRAILER_FIELDS];
-	struct fields f = {.headers = headers, .max = NITEMS(headers)};
+	struct fields f = {.headers = headers, .max = NITEMS(headers), .is_mended = c->is_mended};
 	str lines = chunked_trailers(c);
+	bool is_good = true;
 
 	if (fields_parse(&f, lines.p, lines.p + lines.n))
 		return false;
 	for (size_t i = 0; i < f.n; i++)
-		if (!header_may_trail(headers[i].id) || header_is_alias(headers[i].name))
-			return false;
-	return true;
+		is_good = is_good && may_trail(&headers[i]) && !headers[i].is_mended;
+	if (!is_good && c->is_mended)
+		keep_good(c, &f);
+	return is_good || c->is_mended;
 }
 
 /* Every state but DATA takes one byte and says what comes next. */
@@ -94,6 +122,8 @@ static enum chunked_state step(struct chunked *c, char byte)
 	case CHUNKED_SIZE_FIRST:
 	case CHUNKED_SIZE:
 		return on_size(c, byte);
+	case CHUNKED_SIZE_BLANK:
+		return after_size(c, byte);
 	case CHUNKED_EXTENSION:
 		return on_extension(c, byte);
 	case CHUNKED_SIZE_LF:
@@ -108,7 +138,7 @@ static enum chunked_state step(struct chunked *c, char byte)
 	case CHUNKED_TRAILER_LF:
 		return on_trailer_lf(c, byte);
 	case CHUNKED_END_LF:
-		return byte == '\n' && trailers_are_good(c) ? CHUNKED_DONE : CHUNKED_BAD;
+		return byte == '\n' && check_trailers(c) ? CHUNKED_DONE : CHUNKED_BAD;
 	case CHUNKED_DATA:
 	case CHUNKED_DONE:
 	case CHUNKED_BAD:

@@ -12,6 +12,7 @@
 enum chunked_state {
 	CHUNKED_SIZE_FIRST, /* before the first digit */
 	CHUNKED_SIZE,
+	CHUNKED_SIZE_BLANK, /* behind the digits, of a response */
 	CHUNKED_EXTENSION,
 	CHUNKED_SIZE_LF,
 	CHUNKED_DATA,
@@ -27,6 +28,7 @@ enum chunked_state {
 
 /* Zero is a decoder at the beginning of a body.  End it with chunked_done. */
 struct chunked {
+	bool is_mended; /* of a response; set by the caller */
 	enum chunked_state state;
 	unsigned digits;     /* of the size, so far */
 	uint64_t left;	     /* payload of this chunk that has not come yet */
@@ -45,7 +47,11 @@ struct chunked {
  *
  * Refused although the RFC would let it pass, or leaves it open: blanks around a size, more than 16
  * digits, sizes beyond INT64_MAX, a bare CR or LF anywhere, controls in extensions, trailers that
- * are too long or too many or that header_may_trail forbids. */
+ * are too long or too many or that header_may_trail forbids.
+ *
+ * Where is_mended: blanks behind a size pass (RFC 9112 7.1.1 has them before an extension; what is
+ * written again has none), and a trailer that header_may_trail forbids, Set-Cookie for example, is
+ * thrown away alone (RFC 9110 6.5.1). */
 enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_data) MUST_USE;
 /* Payload bytes that are sure to come next without any framing: 0 unless inside a chunk.  For a
  * caller that moves them past the decoder (splice) and then says so with chunked_skip, n <=

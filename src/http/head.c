@@ -54,11 +54,20 @@ unsigned head_version(str text, unsigned *ret_minor)
 	return 0;
 }
 
+/* RFC 9112 5.1: of a response the blanks before the colon are taken away, of a request never. */
+static str name_before(const struct fields *f, const char *at, const char *colon)
+{
+	if (f->is_mended)
+		while (colon > at && char_is_blank(colon[-1]))
+			colon--;
+	return (str){at, (size_t)(colon - at)};
+}
+
 unsigned fields_parse(struct fields *f, const char *at, const char *end)
 {
 	while (at < end) {
 		const char *colon = find_near(at, end, ':'), *value, *line_end;
-		str name = {at, (size_t)(colon - at)};
+		str name = name_before(f, at, colon);
 		enum header_id id = header_lookup(name);
 		struct header *h;
 
@@ -75,8 +84,8 @@ unsigned fields_parse(struct fields *f, const char *at, const char *end)
 		while (line_end > value && char_is_blank(line_end[-1]))
 			line_end--;
 		h = &f->headers[f->n++];
-		*h = (struct header){
-			name, {value, (size_t)(line_end - value)}, id, header_is_hop(id)};
+		*h = (struct header){name, {value, (size_t)(line_end - value)}, id,
+			header_is_hop(id), name.p + name.n < colon};
 		if (id == HEADER_OTHER || id > HEADER_LAST_SPECIAL)
 			continue;
 		if (f->special[id])
@@ -158,13 +167,38 @@ static unsigned check_codings(str list)
 	return has_other ? 501 : 0;
 }
 
-unsigned fields_framing(
-	const struct fields *f, unsigned minor, bool *ret_chunked, uint64_t *ret_length)
+/* RFC 9110 8.6: a length that is said again, on another line or in a list, is one if they are all
+ * the same.  Leaves one. */
+static bool merge_lengths(struct fields *f)
+{
+	str first = STR_EMPTY, length;
+
+	for (struct header *h = f->headers; h < f->headers + f->n; h++) {
+		str rest = h->value;
+
+		if (h->id != HEADER_CONTENT_LENGTH)
+			continue;
+		h->is_hop = first.n;
+		while (field_next(&rest, &length)) {
+			first = first.n ? first : length;
+			if (!str_eq(length, first))
+				return false;
+		}
+		h->is_mended |= h->value.n != first.n;
+		h->value = first;
+	}
+	f->repeated &= ~(1u << HEADER_CONTENT_LENGTH);
+	return true;
+}
+
+unsigned fields_framing(struct fields *f, unsigned minor, bool *ret_chunked, uint64_t *ret_length)
 {
 	const struct header *coding = f->special[HEADER_TRANSFER_ENCODING];
 	const struct header *length = f->special[HEADER_CONTENT_LENGTH];
 	uint64_t n = 0;
 
+	if (f->is_mended && length && !merge_lengths(f))
+		return 400;
 	if (fields_repeats(f, HEADER_TRANSFER_ENCODING) || fields_repeats(f, HEADER_CONTENT_LENGTH))
 		return 400;
 	if (coding) {

@@ -47,6 +47,7 @@ struct response_head {
 	uint64_t content_length; /* as sent, also where no body follows (HEAD, 304); else 0 */
 	bool keep_alive;	 /* the connection can be used again once the body was read */
 	bool has_upgrade;	 /* status 101: what follows is the new protocol's */
+	bool is_mended;		 /* it says of its body what a 204 cannot: ignored */
 	str upgrade;
 };
 
@@ -81,10 +82,17 @@ enum parse request_head_parse(struct request_head *h, struct header *store, size
 	unsigned *ret_status) MUST_USE;
 
 /* The same for the answer to a request with `request_method`.  An interim answer (1xx, not 101) is
- * a head without body; the final one follows.  *ret_status is always 502.  As strict as above, and
- * refused as well: Transfer-Encoding other than one `chunked`, or on 1xx and 204, or in HTTP/1.0; a
- * Content-Length other than 0 on 1xx and 204 (0 is marked is_hop, since it must not be forwarded);
- * 1xx in HTTP/1.0; 101 without Connection: upgrade and Upgrade. */
+ * a head without body; the final one follows.  *ret_status is always 502.  As strict as above, but
+ * for what a proxy is told to repair, and is_mended marks:
+ *
+ * - RFC 9112 5.1: blanks between a name and its colon are taken away.
+ * - RFC 9112 6.3: 204 has no body although it says Transfer-Encoding or a Content-Length; neither
+ *   is forwarded, and the connection is not used again.
+ * - RFC 9110 8.6: the same Content-Length several times, or in a list, is one.
+ *
+ * Refused as well: Transfer-Encoding other than one `chunked`, or on 1xx, or in HTTP/1.0; a
+ * Content-Length other than 0 on 1xx (0 is marked is_hop, since it must not be forwarded); 1xx in
+ * HTTP/1.0; 101 without Connection: upgrade and Upgrade; a status beyond 599. */
 enum parse response_head_parse(struct response_head *h, struct header *store, size_t nstore,
 	str bytes, size_t *scanned, const struct head_limits *limits, enum method request_method,
 	size_t *ret_used, unsigned *ret_status) MUST_USE;

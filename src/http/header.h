@@ -21,6 +21,7 @@ struct header {
 	 * known name with '_' for '-' (X_Forwarded_For), which CGI's environment and so Rack and
 	 * WSGI cannot tell from the real one. */
 	bool is_hop;
+	bool is_mended; /* of a response: the line as it came is not as it should be written */
 };
 
 /* The usual spelling ("Content-Length"); empty for HEADER_OTHER. */

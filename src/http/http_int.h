@@ -79,21 +79,22 @@ static_assert(HEADER_LAST_SPECIAL == 6, "header.def begins with the special fiel
 struct fields {
 	struct header *headers;
 	size_t n, max;
+	bool is_mended; /* of a response: what RFC 9110 and 9112 say how to repair is repaired */
 	const struct header *special[HEADER_LAST_SPECIAL + 1]; /* the first of each */
 	unsigned repeated;				       /* bit 1 << id: it came again */
 	bool has_close, has_keep_alive, has_upgrade;	       /* options of Connection */
 };
 
 /* Splits [at, end) into fields.  The bytes are whole lines: every control in them is half of a
- * CRLF, and the last two bytes are one.  f->headers and f->max are set, the rest is zero.  0, or
- * the status: 400, 431. */
+ * CRLF, and the last two bytes are one.  f->headers, f->max and f->is_mended are set, the rest is
+ * zero.  0, or the status: 400, 431. */
 unsigned fields_parse(struct fields *f, const char *at, const char *end) MUST_USE;
 /* Reads Connection, and marks what it names.  0, or 400. */
 unsigned fields_apply_connection(struct fields *f) MUST_USE;
 /* Content-Length and Transfer-Encoding: at most one of them, at most once.  Neither: *ret_chunked
  * is false and *ret_length is 0.  0, or the status: 400, 501. */
 unsigned fields_framing(
-	const struct fields *f, unsigned minor, bool *ret_chunked, uint64_t *ret_length) MUST_USE;
+	struct fields *f, unsigned minor, bool *ret_chunked, uint64_t *ret_length) MUST_USE;
 
 static inline bool fields_has(const struct fields *f, enum header_id id)
 {

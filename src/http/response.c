@@ -32,10 +32,11 @@ static bool apply_upgrade(struct response_head *h, const struct fields *f)
 	return true;
 }
 
-/* True if a Content-Length may not even be sent: RFC 9110 8.6. */
-static bool has_no_content(unsigned status)
+static void drop_length(struct fields *f)
 {
-	return status < 200 || status == 204;
+	for (size_t i = 0; i < f->n; i++)
+		if (f->headers[i].id == HEADER_CONTENT_LENGTH)
+			f->headers[i].is_hop = true;
 }
 
 /* RFC 9112 6.3, with the cases in which nobody can know what was meant refused. */
@@ -46,12 +47,16 @@ static bool apply_framing(struct response_head *h, struct fields *f, enum method
 	if (fields_framing(f, h->minor, &is_chunked, &h->content_length))
 		return false;
 	h->has_content_length = fields_has(f, HEADER_CONTENT_LENGTH);
-	if (has_no_content(h->status) || is_tunnel) {
+	if (h->status == 204) {
+		/* RFC 9112 6.3: it ends with its head, whatever it says.  What may follow is no
+		 * answer to anybody. */
+		h->is_mended = is_chunked || h->content_length;
+		h->content_length = 0;
+		drop_length(f);
+	} else if (h->status < 200 || is_tunnel) {
 		if (is_chunked || h->content_length)
 			return false;
-		for (size_t i = 0; i < f->n; i++)
-			if (f->headers[i].id == HEADER_CONTENT_LENGTH)
-				f->headers[i].is_hop = true;
+		drop_length(f);
 	} else if (request_method == METHOD_HEAD || h->status == 304) {
 		h->body = BODY_NONE;
 	} else if (is_chunked) {
@@ -76,7 +81,7 @@ static bool parse_head(struct response_head *h, struct fields *f, const char *p,
 		return false;
 	if (!apply_framing(h, f, request_method))
 		return false;
-	h->keep_alive = !f->has_close && (h->minor == 1 || f->has_keep_alive) &&
+	h->keep_alive = !h->is_mended && !f->has_close && (h->minor == 1 || f->has_keep_alive) &&
 			h->body != BODY_UNTIL_CLOSE && h->status != 101;
 	if (h->status == 101)
 		return h->minor == 1 && apply_upgrade(h, f);
@@ -87,7 +92,8 @@ enum parse response_head_parse(struct response_head *h, struct header *store, si
 	str bytes, size_t *scanned, const struct head_limits *limits, enum method request_method,
 	size_t *ret_used, unsigned *ret_status)
 {
-	struct fields f = {.headers = store, .max = MIN(nstore, limits->max_headers)};
+	struct fields f = {
+		.headers = store, .max = MIN(nstore, limits->max_headers), .is_mended = true};
 	struct response_head head = {.reason = STR_EMPTY, .upgrade = STR_EMPTY};
 	enum parse found = PARSE_BAD;
 	unsigned status;

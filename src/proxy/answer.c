@@ -42,22 +42,28 @@ static void add_status_line(struct buf *out, const struct response_head *h)
 	buf_add(out, STR("\r\n"));
 }
 
-/* Writes the line with another value; false if it can stay as it is, and nothing was written. */
-static bool add_rewritten(struct lines *lines, const struct header *h, const struct rewrite *r)
+/* Writes the line with the value that the field is to have.  False if it can stay as it is, and
+ * nothing was written. */
+static bool add_changed(struct lines *lines, const struct header *h, const struct rewrite *r)
 {
 	struct buf *out = lines->out;
 	size_t before;
 
+	if (!h->is_mended && !(r && rewriters[h->id]))
+		return false;
 	lines_drop(lines, h);
 	before = buf_len(out);
 	buf_add(out, h->name);
 	buf_add(out, STR(": "));
-	if (rewriters[h->id](out, r, h->value)) {
-		buf_add(out, STR("\r\n"));
-		return true;
+	if (!r || !rewriters[h->id] || !rewriters[h->id](out, r, h->value)) {
+		if (!h->is_mended) {
+			out->end = out->start + before;
+			return false;
+		}
+		buf_add(out, h->value);
 	}
-	out->end = out->start + before;
-	return false;
+	buf_add(out, STR("\r\n"));
+	return true;
 }
 
 /* True if there is a Date among the lines. */
@@ -72,7 +78,7 @@ static bool copy_lines(struct buf *out, const struct response_head *h, const str
 			continue;
 		}
 		has_date |= f->id == HEADER_DATE;
-		if (!r || !rewriters[f->id] || !add_rewritten(&lines, f, r))
+		if (!add_changed(&lines, f, r))
 			lines_keep(&lines, f);
 	}
 	lines_end(&lines, h->headers, h->nheaders);

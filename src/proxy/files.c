@@ -346,6 +346,7 @@ static bool drain(struct exchange *x, const struct response_head *h)
 	size_t used;
 
 	flow_init(&x->down, h->body, h->content_length, BODY_LENGTH);
+	x->down.chunked.is_mended = true;
 	do {
 		used = 0;
 		if (flow_feed(&x->down, u->in.unread, &used, nowhere) == PARSE_BAD)

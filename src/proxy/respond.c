@@ -153,6 +153,7 @@ void respond_begin(struct exchange *x, struct response_head *h)
 	x->keep_alive = x->keep_alive && x->up.is_done && !w->is_draining &&
 			(x->framing != BODY_UNTIL_CLOSE || x->minor == 2);
 	flow_init(&x->down, h->body, h->content_length, x->stages ? BODY_LENGTH : x->framing);
+	x->down.chunked.is_mended = true;
 	give_head(x, h);
 }
 

@@ -176,6 +176,41 @@ def test_a_switch_of_protocols_in_the_middle_of_a_body_is_refused(scripted):
         assert (response.status, response.error) == (502, "bad_response")
 
 
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize("answer, status, headers, body, trailers", [
+    (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 204, {"Transfer-Encoding": None}, b"", []),
+    (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", 204, {"Content-Length": None}, b"", []),
+    (OK + b"X-Frame-Options : DENY\r\nContent-Length\t: 2\r\n\r\nok", 200, {"X-Frame-Options": "DENY", "Content-Length": "2"}, b"ok", []),
+    (OK + b"Set-Cookie : a=b; Path=/\r\nContent-Length: 2\r\n\r\nok", 200, {"Set-Cookie": "a=b; Path=" + WINTER}, b"ok", []),
+    (OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, {"Content-Length": "2"}, b"ok", []),
+    (OK + b"Content-Length: 2, 2\r\n\r\nok", 200, {"Content-Length": "2"}, b"ok", []),
+    (CHUNKED + b"\r\n2  \r\nok\r\n0 \r\n\r\n", 200, {}, b"ok", []),
+    (CHUNKED + b"\r\n2 ;x=y\r\nok\r\n0\r\nSet-Cookie: a=b\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n", 200, {}, b"ok", [("X-Sum", "1")]),
+], ids=["204 chunked", "204 with a length", "blank before a colon", "such a cookie", "length twice", "list of lengths",
+        "blanks behind a size", "cookie in a trailer"])
+def test_what_a_proxy_is_told_to_repair_is_repaired(scripted, answer, status, headers, body, trailers):
+    """RFC 9112 6.3, 5.1, RFC 9110 8.6, RFC 9112 7.1.1, RFC 9110 6.5.1; what follows a 204 is no answer to the next request."""
+    with scripted.wire() as wire:
+        for _ in range(2):
+            response = wire.get(WINTER + "/raw?" + answer.hex())
+            assert (response.status, response.body, response.trailers) == (status, body, trailers)
+            for name, value in headers.items():
+                assert response.header(name) == value
+        assert wire.get(WINTER + "/echo-not").text == "GET /echo-not\n"
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+    OK + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n", OK + b"Content-Length : 2\r\nTransfer-Encoding : chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n" + OK + b"Content-Length: 0\r\n\r\n"])
+def test_what_nobody_can_repair_is_refused(scripted, answer):
+    response = scripted.get(WINTER + "/raw?" + answer.hex())
+    assert (response.status, response.error) == (502, "bad_response")
+
+
 # --- tunnels ---
 
 def test_a_tunnel_ends_with_its_client_even_when_the_application_reads_nothing(scripted):

@@ -1,5 +1,6 @@
 /* fuzz_chunked.c - chunked bodies: the payload does not depend on cuts, and survives being written
- * and read again. The first byte is the size of the pieces. */
+ * and read again, as strictly as can be. The first byte is the size of the pieces, and whether it
+ * is a response's. */
 /* SPDX-License-Identifier: MIT */
 #include "fuzz.h"
 
@@ -77,7 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t step = size ? data[0] + 1u : 1;
 	str in = str_slice(fuzz_str(data, size), 1, size);
-	struct body whole = {0}, pieces = {0}, bytes = {0};
+	bool is_mended = size && data[0] & 0x80;
+	struct body whole = {.c.is_mended = is_mended}, pieces = {.c.is_mended = is_mended},
+		    bytes = {.c.is_mended = is_mended};
 
 	read_body(&whole, in, MAX(in.n, 1));
 	read_body(&pieces, in, step);

@@ -22,7 +22,7 @@ static inline size_t count_headers(const struct header *headers, size_t n, enum 
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		count += headers[i].id == id;
+		count += headers[i].id == id && (id != HEADER_CONTENT_LENGTH || !headers[i].is_hop);
 	return count;
 }
 

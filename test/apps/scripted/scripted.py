@@ -153,8 +153,13 @@ def trickle(req):
     req.conn.answer(b"all\n")
 
 
+def raw(req):
+    """?BYTES in hex: they are the answer."""
+    req.conn.send(bytes.fromhex(req.target.partition("?")[2]))
+
+
 ROUTES = {function.__name__: function for function in (echo, deaf, hints, surplus, cut, switch, swallow, reset, once,
-                                                   trickle)}
+                                                   trickle, raw)}
 
 
 def handle(req):

@@ -6,7 +6,7 @@
 
 static void fields_stand_one_behind_the_other(void **state)
 {
-	const struct header other = {STR_INIT("X-Own"), STR_INIT("a b"), HEADER_OTHER, true};
+	const struct header other = {STR_INIT("X-Own"), STR_INIT("a b"), HEADER_OTHER, true, false};
 	struct arena arena = {0};
 	struct compose c;
 	struct response_head h;

@@ -72,9 +72,9 @@ static void the_kinds_of_fields_are_told_apart(void **state)
 static void fields_are_found_in_a_message(void **state)
 {
 	static const struct header headers[] = {
-		{STR_INIT("Accept"), STR_INIT("a, \"b, c\""), HEADER_ACCEPT, false},
-		{STR_INIT("X-Mine"), STR_INIT("1"), HEADER_OTHER, false},
-		{STR_INIT("accept"), STR_INIT(", d ,E"), HEADER_ACCEPT, false},
+		{STR_INIT("Accept"), STR_INIT("a, \"b, c\""), HEADER_ACCEPT, false, false},
+		{STR_INIT("X-Mine"), STR_INIT("1"), HEADER_OTHER, false, false},
+		{STR_INIT("accept"), STR_INIT(", d ,E"), HEADER_ACCEPT, false, false},
 	};
 	const struct header *h = header_find(headers, 3, HEADER_ACCEPT);
 

@@ -119,7 +119,7 @@ static void more_ranges_than_make_sense_are_ignored(void **state)
 static void one_range_field_of_a_get_counts(void **state)
 {
 	const struct header one[] = {
-		{STR_INIT("Range"), STR_INIT("bytes=1-2"), HEADER_RANGE, false}};
+		{STR_INIT("Range"), STR_INIT("bytes=1-2"), HEADER_RANGE, false, false}};
 	const struct header two[] = {one[0], one[0]};
 	struct range ranges[RANGE_MAX];
 	size_t n = 0;

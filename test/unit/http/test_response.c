@@ -3,6 +3,7 @@
 #include "heads.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 #define CL "Content-Length: 5\r\n"
@@ -141,6 +142,51 @@ static void a_length_that_must_not_be_there_is_not_forwarded(void **state)
 	assert_false(r.store[0].is_hop);
 }
 
+/* By section; and what is forwarded of it. */
+static void what_a_proxy_is_told_to_repair_is_repaired(void **state)
+{
+	static const struct {
+		const char *section, *head;
+		enum body_kind body;
+		uint64_t length;
+		bool keep_alive;
+		const char *forwarded;
+	} cases[] = {
+		{"RFC 9112 5.1", OK CL "X : a\r\nY\t \t:\tb\r\n", BODY_LENGTH, 5, true,
+			CL "X: a\r\nY: b\r\n"},
+		{"RFC 9112 5.1", OK "Content-Length : 5\r\n", BODY_LENGTH, 5, true, CL},
+		{"RFC 9112 5.1", OK "Transfer-Encoding : chunked\r\n", BODY_CHUNKED, 0, true, ""},
+		{"RFC 9112 5.1", OK "Connection : close\r\n" CL, BODY_LENGTH, 5, false, CL},
+		{"RFC 9112 6.3", "HTTP/1.1 204 x\r\n" TE, BODY_NONE, 0, false, ""},
+		{"RFC 9112 6.3", "HTTP/1.1 204 x\r\n" CL "A: b\r\n", BODY_NONE, 0, false,
+			"A: b\r\n"},
+		{"RFC 9110 8.6", OK CL CL, BODY_LENGTH, 5, true, CL},
+		{"RFC 9110 8.6", OK "Content-Length: 5, 5\r\n", BODY_LENGTH, 5, true, CL},
+		{"RFC 9110 8.6", OK CL "A: b\r\nContent-Length: 5 ,5\r\n", BODY_LENGTH, 5, true,
+			CL "A: b\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct response r = {0};
+		char *bytes = xasprintf("%s\r\n", cases[i].head);
+		const struct response_head *h = expect_response(&r, METHOD_GET, bytes);
+		struct buf out = {0};
+
+		assert_int_equal(h->body, cases[i].body);
+		assert_int_equal(h->content_length, cases[i].length);
+		assert_int_equal(h->keep_alive, cases[i].keep_alive);
+		for (size_t n = 0; n < h->nheaders; n++)
+			if (!h->headers[n].is_hop)
+				buf_printf(&out, STR_FMT ": " STR_FMT "\r\n",
+					STR_ARG(h->headers[n].name), STR_ARG(h->headers[n].value));
+		if (!str_eq(buf_str(&out), str_of(cases[i].forwarded)))
+			fail_msg("%s: %s", cases[i].section, cases[i].head);
+		buf_done(&out);
+		free(bytes);
+	}
+}
+
 static void switching_protocols_needs_an_upgrade(void **state)
 {
 	struct response r = {0};
@@ -162,17 +208,19 @@ static void ambiguous_responses_are_refused(void **state)
 {
 	static const str heads[] = {
 		STR_INIT(OK CL TE "\r\n"),
-		STR_INIT(OK CL CL "\r\n"),
+		STR_INIT(OK CL "Content-Length: 6\r\n\r\n"),
+		STR_INIT(OK "Content-Length: 5, 6\r\n\r\n"),
+		STR_INIT(OK "Content-Length: 5 5\r\n\r\n"),
+		STR_INIT(OK CL CL TE "\r\n"),
+		STR_INIT(OK "Content-Length : 5\r\n" TE "\r\n"),
 		STR_INIT(OK TE TE "\r\n"),
-		STR_INIT(OK "Content-Length: 5, 5\r\n\r\n"),
 		STR_INIT(OK "Content-Length: -1\r\n\r\n"),
 		STR_INIT(OK "Content-Length:\r\n\r\n"),
 		STR_INIT(OK "Transfer-Encoding: gzip, chunked\r\n\r\n"),
 		STR_INIT(OK "Transfer-Encoding: identity\r\n\r\n"),
 		STR_INIT(OK "Transfer-Encoding: chunked, gzip\r\n\r\n"),
 		STR_INIT("HTTP/1.0 200 OK\r\n" TE "\r\n"),
-		STR_INIT("HTTP/1.1 204 x\r\n" TE "\r\n"),
-		STR_INIT("HTTP/1.1 204 x\r\n" CL "\r\n"),
+		STR_INIT("HTTP/1.1 204 x\r\n" CL TE "\r\n"),
 		STR_INIT("HTTP/1.1 100 x\r\n" TE "\r\n"),
 		STR_INIT("HTTP/1.1 103 x\r\n" CL "\r\n"),
 		STR_INIT("HTTP/1.0 100 x\r\n\r\n"),
@@ -182,7 +230,8 @@ static void ambiguous_responses_are_refused(void **state)
 		STR_INIT("HTTP/1.0 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
 		STR_INIT(OK "X: a\r\n b\r\n\r\n"),
 		STR_INIT(OK " X: a\r\n\r\n"),
-		STR_INIT(OK "X : a\r\n\r\n"),
+		STR_INIT(OK " : a\r\n\r\n"),
+		STR_INIT(OK "X y : a\r\n\r\n"),
 		STR_INIT(OK ": a\r\n\r\n"),
 		STR_INIT(OK "X\r\n\r\n"),
 		STR_INIT(OK "X: a\nY: b\r\n\r\n"),
@@ -240,6 +289,7 @@ int main(void)
 		cmocka_unit_test(a_phrase_may_be_empty_or_absent),
 		cmocka_unit_test(status_method_and_fields_decide_the_body),
 		cmocka_unit_test(a_length_that_must_not_be_there_is_not_forwarded),
+		cmocka_unit_test(what_a_proxy_is_told_to_repair_is_repaired),
 		cmocka_unit_test(switching_protocols_needs_an_upgrade),
 		cmocka_unit_test(ambiguous_responses_are_refused),
 		cmocka_unit_test(status_lines_must_be_exact),
