@@ -10,8 +10,20 @@
 /* Options of Connection that name fields unknown to us; each is looked for among all fields. */
 #define MAX_UNKNOWN_OPTIONS 16u
 
-enum parse head_find_end(
-	str bytes, size_t start, size_t max, size_t *scanned, size_t *ret_end, unsigned *ret_status)
+/* The line in which the byte at `at` stands. */
+static str line_around(str bytes, size_t at)
+{
+	size_t start = at, end = at;
+
+	while (start > 0 && bytes.p[start - 1] != '\n')
+		start--;
+	while (end < bytes.n && bytes.p[end] != '\n')
+		end++;
+	return str_slice(bytes, start, end);
+}
+
+enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, size_t *ret_end,
+	unsigned *ret_status, struct head_fault *ret_fault)
 {
 	const char *p = bytes.p, *end = p + MIN(bytes.n, max);
 	const char *at = p + MIN(MAX(start, *scanned), (size_t)(end - p));
@@ -33,13 +45,17 @@ enum parse head_find_end(
 		}
 	}
 	if (bytes.n >= max) {
-		*ret_status = 431;
+		*ret_status = head_refuse(
+			ret_fault, 431, "the head is longer than max_header_bytes", STR_EMPTY);
 		return PARSE_BAD;
 	}
 	*scanned = (size_t)(at - p);
 	return PARSE_MORE;
 bad:
-	*ret_status = 400;
+	*ret_status = head_refuse(ret_fault, 400,
+		"RFC 9112 2.2, RFC 9110 5.5: a control that is not part of the end of a line",
+		line_around(bytes, (size_t)(at - p)));
+	ret_fault->byte = (uint8_t)*at;
 	return PARSE_BAD;
 }
 
@@ -63,6 +79,18 @@ static str name_before(const struct fields *f, const char *at, const char *colon
 	return (str){at, (size_t)(colon - at)};
 }
 
+static unsigned refuse_line(struct fields *f, const char *at, const char *colon, const char *end)
+{
+	str line = {at, (size_t)(find_control(at, end) - at)};
+	const char *rule = "RFC 9112 5, 5.1: the name of a field is not a token";
+
+	if (char_is_blank(*at))
+		rule = "RFC 9112 5.2: a folded line";
+	else if (colon >= line.p + line.n)
+		rule = "RFC 9112 5: a line without a colon";
+	return head_refuse(&f->fault, 400, rule, line);
+}
+
 unsigned fields_parse(struct fields *f, const char *at, const char *end)
 {
 	while (at < end) {
@@ -74,9 +102,10 @@ unsigned fields_parse(struct fields *f, const char *at, const char *end)
 		/* Also: obs-fold (a blank in front), a blank before the colon, a line without one,
 		 * which puts its CRLF in the name.  The names that we know are tokens. */
 		if (id == HEADER_OTHER && !field_is_token(name))
-			return 400;
+			return refuse_line(f, at, colon, end);
 		if (f->n == f->max)
-			return 431;
+			return head_refuse(
+				&f->fault, 431, "there are more lines than max_headers", name);
 		for (value = colon + 1; char_is_blank(*value);)
 			value++;
 		line_end = find_control(value, end);
@@ -109,7 +138,8 @@ static unsigned apply_option(struct fields *f, str option, unsigned *unknown)
 	enum header_id id = header_lookup(option);
 
 	if (!field_is_token(option))
-		return 400;
+		return head_refuse(&f->fault, 400,
+			"RFC 9110 7.6.1: an option of Connection is not a token", option);
 	if (id == HEADER_KEEP_ALIVE) {
 		f->has_keep_alive = true;
 	} else if (id == HEADER_UPGRADE) {
@@ -118,11 +148,13 @@ static unsigned apply_option(struct fields *f, str option, unsigned *unknown)
 		f->has_close = true;
 	} else if (id == HEADER_OTHER) {
 		if (++*unknown > MAX_UNKNOWN_OPTIONS)
-			return 400;
+			return head_refuse(
+				&f->fault, 400, "Connection names too many fields", option);
 		mark_hop(f, option);
 	} else if (!header_is_hop(id) || id == HEADER_TRANSFER_ENCODING) {
 		/* Meant to make one of us drop what the other one counts on. */
-		return 400;
+		return head_refuse(&f->fault, 400,
+			"RFC 9110 7.6.1: Connection names a field that goes end to end", option);
 	}
 	return 0;
 }
@@ -197,21 +229,30 @@ unsigned fields_framing(struct fields *f, unsigned minor, bool *ret_chunked, uin
 	const struct header *length = f->special[HEADER_CONTENT_LENGTH];
 	uint64_t n = 0;
 
-	if (f->is_mended && length && !merge_lengths(f))
-		return 400;
-	if (fields_repeats(f, HEADER_TRANSFER_ENCODING) || fields_repeats(f, HEADER_CONTENT_LENGTH))
-		return 400;
+	if ((f->is_mended && length && !merge_lengths(f)) ||
+		fields_repeats(f, HEADER_CONTENT_LENGTH))
+		return head_refuse(&f->fault, 400, "RFC 9112 6.3: more than one Content-Length",
+			length->value);
+	if (fields_repeats(f, HEADER_TRANSFER_ENCODING))
+		return head_refuse(&f->fault, 400, "RFC 9112 6.1: more than one Transfer-Encoding",
+			coding->value);
 	if (coding) {
 		unsigned status = check_codings(coding->value);
 
 		/* RFC 9112 6.1: either is a sign of request smuggling. */
 		if (length || minor == 0)
-			return 400;
+			return head_refuse(&f->fault, 400,
+				length ? "RFC 9112 6.1: Transfer-Encoding and Content-Length"
+				       : "RFC 9112 6.1: Transfer-Encoding in HTTP/1.0",
+				coding->value);
 		if (status)
-			return status;
+			return head_refuse(&f->fault, status,
+				"RFC 9112 6.1: a transfer coding other than one chunked",
+				coding->value);
 	}
 	if (length && number_parse(length->value, INT64_MAX, &n) < 0)
-		return 400;
+		return head_refuse(&f->fault, 400, "RFC 9110 8.6: Content-Length is not a number",
+			length->value);
 	*ret_chunked = coding;
 	*ret_length = n;
 	return 0;

@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/arena.h"
 #include "http/header.h"
 #include "http/method.h"
 
@@ -16,6 +17,16 @@ enum body_kind {
 	BODY_CHUNKED,	  /* chunked.h */
 	BODY_UNTIL_CLOSE, /* responses only */
 };
+
+/* Why a head was refused. */
+struct head_fault {
+	const char *rule; /* NULL: nothing is known */
+	str where;	  /* the line, or what of it; may be empty */
+	int byte;	  /* that may not be there, or -1 */
+};
+/* One line about it, for a log or a page: the rule, the byte, and what stands there, shortened and
+ * with everything escaped that is not plain text. */
+str head_fault_text(struct arena *a, const struct head_fault *f);
 
 struct request_head {
 	str method_text;
@@ -34,6 +45,7 @@ struct request_head {
 	bool expects_continue; /* in HTTP/1.1, with a body that is not known to be empty */
 	bool has_upgrade;      /* HTTP/1.1, Connection: upgrade and a non-empty Upgrade */
 	str upgrade;	       /* value of Upgrade if has_upgrade, else empty */
+	struct head_fault fault;
 };
 
 struct response_head {
@@ -49,6 +61,7 @@ struct response_head {
 	bool has_upgrade;	 /* status 101: what follows is the new protocol's */
 	bool is_mended;		 /* it says of its body what a 204 cannot: ignored */
 	str upgrade;
+	struct head_fault fault;
 };
 
 /* Bytes count from the first of the head to the empty line, all included. */
@@ -61,7 +74,8 @@ struct head_limits {
 
 /* - OK: *h is filled, *ret_used bytes were the head, *scanned is 0 again.
  * - MORE: the head is not complete; *scanned remembers how far the search came.
- * - BAD: *ret_status is the answer to give; the connection cannot be used any more.
+ * - BAD: *ret_status is the answer to give; the connection cannot be used any more.  h->fault says
+ *   why, as long as the bytes stay.
  *
  * `*scanned` starts at 0 and belongs to the connection; with it the whole work is linear in the
  * length of the head however it is cut.  The verdict does not depend on the cuts.  *h and the

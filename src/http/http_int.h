@@ -6,7 +6,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "http/header.h"
+#include "http/head.h"
 
 enum {
 	CHAR_TOKEN = 1,	     /* RFC 9110 5.6.2 */
@@ -79,11 +79,20 @@ static_assert(HEADER_LAST_SPECIAL == 6, "header.def begins with the special fiel
 struct fields {
 	struct header *headers;
 	size_t n, max;
+	struct head_fault fault; /* of the first that is refused */
 	bool is_mended; /* of a response: what RFC 9110 and 9112 say how to repair is repaired */
 	const struct header *special[HEADER_LAST_SPECIAL + 1]; /* the first of each */
 	unsigned repeated;				       /* bit 1 << id: it came again */
 	bool has_close, has_keep_alive, has_upgrade;	       /* options of Connection */
 };
+
+/* Notes why, and gives back the status. */
+static inline unsigned head_refuse(
+	struct head_fault *f, unsigned status, const char *rule, str where)
+{
+	*f = (struct head_fault){rule, where, -1};
+	return status;
+}
 
 /* Splits [at, end) into fields.  The bytes are whole lines: every control in them is half of a
  * CRLF, and the last two bytes are one.  f->headers, f->max and f->is_mended are set, the rest is
@@ -110,7 +119,7 @@ static inline bool fields_repeats(const struct fields *f, enum header_id id)
  * OK: *ret_end is the offset behind it.  BAD: *ret_status is 400 (a control that is not part of a
  * CRLF), or 431 (longer than `max`). */
 enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, size_t *ret_end,
-	unsigned *ret_status) MUST_USE;
+	unsigned *ret_status, struct head_fault *ret_fault) MUST_USE;
 
 /* "HTTP/1.0" or "HTTP/1.1": 0.  Another version: 505.  Not a version: 400. */
 unsigned head_version(str text, unsigned *ret_minor) MUST_USE;

@@ -6,25 +6,44 @@
 #include "http/uri.h"
 
 /* Splits "METHOD target version". */
-static unsigned parse_line(struct request_head *h, str line, size_t max_target)
+static unsigned parse_line(
+	struct request_head *h, struct head_fault *fault, str line, size_t max_target)
 {
 	const char *at = line.p, *end = line.p + line.n;
 	const char *target;
+	unsigned status;
 
 	while (at < end && char_is(*at, CHAR_TOKEN))
 		at++;
 	if (at == line.p || at == end || *at != ' ')
-		return 400;
+		return head_refuse(fault, 400, "RFC 9112 3: the method is not a token", line);
 	h->method_text = (str){line.p, (size_t)(at - line.p)};
 	h->method = method_lookup(h->method_text);
 	target = ++at;
 	at = memchr(at, ' ', (size_t)(end - at));
 	if (!at || at == target)
-		return 400;
+		return head_refuse(fault, 400, "RFC 9112 3: not METHOD target version", line);
 	h->target = (str){target, (size_t)(at - target)};
 	if (h->target.n > max_target)
-		return 414;
-	return head_version((str){at + 1, (size_t)(end - at - 1)}, &h->minor);
+		return head_refuse(fault, 414, "the target is too long", h->target);
+	status = head_version((str){at + 1, (size_t)(end - at - 1)}, &h->minor);
+	return status ? head_refuse(
+				fault, status, "RFC 9112 2.3, 3: not a version that we speak", line)
+		      : 0;
+}
+
+/* Of the first byte that no target may hold, if there is one. */
+static void blame_target(struct head_fault *fault, str target)
+{
+	head_refuse(fault, 400, "RFC 9112 3.2: the target has none of the four forms", target);
+	for (size_t i = 0; i < target.n; i++) {
+		if (char_is(target.p[i], CHAR_PATH) || target.p[i] == '?')
+			continue;
+		head_refuse(fault, 400,
+			"RFC 3986 2: a byte of the address that must be escaped with %", target);
+		fault->byte = (uint8_t)target.p[i];
+		return;
+	}
 }
 
 /* Path and query of what is left of a target; false if it holds something that may not be there. */
@@ -107,7 +126,7 @@ static bool apply_host(struct request_head *h, const struct fields *f)
 	return true;
 }
 
-static unsigned apply_expect(struct request_head *h, const struct fields *f)
+static unsigned apply_expect(struct request_head *h, struct fields *f)
 {
 	const struct header *expect = f->special[HEADER_EXPECT];
 
@@ -116,7 +135,9 @@ static unsigned apply_expect(struct request_head *h, const struct fields *f)
 		return 0;
 	for (; expect; expect = header_find_next(f->headers, f->n, HEADER_EXPECT, expect))
 		if (!str_eq_nocase(expect->value, STR("100-continue")))
-			return 417;
+			return head_refuse(&f->fault, 417,
+				"RFC 9110 10.1.1: an expectation that we do not know",
+				expect->value);
 	h->expects_continue = h->body == BODY_CHUNKED || h->content_length > 0;
 	return 0;
 }
@@ -133,7 +154,9 @@ static unsigned apply_fields(struct request_head *h, struct fields *f)
 	if (status)
 		return status;
 	if (!apply_host(h, f))
-		return 400;
+		return head_refuse(&f->fault, 400,
+			"RFC 9112 3.2: Host must be there once, be one, and be that of the target",
+			fields_has(f, HEADER_HOST) ? f->special[HEADER_HOST]->value : STR_EMPTY);
 	if (is_chunked)
 		h->body = BODY_CHUNKED;
 	else if (fields_has(f, HEADER_CONTENT_LENGTH))
@@ -153,12 +176,14 @@ static unsigned parse_head(
 	struct request_head *h, struct fields *f, const char *p, const char *end, size_t max_target)
 {
 	const char *line_end = find_control(p, end);
-	unsigned status = parse_line(h, (str){p, (size_t)(line_end - p)}, max_target);
+	unsigned status = parse_line(h, &f->fault, (str){p, (size_t)(line_end - p)}, max_target);
 
 	if (status)
 		return status;
-	if (!parse_target(h))
+	if (!parse_target(h)) {
+		blame_target(&f->fault, h->target);
 		return 400;
+	}
 	/* The last two bytes are the empty line. */
 	status = fields_parse(f, line_end + 2, end - 2);
 	return status ? status : apply_fields(h, f);
@@ -193,8 +218,12 @@ enum parse request_head_parse(struct request_head *h, struct header *store, size
 	unsigned status = 400;
 	enum parse found = find_start(bytes, &start);
 
+	if (found == PARSE_BAD)
+		head_refuse(&f.fault, 400, "RFC 9112 3: what came is not HTTP/1",
+			str_slice(bytes, 0, 16));
 	if (found == PARSE_OK)
-		found = head_find_end(bytes, start, limits->max_bytes, scanned, &end, &status);
+		found = head_find_end(
+			bytes, start, limits->max_bytes, scanned, &end, &status, &f.fault);
 	if (found == PARSE_OK) {
 		status = parse_head(&head, &f, bytes.p + start, bytes.p + end, limits->max_target);
 		if (status)
@@ -203,8 +232,10 @@ enum parse request_head_parse(struct request_head *h, struct header *store, size
 		   str_find_char(str_slice(bytes, start, limits->max_bytes), '\n') < 0) {
 		status = 414; /* all of it is the request line */
 	}
-	if (found == PARSE_BAD)
+	if (found == PARSE_BAD) {
 		*ret_status = status;
+		h->fault = f.fault;
+	}
 	if (found != PARSE_OK)
 		return found;
 	head.headers = store;

@@ -54,8 +54,12 @@ static bool apply_framing(struct response_head *h, struct fields *f, enum method
 		h->content_length = 0;
 		drop_length(f);
 	} else if (h->status < 200 || is_tunnel) {
-		if (is_chunked || h->content_length)
+		if (is_chunked || h->content_length) {
+			head_refuse(&f->fault, 502,
+				"RFC 9110 8.6, RFC 9112 6.1: an answer without content has framing",
+				STR_EMPTY);
 			return false;
+		}
 		drop_length(f);
 	} else if (request_method == METHOD_HEAD || h->status == 304) {
 		h->body = BODY_NONE;
@@ -74,8 +78,12 @@ static bool parse_head(struct response_head *h, struct fields *f, const char *p,
 {
 	const char *line_end = find_control(p, end);
 
-	if (!parse_line(h, (str){p, (size_t)(line_end - p)}))
+	if (!parse_line(h, (str){p, (size_t)(line_end - p)})) {
+		head_refuse(&f->fault, 502,
+			"RFC 9112 4, RFC 9110 15: not a status line with a status of 100 to 599",
+			(str){p, (size_t)(line_end - p)});
 		return false;
+	}
 	/* The last two bytes are the empty line. */
 	if (fields_parse(f, line_end + 2, end - 2) || fields_apply_connection(f))
 		return false;
@@ -83,9 +91,17 @@ static bool parse_head(struct response_head *h, struct fields *f, const char *p,
 		return false;
 	h->keep_alive = !h->is_mended && !f->has_close && (h->minor == 1 || f->has_keep_alive) &&
 			h->body != BODY_UNTIL_CLOSE && h->status != 101;
-	if (h->status == 101)
-		return h->minor == 1 && apply_upgrade(h, f);
-	return h->status >= 200 || h->minor == 1;
+	if (h->status >= 200 || (h->minor == 1 && (h->status != 101 || apply_upgrade(h, f))))
+		return true;
+	head_refuse(&f->fault, 502,
+		"RFC 9110 15.2: an interim answer in HTTP/1.0, or 101 without an Upgrade",
+		STR_EMPTY);
+	return false;
+}
+
+static str line_of(str bytes)
+{
+	return str_slice(bytes, 0, (size_t)str_find_char(bytes, '\n'));
 }
 
 enum parse response_head_parse(struct response_head *h, struct header *store, size_t nstore,
@@ -102,12 +118,17 @@ enum parse response_head_parse(struct response_head *h, struct header *store, si
 	if (!bytes.n)
 		return PARSE_MORE;
 	/* What does not speak HTTP is known by its first byte. */
-	if (bytes.p[0] == 'H')
-		found = head_find_end(bytes, 0, limits->max_bytes, scanned, &end, &status);
+	if (bytes.p[0] != 'H')
+		head_refuse(&f.fault, 502, "RFC 9112 4: not a status line", line_of(bytes));
+	else
+		found = head_find_end(
+			bytes, 0, limits->max_bytes, scanned, &end, &status, &f.fault);
 	if (found == PARSE_OK && !parse_head(&head, &f, bytes.p, bytes.p + end, request_method))
 		found = PARSE_BAD;
-	if (found == PARSE_BAD)
+	if (found == PARSE_BAD) {
 		*ret_status = 502;
+		h->fault = f.fault;
+	}
 	if (found != PARSE_OK)
 		return found;
 	head.headers = store;

@@ -62,11 +62,11 @@ static void become_idle(struct connection *c)
 	connection_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
 }
 
-static void refuse(struct connection *c, unsigned status)
+static void refuse(struct connection *c, unsigned status, const struct head_fault *fault)
 {
 	connection_set_phase(c, CONNECTION_EXCHANGE);
 	connection_deadline(c, MSEC_NEVER);
-	exchange_refuse(&c->client, status);
+	exchange_refuse(&c->client, status, fault);
 }
 
 static void on_time(struct timer *t)
@@ -79,7 +79,7 @@ static void on_time(struct timer *t)
 		connection_close(c);
 		return;
 	case CONNECTION_HEAD:
-		refuse(c, 408);
+		refuse(c, 408, NULL);
 		return;
 	case CONNECTION_EXCHANGE:
 		exchange_client_timeout(c->client.exchange);
@@ -216,7 +216,7 @@ static bool parse_head(struct connection *c)
 		exchange_begin(&c->client, &head);
 		return true;
 	case PARSE_BAD:
-		refuse(c, status);
+		refuse(c, status, &head.fault);
 		return true;
 	case PARSE_MORE:
 		break;

@@ -305,9 +305,14 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 	struct worker *w = x->worker;
 	/* What is left of the request's body would be taken for the next request. */
 	bool keep_alive = x->keep_alive && x->up.is_done && !w->is_draining;
-	/* Where a file of the server is, or is not, is nobody's business. */
-	str shown = error == ERROR_SENDFILE ? STR_EMPTY : reason;
 	bool is_development = x->conf && str_eq(x->conf->app->environment, STR("development"));
+	/* Where a file of the server is, or is not, is nobody's business; what an application has
+	 * said wrong is its developers'. */
+	bool is_hidden =
+		error == ERROR_SENDFILE || (error == ERROR_BAD_RESPONSE && !is_development);
+	/* Of a start: with the last lines of the application. */
+	bool has_output = is_development && error == ERROR_START_FAILED;
+	str shown = is_hidden ? STR_EMPTY : reason;
 	struct error_in in = {
 		.error = error,
 		.status = status_of(x, error),
@@ -316,8 +321,8 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 		.is_head = x->method == METHOD_HEAD,
 		.keep_alive = keep_alive,
 		.retry_after = retry_after(x, error),
-		.reason = is_development ? STR_EMPTY : shown,
-		.output = is_development ? shown : STR_EMPTY,
+		.reason = has_output ? STR_EMPTY : shown,
+		.output = has_output ? shown : STR_EMPTY,
 		.request_id = x->record.request_id,
 		.date = exchange_date(),
 		.pages = x->view->snapshot->pages,
@@ -336,7 +341,7 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 	exchange_answer(x, in.status, keep_alive);
 }
 
-void exchange_refuse(struct client *c, unsigned status)
+void exchange_refuse(struct client *c, unsigned status, const struct head_fault *fault)
 {
 	struct exchange *x = exchange_new(c);
 	char peer_text[ADDRESS_TEXT_MAX];
@@ -344,7 +349,8 @@ void exchange_refuse(struct client *c, unsigned status)
 	x->minor = x->record.minor = c->is_framed ? 2 : 1;
 	x->record.remote_addr = arena_dup(&x->arena, address_text(&c->peer, peer_text));
 	x->is_logged = exchange_settings(x)->log_requests;
-	exchange_fail(x, error_of_status(status), STR_EMPTY);
+	exchange_fail(
+		x, error_of_status(status), fault ? head_fault_text(&x->arena, fault) : STR_EMPTY);
 }
 
 /* The log's view of the request; copied, since the head is gone when the line is written. */

@@ -118,8 +118,9 @@ struct exchange {
 /* The head was parsed; the strs of *head point into the connection's inbox and are not valid after
  * this call. */
 void exchange_begin(struct client *c, const struct request_head *head);
-/* Answers a request that could not be parsed, or did not come in time, and ends the connection. */
-void exchange_refuse(struct client *c, unsigned status);
+/* Answers a request that could not be parsed, or did not come in time, and ends the connection.
+ * `fault` says what was wrong with it; NULL where nothing was. */
+void exchange_refuse(struct client *c, unsigned status, const struct head_fault *fault);
 
 /* What the connections tell. */
 void exchange_client_event(struct exchange *x, unsigned events);

@@ -208,12 +208,13 @@ static void begin(struct h2_client *hc)
 	unsigned status = hc->stream.status;
 	size_t used, scanned = 0;
 
-	if (!status &&
-		request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
-			&scanned, &limits, &used, &status) == PARSE_OK)
+	if (status)
+		exchange_refuse(&hc->client, status, NULL);
+	else if (request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
+			 &scanned, &limits, &used, &status) == PARSE_OK)
 		exchange_begin(&hc->client, &head);
 	else
-		exchange_refuse(&hc->client, status);
+		exchange_refuse(&hc->client, status, &head.fault);
 }
 
 static void free_client(struct h2_client *hc)

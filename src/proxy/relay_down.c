@@ -64,15 +64,21 @@ static enum step begin_down(struct exchange *x, struct response_head *h)
 	return GO;
 }
 
+static enum step refuse_head(struct exchange *x, str why)
+{
+	exchange_fail(x, ERROR_BAD_RESPONSE, why);
+	return GONE;
+}
+
 static enum step take_head(struct exchange *x, struct response_head *h)
 {
 	if (h->status < 200 && !h->has_upgrade)
 		return relay_interim(x, h);
 	/* What is left of a body must not become the first words of another protocol. */
 	if (h->has_upgrade && (!x->wants_upgrade || !x->up.is_done))
-		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+		return refuse_head(x, STR("RFC 9110 7.8: 101 that was not asked for"));
 	if (!client_accepts(x->client, h))
-		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+		return refuse_head(x, STR("RFC 8441 5: 101 for something else than was asked for"));
 	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
 	if (caching_takes(x, h))
 		return GONE;
@@ -105,7 +111,7 @@ static enum step parse_down(struct exchange *x)
 		inbox_take(&u->in, used);
 		return take_head(x, &head);
 	case PARSE_BAD:
-		return relay_upstream_failed(x, ERROR_BAD_RESPONSE);
+		return refuse_head(x, head_fault_text(&x->arena, &head.fault));
 	case PARSE_MORE:
 		break;
 	}
@@ -134,6 +140,7 @@ static enum step feed_down(struct exchange *x)
 	if (r == PARSE_BAD) {
 		gather_forget(&w->payload);
 		gather_forget(&w->gather);
+		x->record.detail = STR("RFC 9112 7.1: the chunked coding is broken");
 		return exchange_cut(x, ERROR_BAD_RESPONSE);
 	}
 	if (x->down.is_done)

@@ -54,10 +54,10 @@ static bool is_too_large(const struct exchange *x)
 	return limit && !x->is_tunnel && x->up.bytes > limit;
 }
 
-static enum step refuse(struct exchange *x, enum error error)
+static enum step refuse(struct exchange *x, enum error error, str why)
 {
 	gather_forget(&x->worker->gather);
-	exchange_fail(x, error, STR_EMPTY);
+	exchange_fail(x, error, why);
 	return GONE;
 }
 
@@ -71,8 +71,10 @@ static enum step feed_up(struct exchange *x)
 	x->awaits_continue = false;
 	inbox_take(&c->in, used);
 	if (is_too_large(x))
-		return refuse(x, ERROR_BODY_TOO_LARGE);
-	return r == PARSE_BAD ? refuse(x, ERROR_BAD_REQUEST) : GO;
+		return refuse(x, ERROR_BODY_TOO_LARGE, STR_EMPTY);
+	if (r != PARSE_BAD)
+		return GO;
+	return refuse(x, ERROR_BAD_REQUEST, STR("RFC 9112 7.1: the chunked coding is broken"));
 }
 
 static enum step client_ended(struct exchange *x)

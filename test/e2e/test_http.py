@@ -3,10 +3,11 @@ SPDX-License-Identifier: MIT
 """
 import hashlib
 import json
+import sys
 
 import pytest
 
-from atc import WINTER, knobs_config
+from atc import APPS, WINTER, knobs_config
 from waiting import holds_for, wait_until
 from wire import Closed
 
@@ -494,3 +495,36 @@ def test_paths_can_be_kept_out_of_the_log(atc):
 def test_refused_requests_are_logged_too(knobs):
     knobs.raw(b"GET /refused-for-the-log\x00 HTTP/1.1\r\nHost: x\r\n\r\n")
     wait_until(lambda: knobs.requests_logged(status=400))
+
+
+# --- what was wrong with it ---
+
+@pytest.mark.parametrize("line, told", [
+    (b"GET /gr\xc3\xb6\xc3\x9fe HTTP/1.1\r\nHost: a\r\n", r"a byte of the address that must be escaped with %, byte 0xC3: /gr\xC3\xB6\xC3\x9Fe"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n", r"a control that is not part of the end of a line, byte 0x0D: X: a\x0Db\x0D"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n", "5.1: the name of a field is not a token: X : b"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nnothing\r\n", "a line without a colon: nothing"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n", "RFC 9112 5.2: a folded line:  b"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding and Content-Length"),
+    (b"GET / HTTP/1.1\r\nHost: a b\r\n", "3.2: Host must be there once"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: cookie\r\n", "Connection names a field that goes end to end: cookie"),
+], ids=lambda value: value[:20].decode("latin-1") if isinstance(value, bytes) else "")
+def test_what_is_wrong_with_a_request_is_told(knobs, line, told):
+    with knobs.wire() as wire:
+        response = wire.send(line + b"\r\n").response("GET")
+    assert response.status == 400 and told in response.text
+    wait_until(lambda: [entry for entry in knobs.requests_logged(error="bad_request") if told in entry["detail"]], 5, "it is logged")
+
+
+@pytest.mark.parametrize("environment, is_shown", [("production", False), ("development", True)])
+@pytest.mark.parametrize("answer, told", [
+    (b"HTTP/1.1 200 OK\r\nContent-Security-Policy: a\r\n b\r\n\r\n", "RFC 9112 5.2: a folded line:  b"),
+    (b"HTTP/1.1 700 Odd\r\n\r\n", "a status of 100 to 599: HTTP/1.1 700 Odd"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", "RFC 9112 6.3: more than one Content-Length: 2"),
+    (b"<html>", "not a status line: <html>"),
+], ids=["folded", "status", "lengths", "html"])
+def test_what_is_wrong_with_an_answer_is_for_operators_and_developers(atc, environment, is_shown, answer, told):
+    atc.start(knobs_config(command=[sys.executable, "-S", "-E", str(APPS / "scripted" / "scripted.py")], environment=environment))
+    response = atc.get(WINTER + "/raw?" + answer.hex())
+    assert (response.status, response.error) == (502, "bad_response") and (told in response.text) is is_shown
+    wait_until(lambda: [entry for entry in atc.requests_logged(error="bad_response") if told in entry["detail"]], 5, "it is logged")

@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "http/field.h"
 #include "http/head.h"
@@ -48,6 +49,18 @@ static inline void check_same_headers(
 		assert(str_eq(a[i].name, b[i].name) && str_eq(a[i].value, b[i].value));
 		assert(a[i].id == b[i].id && a[i].is_hop == b[i].is_hop);
 	}
+}
+
+/* It is told why. */
+static inline void check_fault(const struct head_fault *f)
+{
+	struct arena a = {0};
+	str text = head_fault_text(&a, f);
+
+	assert(text.n);
+	for (size_t i = 0; i < text.n; i++)
+		assert(text.p[i] >= ' ' && text.p[i] < 0x7f);
+	arena_done(&a);
 }
 
 static inline void write_headers(struct buf *b, const struct header *headers, size_t n)

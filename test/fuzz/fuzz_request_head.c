@@ -89,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(whole.used <= size && whole.used <= FUZZ_LIMITS.max_bytes && !whole.scanned);
 		check_accepted(&whole.h);
 		check_written_again(&whole);
+	} else if (whole.parse == PARSE_BAD) {
+		check_fault(&whole.h.fault);
 	} else if (whole.parse == PARSE_MORE) {
 		assert(size < FUZZ_LIMITS.max_bytes && whole.scanned <= size);
 	}

@@ -77,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* One byte more than its limit if the phrase was absent: the blank. */
 		if (whole.used < FUZZ_LIMITS.max_bytes)
 			check_written_again(&whole, method);
+	} else if (whole.parse == PARSE_BAD) {
+		check_fault(&whole.h.fault);
 	} else if (whole.parse == PARSE_MORE) {
 		assert(bytes.n < FUZZ_LIMITS.max_bytes && whole.scanned <= bytes.n);
 	}
