@@ -261,6 +261,12 @@ class Atc:
         with self.wire(timeout) as wire:
             return wire.send(data).rest()
 
+    def application(self, name="bellevue/2025/winter"):
+        """A connection to the tenant past us.  What passes through is compared with what it says itself, since that is another
+        thing with each release of a framework."""
+        port = processes.environment(self.tenant(name)["pid"])["PORT"]
+        return Wire(port if port.startswith("/") else ("127.0.0.1", int(port)))
+
     def whoami(self, prefix=WINTER):
         response = self.get(prefix + "/whoami")
         assert response.status == 200, response

@@ -118,6 +118,13 @@ def open_fds(pid):
     return found
 
 
+def listening(pid):
+    """{inode: address} of the TCP sockets on which it listens."""
+    sockets = {name[len("socket:["):-1] for name in open_fds(pid).values() if name.startswith("socket:[")}
+    rows = [line.split() for table in ("tcp", "tcp6") for line in read(pid, "net/" + table).decode().splitlines()[1:]]
+    return {row[9]: row[1] for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
 def with_marker(marker):
     """Every living process whose environment or command line holds this text."""
     text = marker.encode()
