@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -28,7 +27,6 @@ from waiting import stretched, wait_until
 from wire import Closed, Malformed, Wire
 
 HERE = pathlib.Path(__file__).resolve().parent / "difference"
-THRUSTER = "github.com/basecamp/thruster/cmd/thrust@v0.1.22"
 APPLICATION = [sys.executable, "-S", "-E", str(APPS / "dictated" / "dictated.py")]
 HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\Z")
 EARLY_S = 0.5       # an answer's parts come a second apart where a case looks at when they arrive
@@ -37,12 +35,9 @@ EARLY_S = 0.5       # an answer's parts come a second apart where a case looks a
 # --- the two programs ---
 
 def thruster():
-    """The program: $THRUST, or built from its Go module; None where the module cannot be had."""
+    """The program: $THRUST, or what script/setup has built; None where its Go module cannot be had."""
     if os.environ.get("THRUST"):
         return os.environ["THRUST"]
-    if not (TOOLS / "thrust").exists() and shutil.which("go"):
-        subprocess.run(["go", "install", THRUSTER], env=dict(os.environ, GOBIN=str(TOOLS)), capture_output=True,
-                       timeout=stretched(300), check=False)
     return str(TOOLS / "thrust") if (TOOLS / "thrust").exists() else None
 
 
