@@ -125,6 +125,13 @@ def listening(pid):
     return {row[9]: row[1] for row in rows if row[3] == "0A" and row[9] in sockets}
 
 
+def connections_to(port):
+    """States of the TCP connections to this port that their owners have not closed."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return [row[3] for row in rows if row[2].endswith(":%04X" % port) and row[3] in ("01", "08")]
+
+
 def with_marker(marker):
     """Every living process whose environment or command line holds this text."""
     text = marker.encode()

@@ -14,7 +14,7 @@ import pytest
 import processes
 from atc import TOOLS, WINTER, Background, knobs_config, together
 from s3 import KEY, SECRET
-from waiting import holds_for, settled, wait_until
+from waiting import holds_for, settled, stretched, wait_until
 from wire import Closed
 
 ID = "bellevue/2025/winter"
@@ -24,7 +24,8 @@ DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
 
 
 def start(atc, store, users=None, server=None, env=None, **app):
-    config = knobs_config(users, server, {"restore_timeout": "20s", "sync_timeout": "5s", **store.config}, databases=DATABASES, **app)
+    limits = {"restore_timeout": "%ds" % stretched(20), "sync_timeout": "%ds" % stretched(5)}
+    config = knobs_config(users, server, {**limits, **store.config}, databases=DATABASES, **app)
     return atc.start(config, env={**store.environment, **(env or {})})
 
 

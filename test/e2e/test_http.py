@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+import processes
 from atc import WINTER, knobs_config
-from waiting import holds_for, wait_until
+from waiting import wait_until
 from wire import Closed
 
 
@@ -457,8 +458,9 @@ def test_a_pooled_connection_that_died_costs_no_request(atc):
     with atc.wire() as wire:
         for i in range(100):
             assert wire.get(WINTER + "/once?id=get-%d" % i).status == 200
+        port = int(processes.environment(atc.tenant()["pid"])["PORT"])
         for i in range(100):
-            holds_for(lambda: True, 0.005)
+            wait_until(lambda: not processes.connections_to(port), what="it is known that the application has closed")
             assert wire.ask("POST", WINTER + "/once?id=post-%d" % i, body=b"x").status == 200
     assert sorted(atc.lines("journal")) == sorted("%s-%d" % (kind, i) for kind in ("get", "post") for i in range(100))
 

@@ -514,7 +514,7 @@ def test_a_client_that_goes_away_is_499_and_the_tenant_notices(h2c):
         number = wire.request("GET", WINTER + "/sse?n=1000&gap=0.05")
         wire.pull_until(lambda: wire.stream(number).body)
         wire.cancel(number)
-        held = wire.request("GET", WINTER + "/sleep?s=3")
+        held = wire.request("GET", WINTER + "/sleep?until=never")
         wire.settle()
         wire.cancel(held)
         assert wire.get(WINTER + "/up").status == 200
@@ -525,7 +525,7 @@ def test_a_client_that_goes_away_is_499_and_the_tenant_notices(h2c):
 def test_a_connection_that_ends_ends_its_streams(h2c):
     with connect(h2c) as wire:
         for _ in range(3):
-            wire.request("GET", WINTER + "/sleep?s=5")
+            wire.request("GET", WINTER + "/sleep?until=never")
         wire.settle()
     assert wait_until(lambda: len(h2c.requests_logged(status=499)) == 3)
 
@@ -708,7 +708,7 @@ def test_more_streams_than_offered_are_refused(atc):
         wire.sock = sock
         sock.settimeout(stretched(10))
         sock.sendall(PREFACE + frame(SETTINGS))     # theirs are not acknowledged, so they may not be known yet
-        wire.raw(b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) for n in range(1, 13, 2)))
+        wire.raw(b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?until=never")) for n in range(1, 13, 2)))
         assert resets(wire) == [(9, h2wire.REFUSED_STREAM), (11, h2wire.REFUSED_STREAM)]
 
 
