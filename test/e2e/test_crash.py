@@ -56,7 +56,7 @@ def test_a_crash_without_requests_is_noticed_too(atc):
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: atc.tenant()["pid"] != pid, 2)
     assert atc.whoami()["boots"] == 2
-    assert "killed" in atc.log.lower() or "signal 9" in atc.log
+    wait_until(lambda: "killed" in atc.log.lower() or "signal 9" in atc.log)
 
 
 def test_an_application_that_ends_by_itself_with_0_has_ended_all_the_same(atc):

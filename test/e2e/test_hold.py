@@ -243,7 +243,7 @@ def test_an_application_that_dies_at_boot_is_503_with_its_words_in_the_status(at
     tenant = atc.tenant()
     assert tenant["state"] == "failed" and "7" in tenant["reason"]
     assert any("cannot load such file: wishes" in line for line in tenant["last_output"])
-    assert "cannot load such file: wishes" in atc.log
+    atc.wait_log("cannot load such file: wishes")
 
 
 def test_in_development_the_page_shows_the_last_words(atc):

@@ -39,7 +39,7 @@ def test_an_idle_tenant_is_asked_to_end_and_wakes_again(atc):
     first = atc.whoami()["pid"]
     atc.wait_state("stopped")
     assert not processes.is_alive(first)
-    assert "signal SIGTERM" in atc.log
+    atc.wait_log("signal SIGTERM")
     second = atc.whoami()
     assert second["pid"] != first and second["boots"] == 2
 
@@ -359,7 +359,8 @@ def test_private_directories_keep_the_files_of_tenants_apart(atc):
     for prefix, name in ((WINTER, "bellevue/2025/winter"), (APRIL, "boston/2025/april")):
         atc.post(prefix + "/once?id=" + name)
     if "environment only" in atc.tenant()["isolation"]:
-        assert not may_mount() and "environment" in atc.status()["isolation"] and "namespaces are not permitted" in atc.log
+        assert not may_mount() and "environment" in atc.status()["isolation"]
+        atc.wait_log("namespaces are not permitted")
         return
     for name in ("bellevue/2025/winter", "boston/2025/april"):
         assert [file.read_text() for file in atc.tenant_dir(name).rglob("journal")] == [name + "\n"]
@@ -380,7 +381,7 @@ def test_prepare_runs_before_the_first_start(atc):
     atc.start(prepare_config(atc, "echo $FLY_ATC_NAME >> $RUNS; echo preparing things"))
     assert atc.whoami()["boots"] == 1
     assert len((atc.home / "runs").read_text().splitlines()) == 1
-    assert "preparing things" in atc.log
+    atc.wait_log("preparing things")
 
 
 def test_a_prepare_that_fails_fails_the_start_with_its_output(atc):
