@@ -54,8 +54,16 @@ def bound_socket(port=0):
 
 
 def free_port():
-    with bound_socket() as probe:
-        return probe.getsockname()[1]
+    """A port that stays ours: a socket that is bound to it, but does not listen, keeps all others away from it except for
+    whoever binds to this very port with SO_REUSEADDR, as servers do."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    KEPT_PORTS.append(keeper)
+    return keeper.getsockname()[1]
+
+
+KEPT_PORTS = []
 
 
 def together(n, function):
@@ -243,7 +251,7 @@ class Atc:
     def post(self, target, body=b"", headers=(), host="localhost", timeout=30):
         return self.ask("POST", target, headers, body, host, timeout)
 
-    def get_until_ok(self, target, timeout=2):
+    def get_until_ok(self, target, timeout=10):
         """For the moment after a crash: the request that finds the dying process is answered 502, the next starts it."""
         return wait_until(lambda: next((answer for answer in [self.get(target)] if answer.status == 200), None), timeout,
                           "200 for " + target)
@@ -252,6 +260,12 @@ class Atc:
         """Send bytes, and return everything until the peer closes."""
         with self.wire(timeout) as wire:
             return wire.send(data).rest()
+
+    def application(self, name="bellevue/2025/winter"):
+        """A connection to the tenant past us.  What passes through is compared with what it says itself, since that is another
+        thing with each release of a framework."""
+        port = processes.environment(self.tenant(name)["pid"])["PORT"]
+        return Wire(port if port.startswith("/") else ("127.0.0.1", int(port)))
 
     def whoami(self, prefix=WINTER):
         response = self.get(prefix + "/whoami")
@@ -306,6 +320,11 @@ class Atc:
 
     def boots(self, name="bellevue/2025/winter"):
         return [int(line) for line in self.lines("boots", name)]
+
+    def allow(self, step, name="bellevue/2025/winter"):
+        """One line more in a file that knobs waits for: it goes on to the next step."""
+        with open(self.tenant_dir(name) / step, "a", encoding="ascii") as file:
+            file.write("\n")
 
     # -- log --
 

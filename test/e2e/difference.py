@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -28,21 +27,17 @@ from waiting import stretched, wait_until
 from wire import Closed, Malformed, Wire
 
 HERE = pathlib.Path(__file__).resolve().parent / "difference"
-THRUSTER = "github.com/basecamp/thruster/cmd/thrust@v0.1.22"
 APPLICATION = [sys.executable, "-S", "-E", str(APPS / "dictated" / "dictated.py")]
 HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\Z")
-EARLY_S = 0.25      # an answer's parts come half a second apart where a case looks at when they arrive
+EARLY_S = 0.5       # an answer's parts come a second apart where a case looks at when they arrive
 
 
 # --- the two programs ---
 
 def thruster():
-    """The program: $THRUST, or built from its Go module; None where the module cannot be had."""
+    """The program: $THRUST, or what script/setup has built; None where its Go module cannot be had."""
     if os.environ.get("THRUST"):
         return os.environ["THRUST"]
-    if not (TOOLS / "thrust").exists() and shutil.which("go"):
-        subprocess.run(["go", "install", THRUSTER], env=dict(os.environ, GOBIN=str(TOOLS)), capture_output=True,
-                       timeout=stretched(300), check=False)
     return str(TOOLS / "thrust") if (TOOLS / "thrust").exists() else None
 
 
@@ -53,7 +48,12 @@ class Peer:
         self.home, self.port, self.stop = home, port, stop
 
     def ask_case(self, case):
-        return run_case(case, self)
+        """Where it matters whether something comes early, the best of several: what is held back is never early, and what is
+        not may be late on a machine that does something else."""
+        outcomes = [run_case(case, self)]
+        while "'late'" in str(outcomes[-1]) and len(outcomes) < 4:
+            outcomes.append(run_case(case, self))
+        return min(outcomes, key=lambda outcome: str(outcome).count("'late'"))
 
 
 def start_thruster(program, home, env):
@@ -157,13 +157,14 @@ def perform(step, peer):
         [wire_request(text) for text in step.get("pipelined", [step.get("request")])]
     methods = [request.split(b" ", 1)[0].decode() for request in requests]
     with Wire(("127.0.0.1", peer.port)) as wire:
+        began = time.monotonic()
         wire.send(b"".join(requests))
         if "then" in step:
-            return [conversation(wire, step, methods[0])]
-        return [read_answer(wire, method, step) for method in methods]
+            return [conversation(wire, step, methods[0], began)]
+        return [read_answer(wire, method, step, began) for method in methods]
 
 
-def conversation(wire, step, method):
+def conversation(wire, step, method, began):
     """The client sends the rest when it is told to go on: by a 100, or by a 101, behind which it comes back."""
     head = wire.head()
     if head.status not in (100, 101):
@@ -171,12 +172,12 @@ def conversation(wire, step, method):
         return normal_answer(head, [])
     wire.send(step["then"].encode("latin-1"))
     if head.status == 100:
-        return {**read_answer(wire, method, step), "told to go on": "yes"}
+        return {**read_answer(wire, method, step, began), "told to go on": "yes"}
     return {**normal_answer(head, []), "echo": wire.exactly(len(step["then"])).decode("latin-1")}
 
 
-def read_answer(wire, method, step):
-    began, head, interim = time.monotonic(), None, []
+def read_answer(wire, method, step, began):
+    head, interim = None, []
     try:
         head = wire.head()
         while head.status < 200 and head.status != 101:

@@ -10,7 +10,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from waiting import stretched
+from waiting import PATIENCE, stretched
 from wire import Closed, Response
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -55,7 +55,7 @@ class H2Wire:
     def __init__(self, address, timeout=20, reads=True, checks=True, settings=None):
         self.sock = socket.create_connection(address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.settimeout(stretched(timeout))
+        self.sock.settimeout(max(stretched(timeout), PATIENCE))
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=checks,
                                            normalize_outbound_headers=checks, validate_inbound_headers=True)
         self.h2 = Connection(config)

@@ -41,6 +41,10 @@ class Site:
         new.write_text(json.dumps({path if path[0] == "/" else "/" + path: page for path, page in pages.items()}))
         new.rename(folder / "pages.json")
 
+    def allow(self, step):
+        """Pages that wait `until` this are answered from now on."""
+        self.atc.allow(step, self.name)
+
     def get(self, path, *fields, **more):
         return self.atc.get(self.prefix + path, list(fields), **more)
 

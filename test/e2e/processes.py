@@ -118,6 +118,20 @@ def open_fds(pid):
     return found
 
 
+def listening(pid):
+    """{inode: address} of the TCP sockets on which it listens."""
+    sockets = {name[len("socket:["):-1] for name in open_fds(pid).values() if name.startswith("socket:[")}
+    rows = [line.split() for table in ("tcp", "tcp6") for line in read(pid, "net/" + table).decode().splitlines()[1:]]
+    return {row[9]: row[1] for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
+def connections_to(port):
+    """States of the TCP connections to this port that their owners have not closed."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return [row[3] for row in rows if row[2].endswith(":%04X" % port) and row[3] in ("01", "08")]
+
+
 def with_marker(marker):
     """Every living process whose environment or command line holds this text."""
     text = marker.encode()

@@ -5,11 +5,10 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
-from atc import TOOLS
+from atc import TOOLS, free_port
 from waiting import wait_until
 
 KEY, SECRET = "test-access-key", "test-secret-key"
@@ -22,9 +21,7 @@ class S3:
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="s3-", dir="/tmp"))
         for folder in ("data", "sidecar"):
             (self.home / folder).mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.endpoint = "http://127.0.0.1:%d" % self.port
         self.process = None
         self.start()
@@ -57,8 +54,10 @@ class S3:
                 "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
 
     def requests(self):
-        """How many requests it has answered."""
-        return sum(" | vgw | " in line and "/health" not in line for line in (self.home / "log").read_text().splitlines())
+        """How many requests it has answered, by its log; the one that made the bucket is among them."""
+        count = sum(" | vgw | " in line and "/health" not in line for line in (self.home / "log").read_text().splitlines())
+        assert count, "its log does not look as it did"
+        return count
 
     def files(self):
         root = self.home / "data" / "bucket"

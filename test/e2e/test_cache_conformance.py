@@ -91,9 +91,10 @@ def test_the_public_suite_of_caches_passes_but_for_what_is_listed(atc):
                "app": {"framework": "generic", "command": COMMAND}})
     found = outcomes(atc)
     for kind, known in (("required", REQUIRED_NOT_PASSED), ("optimal", OPTIMAL_NOT_PASSED)):
-        surprising = sorted(set(failures(found, kind)) - set(known))
-        if surprising:      # once more, alone: some tests race with the clock, which a busy machine loses
-            found |= {name: test for name, test in outcomes(atc, surprising).items() if name in surprising}
+        for _ in range(5):      # some tests race with the clock, which a busy machine loses: alone they win it once
+            surprising = sorted(set(failures(found, kind)) - set(known))
+            if surprising:
+                found |= {name: test for name, test in outcomes(atc, surprising).items() if name in surprising}
         left = failures(found, kind)
         count = collections.Counter(test["outcome"] for test in found.values() if test["kind"] == kind)
         print("%s: %s" % (kind, dict(count)))

@@ -3,7 +3,6 @@ SPDX-License-Identifier: MIT
 """
 import os
 import signal
-import time
 
 import pytest
 
@@ -25,14 +24,12 @@ def test_the_next_request_after_a_crash_is_answered_by_a_new_process(atc):
 def test_requests_in_flight_get_a_clear_502(atc):
     atc.start(knobs_config())
     pid = atc.whoami()["pid"]
-    slow = [Background(atc.get, WINTER + "/sleep?s=30", [("Accept", "application/json")]) for _ in range(5)]
+    slow = [Background(atc.get, WINTER + "/sleep?until=never", [("Accept", "application/json")]) for _ in range(5)]
     wait_until(lambda: atc.tenant()["in_flight"] == 5)
     os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
     for each in slow:
         response = each.result()
         assert response.status == 502 and response.error and response.json()
-    assert time.monotonic() - began < 2
 
 
 def test_an_answer_that_had_begun_is_cut_off(atc):
@@ -59,7 +56,7 @@ def test_a_crash_without_requests_is_noticed_too(atc):
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: atc.tenant()["pid"] != pid, 2)
     assert atc.whoami()["boots"] == 2
-    assert "killed" in atc.log.lower() or "signal 9" in atc.log
+    wait_until(lambda: "killed" in atc.log.lower() or "signal 9" in atc.log)
 
 
 def test_an_application_that_ends_by_itself_with_0_has_ended_all_the_same(atc):

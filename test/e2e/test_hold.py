@@ -11,7 +11,7 @@ from atc import WINTER, Background, knobs_config, together
 from waiting import stretched, wait_until
 
 BROWSER = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]
-TWO = {"bellevue": {"tenants": ["2025/winter"]}, "boston": {"tenants": {"2025/april": {"env": {"KNOBS_BOOT_DELAY": None}}}}}
+TWO = {"bellevue": {"tenants": ["2025/winter"]}, "boston": {"tenants": {"2025/april": {"env": {"KNOBS_BOOT_UNTIL": None}}}}}
 
 
 def test_fifty_first_requests_make_one_process_and_fifty_answers(atc):
@@ -56,7 +56,7 @@ def test_expect_100_continue_works_across_a_start(atc):
 
 def test_large_bodies_wait_outside(atc):
     """Twenty uploads of 64 MB for a tenant that boots: the proxy holds only its buffers."""
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "30"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout="10m"))
     proxy = atc.proxy_pid()
     before = processes.rss(proxy)
     wires = [atc.wire() for _ in range(20)]
@@ -72,44 +72,51 @@ def test_large_bodies_wait_outside(atc):
 
 
 def test_more_than_max_held_are_told_to_come_back(atc):
-    atc.start(knobs_config(server={"max_held": 5}, env={"KNOBS_BOOT_DELAY": "1.5"}))
-    answers = together(12, lambda i: atc.get(WINTER + "/up"))
-    refused = [answer for answer in answers if answer.status == 503]
-    assert len(refused) == 7 and sum(answer.status == 200 for answer in answers) == 5
+    atc.start(knobs_config(server={"max_held": 5}, env={"KNOBS_BOOT_UNTIL": "go"}))
+    asked = [Background(atc.get, WINTER + "/up") for _ in range(12)]
+    wait_until(lambda: sum(each.is_done for each in asked) == 7, what="those that are not held are answered")
+    refused = [each.result() for each in asked if each.is_done]
+    atc.wait_state("starting")
+    atc.allow("go")
+    assert [each.result().status for each in asked].count(200) == 5
     for answer in refused:
+        assert answer.status == 503
         assert answer.error == "too_many_held" and int(answer.header("Retry-After")) >= 1
 
 
 def test_a_client_that_leaves_is_held_no_more(atc):
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "1.5"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}))
     wires = [atc.wire().request("GET", WINTER + "/once?id=left-%d" % i) for i in range(5)]
     wait_until(lambda: atc.tenant()["held"] == 5)
     for wire in wires:
         wire.close()
     wait_until(lambda: atc.tenant()["held"] == 0)
+    atc.wait_state("starting")
+    atc.allow("go")
     atc.wait_state("running")
     assert atc.get(WINTER + "/up").status == 200
     assert atc.lines("journal") == []
 
 
 def test_one_tenants_boot_does_not_slow_another(atc):
-    """The defect that made this program necessary: eight seconds of boot here, an unchanged p99 there."""
-    atc.start(knobs_config(TWO, env={"KNOBS_BOOT_DELAY": "8"}))
-    def p99(wire, seconds):
-        times, end = [], time.monotonic() + seconds
-        while time.monotonic() < end:
+    """The defect that made this program necessary: a boot here that does not end, an unchanged p99 there."""
+    atc.start(knobs_config(TWO, env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout="10m"))
+    def p99(wire):
+        times = []
+        for _ in range(2000):
             began = time.monotonic()
             assert wire.get("/boston/2025/april/up").status == 200
             times.append(time.monotonic() - began)
         return statistics.quantiles(times, n=100)[98]
     with atc.wire() as wire:
-        p99(wire, 0.5)
-        calm = p99(wire, 3)
+        wire.get("/boston/2025/april/up")
+        calm = p99(wire)
         slow = Background(atc.get, WINTER + "/up", timeout=60)
         wait_until(lambda: atc.state() == "starting")
-        busy = p99(wire, 5)
+        busy = p99(wire)
         assert not slow.is_done
-    # Who waited for the boot would have waited for seconds; tenths are a busy machine's.
+    atc.allow("go")
+    # Who waited for the boot would wait for ever, and who waits for a part of it longer than a busy machine takes.
     assert busy < max(calm * 3, stretched(0.1)), "p99 %.1f ms before, %.1f ms during the boot" % (calm * 1e3, busy * 1e3)
     assert slow.result().status == 200
 
@@ -119,9 +126,10 @@ def test_a_start_that_takes_too_long_is_503_and_the_process_ends(atc):
     began = time.monotonic()
     response = atc.get(WINTER + "/up")
     assert (response.status, response.error) == (503, "start_timeout")
-    assert int(response.header("Retry-After")) >= 1 and 0.5 < time.monotonic() - began < 5
+    assert int(response.header("Retry-After")) >= 1 and time.monotonic() - began > 0.5
     wait_until(lambda: not atc.knobs_pids())
-    assert atc.state() == "failed" and atc.tenant()["reason"]
+    atc.wait_state("failed")
+    assert atc.tenant()["reason"]
 
 
 @pytest.mark.parametrize("how", ["tcp", "fd"])
@@ -156,39 +164,45 @@ def test_readiness_is_found_within_milliseconds(atc, how):
         assert atc.cli("stop", "bellevue/2025/winter").returncode == 0
     # The second best: a busy machine delays some or most of them, but not all.  That still excludes a fixed tick: the boot takes
     # equally long each time, so the tick would be late by the same each time; and were it not, two of seven this early, in
-    # all three ways, would come about once in fifty runs with one of 100 ms, and with one of a second never.
-    assert sorted(late)[1] < 0.015, late
+    # all three ways, would come about once in fifty runs with one of 100 ms, and with one of a second never.  How early that
+    # is depends on how many want the processor.
+    assert sorted(late)[1] < stretched(0.015), late
 
 
 # --- the waiting page ---
 
 def test_a_browser_gets_a_page_when_the_start_takes_longer(atc):
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "3"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}))
     began = time.monotonic()
     page = atc.get(WINTER + "/", BROWSER)
-    assert 0.8 < time.monotonic() - began < 2.5
+    assert time.monotonic() - began > 0.8
     assert page.status == 503 and int(page.header("Retry-After")) >= 1
     assert page.header("Content-Type").startswith("text/html") and page.header("Cache-Control") == "no-store"
     assert 'http-equiv="refresh"' in page.text.lower().replace("'", '"') and "viewport" in page.text
+    atc.wait_state("starting")
+    atc.allow("go")
     wait_until(lambda: atc.state() == "running")
     assert "<h1>knobs" in atc.get(WINTER + "/", BROWSER).text
     assert len(atc.boots()) == 1
 
 
 def test_a_browser_sees_the_page_itself_when_the_start_is_quick(atc):
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "0.2"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "0.2"}, waiting_page_after="5m"))
     assert "<h1>knobs" in atc.get(WINTER + "/", BROWSER).text
 
 
 def test_the_page_follows_the_start_by_events(atc):
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "2"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}))
     page = atc.get(WINTER + "/", BROWSER)
     assert page.status == 503 and "/.fly-atc/wait" in page.text
     with atc.wire() as wire:
         wire.request("GET", WINTER + "/.fly-atc/wait", [("Accept", "text/event-stream")])
         assert wire.head().header("Content-Type").startswith("text/event-stream")
-        seen = wire.until(b"running").decode()
-    assert "starting" in seen and "data:" in seen
+        seen = wire.until(b"starting").decode()
+        atc.wait_state("starting")
+        atc.allow("go")
+        seen += wire.until(b"running").decode()
+    assert "data:" in seen
     assert not [line for line in atc.log.splitlines() if "no such knob" in line]
 
 
@@ -229,11 +243,11 @@ def test_an_application_that_dies_at_boot_is_503_with_its_words_in_the_status(at
     tenant = atc.tenant()
     assert tenant["state"] == "failed" and "7" in tenant["reason"]
     assert any("cannot load such file: wishes" in line for line in tenant["last_output"])
-    assert "cannot load such file: wishes" in atc.log
+    atc.wait_log("cannot load such file: wishes")
 
 
 def test_in_development_the_page_shows_the_last_words(atc):
-    _, config = broken(atc, environment="development")
+    _, config = broken(atc, environment="development", waiting_page_after=0)
     atc.start(config)
     assert "cannot load such file: wishes" in atc.get(WINTER + "/", BROWSER).text
 
@@ -241,10 +255,12 @@ def test_in_development_the_page_shows_the_last_words(atc):
 def test_after_the_back_off_the_next_request_tries_again(atc):
     flag, config = broken(atc)
     atc.start(config)
-    assert atc.get(WINTER + "/up").status == 503
-    boots = len(atc.boots())
-    assert atc.get(WINTER + "/up").status == 503, "within the back-off"
-    assert len(atc.boots()) == boots
+    def is_refused_without_a_start():
+        boots = len(atc.boots())
+        assert atc.get(WINTER + "/up").status == 503
+        return len(atc.boots()) == boots
+    assert not is_refused_without_a_start()
+    wait_until(is_refused_without_a_start, what="one that comes within the back-off")
     flag.unlink()
     wait_until(lambda: atc.get(WINTER + "/up").status == 200, 10)
     assert atc.tenant()["reason"] is None

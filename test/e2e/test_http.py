@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import processes
 from atc import APPS, WINTER, knobs_config
 from waiting import holds_for, wait_until
 from wire import Closed
@@ -74,7 +75,9 @@ def test_pipelined_requests_are_answered_in_order(knobs):
 
 def test_a_slow_answer_does_not_let_a_pipelined_one_pass_it(knobs):
     with knobs.wire() as wire:
-        wire.request("GET", WINTER + "/sleep?s=0.3").request("GET", WINTER + "/up")
+        wire.request("GET", WINTER + "/sleep?until=passed").request("GET", WINTER + "/up")
+        assert knobs.get(WINTER + "/up").text == "up\n"
+        knobs.allow("passed")
         assert wire.response().text == "slept\n"
         assert wire.response().text == "up\n"
 
@@ -280,7 +283,7 @@ def test_error_pages_of_the_owner_are_shown(atc):
 def test_the_bad_gateway_page_of_thruster_is_shown(atc):
     (atc.app / "public").mkdir()
     (atc.app / "public" / "502.html").write_text("<h1>Back soon</h1>")
-    atc.start(knobs_config())
+    atc.start(knobs_config(waiting_page_after=0))
     response = atc.get(WINTER + "/vanish", [("Accept", "text/html")])
     assert (response.status, response.text) == (502, "<h1>Back soon</h1>")
 
@@ -349,11 +352,11 @@ def test_a_body_that_stops_is_408(atc):
 
 
 def test_a_body_that_moves_now_and_then_is_not_cut(atc):
-    atc.start(knobs_config(server={"body_timeout": "600ms"}))
+    atc.start(knobs_config(server={"body_timeout": "1500ms"}))
     with atc.wire() as wire:
         wire.request("POST", WINTER + "/upload", [("Content-Length", "6")])
         for _ in range(6):
-            wire.sock.settimeout(0.25)
+            wire.sock.settimeout(0.4)
             with pytest.raises(TimeoutError):
                 wire.sock.recv(1)
             wire.send(b"x")
@@ -361,7 +364,7 @@ def test_a_body_that_moves_now_and_then_is_not_cut(atc):
 
 
 def test_an_idle_connection_is_closed_without_a_word(atc):
-    atc.start(knobs_config(server={"keepalive_timeout": "300ms"}))
+    atc.start(knobs_config(server={"keepalive_timeout": "1s"}))
     with atc.wire() as wire:
         assert wire.get(WINTER + "/up").status == 200
         assert wire.rest() == b""
@@ -455,8 +458,9 @@ def test_a_pooled_connection_that_died_costs_no_request(atc):
     with atc.wire() as wire:
         for i in range(100):
             assert wire.get(WINTER + "/once?id=get-%d" % i).status == 200
+        port = int(processes.environment(atc.tenant()["pid"])["PORT"])
         for i in range(100):
-            holds_for(lambda: True, 0.005)
+            wait_until(lambda: not processes.connections_to(port), what="it is known that the application has closed")
             assert wire.ask("POST", WINTER + "/once?id=post-%d" % i, body=b"x").status == 200
     assert sorted(atc.lines("journal")) == sorted("%s-%d" % (kind, i) for kind in ("get", "post") for i in range(100))
 

@@ -176,20 +176,22 @@ def test_who_expects_it_is_told_to_continue(h2c):
 
 def test_an_event_arrives_when_it_is_sent(h2c):
     with connect(h2c) as wire:
-        number = wire.request("GET", WINTER + "/sse?n=3&gap=0.4")
-        wire.pull_until(lambda: wire.stream(number).body == b"data: 0\n\n")
-        began = time.monotonic()
+        number = wire.request("GET", WINTER + "/sse?n=3&steps=events")
+        assert wire.head(number).status == 200
+        for i in range(3):
+            h2c.allow("events")
+            wire.pull_until(lambda i=i: wire.stream(number).body.endswith(b"data: %d\n\n" % i))
         assert wire.response(number).body == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
-        assert time.monotonic() - began > 0.3
 
 
 def test_requests_on_one_connection_do_not_wait_for_each_other(h2c):
     with connect(h2c) as wire:
-        slow = wire.request("GET", WINTER + "/sleep?s=2")
+        slow = wire.request("GET", WINTER + "/sleep?until=go")
         quick = [wire.request("GET", WINTER + "/echo?i=%d" % i) for i in range(50)]
         for i, number in enumerate(quick):
             assert wire.response(number).json()["query"] == "i=%d" % i
         assert wire.stream(slow).response is None
+        h2c.allow("go")
         assert wire.response(slow).text == "slept\n"
 
 
@@ -215,14 +217,15 @@ def test_the_log_says_http_2(h2c):
 
 def test_curl_and_nghttp_agree(h2c):
     url = "http://127.0.0.1:%d%s" % (h2c.port, WINTER)
-    curl = ["curl", "-sS", "--http2-prior-knowledge", "--max-time", "20"]
+    curl = ["curl", "-sS", "--http2-prior-knowledge", "--max-time", "%d" % stretched(20)]
     assert subprocess.run([*curl, url + "/up"], capture_output=True, text=True, check=True).stdout == "up\n"
     body = h2c.home / "body"
     body.write_bytes(os.urandom(MB))
     done = subprocess.run([*curl, "-H", "Expect:", "-T", body, url + "/upload"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["size"] == MB
-    done = subprocess.run(["nghttp", "-nvas", url + "/up"], capture_output=True, text=True, check=True, timeout=20)
-    assert ":status: 200" in done.stdout
+    subprocess.run(["nghttp", "-n", url + "/up?from=nghttp"], capture_output=True, check=True, timeout=stretched(20))
+    line = wait_until(lambda: h2c.requests_logged(query="from=nghttp"))[0]
+    assert (line["proto"], line["status"], line["resp_content_length"]) == ("HTTP/2.0", 200, 3)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
@@ -457,7 +460,7 @@ def test_a_client_that_reads_nothing_costs_its_queue_and_no_more(h2c):
 
 def test_a_tenant_that_reads_nothing_gets_no_more_than_the_window(h2c):
     with connect(h2c) as wire:
-        number = wire.request("POST", WINTER + "/slow_upload?bytes=0&s=%g" % stretched(3), end=False)
+        number = wire.request("POST", WINTER + "/slow_upload?bytes=0&until=never", end=False)
         sent = 0
         with pytest.raises(TimeoutError):
             wire.sock.settimeout(stretched(1))
@@ -485,13 +488,13 @@ def test_a_window_that_never_opens_ends_the_stream(atc):
 
 
 def test_a_slow_reader_is_not_cut(atc):
-    atc.start(knobs_config(server={"h2c_enabled": True, "write_timeout": "500ms"}))
+    atc.start(knobs_config(server={"h2c_enabled": True, "write_timeout": "2s"}))
     with connect(atc, reads=False) as wire:
         number = wire.request("GET", WINTER + "/download?bytes=400000")
         while not wire.stream(number).ended:
             before = len(wire.stream(number).body)
             wire.pull_until(lambda: len(wire.stream(number).body) > before or wire.stream(number).ended)
-            time.sleep(0.1)
+            time.sleep(0.4)
             wire.h2.acknowledge_received_data(len(wire.stream(number).body) - before, number)
             wire.push()
         assert len(wire.response(number).body) == 400_000
@@ -511,7 +514,7 @@ def test_a_client_that_goes_away_is_499_and_the_tenant_notices(h2c):
         number = wire.request("GET", WINTER + "/sse?n=1000&gap=0.05")
         wire.pull_until(lambda: wire.stream(number).body)
         wire.cancel(number)
-        held = wire.request("GET", WINTER + "/sleep?s=3")
+        held = wire.request("GET", WINTER + "/sleep?until=never")
         wire.settle()
         wire.cancel(held)
         assert wire.get(WINTER + "/up").status == 200
@@ -522,7 +525,7 @@ def test_a_client_that_goes_away_is_499_and_the_tenant_notices(h2c):
 def test_a_connection_that_ends_ends_its_streams(h2c):
     with connect(h2c) as wire:
         for _ in range(3):
-            wire.request("GET", WINTER + "/sleep?s=5")
+            wire.request("GET", WINTER + "/sleep?until=never")
         wire.settle()
     assert wait_until(lambda: len(h2c.requests_logged(status=499)) == 3)
 
@@ -558,11 +561,12 @@ def test_a_drain_finishes_what_is_under_way_and_says_goaway(atc):
     with connect(atc) as wire, connect(atc) as idle:
         assert wire.get(WINTER + "/up").status == 200
         idle.settle()
-        number = wire.request("GET", WINTER + "/sleep?s=1.5")
+        number = wire.request("GET", WINTER + "/sleep?until=go")
         wire.settle()
         stop = Background(atc.stop)
         idle.wait_closed()
         assert idle.goaway.error_code == h2wire.NO_ERROR
+        atc.allow("go")
         assert wire.response(number).text == "slept\n"
         assert (wire.goaway.error_code, wire.goaway.last_stream_id) == (h2wire.NO_ERROR, number)
         wire.wait_closed()
@@ -572,18 +576,22 @@ def test_a_drain_finishes_what_is_under_way_and_says_goaway(atc):
 
 def test_a_reload_disturbs_no_stream(h2c):
     with connect(h2c) as wire:
-        number = wire.request("GET", WINTER + "/sse?n=10&gap=0.1")
+        number = wire.request("GET", WINTER + "/sse?n=10&steps=events")
+        h2c.get(WINTER + "/up")
+        h2c.allow("events")
         wire.pull_until(lambda: wire.stream(number).body)
         h2c.write_config(knobs_config(server={"h2c_enabled": True, "log_level": "info"}))
-        h2c.signal(signal.SIGHUP)
+        assert h2c.cli("reload").returncode == 0
+        for _ in range(9):
+            h2c.allow("events")
         assert wire.response(number).body.count(b"data:") == 10
         assert wire.get(WINTER + "/up").status == 200
 
 
 def test_an_idle_connection_ends_with_goaway(atc):
-    atc.start(knobs_config(server={"h2c_enabled": True, "keepalive_timeout": "300ms"}))
+    atc.start(knobs_config(server={"h2c_enabled": True, "keepalive_timeout": "1s"}))
     with connect(atc) as wire:
-        assert wire.get(WINTER + "/sleep?s=0.8").text == "slept\n"      # a stream is no idleness
+        assert wire.get(WINTER + "/sleep?s=1.5").text == "slept\n"      # a stream is no idleness
         wire.wait_closed()
         assert wire.goaway.error_code == h2wire.NO_ERROR
 
@@ -700,7 +708,7 @@ def test_more_streams_than_offered_are_refused(atc):
         wire.sock = sock
         sock.settimeout(stretched(10))
         sock.sendall(PREFACE + frame(SETTINGS))     # theirs are not acknowledged, so they may not be known yet
-        wire.raw(b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) for n in range(1, 13, 2)))
+        wire.raw(b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?until=never")) for n in range(1, 13, 2)))
         assert resets(wire) == [(9, h2wire.REFUSED_STREAM), (11, h2wire.REFUSED_STREAM)]
 
 
@@ -841,8 +849,9 @@ def test_h2spec(h2c):
     program = TOOLS / "h2spec"
     assert program.exists(), "script/setup builds it"
     assert h2c.get(WINTER + "/up").status == 200
-    done = subprocess.run([program, "-h", "127.0.0.1", "-p", str(h2c.port), "-P", WINTER + "/sleep?s=0.05", "-S", "-o", "1"],
-                          capture_output=True, text=True, timeout=300, check=False)
+    patience = "%d" % max(stretched(1), 1)      # seconds that it waits for what should come
+    done = subprocess.run([program, "-h", "127.0.0.1", "-p", str(h2c.port), "-P", WINTER + "/sleep?s=0.05", "-S", "-o", patience],
+                          capture_output=True, text=True, timeout=stretched(300), check=False)
     counts = re.search(r"(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed", done.stdout)
     assert counts, done.stdout
     failed = set(re.findall(r"(?m)^ *× (\d+: .*?) *$", done.stdout))
@@ -854,11 +863,13 @@ def test_h2spec(h2c):
 @pytest.mark.parametrize("connections, streams", [(1, 100), (50, 10)])
 def test_h2load_without_errors(h2c, connections, streams):
     assert h2c.get(WINTER + "/up").status == 200
+    before = h2c.tenant()["requests"]
     done = subprocess.run(["h2load", "-n", "10000", "-c", str(connections), "-m", str(streams),
                            "http://127.0.0.1:%d%s/up" % (h2c.port, WINTER)],
                           capture_output=True, text=True, timeout=stretched(120), check=True)
-    assert re.search(r"10000 done, 10000 succeeded, 0 failed, 0 errored, 0 timeout", done.stdout), done.stdout
-    assert "status codes: 10000 2xx" in done.stdout
+    counts = {what: int(n) for n, what in re.findall(r"(\d+) (succeeded|failed|errored|timeout|2xx)", done.stdout)}
+    assert counts == {"succeeded": 10000, "failed": 0, "errored": 0, "timeout": 0, "2xx": 10000}, done.stdout
+    assert h2c.tenant()["requests"] - before == 10000
 
 
 def test_many_connections_of_many_streams(h2c):

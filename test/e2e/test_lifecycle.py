@@ -1,6 +1,8 @@
 """A tenant's life: it starts when asked for, stops when idle, and never under somebody's request.
 SPDX-License-Identifier: MIT
 """
+import datetime
+import json
 import os
 import signal
 import subprocess
@@ -37,7 +39,7 @@ def test_an_idle_tenant_is_asked_to_end_and_wakes_again(atc):
     first = atc.whoami()["pid"]
     atc.wait_state("stopped")
     assert not processes.is_alive(first)
-    assert "signal SIGTERM" in atc.log
+    atc.wait_log("signal SIGTERM")
     second = atc.whoami()
     assert second["pid"] != first and second["boots"] == 2
 
@@ -51,12 +53,18 @@ def test_each_tenant_has_its_own_idle_timeout(atc):
 
 
 def test_requests_keep_a_tenant_awake(atc):
-    atc.start(knobs_config(idle_timeout="500ms"))
+    atc.start(knobs_config(idle_timeout="2s"))
     def ask():
         assert atc.get(WINTER + "/up").status == 200
         return True
-    holds_for(ask, 1.5)
+    holds_for(ask, 4)
     assert len(atc.boots()) == 1
+
+
+def moment_of(atc, text):
+    """When the log says so, in seconds, by its own clock."""
+    line = json.loads(wait_until(lambda: [line for line in atc.log.splitlines() if text in line])[0])
+    return datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp()
 
 
 # --- idle stop must not happen ---
@@ -100,9 +108,8 @@ def test_no_idle_stop_during_a_slow_upload(atc):
 def test_the_idle_time_counts_from_the_last_byte(atc):
     atc.start(knobs_config(idle_timeout="800ms"))
     atc.get(WINTER + "/sleep?s=1")
-    ended = time.monotonic()
     atc.wait_state("stopping", "stopped")
-    assert time.monotonic() - ended > 0.7
+    assert moment_of(atc, "running -- idle -> ") - moment_of(atc, "/sleep") > 0.7
 
 
 def test_a_tenant_without_idle_timeout_stays(atc):
@@ -125,7 +132,7 @@ def test_who_ignores_sigterm_is_killed_after_the_stop_timeout(atc):
     pid = atc.whoami()["pid"]
     began = time.monotonic()
     assert atc.cli("stop", "bellevue/2025/winter").returncode == 0
-    assert 0.4 < time.monotonic() - began < 5
+    assert 0.4 < time.monotonic() - began < stretched(5)
     assert not processes.is_alive(pid) and atc.state() == "stopped"
 
 
@@ -149,10 +156,13 @@ def test_grandchildren_end_with_their_tenant(atc, how):
 
 
 def test_a_request_during_the_stop_is_held_and_starts_the_tenant_again(atc):
-    atc.start(knobs_config(env={"KNOBS_TERM_DELAY": "0.7"}, idle_timeout="200ms"))
+    atc.start(knobs_config(env={"KNOBS_TERM_UNTIL": "go"}, idle_timeout="200ms", stop_timeout="10m"))
     atc.get(WINTER + "/up")
     atc.wait_state("stopping")
-    assert atc.whoami()["boots"] == 2
+    asked = Background(atc.whoami)
+    wait_until(lambda: atc.tenant()["held"] == 1)
+    atc.allow("go")
+    assert asked.result()["boots"] == 2
 
 
 def test_stop_and_start_by_hand(atc):
@@ -169,9 +179,13 @@ def test_stop_and_start_by_hand(atc):
 def test_a_stop_by_hand_waits_for_requests_in_flight(atc):
     atc.start(knobs_config())
     atc.get(WINTER + "/up")
-    slow = Background(atc.get, WINTER + "/sleep?s=1")
+    slow = Background(atc.get, WINTER + "/sleep?until=go")
     wait_until(lambda: atc.tenant()["in_flight"] == 1)
-    assert atc.cli("stop", "bellevue/2025/winter").returncode == 0
+    stop = Background(atc.cli, "stop", "bellevue/2025/winter")
+    wait_until(lambda: atc.state() != "running")
+    holds_for(lambda: not slow.is_done and not stop.is_done, 0.3)
+    atc.allow("go")
+    assert stop.result().returncode == 0
     assert slow.result().text == "slept\n"
 
 
@@ -188,9 +202,12 @@ def test_sigterm_ends_everything_with_0(atc):
 def test_the_end_lets_requests_in_flight_finish(atc, number):
     atc.start(knobs_config())
     atc.get(WINTER + "/up")
-    slow = Background(atc.get, WINTER + "/sleep?s=1")
+    slow = Background(atc.get, WINTER + "/sleep?until=go")
     wait_until(lambda: atc.tenant()["in_flight"] == 1)
     atc.signal(number)
+    atc.wait_log("stop -> draining")
+    holds_for(lambda: not slow.is_done and atc.is_running, 0.3)
+    atc.allow("go")
     assert slow.result().text == "slept\n"
     atc.wait_exit(0)
 
@@ -201,29 +218,25 @@ def test_the_end_does_not_wait_for_ever(atc):
     with atc.wire() as wire:
         wire.request("GET", WINTER + "/stall")
         wait_until(lambda: atc.tenant()["in_flight"] == 1)
-        began = time.monotonic()
-        atc.stop(0)
-        assert time.monotonic() - began < 5
+        atc.stop(0)     # of what is under way nothing would ever end by itself
 
 
 def test_the_end_comes_during_a_start_too(atc):
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "30"}))
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "never"}, start_timeout="10m"))
     held = Background(atc.get, WINTER + "/up")
     atc.wait_state("starting")
-    began = time.monotonic()
     atc.stop(0)
     assert (held.result().status, held.result().error) == (503, "draining")
-    assert time.monotonic() - began < 3
 
 
 def test_twenty_running_tenants_end_with_sigterm(atc):
     names = ["2025/event-%02d" % i for i in range(20)]
-    atc.start(knobs_config({"bellevue": {"tenants": names}}, server={"max_starting": 4}))
+    atc.start(knobs_config({"bellevue": {"tenants": names}}, server={"max_starting": 4}, env={"KNOBS_TERM_DELAY": "1"}))
     answers = together(20, lambda i: atc.get("/bellevue/%s/whoami" % names[i], timeout=60).json()["pid"])
     assert len(set(answers)) == 20
     began = time.monotonic()
     atc.stop(0)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20, "one waited for the end of the other"
     assert not any(processes.is_alive(pid) for pid in answers)
 
 
@@ -346,7 +359,8 @@ def test_private_directories_keep_the_files_of_tenants_apart(atc):
     for prefix, name in ((WINTER, "bellevue/2025/winter"), (APRIL, "boston/2025/april")):
         atc.post(prefix + "/once?id=" + name)
     if "environment only" in atc.tenant()["isolation"]:
-        assert not may_mount() and "environment" in atc.status()["isolation"] and "namespaces are not permitted" in atc.log
+        assert not may_mount() and "environment" in atc.status()["isolation"]
+        atc.wait_log("namespaces are not permitted")
         return
     for name in ("bellevue/2025/winter", "boston/2025/april"):
         assert [file.read_text() for file in atc.tenant_dir(name).rglob("journal")] == [name + "\n"]
@@ -367,7 +381,7 @@ def test_prepare_runs_before_the_first_start(atc):
     atc.start(prepare_config(atc, "echo $FLY_ATC_NAME >> $RUNS; echo preparing things"))
     assert atc.whoami()["boots"] == 1
     assert len((atc.home / "runs").read_text().splitlines()) == 1
-    assert "preparing things" in atc.log
+    atc.wait_log("preparing things")
 
 
 def test_a_prepare_that_fails_fails_the_start_with_its_output(atc):
@@ -398,10 +412,13 @@ def test_the_least_recently_used_idle_tenant_makes_room(atc):
 def test_a_busy_tenant_never_makes_room(atc):
     atc.start(knobs_config({"bellevue": {"tenants": names(2)}}, server={"max_running": 1}))
     atc.get("/bellevue/2025/event-0/up")
-    slow = Background(atc.get, "/bellevue/2025/event-0/sleep?s=1.5")
+    slow = Background(atc.get, "/bellevue/2025/event-0/sleep?until=go")
     wait_until(lambda: atc.tenant("bellevue/2025/event-0")["in_flight"] == 1)
-    assert atc.get("/bellevue/2025/event-1/up").status == 200
-    assert slow.is_done and slow.result().text == "slept\n"
+    other = Background(atc.get, "/bellevue/2025/event-1/up")
+    wait_until(lambda: atc.tenant("bellevue/2025/event-1")["held"] == 1)
+    holds_for(lambda: not slow.is_done and not other.is_done, 0.3)
+    atc.allow("go", "bellevue/2025/event-0")
+    assert slow.result().text == "slept\n" and other.result().status == 200
     assert len(atc.boots("bellevue/2025/event-0")) == 1
 
 
@@ -455,7 +472,7 @@ def test_a_killed_proxy_is_back_at_once_and_no_connection_is_refused(atc):
     atc.start(knobs_config())
     atc.proxy_may_change = True
     pid = atc.whoami()["pid"]
-    for limit in (0.1, 1, 1):
+    for limit in (0.2, 1, 1):
         proxy = atc.proxy_pid()
         began = time.monotonic()
         os.kill(proxy, signal.SIGKILL)

@@ -2,7 +2,6 @@
 SPDX-License-Identifier: MIT
 """
 import random
-import time
 
 import pytest
 
@@ -91,8 +90,6 @@ def test_a_burst_over_the_fleet_is_answered_by_the_right_tenants(atc):
     users = fleet()
     paths = random.Random(2).sample(paths_of(users), 24)
     atc.start(knobs_config(users, server={"max_running": 12, "max_starting": 4}))
-    began = time.monotonic()
     asked = [Background(atc.get, "/%s/whoami" % path, timeout=60) for path in paths]
     for path, each in zip(paths, asked):
         assert each.result(90).json()["scope"] == "/" + path
-    assert time.monotonic() - began < 60

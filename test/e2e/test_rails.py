@@ -10,6 +10,7 @@ import sqlite3
 
 import pytest
 
+import processes
 from atc import APPS, ROOT, Background, together
 from browser import Browser
 from codings import CODINGS, Decoder
@@ -129,7 +130,7 @@ def test_a_form_without_its_token_is_refused(calendar):
     browser.visit("/%s/events/new" % WINTER)
     response = browser.ask("POST", "/%s/events" % WINTER, [("Content-Type", "application/x-www-form-urlencoded")],
                            b"event[title]=forged&event[starts_at]=2026-12-24T20:00")
-    assert response.status == 422 and titles(atc, WINTER) == []
+    assert 400 <= response.status < 500 and titles(atc, WINTER) == []
 
 
 def test_files_stay_with_their_tenant(calendar):
@@ -299,10 +300,12 @@ def test_events_stream_as_they_happen(calendar):
     with atc.wire() as wire:
         wire.request("GET", "/%s/events/stream" % WINTER, [("Accept", "text/event-stream")])
         assert wire.head().header("Content-Type").startswith("text/event-stream")
-        chunks = wire.chunks()
-        assert b"hello" in next(chunks)
-        add_event(Browser(atc), WINTER, "news")
-        assert b"change" in next(chunks)
+        chunks, seen = wire.chunks(), b""
+        for event in (b"hello", b"change"):
+            while event not in seen:
+                seen += next(chunks)
+            if event == b"hello":
+                add_event(Browser(atc), WINTER, "news")
 
 
 def test_fifty_first_visitors_wake_one_rails(calendar):
@@ -313,12 +316,15 @@ def test_fifty_first_visitors_wake_one_rails(calendar):
 
 
 def test_the_databases_are_prepared_once(calendar):
-    atc = calendar()
+    prepare = calendar.atc.home / "prepare"
+    prepare.write_text("#!/bin/sh\necho ran >> %s.runs\nexec bin/rails db:prepare\n" % prepare)
+    prepare.chmod(0o755)
+    atc = calendar(prepare=[str(prepare)])
     atc.get("/%s/up" % WINTER, timeout=120)
-    assert atc.tenant(WINTER)["wake"]["prepare_ms"] > 300
+    first = atc.tenant(WINTER)["wake"]["prepare_ms"]
     assert atc.cli("restart", WINTER, timeout=60).returncode == 0
-    assert atc.tenant(WINTER)["wake"]["prepare_ms"] < 50, "nothing changed"
-    assert atc.log.count("CreateEvents: migrated") == 1
+    assert atc.tenant(WINTER)["wake"]["prepare_ms"] < first / 4, "nothing changed"
+    assert prepare.with_name("prepare.runs").read_text() == "ran\n"
 
 
 def test_a_new_migration_is_run_before_the_next_start(calendar):
@@ -372,10 +378,14 @@ def test_a_killed_rails_leaves_no_pid_file_in_the_way(calendar):
 
 
 def test_a_socket_is_there_before_rails_is(calendar):
-    """LISTEN_FDS: the kernel holds connections while Rails boots."""
+    """LISTEN_FDS: the kernel holds connections while Rails boots, and it is this socket that Rails listens on then."""
     atc = calendar()
-    atc.get("/%s/up" % WINTER, timeout=120)
-    assert "Activated tcp://127.0.0.1" in atc.log
+    waking = Background(atc.get, "/%s/up" % WINTER, timeout=120)
+    pid = wait_until(lambda: atc.state(WINTER) == "starting" and atc.tenant(WINTER)["pid"], 60)
+    given = wait_until(lambda: processes.listening(pid))
+    assert len(given) == 1 and not waking.is_done
+    assert waking.result(120).status == 200
+    assert processes.listening(pid) == given
 
 
 def test_force_ssl_and_origin_checks_work_behind_an_edge(calendar):
@@ -384,7 +394,7 @@ def test_force_ssl_and_origin_checks_work_behind_an_edge(calendar):
     add_event(browser, WINTER, "secure")
     assert [event["title"] for event in browser.ask("GET", "/%s/events.json" % WINTER).json()] == ["secure"]
     plain = atc.get("/%s/" % WINTER, host="calendar.example.com")
-    assert plain.status == 301 and plain.header("Location") == "https://calendar.example.com/%s/" % WINTER
+    assert plain.status in (301, 308) and plain.header("Location") == "https://calendar.example.com/%s/" % WINTER
 
 
 def test_a_host_of_its_own_needs_no_prefix(calendar):

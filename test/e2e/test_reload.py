@@ -80,10 +80,11 @@ def test_untouched_tenants_do_not_notice(atc):
 def test_a_removed_tenant_is_drained_and_stopped(atc):
     atc.start(knobs_config(TWO))
     pid = atc.whoami(APRIL)["pid"]
-    slow = Background(atc.get, APRIL + "/sleep?s=1")
+    slow = Background(atc.get, APRIL + "/sleep?until=go")
     wait_until(lambda: atc.tenant("boston/2025/april")["in_flight"] == 1)
     reload(atc, knobs_config())
     assert atc.get(APRIL + "/up").status == 404
+    atc.allow("go", "boston/2025/april")
     assert slow.result().text == "slept\n", "the request in flight was cut"
     wait_until(lambda: not processes.is_alive(pid))
 
@@ -108,10 +109,12 @@ def test_a_changed_tenant_is_replaced_when_it_is_idle(atc):
 def test_a_changed_tenant_is_never_replaced_under_a_request(atc):
     atc.start(knobs_config(TWO))
     atc.whoami(APRIL)
-    slow = Background(atc.get, APRIL + "/sleep?s=1.5")
+    slow = Background(atc.get, APRIL + "/sleep?until=go")
     with atc.wire().websocket(APRIL + "/ws") as wire:
         wait_until(lambda: atc.tenant("boston/2025/april")["in_flight"] >= 2)
         reload(atc, knobs_config({**TWO, "boston": {"tenants": {"2025/april": {"env": {"NEW": "value"}}}}}))
+        holds_for(lambda: atc.tenant("boston/2025/april")["in_flight"] >= 2, 0.5)
+        atc.allow("go", "boston/2025/april")
         assert slow.result().text == "slept\n"
         assert wire.send_frame("still the old one").message() == "still the old one"
     wait_until(lambda: atc.get(APRIL + "/env").json().get("NEW") == "value")

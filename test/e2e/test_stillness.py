@@ -10,7 +10,7 @@ import pytest
 
 import processes
 from atc import WINTER, knobs_config
-from waiting import holds_for, wait_until
+from waiting import holds_for, settled, wait_until
 
 
 def switches(pids):
@@ -31,8 +31,7 @@ def ours(atc):
 def is_still(atc, seconds):
     pids = ours(atc)
     assert len(pids) >= 2
-    holds_for(lambda: True, 0.7)
-    before = switches(pids)
+    before = settled(lambda: switches(pids))
     holds_for(lambda: True, seconds)
     return switches(pids) == before
 
@@ -62,7 +61,8 @@ def test_it_is_still_after_files_were_sent(atc):
     (atc.app / "public" / "a.css").write_text("a")
     atc.start(knobs_config(public="public"))
     assert atc.get(WINTER + "/a.css").text == "a" and atc.get(WINTER + "/b.css").status == 404
-    holds_for(lambda: True, 2.5)        # until they are closed
+    wait_until(lambda: not [name for pid in ours(atc) for name in processes.open_fds(pid).values() if name.endswith("a.css")],
+               what="what was sent is closed")
     assert is_still(atc, 3)
 
 
@@ -75,8 +75,7 @@ def test_strace_sees_no_system_call_for_ten_seconds(atc):
     pids = [option for pid in ours(atc) for option in ("-p", str(pid))]
     with subprocess.Popen(["strace", "-f", "-ttt", "-o", str(trace), *pids], stderr=subprocess.DEVNULL) as strace:
         wait_until(lambda: trace.exists() and trace.read_text().count("epoll") >= len(ours(atc)), what="strace is attached")
-        holds_for(lambda: True, 1)        # attaching interrupts each call once
-        size = trace.stat().st_size
+        size = settled(lambda: trace.stat().st_size)        # attaching interrupts each call once
         holds_for(lambda: True, 10)
         assert trace.stat().st_size == size, trace.read_text()[size:][:2000]
         os.kill(strace.pid, signal.SIGINT)

@@ -1,7 +1,7 @@
 """The same requests through Thruster and through fly-atc: whatever differs is one of the fixes in the table, and each of these shows.
 SPDX-License-Identifier: MIT
 
-Thruster is $THRUST, or built from its Go module. Where it cannot be had, what it answered when it was last asked stands in for
+Thruster is $THRUST, or what script/setup built from its Go module. Where it cannot be had, what it answered when it was last asked stands in for
 it: difference/thruster.json, written by THRUST_RECORD=1, and compared with the real one wherever that is there.
 """
 import json

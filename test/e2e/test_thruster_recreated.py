@@ -74,7 +74,8 @@ def test_whether_forwarded_headers_are_kept_depends_on_the_domains_unless_said(a
 def test_there_is_no_tls_and_that_is_said(atc):
     start(atc, {"TLS_DOMAIN": "a.test", "HTTPS_PORT": "0"})
     assert atc.get("/up", host="b.test").status == 200
-    assert "TLS_DOMAIN" in atc.log and "platform's edge" in atc.log
+    atc.wait_log("TLS_DOMAIN")
+    atc.wait_log("platform's edge")
 
 
 # --- the log ---

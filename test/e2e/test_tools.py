@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from atc import ACTIVATE, KNOBS_COMMAND, bound_socket
-from waiting import wait_until
+from waiting import stretched, wait_until
 from wire import Closed, Malformed, Wire
 
 
@@ -87,12 +87,12 @@ def test_a_unix_socket_is_listened_on(tmp_path):
     process = subprocess.Popen(KNOBS_COMMAND, env={**os.environ, "KNOBS_DIR": str(tmp_path), "PORT": path}, stdout=subprocess.DEVNULL)
     wait_until(lambda: os.path.exists(path) and Wire(path).get("/up").status == 200)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(stretched(10)) == 0
 
 
 def test_it_ends_as_it_is_told(tmp_path):
     knobs = Knobs(tmp_path, KNOBS_TERM_EXIT="143")
     wait_until(lambda: knobs.wire().get("/up").status == 200)
     knobs.process.terminate()
-    assert knobs.process.wait(10) == 143
+    assert knobs.process.wait(stretched(10)) == 143
     assert socket.socket().connect_ex(("127.0.0.1", knobs.port)) != 0

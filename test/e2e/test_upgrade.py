@@ -70,10 +70,10 @@ def test_an_upgrade_that_the_application_declines_is_an_ordinary_answer(knobs):
 
 
 def test_no_timeout_of_requests_ends_a_tunnel(atc):
-    atc.start(knobs_config(server={name: "200ms" for name in (
+    atc.start(knobs_config(server={name: "700ms" for name in (
         "header_timeout", "body_timeout", "write_timeout", "keepalive_timeout", "response_timeout")}))
     with atc.wire().websocket(WINTER + "/ws") as wire:
-        holds_for(lambda: atc.is_running, 1.5)
+        holds_for(lambda: atc.is_running, 2)
         assert wire.send_frame("still here").message() == "still here"
 
 

@@ -5,7 +5,7 @@ import re
 import socket
 import struct
 
-from waiting import stretched
+from waiting import PATIENCE, stretched
 
 STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\Z")
@@ -56,7 +56,7 @@ class Wire:
     def __init__(self, address, timeout=20):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.sock = socket.socket(family)
-        self.sock.settimeout(stretched(timeout))
+        self.timeout(timeout)
         self.sock.connect(address)
         if family == socket.AF_INET:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -85,7 +85,7 @@ class Wire:
         return self
 
     def timeout(self, seconds):
-        self.sock.settimeout(stretched(seconds))
+        self.sock.settimeout(max(stretched(seconds), PATIENCE))
         return self
 
     # -- bytes --

@@ -51,6 +51,12 @@ def lines_of(name):
         return []
 
 
+def wait_for_lines(name, n=1):
+    """Until a file of HOME has so many lines: a test goes on step by step, and nothing depends on who is faster."""
+    while len(lines_of(name)) < n:
+        time.sleep(0.005)
+
+
 def say(text):
     os.write(1, ("knobs: %s\n" % text).encode())
 
@@ -331,7 +337,11 @@ def many_headers(req):
 
 @route("/sleep")
 def sleep(req):
-    time.sleep(req.number("s", 1))
+    """For ?s= seconds, or until there is the file ?until=."""
+    if "until" in req.query:
+        wait_for_lines(req.query["until"])
+    else:
+        time.sleep(req.number("s", 1))
     req.reply("slept\n")
 
 
@@ -361,11 +371,11 @@ def upload(req):
 
 @route("/slow_upload")
 def slow_upload(req):
-    """Read `bytes` of the body, pause for s seconds, read the rest: for back-pressure."""
+    """Read `bytes` of the body, pause for s seconds or until there is the file ?until=, read the rest: for back-pressure."""
     size, pause_at = 0, int(req.query.get("bytes", "0"))
     for block in req.body():
         if size <= pause_at < size + len(block):
-            time.sleep(req.number("s", 1))
+            wait_for_lines(req.query["until"]) if "until" in req.query else time.sleep(req.number("s", 1))
         size += len(block)
     req.json({"size": size})
 
@@ -379,18 +389,23 @@ def refuse(req):
 
 @route("/sse")
 def events(req):
+    """?n= events with ?gap= between them; with ?steps= each one once this file has another line."""
     n, gap = int(req.query.get("n", 3)), req.number("gap", 0.2)
     req.start_chunked("text/event-stream", [("Cache-Control", "no-cache")])
     time.sleep(req.number("first", 0))
     for i in range(n):
+        if "steps" in req.query:
+            wait_for_lines(req.query["steps"], i + 1)
         req.chunk(b"data: %d\n\n" % i)
-        time.sleep(gap)
+        if "steps" not in req.query:
+            time.sleep(gap)
     req.conn.send(b"0\r\n\r\n")
 
 
 @route("/page")
 def page(req):
-    """Readable text: ?bytes=, status=, type= (empty: none), chunked, pieces= with gap= between them, h=Name:value."""
+    """Readable text: ?bytes=, status=, type= (empty: none), chunked, h=Name:value, and pieces= with gap= between
+    them, or each but the first once the file steps= has another line."""
     pairs = [value.partition(":") for key, value in parse_qsl(req.raw_query) if key == "h"]
     fields = [*req.marks(), *((name, value.strip()) for name, _, value in pairs)]
     size, pieces = int(req.query.get("bytes", 10240)), int(req.query.get("pieces", 1))
@@ -405,7 +420,9 @@ def page(req):
         return
     for i in range(pieces):
         piece = body[size * i // pieces:size * (i + 1) // pieces]
-        if i:
+        if i and "steps" in req.query:
+            wait_for_lines(req.query["steps"], i)
+        elif i:
             time.sleep(req.number("gap", 0.2))
         req.chunk(piece) if "chunked" in req.query and piece else req.conn.send(piece)
     if "chunked" in req.query:
@@ -414,12 +431,13 @@ def page(req):
 
 @route("/slow")
 def slow(req):
-    """A body with Content-Length in n pieces with a gap between them."""
+    """A body with Content-Length in n pieces with a gap between them, or as in /page by steps."""
     n, size = int(req.query.get("n", 3)), int(req.query.get("len", 10))
     req.head(200, [*req.marks(), ("Content-Type", "text/plain"), ("Content-Length", n * size)])
-    for _ in range(n):
+    for i in range(n):
+        if i:
+            wait_for_lines(req.query["steps"], i) if "steps" in req.query else time.sleep(req.number("gap", 0.2))
         req.conn.send(b"x" * size)
-        time.sleep(req.number("gap", 0.2))
 
 
 @route("/close")
@@ -645,6 +663,8 @@ def on_term(signum, _):
     say("signal " + signal.Signals(signum).name)
     if knob("IGNORE_TERM"):
         return
+    if knob("TERM_UNTIL"):
+        wait_for_lines(knob("TERM_UNTIL"))
     time.sleep(float(knob("TERM_DELAY", "0")))
     os._exit(int(knob("TERM_EXIT", "0")))
 
@@ -678,6 +698,8 @@ def main():
     install_signals()
     boot()
     delay = float(knob("BOOT_DELAY", "0"))
+    if knob("BOOT_UNTIL"):
+        wait_for_lines(knob("BOOT_UNTIL"))
     if not knob("BIND_FIRST"):
         time.sleep(delay)
     listener = listening_socket()

@@ -5,13 +5,14 @@ SPDX-License-Identifier: MIT
 $PAGES_DIR/pages.json, read for each request, has a page for each path:
 
     {"/x": {"status": 200, "headers": [["Cache-Control", "public, max-age=60"]], "body": "answer #",
-            "etag": "\"1\"", "not_modified": [["X", "y"]], "delay": 0.5, "chunked": true, "bare": true, "cut": 10,
+            "etag": "\"1\"", "not_modified": [["X", "y"]], "delay": 0.5, "until": "go", "chunked": true, "bare": true, "cut": 10,
             "close": true, "file": "/x.txt"}}
 
 All members may be left out.  "#" in the body becomes the number of the request for this path, "$NAME" the request's
 field of that name.  With an etag, If-None-Match is answered by 304 with the fields in not_modified.  bare: the body
 ends with the connection.  cut: the connection ends after so many bytes of the body.  close: it ends without an answer.
 file: where X-Sendfile-Type allows it the answer is its name in X-Sendfile and no body, as frameworks do it.
+until: a file of $PAGES_DIR; the answer is given once that is there ("#" in its name is the number of the request, too).
 
 Each request is a line of $PAGES_DIR/asked: JSON with method, target and headers.
 """
@@ -22,10 +23,11 @@ import os
 import re
 import socket
 import sys
+import threading
 import time
 
 HOME = os.environ.get("PAGES_DIR", ".")
-counts = {}
+counts, lock = {}, threading.Lock()
 http.client._MAXHEADERS = 1000 # as many as fly-atc lets through
 
 
@@ -44,14 +46,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send([], b"up\n")
             return
         self.note()
-        counts[path] = counts.get(path, 0) + 1
+        with lock:
+            number = counts[path] = counts.get(path, 0) + 1
         with open(os.path.join(HOME, "pages.json"), encoding="utf-8") as file:
             page = json.load(file).get(path, {"status": 404})
         time.sleep(page.get("delay", 0))
+        while "until" in page and not os.path.exists(os.path.join(HOME, page["until"].replace("#", str(number)))):
+            time.sleep(0.005)
         if page.get("close"):
             self.close_connection = True
             return
-        self.give(page, counts[path])
+        self.give(page, number)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_PURGE = answer
 

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-deaf_for = 0
+deaf_until = None
 connections = set()
 
 
@@ -77,9 +77,9 @@ def echo(req):
 
 
 def deaf(req):
-    """/deaf?s=0.5: connections are closed, and refused for s seconds."""
-    global deaf_for
-    deaf_for = float(req.what["s"])
+    """/deaf?until=path: connections are closed, and refused until there is such a file."""
+    global deaf_until
+    deaf_until = req.what["until"]
     listener.shutdown(socket.SHUT_RDWR)
     req.conn.answer(b"deaf\n")
     for conn in list(connections):
@@ -198,4 +198,5 @@ while True:
             threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
     except OSError:
         listener.close()
-        time.sleep(deaf_for)
+        while not os.path.exists(deaf_until):
+            time.sleep(0.005)

@@ -118,7 +118,7 @@ void rig_store_up(struct rig *r)
 	r->gateway = fork();
 	if (r->gateway == 0)
 		run_gateway(program, listen, r->store_dir);
-	for (int i = 0; i < 500 && !is_open(r->port); i++)
+	for (int i = 0; i < 6000 && !is_open(r->port); i++)
 		usleep(10000);
 	assert_true(is_open(r->port));
 }

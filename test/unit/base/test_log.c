@@ -20,7 +20,7 @@
 #define THREADS		4
 #define LINES_OF_EACH	2000
 #define FLUSH_LIMIT	10000 /* milliseconds */
-#define LONGEST_BLOCKED 2000
+#define LONGEST_BLOCKED 20000 /* who waited for the reader would wait for ever */
 
 /* Standard output is a pipe while a test runs. */
 static int real_output = -1, reader = -1;

@@ -227,6 +227,20 @@ static msec probe_until(unsigned port, msec limit, char *why, size_t size)
 	return w.ready_at;
 }
 
+/* So many milliseconds of a quiet machine, on this one as it is now. */
+static msec stretched(msec quiet)
+{
+	double wanted = 1, last_minute;
+	unsigned runnable;
+	FILE *file = fopen("/proc/loadavg", "re");
+
+	assert_non_null(file);
+	if (fscanf(file, "%lf %*f %*f %u/", &last_minute, &runnable) == 2)
+		wanted = MAX(last_minute, (double)runnable) / (double)sysconf(_SC_NPROCESSORS_ONLN);
+	fclose(file);
+	return quiet * (msec)MAX(wanted + 0.5, 1.0);
+}
+
 static void it_finds_an_application_within_milliseconds(void **state)
 {
 	struct server s = {.delay = 150, .answers = {"HTTP/1.1 200 OK\r\n\r\n"}};
@@ -235,10 +249,10 @@ static void it_finds_an_application_within_milliseconds(void **state)
 
 	(void)state;
 	start_server(&s, &held);
-	ready = probe_until(s.port, 5000, NULL, 0);
+	ready = probe_until(s.port, 60000, NULL, 0);
 	stop_server(&s, held);
 	assert_int_not_equal(ready, 0);
-	assert_true(ready - s.answered_at < 25);
+	assert_true(ready - s.answered_at < stretched(25));
 }
 
 static void it_asks_again_until_the_answer_is_below_500(void **state)
@@ -249,7 +263,7 @@ static void it_asks_again_until_the_answer_is_below_500(void **state)
 
 	(void)state;
 	start_server(&s, &held);
-	assert_int_not_equal(probe_until(s.port, 5000, NULL, 0), 0);
+	assert_int_not_equal(probe_until(s.port, 60000, NULL, 0), 0);
 	stop_server(&s, held);
 }
 
