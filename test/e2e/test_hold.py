@@ -289,7 +289,8 @@ def test_only_operators_and_developers_read_of_files_and_programs(atc, accept):
     assert (shown.status, shown.error) == (503, "start_failed")
     assert "It did not become ready." in shown.text
     assert "nowhere" not in shown.text and str(atc.home) not in shown.text and "No such file" not in shown.text
-    assert "/nowhere/server" in atc.log and "/nowhere/server" in atc.tenant()["reason"]
+    assert "/nowhere/server" in atc.tenant()["reason"]
+    wait_until(lambda: "/nowhere/server" in atc.log, 5, "the log has it")
 
 
 def test_a_developer_reads_on_the_page_what_an_operator_reads(atc):
