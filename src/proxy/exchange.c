@@ -374,7 +374,7 @@ static void record_request(
 }
 
 /* The route, by the path or else by the page that asks. */
-static void find_route(
+static void find_route_of(
 	struct exchange *x, const struct request_head *head, str path, struct route *ret)
 {
 	const struct route_table *routes = x->view->snapshot->routes;
@@ -395,6 +395,44 @@ static void find_route(
 				STR("navigate")),
 	};
 	route_by_referer(routes, &asker, ret);
+}
+
+/* The route, with a path byte by byte as the client sent it; x->path is the client's name for the
+ * same.  -EINVAL if it would be somebody else's for a server that decodes separators. */
+static int find_route(struct exchange *x, const struct request_head *head,
+	const struct uri_path *path, struct route *ret)
+{
+	struct route other;
+	str prefix;
+
+	find_route_of(x, head, path->routed, ret);
+	if (path->decoded.p != path->routed.p) {
+		find_route_of(x, head, path->decoded, &other);
+		if (other.found != ret->found || other.tenant != ret->tenant ||
+			!str_eq(other.machine, ret->machine) || !str_eq(other.region, ret->region))
+			return -EINVAL;
+	}
+	x->path = path->routed;
+	if (path->sent.p == path->routed.p || !ret->tenant)
+		return 0;
+	prefix = ret->is_by_referer ? STR_EMPTY : ret->tenant->prefix;
+	x->path = uri_path_below(&x->arena, path, prefix);
+	if (ret->found == ROUTE_TENANT || ret->is_by_referer)
+		ret->path =
+			str_slice(x->path, ret->path.n == path->routed.n ? 0 : prefix.n, x->path.n);
+	return 0;
+}
+
+/* Where the path is wrong, for the log and for whoever develops. */
+static void refuse_path(struct exchange *x, const struct request_head *head, size_t at)
+{
+	x->record.path = arena_dup(&x->arena, head->path);
+	if (!head->path.n || head->path.p[0] != '/') {
+		exchange_fail(x, ERROR_NOT_IMPLEMENTED, STR_EMPTY);
+		return;
+	}
+	exchange_fail(
+		x, ERROR_BAD_PATH, str_of(arena_printf(&x->arena, "byte %zu of the path", at + 1)));
 }
 
 static void answer_redirect(
@@ -546,7 +584,8 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	char peer_text[ADDRESS_TEXT_MAX];
 	struct remote client;
 	struct route route;
-	str path;
+	struct uri_path path;
+	size_t at;
 
 	x->method = head->method;
 	x->minor = c->is_framed ? 2 : head->minor;
@@ -565,19 +604,20 @@ void exchange_begin(struct client *c, const struct request_head *head)
 		answer_for_server(x);
 		return;
 	}
-	if (uri_normalise(&x->arena, head->path, &path) < 0) {
-		x->record.path = arena_dup(&x->arena, head->path);
-		exchange_fail(x,
-			head->path.n && head->path.p[0] == '/' ? ERROR_BAD_PATH
-							       : ERROR_NOT_IMPLEMENTED,
-			STR_EMPTY);
+	if (uri_path_read(&x->arena, head->path, &path, &at) < 0) {
+		refuse_path(x, head, at);
 		return;
 	}
-	x->record.path = path = arena_dup(&x->arena, path);
-	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, path))
+	x->record.path = arena_dup(&x->arena, path.routed);
+	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
 	compressing_ask(x, head);
-	find_route(x, head, path, &route);
+	if (find_route(x, head, &path, &route) < 0) {
+		refuse_path(x, head, at);
+		return;
+	}
+	if (path.sent.p == path.routed.p)
+		x->path = x->record.path;
 	begin_placed(x, head, &route, &client);
 }
 
