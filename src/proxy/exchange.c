@@ -500,6 +500,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		.client = client,
 		.request_id = x->record.request_id,
 		.keeps_forwarded = server->forward_headers,
+		.keeps_underscores = server->underscores_in_headers,
 		.keeps_expect = head->expects_continue,
 		.sends_files = server->x_sendfile_enabled,
 	};
