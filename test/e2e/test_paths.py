@@ -116,16 +116,50 @@ def test_the_longest_path_wins_at_the_end_of_a_segment(knobs):
     assert knobs.get("/bellevue/2025/winterly").text == "no such knob: /bellevue/2025/winterly\n"
 
 
-def test_a_tenants_path_without_its_final_slash_is_redirected(knobs):
-    response = knobs.get(WINTER + "?a=1;b")
-    assert response.status in (301, 307, 308)
+BROWSER = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_browser_at_a_tenants_path_without_its_final_slash_is_redirected(knobs, method):
+    response = knobs.ask(method, WINTER + "?a=1;b", BROWSER)
+    assert response.status == 308
     assert response.header("Location") == WINTER + "/?a=1;b"
+
+
+@pytest.mark.parametrize("prefix, seen", [("pass", "no such knob: %s?a=1\n" % WINTER), ("strip", "<h1>knobs")])
+def test_a_program_at_a_tenants_path_without_its_final_slash_is_served(atc, prefix, seen):
+    """A clone of a repository and a PROPFIND do not follow redirects."""
+    atc.start(knobs_config(prefix=prefix))
+    for method, fields in (("GET", []), ("POST", BROWSER), ("PROPFIND", [("Accept", "*/*")])):
+        for path in (WINTER, "/%62ellevue/2025//winter"):
+            response = atc.ask(method, path + "?a=1", fields)
+            assert seen in response.text and response.header("Location") is None, response
+
+
+def test_a_health_check_of_the_machine_is_answered_by_ourselves(make_atc):
+    atc = make_atc()
+    atc.start(knobs_config())
+    for method in ("GET", "HEAD"):
+        assert atc.ask(method, "/up").status == 200
+    assert atc.get("/up/").status == 404 and atc.get("/upward").status == 404
+    assert atc.boots() == [] and atc.state() in ("absent", "stopped")
+    assert atc.get(WINTER + "/up").text == "up\n"
+
+
+def test_the_path_of_the_health_check_can_be_another_one_or_none_and_a_tenants_own_comes_first(make_atc):
+    other, none, owned = make_atc(), make_atc(), make_atc()
+    other.start(knobs_config(server={"health_path": "/healthz"}))
+    none.start(knobs_config(server={"health_path": ""}))
+    owned.start(knobs_config({"up": {"prefix": "pass"}}, env={"KNOBS_PREFIX": "/up"}))
+    assert (other.get("/healthz").status, other.get("/up").status) == (200, 404)
+    assert none.get("/up").status == 404
+    assert "<h1>knobs" in owned.get("/up").text
 
 
 def test_nobodys_path_is_404_and_wakes_nothing(atc):
     atc.start(knobs_config())
     for path in ("/", "/favicon.ico", "/bellevue", "/bellevue/2025", "/bellevue/2025/win", "/bellevue/2025/winterx/",
-                 "/BELLEVUE/2025/winter/", "/boston/2025/april/", "/up"):
+                 "/BELLEVUE/2025/winter/", "/boston/2025/april/", "/down"):
         response = atc.get(path)
         assert (response.status, response.error) == (404, "not_found"), path
     assert atc.boots() == [] and atc.state() in ("absent", "stopped")
