@@ -208,6 +208,12 @@ void check_url_path(struct loader *ld, const struct row *row, void *value, struc
 		complain(ld, row, place, path, "must not have a blank or #");
 }
 
+void check_optional_path(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	if (((const str *)value)->n)
+		check_url_path(ld, row, value, place);
+}
+
 /* "/path", "/prefix*", "*suffix". */
 void check_path_patterns(struct loader *ld, const struct row *row, void *value, struct place place)
 {

@@ -373,15 +373,23 @@ static void record_request(
 	r->remote_addr = arena_dup(a, client->address);
 }
 
+/* Where a platform asks whether the machine as a whole is well, unless a tenant lives there. */
+static bool is_health_path(const struct exchange *x, str path)
+{
+	str health = exchange_settings(x)->health_path;
+
+	return health.n && str_eq(path, health);
+}
+
 /* The route, by the path or else by the page that asks. */
-static void find_route(
+static void find_route_of(
 	struct exchange *x, const struct request_head *head, str path, struct route *ret)
 {
 	const struct route_table *routes = x->view->snapshot->routes;
 	struct route_asker asker;
 
 	route_find(routes, head->host, path, ret);
-	if (ret->found != ROUTE_NONE)
+	if (ret->found != ROUTE_NONE || is_health_path(x, path))
 		return;
 	asker = (struct route_asker){
 		.host = head->host,
@@ -395,6 +403,65 @@ static void find_route(
 				STR("navigate")),
 	};
 	route_by_referer(routes, &asker, ret);
+}
+
+/* A tenant's prefix without its final slash.  Relative links of a page would leave the tenant, so
+ * that browsers are redirected; programs often do not follow, and are served. */
+static void serve_without_slash(
+	struct exchange *x, const struct request_head *head, struct route *route)
+{
+	bool is_browser = (x->method == METHOD_GET || x->method == METHOD_HEAD) &&
+			  x->wants == WANTS_HTML && !head->has_upgrade;
+
+	if (route->found != ROUTE_REDIRECT || route->is_by_referer || is_browser)
+		return;
+	route->found = ROUTE_TENANT;
+	route->before = STR_EMPTY;
+	if (route->tenant->app->prefix == PREFIX_PASS)
+		route->path = x->path;
+}
+
+static void send_as_it_came(struct exchange *x, const struct uri_path *path, struct route *route)
+{
+	str prefix = route->is_by_referer ? STR_EMPTY : route->tenant->prefix;
+	bool is_whole = route->path.n == path->routed.n;
+
+	x->path = uri_path_below(&x->arena, path, prefix);
+	if (route->found == ROUTE_TENANT || route->is_by_referer)
+		route->path = str_slice(x->path, is_whole ? 0 : prefix.n, x->path.n);
+}
+
+/* The route, with a path byte by byte as the client sent it; x->path is the client's name for the
+ * same.  -EINVAL if it would be somebody else's for a server that decodes separators. */
+static int find_route(struct exchange *x, const struct request_head *head,
+	const struct uri_path *path, struct route *ret)
+{
+	struct route other;
+
+	find_route_of(x, head, path->routed, ret);
+	if (path->decoded.p != path->routed.p) {
+		find_route_of(x, head, path->decoded, &other);
+		if (other.found != ret->found || other.tenant != ret->tenant ||
+			!str_eq(other.machine, ret->machine) || !str_eq(other.region, ret->region))
+			return -EINVAL;
+	}
+	x->path = path->routed;
+	if (path->sent.p != path->routed.p && ret->tenant)
+		send_as_it_came(x, path, ret);
+	serve_without_slash(x, head, ret);
+	return 0;
+}
+
+/* Where the path is wrong, for the log and for whoever develops. */
+static void refuse_path(struct exchange *x, const struct request_head *head, size_t at)
+{
+	x->record.path = arena_dup(&x->arena, head->path);
+	if (!head->path.n || head->path.p[0] != '/') {
+		exchange_fail(x, ERROR_NOT_IMPLEMENTED, STR_EMPTY);
+		return;
+	}
+	exchange_fail(
+		x, ERROR_BAD_PATH, str_of(arena_printf(&x->arena, "byte %zu of the path", at + 1)));
 }
 
 static void answer_redirect(
@@ -434,7 +501,8 @@ static void answer_replay(struct exchange *x, const struct placement *where)
 	exchange_answer(x, 307, in.keep_alive);
 }
 
-/* OPTIONS * asks for the server as a whole (RFC 9110 9.3.7): it is there, and nobody is woken. */
+/* Asked for the server as a whole, by OPTIONS * (RFC 9110 9.3.7) or a health check: it is there,
+ * and nobody is woken. */
 static void answer_for_server(struct exchange *x)
 {
 	struct worker *w = x->worker;
@@ -462,6 +530,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		.client = client,
 		.request_id = x->record.request_id,
 		.keeps_forwarded = server->forward_headers,
+		.keeps_underscores = server->underscores_in_headers,
 		.keeps_expect = head->expects_continue,
 		.sends_files = server->x_sendfile_enabled,
 	};
@@ -523,7 +592,10 @@ static void begin_placed(struct exchange *x, const struct request_head *head,
 		answer_replay(x, &where);
 		return;
 	case PLACE_NOT_FOUND:
-		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+		if (is_health_path(x, x->record.path))
+			answer_for_server(x);
+		else
+			exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 		return;
 	case PLACE_MISDIRECTED:
 		exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
@@ -546,7 +618,8 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	char peer_text[ADDRESS_TEXT_MAX];
 	struct remote client;
 	struct route route;
-	str path;
+	struct uri_path path;
+	size_t at;
 
 	x->method = head->method;
 	x->minor = c->is_framed ? 2 : head->minor;
@@ -565,19 +638,20 @@ void exchange_begin(struct client *c, const struct request_head *head)
 		answer_for_server(x);
 		return;
 	}
-	if (uri_normalise(&x->arena, head->path, &path) < 0) {
-		x->record.path = arena_dup(&x->arena, head->path);
-		exchange_fail(x,
-			head->path.n && head->path.p[0] == '/' ? ERROR_BAD_PATH
-							       : ERROR_NOT_IMPLEMENTED,
-			STR_EMPTY);
+	if (uri_path_read(&x->arena, head->path, &path, &at) < 0) {
+		refuse_path(x, head, at);
 		return;
 	}
-	x->record.path = path = arena_dup(&x->arena, path);
-	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, path))
+	x->record.path = arena_dup(&x->arena, path.routed);
+	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
 	compressing_ask(x, head);
-	find_route(x, head, path, &route);
+	if (find_route(x, head, &path, &route) < 0) {
+		refuse_path(x, head, at);
+		return;
+	}
+	if (path.sent.p == path.routed.p)
+		x->path = x->record.path;
 	begin_placed(x, head, &route, &client);
 }
 

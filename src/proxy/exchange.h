@@ -67,6 +67,8 @@ struct exchange {
 	enum exchange_state state;
 
 	const struct tenant_conf *conf; /* NULL when no tenant is meant */
+	str path; /* the tenant's prefix and what the client wrote behind it; record.path has the
+		     normal form of the same */
 	struct tenant *tenant;
 	struct upstream *upstream;
 	struct buf request;	   /* head for the tenant; kept for one retry */

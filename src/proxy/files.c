@@ -225,8 +225,9 @@ static enum public_verdict find_public(
 	enum public_verdict verdict;
 	int dir;
 
+	/* The name of a file has no separator in it; decoded, it would name another. */
 	if (!app->public.n || !is_read(x) || !x->up.is_done || head->has_upgrade ||
-		config_path_matches(&app->public_exclude, path))
+		uri_hides_separator(path) || config_path_matches(&app->public_exclude, path))
 		return PUBLIC_NONE;
 	dir = publics_find(&x->view->snapshot->publics, app->public);
 	if (dir < 0)
