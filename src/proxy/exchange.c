@@ -25,7 +25,17 @@
 
 const struct server_conf *exchange_settings(const struct exchange *x)
 {
-	return &x->view->conf->server;
+	const struct view *view = x->view ? x->view : x->worker->view;
+
+	return &view->conf->server;
+}
+
+void exchange_forget_view(struct exchange *x)
+{
+	x->record.tenant = x->is_logged ? arena_dup(&x->arena, x->record.tenant) : STR_EMPTY;
+	x->conf = NULL;
+	view_unref(x->view);
+	x->view = NULL;
 }
 
 static uint64_t wall_msec(clockid_t clock)
@@ -128,7 +138,7 @@ void exchange_leave_tenant(struct exchange *x)
 	if (!x->is_counted)
 		return;
 	x->is_counted = false;
-	slot = &x->worker->slots[x->conf->slot];
+	slot = &x->worker->slots[x->tenant->slot];
 	atomic_store(&slot->last_activity, loop_now(x->worker->loop));
 	if (x->is_tunnel)
 		atomic_fetch_sub(&slot->upgrades, 1);
@@ -300,7 +310,7 @@ static unsigned status_of(const struct exchange *x, enum error error)
 	return status ? status : error_status(error);
 }
 
-void exchange_fail(struct exchange *x, enum error error, str reason)
+static void answer_error(struct exchange *x, enum error error, str reason)
 {
 	struct worker *w = x->worker;
 	/* What is left of the request's body would be taken for the next request. */
@@ -323,17 +333,21 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 		.pages = x->view->snapshot->pages,
 	};
 
+	buf_clear(&w->head_out);
+	error_answer(&w->head_out, &in);
+	exchange_answer(x, in.status, keep_alive);
+}
+
+void exchange_fail(struct exchange *x, enum error error, str reason)
+{
 	if (caching_rescues(x, error))
 		return;
 	x->record.error = error;
 	x->record.detail = arena_dup(&x->arena, reason);
-	if (x->answer_began) {
+	if (x->answer_began)
 		exchange_abort(x, error);
-		return;
-	}
-	buf_clear(&w->head_out);
-	error_answer(&w->head_out, &in);
-	exchange_answer(x, in.status, keep_alive);
+	else
+		answer_error(x, error, reason);
 }
 
 void exchange_refuse(struct client *c, unsigned status)

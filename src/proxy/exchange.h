@@ -62,11 +62,13 @@ struct exchange {
 	struct list link; /* of the tenant: held or watched; of the worker: free */
 	struct worker *worker;
 	struct client *client;
-	struct view *view; /* the configuration under which it began */
+	/* The configuration under which it began, and its tenant there; NULL once the head of an
+	 * answer has been written: what may go on for days does not keep what has been replaced. */
+	struct view *view;
 	struct arena arena;
 	enum exchange_state state;
 
-	const struct tenant_conf *conf; /* NULL when no tenant is meant */
+	const struct tenant_conf *conf; /* NULL, too, when no tenant is meant */
 	struct tenant *tenant;
 	struct upstream *upstream;
 	struct buf request;	   /* head for the tenant; kept for one retry */
@@ -86,6 +88,7 @@ struct exchange {
 
 	bool keep_alive; /* the client's connection may be used again */
 	bool is_counted; /* in the tenant's in_flight */
+	bool was_here;	 /* counted among the tenant's requests */
 	bool is_tunnel;	 /* after 101 */
 	bool is_retried;
 	bool is_sendfile_over; /* the tenant is asked again to send the file itself */

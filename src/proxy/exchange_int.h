@@ -53,7 +53,10 @@ void exchange_await_client(struct exchange *x);
 /* Lets go of the upstream connection: reused if that is safe. */
 void exchange_drop_upstream(struct exchange *x, bool can_reuse);
 void exchange_leave_tenant(struct exchange *x);
+/* Of the configuration under which it began, or of the present one (exchange_forget_view). */
 const struct server_conf *exchange_settings(const struct exchange *x);
+/* The head of its answer has been written. */
+void exchange_forget_view(struct exchange *x);
 str exchange_date(void);
 /* Milliseconds since 1970, as of the last tick of the kernel: for dates and ages. */
 uint64_t exchange_wall(void);

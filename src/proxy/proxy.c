@@ -79,12 +79,9 @@ size_t proxy_connections(const struct proxy *p)
 	return atomic_load_explicit(&p->nconnections, memory_order_relaxed);
 }
 
-bool proxy_hold_enter(struct proxy *p, size_t max)
+size_t proxy_hold_enter(struct proxy *p)
 {
-	if (atomic_fetch_add(&p->nheld, 1) < max)
-		return true;
-	atomic_fetch_sub(&p->nheld, 1);
-	return false;
+	return atomic_fetch_add(&p->nheld, 1);
 }
 
 void proxy_hold_leave(struct proxy *p)

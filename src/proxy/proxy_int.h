@@ -12,8 +12,8 @@ struct proxy;
 void proxy_connection_came(struct proxy *p);
 void proxy_connection_gone(struct proxy *p);
 size_t proxy_connections(const struct proxy *p);
-/* Counts the requests held by all threads.  False: there are `max` already. */
-bool proxy_hold_enter(struct proxy *p, size_t max) MUST_USE;
+/* Counts the requests held by all threads; returns how many there were before. */
+size_t proxy_hold_enter(struct proxy *p);
 void proxy_hold_leave(struct proxy *p);
 /* What all threads share: stored responses, and who brings which. */
 struct cache *proxy_cache(const struct proxy *p);

@@ -84,6 +84,7 @@ static void give_head(struct exchange *x, struct response_head *h)
 	answer_head(&w->head_out, h, &in);
 	buf_clear(&w->added);
 	client_head(x->client, buf_str(&w->head_out), h->body != BODY_NONE);
+	exchange_forget_view(x);
 }
 
 static void set_length(struct exchange *x, struct response_head *h)
