@@ -29,6 +29,8 @@ void hold_watch_on_time(struct exchange *x);
 void relay_start(struct exchange *x);
 void relay_run(struct exchange *x);
 void relay_client_timeout(struct exchange *x);
+/* What an exchange took for a large body; a spare one is used again. */
+void relay_give_pipe(struct worker *w, struct splice_pipe *p);
 
 /* exchange.c.  After these the exchange is gone. */
 /* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.

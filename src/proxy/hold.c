@@ -1,10 +1,12 @@
 /* hold.c - a request waits for its tenant: bounded in number and time, and a person who waits sees
  * why. */
 /* SPDX-License-Identifier: MIT */
+#include "base/budget.h"
 #include "http/date.h"
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/proxy_int.h"
+#include "proxy/shortage.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
 #include "proxy/worker.h"
@@ -108,6 +110,10 @@ static void hold(struct exchange *x, msec retry_at)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
+	if (budget_is_over()) {
+		exchange_fail(x, ERROR_CROWDED, STR_EMPTY);
+		return;
+	}
 	if (!count(x)) {
 		refuse(x);
 		return;
@@ -152,8 +158,8 @@ static void connect_tenant(struct exchange *x)
 	if (!u) {
 		int r = upstream_connect(w, x->tenant, &u);
 
-		if ((r == -EMFILE || r == -ENFILE) && worker_close_idle(w))
-			r = upstream_connect(w, x->tenant, &u);
+		if (r == -EMFILE || r == -ENFILE)
+			shortage_make_room_later(w); /* and then it is tried again */
 		if (r < 0) {
 			hold_refused(x);
 			return;

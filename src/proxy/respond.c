@@ -190,6 +190,7 @@ void respond_segments(struct exchange *x, struct response_head *h, const struct 
 	struct source *s = &x->source;
 
 	*s = *take_source;
+	x->pace = (struct pace){0};
 	exchange_drop_upstream(x, false);
 	exchange_leave_tenant(x);
 	h->content_length = 0;
