@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/budget.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
@@ -26,6 +27,7 @@ static const struct server_conf *settings(const struct h2_client *hc)
 
 static ssize_t h2_read(struct client *c)
 {
+	size_t before = c->in.kept.cap;
 	ssize_t n;
 
 	if (c->in.unread.n)
@@ -33,6 +35,7 @@ static ssize_t h2_read(struct client *c)
 	else
 		buf_clear(&c->in.kept);
 	n = h2_stream_read(&client_of(c)->stream, &c->in.kept, CLIENT_READ);
+	budget_resize(before, c->in.kept.cap);
 	c->in.unread = buf_str(&c->in.kept);
 	if (n > 0)
 		h2_connection_touch(client_of(c)->h2); /* the window has been given back */

@@ -48,7 +48,7 @@ static void become_tunnel(struct exchange *x)
 
 	x->is_tunnel = true;
 	x->keep_alive = false;
-	atomic_fetch_add(&w->slots[x->conf->slot].upgrades, 1);
+	atomic_fetch_add(&w->slots[x->tenant->slot].upgrades, 1);
 	flow_done(&x->up);
 	flow_init(&x->up, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
 	flow_init(&x->down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);

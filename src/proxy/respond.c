@@ -85,6 +85,7 @@ static void give_head(struct exchange *x, struct response_head *h)
 	answer_head(&w->head_out, h, &in);
 	buf_clear(&w->added);
 	client_head(x->client, buf_str(&w->head_out), h->body != BODY_NONE);
+	exchange_forget_view(x);
 }
 
 static void set_length(struct exchange *x, struct response_head *h)
@@ -232,6 +233,7 @@ void respond_segments(struct exchange *x, struct response_head *h, const struct 
 	struct source *s = &x->source;
 
 	*s = *take_source;
+	x->pace = (struct pace){0};
 	exchange_drop_upstream(x, false);
 	exchange_leave_tenant(x);
 	h->content_length = 0;

@@ -141,6 +141,17 @@ def test_a_refused_connection_costs_nothing_of_the_body(scripted):
             assert wire.timeout(20).response("POST").body == body
 
 
+def test_a_request_that_is_tried_again_is_one_request(scripted):
+    """However often the port refuses: what is counted are requests, not attempts."""
+    before = scripted.tenant()["requests"]
+    assert scripted.get(WINTER + "/deaf?s=1").status == 200
+    holds_for(lambda: True, 0.05)
+    began = time.monotonic()
+    assert scripted.get(WINTER + "/mine").status == 200
+    assert time.monotonic() - began > 0.2, "the port did not refuse"
+    assert scripted.tenant()["requests"] == before + 2
+
+
 def test_what_follows_a_large_answer_on_its_connection_reaches_nobody(scripted):
     for size in (4, 65536 - 45, 65536, 131072, MiB):
         for _ in range(3):
