@@ -204,7 +204,7 @@ void exchange_await_client(struct exchange *x)
 	msec limit = exchange_settings(x)->write_timeout;
 
 	x->unsent = client_unsent(c);
-	client_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+	client_deadline(c, msec_limit(loop_now(x->worker->loop), limit));
 }
 
 /* Our own answer waits in the outbox. */

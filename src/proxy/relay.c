@@ -55,7 +55,7 @@ void relay_expect_answer(struct exchange *x)
 	if (u->is_connecting)
 		upstream_deadline(u, x->connect_until);
 	else if (!x->answer_began)
-		upstream_deadline(u, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+		upstream_deadline(u, msec_limit(loop_now(x->worker->loop), limit));
 }
 
 static bool open_pipe(struct worker *w, struct splice_pipe *p)
@@ -143,7 +143,7 @@ static void set_client_deadline(struct exchange *x, enum client_owes owes)
 	if (owes == CLIENT_TAKES)
 		x->unsent = client_unsent(c);
 	x->owes = owes;
-	client_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+	client_deadline(c, msec_limit(loop_now(x->worker->loop), limit));
 }
 
 /* What moves on one side is no excuse for the other: a deadline is put off only by what it waits

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/worker.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,8 +16,9 @@
 #include "proxy/upstream.h"
 
 #define ACCEPTS_PER_TURN 64
-#define ACCEPT_RETRY	 100 /* msec, while there are as many connections as can be */
-#define IDLE_TRIES	 8   /* idle connections looked at for one that can be closed */
+#define ACCEPT_RETRY	 100  /* msec, while there are as many connections as can be */
+#define TRIM_AFTER	 1000 /* msec, when what belongs to it has been freed too */
+#define IDLE_TRIES	 8    /* idle connections looked at for one that can be closed */
 
 static void on_listener(struct watch *watch, unsigned events);
 static void rest(struct worker *w);
@@ -228,6 +230,18 @@ void worker_go_on_later(struct client *c)
 	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);
 }
 
+static void on_trim(struct timer *t)
+{
+	(void)t;
+	malloc_trim(0);
+}
+
+void worker_trim_later(struct worker *w)
+{
+	if (!timer_is_set(&w->trim_timer))
+		timer_set(&w->trim_timer, w->loop, loop_now(w->loop) + TRIM_AFTER, on_trim);
+}
+
 static void on_sweep(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, sweep_timer);
@@ -312,9 +326,17 @@ static void drain_idle(struct worker *w)
 /* Those that carry others' requests, too: HTTP/1 connections end by themselves, after theirs. */
 static void drain_streams(struct worker *w)
 {
-	list_foreach_safe (c, &w->active_connections, struct connection, link)
+	struct list all;
+
+	list_take_all(&all, &w->active_connections);
+	while (!list_is_empty(&all)) {
+		struct list *link = list_pop(&all);
+		struct connection *c = container_of(link, struct connection, link);
+
+		list_push(&w->active_connections, link);
 		if (c->h2)
 			connection_drain(c);
+	}
 }
 
 static void on_drain(void *arg)

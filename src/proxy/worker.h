@@ -59,6 +59,7 @@ struct worker {
 	struct splice_pipe spare_pipe; /* empty, for the next large body */
 	struct list eager; /* clients that gave way to others and go on in the next turn */
 	struct timer eager_timer;
+	struct timer trim_timer; /* set after a flood */
 	struct request_ids ids;
 	struct compressor *compressor; /* made when it is first needed */
 
@@ -95,5 +96,7 @@ void worker_connection_gone(struct worker *w);
 bool worker_close_idle(struct worker *w);
 /* Files were opened: what is not used any more is closed again, also if nothing else happens. */
 void worker_sweep_files(struct worker *w);
+/* Much memory has been freed, or soon will be: the allocator gives it back to the system. */
+void worker_trim_later(struct worker *w);
 /* It has more to do, but others come first. */
 void worker_go_on_later(struct client *c);
