@@ -216,7 +216,7 @@ def test_answers_that_nobody_reads_are_few_bytes_each_and_are_given_back(atc):
 @pytest.mark.slow
 def test_uploads_that_no_tenant_reads_do_not_fill_the_memory(atc):
     """They wait for a tenant that starts slowly: together they get a window, and others on other connections go on."""
-    atc.start(knobs_config(server={"h2c_enabled": True, "threads": 1}, env={"KNOBS_BOOT_DELAY": "%g" % stretched(8)},
+    atc.start(knobs_config(server={"h2c_enabled": True, "threads": 1}, env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout=0,
                            users={"ann": {"tenants": ["slow"]}}))
     proxy = atc.proxy_pid()
     with connect(atc) as wire:
@@ -237,6 +237,7 @@ def test_uploads_that_no_tenant_reads_do_not_fill_the_memory(atc):
                     wire.pull()
         assert sum(sent.values()) < 3 * MB and memory(proxy) - before < 8 * MB
         wire.sock.settimeout(stretched(30))
+        atc.allow("go", "ann/slow")
         for number in numbers:
             wire.send(number, b"x" * (60_000 - sent[number]), end=True)
         assert [wire.response(number).json()["size"] for number in numbers] == [60_000] * 100
@@ -247,7 +248,8 @@ def test_uploads_that_no_tenant_reads_do_not_fill_the_memory(atc):
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2.0"])
 def test_what_came_in_time_is_not_late_after_a_pause(atc, protocol):
     """The rest of an upload is here before body_timeout is over, and we are stopped until it is."""
-    atc.start(knobs_config(server={"h2c_enabled": True, "body_timeout": "%dms" % stretched(1000), "threads": 1}))
+    limit = stretched(1000)
+    atc.start(knobs_config(server={"h2c_enabled": True, "body_timeout": "%dms" % limit, "threads": 1}))
     proxy = atc.proxy_pid()
     assert atc.get(WINTER + "/up").status == 200
     with atc.wire() if protocol == "HTTP/1.1" else connect(atc) as wire:
@@ -263,7 +265,7 @@ def test_what_came_in_time_is_not_late_after_a_pause(atc, protocol):
                 wire.send(b"67890")
             else:
                 wire.send(number, b"67890", end=True)
-            time.sleep(stretched(1.5))     # the limit is what has to pass
+            time.sleep(limit / 1000 + 0.5)     # the limit is what has to pass
         finally:
             os.kill(proxy, signal.SIGCONT)
         response = wire.response("POST") if protocol == "HTTP/1.1" else wire.response(number)
@@ -272,15 +274,17 @@ def test_what_came_in_time_is_not_late_after_a_pause(atc, protocol):
 
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2.0"])
 def test_an_answer_that_came_in_time_is_not_late_after_a_pause(atc, protocol):
-    atc.start(knobs_config(server={"h2c_enabled": True, "response_timeout": "%dms" % stretched(1000), "threads": 1}))
+    limit = stretched(1000)
+    atc.start(knobs_config(server={"h2c_enabled": True, "response_timeout": "%dms" % limit, "threads": 1}))
     proxy = atc.proxy_pid()
     assert atc.get(WINTER + "/up").status == 200
-    path = WINTER + "/once?id=asked&s=0.3"
+    path = WINTER + "/sleep?until=go"
     with atc.wire() if protocol == "HTTP/1.1" else connect(atc) as wire:
         number = wire.request("GET", path)
-        wait_until(lambda: atc.lines("journal"))
+        wait_until(lambda: atc.tenant()["in_flight"] == 1)
         stop_process(proxy)
-        time.sleep(stretched(1.5))
+        atc.allow("go")
+        time.sleep(limit / 1000 + 0.5)
         os.kill(proxy, signal.SIGCONT)
         response = wire.response("GET") if protocol == "HTTP/1.1" else wire.response(number)
     assert response.status == 200
@@ -288,11 +292,13 @@ def test_an_answer_that_came_in_time_is_not_late_after_a_pause(atc, protocol):
 
 def test_a_tenant_that_is_ready_after_a_pause_of_the_supervisor_has_not_failed(atc):
     """It became ready while we were stopped, and its time was over before we could ask it."""
-    atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "%g" % stretched(0.5)}, start_timeout="%dms" % stretched(1500)))
+    limit = stretched(1500)
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout="%dms" % limit))
     answer = Background(atc.get, WINTER + "/up")
     atc.wait_state("starting")
     stop_process(atc.pid)
-    time.sleep(stretched(3))
+    atc.allow("go")
+    time.sleep(limit / 1000 + 1.5)
     os.kill(atc.pid, signal.SIGCONT)
     assert answer.result().status in (200, 503)
     wait_until(lambda: atc.tenant()["state"] == "running")
