@@ -81,8 +81,8 @@ static void attach_start(struct op *op)
 		timer_cancel(&e->retry);
 	}
 	entry_attach(e);
-	tasks_start(&a->tasks, e, waits ? TASK_SYNC : TASK_REGISTER, loop_now(b->loop) + limit,
-		on_synced, a);
+	tasks_start(&a->tasks, e, waits ? TASK_SYNC : TASK_REGISTER,
+		msec_limit(loop_now(b->loop), limit), on_synced, a);
 }
 
 static void attach_cancel(struct op *op)

@@ -113,7 +113,7 @@ static void on_synced(void *arg, bool is_ok)
 		fail(d, is_ok ? OP_GAVE_WAY : why.text);
 	else
 		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE,
-			loop_now(b->loop) + b->sync_timeout, on_released, d);
+			msec_limit(loop_now(b->loop), b->sync_timeout), on_released, d);
 }
 
 static void detach_start(struct op *op)
@@ -124,8 +124,8 @@ static void detach_start(struct op *op)
 
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
-		tasks_start(
-			&d->tasks, e, TASK_SYNC, loop_now(b->loop) + b->sync_timeout, on_synced, d);
+		tasks_start(&d->tasks, e, TASK_SYNC, msec_limit(loop_now(b->loop), b->sync_timeout),
+			on_synced, d);
 		return;
 	}
 	head_done(&e->head);

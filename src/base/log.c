@@ -34,6 +34,7 @@ static struct {
 };
 
 static _Thread_local struct buf lines; /* finished lines of this thread, and the one being built */
+static _Thread_local bool is_building; /* between log_line_open and log_line_close */
 static pthread_key_t end_key;
 static pthread_once_t end_key_once = PTHREAD_ONCE_INIT;
 
@@ -244,12 +245,15 @@ void log_after_fork(const char *name)
 	shared.name = name;
 	buf_clear(&shared.queue);
 	buf_clear(&lines);
+	is_building = false;
 }
 
 struct buf *log_line_open(enum log_level level, const char *msg)
 {
 	if (!log_is_on(level))
 		return NULL;
+	assert(!is_building); /* two lines would become one broken one */
+	is_building = true;
 	open_line(&lines, level, msg);
 	return &lines;
 }
@@ -279,12 +283,15 @@ void log_field_number(struct buf *line, const char *key, int64_t value)
 
 void log_line_close(struct buf *line)
 {
-	if (line)
-		buf_add(line, STR("}\n"));
+	if (!line)
+		return;
+	buf_add(line, STR("}\n"));
+	is_building = false;
 }
 
 void log_raw(str line)
 {
+	assert(!is_building);
 	buf_add(&lines, line);
 	buf_add_char(&lines, '\n');
 }

@@ -32,7 +32,8 @@ void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_debug(const char *fmt, ...) PRINTF(1, 2);
 
-/* A line with fields.  log_line_open is NULL when the level is off; the others accept NULL. */
+/* A line with fields.  log_line_open is NULL when the level is off; the others accept NULL.  Until
+ * log_line_close this thread logs nothing else. */
 struct buf *log_line_open(enum log_level level, const char *msg);
 void log_field_str(struct buf *line, const char *key, str value);
 void log_field_number(struct buf *line, const char *key, int64_t value);

@@ -73,9 +73,9 @@ static int connect_output(struct launch *l)
 /* First away from the places that the others will take, then to their own. */
 static int place_descriptors(struct launch *l)
 {
-	int n = (int)l->spec->nfds, above[128];
+	int n = (int)l->spec->nfds, above[PROCESS_FDS_MAX];
 
-	if (n > (int)NITEMS(above))
+	if (l->spec->nfds > NITEMS(above))
 		return -E2BIG;
 	for (int i = 0; i < n; i++) {
 		above[i] = fcntl(l->spec->fds[i], F_DUPFD_CLOEXEC, FIRST_FD + n);

@@ -13,6 +13,9 @@ struct process;
 /* Lines are cut at this length and say so; a last line without an end is a line too. */
 #define PROCESS_LINE_MAX 8192u
 
+/* Descriptors that a child can be given: those of a proxy with the most threads, and room. */
+#define PROCESS_FDS_MAX 256u
+
 enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 typedef void process_line_fn(void *arg, enum process_stream stream, str line, bool is_cut);
 /* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the

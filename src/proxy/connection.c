@@ -15,10 +15,6 @@
 #include "proxy/trust.h"
 #include "proxy/worker.h"
 
-/* After a last answer the client is listened to until it stops sending: a close before that would
- * reset the connection, and the answer with it.  Silence, and all of it, are limited. */
-#define LINGER_SILENCE 2000
-#define LINGER_LIMIT   30000
 /* Requests and reads of one connection before others have their turn. */
 #define STEPS_PER_TURN 32
 
@@ -56,10 +52,9 @@ void connection_deadline(struct connection *c, msec at)
 		timer_set(&c->timer, c->client.worker->loop, at, on_time);
 }
 
-/* 0 in the configuration means no limit. */
 static msec limit_from_now(const struct connection *c, msec limit)
 {
-	return limit ? loop_now(c->client.worker->loop) + limit : MSEC_NEVER;
+	return msec_limit(loop_now(c->client.worker->loop), limit);
 }
 
 static void become_idle(struct connection *c)
@@ -159,8 +154,8 @@ void connection_close(struct connection *c)
 static void put_off_close(struct connection *c)
 {
 	struct worker *w = c->client.worker;
-	msec silence = loop_now(w->loop) + LINGER_SILENCE;
-	msec limit = w->is_draining ? LINGER_SILENCE : LINGER_LIMIT;
+	msec silence = loop_now(w->loop) + CLIENT_LINGER_SILENCE;
+	msec limit = w->is_draining ? CLIENT_LINGER_SILENCE : CLIENT_LINGER_LIMIT;
 
 	connection_deadline(c, MIN(silence, c->since + limit));
 }

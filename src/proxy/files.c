@@ -475,7 +475,7 @@ void files_open(struct exchange *x, const struct response_head *h)
 		send_opened(x, file);
 		return;
 	}
-	client_deadline(x->client, limit ? loop_now(w->loop) + limit : MSEC_NEVER);
+	client_deadline(x->client, msec_limit(loop_now(w->loop), limit));
 	x->opening = opener_ask(w->opener, x->conf->id, s->path, s->form, on_opened, x);
 }
 

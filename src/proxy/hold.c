@@ -120,7 +120,7 @@ static void hold(struct exchange *x, msec retry_at)
 	}
 	if (!x->held_since) {
 		x->held_since = clock_usec();
-		x->held_until = now + app->start_timeout;
+		x->held_until = msec_limit(now, app->start_timeout);
 		x->page_at = x->wants_page && app->waiting_page_after
 				     ? now + app->waiting_page_after
 				     : MSEC_NEVER;
@@ -151,7 +151,7 @@ static void connect_tenant(struct exchange *x)
 	struct upstream *u;
 
 	if (!x->connect_until)
-		x->connect_until = connect_timeout ? now + connect_timeout : MSEC_NEVER;
+		x->connect_until = msec_limit(now, connect_timeout);
 	u = x->is_retried ? NULL
 			  : upstream_take(w, x->tenant,
 				    may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);

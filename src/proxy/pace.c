@@ -76,7 +76,7 @@ static void begin_span(struct exchange *x, size_t unsent)
 	p->span_ends = MSEC_NEVER;
 	if (!span || !lowest_rate(x, p->owes))
 		return;
-	p->span_ends = loop_now(x->worker->loop) + span;
+	p->span_ends = msec_limit(loop_now(x->worker->loop), span);
 	p->counted = count_moved(x, p->owes, unsent);
 }
 
@@ -95,7 +95,7 @@ void pace_await(struct exchange *x, enum client_owes owes)
 		p->owes = owes;
 		begin_span(x, p->unsent);
 	}
-	p->silent_at = limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER;
+	p->silent_at = msec_limit(loop_now(x->worker->loop), limit);
 	set_deadline(x);
 }
 

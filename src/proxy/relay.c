@@ -52,7 +52,7 @@ void relay_expect_answer(struct exchange *x)
 	if (u->is_connecting)
 		upstream_deadline(u, x->connect_until);
 	else if (!x->answer_began)
-		upstream_deadline(u, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+		upstream_deadline(u, msec_limit(loop_now(x->worker->loop), limit));
 }
 
 static bool open_pipe(struct worker *w, struct splice_pipe *p)

@@ -358,9 +358,17 @@ static void drain_idle(struct worker *w)
 /* Those that carry others' requests, too: HTTP/1 connections end by themselves, after theirs. */
 static void drain_streams(struct worker *w)
 {
-	list_foreach_safe (c, &w->active_connections, struct connection, link)
+	struct list all;
+
+	list_take_all(&all, &w->active_connections);
+	while (!list_is_empty(&all)) {
+		struct list *link = list_pop(&all);
+		struct connection *c = container_of(link, struct connection, link);
+
+		list_push(&w->active_connections, link);
 		if (c->h2)
 			connection_drain(c);
+	}
 }
 
 static void on_drain(void *arg)

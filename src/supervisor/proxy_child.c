@@ -369,7 +369,8 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 		return;
 	}
 	channel_send(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
-	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + limit + EXIT_GRACE,
+	timer_set(&p->timer, p->sup->loop,
+		msec_limit(loop_now(p->sup->loop), limit ? limit + EXIT_GRACE : 0),
 		on_patience_over);
 }
 

@@ -13,6 +13,9 @@
 #include "supervisor/ports.h"
 #include "supervisor/supervisor_int.h"
 
+/* A deadline that is later than this by itself: we did not run. */
+#define PAUSE 1000
+
 bool run_is_over(const struct tenant_run *run)
 {
 	return !run->process && !run->probe && !run->backups;
@@ -113,7 +116,13 @@ static void on_overdue(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
 	char why[128] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
+	msec now = loop_now(t->sup->loop);
 
+	/* We were stopped ourselves: it may be ready, and nobody has asked it. */
+	if (now > timer->at + PAUSE) {
+		timer_set(timer, t->sup->loop, now + PAUSE, on_overdue);
+		return;
+	}
 	if (t->run->probe)
 		probe_describe(t->run->probe, why, sizeof(why));
 	number_duration_text(t->run->conf->app->start_timeout, limit);
@@ -145,8 +154,8 @@ static void probe(struct tenant *t, const struct tenant_port *port)
 	run->probe = probe_start(t->sup->loop, &target, on_ready, t);
 	free(request);
 	if (!is_single)
-		timer_set(&run->timer, t->sup->loop, clock_now() + run->conf->app->start_timeout,
-			on_overdue);
+		timer_set(&run->timer, t->sup->loop,
+			msec_limit(clock_now(), run->conf->app->start_timeout), on_overdue);
 }
 
 /* --- the end --- */

@@ -97,8 +97,9 @@ void supervisor_end(struct supervisor *s)
 	notify("STOPPING=1");
 	log_info("ending");
 	reload_give_up(s);
-	proxy_child_drain(
-		s->proxy, s->conf->is_single ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : limit);
+	if (s->conf->is_single)
+		limit = limit ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : SINGLE_DRAIN_LIMIT;
+	proxy_child_drain(s->proxy, limit);
 	listeners_close(
 		&s->listeners); /* the proxy has its own; from here on others may have the port */
 	stop_tenants(s);

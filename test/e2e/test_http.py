@@ -420,7 +420,8 @@ def test_an_answer_that_breaks_off_is_not_passed_as_complete(knobs, kind):
 
 
 def test_a_bad_chunk_breaks_the_answer_off(knobs):
-    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\nabc\r\n0\r\n\r\n"
+    """Far enough behind the head that the answer has begun."""
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n%s\r\nzz\r\nabc\r\n0\r\n\r\n" % (b"x" * 200_000)
     with knobs.wire() as wire, pytest.raises(Closed):
         wire.ask("POST", WINTER + "/raw", body=answer)
 

@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -268,6 +270,40 @@ static void output_that_nobody_can_read_any_more_is_no_reason_to_end(void **stat
 	log_flush(FLUSH_LIMIT);
 }
 
+/* What a line of its own in the middle of another does to the process. */
+static int status_of_nested(bool is_raw)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct buf *line = log_line_open(LOG_INFO, "outer");
+
+		close(STDERR_FILENO);
+		if (is_raw)
+			log_raw(STR("{}"));
+		else
+			log_info("inner");
+		log_line_close(line);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void a_line_inside_of_another_is_found_at_once(void **state)
+{
+	int plain = status_of_nested(false), raw = status_of_nested(true);
+
+	(void)state;
+	assert_true(WIFSIGNALED(plain) && WTERMSIG(plain) == SIGABRT);
+	assert_true(WIFSIGNALED(raw) && WTERMSIG(raw) == SIGABRT);
+	for (int i = 0; i < 2; i++)
+		log_line_close(log_line_open(LOG_INFO, "one after the other"));
+	log_line_close(log_line_open(LOG_DEBUG, "not written"));
+	log_info("last");
+}
+
 #define to_pipe(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -278,6 +314,7 @@ int main(void)
 		to_pipe(threads_do_not_cut_each_other_s_lines),
 		to_pipe(a_reader_that_does_not_read_blocks_nobody),
 		to_pipe(non_blocking_output_loses_nothing),
+		to_pipe(a_line_inside_of_another_is_found_at_once),
 		to_pipe(output_that_nobody_can_read_any_more_is_no_reason_to_end),
 	};
 
