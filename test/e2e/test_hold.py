@@ -88,7 +88,7 @@ def test_more_than_max_held_are_told_to_come_back(atc):
 def test_one_tenant_does_not_take_all_places_from_those_that_sleep(atc, limit, waiting):
     """Its requests fill max_held; another's first request, and some more of its, are held all the same."""
     users = {**TWO, "berlin": {"tenants": {"2025/may": {}}}}
-    atc.start(knobs_config(users, server={"max_held": limit}, env={"KNOBS_BOOT_DELAY": "60"}, start_timeout="2m"))
+    atc.start(knobs_config(users, server={"max_held": limit}, env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout="2m"))
     wires = [atc.wire().request("GET", WINTER + "/up") for _ in range(waiting)]
     wait_until(lambda: atc.tenant()["held"] == limit)
     assert atc.get("/boston/2025/april/up").status == 200
@@ -105,7 +105,7 @@ def test_one_tenant_does_not_take_all_places_from_those_that_sleep(atc, limit, w
 
 
 def test_without_a_share_for_each_tenant_max_held_is_all_there_is(atc):
-    atc.start(knobs_config(TWO, server={"max_held": 5, "held_per_tenant": 0}, env={"KNOBS_BOOT_DELAY": "60"}))
+    atc.start(knobs_config(TWO, server={"max_held": 5, "held_per_tenant": 0}, env={"KNOBS_BOOT_UNTIL": "go"}))
     wires = [atc.wire().request("GET", WINTER + "/up") for _ in range(5)]
     wait_until(lambda: atc.tenant()["held"] == 5)
     assert atc.get("/boston/2025/april/up").error == "too_many_held"

@@ -125,10 +125,10 @@ def test_a_reader_that_takes_little_is_ended(atc, target):
         while not is_cut(atc):
             assert time.monotonic() < end
             try:
-                wire.sock.recv(64 * KIB)
+                wire.sock.recv(16 * KIB)    # far less than the application has ready
             except OSError:
                 pass
-            time.sleep(0.02)
+            time.sleep(0.1)
     wait_until(lambda: atc.tenant()["in_flight"] == 0)
 
 
@@ -342,7 +342,7 @@ def test_a_client_behind_a_proxy_has_no_more_requests_than_its_share(atc):
 
 
 def test_behind_flys_edge_the_client_is_who_the_edge_says(atc):
-    atc.start(server(max_requests_per_address=2), env={"FLY_MACHINE_ID": "1234"})
+    atc.start(server(max_requests_per_address=2, trusted_proxies="127.0.0.1"), env={"FLY_MACHINE_ID": "1234"})
 
     def edge(client):
         return [("Fly-Request-Id", "01"), ("Fly-Client-IP", client), ("X-Forwarded-For", "192.0.2.1")]
