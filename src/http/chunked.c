@@ -170,7 +170,7 @@ enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_da
 
 bool chunked_is_sound(str bytes)
 {
-	struct chunked c = {0};
+	struct chunked c = {.is_mended = true};
 	enum parse r = PARSE_MORE;
 
 	while (r == PARSE_MORE && bytes.n) {
