@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/budget.h"
 #include "base/log.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
@@ -70,6 +71,7 @@ static void count_held(struct h2_connection *h2, size_t held)
 
 	if (held == before)
 		return;
+	budget_resize(before, held);
 	all = atomic_fetch_add(&all_held, held - before) + (held - before);
 	h2->held = held;
 	h2->session.max_received = is_scarce() ? H2_RECEIVED_SHORT : H2_RECEIVED_MAX;
