@@ -75,8 +75,7 @@ static int connect_output(struct launch *l)
 /* First away from the places that the others will take, then to their own. */
 static int place_descriptors(struct launch *l)
 {
-	int given = (int)l->spec->nfds, n = given + (l->entry ? 1 : 0),
-	    above[PROCESS_FDS_MAX + 1];
+	int given = (int)l->spec->nfds, n = given + (l->entry ? 1 : 0), above[PROCESS_FDS_MAX + 1];
 
 	if (l->spec->nfds > PROCESS_FDS_MAX)
 		return -E2BIG;

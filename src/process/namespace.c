@@ -115,9 +115,9 @@ static const struct process_mount root = {"/", "/"};
 static NORETURN void try_by_entering(char **words)
 {
 	char *const env[] = {NULL};
-	int fd = open("/dev/null", O_WRONLY);
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (fd >= 0 && (fd == REPORT_FD || dup2(fd, REPORT_FD) >= 0))
+	if (fd == REPORT_FD ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, REPORT_FD) >= 0)
 		execve("/proc/self/exe", words, env);
 	_exit(1);
 }
