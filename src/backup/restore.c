@@ -201,6 +201,8 @@ static int start_child(struct fetch *c)
 		.program = b->program,
 		.argv = argv,
 		.env = b->env,
+		.fds = &b->keys_fd,
+		.nfds = b->keys_fd >= 0,
 		.on_line = on_output,
 		.on_exit = on_child_exit,
 		.arg = c};

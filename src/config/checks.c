@@ -168,7 +168,8 @@ void check_word(struct loader *ld, const struct row *row, void *value, struct pl
 
 void check_user_name(struct loader *ld, const struct row *row, void *value, struct place place)
 {
-	check_word(ld, row, value, place);
+	if (((str *)value)->n)
+		check_word(ld, row, value, place);
 }
 
 void check_directory(struct loader *ld, const struct row *row, void *value, struct place place)

@@ -264,8 +264,9 @@ static int launch(struct proxy_child *p, int channel_fd, const int *openers, con
 				       : NULL, /* upstream.c finds the tenants' sockets there */
 			.fds = fds,
 			.nfds = nfds,
-			.user = s->proxy_user,
+			.user = &s->proxy_user,
 			.inherits_output = true,
+			.is_walled = true,
 			.max_open_files = files.rlim_max,
 			.on_exit = on_exit_status,
 			.arg = p},

@@ -238,6 +238,44 @@ static void a_reader_that_does_not_read_blocks_nobody(void **state)
 	buf_done(&all);
 }
 
+/* Guests fill their half; of ours nothing is lost, and what is lost is counted. */
+static void the_lines_of_guests_leave_room_for_ours(void **state)
+{
+	struct log_losses before = log_losses(), lost;
+	char text[1001];
+	pthread_t reading;
+	struct buf all = {0};
+	uint64_t guests = 0, ours = 0, sent = 0;
+	json_t *j;
+	str rest;
+
+	(void)state;
+	memset(text, 'x', 1000);
+	text[1000] = '\0';
+	for (; sent < 2u * LOG_QUEUE_MAX / 1000; sent++) {
+		log_line_close(log_guest_line_open(LOG_INFO, text));
+		if (sent % 100 == 0)
+			log_info("ours");
+		log_publish();
+	}
+	lost = log_losses();
+	assert_int_equal(pthread_create(&reading, NULL, read_all, &all), 0);
+	log_flush(FLUSH_LIMIT);
+	restore_output();
+	pthread_join(reading, NULL);
+	rest = buf_str(&all);
+	while ((j = next_line(&rest))) {
+		guests += strlen(text_at(j, "msg")) == 1000;
+		ours += strcmp(text_at(j, "msg"), "ours") == 0;
+		json_decref(j);
+	}
+	assert_int_equal(ours, (sent + 99) / 100);
+	assert_true(guests * 1000 > LOG_GUESTS_MAX / 2);
+	assert_int_equal(guests + lost.lines - before.lines, sent);
+	assert_true(lost.bytes - before.bytes > LOG_QUEUE_MAX / 2);
+	buf_done(&all);
+}
+
 static void non_blocking_output_loses_nothing(void **state)
 {
 	pthread_t reading;
@@ -312,6 +350,7 @@ int main(void)
 		to_pipe(a_line_has_time_level_process_and_fields),
 		to_pipe(lines_above_the_level_are_not_written),
 		to_pipe(threads_do_not_cut_each_other_s_lines),
+		to_pipe(the_lines_of_guests_leave_room_for_ours),
 		to_pipe(a_reader_that_does_not_read_blocks_nobody),
 		to_pipe(non_blocking_output_loses_nothing),
 		to_pipe(a_line_inside_of_another_is_found_at_once),
