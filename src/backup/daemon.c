@@ -211,13 +211,13 @@ static void on_ended(void *arg, int status)
 	}
 	enter(d, OFF);
 	rpc_abort(d->rpc);
-	d->spec.on_lost(d->spec.arg);
 	if (d->is_ending)
 		tell_stopped(d);
 	else if (is_needed(d) && was_told)
 		start(d);
 	else if (is_needed(d))
 		start_later(d);
+	d->spec.on_lost(d->spec.arg);
 }
 
 static void probe(struct daemon *d);
@@ -389,6 +389,11 @@ void daemon_stop(struct daemon *d, loop_fn *done, void *arg)
 bool daemon_is_ready(const struct daemon *d)
 {
 	return d->state == READY;
+}
+
+bool daemon_has_died(const struct daemon *d)
+{
+	return d->state == PAUSING;
 }
 
 uint64_t daemon_generation(const struct daemon *d)

@@ -6,8 +6,8 @@
 #include "backup/location.h"
 
 /* The oldest Litestream whose control socket and memory are as we need them. */
-#define PROGRAM_OLDEST	    "0.5.16"
-#define PROGRAM_RECOMMENDED "0.5.17"
+#define PROGRAM_OLDEST	    "0.5.18"
+#define PROGRAM_RECOMMENDED "0.5.18"
 
 /* The file: `name` as it is when it has a slash in it; else in PATH, beside our own program, or
  * where script/setup puts it (~/.cache/fly-atc/bin).  0 and a new path, or -ENOENT and a new text
