@@ -265,6 +265,9 @@ static void note_registered(struct confirm *c)
 			continue;
 		db->is_fresh = false;
 		db->is_settled = false;
+		/* Where Litestream has a database open, SQLite leaves its WAL alone. */
+		if (db->replica.is_confirmed && db->registered.inode)
+			identity_note_wal(&db->registered, db->path);
 	}
 }
 

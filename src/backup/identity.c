@@ -38,6 +38,7 @@ static int look_at_wal(const char *path, struct identity *id)
 		return errno == ENOENT ? 0 : -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	id->wal_inode = st.st_ino;
 	if (st.st_size < WAL_HEADER)
 		return 0;
 	id->wal_size = (uint64_t)st.st_size;
@@ -78,9 +79,11 @@ bool identity_is_same(const struct identity *a, const struct identity *b)
 	       a->wal_salt[0] == b->wal_salt[0] && a->wal_salt[1] == b->wal_salt[1];
 }
 
-bool identity_is_same_file(const struct identity *a, const char *path)
+void identity_note_wal(struct identity *id, const char *path)
 {
+	CLEAN_FREE char *wal = xasprintf("%s-wal", path);
 	struct stat st;
 
-	return stat(path, &st) == 0 && a->device == st.st_dev && a->inode == st.st_ino;
+	if (!id->wal_inode && stat(wal, &st) == 0)
+		id->wal_inode = st.st_ino;
 }

@@ -6,7 +6,7 @@
 
 /* Cheap to look at, and other after every write, rename, copy and restore.  All zero: no file. */
 struct identity {
-	uint64_t device, inode;
+	uint64_t device, inode, wal_inode;
 	uint64_t size, wal_size;
 	int64_t mtime, ctime, wal_mtime; /* nanoseconds */
 	uint32_t change_counter;	 /* in the header of the database */
@@ -18,5 +18,5 @@ struct identity {
  * zero), -errno. */
 int identity_look(const char *path, struct identity *ret) MUST_USE;
 bool identity_is_same(const struct identity *a, const struct identity *b);
-/* Device and inode alone, without opening anything. */
-bool identity_is_same_file(const struct identity *a, const char *path);
+/* The inode of the WAL, where none is known yet; does not open anything. */
+void identity_note_wal(struct identity *id, const char *path);

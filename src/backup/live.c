@@ -129,6 +129,16 @@ static int map_index(struct live *l, const volatile char **ret)
 	return 0;
 }
 
+static void take_index(struct live *l, const struct wal_index *index, const volatile char *region)
+{
+	volatile const uint32_t *backfilled =
+		(volatile const uint32_t *)(volatile const void *)(region + INDEX_BACKFILLED);
+
+	memcpy(l->salt, index->salt, sizeof(l->salt));
+	/* All is in the file then, and the WAL may be begun anew. */
+	l->max_frame = *backfilled == index->max_frame ? 0 : index->max_frame;
+}
+
 /* A snapshot between two looks at the same WAL-index is the one that the index describes. */
 static int open_snapshot(struct live *l)
 {
@@ -148,28 +158,18 @@ static int open_snapshot(struct live *l)
 		if (r < 0 || !is_quiet || !read_index(region, &after) ||
 			memcmp(&before, &after, sizeof(before)) != 0)
 			continue;
-		memcpy(l->salt, after.salt, sizeof(l->salt));
-		l->count = after.pages;
-		l->page_size = (uint32_t)(after.page_size & 0xfe00) |
-			       (uint32_t)(after.page_size & 1) << 16;
-		uint32_t backfilled;
-		memcpy(&backfilled, (const void *)(uintptr_t)(region + INDEX_BACKFILLED),
-			sizeof(backfilled));
-		/* All is in the file then, and the WAL may be begun anew. */
-		l->max_frame = backfilled == after.max_frame ? 0 : after.max_frame;
+		take_index(l, &after, region);
 		return 0;
 	}
 	return r < 0 ? r : fail(l, "it is written to without a pause");
 }
 
-/* Without a WAL a read transaction keeps writers out. */
-static int open_plain(struct live *l)
+/* In the transaction that is open: without a WAL it keeps writers out. */
+static int ask_size(struct live *l)
 {
 	int64_t count = 0, size = 0;
-	int r = run(l, BEGIN);
+	int r = ask_number(l, "PRAGMA page_count", &count);
 
-	if (r == 0)
-		r = ask_number(l, "PRAGMA page_count", &count);
 	if (r == 0)
 		r = ask_number(l, "PRAGMA page_size", &size);
 	l->count = (uint32_t)count;
@@ -248,7 +248,9 @@ static int read_snapshot(struct live *l, struct pages *ret)
 	if (sqlite3_file_control(l->db, "main", SQLITE_FCNTL_FILE_POINTER, &l->file) != SQLITE_OK)
 		return fail(l, "the file");
 	if (r == 0)
-		r = has_wal ? open_snapshot(l) : open_plain(l);
+		r = has_wal ? open_snapshot(l) : run(l, BEGIN);
+	if (r == 0)
+		r = ask_size(l);
 	if (r == 0 && l->max_frame &&
 		(sqlite3_file_control(l->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &l->wal) !=
 				SQLITE_OK ||

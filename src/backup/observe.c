@@ -67,16 +67,14 @@ static void miss(struct observation *o, const char *why)
 
 static void observe_known(struct observation *o)
 {
-	struct stat st;
-
 	if (!o->registered.inode)
 		return; /* there was no file yet: Litestream begins with a whole copy */
 	if (o->registered.device != o->now.device || o->registered.inode != o->now.inode)
 		miss(o, "it was replaced by another file");
+	else if (o->registered.wal_inode && o->registered.wal_inode != o->now.wal_inode)
+		miss(o, "its WAL was taken away");
 	else if (o->is_continued && !has_same_wal(o))
 		miss(o, "it was written to while Litestream was away");
-	else if (lstat(o->path, &st) < 0)
-		miss(o, "it cannot be looked at");
 }
 
 /* The cheap signs differ after every access that ends a WAL; the pages decide. */
