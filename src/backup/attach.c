@@ -52,14 +52,16 @@ static void on_recorded(void *arg, int result, const struct why *why)
 		op_succeed(&a->op);
 }
 
-static void on_confirmed(void *arg, bool is_ok, const struct why *why)
+static void on_confirmed(void *arg, int result, const struct why *why)
 {
 	struct attach *a = arg;
 	struct entry *e = a->op.entry;
 
 	a->confirm = NULL;
-	if (!is_ok || a->op.is_cancelled)
-		fail(a, is_ok ? OP_GAVE_WAY : why->text);
+	if (result == -EUCLEAN && !a->is_look)
+		op_fail(&a->op, why->text); /* it is not what was proven */
+	else if (result < 0 || a->op.is_cancelled)
+		fail(a, result < 0 ? why->text : OP_GAVE_WAY);
 	else if ((a->is_look || !e->is_offline) && headjob_is_needed(e, false))
 		headjob_start(e, false, on_recorded, a);
 	else

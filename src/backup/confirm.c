@@ -26,25 +26,25 @@ static void free_confirm(struct confirm *c)
 	loop_defer_free(c->entry->b->loop, c);
 }
 
-static void finish(struct confirm *c, bool is_ok)
+static void finish(struct confirm *c, int result)
 {
 	confirm_fn *done = c->done;
 	void *arg = c->arg;
 	struct why why = c->why;
 
 	free_confirm(c);
-	done(arg, is_ok, &why);
+	done(arg, result, &why);
 }
 
 void confirm_succeed(struct confirm *c)
 {
-	finish(c, true);
+	finish(c, 0);
 }
 
 void confirm_fail(struct confirm *c, const char *why)
 {
 	why_set(&c->why, "%s", c->is_cancelled ? OP_GAVE_WAY : why);
-	finish(c, false);
+	finish(c, c->renewal.result == -EUCLEAN ? -EUCLEAN : -EIO);
 }
 
 void confirm_work(struct confirm *c, loop_fn *run, loop_fn *done)

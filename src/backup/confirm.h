@@ -20,7 +20,8 @@ enum confirm_kind {
 	CONFIRM_LAST  /* it has ended: compares, unless nothing was written */
 };
 
-typedef void confirm_fn(void *arg, bool is_ok, const struct why *why);
+/* 0; -EUCLEAN: a database here is damaged; else -EIO. */
+typedef void confirm_fn(void *arg, int result, const struct why *why);
 
 /* What is done about one database. */
 struct confirm_part {

@@ -115,14 +115,14 @@ static void on_released(void *arg, bool is_ok)
 		settle_start(d->op.entry, &d->stop, on_settled, d);
 }
 
-static void on_confirmed(void *arg, bool is_ok, const struct why *why)
+static void on_confirmed(void *arg, int result, const struct why *why)
 {
 	struct detach *d = arg;
 	struct backup *b = d->op.entry->b;
 
 	d->confirm = NULL;
-	if (!is_ok || d->op.is_cancelled)
-		fail(d, is_ok ? OP_GAVE_WAY : why->text);
+	if (result < 0 || d->op.is_cancelled)
+		fail(d, result < 0 ? why->text : OP_GAVE_WAY);
 	else
 		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE,
 			loop_now(b->loop) + b->sync_timeout, false, on_released, d);

@@ -4,8 +4,10 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backup/leftovers.h"
+#include "backup/sound.h"
 #include "base/alloc.h"
 
 /* 1 if an earlier try has taken the epoch already, though it never heard so. */
@@ -57,11 +59,31 @@ static int forget_replicas(struct renewal *r)
 	return result;
 }
 
+/* A damaged database must not take the place of a good copy. */
+static int check(struct renewal *r)
+{
+	struct buf notes = {0};
+	int result = 0;
+
+	for (size_t i = 0; i < r->npaths && result == 0; i++) {
+		struct why why = {""};
+
+		if (access(r->paths[i], F_OK) == 0)
+			result = sound_check(r->paths[i], true, &notes, &why);
+		if (result < 0)
+			why_set(&r->why, "%s is damaged: %s", r->paths[i], why.text);
+	}
+	buf_done(&notes);
+	return result;
+}
+
 void renew(void *renewal)
 {
 	struct renewal *r = renewal;
-	int result = proof_announce(r->dir, r->tenant, r->head.epoch, &r->why);
+	int result = check(r);
 
+	if (result == 0)
+		result = proof_announce(r->dir, r->tenant, r->head.epoch, &r->why);
 	if (result == 0 && (r->is_offline || !r->etag.text[0]))
 		result = load_head(r);
 	if (result == 0)

@@ -20,7 +20,7 @@ struct renewal {
 	msec until;
 	struct head head; /* of the present epoch; then of the new one */
 	struct etag etag;
-	int result;
+	int result; /* 0; -EUCLEAN: one of them is damaged, and nothing was begun; else -errno */
 	struct why why;
 };
 void renew(void *renewal);
