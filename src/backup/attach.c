@@ -73,9 +73,9 @@ static void attach_start(struct op *op)
 	struct attach *a = attach_of(op);
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
-	msec limit = a->is_look	     ? LOOK_LIMIT
-		     : e->is_proven  ? MIN(b->sync_timeout, (msec)PROVEN_LIMIT)
-				     : b->sync_timeout;
+	msec limit = a->is_look	    ? LOOK_LIMIT
+		     : e->is_proven ? MIN(b->sync_timeout, (msec)PROVEN_LIMIT)
+				    : b->sync_timeout;
 
 	if (!entry_has_backup(e)) {
 		op_succeed(op);
@@ -104,9 +104,8 @@ struct op *attach_op(bool is_look)
 {
 	struct attach *a = xcalloc(1, sizeof(*a));
 
-	a->op = (struct op){.start = attach_start,
-		.cancel = attach_cancel,
-		.is_background = is_look};
+	a->op = (struct op){
+		.start = attach_start, .cancel = attach_cancel, .is_background = is_look};
 	a->is_look = is_look;
 	return &a->op;
 }

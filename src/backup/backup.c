@@ -160,7 +160,8 @@ static void add_database(const struct entry *e, const struct database *db, struc
 	add_string(out, "name", db->name);
 	buf_add_char(out, ',');
 	add_string(out, "state", state);
-	buf_printf(out, ",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,\"verified_txid\":%llu,",
+	buf_printf(out,
+		",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,\"verified_txid\":%llu,",
 		(unsigned long long)e->head.epoch, (unsigned long long)r->txid,
 		(unsigned long long)r->replicated_txid, (unsigned long long)db->verified_txid);
 	add_string(out, "why", r->why.text);

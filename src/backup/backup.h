@@ -60,6 +60,6 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg);
 void backup_free(struct backup *b);
 
 /* For `fly-atc check`: appends a line for each fault (url, keys, program missing or too old, and
- * what to do), and for a Litestream that loses commits in a trial (trial.h). 0 or -EINVAL.  Blocks: it
- * runs the program. */
+ * what to do), and for a Litestream that loses commits in a trial (trial.h). 0 or -EINVAL.  Blocks:
+ * it runs the program. */
 int backup_check(const struct config *c, struct buf *ret_text) MUST_USE;

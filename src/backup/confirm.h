@@ -2,9 +2,9 @@
  *
  * Litestream's word is not enough: it may have missed what was written while it was away, to a file
  * that took the place of another, or by a fault of its own.  So it is looked whether somebody may
- * have written unobserved (observe.h), and the pages that the store has (mirror.h) are compared with
- * those that SQLite sees (live.h).  Where either fails, all databases of the tenant begin a new
- * epoch with a whole copy (renew.h). */
+ * have written unobserved (observe.h), and the pages that the store has (mirror.h) are compared
+ * with those that SQLite sees (live.h).  Where either fails, all databases of the tenant begin a
+ * new epoch with a whole copy (renew.h). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -68,8 +68,8 @@ void confirm_cancel(struct confirm *c);
 /* --- verify.c, for confirm.c --- */
 /* Starts what there is to compare; false if there is nothing. */
 bool verify_start(struct confirm *c);
-/* The other half of a look: the store has followed to what Litestream confirmed after the pages were
- * read. */
+/* The other half of a look: the store has followed to what Litestream confirmed after the pages
+ * were read. */
 void verify_finish(struct confirm *c);
 
 /* --- confirm.c, for verify.c --- */

@@ -22,10 +22,12 @@
 #define FIRST_PAUSE   100u  /* before it is started again */
 #define LONGEST_PAUSE 10000u
 #define LONG_LIFE     30000u /* a life of this length forgives the failures before it */
-#define PULSE_PERIOD  5000u  /* between two questions whether it still answers, while it is needed */
-#define PULSE_LIMIT   5000u
-#define MAX_MISSED    2u
-#define OPEN_FILES    65536u /* 7 for each database, and one for each that was ever registered */
+#define PULSE_PERIOD                                                                               \
+	5000u /* between two questions whether it still answers, while it is needed                \
+	       */
+#define PULSE_LIMIT 5000u
+#define MAX_MISSED  2u
+#define OPEN_FILES  65536u /* 7 for each database, and one for each that was ever registered */
 
 enum state { OFF, PAUSING, STARTING, READY, STOPPING };
 static const char *const state_names[] = {"off", "pausing", "starting", "ready", "stopping"};

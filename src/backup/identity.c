@@ -9,9 +9,9 @@
 
 #include "base/alloc.h"
 
-#define COUNTER_AT  24 /* in the header of a database */
-#define SALT_AT	    16 /* in the header of a WAL */
-#define WAL_HEADER  32
+#define COUNTER_AT 24 /* in the header of a database */
+#define SALT_AT	   16 /* in the header of a WAL */
+#define WAL_HEADER 32
 
 static int64_t nanoseconds(struct timespec t)
 {

@@ -10,7 +10,7 @@ struct identity {
 	uint64_t size, wal_size;
 	int64_t mtime, ctime, wal_mtime; /* nanoseconds */
 	uint32_t change_counter;	 /* in the header of the database */
-	uint32_t wal_salt[2];		 /* another pair each time that SQLite begins the WAL anew */
+	uint32_t wal_salt[2]; /* another pair each time that SQLite begins the WAL anew */
 };
 
 /* Blocks for a moment.  It opens the database and closes it again, and by the rules of POSIX that

@@ -39,9 +39,9 @@ struct live {
 	const atomic_bool *stop;
 	struct why *why;
 	uint32_t page_size, count;
-	uint32_t max_frame;    /* 0: all is in the file */
-	uint8_t salt[8];       /* of each frame, as it stands in the WAL */
-	uint32_t *frame_of;    /* by page; 0: in the file */
+	uint32_t max_frame; /* 0: all is in the file */
+	uint8_t salt[8];    /* of each frame, as it stands in the WAL */
+	uint32_t *frame_of; /* by page; 0: in the file */
 	char *page;
 };
 
@@ -213,8 +213,8 @@ static int read_page(struct live *l, uint32_t page)
 {
 	uint32_t frame = l->frame_of[page];
 	sqlite3_file *from = frame ? l->wal : l->file;
-	int64_t offset = frame ? frame_offset(l, frame) + FRAME_HEADER
-			       : (int64_t)(page - 1) * l->page_size;
+	int64_t offset =
+		frame ? frame_offset(l, frame) + FRAME_HEADER : (int64_t)(page - 1) * l->page_size;
 
 	if (from->pMethods->xRead(from, l->page, (int)l->page_size, offset) != SQLITE_OK)
 		return fail(l, frame ? "the WAL is too short" : "the file is too short");
@@ -263,8 +263,7 @@ static int read_snapshot(struct live *l, struct pages *ret)
 	return read_pages(l, ret);
 }
 
-int live_read(
-	const char *path, const atomic_bool *stop, struct pages *ret, struct why *ret_why)
+int live_read(const char *path, const atomic_bool *stop, struct pages *ret, struct why *ret_why)
 {
 	struct live l = {.stop = stop, .why = ret_why};
 	struct pages pages = {0};

@@ -280,7 +280,8 @@ static int plan_known(struct plan *p)
 	size_t count = 0;
 	int r = find_sources(p, is_proven, &count);
 
-	/* A renewal that did not live to say so; another writer's HEAD would not tell it any more. */
+	/* A renewal that did not live to say so; another writer's HEAD would not tell it any more.
+	 */
 	if (r == 0 && is_proven && proof.epoch != p->head.epoch)
 		r = proof_save_head(p->dir, p->tenant, p->store_url, &p->head, &p->why);
 	proof_done(&proof);

@@ -69,14 +69,15 @@ int program_find(str name, char **ret_path, char **ret_reason)
 			*ret_path = xstrdup(path);
 			return 0;
 		}
-		*ret_reason = xasprintf("backup.program: %s: %s. " PROGRAM_INSTALL, path, strerror(errno));
+		*ret_reason = xasprintf(
+			"backup.program: %s: %s. " PROGRAM_INSTALL, path, strerror(errno));
 		return -ENOENT;
 	}
 	if (try_path(name, ret_path) || try_beside_us(name, ret_path) || try_cache(name, ret_path))
 		return 0;
-	*ret_reason =
-		xasprintf("backup.url is set, but the program " STR_FMT " is not there. " PROGRAM_INSTALL,
-			STR_ARG(name));
+	*ret_reason = xasprintf("backup.url is set, but the program " STR_FMT
+				" is not there. " PROGRAM_INSTALL,
+		STR_ARG(name));
 	return -ENOENT;
 }
 
@@ -169,10 +170,10 @@ int program_check(const char *path, msec limit, char **ret_version, char **ret_r
 			r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 		r = r < 0 ? r : -ENOEXEC;
 	} else if (!program_is_recent(version)) {
-		*ret_reason = xasprintf("%s is Litestream " STR_FMT
-					"; fly-atc needs " PROGRAM_OLDEST
-					" or newer, since older ones lose commits where SQLite begins its "
-					"WAL anew. " PROGRAM_INSTALL,
+		*ret_reason = xasprintf(
+			"%s is Litestream " STR_FMT "; fly-atc needs " PROGRAM_OLDEST
+			" or newer, since older ones lose commits where SQLite begins its "
+			"WAL anew. " PROGRAM_INSTALL,
 			path, STR_ARG(version));
 		r = -ENOTSUP;
 	} else {

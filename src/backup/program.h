@@ -5,8 +5,8 @@
 
 #include "backup/location.h"
 
-/* The oldest Litestream that keeps all commits.  Up to 0.5.17 its read lock on the WAL ends with the
- * request that made the first sync, so that SQLite may begin the WAL anew between two looks of
+/* The oldest Litestream that keeps all commits.  Up to 0.5.17 its read lock on the WAL ends with
+ * the request that made the first sync, so that SQLite may begin the WAL anew between two looks of
  * Litestream; it goes on at the new beginning, and what was in between is in no replica. */
 #define PROGRAM_OLDEST	    "0.5.18"
 #define PROGRAM_RECOMMENDED "0.5.18"

@@ -246,8 +246,8 @@ void proof_done(struct proof *p)
 
 bool proof_holds(const struct proof *p, const struct head *h)
 {
-	return p->epoch == h->epoch || (p->next && p->next == h->epoch && *h->writer &&
-					       strcmp(p->by, h->writer) == 0);
+	return p->epoch == h->epoch ||
+	       (p->next && p->next == h->epoch && *h->writer && strcmp(p->by, h->writer) == 0);
 }
 
 bool proof_names(const struct proof *p, const char *database)

@@ -264,8 +264,7 @@ struct task *task_start(struct registry *reg, struct replica *r, enum task_kind 
 {
 	struct task *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct task){
-		.reg = reg,
+	*t = (struct task){.reg = reg,
 		.replica = r,
 		.kind = kind,
 		.until = until,

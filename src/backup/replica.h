@@ -15,8 +15,8 @@ struct registry {
 #define REGISTERED_ONCE UINT64_MAX /* a generation that never is: it was known, and is no more */
 
 struct replica {
-	const char *path;		/* borrowed */
-	char *url;			/* owned; the epoch is in it */
+	const char *path;	/* borrowed */
+	char *url;		/* owned; the epoch is in it */
 	uint64_t registered_in; /* generation of the daemon that knows it, or knew it; 0: none */
 	uint64_t txid, replicated_txid; /* as last told */
 	bool is_confirmed;		/* the last answer was that the store has everything */

@@ -302,8 +302,7 @@ static void on_planned(void *arg)
 		fail(r, "its files are not the latest: left for the next wake");
 	else if (plan->needs_change)
 		tasks_start(&r->tasks, r->op.entry, TASK_RELEASE,
-			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, false, on_released,
-			r);
+			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, false, on_released, r);
 	else
 		start_children(r);
 }

@@ -245,8 +245,8 @@ struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target,
 	return call;
 }
 
-void rpc_urge(struct rpc *c, const char *method, const char *target, msec limit, rpc_fn *done,
-	void *arg)
+void rpc_urge(
+	struct rpc *c, const char *method, const char *target, msec limit, rpc_fn *done, void *arg)
 {
 	struct rpc_call *call = new_call(c, method, target, NULL, limit, done, arg);
 	int r;

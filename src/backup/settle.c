@@ -53,9 +53,8 @@ static int settle(struct settling *s, struct database *db)
 			r = look_again(s, db, &now);
 	}
 	if (r == 0) {
-		seal = (struct seal){.epoch = s->entry->head.epoch,
-			.identity = now,
-			.mirror = db->mirror};
+		seal = (struct seal){
+			.epoch = s->entry->head.epoch, .identity = now, .mirror = db->mirror};
 		db->verified = now;
 		r = seal_save(db->path, &seal);
 	}

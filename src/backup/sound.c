@@ -44,8 +44,8 @@ static char *make_uri(const char *path, bool is_in_use)
 
 	for (const char *c = path; *c; c++)
 		buf_printf(&name, *c == '%' || *c == '?' || *c == '#' ? "%%%02X" : "%c", *c);
-	uri = xasprintf("file:" STR_FMT "%s", STR_ARG(buf_str(&name)),
-		is_in_use ? "" : "?immutable=1");
+	uri = xasprintf(
+		"file:" STR_FMT "%s", STR_ARG(buf_str(&name)), is_in_use ? "" : "?immutable=1");
 	buf_done(&name);
 	return uri;
 }

@@ -71,7 +71,8 @@ char *store_ltx_key(const struct store *s, const char *replica_key, uint64_t txi
 {
 	unsigned long long id = txid;
 
-	return xasprintf("%s/%s/%016llx-%016llx.ltx", replica_key, s->s3 ? "0000" : "ltx/0", id, id);
+	return xasprintf(
+		"%s/%s/%016llx-%016llx.ltx", replica_key, s->s3 ? "0000" : "ltx/0", id, id);
 }
 
 int store_put(struct store *s, const char *key, str body, const struct etag *expected, msec until,

@@ -36,8 +36,8 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 	for (size_t i = 0; i < e->ndbs; i++) {
 		if (!e->dbs[i].has_backup)
 			continue;
-		t->tasks[i] =
-			task_start(&e->b->registry, &e->dbs[i].replica, kind, until, is_hasty, on_done, t);
+		t->tasks[i] = task_start(
+			&e->b->registry, &e->dbs[i].replica, kind, until, is_hasty, on_done, t);
 		t->running++;
 	}
 	if (!t->running)

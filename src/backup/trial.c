@@ -20,7 +20,7 @@
 #define ROUNDS	     8
 #define SOME_ROWS    150  /* some frames of a WAL, of a thousand that SQLite lets it have */
 #define MANY_ROWS    1400 /* more frames than those */
-#define ANEW_ROWS    10   /* fewer than what was confirmed of the WAL before */
+#define ANEW_ROWS    10	  /* fewer than what was confirmed of the WAL before */
 #define LOOK_AT_SALT 5
 #define LIMIT	     30000u /* msec for all of it */
 #define HASH_TEXT    65u
@@ -59,7 +59,8 @@ static int open_database(struct trial *t)
 			"CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT); "
 			"CREATE INDEX bodies ON rows (body)",
 			NULL, NULL, NULL) != SQLITE_OK ||
-		sqlite3_prepare_v2(t->db, "INSERT INTO rows VALUES (?1, 'body ' || (?1 * 7919 % 10007))", -1,
+		sqlite3_prepare_v2(t->db,
+			"INSERT INTO rows VALUES (?1, 'body ' || (?1 * 7919 % 10007))", -1,
 			&t->insert, NULL) != SQLITE_OK)
 		return cannot(t, "make a database to try with");
 	return 0;
@@ -130,8 +131,8 @@ static void compare(struct trial *t)
 	if (good < 0)
 		why_set(&t->why, "what it restores is damaged: %s", sqlite3_errmsg(db));
 	else if (good != t->rows)
-		why_set(&t->why, "of %d rows that were committed and confirmed %d came back", t->rows,
-			good);
+		why_set(&t->why, "of %d rows that were committed and confirmed %d came back",
+			t->rows, good);
 	sqlite3_close(db);
 }
 
@@ -354,9 +355,9 @@ static char *memory_path(const char *program)
 		return NULL;
 	if (cache && *cache)
 		return xasprintf("%s/fly-atc/trials/" FLY_ATC_VERSION "-%s", cache, hash);
-	return home && *home ? xasprintf("%s/.cache/fly-atc/trials/" FLY_ATC_VERSION "-%s", home,
-				       hash)
-			     : NULL;
+	return home && *home
+		       ? xasprintf("%s/.cache/fly-atc/trials/" FLY_ATC_VERSION "-%s", home, hash)
+		       : NULL;
 }
 
 static void remember(const char *memory)

@@ -283,8 +283,8 @@ static void start_copy(struct confirm *c)
 	leftovers_clear_restore(part->db->path);
 	{
 		CLEAN_FREE char *path = copy_path(part);
-		char *argv[] = {b->program, restore, json, output, path, part->db->replica.url,
-			NULL};
+		char *argv[] = {
+			b->program, restore, json, output, path, part->db->replica.url, NULL};
 		struct process_spec spec = {.name = "litestream restore",
 			.program = b->program,
 			.argv = argv,

@@ -1,5 +1,5 @@
-/* test_truth.c - the store has what the database is: what nobody watched, what took another's place,
- * and what Litestream got wrong. */
+/* test_truth.c - the store has what the database is: what nobody watched, what took another's
+ * place, and what Litestream got wrong. */
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
@@ -65,7 +65,8 @@ static void assert_comes_back(struct rig *r, int rows)
 	rig_wipe(r);
 	rig_wake(r);
 	assert_int_equal(rig_count(r, "primary"), rows);
-	rig_shell("sqlite3 %s 'SELECT rowid, x FROM t ORDER BY rowid' | cmp - %s/here", path, r->dir);
+	rig_shell(
+		"sqlite3 %s 'SELECT rowid, x FROM t ORDER BY rowid' | cmp - %s/here", path, r->dir);
 	rig_shell("sqlite3 %s 'PRAGMA integrity_check' | grep -qx ok", path);
 }
 
