@@ -28,7 +28,7 @@ static uint32_t read_number(int fd, off_t at)
 }
 
 /* An empty WAL is as good as none. */
-static int look_at_wal(const char *path, struct identity *id)
+int identity_look_at_wal(const char *path, struct identity *id)
 {
 	CLEAN_FREE char *wal = xasprintf("%s-wal", path);
 	CLEAN_FD int fd = open(wal, O_RDONLY | O_CLOEXEC);
@@ -65,7 +65,7 @@ int identity_look(const char *path, struct identity *ret)
 	id.mtime = nanoseconds(st.st_mtim);
 	id.ctime = nanoseconds(st.st_ctim);
 	id.change_counter = read_number(fd, COUNTER_AT);
-	r = look_at_wal(path, &id);
+	r = identity_look_at_wal(path, &id);
 	if (r == 0)
 		*ret = id;
 	return r;

@@ -17,6 +17,8 @@ struct identity {
  * ends every lock of this process on it: not while SQLite has it open here.  0, -ENOENT (ret is
  * zero), -errno. */
 int identity_look(const char *path, struct identity *ret) MUST_USE;
+/* What there is to say of the WAL alone; the database is not opened. */
+int identity_look_at_wal(const char *path, struct identity *id) MUST_USE;
 bool identity_is_same(const struct identity *a, const struct identity *b);
 /* The inode of the WAL, where none is known yet; does not open anything. */
 void identity_note_wal(struct identity *id, const char *path);

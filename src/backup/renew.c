@@ -17,8 +17,13 @@ static int load_head(struct renewal *r)
 	struct head head = {0};
 	int result = head_load(r->store, r->tenant, r->until, &head, &r->etag, &r->why);
 
+	if (result == -ENOENT) {
+		why_set(&r->why, "the record HEAD of " STR_FMT " has vanished from the store",
+			STR_ARG(r->tenant));
+		return -ESTALE;
+	}
 	if (result < 0)
-		return result == -ENOENT ? -ESTALE : result;
+		return result;
 	if (head.epoch == ours + 1 && strcmp(head.writer, record_writer()) == 0) {
 		result = 1;
 	} else if (head.epoch != ours) {

@@ -86,13 +86,13 @@ static int write_rows(struct trial *t, int n)
  * beginning. */
 static int write_until_anew(struct trial *t)
 {
-	struct identity before, now;
-	int r = identity_look(t->path, &before);
+	struct identity before = {0}, now = {0};
+	int r = identity_look_at_wal(t->path, &before);
 
 	for (int i = 0; i < MANY_ROWS && r == 0; i += LOOK_AT_SALT) {
 		r = write_rows(t, LOOK_AT_SALT);
 		if (r == 0)
-			r = identity_look(t->path, &now);
+			r = identity_look_at_wal(t->path, &now);
 		if (r == 0 && memcmp(now.wal_salt, before.wal_salt, sizeof(now.wal_salt)) != 0)
 			return write_rows(t, ANEW_ROWS);
 	}
