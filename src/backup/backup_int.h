@@ -61,9 +61,13 @@ struct database {
 	struct replica replica;
 	bool is_fresh; /* nothing of it is in this epoch yet: Litestream begins with a whole copy */
 	struct identity registered; /* when Litestream was told of it; zero: there was no file */
-	struct mirror mirror;	    /* what the store has, as far as we have followed it */
-	uint64_t verified_txid;	    /* the last transaction whose state in the store was compared
-				       with the database; 0: none in this epoch */
+	bool is_resumed; /* Litestream goes on where it, or another one, was before, and has not
+			    confirmed yet … */
+	uint32_t
+		resumed_salt[2]; /* … that it has seen the WAL, which was this one when we looked */
+	struct mirror mirror;	 /* what the store has, as far as we have followed it */
+	uint64_t verified_txid; /* the last transaction whose state in the store was compared
+				   with the database; 0: none in this epoch */
 	msec verified_at;
 	struct identity verified; /* what the database looked like then */
 	bool is_settled;	  /* let go, as `verified` */

@@ -65,6 +65,14 @@ static void name_parts(struct confirm *c)
 
 /* --- observe --- */
 
+static void renew_for(struct confirm *c, const struct confirm_part *part, const char *why)
+{
+	log_info("tenant %s: %s: %s: a new epoch begins with a whole copy", c->entry->id,
+		part->db->name, why);
+	why_set(&c->why, "%s: %s", part->db->name, why);
+	confirm_renew(c);
+}
+
 static void observe_all(struct confirm *c);
 
 static void run_observe(void *arg)
@@ -93,12 +101,19 @@ static void take_observation(struct confirm *c, struct confirm_part *part)
 	struct database *db = part->db;
 
 	take_seal(part);
+	if ((!part->look.is_known || part->look.is_continued) && !db->is_fresh &&
+		part->look.now.wal_size) {
+		db->is_resumed = true;
+		memcpy(db->resumed_salt, part->look.now.wal_salt, sizeof(db->resumed_salt));
+	}
 	if (!part->look.is_known || !db->registered.inode) {
 		db->registered = part->look.now;
 		db->verified_at = loop_now(c->entry->b->loop);
 	}
-	if (part->look.is_continued)
+	if (part->look.is_continued) {
 		db->replica.registered_in = 0;
+		db->replica.is_confirmed = false;
+	}
 }
 
 static void on_observed(void *arg)
@@ -114,10 +129,7 @@ static void on_observed(void *arg)
 	} else if (missed && c->kind == CONFIRM_WAKE && c->entry->is_offline) {
 		confirm_fail(c, missed->look.why.text); /* when the store is there again */
 	} else if (missed) {
-		log_info("tenant %s: %s: %s: a new epoch begins with a whole copy", c->entry->id,
-			missed->db->name, missed->look.why.text);
-		why_set(&c->why, "%s: %s", missed->db->name, missed->look.why.text);
-		confirm_renew(c);
+		renew_for(c, missed, missed->look.why.text);
 	} else {
 		for (size_t i = 0; i < c->nparts; i++)
 			take_observation(c, &c->parts[i]);
@@ -271,6 +283,26 @@ static void note_registered(struct confirm *c)
 	}
 }
 
+/* Between our look and its own an application that runs may have begun the WAL anew: what was
+ * written then Litestream has not seen.  The first that is so, or NULL. */
+static struct confirm_part *find_gap(struct confirm *c)
+{
+	struct confirm_part *gap = NULL;
+
+	for (size_t i = 0; i < c->nparts; i++) {
+		struct database *db = c->parts[i].db;
+		struct identity now = {0};
+
+		if (!db->is_resumed || !db->replica.is_confirmed)
+			continue;
+		db->is_resumed = false;
+		if (identity_look_at_wal(db->path, &now) < 0 ||
+			memcmp(now.wal_salt, db->resumed_salt, sizeof(now.wal_salt)) != 0)
+			gap = &c->parts[i];
+	}
+	return gap;
+}
+
 static bool is_comparing(const struct confirm *c)
 {
 	for (size_t i = 0; i < c->nparts; i++)
@@ -282,10 +314,13 @@ static bool is_comparing(const struct confirm *c)
 static void on_synced(void *arg, bool is_ok)
 {
 	struct confirm *c = arg;
+	const struct confirm_part *gap = is_ok ? find_gap(c) : NULL;
 
 	note_registered(c);
 	if (c->is_cancelled) {
 		confirm_fail(c, "");
+	} else if (gap) {
+		renew_for(c, gap, "its WAL began anew before Litestream had seen it");
 	} else if (!is_ok && c->tasks.is_lost && c->kind != CONFIRM_WAKE &&
 		   c->losses++ < MAX_LOSSES) {
 		observe_all(c);

@@ -99,7 +99,7 @@ void entry_begin_epoch(struct database *db, bool is_fresh)
 	mirror_done(&db->mirror);
 	db->registered = (struct identity){0};
 	db->verified_txid = 0;
-	db->is_settled = false;
+	db->is_settled = db->is_resumed = false;
 	db->is_fresh = is_fresh;
 }
 

@@ -292,6 +292,20 @@ static void a_damaged_file_in_the_store_begins_an_epoch(void **state)
 	assert_int_equal(head_epoch(r), 3);
 }
 
+/* The application that runs was quicker than the Litestream that was told of it again. */
+static void a_wal_that_began_anew_before_litestream_saw_it_begins_an_epoch(void **state)
+{
+	struct rig *r = *state;
+
+	rig_wake(r);
+	rig_make_rows(r, "primary", 500);
+	assert_true(rig_attach(r).is_ok);
+	primary(r)->is_resumed = true;
+	primary(r)->resumed_salt[0] = primary(r)->registered.wal_salt[0] + 1;
+	rig_until(r, is_in_second_epoch);
+	assert_comes_back(r, 500);
+}
+
 /* As Litestream leaves it when it has merged files, after an hour: a restore tells what there is.
  */
 static void a_missing_file_in_the_store_is_made_up_for_by_a_restore(void **state)
@@ -477,6 +491,7 @@ static const struct CMUnitTest cases[] = {
 	CASE(a_running_database_is_compared),
 	CASE(a_difference_begins_an_epoch_while_it_runs),
 	CASE(a_damaged_file_in_the_store_begins_an_epoch),
+	CASE(a_wal_that_began_anew_before_litestream_saw_it_begins_an_epoch),
 	CASE(a_missing_file_in_the_store_is_made_up_for_by_a_restore),
 	CASE(a_renewal_that_died_after_its_announcement_changes_nothing),
 	CASE(a_renewal_that_died_after_taking_the_epoch_keeps_what_is_here),
