@@ -281,7 +281,7 @@ static void a_difference_begins_an_epoch_while_it_runs(void **state)
 static void a_damaged_file_in_the_store_begins_an_epoch(void **state)
 {
 	struct rig *r = *state;
-	CLEAN_FREE char *key = NULL, *text = NULL;
+	CLEAN_FREE char *key = NULL;
 
 	rig_wake(r);
 	rig_make_rows(r, "primary", 500);
