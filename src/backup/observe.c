@@ -52,7 +52,7 @@ static int read_last_header(const char *database, struct ltx_header *ret)
 /* The WAL has not begun anew since Litestream read it last: what it missed is still in there. */
 static bool has_same_wal(const struct observation *o)
 {
-	struct ltx_header last;
+	struct ltx_header last = {0};
 
 	return o->now.wal_size && read_last_header(o->path, &last) == 0 &&
 	       last.wal_salt[0] == o->now.wal_salt[0] && last.wal_salt[1] == o->now.wal_salt[1] &&
