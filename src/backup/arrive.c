@@ -1,65 +1,13 @@
 /* arrive.c - the last step of a restore: what came is checked, put in its place, and vouched for.
  */
 /* SPDX-License-Identifier: MIT */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "backup/files.h"
 #include "backup/leftovers.h"
+#include "backup/sound.h"
 #include "base/alloc.h"
-
-/* A schema of a newer SQLite than ours (a function, a module, a keyword) cannot be judged here;
- * damage can. */
-static bool is_beyond_us(const char *text)
-{
-	return strstr(text, "malformed database schema") &&
-	       (strstr(text, "no such") || strstr(text, "near \"") || strstr(text, "unknown"));
-}
-
-/* 1 if all is well, 0 if not (with the text), -1 if this SQLite cannot judge. */
-static int judge(sqlite3 *db, struct why *why)
-{
-	sqlite3_stmt *check = NULL;
-	int verdict = 0;
-
-	if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &check, NULL) == SQLITE_OK &&
-		sqlite3_step(check) == SQLITE_ROW) {
-		const char *text = (const char *)sqlite3_column_text(check, 0);
-
-		verdict = text && strcmp(text, "ok") == 0;
-		why_set(why, "%s", text ? text : "no answer");
-	} else {
-		why_set(why, "%s", sqlite3_errmsg(db));
-	}
-	sqlite3_finalize(check);
-	return verdict == 0 && is_beyond_us(why->text) ? -1 : verdict;
-}
-
-/* immutable: no -wal and -shm appear beside it. */
-static int quick_check(const char *path, struct buf *notes, struct why *why)
-{
-	CLEAN_FREE char *uri = NULL;
-	struct buf name = {0};
-	sqlite3 *db = NULL;
-	int verdict = 0;
-
-	for (const char *c = path; *c; c++)
-		buf_printf(&name, *c == '%' || *c == '?' || *c == '#' ? "%%%02X" : "%c", *c);
-	uri = xasprintf("file:" STR_FMT "?immutable=1", STR_ARG(buf_str(&name)));
-	buf_done(&name);
-	if (sqlite3_open_v2(uri, &db,
-		    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE,
-		    NULL) == SQLITE_OK)
-		verdict = judge(db, why);
-	else
-		why_set(why, "%s", db ? sqlite3_errmsg(db) : "out of memory");
-	sqlite3_close(db);
-	if (verdict < 0)
-		buf_printf(notes, "%s could not be checked by SQLite %s: %s\n", path,
-			sqlite3_libversion(), why->text);
-	return verdict == 0 ? -EUCLEAN : 0;
-}
 
 /* Litestream says the same for what is missing and for what it cannot reach. */
 static void explain(struct plan *p, struct plan_database *db)
@@ -95,7 +43,7 @@ static int check(struct plan *p, struct plan_database *db, const char *path)
 			db->name, (unsigned long long)db->came_txid, (unsigned long long)db->txid);
 		return -ENODATA;
 	}
-	if (quick_check(path, &p->notes, &why) < 0) {
+	if (sound_check(path, false, &p->notes, &why) < 0) {
 		why_set(&p->why, "%s was restored damaged: %s", db->name, why.text);
 		return -EUCLEAN;
 	}

@@ -4,15 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backup/backup_int.h"
+#include "backup/confirm.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define LOOK_LIMIT 10000u /* msec */
+#define LOOK_LIMIT   10000u /* msec */
+#define PROVEN_LIMIT 3000u  /* for files that are here and proven, nobody waits longer */
 
 struct attach {
 	struct op op;
-	struct tasks tasks;
+	struct confirm *confirm;
 	bool is_look;
 };
 
@@ -21,14 +22,24 @@ static struct attach *attach_of(struct op *op)
 	return container_of(op, struct attach, op);
 }
 
-/* The databases stay with Litestream, which goes on trying, until they are detached. */
+/* The databases stay with Litestream, or are given to it by a look, which goes on trying until they
+ * are detached.  What is here is proven: nobody waits for it. */
 static void fail(struct attach *a, const char *why)
 {
 	struct entry *e = a->op.entry;
+	struct backup_result result = {.is_ok = true};
 
-	if (!a->op.is_cancelled && a->is_look)
-		log_warn("tenant %s: its changes do not reach the store: %s", e->id, why);
-	op_fail(&a->op, why);
+	if (a->op.is_cancelled) {
+		op_fail(&a->op, why);
+		return;
+	}
+	log_warn("tenant %s: its changes do not reach the store: %s", e->id, why);
+	if (a->is_look) {
+		op_fail(&a->op, why);
+		return;
+	}
+	snprintf(result.reason, sizeof(result.reason), "%s", why);
+	op_finish(&a->op, &result);
 }
 
 static void on_recorded(void *arg, int result, const struct why *why)
@@ -41,22 +52,20 @@ static void on_recorded(void *arg, int result, const struct why *why)
 		op_succeed(&a->op);
 }
 
-static void on_synced(void *arg, bool is_ok)
+static void on_confirmed(void *arg, int result, const struct why *why)
 {
 	struct attach *a = arg;
 	struct entry *e = a->op.entry;
 
-	if (!is_ok || a->op.is_cancelled) {
-		struct why why = a->tasks.why;
-
-		fail(a, is_ok ? OP_GAVE_WAY : why.text);
-	} else if (e->is_offline && !a->is_look) {
-		op_succeed(&a->op);
-	} else if (headjob_is_needed(e, false)) {
+	a->confirm = NULL;
+	if (result == -EUCLEAN && !a->is_look)
+		op_fail(&a->op, why->text); /* it is not what was proven */
+	else if (result < 0 || a->op.is_cancelled)
+		fail(a, result < 0 ? why->text : OP_GAVE_WAY);
+	else if ((a->is_look || !e->is_offline) && headjob_is_needed(e, false))
 		headjob_start(e, false, on_recorded, a);
-	} else {
+	else
 		op_succeed(&a->op);
-	}
 }
 
 static void attach_start(struct op *op)
@@ -64,8 +73,10 @@ static void attach_start(struct op *op)
 	struct attach *a = attach_of(op);
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
-	bool waits = a->is_look || !e->is_offline;
-	msec limit = a->is_look ? LOOK_LIMIT : b->sync_timeout;
+	msec limit = a->is_look	    ? LOOK_LIMIT
+		     : e->is_proven && (!b->sync_timeout || b->sync_timeout > PROVEN_LIMIT)
+			     ? PROVEN_LIMIT
+			     : b->sync_timeout;
 
 	if (!entry_has_backup(e)) {
 		op_succeed(op);
@@ -81,28 +92,21 @@ static void attach_start(struct op *op)
 		timer_cancel(&e->retry);
 	}
 	entry_attach(e);
-	tasks_start(&a->tasks, e, waits ? TASK_SYNC : TASK_REGISTER,
-		msec_limit(loop_now(b->loop), limit), on_synced, a);
+	a->confirm = confirm_start(e, a->is_look ? CONFIRM_LOOK : CONFIRM_WAKE,
+		msec_limit(loop_now(b->loop), limit), on_confirmed, a);
 }
 
 static void attach_cancel(struct op *op)
 {
-	tasks_cancel(&attach_of(op)->tasks, OP_GAVE_WAY);
-}
-
-static void attach_free(struct op *op)
-{
-	tasks_done(&attach_of(op)->tasks);
+	confirm_cancel(attach_of(op)->confirm);
 }
 
 struct op *attach_op(bool is_look)
 {
 	struct attach *a = xcalloc(1, sizeof(*a));
 
-	a->op = (struct op){.start = attach_start,
-		.cancel = attach_cancel,
-		.free = attach_free,
-		.is_background = is_look};
+	a->op = (struct op){
+		.start = attach_start, .cancel = attach_cancel, .is_background = is_look};
 	a->is_look = is_look;
 	return &a->op;
 }

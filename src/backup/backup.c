@@ -30,16 +30,16 @@ static void on_daemon_ready(void *arg)
 	map_foreach (it, &b->entries) {
 		struct entry *e = it->value;
 
-		if (e->is_attached && !e->is_pending && !e->running &&
-			daemon_generation(b->daemon) > 1)
+		if (e->is_attached && !e->is_pending && !e->running)
 			op_add(e, attach_op(true));
 	}
 }
 
-/* Tasks that were asking find out by themselves. */
 static void on_daemon_lost(void *arg)
 {
-	(void)arg;
+	struct backup *b = arg;
+
+	registry_lost(&b->registry);
 }
 
 static int open_store(struct backup *b, const struct config *conf, str run_dir, char **ret_reason)
@@ -104,6 +104,7 @@ void backup_configure(struct backup *b, const struct config *conf)
 {
 	b->restore_timeout = conf->backup.restore_timeout;
 	b->sync_timeout = conf->backup.sync_timeout;
+	b->verify_interval = conf->backup.verify_interval;
 	b->max_restores = (unsigned)MAX(conf->backup.max_restores, 1);
 }
 
@@ -156,6 +157,7 @@ static void add_database(const struct entry *e, const struct database *db, struc
 	const struct replica *r = &db->replica;
 	const char *state = !e->is_attached	? "restored"
 			    : !r->registered_in ? "waiting"
+			    : db->is_doubted	? "differs"
 			    : r->is_confirmed	? "confirmed"
 			    : r->why.text[0]	? "failing"
 						: "registered";
@@ -166,9 +168,10 @@ static void add_database(const struct entry *e, const struct database *db, struc
 	add_string(out, "name", db->name);
 	buf_add_char(out, ',');
 	add_string(out, "state", state);
-	buf_printf(out, ",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,",
+	buf_printf(out,
+		",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,\"verified_txid\":%llu,",
 		(unsigned long long)e->head.epoch, (unsigned long long)r->txid,
-		(unsigned long long)r->replicated_txid);
+		(unsigned long long)r->replicated_txid, (unsigned long long)db->verified_txid);
 	add_string(out, "why", r->why.text);
 	buf_add_char(out, '}');
 }
@@ -243,6 +246,24 @@ void backup_stop_advance(struct backup *b)
 		loop_defer(b->loop, on_all_stopped, b);
 }
 
+/* An operation that ends in here may take its entry out of the map, and others would move up. */
+static void cancel_all(struct backup *b)
+{
+	struct op **running = xcalloc(b->entries.count + 1, sizeof(struct op *));
+	size_t n = 0;
+
+	map_foreach (it, &b->entries) {
+		struct entry *e = it->value;
+
+		timer_cancel(&e->retry);
+		if (e->running)
+			running[n++] = e->running;
+	}
+	for (size_t i = 0; i < n; i++)
+		op_cancel(running[i]);
+	free(running);
+}
+
 void backup_stop(struct backup *b, backup_fn *done, void *arg)
 {
 	b->is_stopping = true;
@@ -251,13 +272,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	watchdog_stop(b);
 	catchup_forget_all(b);
 	work_stop(b->work);
-	map_foreach (it, &b->entries) {
-		struct entry *e = it->value;
-
-		timer_cancel(&e->retry);
-		if (e->running)
-			op_cancel(e->running);
-	}
+	cancel_all(b);
 	backup_stop_advance(b);
 }
 

@@ -15,7 +15,8 @@ struct backup_result {
 			     recorded as born */
 	char reason[512]; /* when not ok: what failed and what to do, for status, log and the 503
 			   * page. backup_restore, ok and not empty: the store could not be asked,
-			   * but what is here is proven to be the latest */
+			   * but what is here is proven to be the latest; backup_attach likewise:
+			   * they are not replicated yet */
 };
 /* Exactly once, never from inside the call that took it. */
 typedef void backup_fn(void *arg, const struct backup_result *r);
@@ -34,15 +35,21 @@ void backup_configure(struct backup *b, const struct config *conf);
  * Every successful restore is followed by backup_detach in the end, attached or not. docs/backup.md
  * has the rules. */
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
-/* Registers the databases with Litestream; done when those that exist are confirmed to be in the
- * store.  Repeat it when the application has made its files.  Idempotent.  Where backup_restore had
- * to do without the store it only registers, and Litestream catches up.  After a failure the
- * databases stay registered until backup_detach. */
+/* Looks whether the databases were written to since they were let go: by an operator, or after
+ * backup_restore by the tenant's own migrations, which need no Litestream.  If so, and the files
+ * are in order, a new epoch begins with a whole copy; for a database that is new the first copy is
+ * one anyway. Registers them with Litestream; done when those that exist are confirmed to be in the
+ * store.  Repeat it when the application has made its files.  Idempotent.
+ *
+ * Nobody waits for a Litestream that is dead or for a store that is silent, refuses or is full:
+ * then it is ok with a reason, and what is written is found and brought to the store later.  Not
+ * ok: never restored, given way to something else, or a database that was written to and is
+ * damaged.  The databases stay with us until backup_detach in any case. */
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
-/* The application has ended: confirm that the store has everything (txid == replicated_txid), then
- * unregister.  When that fails the databases stay registered and are tried again with back-off
- * until they are confirmed or attached again; the result tells of the first try, backup_pending of
- * the present. */
+/* The application has ended: confirm that the store has everything (txid == replicated_txid),
+ * compare its pages with those of the databases, then unregister.  When that fails the databases
+ * stay registered and are tried again with back-off until they are confirmed or attached again; the
+ * result tells of the first try, backup_pending of the present. */
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
 /* At the start of fly-atc: tenants whose last life ended without a confirmed detach (a crash of the
  * machine, a kill of fly-atc) and whose databases are still here are confirmed, a few at a time,
@@ -60,5 +67,6 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg);
 void backup_free(struct backup *b);
 
 /* For `fly-atc check`: appends a line for each fault (url, keys, program missing or too old, and
- * what to do). 0 or -EINVAL.  Blocks for some 20 ms: it runs the program. */
+ * what to do), and for a Litestream that loses commits in a trial (trial.h). 0 or -EINVAL.  Blocks:
+ * it runs the program. */
 int backup_check(const struct config *c, struct buf *ret_text) MUST_USE;

@@ -7,7 +7,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "backup/backup.h"
+#include "backup/mirror.h"
 #include "backup/plan.h"
 #include "backup/replica.h"
 #include "base/map.h"
@@ -35,7 +38,7 @@ struct backup {
 	struct daemon *daemon;
 	struct registry registry;
 	struct backup_timing timing;
-	msec restore_timeout, sync_timeout;
+	msec restore_timeout, sync_timeout, verify_interval;
 	unsigned max_restores;
 
 	struct map entries;
@@ -57,6 +60,19 @@ struct database {
 	char *name, *path; /* absolute */
 	bool has_backup;
 	struct replica replica;
+	bool is_fresh; /* nothing of it is in this epoch yet: Litestream begins with a whole copy */
+	struct identity registered; /* when Litestream was told of it; zero: there was no file */
+	bool is_resumed; /* Litestream goes on where it, or another one, was before, and has not
+			    confirmed yet … */
+	uint32_t
+		resumed_salt[2]; /* … that it has seen the WAL, which was this one when we looked */
+	struct mirror mirror;	 /* what the store has, as far as we have followed it */
+	uint64_t verified_txid; /* the last transaction whose state in the store was compared
+				   with the database; 0: none in this epoch */
+	msec verified_at;
+	struct identity verified; /* what the database looked like then */
+	bool is_settled;	  /* let go, as `verified` */
+	bool is_doubted;	  /* the store was found to have something else */
 };
 
 struct entry {
@@ -66,6 +82,7 @@ struct entry {
 	size_t ndbs;
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
 	struct etag etag;
+	bool is_proven;	  /* its files were here, and were the latest */
 	bool is_offline;  /* restored without the store; HEAD is still to be read */
 	bool is_attached; /* Litestream may know its databases */
 	bool is_pending;  /* detached, but not confirmed */
@@ -111,6 +128,9 @@ bool entry_has_backup(const struct entry *e);
 /* The URL of each replica follows the epoch. */
 void entry_set_epoch_urls(struct entry *e);
 
+/* Nothing of the database is in the epoch that begins (or all that is there was told by others). */
+void entry_begin_epoch(struct database *db, bool is_fresh);
+
 /* From now on, or no longer, Litestream may know its databases. */
 void entry_attach(struct entry *e);
 void entry_unattach(struct entry *e);
@@ -128,19 +148,22 @@ struct tasks {
 	struct task **
 		tasks; /* NULL where there is none (any more); as many as the entry has databases */
 	size_t ndbs, running;
-	bool is_ok;
-	struct why why; /* of the first that failed */
+	bool is_ok, is_lost; /* one of them ended with TASK_LOST */
+	struct why why;	     /* of the first that failed */
 	struct entry *entry;
 	tasks_fn *done;
 	void *arg;
 };
-/* done exactly once, never from inside. */
-void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done,
-	void *arg);
+/* done exactly once, never from inside.  One that is hasty does not wait for a Litestream that has
+ * died. */
+void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, bool is_hasty,
+	tasks_fn *done, void *arg);
 void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
 /* --- restore.c, attach.c, detach.c --- */
+/* The transaction in the output of `litestream restore -json`. */
+bool restore_read_txid(str out, uint64_t *ret);
 struct op *restore_op(bool is_background) MUST_USE;
 struct op *attach_op(
 	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */

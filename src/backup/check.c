@@ -5,14 +5,39 @@
 #include "backup/backup.h"
 #include "backup/location.h"
 #include "backup/program.h"
+#include "backup/trial.h"
 #include "base/alloc.h"
 
 #define VERSION_LIMIT 5000u /* msec */
 
+static int check_program(const struct config *c, struct buf *ret_text)
+{
+	CLEAN_FREE char *reason = NULL, *path = NULL, *version = NULL;
+	struct why why = {""};
+	int r = program_find(c->backup.program, &path, &reason);
+
+	if (r == 0)
+		r = program_check(path, VERSION_LIMIT, &version, &reason);
+	if (r < 0) {
+		buf_printf(ret_text, "%s\n", reason);
+		return r;
+	}
+	r = trial_run(path, &why);
+	if (r == -EUCLEAN)
+		buf_printf(ret_text,
+			"%s (Litestream %s) loses commits, whatever its version: in a trial on this machine "
+			"%s. " PROGRAM_INSTALL "\n",
+			path, version, why.text);
+	else if (r < 0)
+		buf_printf(ret_text, "%s (Litestream %s) could not be tried: %s\n", path, version,
+			why.text);
+	return r;
+}
+
 int backup_check(const struct config *c, struct buf *ret_text)
 {
 	struct location location = {0};
-	CLEAN_FREE char *reason = NULL, *path = NULL, *version = NULL;
+	CLEAN_FREE char *reason = NULL;
 	int faults = 0;
 
 	if (!c->backup.url.n)
@@ -22,12 +47,7 @@ int backup_check(const struct config *c, struct buf *ret_text)
 		faults++;
 	}
 	location_done(&location);
-	free(reason);
-	reason = NULL;
-	if (program_find(c->backup.program, &path, &reason) < 0 ||
-		program_check(path, VERSION_LIMIT, &version, &reason) < 0) {
-		buf_printf(ret_text, "%s\n", reason);
+	if (check_program(c, ret_text) < 0)
 		faults++;
-	}
 	return faults ? -EINVAL : 0;
 }

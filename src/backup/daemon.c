@@ -22,7 +22,12 @@
 #define FIRST_PAUSE   100u  /* before it is started again */
 #define LONGEST_PAUSE 10000u
 #define LONG_LIFE     30000u /* a life of this length forgives the failures before it */
-#define OPEN_FILES    65536u /* 7 for each database, and one for each that was ever registered */
+#define PULSE_PERIOD                                                                               \
+	5000u /* between two questions whether it still answers, while it is needed                \
+	       */
+#define PULSE_LIMIT 5000u
+#define MAX_MISSED  2u
+#define OPEN_FILES  65536u /* 7 for each database, and one for each that was ever registered */
 
 enum state { OFF, PAUSING, STARTING, READY, STOPPING };
 static const char *const state_names[] = {"off", "pausing", "starting", "ready", "stopping"};
@@ -38,9 +43,10 @@ struct daemon {
 	bool is_explained; /* why says more than the status of its end will */
 	loop_fn *on_stopped;
 	void *stopped_arg;
-	struct timer timer;  /* of the state: next probe, next start, SIGKILL */
+	struct timer timer;  /* of the state: next probe, next pulse, next start, SIGKILL */
 	struct timer linger; /* set while it runs and nobody needs it */
 	msec started_at, probe_pause, pause;
+	unsigned missed; /* answers in a row */
 	uint64_t generation, restarts;
 	char version[64];
 	struct why why;
@@ -211,13 +217,13 @@ static void on_ended(void *arg, int status)
 	}
 	enter(d, OFF);
 	rpc_abort(d->rpc);
-	d->spec.on_lost(d->spec.arg);
 	if (d->is_ending)
 		tell_stopped(d);
 	else if (is_needed(d) && was_told)
 		start(d);
 	else if (is_needed(d))
 		start_later(d);
+	d->spec.on_lost(d->spec.arg);
 }
 
 static void probe(struct daemon *d);
@@ -235,6 +241,47 @@ static void probe_later(struct daemon *d)
 	d->probe_pause = MIN(d->probe_pause * 2, (msec)LONGEST_PROBE);
 }
 
+/* A process that hangs is as good as dead, but nobody tells. */
+static void end_hung(struct daemon *d)
+{
+	why_set(&d->why, "Litestream did not answer for %u s and was killed",
+		MAX_MISSED * PULSE_LIMIT / 1000);
+	log_error("%s; it is started again", d->why.text);
+	d->is_explained = true;
+	process_signal(d->process, SIGKILL);
+}
+
+static void on_pulse_time(struct timer *t);
+
+static void pulse_later(struct daemon *d)
+{
+	struct loop *l = d->spec.loop;
+
+	if (d->state == READY && d->holds)
+		timer_set(&d->timer, l, loop_now(l) + PULSE_PERIOD, on_pulse_time);
+}
+
+static void on_pulse(void *arg, int error, unsigned status, json_t *answer)
+{
+	struct daemon *d = arg;
+
+	(void)status, (void)answer;
+	if (d->state != READY || error == -ECANCELED)
+		return;
+	d->missed = error == -ETIMEDOUT ? d->missed + 1 : 0;
+	if (d->missed >= MAX_MISSED)
+		end_hung(d);
+	else
+		pulse_later(d);
+}
+
+static void on_pulse_time(struct timer *t)
+{
+	struct daemon *d = container_of(t, struct daemon, timer);
+
+	rpc_urge(d->rpc, "GET", "/info", PULSE_LIMIT, on_pulse, d);
+}
+
 static void on_version(struct daemon *d, const char *version)
 {
 	snprintf(d->version, sizeof(d->version), "%s", version);
@@ -243,10 +290,14 @@ static void on_version(struct daemon *d, const char *version)
 		d->why.text[0] = '\0';
 		log_info("Litestream %s is ready after %llu ms", d->version,
 			(unsigned long long)(clock_now() - d->started_at));
+		d->missed = 0;
+		pulse_later(d);
 		d->spec.on_ready(d->spec.arg);
 		return;
 	}
-	why_set(&d->why, "%s is Litestream %s; fly-atc needs " PROGRAM_OLDEST " or newer",
+	why_set(&d->why,
+		"%s is Litestream %s; fly-atc needs " PROGRAM_OLDEST
+		" or newer, since older ones lose commits",
 		d->spec.program, d->version);
 	log_error("%s", d->why.text);
 	d->is_explained = true;
@@ -346,6 +397,8 @@ void daemon_hold(struct daemon *d)
 	timer_cancel(&d->linger);
 	if (d->state == OFF && !d->is_ending)
 		start(d);
+	if (!timer_is_set(&d->timer) && d->holds == 1)
+		pulse_later(d);
 }
 
 void daemon_drop(struct daemon *d)
@@ -391,6 +444,11 @@ void daemon_stop(struct daemon *d, loop_fn *done, void *arg)
 bool daemon_is_ready(const struct daemon *d)
 {
 	return d->state == READY;
+}
+
+bool daemon_has_died(const struct daemon *d)
+{
+	return d->state == PAUSING;
 }
 
 uint64_t daemon_generation(const struct daemon *d)

@@ -43,6 +43,8 @@ void daemon_replace(struct daemon *d, bool is_stuck, const char *why);
 void daemon_stop(struct daemon *d, loop_fn *done, void *arg);
 
 bool daemon_is_ready(const struct daemon *d);
+/* It has died and pauses before it is started again. */
+bool daemon_has_died(const struct daemon *d);
 /* Another number for each process, from 1. */
 uint64_t daemon_generation(const struct daemon *d);
 /* For requests while it is ready; those under way when it dies end with -ECANCELED. */

@@ -4,13 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backup/backup_int.h"
+#include "backup/confirm.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
 struct detach {
 	struct op op;
+	struct confirm *confirm;
 	struct tasks tasks;
+	atomic_bool stop;
 };
 
 static struct detach *detach_of(struct op *op)
@@ -89,6 +91,16 @@ static const char *find_unconfirmed(const struct entry *e)
 	return NULL;
 }
 
+static void on_settled(void *arg, int result, const struct why *why)
+{
+	struct detach *d = arg;
+
+	if (result < 0 || d->op.is_cancelled)
+		fail(d, result < 0 ? why->text : OP_GAVE_WAY);
+	else
+		headjob_start(d->op.entry, true, on_sealed, d);
+}
+
 static void on_released(void *arg, bool is_ok)
 {
 	struct detach *d = arg;
@@ -100,20 +112,20 @@ static void on_released(void *arg, bool is_ok)
 	if (!is_ok || unconfirmed)
 		fail(d, why.text);
 	else
-		headjob_start(d->op.entry, true, on_sealed, d);
+		settle_start(d->op.entry, &d->stop, on_settled, d);
 }
 
-static void on_synced(void *arg, bool is_ok)
+static void on_confirmed(void *arg, int result, const struct why *why)
 {
 	struct detach *d = arg;
 	struct backup *b = d->op.entry->b;
-	struct why why = d->tasks.why;
 
-	if (!is_ok || d->op.is_cancelled)
-		fail(d, is_ok ? OP_GAVE_WAY : why.text);
+	d->confirm = NULL;
+	if (result < 0 || d->op.is_cancelled)
+		fail(d, result < 0 ? why->text : OP_GAVE_WAY);
 	else
 		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE,
-			msec_limit(loop_now(b->loop), b->sync_timeout), on_released, d);
+			msec_limit(loop_now(b->loop), b->sync_timeout), false, on_released, d);
 }
 
 static void detach_start(struct op *op)
@@ -124,8 +136,8 @@ static void detach_start(struct op *op)
 
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
-		tasks_start(&d->tasks, e, TASK_SYNC, msec_limit(loop_now(b->loop), b->sync_timeout),
-			on_synced, d);
+		d->confirm = confirm_start(
+			e, CONFIRM_LAST, msec_limit(loop_now(b->loop), b->sync_timeout), on_confirmed, d);
 		return;
 	}
 	head_done(&e->head);
@@ -134,7 +146,11 @@ static void detach_start(struct op *op)
 
 static void detach_cancel(struct op *op)
 {
-	tasks_cancel(&detach_of(op)->tasks, OP_GAVE_WAY);
+	struct detach *d = detach_of(op);
+
+	atomic_store(&d->stop, true);
+	confirm_cancel(d->confirm);
+	tasks_cancel(&d->tasks, OP_GAVE_WAY);
 }
 
 static void detach_free(struct op *op)

@@ -12,6 +12,7 @@ static void free_databases(struct entry *e)
 		free(e->dbs[i].name);
 		free(e->dbs[i].path);
 		free(e->dbs[i].replica.url);
+		mirror_done(&e->dbs[i].mirror);
 	}
 	free(e->dbs);
 	e->dbs = NULL;
@@ -90,6 +91,16 @@ void entry_set_epoch_urls(struct entry *e)
 		free(db->replica.url);
 		db->replica.url = location_replica_url(&e->b->location, key);
 	}
+}
+
+void entry_begin_epoch(struct database *db, bool is_fresh)
+{
+	db->replica = (struct replica){.path = db->replica.path, .url = db->replica.url};
+	mirror_done(&db->mirror);
+	db->registered = (struct identity){0};
+	db->verified_txid = 0;
+	db->is_settled = db->is_resumed = false;
+	db->is_fresh = is_fresh;
 }
 
 void entry_attach(struct entry *e)

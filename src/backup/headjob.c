@@ -6,7 +6,8 @@
 #include "backup/backup_int.h"
 #include "base/alloc.h"
 
-#define REMOVE_AT_ONCE 500u
+/* A listing of these fits into STORE_OBJECT_MAX, whatever a store says of each object. */
+#define REMOVE_AT_ONCE 200u
 
 struct headjob {
 	struct entry *entry;

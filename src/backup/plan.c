@@ -275,11 +275,15 @@ static int refuse_older_store(struct plan *p, uint64_t local_epoch)
 static int plan_known(struct plan *p)
 {
 	struct proof proof = {0};
-	bool is_here = load_proof(p, &proof), is_proven = is_here && proof.epoch == p->head.epoch;
-	uint64_t local_epoch = is_here ? proof.epoch : 0;
+	bool is_here = load_proof(p, &proof), is_proven = is_here && proof_holds(&proof, &p->head);
+	uint64_t local_epoch = is_proven ? p->head.epoch : is_here ? proof.epoch : 0;
 	size_t count = 0;
 	int r = find_sources(p, is_proven, &count);
 
+	/* A renewal that did not live to say so; another writer's HEAD would not tell it any more.
+	 */
+	if (r == 0 && is_proven && proof.epoch != p->head.epoch)
+		r = proof_save_head(p->dir, p->tenant, p->store_url, &p->head, &p->why);
 	proof_done(&proof);
 	if (r < 0)
 		return r;
@@ -293,6 +297,8 @@ static int plan_known(struct plan *p)
 	}
 	p->is_new = count == 0 && p->head.ndatabases == 0 && !has_any_database(p);
 	r = make_room(p, local_epoch);
+	if (r == 0 && is_proven)
+		r = proof_announce(p->dir, p->tenant, local_epoch, &p->why);
 	if (r == 0)
 		r = take_epoch(p);
 	/* What is here stays the latest, whatever becomes of the restores. */

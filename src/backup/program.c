@@ -19,10 +19,6 @@
 #include "base/number.h"
 #include "loop/loop.h"
 
-#define INSTALL                                                                                         \
-	"Install it: go install github.com/benbjohnson/litestream/cmd/litestream@v" PROGRAM_RECOMMENDED \
-	" (script/setup of fly-atc does that), or set backup.program to its path"
-
 /* True if directory/name can be executed; *ret_path is new then. */
 static bool try_file(str directory, str name, char **ret_path)
 {
@@ -76,20 +72,21 @@ int program_find(str name, char **ret_path, char **ret_reason)
 			*ret_path = xstrdup(path);
 			return 0;
 		}
-		*ret_reason = xasprintf("backup.program: %s: %s. " INSTALL, path, strerror(errno));
+		*ret_reason = xasprintf(
+			"backup.program: %s: %s. " PROGRAM_INSTALL, path, strerror(errno));
 		return -ENOENT;
 	}
 	if (try_path(name, ret_path) || try_beside_us(name, ret_path) || try_cache(name, ret_path))
 		return 0;
-	*ret_reason =
-		xasprintf("backup.url is set, but the program " STR_FMT " is not there. " INSTALL,
-			STR_ARG(name));
+	*ret_reason = xasprintf("backup.url is set, but the program " STR_FMT
+				" is not there. " PROGRAM_INSTALL,
+		STR_ARG(name));
 	return -ENOENT;
 }
 
 bool program_is_recent(str version)
 {
-	static const uint64_t oldest[3] = {0, 5, 16};
+	static const uint64_t oldest[3] = {0, 5, 18};
 
 	if (str_starts(version, STR("v")))
 		version = str_slice(version, 1, version.n);
@@ -172,12 +169,14 @@ int program_check(const char *path, msec limit, char **ret_version, char **ret_r
 
 	rest = buf_str(&out);
 	if (r < 0 || !str_split(&rest, '\n', &version) || !version.n) {
-		*ret_reason = xasprintf("%s does not say its version%s%s. " INSTALL, path,
+		*ret_reason = xasprintf("%s does not say its version%s%s. " PROGRAM_INSTALL, path,
 			r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 		r = r < 0 ? r : -ENOEXEC;
 	} else if (!program_is_recent(version)) {
-		*ret_reason = xasprintf("%s is Litestream " STR_FMT
-					"; fly-atc needs " PROGRAM_OLDEST " or newer. " INSTALL,
+		*ret_reason = xasprintf(
+			"%s is Litestream " STR_FMT "; fly-atc needs " PROGRAM_OLDEST
+			" or newer, since older ones lose commits where SQLite begins its "
+			"WAL anew. " PROGRAM_INSTALL,
 			path, STR_ARG(version));
 		r = -ENOTSUP;
 	} else {

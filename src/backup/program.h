@@ -5,9 +5,14 @@
 
 #include "backup/location.h"
 
-/* The oldest Litestream whose control socket and memory are as we need them. */
-#define PROGRAM_OLDEST	    "0.5.16"
-#define PROGRAM_RECOMMENDED "0.5.17"
+/* The oldest Litestream that keeps all commits.  Up to 0.5.17 its read lock on the WAL ends with
+ * the request that made the first sync, so that SQLite may begin the WAL anew between two looks of
+ * Litestream; it goes on at the new beginning, and what was in between is in no replica. */
+#define PROGRAM_OLDEST	    "0.5.18"
+#define PROGRAM_RECOMMENDED "0.5.18"
+#define PROGRAM_INSTALL                                                                                 \
+	"Install it: go install github.com/benbjohnson/litestream/cmd/litestream@v" PROGRAM_RECOMMENDED \
+	" (script/setup of fly-atc does that), or set backup.program to its path"
 
 /* The file: `name` as it is when it has a slash in it; else in PATH, beside our own program, or
  * where script/setup puts it (~/.cache/fly-atc/bin).  0 and a new path, or -ENOENT and a new text
@@ -16,7 +21,7 @@ int program_find(str name, char **ret_path, char **ret_reason) MUST_USE;
 /* Runs `path version` and judges the answer; blocks for some 20 ms, at most for `limit`.  0, or
  * -errno and a text. */
 int program_check(const char *path, msec limit, char **ret_version, char **ret_reason) MUST_USE;
-/* "v0.5.17" or "0.5.17" is not older than PROGRAM_OLDEST.  What is no version is not recent. */
+/* "v0.5.18" or "0.5.18" is not older than PROGRAM_OLDEST.  What is no version is not recent. */
 bool program_is_recent(str version);
 /* The complete environment for Litestream, NULL-ended: the keys of l, and little else.  Free with
  * program_env_free. */

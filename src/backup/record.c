@@ -37,6 +37,7 @@ void head_copy(const struct head *from, struct head *ret)
 {
 	struct head copy = {.epoch = from->epoch, .is_sealed = from->is_sealed};
 
+	memcpy(copy.writer, from->writer, sizeof(copy.writer));
 	for (size_t i = 0; i < from->ndatabases; i++)
 		head_set(&copy, from->databases[i].name, from->databases[i].epoch,
 			from->databases[i].txid);
@@ -76,8 +77,7 @@ static bool is_needed(const struct head *h, uint64_t epoch)
 
 void head_leave(struct head *h, uint64_t epoch, int64_t now)
 {
-	if (is_needed(h, epoch))
-		add_left(h, (struct record_left){epoch, now});
+	add_left(h, (struct record_left){epoch, now});
 }
 
 uint64_t head_expired(const struct head *h, int64_t until)
@@ -131,13 +131,19 @@ static void name_writer(void)
 		(unsigned long long)id);
 }
 
-void head_write(const struct head *h, str tenant, struct buf *out)
+const char *record_writer(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, name_writer);
+	return writer;
+}
+
+void head_write(const struct head *h, str tenant, struct buf *out)
+{
 	json_t *json = new_record(tenant, h->epoch), *databases = json_object(),
 	       *left = json_array();
 
-	pthread_once(&once, name_writer);
 	json_object_set_new(json, "state", json_string(h->is_sealed ? "sealed" : "open"));
 	for (size_t i = 0; i < h->ndatabases; i++) {
 		json_t *db = json_object();
@@ -152,7 +158,7 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 				      (json_int_t)h->left[i].since));
 	json_object_set_new(json, DATABASES, databases);
 	json_object_set_new(json, "left", left);
-	json_object_set_new(json, "written_by", json_string(writer));
+	json_object_set_new(json, "written_by", json_string(record_writer()));
 	add_dump(out, json);
 }
 
@@ -206,6 +212,7 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 {
 	json_t *json = parse_record(text, tenant);
 	const char *state = json_string_value(json_object_get(json, "state"));
+	const char *by = json_string_value(json_object_get(json, "written_by"));
 	struct head h = {.epoch = (uint64_t)json_integer_value(json_object_get(json, EPOCH))};
 	int r = -EBADMSG;
 
@@ -213,6 +220,7 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 		h.is_sealed = strcmp(state, "sealed") == 0;
 		r = read_databases(json_object_get(json, DATABASES), &h);
 		read_left(json_object_get(json, "left"), &h);
+		snprintf(h.writer, sizeof(h.writer), "%s", by ? by : "");
 	}
 	json_decref(json);
 	if (r < 0) {
@@ -232,7 +240,14 @@ void proof_done(struct proof *p)
 		free(p->databases[i]);
 	free(p->databases);
 	free(p->store);
+	free(p->by);
 	*p = (struct proof){0};
+}
+
+bool proof_holds(const struct proof *p, const struct head *h)
+{
+	return p->epoch == h->epoch ||
+	       (p->next && p->next == h->epoch && *h->writer && strcmp(p->by, h->writer) == 0);
 }
 
 bool proof_names(const struct proof *p, const char *database)
@@ -251,7 +266,22 @@ void proof_write(const struct proof *p, str tenant, struct buf *out)
 	for (size_t i = 0; i < p->ndatabases; i++)
 		json_array_append_new(databases, json_string(p->databases[i]));
 	json_object_set_new(json, DATABASES, databases);
+	if (p->next) {
+		json_object_set_new(json, "next", json_integer((json_int_t)p->next));
+		json_object_set_new(json, "by", json_string(p->by));
+	}
 	add_dump(out, json);
+}
+
+static void read_next(const json_t *json, struct proof *p)
+{
+	json_int_t next = json_integer_value(json_object_get(json, "next"));
+	const char *by = json_string_value(json_object_get(json, "by"));
+
+	if (next <= 0 || !by || !*by)
+		return;
+	p->next = (uint64_t)next;
+	p->by = xstrdup(by);
 }
 
 int proof_read(str text, str tenant, struct proof *ret)
@@ -273,6 +303,7 @@ int proof_read(str text, str tenant, struct proof *ret)
 		if (json_is_string(name))
 			p.databases[p.ndatabases++] = xstrdup(json_string_value(name));
 	}
+	read_next(json, &p);
 	json_decref(json);
 	*ret = p;
 	return 0;
@@ -401,6 +432,24 @@ int proof_save(const char *dir, str tenant, const struct proof *p, struct why *r
 	buf_done(&text);
 	if (r < 0)
 		why_set(ret_why, "cannot write %s: %s", path, strerror(-r));
+	return r;
+}
+
+int proof_announce(const char *dir, str tenant, uint64_t epoch, struct why *ret_why)
+{
+	struct proof proof = {0};
+	int r = proof_load(dir, tenant, &proof);
+
+	if (r < 0 || proof.epoch != epoch) {
+		why_set(ret_why, "%s/" RECORD_FILE " is not the one that was there", dir);
+		proof_done(&proof);
+		return -ESTALE;
+	}
+	proof.next = epoch + 1;
+	free(proof.by);
+	proof.by = xstrdup(record_writer());
+	r = proof_save(dir, tenant, &proof, ret_why);
+	proof_done(&proof);
 	return r;
 }
 

@@ -35,6 +35,7 @@ struct head {
 	size_t ndatabases;
 	struct record_left *left; /* their replicas are removed some days later */
 	size_t nleft;
+	char writer[64]; /* who wrote it, as read; head_write says who we are */
 };
 
 struct proof {
@@ -42,6 +43,8 @@ struct proof {
 	uint64_t epoch;
 	char **databases; /* those that were confirmed once, and so must be there */
 	size_t ndatabases;
+	uint64_t next; /* 0, or the epoch that was about to be taken from here … */
+	char *by;      /* … and by which writer: if HEAD is so, the files here are its */
 };
 
 void head_done(struct head *h);
@@ -49,7 +52,7 @@ void head_copy(const struct head *from, struct head *ret);
 struct record_database *head_find(const struct head *h, const char *name);
 /* Adds it, or replaces its epoch and txid. */
 void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
-/* The epoch was left now, if a database has its replica there. */
+/* The epoch was left now. */
 void head_leave(struct head *h, uint64_t epoch, int64_t now);
 /* The first epoch that was left at or before `until` and that no database needs; 0 if there is
  * none. */
@@ -59,7 +62,12 @@ void head_forget(struct head *h, uint64_t epoch);
 void head_write(const struct head *h, str tenant, struct buf *out);
 int head_read(str text, str tenant, struct head *ret, struct why *ret_why) MUST_USE;
 
+/* Our name in HEAD: another one for each process. */
+const char *record_writer(void);
+
 void proof_done(struct proof *p);
+/* The files that it vouches for are the latest of HEAD. */
+bool proof_holds(const struct proof *p, const struct head *h);
 bool proof_names(const struct proof *p, const char *database);
 void proof_write(const struct proof *p, str tenant, struct buf *out);
 int proof_read(str text, str tenant, struct proof *ret) MUST_USE;
@@ -82,6 +90,9 @@ int head_update(struct store *s, str tenant, struct head *h, msec until, struct 
 /* In the tenant's directory.  -ENOENT: no proof, or one that cannot be read. */
 int proof_load(const char *dir, str tenant, struct proof *ret) MUST_USE;
 int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why) MUST_USE;
+/* Before HEAD takes the next epoch for the files that are here: should we die before the proof says
+ * so, they are proven all the same.  -ESTALE: there is no proof of this epoch. */
+int proof_announce(const char *dir, str tenant, uint64_t epoch, struct why *ret_why) MUST_USE;
 /* Failures are of no consequence: the mark only saves the wait for the next wake (backup_catch_up).
  */
 void proof_set_open(const char *dir, bool is_open);

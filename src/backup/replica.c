@@ -21,7 +21,7 @@ struct task {
 	task_fn *done;
 	void *arg;
 	struct rpc_call *call; /* the daemon will answer */
-	bool is_cancelled;
+	bool is_cancelled, is_hasty;
 	struct why why;
 };
 
@@ -41,12 +41,14 @@ static void finish(struct task *t, enum task_result result)
 
 	list_remove(&t->node);
 	timer_cancel(&t->timer);
-	if (result == TASK_FAILED && !t->is_cancelled) {
+	if (result == TASK_LOST)
+		why_set(&t->why, "Litestream has died");
+	if ((result == TASK_FAILED || result == TASK_LOST) && !t->is_cancelled) {
 		r->why = t->why;
 		r->is_confirmed = false;
 		if (!r->failing_since)
 			r->failing_since = loop_now(t->reg->loop);
-	} else if (result != TASK_FAILED) {
+	} else if (result == TASK_DONE || result == TASK_NO_FILE) {
 		r->why.text[0] = '\0';
 		r->failing_since = 0;
 		r->stalls = 0;
@@ -92,8 +94,8 @@ static bool take_answer(struct task *t, int error, unsigned status, json_t *answ
 		return false;
 	}
 	if (status == 404) {
-		t->replica->registered_in = 0;
-		step_soon(t);
+		t->replica->registered_in = REGISTERED_ONCE;
+		finish(t, TASK_LOST);
 		return false;
 	}
 	why_set(&t->why, STR_FMT, STR_ARG(rpc_error_text(error, status, answer)));
@@ -212,7 +214,9 @@ static void step(struct task *t)
 	} else if (t->kind == TASK_RELEASE && !is_known) {
 		r->registered_in = 0;
 		finish(t, TASK_DONE);
-	} else if (!time_left(t)) {
+	} else if (t->kind != TASK_RELEASE && r->registered_in && !is_known) {
+		finish(t, TASK_LOST);
+	} else if (!time_left(t) || (t->is_hasty && daemon_has_died(t->reg->daemon))) {
 		give_up(t);
 	} else if (!daemon_is_ready(t->reg->daemon)) {
 		list_append(&t->reg->waiting, &t->node);
@@ -230,11 +234,10 @@ static void step(struct task *t)
 	}
 }
 
-void registry_ready(struct registry *reg)
+static void step_waiting(struct registry *reg)
 {
 	struct list waiting;
 
-	reg->released = 0;
 	list_init(&waiting);
 	while (!list_is_empty(&reg->waiting)) {
 		struct list *node = reg->waiting.next;
@@ -246,13 +249,29 @@ void registry_ready(struct registry *reg)
 		step(list_first(&waiting, struct task, node));
 }
 
+void registry_ready(struct registry *reg)
+{
+	reg->released = 0;
+	step_waiting(reg);
+}
+
+void registry_lost(struct registry *reg)
+{
+	step_waiting(reg);
+}
+
 struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until,
-	task_fn *done, void *arg)
+	bool is_hasty, task_fn *done, void *arg)
 {
 	struct task *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct task){
-		.reg = reg, .replica = r, .kind = kind, .until = until, .done = done, .arg = arg};
+	*t = (struct task){.reg = reg,
+		.replica = r,
+		.kind = kind,
+		.until = until,
+		.is_hasty = is_hasty,
+		.done = done,
+		.arg = arg};
 	list_init(&t->node);
 	timer_set(&t->timer, reg->loop, loop_now(reg->loop), on_time);
 	return t;

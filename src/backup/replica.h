@@ -12,10 +12,12 @@ struct registry {
 	uint64_t released;   /* by the present daemon, which leaks a little each time */
 };
 
+#define REGISTERED_ONCE UINT64_MAX /* a generation that never is: it was known, and is no more */
+
 struct replica {
-	const char *path;		/* borrowed */
-	char *url;			/* owned; the epoch is in it */
-	uint64_t registered_in;		/* generation of the daemon that knows it; 0: none */
+	const char *path;	/* borrowed */
+	char *url;		/* owned; the epoch is in it */
+	uint64_t registered_in; /* generation of the daemon that knows it, or knew it; 0: none */
 	uint64_t txid, replicated_txid; /* as last told */
 	bool is_confirmed;		/* the last answer was that the store has everything */
 	msec confirmed_at;		/* when it said so last; 0: never */
@@ -28,6 +30,9 @@ enum task_kind { TASK_REGISTER, TASK_SYNC, TASK_RELEASE };
 enum task_result {
 	TASK_DONE,
 	TASK_NO_FILE /* nothing to sync yet; it is registered */,
+	TASK_LOST /* the Litestream that knew it knows it no more: what it missed must be found out
+		     before another one is told.  registered_in stays, as the sign of it */
+	,
 	TASK_FAILED
 };
 
@@ -41,8 +46,11 @@ void registry_ready(struct registry *reg);
 
 /* TASK_SYNC registers first where that is needed, and is done when the store has everything that
  * was committed before: txid == replicated_txid.  All wait for the daemon, also for the next one
- * when it dies, until `until`. r stays in place until done is called. */
+ * when it dies (unless they are hasty, or it knew r already: TASK_LOST), until `until`.  r stays in
+ * place until done is called. */
 struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until,
-	task_fn *done, void *arg);
+	bool is_hasty, task_fn *done, void *arg);
+/* From the daemon's on_lost. */
+void registry_lost(struct registry *reg);
 /* Fails soon, instead of at `until`. */
 void task_cancel(struct task *t, const char *why);

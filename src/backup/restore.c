@@ -77,14 +77,12 @@ static void take_plan(struct restore *r)
 	r->plan.head = (struct head){0};
 	e->etag = r->plan.etag;
 	e->is_offline = r->plan.is_offline;
+	e->is_proven = !r->plan.is_changed;
 	if (is_same)
 		return;
 	entry_set_epoch_urls(e);
-	for (size_t i = 0; i < e->ndbs; i++) {
-		struct replica *replica = &e->dbs[i].replica;
-
-		*replica = (struct replica){.path = replica->path, .url = replica->url};
-	}
+	for (size_t i = 0; i < e->ndbs; i++)
+		entry_begin_epoch(&e->dbs[i], r->plan.is_changed);
 }
 
 static void succeed(struct restore *r)
@@ -139,7 +137,7 @@ static void on_output(void *arg, enum process_stream stream, str line, bool is_c
 }
 
 /* {"txid":"0000000000000003", …} */
-static bool read_txid(str out, uint64_t *ret)
+bool restore_read_txid(str out, uint64_t *ret)
 {
 	json_t *json = json_loadb(out.p, out.n, 0, NULL);
 	const char *text = json_string_value(json_object_get(json, "txid"));
@@ -157,7 +155,7 @@ static void judge_exit(struct fetch *c, int status)
 		why_set(&db->why, "not done in time, killed");
 	else if (WIFSIGNALED(status))
 		why_set(&db->why, "ended by signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 0 && !read_txid(buf_str(&c->out), &db->came_txid))
+	else if (WEXITSTATUS(status) == 0 && !restore_read_txid(buf_str(&c->out), &db->came_txid))
 		why_set(&db->why, "Litestream did not say which transaction it restored");
 	else
 		db->has_come = WEXITSTATUS(status) == 0;
@@ -306,7 +304,7 @@ static void on_planned(void *arg)
 		fail(r, "its files are not the latest: left for the next wake");
 	else if (plan->needs_change)
 		tasks_start(&r->tasks, r->op.entry, TASK_RELEASE,
-			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, on_released, r);
+			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, false, on_released, r);
 	else
 		start_children(r);
 }

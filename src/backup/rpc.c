@@ -214,8 +214,8 @@ static void open_next(struct rpc *c)
 	}
 }
 
-struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target, json_t *take_body,
-	msec limit, rpc_fn *done, void *arg)
+static struct rpc_call *new_call(struct rpc *c, const char *method, const char *target,
+	json_t *take_body, msec limit, rpc_fn *done, void *arg)
 {
 	struct rpc_call *call = xcalloc(1, sizeof(*call));
 	char *body = take_body ? json_dumps(take_body, JSON_COMPACT) : xstrdup("");
@@ -232,9 +232,29 @@ struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target,
 	free(body);
 	json_decref(take_body);
 	timer_set(&call->limit, c->loop, loop_now(c->loop) + limit, on_limit);
+	return call;
+}
+
+struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target, json_t *take_body,
+	msec limit, rpc_fn *done, void *arg)
+{
+	struct rpc_call *call = new_call(c, method, target, take_body, limit, done, arg);
+
 	list_append(&c->waiting, &call->node);
 	open_next(c);
 	return call;
+}
+
+void rpc_urge(
+	struct rpc *c, const char *method, const char *target, msec limit, rpc_fn *done, void *arg)
+{
+	struct rpc_call *call = new_call(c, method, target, NULL, limit, done, arg);
+	int r;
+
+	list_append(&c->open, &call->node);
+	r = open_call(call);
+	if (r < 0)
+		fail_soon(call, r);
 }
 
 void rpc_forget(struct rpc_call *call)

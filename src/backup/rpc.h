@@ -27,6 +27,9 @@ void rpc_free(struct rpc *c);
  * from inside; the result is good for rpc_forget until then. */
 struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target, json_t *take_body,
 	msec limit, rpc_fn *done, void *arg);
+/* A request without a body that does not wait for its turn. */
+void rpc_urge(
+	struct rpc *c, const char *method, const char *target, msec limit, rpc_fn *done, void *arg);
 /* Its answer is of no interest any more: done is not called. */
 void rpc_forget(struct rpc_call *call);
 /* Ends what is under way with -ECANCELED: the other side is known to be gone. */

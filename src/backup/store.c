@@ -60,6 +60,21 @@ int store_get(struct store *s, const char *key, msec until, struct buf *ret_body
 		     : store_file_get(s->location->directory, key, ret_body, ret_etag, ret_why);
 }
 
+int store_read(struct store *s, const char *key, msec until, store_sink *sink, void *arg,
+	struct why *ret_why)
+{
+	return s->s3 ? store_s3_read(s->s3, key, until, sink, arg, ret_why)
+		     : store_file_read(s->location->directory, key, sink, arg, ret_why);
+}
+
+char *store_ltx_key(const struct store *s, const char *replica_key, uint64_t txid)
+{
+	unsigned long long id = txid;
+
+	return xasprintf(
+		"%s/%s/%016llx-%016llx.ltx", replica_key, s->s3 ? "0000" : "ltx/0", id, id);
+}
+
 int store_put(struct store *s, const char *key, str body, const struct etag *expected, msec until,
 	struct etag *ret_etag, struct why *ret_why)
 {

@@ -29,6 +29,13 @@ void store_free(struct store *s);
 /* Appends the object to body.  0, -ENOENT, -EIO. */
 int store_get(struct store *s, const char *key, msec until, struct buf *ret_body,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;
+/* The next bytes of an object; empty: it begins, or begins once more.  Below 0 ends the reading. */
+typedef int store_sink(void *arg, str bytes);
+/* An object of any size, as it comes.  0, -ENOENT, -EIO, or what the sink said. */
+int store_read(struct store *s, const char *key, msec until, store_sink *sink, void *arg,
+	struct why *ret_why) MUST_USE;
+/* Litestream's file of one transaction in a replica; NUL-ended. */
+char *store_ltx_key(const struct store *s, const char *replica_key, uint64_t txid) MUST_USE;
 /* Creates the object (expected NULL), or replaces that with the etag expected.  -ESTALE: it is not
  * as expected. After -EIO it may or may not have been written. */
 int store_put(struct store *s, const char *key, str body, const struct etag *expected, msec until,

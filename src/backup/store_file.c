@@ -22,6 +22,8 @@ static int cannot(struct why *why, const char *what, const char *path, int error
  * question. */
 #define MARK ".fly-atc-store"
 
+#define PIECE 65536u /* bytes that are read at once */
+
 int store_file_prepare(const char *root, struct why *ret_why)
 {
 	CLEAN_FREE char *mark = xasprintf("%s/" MARK, root);
@@ -59,6 +61,29 @@ int store_file_get(const char *root, const char *key, struct buf *ret_body, stru
 		return cannot(ret_why, "read", path, -r);
 	sha256_text(str_slice(buf_str(ret_body), before, buf_len(ret_body)), ret_etag->text);
 	return 0;
+}
+
+int store_file_read(
+	const char *root, const char *key, store_sink *sink, void *arg, struct why *ret_why)
+{
+	CLEAN_FREE char *path = xasprintf("%s/%s", root, key);
+	CLEAN_FREE char *piece = xmalloc(PIECE);
+	int r = check_root(root, ret_why);
+	CLEAN_FD int fd = r < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 1;
+
+	if (r == 0 && fd < 0)
+		return errno == ENOENT ? -ENOENT : cannot(ret_why, "open", path, errno);
+	if (r == 0)
+		r = sink(arg, STR_EMPTY);
+	while (r == 0 && n > 0) {
+		n = read(fd, piece, PIECE);
+		if (n < 0)
+			return cannot(ret_why, "read", path, errno);
+		if (n > 0)
+			r = sink(arg, (str){piece, (size_t)n});
+	}
+	return r;
 }
 
 static int check_expected(

@@ -14,6 +14,8 @@ struct store_s3 *store_s3_new(
 void store_s3_free(struct store_s3 *s);
 int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *ret_body,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;
+int store_s3_read(struct store_s3 *s, const char *key, msec until, store_sink *sink, void *arg,
+	struct why *ret_why) MUST_USE;
 int store_s3_put(struct store_s3 *s, const char *key, str body, const struct etag *expected,
 	msec until, struct etag *ret_etag, struct why *ret_why) MUST_USE;
 int store_s3_has(struct store_s3 *s, const char *prefix, msec until, bool *ret,
@@ -22,6 +24,8 @@ int store_s3_remove(struct store_s3 *s, const char *prefix, unsigned max, msec u
 	struct why *ret_why) MUST_USE;
 int store_file_prepare(const char *root, struct why *ret_why) MUST_USE;
 int store_file_get(const char *root, const char *key, struct buf *ret_body, struct etag *ret_etag,
+	struct why *ret_why) MUST_USE;
+int store_file_read(const char *root, const char *key, store_sink *sink, void *arg,
 	struct why *ret_why) MUST_USE;
 int store_file_put(const char *root, const char *key, str body, const struct etag *expected,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;

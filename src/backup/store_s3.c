@@ -33,11 +33,17 @@ struct request {
 	const char *condition; /* a header, or NULL */
 	const struct work *work;
 	msec until;
+	bool is_long; /* it may take as long as bytes come */
 };
 
 struct answer {
 	long status;
 	struct buf body;
+	store_sink *sink; /* or NULL: where the body goes if the status is 200 */
+	void *arg;
+	int sunk; /* what the sink said last */
+	struct store_s3 *s3;
+	CURL *curl;
 	struct etag etag;
 };
 
@@ -102,7 +108,14 @@ static void give_handle(struct store_s3 *s, CURL *take_curl)
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct answer *a = arg;
+	long status = 0;
 
+	if (a->sink)
+		a->s3->lib.easy_getinfo(a->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200) {
+		a->sunk = a->sink(a->arg, (str){data, size * n});
+		return a->sunk < 0 ? 0 : size * n;
+	}
 	if (buf_len(&a->body) + size * n > STORE_OBJECT_MAX)
 		return 0; /* ends the transfer as failed */
 	buf_add(&a->body, (str){data, size * n});
@@ -172,7 +185,10 @@ static void set_options(struct store_s3 *s, CURL *curl, const struct request *r,
 	lib->easy_setopt(curl, CURLOPT_PROXY, ""); /* as Litestream, whose environment has none */
 	lib->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left, (msec)CONNECT_TIMEOUT));
-	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)MIN(left, (msec)REQUEST_TIMEOUT));
+	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+		(long)(r->is_long ? left : MIN(left, (msec)REQUEST_TIMEOUT)));
+	lib->easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	lib->easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, REQUEST_TIMEOUT / 1000L);
 	lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	lib->easy_setopt(curl, CURLOPT_WRITEDATA, a);
 	lib->easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
@@ -199,8 +215,11 @@ static int perform(struct store_s3 *s, const struct request *r, struct answer *a
 	buf_clear(&a->body);
 	a->status = 0;
 	a->etag.text[0] = '\0';
+	a->sunk = a->sink ? a->sink(a->arg, STR_EMPTY) : 0;
 	headers = make_headers(s, r);
 	curl = take_handle(s);
+	a->s3 = s;
+	a->curl = curl;
 	set_options(s, curl, r, a, error, r->until - now);
 	s->lib.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	code = s->lib.easy_perform(curl);
@@ -208,7 +227,7 @@ static int perform(struct store_s3 *s, const struct request *r, struct answer *a
 	s->lib.easy_reset(curl);
 	give_handle(s, curl);
 	s->lib.slist_free_all(headers);
-	if (code == CURLE_OK)
+	if (code == CURLE_OK || a->sunk < 0)
 		return 0;
 	why_set(why, "%s: %s", s->location->endpoint, *error ? error : s->lib.easy_strerror(code));
 	return -EIO;
@@ -297,6 +316,25 @@ int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *re
 		buf_add(ret_body, buf_str(&a.body));
 		*ret_etag = a.etag;
 	}
+	buf_done(&a.body);
+	free(r.url);
+	return result;
+}
+
+int store_s3_read(struct store_s3 *s, const char *key, msec until, store_sink *sink, void *arg,
+	struct why *ret_why)
+{
+	struct request r = {
+		.method = "GET", .url = object_url(s, key), .until = until, .is_long = true};
+	struct answer a = {.sink = sink, .arg = arg};
+	int result = ask(s, &r, &a, ret_why);
+
+	if (a.sunk < 0)
+		result = a.sunk;
+	else if (result == 0 && a.status == 404 && has_code(&a, STR("NoSuchKey")))
+		result = -ENOENT;
+	else if (result == 0 && a.status != 200)
+		result = refuse(s, &a, ret_why);
 	buf_done(&a.body);
 	free(r.url);
 	return result;

@@ -18,7 +18,8 @@ static void on_done(void *arg, struct replica *r, enum task_result result)
 	struct database *db = container_of(r, struct database, replica);
 
 	t->tasks[db - t->entry->dbs] = NULL;
-	if (result == TASK_FAILED && t->is_ok) {
+	t->is_lost |= result == TASK_LOST;
+	if ((result == TASK_FAILED || result == TASK_LOST) && t->is_ok) {
 		t->is_ok = false;
 		why_set(&t->why, "%s: %s", db->name, r->why.text[0] ? r->why.text : "gave way");
 	}
@@ -26,8 +27,8 @@ static void on_done(void *arg, struct replica *r, enum task_result result)
 		end(t);
 }
 
-void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, tasks_fn *done,
-	void *arg)
+void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, bool is_hasty,
+	tasks_fn *done, void *arg)
 {
 	tasks_done(t);
 	*t = (struct tasks){.ndbs = e->ndbs, .is_ok = true, .entry = e, .done = done, .arg = arg};
@@ -35,8 +36,8 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 	for (size_t i = 0; i < e->ndbs; i++) {
 		if (!e->dbs[i].has_backup)
 			continue;
-		t->tasks[i] =
-			task_start(&e->b->registry, &e->dbs[i].replica, kind, until, on_done, t);
+		t->tasks[i] = task_start(
+			&e->b->registry, &e->dbs[i].replica, kind, until, is_hasty, on_done, t);
 		t->running++;
 	}
 	if (!t->running)

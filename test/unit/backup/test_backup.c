@@ -620,6 +620,59 @@ static void a_stop_in_the_middle_answers_everybody(void **state)
 	assert_int_equal(rig_count(r, "primary"), 2);
 }
 
+#define MANY 12
+
+static void on_counted(void *arg, const struct backup_result *result)
+{
+	(void)result;
+	++*(int *)arg;
+}
+
+/* An operation that ends while others are told to must not hide one of them: that one would go on
+ * until its own limit. */
+static void a_stop_ends_all_restores_that_wait(void **state)
+{
+	struct rig *r = *state;
+	CLEAN_FREE char *program = xasprintf("%s/slow", r->dir), *real = rig_program("litestream");
+	struct tenant_conf tenants[MANY];
+	int ended = 0;
+	msec began;
+
+	rig_close(r);
+	rig_shell(
+		"printf '#!/bin/sh\\n[ $1 = restore ] && exec sleep 60\\nexec %s \"$@\"\\n' > %s; "
+		"chmod +x %s",
+		real, program, program);
+	r->conf.backup.program = str_of(program);
+	r->conf.backup.max_restores = 1;
+	r->conf.backup.restore_timeout = 600000;
+	rig_open(r);
+	for (int i = 0; i < MANY; i++) {
+		CLEAN_FREE char *key = xasprintf("tenant%d/HEAD", i);
+		CLEAN_FREE char *head = xasprintf(
+			"{\"tenant\":\"tenant%d\",\"epoch\":1,\"state\":\"sealed\",\"databases\":"
+			"{\"primary\":{\"epoch\":1,\"txid\":1}},\"left\":[]}",
+			i);
+
+		tenants[i] = r->tenant;
+		tenants[i].id = str_of(xasprintf("tenant%d", i));
+		tenants[i].dir = str_of(xasprintf("%s/tenants/tenant%d", r->dir, i));
+		rig_put_object(r, key, head);
+		backup_restore(r->backup, &tenants[i], on_counted, &ended);
+	}
+	for (int i = 0; i < 50 && (r->backup->nrestores == 0 || work_pending(r->backup->work)); i++)
+		rig_turn_for(r, 100);
+	assert_int_equal(ended, 0);
+	began = clock_now();
+	rig_close(r);
+	assert_int_equal(ended, MANY);
+	assert_true(clock_now() - began < RIG_LIMIT);
+	for (int i = 0; i < MANY; i++) {
+		free((char *)(uintptr_t)tenants[i].id.p);
+		free((char *)(uintptr_t)tenants[i].dir.p);
+	}
+}
+
 static void status_is_json(void **state)
 {
 	struct rig *r = *state;
@@ -676,6 +729,7 @@ static const struct CMUnitTest cases[] = {
 	CASE(replicas_of_older_epochs_are_removed),
 	CASE(nothing_runs_while_all_sleep),
 	CASE(a_stop_in_the_middle_answers_everybody),
+	CASE(a_stop_ends_all_restores_that_wait),
 	CASE(status_is_json),
 };
 
@@ -705,7 +759,24 @@ static void wrong_keys_are_an_error(void **state)
 	assert_int_equal(rig_count(r, "primary"), 3);
 }
 
+/* A listing says more of each object than its key, and is read up to a limit. */
+static void an_epoch_of_many_objects_with_long_names_is_removed(void **state)
+{
+	struct rig *r = *state;
+	CLEAN_FREE char *left = xasprintf("%s/atc/some/prefix/" TENANT "/00000001", r->store_dir);
+
+	put_to_sleep_with(r, 3);
+	rig_shell("d=%s/$(printf 'd%%.0s' $(seq 240)); mkdir -p $d; for i in $(seq 500); do "
+		  ": > $d/$(printf 'f%%.0s' $(seq 230))$i; done",
+		left);
+	rig_wipe(r);
+	rig_wake(r);
+	rig_sleep(r);
+	rig_shell("test -z \"$(find %s -type f 2> /dev/null)\"", left);
+}
+
 static const struct CMUnitTest s3_cases[] = {
+	CASE(an_epoch_of_many_objects_with_long_names_is_removed),
 	CASE(wrong_keys_are_an_error),
 };
 

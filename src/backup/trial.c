@@ -1,0 +1,386 @@
+/* trial.c - a database, a Litestream, a restore; row by row. */
+/* SPDX-License-Identifier: MIT */
+#include "backup/trial.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/files.h"
+#include "backup/identity.h"
+#include "backup/replica.h"
+#include "base/alloc.h"
+#include "process/process.h"
+
+#define ROUNDS	     8
+#define SOME_ROWS    150  /* some frames of a WAL, of a thousand that SQLite lets it have */
+#define MANY_ROWS    1400 /* more frames than those */
+#define ANEW_ROWS    10	  /* fewer than what was confirmed of the WAL before */
+#define LOOK_AT_SALT 5
+#define LIMIT	     30000u /* msec for all of it */
+#define HASH_TEXT    65u
+#define PASSED	     "This Litestream keeps what is committed.\n"
+
+struct trial {
+	struct loop *loop;
+	const char *program;
+	char *dir, *run_dir, *path, *url, *copy;
+	char **env;
+	struct location location;
+	struct daemon *daemon;
+	struct registry registry;
+	struct replica replica;
+	struct process *restore;
+	struct timer limit;
+	sqlite3 *db;
+	sqlite3_stmt *insert;
+	int round, rows, result;
+	struct why why;
+};
+
+/* --- the database --- */
+
+static int cannot(struct trial *t, const char *what)
+{
+	why_set(&t->why, "cannot %s: %s", what, t->db ? sqlite3_errmsg(t->db) : strerror(errno));
+	return -EIO;
+}
+
+static int open_database(struct trial *t)
+{
+	if (sqlite3_open(t->path, &t->db) != SQLITE_OK ||
+		sqlite3_exec(t->db,
+			"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000; "
+			"CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT); "
+			"CREATE INDEX bodies ON rows (body)",
+			NULL, NULL, NULL) != SQLITE_OK ||
+		sqlite3_prepare_v2(t->db,
+			"INSERT INTO rows VALUES (?1, 'body ' || (?1 * 7919 % 10007))", -1,
+			&t->insert, NULL) != SQLITE_OK)
+		return cannot(t, "make a database to try with");
+	return 0;
+}
+
+/* Each row is a commit of its own. */
+static int write_rows(struct trial *t, int n)
+{
+	for (int i = 0; i < n; i++) {
+		bool is_done;
+
+		sqlite3_bind_int(t->insert, 1, ++t->rows);
+		is_done = sqlite3_step(t->insert) == SQLITE_DONE;
+		sqlite3_reset(t->insert);
+		if (!is_done)
+			return cannot(t, "write to the database to try with");
+	}
+	return 0;
+}
+
+/* Until SQLite has begun its WAL anew, once, and not as far as it was confirmed before: a program
+ * that does not keep SQLite from it finds its last frame in its place, and goes on at the new
+ * beginning. */
+static int write_until_anew(struct trial *t)
+{
+	struct identity before = {0}, now = {0};
+	int r = identity_look_at_wal(t->path, &before);
+
+	for (int i = 0; i < MANY_ROWS && r == 0; i += LOOK_AT_SALT) {
+		r = write_rows(t, LOOK_AT_SALT);
+		if (r == 0)
+			r = identity_look_at_wal(t->path, &now);
+		if (r == 0 && memcmp(now.wal_salt, before.wal_salt, sizeof(now.wal_salt)) != 0)
+			return write_rows(t, ANEW_ROWS);
+	}
+	return r;
+}
+
+static int write_round(struct trial *t)
+{
+	return t->round % 2 ? write_rows(t, SOME_ROWS) : write_until_anew(t);
+}
+
+/* The rows that are there as they were written. */
+static int count_good(sqlite3 *db)
+{
+	sqlite3_stmt *query = NULL;
+	int good = -1;
+
+	if (sqlite3_prepare_v2(db,
+		    "SELECT count(*) FROM rows WHERE body = 'body ' || (id * 7919 % 10007) AND id IN "
+		    "(SELECT id FROM rows INDEXED BY bodies WHERE body LIKE 'body %')",
+		    -1, &query, NULL) == SQLITE_OK &&
+		sqlite3_step(query) == SQLITE_ROW)
+		good = sqlite3_column_int(query, 0);
+	sqlite3_finalize(query);
+	return good;
+}
+
+static void compare(struct trial *t)
+{
+	sqlite3 *db = NULL;
+	int good = -1;
+
+	if (sqlite3_open_v2(t->copy, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
+		good = count_good(db);
+	t->result = good == t->rows ? 0 : -EUCLEAN;
+	if (good < 0)
+		why_set(&t->why, "what it restores is damaged: %s", sqlite3_errmsg(db));
+	else if (good != t->rows)
+		why_set(&t->why, "of %d rows that were committed and confirmed %d came back",
+			t->rows, good);
+	sqlite3_close(db);
+}
+
+/* --- the steps --- */
+
+static void end(struct trial *t, int result)
+{
+	t->result = result;
+	loop_stop(t->loop);
+}
+
+static void on_limit(struct timer *timer)
+{
+	struct trial *t = container_of(timer, struct trial, limit);
+
+	why_set(&t->why, "not done within %u s (%s)", LIMIT / 1000,
+		*daemon_why(t->daemon) ? daemon_why(t->daemon) : "it is ready");
+	end(t, -EIO);
+}
+
+static void on_output(void *arg, enum process_stream stream, str line, bool is_cut)
+{
+	struct trial *t = arg;
+
+	(void)is_cut;
+	if (stream == PROCESS_STDERR && line.n)
+		why_set(&t->why, "its restore says: " STR_FMT, STR_ARG(line));
+}
+
+static void on_restored(void *arg, int status)
+{
+	struct trial *t = arg;
+
+	t->restore = NULL;
+	if (status == 0)
+		compare(t);
+	end(t, status == 0 ? t->result : -EUCLEAN);
+}
+
+static void start_restore(struct trial *t)
+{
+	char restore[] = "restore", output[] = "-o";
+	char *argv[] = {(char *)(uintptr_t)t->program, restore, output, t->copy, t->url, NULL};
+	struct process_spec spec = {.name = "litestream restore",
+		.program = t->program,
+		.argv = argv,
+		.env = t->env,
+		.on_line = on_output,
+		.on_exit = on_restored,
+		.arg = t};
+	const char *step = NULL;
+	int r = process_start(t->loop, &spec, &t->restore, &step);
+
+	if (r == 0)
+		return;
+	why_set(&t->why, "cannot start %s: %s: %s", t->program, step, strerror(-r));
+	end(t, -EIO);
+}
+
+static void on_synced(void *arg, struct replica *replica, enum task_result result);
+
+static void confirm_rows(struct trial *t)
+{
+	task_start(&t->registry, &t->replica, TASK_SYNC, loop_now(t->loop) + LIMIT, false,
+		on_synced, t);
+}
+
+static void on_synced(void *arg, struct replica *replica, enum task_result result)
+{
+	struct trial *t = arg;
+
+	if (result != TASK_DONE) {
+		why_set(&t->why, "it does not confirm: %s", replica->why.text);
+		end(t, -EIO);
+	} else if (t->round++ == ROUNDS) {
+		start_restore(t);
+	} else if (write_round(t) < 0) {
+		end(t, -EIO);
+	} else {
+		confirm_rows(t);
+	}
+}
+
+static void on_ready(void *arg)
+{
+	struct trial *t = arg;
+
+	registry_ready(&t->registry);
+}
+
+static void on_lost(void *arg)
+{
+	struct trial *t = arg;
+
+	registry_lost(&t->registry);
+}
+
+static void on_stopped(void *arg)
+{
+	struct trial *t = arg;
+
+	loop_stop(t->loop);
+}
+
+/* --- the place --- */
+
+static int make_place(struct trial *t)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	t->dir = xasprintf("%s/fly-atc-trial-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(t->dir)) {
+		free(t->dir);
+		t->dir = NULL;
+		return cannot(t, "make a directory for a trial");
+	}
+	t->run_dir = xasprintf("%s/run", t->dir);
+	t->path = xasprintf("%s/db", t->dir);
+	t->copy = xasprintf("%s/copy", t->dir);
+	t->url = xasprintf("file://%s/store", t->dir);
+	t->location.kind = LOCATION_FILE;
+	return files_make_parents(t->path, 0700) < 0 || mkdir(t->run_dir, 0700) < 0
+		       ? cannot(t, "make a directory for a trial")
+		       : open_database(t);
+}
+
+static int make_daemon(struct trial *t)
+{
+	CLEAN_FREE char *reason = NULL;
+	struct daemon_spec spec = {.program = t->program,
+		.run_dir = str_of(t->run_dir),
+		.on_ready = on_ready,
+		.on_lost = on_lost,
+		.arg = t};
+
+	t->loop = loop_new();
+	t->env = program_env(&t->location);
+	spec.loop = t->loop;
+	spec.env = t->env;
+	t->daemon = daemon_new(&spec, &reason);
+	if (!t->daemon) {
+		why_set(&t->why, "%s", reason);
+		return -EIO;
+	}
+	registry_init(&t->registry, t->loop);
+	t->registry.daemon = t->daemon;
+	t->replica = (struct replica){.path = t->path, .url = t->url};
+	return 0;
+}
+
+static void clear(struct trial *t)
+{
+	sqlite3_finalize(t->insert);
+	sqlite3_close(t->db);
+	if (t->dir && files_remove(t->dir) < 0)
+		t->dir[0] = '\0'; /* others will find it in the directory for what is temporary */
+	program_env_free(t->env);
+	free(t->dir);
+	free(t->run_dir);
+	free(t->path);
+	free(t->copy);
+	free(t->url);
+}
+
+static int try_out(struct trial *t)
+{
+	int r = make_place(t);
+
+	if (r == 0)
+		r = make_daemon(t);
+	if (r < 0)
+		return r;
+	timer_set(&t->limit, t->loop, clock_now() + LIMIT, on_limit);
+	daemon_hold(t->daemon);
+	confirm_rows(t);
+	loop_run(t->loop);
+	r = t->result;
+	timer_cancel(&t->limit);
+	if (t->restore)
+		process_signal(t->restore, SIGKILL);
+	daemon_drop(t->daemon);
+	daemon_replace(t->daemon, true, "the trial is over");
+	daemon_stop(t->daemon, on_stopped, t);
+	loop_run(t->loop);
+	return r;
+}
+
+/* --- what was tried before --- */
+
+static int hash_file(const char *path, char ret[HASH_TEXT])
+{
+	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FREE char *piece = xmalloc(1u << 20);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char digest[32];
+	ssize_t n = fd < 0 ? -1 : 1;
+
+	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+		abort();
+	while (n > 0) {
+		n = read(fd, piece, 1u << 20);
+		if (n > 0 && !EVP_DigestUpdate(ctx, piece, (size_t)n))
+			abort();
+	}
+	if (!EVP_DigestFinal_ex(ctx, digest, NULL))
+		abort();
+	EVP_MD_CTX_free(ctx);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	return n < 0 ? -EIO : 0;
+}
+
+/* NULL where nothing can be remembered. */
+static char *memory_path(const char *program)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char hash[HASH_TEXT];
+
+	if (hash_file(program, hash) < 0)
+		return NULL;
+	if (cache && *cache)
+		return xasprintf("%s/fly-atc/trials/" FLY_ATC_VERSION "-%s", cache, hash);
+	return home && *home
+		       ? xasprintf("%s/.cache/fly-atc/trials/" FLY_ATC_VERSION "-%s", home, hash)
+		       : NULL;
+}
+
+static void remember(const char *memory)
+{
+	if (memory && files_make_parents(memory, 0700) == 0 &&
+		files_write(memory, STR(PASSED), 0600) < 0)
+		return; /* it is tried again, that is all */
+}
+
+int trial_run(const char *program, struct why *ret_why)
+{
+	CLEAN_FREE char *memory = memory_path(program);
+	struct trial t = {.program = program};
+	int r;
+
+	if (memory && access(memory, F_OK) == 0)
+		return 0;
+	r = try_out(&t);
+	daemon_free(t.daemon);
+	loop_free(t.loop);
+	clear(&t);
+	if (r == 0)
+		remember(memory);
+	*ret_why = t.why;
+	return r;
+}
