@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "command/command.h"
+#include "process/enter.h"
 #include "proxy/proxy.h"
 #include "supervisor/supervisor.h"
 
@@ -46,8 +47,36 @@ static int run_proxy(str listeners)
 	return r;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_LEAK_CHECK 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_LEAK_CHECK 1
+#endif
+#endif
+
+#ifdef HAS_LEAK_CHECK
+/* At the very end the sanitizer traces us to look for leaks. */
+static void show_memory(void)
+{
+	prctl(PR_SET_DUMPABLE, 1);
+}
+#endif
+
+/* Who has our user could read the storage keys in it. */
+static void hide_memory(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+#ifdef HAS_LEAK_CHECK
+	atexit(show_memory);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && str_eq(str_of(argv[1]), STR(ENTER_FLAG)))
+		return enter_main(argc, argv);
+	hide_memory();
 	fill_standard_descriptors();
 	if (argc == 3 && str_eq(str_of(argv[1]), STR(SUPERVISOR_PROXY_FLAG)))
 		return run_proxy(str_of(argv[2]));

@@ -73,9 +73,7 @@ static void attach_start(struct op *op)
 	struct attach *a = attach_of(op);
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
-	msec limit = a->is_look	    ? LOOK_LIMIT
-		     : e->is_proven ? MIN(b->sync_timeout, (msec)PROVEN_LIMIT)
-				    : b->sync_timeout;
+	msec limit = a->is_look ? LOOK_LIMIT : e->is_proven ? PROVEN_LIMIT : b->sync_timeout;
 
 	if (!entry_has_backup(e)) {
 		op_succeed(op);
@@ -92,7 +90,7 @@ static void attach_start(struct op *op)
 	}
 	entry_attach(e);
 	a->confirm = confirm_start(e, a->is_look ? CONFIRM_LOOK : CONFIRM_WAKE,
-		loop_now(b->loop) + limit, on_confirmed, a);
+		msec_limit(loop_now(b->loop), limit), on_confirmed, a);
 }
 
 static void attach_cancel(struct op *op)

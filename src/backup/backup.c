@@ -46,6 +46,7 @@ static int open_store(struct backup *b, const struct config *conf, str run_dir, 
 {
 	CLEAN_FREE char *version = NULL;
 	struct daemon_spec spec;
+	int r;
 
 	if (location_parse(&conf->backup, &b->location, ret_reason) < 0 ||
 		program_find(conf->backup.program, &b->program, ret_reason) < 0 ||
@@ -55,9 +56,15 @@ static int open_store(struct backup *b, const struct config *conf, str run_dir, 
 	if (!b->store)
 		return -EINVAL;
 	b->env = program_env(&b->location);
+	r = program_keys_open(&b->location, &b->keys_fd);
+	if (r < 0) {
+		*ret_reason = xasprintf("cannot keep the keys for Litestream: %s", strerror(-r));
+		return r;
+	}
 	spec = (struct daemon_spec){.loop = b->loop,
 		.program = b->program,
 		.env = b->env,
+		.keys_fd = b->keys_fd,
 		.run_dir = run_dir,
 		.linger = b->timing.linger,
 		.on_ready = on_daemon_ready,
@@ -75,6 +82,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 
 	b->loop = l;
 	b->timing = *timing;
+	b->keys_fd = -1;
 	b->work = work_new(l, MAX_THREADS);
 	list_init(&b->restores);
 	list_init(&b->late);
@@ -284,6 +292,7 @@ void backup_free(struct backup *b)
 	work_free(b->work);
 	location_done(&b->location);
 	program_env_free(b->env);
+	close_fd(&b->keys_fd);
 	free(b->program);
 	loop_defer_free(b->loop, b);
 }

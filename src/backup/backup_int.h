@@ -34,6 +34,7 @@ struct backup {
 	struct work *work;
 	char *program;
 	char **env;
+	int keys_fd; /* for it; -1 without */
 	struct daemon *daemon;
 	struct registry registry;
 	struct backup_timing timing;

@@ -223,7 +223,7 @@ static void start_renewal(struct confirm *c)
 		.paths = paths,
 		.npaths = c->nparts,
 		.is_offline = e->is_offline,
-		.until = loop_now(b->loop) + b->sync_timeout,
+		.until = msec_limit(loop_now(b->loop), b->sync_timeout),
 		.etag = e->etag};
 	head_copy(&e->head, &c->renewal.head);
 	/* What was confirmed in this epoch stays restorable. */
@@ -261,8 +261,8 @@ void confirm_renew(struct confirm *c)
 		confirm_fail(c, c->why.text);
 		return;
 	}
-	tasks_start(&c->tasks, c->entry, TASK_RELEASE, loop_now(b->loop) + b->sync_timeout, false,
-		on_let_go, c);
+	tasks_start(&c->tasks, c->entry, TASK_RELEASE,
+		msec_limit(loop_now(b->loop), b->sync_timeout), false, on_let_go, c);
 }
 
 /* --- sync --- */

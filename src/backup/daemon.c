@@ -346,6 +346,8 @@ static void start(struct daemon *d)
 		.program = d->spec.program,
 		.argv = argv,
 		.env = d->spec.env,
+		.fds = &d->spec.keys_fd,
+		.nfds = d->spec.keys_fd >= 0,
 		.max_open_files = OPEN_FILES,
 		.on_line = on_line,
 		.on_exit = on_ended,

@@ -17,6 +17,7 @@ struct daemon_spec {
 	struct loop *loop;
 	const char *program; /* these are borrowed */
 	char *const *env;
+	int keys_fd; /* becomes its descriptor PROGRAM_KEYS; -1 without */
 	str run_dir;
 	msec linger; /* with nobody in need */
 	/* It answers, and knows no database. */

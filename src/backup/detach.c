@@ -125,7 +125,7 @@ static void on_confirmed(void *arg, int result, const struct why *why)
 		fail(d, result < 0 ? why->text : OP_GAVE_WAY);
 	else
 		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE,
-			loop_now(b->loop) + b->sync_timeout, false, on_released, d);
+			msec_limit(loop_now(b->loop), b->sync_timeout), false, on_released, d);
 }
 
 static void detach_start(struct op *op)
@@ -136,8 +136,8 @@ static void detach_start(struct op *op)
 
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
-		d->confirm = confirm_start(
-			e, CONFIRM_LAST, loop_now(b->loop) + b->sync_timeout, on_confirmed, d);
+		d->confirm = confirm_start(e, CONFIRM_LAST,
+			msec_limit(loop_now(b->loop), b->sync_timeout), on_confirmed, d);
 		return;
 	}
 	head_done(&e->head);

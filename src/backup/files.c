@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -29,6 +30,62 @@ int files_make_parents(const char *path, mode_t mode)
 		*slash = '/';
 	}
 	return 0;
+}
+
+/* One step down: -errno, or the descriptor. */
+static int open_step(int at, const char *name)
+{
+	CLEAN_FD int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode)) {
+		r = fd;
+		fd = -1;
+		return r;
+	}
+	if (!S_ISLNK(st.st_mode))
+		return -ENOTDIR;
+	if (st.st_uid != geteuid())
+		return -ELOOP;
+	n = readlinkat(fd, "", target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	r = openat(at, target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return r < 0 ? -errno : r;
+}
+
+int files_open_beneath(const char *dir, const char *rest, mode_t mode, int *ret_fd)
+{
+	int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), r = at < 0 ? -errno : 0;
+	str left = str_of(rest), part;
+
+	while (r == 0 && str_split(&left, '/', &part)) {
+		CLEAN_FREE char *name = str_dup(part);
+		int next;
+
+		if (!part.n)
+			continue;
+		if (str_eq(part, STR("..")))
+			r = -EINVAL;
+		else if (mode && mkdirat(at, name, mode) < 0 && errno != EEXIST)
+			r = -errno;
+		next = r == 0 ? open_step(at, name) : r;
+		if (next < 0)
+			r = next;
+		close(at);
+		at = next;
+	}
+	if (r == 0)
+		*ret_fd = at;
+	else
+		close_fd(&at);
+	return r;
 }
 
 int files_read(const char *path, size_t max, struct buf *ret)
@@ -86,9 +143,11 @@ int files_sync_parent(const char *path)
 int files_write(const char *path, str content, mode_t mode)
 {
 	CLEAN_FREE char *tmp = xasprintf("%s.tmp", path);
-	CLEAN_FD int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	CLEAN_FD int fd = -1;
 	int r;
 
+	unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, content);

@@ -7,9 +7,14 @@
 
 /* Makes the directories above the last slash of path.  0 or -errno. */
 int files_make_parents(const char *path, mode_t mode) MUST_USE;
+/* The directory dir/rest, which is made (0: it must be there).  A link within dir is followed only
+ * if it is ours: whoever else may write there could point it anywhere.  0 or -errno; -ELOOP for
+ * such a link. */
+int files_open_beneath(const char *dir, const char *rest, mode_t mode, int *ret_fd) MUST_USE;
 /* Appends at most max bytes; -EFBIG when there are more. */
 int files_read(const char *path, size_t max, struct buf *ret) MUST_USE;
-/* Writes path.tmp, flushes it to the disk, renames it, flushes the directory. */
+/* Writes path.tmp (a new file, whatever had this name), flushes it to the disk, renames it, flushes
+ * the directory. */
 int files_write(const char *path, str content, mode_t mode) MUST_USE;
 /* Flushes the directory that path is in. */
 int files_sync_parent(const char *path) MUST_USE;

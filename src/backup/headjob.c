@@ -112,7 +112,7 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 		.store_url = b->location.url,
 		.dir = e->dir,
 		.tenant = entry_id(e),
-		.until = loop_now(b->loop) + b->sync_timeout,
+		.until = msec_limit(loop_now(b->loop), b->sync_timeout),
 		.etag = e->etag,
 		.has_new_names = e->is_offline,
 		.seals = seals,

@@ -20,7 +20,7 @@ enum local_file leftovers_look(const char *path)
 {
 	static const char magic[16] = "SQLite format 3";
 	char header[sizeof(magic)];
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 
@@ -47,7 +47,8 @@ void leftovers_clear_restore(const char *path)
 	}
 }
 
-static char *stale_directory(const char *dir, uint64_t epoch)
+/* Within the tenant's directory. */
+static char *stale_directory(uint64_t epoch)
 {
 	struct timespec now;
 	struct tm tm;
@@ -56,24 +57,24 @@ static char *stale_directory(const char *dir, uint64_t epoch)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(time, sizeof(time), "%Y%m%dT%H%M%S", &tm);
-	return xasprintf("%s/" STALE "/%s.%03ld.epoch-%llu", dir, time, now.tv_nsec / 1000000,
+	return xasprintf(STALE "/%s.%03ld.epoch-%llu", time, now.tv_nsec / 1000000,
 		(unsigned long long)epoch);
 }
 
-static int move_into(const char *directory, const char *path)
+static int move_into(const char *dir, const char *directory, const char *path)
 {
-	CLEAN_FREE char *to = xasprintf("%s/%s", directory, strrchr(path, '/') + 1);
-	int r = files_make_parents(to, 0700);
+	CLEAN_FD int fd = -1;
+	int r = files_open_beneath(dir, directory, 0700, &fd);
 
 	if (r < 0)
 		return r;
-	return rename(path, to) < 0 ? -errno : 0;
+	return renameat(AT_FDCWD, path, fd, strrchr(path, '/') + 1) < 0 ? -errno : 0;
 }
 
 static int set_aside(
 	const char *dir, uint64_t epoch, const char *path, size_t from, struct buf *notes)
 {
-	CLEAN_FREE char *directory = stale_directory(dir, epoch);
+	CLEAN_FREE char *directory = stale_directory(epoch);
 
 	for (size_t i = from; i < NITEMS(companions); i++) {
 		CLEAN_FREE char *name = xasprintf("%s%s", path, companions[i]);
@@ -81,10 +82,10 @@ static int set_aside(
 
 		if (access(name, F_OK) < 0)
 			continue;
-		r = move_into(directory, name);
+		r = move_into(dir, directory, name);
 		if (r < 0)
 			return r;
-		buf_printf(notes, "set aside: %s is now in %s\n", name, directory);
+		buf_printf(notes, "set aside: %s is now in %s/%s\n", name, dir, directory);
 	}
 	return 0;
 }

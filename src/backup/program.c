@@ -9,6 +9,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -200,12 +203,38 @@ char **program_env(const struct location *l)
 	env[n++] = xstrdup("LOG_LEVEL=warn");
 	env[n++] = xstrdup("GOMEMLIMIT=512MiB");
 	if (l->kind == LOCATION_S3) {
-		env[n++] = xasprintf("AWS_ACCESS_KEY_ID=%s", l->key_id);
-		env[n++] = xasprintf("AWS_SECRET_ACCESS_KEY=%s", l->secret);
+		env[n++] = xasprintf("AWS_SHARED_CREDENTIALS_FILE=/proc/self/fd/%d", PROGRAM_KEYS);
+		env[n++] = xstrdup("AWS_CONFIG_FILE=/dev/null"); /* a profile of somebody's */
 		env[n++] = xasprintf("AWS_REGION=%s", l->region);
 		env[n++] = xstrdup("AWS_EC2_METADATA_DISABLED=true");
 	}
 	return env;
+}
+
+/* As ~/.aws/credentials.  It is sealed, and opened anew by each reader. */
+int program_keys_open(const struct location *l, int *ret_fd)
+{
+	CLEAN_FREE char *text = NULL;
+	CLEAN_FD int fd = -1;
+	size_t n;
+
+	*ret_fd = -1;
+	if (l->kind != LOCATION_S3)
+		return 0;
+	text = xasprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+		l->key_id, l->secret);
+	n = strlen(text);
+	fd = memfd_create("fly-atc-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, n) != (ssize_t)n || fchmod(fd, 0400) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) <
+			0)
+		return errno ? -errno : -EIO;
+	explicit_bzero(text, n);
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
 }
 
 void program_env_free(char **env)

@@ -27,3 +27,8 @@ bool program_is_recent(str version);
  * program_env_free. */
 char **program_env(const struct location *l) MUST_USE;
 void program_env_free(char **env);
+/* The keys of an S3 location, which are not in that environment: there any process of our user can
+ * read them.  The environment names descriptor PROGRAM_KEYS as the file that they are in; give this
+ * one to Litestream as that.  -1 without keys. */
+#define PROGRAM_KEYS 3
+int program_keys_open(const struct location *l, int *ret_fd) MUST_USE;

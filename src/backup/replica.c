@@ -8,7 +8,8 @@
 
 #include "base/alloc.h"
 
-#define RETRY_PAUSE 50u /* msec */
+#define RETRY_PAUSE  50u       /* msec */
+#define LONGEST_CALL 86400000u /* one question to Litestream, where nothing else limits it */
 
 struct task {
 	struct list node; /* on registry.waiting, or on none */
@@ -75,7 +76,7 @@ static msec time_left(const struct task *t)
 {
 	msec now = loop_now(t->reg->loop);
 
-	return now < t->until ? t->until - now : 0;
+	return now < t->until ? MIN(t->until - now, (msec)LONGEST_CALL) : 0;
 }
 
 /* What every answer begins with.  True if it is a good one, false if the task goes on by itself. */

@@ -199,6 +199,8 @@ static int start_child(struct fetch *c)
 		.program = b->program,
 		.argv = argv,
 		.env = b->env,
+		.fds = &b->keys_fd,
+		.nfds = b->keys_fd >= 0,
 		.on_line = on_output,
 		.on_exit = on_child_exit,
 		.arg = c};
@@ -317,7 +319,7 @@ static void make_plan(struct restore *r)
 		.store_url = b->location.url,
 		.tenant = entry_id(e),
 		.dir = e->dir,
-		.until = loop_now(b->loop) + b->restore_timeout,
+		.until = msec_limit(loop_now(b->loop), b->restore_timeout),
 		.may_change = !e->is_attached && !r->op.is_background,
 		.ndbs = e->ndbs};
 	r->plan.dbs = xcalloc(e->ndbs + 1, sizeof(*r->plan.dbs));

@@ -298,5 +298,6 @@ static void start_copy(struct confirm *c)
 			return;
 		}
 	}
-	timer_set(&c->copy_limit, b->loop, loop_now(b->loop) + b->restore_timeout, on_copy_limit);
+	timer_set(&c->copy_limit, b->loop, msec_limit(loop_now(b->loop), b->restore_timeout),
+		on_copy_limit);
 }

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 
 #define KEPT_MAX (256u << 10) /* bytes of a buffer that is kept for the next lines */
+#define GUEST	 '\x1e'	      /* before a line of a guest, until it is in the queue */
 
 static struct {
 	pthread_mutex_t lock;
@@ -22,7 +23,8 @@ static struct {
 	pthread_t writer;
 	bool has_writer, is_writing;
 	struct buf queue;
-	uint64_t dropped;
+	size_t guests; /* bytes of the queue that are theirs */
+	struct log_losses untold, all;
 	const char *name;
 	_Atomic int level;
 } shared = {
@@ -33,7 +35,9 @@ static struct {
 	.level = LOG_INFO,
 };
 
+static _Thread_local bool has_guests;  /* in lines */
 static _Thread_local struct buf lines; /* finished lines of this thread, and the one being built */
+static _Thread_local bool is_building; /* between log_line_open and log_line_close */
 static pthread_key_t end_key;
 static pthread_once_t end_key_once = PTHREAD_ONCE_INIT;
 
@@ -110,13 +114,58 @@ static void tell_dropped(void)
 {
 	struct buf line = {0};
 
-	if (!shared.dropped)
+	if (!shared.untold.bytes)
 		return;
 	open_line(&line, LOG_WARN, "log lines dropped: standard output is read too slowly");
-	buf_printf(&line, ",\"bytes\":%llu}\n", (unsigned long long)shared.dropped);
+	buf_printf(&line, ",\"lines\":%llu,\"bytes\":%llu}\n",
+		(unsigned long long)shared.untold.lines, (unsigned long long)shared.untold.bytes);
 	buf_add(&shared.queue, buf_str(&line));
 	buf_done(&line);
-	shared.dropped = 0;
+	shared.untold = (struct log_losses){0};
+}
+
+static void count_loss(struct log_losses *losses, uint64_t nlines, uint64_t bytes)
+{
+	losses->lines += nlines;
+	losses->bytes += bytes;
+}
+
+static void drop(str text)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += text.p[i] == '\n';
+	count_loss(&shared.untold, n, text.n);
+	count_loss(&shared.all, n, text.n);
+}
+
+static bool has_room(size_t n)
+{
+	return buf_len(&shared.queue) + n <= LOG_QUEUE_MAX;
+}
+
+/* Each line by itself, for a guest's may find no room where ours does. */
+static void queue_lines(str text)
+{
+	str line;
+
+	while (str_split(&text, '\n', &line)) {
+		bool is_guest = line.n && line.p[0] == GUEST;
+		size_t n = line.n + 1 - is_guest;
+
+		if (!line.n && !text.n)
+			break;
+		line = str_slice(line, is_guest, line.n);
+		if (!has_room(n) || (is_guest && shared.guests + n > LOG_GUESTS_MAX)) {
+			count_loss(&shared.untold, 1, n);
+			count_loss(&shared.all, 1, n);
+			continue;
+		}
+		shared.guests += is_guest ? n : 0;
+		buf_add(&shared.queue, line);
+		buf_add_char(&shared.queue, '\n');
+	}
 }
 
 /* A burst's memory is not kept. */
@@ -146,6 +195,7 @@ static void *write_lines(void *unused)
 		shared.is_writing = true;
 		out = shared.queue;
 		shared.queue = swap;
+		shared.guests = 0;
 		pthread_mutex_unlock(&shared.lock);
 		write_all(buf_str(&out));
 		clear(&out);
@@ -202,16 +252,22 @@ void log_publish(void)
 	pthread_mutex_lock(&shared.lock);
 	if (!shared.has_writer)
 		start_writer();
-	if (!shared.has_writer) {
-		write_all(buf_str(&lines));
-	} else if (buf_len(&shared.queue) + buf_len(&lines) > LOG_QUEUE_MAX) {
-		shared.dropped += buf_len(&lines);
-	} else {
+	if (has_room(buf_len(&lines)))
 		tell_dropped();
+	if (has_guests)
+		queue_lines(buf_str(&lines));
+	else if (has_room(buf_len(&lines)))
 		buf_add(&shared.queue, buf_str(&lines));
+	else
+		drop(buf_str(&lines));
+	if (shared.has_writer) {
 		pthread_cond_signal(&shared.more);
+	} else {
+		write_all(buf_str(&shared.queue));
+		buf_clear(&shared.queue);
 	}
 	pthread_mutex_unlock(&shared.lock);
+	has_guests = false;
 	clear(&lines);
 }
 
@@ -240,18 +296,42 @@ void log_after_fork(const char *name)
 	pthread_cond_init(&shared.more, NULL);
 	pthread_cond_init(&shared.drained, NULL);
 	shared.has_writer = shared.is_writing = false;
-	shared.dropped = 0;
+	shared.untold = shared.all = (struct log_losses){0};
+	shared.guests = 0;
 	shared.name = name;
 	buf_clear(&shared.queue);
 	buf_clear(&lines);
+	is_building = false;
 }
 
 struct buf *log_line_open(enum log_level level, const char *msg)
 {
 	if (!log_is_on(level))
 		return NULL;
+	assert(!is_building); /* two lines would become one broken one */
+	is_building = true;
 	open_line(&lines, level, msg);
 	return &lines;
+}
+
+struct buf *log_guest_line_open(enum log_level level, const char *msg)
+{
+	if (!log_is_on(level))
+		return NULL;
+	has_guests = true;
+	buf_add_char(&lines, GUEST);
+	open_line(&lines, level, msg);
+	return &lines;
+}
+
+struct log_losses log_losses(void)
+{
+	struct log_losses losses;
+
+	pthread_mutex_lock(&shared.lock);
+	losses = shared.all;
+	pthread_mutex_unlock(&shared.lock);
+	return losses;
 }
 
 void log_field_str(struct buf *line, const char *key, str value)
@@ -279,12 +359,15 @@ void log_field_number(struct buf *line, const char *key, int64_t value)
 
 void log_line_close(struct buf *line)
 {
-	if (line)
-		buf_add(line, STR("}\n"));
+	if (!line)
+		return;
+	buf_add(line, STR("}\n"));
+	is_building = false;
 }
 
 void log_raw(str line)
 {
+	assert(!is_building);
 	buf_add(&lines, line);
 	buf_add_char(&lines, '\n');
 }

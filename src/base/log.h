@@ -5,7 +5,8 @@
  * log_error/warn/info/debug one-liners.  Each thread collects lines in a buffer of its own;
  * log_publish hands them to the writer (the event loop does so at the end of a turn).  When the
  * reader is too slow, lines beyond LOG_QUEUE_MAX bytes are dropped and counted; the count is
- * written as a line of its own once there is room. */
+ * written as a line of its own once there is room.  Lines of guests (what others wrote and we only
+ * pass on) have half of it: ours find room beside the loudest of them. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -13,7 +14,8 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-#define LOG_QUEUE_MAX (8u << 20)
+#define LOG_QUEUE_MAX  (8u << 20)
+#define LOG_GUESTS_MAX (LOG_QUEUE_MAX / 2)
 
 /* Lines above `level` are not written.  `name` (a literal) tells the process: "supervisor" or
  * "proxy". */
@@ -32,7 +34,8 @@ void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_debug(const char *fmt, ...) PRINTF(1, 2);
 
-/* A line with fields.  log_line_open is NULL when the level is off; the others accept NULL. */
+/* A line with fields.  log_line_open is NULL when the level is off; the others accept NULL.  Until
+ * log_line_close this thread logs nothing else. */
 struct buf *log_line_open(enum log_level level, const char *msg);
 void log_field_str(struct buf *line, const char *key, str value);
 void log_field_number(struct buf *line, const char *key, int64_t value);
@@ -40,5 +43,12 @@ void log_line_close(struct buf *line);
 
 /* A line that is JSON already (no newline in it) is written as it is. */
 void log_raw(str line);
+/* log_line_open for a line of a guest. */
+struct buf *log_guest_line_open(enum log_level level, const char *msg);
+/* What was dropped since the start. */
+struct log_losses {
+	uint64_t lines, bytes;
+};
+struct log_losses log_losses(void);
 /* Hands this thread's lines to the writer. */
 void log_publish(void);

@@ -87,11 +87,33 @@ void live_tenant_target(struct buf *out, const char *id, const char *tail)
 	buf_add(out, str_of(tail));
 }
 
+static void make_harmless(json_t *j)
+{
+	struct buf text = {0};
+	json_t *member;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(j, key, member) make_harmless(member);
+	json_array_foreach(j, i, member) make_harmless(member);
+	if (!json_is_string(j))
+		return;
+	text_add_harmless(&text, (str){json_string_value(j), json_string_length(j)});
+	json_string_setn_nocheck(j, buf_str(&text).p, buf_len(&text));
+	buf_done(&text);
+}
+
+json_t *live_json_of(str body)
+{
+	json_t *j = json_loadb(body.p, body.n, JSON_ALLOW_NUL, NULL);
+
+	make_harmless(j);
+	return j;
+}
+
 json_t *live_json(const struct answer *a)
 {
-	str body = buf_str(&a->body);
-
-	return json_loadb(body.p, body.n, 0, NULL);
+	return live_json_of(buf_str(&a->body));
 }
 
 static void print_output(json_t *tenant)
@@ -155,7 +177,7 @@ int live_act(const struct options *o)
 
 static void print_line(str text)
 {
-	json_t *j = json_loadb(text.p, text.n, 0, NULL);
+	json_t *j = live_json_of(text);
 	const char *time = json_string_value(json_object_get(j, "time"));
 	const char *stream = json_string_value(json_object_get(j, "stream"));
 	const char *line = json_string_value(json_object_get(j, "text"));
@@ -170,17 +192,28 @@ static void print_line(str text)
 	json_decref(j);
 }
 
+struct log_answer {
+	struct answer answer;
+	bool as_json;
+};
+
 /* Prints whole lines as they come; what is no answer of lines is kept to be told. */
 static void on_log_piece(void *arg, unsigned status, str piece)
 {
-	struct answer *a = arg;
+	struct log_answer *l = arg;
+	struct answer *a = &l->answer;
 	ssize_t end;
 
 	buf_add(&a->body, piece);
 	if (status != 200)
 		return;
 	while ((end = str_find_char(buf_str(&a->body), '\n')) >= 0) {
-		print_line(str_slice(buf_str(&a->body), 0, (size_t)end));
+		str line = str_slice(buf_str(&a->body), 0, (size_t)end);
+
+		if (l->as_json)
+			printf(STR_FMT "\n", STR_ARG(line));
+		else
+			print_line(line);
 		buf_consume(&a->body, (size_t)end + 1);
 	}
 	fflush(stdout);
@@ -189,20 +222,20 @@ static void on_log_piece(void *arg, unsigned status, str piece)
 int live_logs(const struct options *o)
 {
 	struct buf target = {0};
-	struct answer answer = {0};
+	struct log_answer l = {.as_json = o->as_json};
 	char *tail = xasprintf(
 		"/logs?n=%s%s", o->lines ? o->lines : "50", o->follows ? "&follow=1" : "");
 	char *doing = xasprintf("show the logs of %s", o->words[0]);
 	int r;
 
 	live_tenant_target(&target, o->words[0], tail);
-	r = ask(o, "GET", buf_str(&target), on_log_piece, &answer, &answer.status);
-	if (r == 0 && answer.status != 200)
-		r = live_refused(&answer, doing);
+	r = ask(o, "GET", buf_str(&target), on_log_piece, &l, &l.answer.status);
+	if (r == 0 && l.answer.status != 200)
+		r = live_refused(&l.answer, doing);
 	free(tail);
 	free(doing);
 	buf_done(&target);
-	buf_done(&answer.body);
+	buf_done(&l.answer.body);
 	return r;
 }
 

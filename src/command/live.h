@@ -18,6 +18,8 @@ int live_ask(const struct options *o, const char *method, str target, struct ans
 void live_tenant_target(struct buf *out, const char *id, const char *tail);
 /* A new reference, or NULL if it is no JSON. */
 json_t *live_json(const struct answer *a) MUST_USE;
+/* For people: no text in it controls a terminal, whoever has written it. */
+json_t *live_json_of(str body) MUST_USE;
 /* Tells on standard error what an answer other than 2xx says.  Returns EXIT_RUNTIME. */
 int live_refused(const struct answer *a, const char *doing);
 

@@ -7,6 +7,7 @@
 #include "backup/backup.h"
 #include "base/log.h"
 #include "command/command_int.h"
+#include "supervisor/environment.h"
 #include "supervisor/supervisor.h"
 
 #define LOG_FLUSH_LIMIT 2000u /* milliseconds */
@@ -67,6 +68,7 @@ static int explain_missing_command(const struct options *o)
 int run_run(const struct options *o)
 {
 	struct config_source source = source_of(o, false);
+	struct environment ours = {0};
 	struct config *conf;
 	int r;
 
@@ -76,7 +78,11 @@ int run_run(const struct options *o)
 	if (!conf)
 		return EXIT_USAGE;
 	log_init("supervisor", conf->server.log_level);
+	environment_copy(&ours, environ); /* a reload and the tenants need it */
+	source.environ = ours.items;
+	environment_wipe(environ, &conf->secret_variables);
 	r = supervisor_run(conf, &source);
+	environment_done(&ours);
 	log_flush(LOG_FLUSH_LIMIT);
 	return r;
 }

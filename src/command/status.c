@@ -154,6 +154,17 @@ static void add_line(struct buf *out, const char *label, str text)
 		buf_printf(out, "%s: " STR_FMT "\n", label, STR_ARG(text));
 }
 
+static void add_losses(struct buf *out, const char *label, const json_t *losses)
+{
+	char bytes[TEXT_MAX];
+
+	if (!number_at(losses, "lines"))
+		return;
+	text_size(number_at(losses, "bytes"), bytes);
+	buf_printf(out, "%s: %llu lines (%s)\n", label,
+		(unsigned long long)number_at(losses, "lines"), bytes);
+}
+
 static void add_configuration(struct buf *out, const json_t *j)
 {
 	const json_t *config = json_object_get(j, "config");
@@ -169,6 +180,7 @@ static void add_configuration(struct buf *out, const json_t *j)
 	if (str_eq(text_at(daemon, "state"), STR("pausing")))
 		add_line(out, "litestream", text_at(daemon, "why"));
 	add_line(out, "isolation", text_at(j, "isolation"));
+	add_losses(out, "lost from the log", json_object_get(j, "log_dropped"));
 	add_line(out, "machine", text_at(j, "machine"));
 	add_line(out, "region", text_at(j, "region"));
 }
@@ -228,6 +240,7 @@ static void show_one(const json_t *j, struct buf *out)
 			(unsigned long long)number_at(j, "starts"),
 			(unsigned long long)number_at(j, "restarts"));
 	add_line(out, "isolation", text_at(j, "isolation"));
+	add_losses(out, "output not logged", json_object_get(j, "output_dropped"));
 	if (json_is_false(json_object_get(j, "here")))
 		buf_add(out, STR("its place is another machine or region\n"));
 	table_free(t);

@@ -1,4 +1,4 @@
-/* text.c - lengths of time and amounts of memory as people read them. */
+/* text.c - lengths of time, amounts of memory and other people's words as people read them. */
 /* SPDX-License-Identifier: MIT */
 #include "command/text.h"
 
@@ -45,4 +45,38 @@ void text_size(uint64_t bytes, char out[TEXT_MAX])
 	for (; v >= 999.5 && i + 1 < NITEMS(units); i++)
 		v /= 1000;
 	snprintf(out, TEXT_MAX, "%.*f%s", i && v < 9.95 ? 1 : 0, v, units[i]);
+}
+
+static unsigned char byte_at(str s, size_t i)
+{
+	return i < s.n ? (unsigned char)s.p[i] : 0;
+}
+
+/* The length of what would control a terminal at s[i], or 0. */
+static size_t control_length(str s, size_t i)
+{
+	unsigned char c = byte_at(s, i), second = byte_at(s, i + 1), third = byte_at(s, i + 2);
+
+	if ((c < 0x20 && c != '\t') || c == 0x7f)
+		return 1;
+	if (c == 0xc2 && second >= 0x80 && second <= 0x9f) /* C1 */
+		return 2;
+	/* U+202A to 202E, U+2066 to 2069 */
+	if (c == 0xe2 && ((second == 0x80 && third >= 0xaa && third <= 0xae) ||
+				 (second == 0x81 && third >= 0xa6 && third <= 0xa9)))
+		return 3;
+	return 0;
+}
+
+void text_add_harmless(struct buf *out, str s)
+{
+	for (size_t i = 0; i < s.n;) {
+		size_t n = control_length(s, i);
+
+		if (n)
+			buf_add(out, STR("\xef\xbf\xbd"));
+		else
+			buf_add_char(out, s.p[i]);
+		i += n ? n : 1;
+	}
 }

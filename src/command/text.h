@@ -1,8 +1,8 @@
-/* text.h - lengths of time and amounts of memory as people read them. */
+/* text.h - lengths of time, amounts of memory and other people's words as people read them. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/str.h"
+#include "base/buf.h"
 
 #define TEXT_MAX 32
 
@@ -10,3 +10,6 @@
 void text_duration(msec v, char out[TEXT_MAX]);
 /* "512B", "6.1MB", "182MB": powers of 1000, two or three digits. */
 void text_size(uint64_t bytes, char out[TEXT_MAX]);
+/* UTF-8 for a terminal: what would control it (C0 but the tab, C1, DEL, and what turns the
+ * direction of writing) becomes U+FFFD. */
+void text_add_harmless(struct buf *out, str s);

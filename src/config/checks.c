@@ -168,7 +168,8 @@ void check_word(struct loader *ld, const struct row *row, void *value, struct pl
 
 void check_user_name(struct loader *ld, const struct row *row, void *value, struct place place)
 {
-	check_word(ld, row, value, place);
+	if (((str *)value)->n)
+		check_word(ld, row, value, place);
 }
 
 void check_directory(struct loader *ld, const struct row *row, void *value, struct place place)
@@ -206,6 +207,12 @@ void check_url_path(struct loader *ld, const struct row *row, void *value, struc
 		complain(ld, row, place, path, "must begin with /");
 	else if (str_find_char(path, ' ') >= 0 || str_find_char(path, '#') >= 0)
 		complain(ld, row, place, path, "must not have a blank or #");
+}
+
+void check_optional_path(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	if (((const str *)value)->n)
+		check_url_path(ld, row, value, place);
 }
 
 /* "/path", "/prefix*", "*suffix". */

@@ -93,8 +93,9 @@ struct config {
 	struct app_conf app;	     /* the defaults of all tenants */
 	struct tenant_conf *tenants; /* sorted by id */
 	size_t ntenants;
-	bool is_single;	 /* no users, no routes: Thruster for one application */
-	str file;	 /* that was read, or empty */
+	bool is_single;			  /* no users, no routes: Thruster for one application */
+	struct str_list secret_variables; /* of the environment: secrets were taken from them */
+	str file;			  /* that was read, or empty */
 	str fly_machine; /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
 	str fly_region;
 	uint64_t version;		/* hash of the effective configuration */
@@ -123,6 +124,10 @@ struct config_source {
 	bool is_only_read; /* nothing will be started (check, dump, status …): a missing command is
 			      only a warning */
 };
+
+/* In run_dir: what belongs to Litestream, and tenants do not see where they have private
+ * directories. */
+#define CONFIG_PRIVATE_RUN_DIR "private"
 
 /* Reads everything and reports all faults, sorted by position.  NULL if there are errors.  The
  * result has one reference.  *faults is overwritten; release it with config_faults_done. */

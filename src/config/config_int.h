@@ -192,6 +192,7 @@ struct loader {
 	uint32_t single_slot;
 	const struct node *upstream_command, *upstream_args;
 	const char *variable; /* of the environment that is being read */
+	bool reads_secret;    /* what is expanded goes into a row with flag SECRET */
 };
 
 /* faults.c */
@@ -218,6 +219,8 @@ bool expand_text(
 /* A word of the command line, as a template. */
 str expand_literal(struct loader *ld, str word);
 const char *environment_get(const struct loader *ld, const char *name);
+/* A secret is taken from it. */
+void secret_variable_add(struct loader *ld, str name);
 /* The words of a command written as one string. */
 bool words_split(
 	struct loader *ld, str name, str text, struct place place, struct str_list *ret) MUST_USE;

@@ -104,6 +104,8 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 	bool is_told = i && row[-1].env && strcmp(row[-1].env, row->env) == 0;
 	const char *why;
 
+	if (row->flags & SECRET)
+		secret_variable_add(ld, str_of(name));
 	if (utf8_valid_length(str_of(text)) != strlen(text)) {
 		fault_at(ld, in_environment, "%s holds bytes that are not text", name);
 		return;

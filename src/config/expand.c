@@ -44,6 +44,21 @@ const char *environment_get(const struct loader *ld, const char *name)
 	return NULL;
 }
 
+void secret_variable_add(struct loader *ld, str name)
+{
+	struct str_list *list = &ld->config->secret_variables, grown;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (str_eq(list->items[i], name))
+			return;
+	grown.items = arena_alloc(ld->arena, (list->count + 1) * sizeof(str));
+	if (list->count)
+		memcpy(grown.items, list->items, list->count * sizeof(str));
+	grown.items[list->count] = arena_dup(ld->arena, name);
+	grown.count = list->count + 1;
+	*list = grown;
+}
+
 bool env_name_is_legal(str name)
 {
 	for (size_t i = 0; i < name.n; i++) {
@@ -98,6 +113,8 @@ static bool add_variable(
 			STR_ARG(name));
 		return false;
 	}
+	if (ld->reads_secret)
+		secret_variable_add(ld, name);
 	value = environment_get(ld, name0);
 	if (colon >= 0 && (!value || !*value)) {
 		add_value(out, str_slice(inside, (size_t)colon + 2, inside.n), is_template);

@@ -421,7 +421,7 @@ static bool read_env(
 	return is_ok;
 }
 
-bool value_read(struct loader *ld, const struct row *row, const struct node *n, void *value)
+static bool read_any(struct loader *ld, const struct row *row, const struct node *n, void *value)
 {
 	switch (row->type) {
 	case TYPE_LIST:
@@ -447,6 +447,16 @@ bool value_read(struct loader *ld, const struct row *row, const struct node *n, 
 		return read_scalar(ld, row, n, value);
 	}
 	return false;
+}
+
+bool value_read(struct loader *ld, const struct row *row, const struct node *n, void *value)
+{
+	bool is_ok;
+
+	ld->reads_secret = row->flags & SECRET;
+	is_ok = read_any(ld, row, n, value);
+	ld->reads_secret = false;
+	return is_ok;
 }
 
 static bool lists_equal(const struct str_list *a, const struct str_list *b)

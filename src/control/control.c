@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,17 +12,29 @@
 
 #include "base/alloc.h"
 #include "control/control_int.h"
+#include "process/process.h"
 
 #define BACKLOG 64
 
-static void turn_away(int fd)
-{
-	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-				     "Content-Type: application/json\r\n\r\n"
-				     "{\"error\":\"too many control connections\"}\r\n";
+#define ANSWER(status, error)                                                                      \
+	"HTTP/1.1 " status "\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"       \
+	"{\"error\":\"" error "\"}\r\n"
 
-	(void)!send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+static void turn_away(int fd, const char *answer)
+{
+	(void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
+}
+
+/* Whoever has our user can open the socket, and so can every tenant as long as it has no user of
+ * its own. */
+static bool is_tenants(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+	       process_is_tenants(peer.pid);
 }
 
 static void on_connection(struct watch *w, unsigned events)
@@ -32,8 +45,10 @@ static void on_connection(struct watch *w, unsigned events)
 	(void)events;
 	if (fd < 0)
 		return;
-	if (c->nsessions >= CONTROL_MAX_SESSIONS)
-		turn_away(fd);
+	if (is_tenants(fd))
+		turn_away(fd, ANSWER("403 Forbidden", "this is not for tenants"));
+	else if (c->nsessions >= CONTROL_MAX_SESSIONS)
+		turn_away(fd, ANSWER("503 Service Unavailable", "too many control connections"));
 	else
 		session_new(c, fd);
 }

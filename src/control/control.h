@@ -55,7 +55,8 @@ struct control_tenant {
 	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	struct control_cache cache;
-	str isolation; /* "private directories", "environment only", … */
+	str isolation;			  /* "private directories", "environment only", … */
+	struct log_losses output_dropped; /* of what it wrote, since fly-atc began */
 };
 typedef void control_tenant_fn(void *arg, const struct control_tenant *t);
 
@@ -70,15 +71,16 @@ typedef void control_line_fn(void *arg, const struct control_line *line);
 
 /* fly-atc itself. */
 struct control_global {
-	msec started_at;	   /* monotonic */
-	str address;		   /* what it listens on: "*:8080", for people */
-	pid_t proxy_pid;	   /* 0 while there is none */
-	unsigned proxy_restarts;   /* after crashes */
-	unsigned threads;	   /* of the proxy */
-	const struct config *conf; /* in force now; borrowed */
-	bool is_proxy_configured;  /* all its threads use conf */
-	bool is_draining;	   /* told to end */
-	str isolation;		   /* how tenants are kept apart here */
+	msec started_at;	       /* monotonic */
+	str address;		       /* what it listens on: "*:8080", for people */
+	pid_t proxy_pid;	       /* 0 while there is none */
+	unsigned proxy_restarts;       /* after crashes */
+	unsigned threads;	       /* of the proxy */
+	const struct config *conf;     /* in force now; borrowed */
+	bool is_proxy_configured;      /* all its threads use conf */
+	bool is_draining;	       /* told to end */
+	str isolation;		       /* how tenants are kept apart here */
+	struct log_losses log_dropped; /* lines of the supervisor's that found no room */
 };
 
 /* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more);

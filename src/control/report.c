@@ -92,6 +92,14 @@ static void add_output(struct tenant_report *r, str id)
 	json_close_array(r->j);
 }
 
+static void add_losses(struct json *j, const char *key, const struct log_losses *l)
+{
+	json_open_object(j, key);
+	json_number(j, "lines", l->lines);
+	json_number(j, "bytes", l->bytes);
+	json_close_object(j);
+}
+
 static void add_life(struct tenant_report *r, const struct control_tenant *t)
 {
 	struct json *j = r->j;
@@ -115,6 +123,7 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	if (t->reason.n)
 		add_output(r, t->id);
 	json_str_or_null(j, "isolation", t->isolation);
+	add_losses(j, "output_dropped", &t->output_dropped);
 }
 
 static void on_tenant(void *arg, const struct control_tenant *t)
@@ -183,6 +192,7 @@ static void add_global(
 	json_str_or_null(j, "machine", g->conf->fly_machine);
 	json_str_or_null(j, "region", g->conf->fly_region);
 	json_str_or_null(j, "isolation", g->isolation);
+	add_losses(j, "log_dropped", &g->log_dropped);
 	add_backup(j, c);
 }
 

@@ -168,6 +168,23 @@ enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_da
 	return c->state == CHUNKED_DONE ? PARSE_OK : PARSE_MORE;
 }
 
+bool chunked_is_sound(str bytes)
+{
+	struct chunked c = {.is_mended = true};
+	enum parse r = PARSE_MORE;
+
+	while (r == PARSE_MORE && bytes.n) {
+		size_t used;
+		str data;
+
+		r = chunked_read(&c, bytes, &used, &data);
+		if (r != PARSE_BAD)
+			bytes = str_slice(bytes, used, bytes.n);
+	}
+	chunked_done(&c);
+	return r != PARSE_BAD;
+}
+
 uint64_t chunked_left(const struct chunked *c)
 {
 	return c->state == CHUNKED_DATA ? c->left : 0;

@@ -53,6 +53,8 @@ struct chunked {
  * written again has none), and a trailer that header_may_trail forbids, Set-Cookie for example, is
  * thrown away alone (RFC 9110 6.5.1). */
 enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_data) MUST_USE;
+/* Nothing in the first bytes of a response's body breaks the coding beyond mending. */
+bool chunked_is_sound(str bytes);
 /* Payload bytes that are sure to come next without any framing: 0 unless inside a chunk.  For a
  * caller that moves them past the decoder (splice) and then says so with chunked_skip, n <=
  * chunked_left. */

@@ -32,12 +32,11 @@ static void put_line(struct compose *c, enum header_id id, str name, str value)
 	struct header *h = &c->headers[c->n++];
 
 	assert(c->n <= c->max);
+	*h = (struct header){.id = id};
 	h->name = put(c, name);
 	put(c, STR(": "));
 	h->value = put(c, value);
 	put(c, STR("\r\n"));
-	h->id = id;
-	h->is_hop = false;
 }
 
 void compose_add(struct compose *c, enum header_id id, str value)

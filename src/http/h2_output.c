@@ -41,6 +41,7 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 	buf_add(&s->out, (str){(const char *)head, FRAME_HEAD});
 	buf_add(&s->out, str_slice(buf_str(&st->waiting), 0, n));
 	buf_consume(&st->waiting, n);
+	s->waiting -= n;
 	if (n && !buf_len(&st->waiting)) {
 		h2_give_back(&st->waiting);
 		h2_tell(st, H2_ROOM);
@@ -48,20 +49,32 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 	return buf_len(&s->out) < H2_OUT_MAX ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
+static void forget_waiting(struct h2_stream *st)
+{
+	st->session->waiting -= buf_len(&st->waiting);
+	buf_done(&st->waiting);
+}
+
+static void forget_received(struct h2_stream *st)
+{
+	st->session->received -= buf_len(&st->received);
+	buf_done(&st->received);
+	h2_pay_debt(st->session);
+}
+
 static void reset(struct h2_stream *st, uint32_t error_code)
 {
 	if (st->is_gone || st->is_reset)
 		return;
 	st->is_reset = st->is_ours = true;
-	buf_done(&st->waiting);
+	forget_waiting(st);
 	h2_check(nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error_code));
 }
 
-/* Our half has ended: nobody wants the rest of a request that has its answer (RFC 9113 8.1), nor of
- * a tunnel that leads nowhere. */
+/* Our half has ended, and nobody wants the rest of a tunnel that leads nowhere. */
 static void end_early(struct h2_stream *st)
 {
-	if (st->is_end_sent && !st->has_ended && (!st->is_tunnel || st->is_ignored))
+	if (st->is_end_sent && !st->has_ended && st->is_tunnel && st->is_ignored)
 		reset(st, NGHTTP2_NO_ERROR);
 }
 
@@ -87,7 +100,7 @@ void h2_output_callbacks(nghttp2_session_callbacks *calls)
 	nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_sent);
 }
 
-void h2_session_pump(struct h2_session *s)
+static void make_frames(struct h2_session *s)
 {
 	while (buf_len(&s->out) < H2_OUT_MAX) {
 		const uint8_t *p;
@@ -100,6 +113,20 @@ void h2_session_pump(struct h2_session *s)
 		}
 		buf_add(&s->out, (str){(const char *)p, (size_t)n});
 	}
+}
+
+/* RST_STREAM would overtake what waits. */
+void h2_session_pump(struct h2_session *s)
+{
+	make_frames(s);
+	if (list_is_empty(&s->doomed) || buf_len(&s->out) >= H2_OUT_MAX)
+		return;
+	while (!list_is_empty(&s->doomed)) {
+		struct h2_stream *st = container_of(list_pop(&s->doomed), struct h2_stream, doomed);
+
+		reset(st, st->doom);
+	}
+	make_frames(s);
 }
 
 static void resume(struct h2_stream *st)
@@ -123,7 +150,7 @@ void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 	nghttp2_data_provider payload = {.source.ptr = st, .read_callback = on_payload};
 	unsigned status;
 
-	if (st->is_gone || st->is_reset)
+	if (h2_is_over(st))
 		return;
 	status = h2_fields_of_head(&s->fields, text);
 	st->is_tunnel = st->is_extended && h2_head_is_switch(text);
@@ -139,14 +166,17 @@ void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 
 void h2_stream_write(struct h2_stream *st, str payload)
 {
-	if (st->is_gone || st->is_reset)
+	if (h2_is_over(st))
 		return;
 	buf_add(&st->waiting, payload);
+	st->session->waiting += payload.n;
 	resume(st);
 }
 
 void h2_stream_end(struct h2_stream *st, str trailers)
 {
+	if (h2_is_over(st))
+		return;
 	st->is_out_ended = true;
 	buf_add(&st->out_trailers, trailers);
 	resume(st);
@@ -154,10 +184,10 @@ void h2_stream_end(struct h2_stream *st, str trailers)
 
 void h2_stream_reset(struct h2_stream *st, uint32_t error_code)
 {
-	if (st->is_gone || st->is_reset)
+	if (h2_is_over(st))
 		return;
-	h2_session_pump(st->session); /* or it would overtake what waits */
-	reset(st, error_code);
+	st->doom = error_code;
+	list_append(&st->session->doomed, &st->doomed);
 }
 
 /* The window of the stream is given back as it is read, and made wide when that begins. */
@@ -202,6 +232,8 @@ ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max)
 		else
 			buf_add(to, payload);
 		buf_consume(&st->received, payload.n);
+		st->session->received -= payload.n;
+		h2_pay_debt(st->session);
 		h2_give_back(&st->received);
 		give_back(st, payload.n);
 	}
@@ -216,8 +248,12 @@ ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max)
 
 void h2_stream_ignore(struct h2_stream *st)
 {
+	size_t unread = buf_len(&st->received);
+
 	st->is_ignored = true;
-	buf_done(&st->received);
+	forget_received(st);
+	if (unread && !st->has_ended && !st->is_gone)
+		h2_check(nghttp2_session_consume_stream(st->session->ng, st->id, unread));
 	end_early(st);
 }
 
@@ -225,8 +261,9 @@ void h2_stream_done(struct h2_stream *st)
 {
 	list_remove(&st->link);
 	list_remove(&st->ready);
-	buf_done(&st->received);
+	list_remove(&st->doomed);
+	forget_received(st);
+	forget_waiting(st);
 	buf_done(&st->trailers);
-	buf_done(&st->waiting);
 	buf_done(&st->out_trailers);
 }

@@ -13,10 +13,11 @@
 /* Frames that carry nothing, some of which want an answer (CVE-2019-9512, 9515, 9518). */
 #define NOISE_BURST 2000
 #define NOISE_RATE  500
-/* Fields beyond the limit are still counted, so that the request gets its 431, up to this many
- * times the limit. */
+/* A head beyond the limit is still decoded, so that the request gets its 431, up to this many times
+ * the limit.  After that the connection ends. */
 #define PATIENCE 4
 /* CONTINUATION frames behind one HEADERS (CVE-2024-28182): no head needs more. */
+#define FRAME_HEAD	  9
 #define FRAME_SIZE	  16384u
 #define MIN_CONTINUATIONS 8u
 
@@ -29,6 +30,14 @@ void h2_check(int result)
 {
 	if (result == NGHTTP2_ERR_NOMEM)
 		abort(); /* as xmalloc */
+}
+
+void h2_pay_debt(struct h2_session *s)
+{
+	if (!s->debt || s->received > s->max_received)
+		return;
+	h2_check(nghttp2_session_consume_connection(s->ng, s->debt));
+	s->debt = 0;
 }
 
 void h2_tell(struct h2_stream *st, unsigned events)
@@ -46,6 +55,12 @@ static void give_up(struct h2_session *s, uint32_t error_code, const char *fault
 	h2_check(nghttp2_session_terminate_session(s->ng, error_code));
 }
 
+static void count_broken(struct h2_session *s)
+{
+	if (!h2_budget_take(&s->broken, s->now, BROKEN_BURST, BROKEN_RATE))
+		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many broken streams");
+}
+
 /* --- heads --- */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
@@ -54,6 +69,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	struct h2_stream *st;
 
 	h2_request_begin(&s->request);
+	s->head_size = 0;
 	s->head_stream = frame->hd.stream_id;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
@@ -61,6 +77,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	st->session = s;
 	st->id = frame->hd.stream_id;
 	list_init(&st->ready);
+	list_init(&st->doomed);
 	list_append(&s->streams, &st->link);
 	nghttp2_session_set_stream_user_data(ng, st->id, st);
 	return 0;
@@ -74,6 +91,16 @@ static int refuse_head(nghttp2_session *ng, struct h2_stream *st, uint32_t error
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* A few bytes of a block may name an entry of the table that is a thousand times as long. */
+static bool is_within_patience(struct h2_session *s, size_t field)
+{
+	s->head_size += field + H2_FIELD_OVERHEAD;
+	if (s->head_size <= s->conf.max_header_bytes * PATIENCE)
+		return true;
+	give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "a head that is much too large");
+	return false;
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name_p,
 	size_t name_n, const uint8_t *value_p, size_t value_n, uint8_t flags, void *arg)
 {
@@ -83,19 +110,19 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	bool is_good;
 
 	(void)flags;
+	if (!is_within_patience(s, name_n + value_n))
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (!st || st->is_reset)
 		return 0;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-		s->request.size += name_n + value_n;
-		is_good = s->request.size <= s->conf.max_header_bytes &&
+		is_good = s->head_size <= s->conf.max_header_bytes &&
 			  h2_trailer_add(&st->trailers, name, value);
 	} else if (!st->status) {
 		is_good = h2_request_add(&s->request, name, value);
 		if (s->request.size > s->conf.max_header_bytes)
 			st->status = 431;
 	} else {
-		s->request.size += name_n + value_n + H2_FIELD_OVERHEAD;
-		is_good = s->request.size <= s->conf.max_header_bytes * PATIENCE;
+		is_good = true; /* only decoded */
 	}
 	return is_good ? 0 : refuse_head(ng, st, NGHTTP2_PROTOCOL_ERROR);
 }
@@ -126,6 +153,8 @@ static void end_head(struct h2_session *s, struct h2_stream *st)
 		refuse_head(s->ng, st, NGHTTP2_PROTOCOL_ERROR);
 		return;
 	}
+	if (status == 431)
+		count_broken(s);
 	st->status = status;
 	st->text_at = before;
 	st->text_n = buf_len(&s->texts) - before;
@@ -173,11 +202,41 @@ static bool is_behind_end(const struct h2_session *s, int32_t id)
 	return false;
 }
 
+static void take_noise(struct h2_session *s)
+{
+	if (!h2_budget_take(&s->noise, s->now, NOISE_BURST, NOISE_RATE))
+		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that carry nothing");
+}
+
+/* nghttp2 throws frames away without a word: those of unknown types, and DATA of streams that are
+ * closed.  So all of them are counted here.  Returns how many heads of frames end in `bytes`. */
+static unsigned count_frames(struct h2_scan *scan, str bytes)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < bytes.n; i++) {
+		size_t skipped = MIN(scan->skip, bytes.n - i);
+
+		scan->skip -= skipped;
+		i += skipped;
+		if (i == bytes.n)
+			break;
+		if (scan->at < 3)
+			scan->size = scan->size << 8 | (uint8_t)bytes.p[i];
+		if (++scan->at < FRAME_HEAD)
+			continue;
+		n++;
+		*scan = (struct h2_scan){.skip = scan->size};
+	}
+	return n;
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 {
 	struct h2_session *s = arg;
 
 	(void)ng;
+	s->seen++;
 	if (hd->type == NGHTTP2_HEADERS && is_behind_end(s, hd->stream_id))
 		give_up(s, NGHTTP2_STREAM_CLOSED, "HEADERS behind the end of its stream");
 	if (hd->type == NGHTTP2_HEADERS && is_passed_over(s, hd->stream_id))
@@ -185,8 +244,8 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 	/* nghttp2 does not look at them, but RFC 9113 6.3 does. */
 	if (hd->type == NGHTTP2_PRIORITY && !hd->stream_id)
 		give_up(s, NGHTTP2_PROTOCOL_ERROR, "PRIORITY of no stream");
-	if (is_noise(hd) && !h2_budget_take(&s->noise, s->now, NOISE_BURST, NOISE_RATE))
-		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that carry nothing");
+	if (is_noise(hd))
+		take_noise(s);
 	return 0;
 }
 
@@ -205,7 +264,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	st->has_ended =
 		frame->hd.type == NGHTTP2_RST_STREAM || frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 	st->is_broken = frame->hd.type == NGHTTP2_RST_STREAM;
-	if (st->is_reset)
+	if (h2_is_over(st))
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		end_head(s, st);
@@ -217,14 +276,24 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 static int on_data(
 	nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *arg)
 {
+	struct h2_session *s = arg;
 	struct h2_stream *st = find(ng, id);
 
-	(void)flags, (void)arg;
-	h2_check(nghttp2_session_consume_connection(ng, n));
-	if (!st || st->is_reset || st->is_ignored)
+	(void)flags;
+	if (!st || h2_is_over(st)) {
+		h2_check(nghttp2_session_consume_connection(ng, n));
 		return 0;
-	buf_add(&st->received, (str){(const char *)p, n});
+	}
+	st->came += n;
 	h2_tell(st, H2_INPUT);
+	if (st->is_ignored) {
+		h2_check(nghttp2_session_consume(ng, id, n));
+		return 0;
+	}
+	buf_add(&st->received, (str){(const char *)p, n});
+	s->received += n;
+	s->debt += n;
+	h2_pay_debt(s);
 	return 0;
 }
 
@@ -235,9 +304,8 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *
 
 	if (!st)
 		return 0;
-	if ((st->is_broken || (error_code != NGHTTP2_NO_ERROR && !st->is_ours)) &&
-		!h2_budget_take(&s->broken, s->now, BROKEN_BURST, BROKEN_RATE))
-		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many broken streams");
+	if (st->is_broken || (error_code != NGHTTP2_NO_ERROR && !st->is_ours))
+		count_broken(s);
 	if (st->has_ended)
 		s->ended[s->nended++ % NITEMS(s->ended)] = id;
 	st->is_gone = true;
@@ -283,9 +351,13 @@ void h2_session_open(struct h2_session *s, const struct h2_conf *conf)
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 	};
 
-	*s = (struct h2_session){.conf = *conf, .last_id = -1};
+	*s = (struct h2_session){.conf = *conf,
+		.last_id = -1,
+		.scan.skip = H2_PREFACE.n,
+		.max_received = H2_RECEIVED_MAX};
 	list_init(&s->streams);
 	list_init(&s->ready);
+	list_init(&s->doomed);
 	s->ng = new_session(s);
 	h2_check(nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, NITEMS(settings)));
 }
@@ -302,12 +374,16 @@ void h2_session_done(struct h2_session *s)
 
 void h2_session_feed(struct h2_session *s, str bytes, msec now)
 {
+	unsigned begun = count_frames(&s->scan, bytes);
 	ssize_t n;
 
-	assert(list_is_empty(&s->ready));
-	buf_clear(&s->texts);
+	if (list_is_empty(&s->ready))
+		buf_clear(&s->texts);
 	s->now = now;
+	s->seen = 0;
 	n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes.p, bytes.n);
+	for (; s->seen < begun && !s->fault; s->seen++)
+		take_noise(s);
 	if (n >= 0)
 		return;
 	h2_check((int)n);

@@ -9,8 +9,8 @@
  * Flow control is the back-pressure.  A stream holds at most its window of what its owner has not
  * read: the 65,535 bytes of RFC 9113 6.9.2 at first, and H2_WINDOW once it reads.  The window of
  * the connection is given back at once, since a stream whose owner does not read (its tenant
- * sleeps) must not hold up the others.  What is to be sent waits in the stream until the client's
- * windows let it go; see h2_stream_waiting. */
+ * sleeps) must not hold up the others, until all of them together hold `max_received`.  What is to
+ * be sent waits in the stream until the client's windows let it go; see h2_stream_waiting. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -22,6 +22,10 @@
 
 #define H2_PREFACE STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 #define H2_WINDOW  (256u * 1024)
+/* Payload of requests that a connection may hold, and what is left of that where memory is short.
+ */
+#define H2_RECEIVED_MAX	  (2048u * 1024)
+#define H2_RECEIVED_SHORT (256u * 1024)
 /* Frames are made as long as fewer bytes than this wait to be written; a buffer that was larger
  * than H2_OUT_KEPT is given back when it is empty. */
 #define H2_OUT_KEPT (16u * 1024)
@@ -36,15 +40,25 @@ enum h2_event {
 
 struct h2_session;
 
+/* Where in the client's bytes frames begin. */
+struct h2_scan {
+	size_t skip;   /* to the next one */
+	uint8_t at;    /* of its head, that have come */
+	uint32_t size; /* of its payload */
+};
+
 /* Embed it; zero when `open` returns it. */
 struct h2_stream {
 	struct h2_session *session;
-	struct list link;  /* of the session: all of its streams */
-	struct list ready; /* of the session, while events wait */
+	struct list link;   /* of the session: all of its streams */
+	struct list ready;  /* of the session, while events wait */
+	struct list doomed; /* of the session, from h2_stream_reset to the pump that obeys it */
+	uint32_t doom;	    /* the error code of that */
 	unsigned events;
 	int32_t id;
 	unsigned status;	 /* of H2_REQUEST: the answer to one that cannot be served, or 0 */
 	size_t text_at, text_n;	 /* in the session's texts */
+	uint64_t came;		 /* bytes of payload */
 	struct buf received;	 /* payload that the owner has not read */
 	struct buf trailers;	 /* lines */
 	struct buf waiting;	 /* payload that is no frame yet */
@@ -76,32 +90,40 @@ struct h2_conf {
 struct h2_session {
 	nghttp2_session *ng;
 	struct h2_conf conf;
-	struct list streams, ready;
+	struct list streams, ready, doomed;
 	struct buf out; /* frames; the owner writes and consumes them */
 	struct h2_request request;
 	struct h2_fields fields;
 	struct buf texts; /* of the requests of one feed */
 	struct h2_budget broken, noise;
+	struct h2_scan scan;
+	unsigned seen;		  /* frames that nghttp2 has told of, since the feed began */
+	size_t waiting, received; /* of all streams */
+	size_t max_received;	  /* more, and the client gets no more window for the connection */
+	size_t debt;		  /* what it was not given */
 	msec now;
 	int32_t ended[32]; /* the last streams that the client has ended and that are closed */
 	unsigned nended;
 	int32_t last_id, gap_from, gap_to; /* the newest stream; numbers passed over before it */
-	int32_t head_stream;		   /* a block of fields has begun for it; 0: none has */
-	const char *fault; /* what the client did that ends the connection; or NULL */
-	bool is_dead;	   /* nothing can be fed any more */
+	size_t head_size;    /* of the block of fields that comes, as h2_request.size */
+	int32_t head_stream; /* a block of fields has begun for it; 0: none has */
+	const char *fault;   /* what the client did that ends the connection; or NULL */
+	bool is_dead;	     /* nothing can be fed any more */
 };
 
 /* Says our SETTINGS first. */
 void h2_session_open(struct h2_session *s, const struct h2_conf *conf);
 /* The streams that are left are the owner's to end first. */
 void h2_session_done(struct h2_session *s);
-/* Bytes from the client, the preface first.  Afterwards h2_session_next, until it is NULL, before
- * anything else is fed. */
+/* Feeding and pumping make events, and nothing else does: they are taken with h2_session_next,
+ * until it is NULL, in the turn that made them.
+ *
+ * Bytes from the client, the preface first. */
 void h2_session_feed(struct h2_session *s, str bytes, msec now);
-/* The next stream with events, which are taken from it: *ret_events. */
-struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events);
 /* Makes frames of what can be sent now. */
 void h2_session_pump(struct h2_session *s);
+/* The next stream with events, which are taken from it: *ret_events. */
+struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events);
 /* Nothing is under way: gives back what is large. */
 void h2_session_rest(struct h2_session *s);
 /* No stream is served that comes after this; GOAWAY tells the client which were. */
@@ -114,7 +136,7 @@ static inline bool h2_session_is_in_head(const struct h2_session *s)
 	return s->head_stream;
 }
 
-/* With H2_REQUEST: the head, for request_head_parse.  Valid until the next feed. */
+/* With H2_REQUEST: the head, for request_head_parse.  Valid until the next feed or pump. */
 str h2_stream_text(const struct h2_stream *st);
 /* Appends what was received, at most about `max` bytes, framed as the head said.  >0: how many; 0:
  * the end; -EAGAIN: nothing now (H2_INPUT tells). */
@@ -127,11 +149,15 @@ static inline size_t h2_stream_waiting(const struct h2_stream *st)
 {
 	return buf_len(&st->waiting);
 }
-/* Ends our half, once what waits has gone.  Of a client that has not ended its own no more is
- * wanted, except in a tunnel (RFC 9113 8.1). */
+/* Ends our half, once what waits has gone.  A client that has not ended its own gets a moment to do
+ * so, from the owner, who resets the stream afterwards (RFC 9113 8.1); a tunnel that leads nowhere
+ * is reset at once. */
 void h2_stream_end(struct h2_stream *st, str trailers);
+/* The next pump ends it, after what waits and the client's windows let go: nothing more can be
+ * said.
+ */
 void h2_stream_reset(struct h2_stream *st, uint32_t error_code);
-/* The owner will not read any more. */
+/* The owner will not read any more: what comes is thrown away, and H2_INPUT tells that it came. */
 void h2_stream_ignore(struct h2_stream *st);
 /* Frees what it holds; it must be gone, or the session about to be. */
 void h2_stream_done(struct h2_stream *st);

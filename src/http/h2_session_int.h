@@ -9,6 +9,13 @@
  * means that the stream or the connection ended meanwhile. */
 void h2_check(int result);
 void h2_tell(struct h2_stream *st, unsigned events);
+/* Gives back of the connection's window what was not. */
+void h2_pay_debt(struct h2_session *s);
+/* Nothing more can be said, and nothing is heard. */
+static inline bool h2_is_over(const struct h2_stream *st)
+{
+	return st->is_gone || st->is_reset || !list_is_empty(&st->doomed);
+}
 /* Gives back a buffer that is empty, and larger than what most need. */
 #define H2_KEPT 1024u
 static inline void h2_give_back(struct buf *b)

@@ -229,11 +229,11 @@ unsigned fields_framing(struct fields *f, unsigned minor, bool *ret_chunked, uin
 	const struct header *length = f->special[HEADER_CONTENT_LENGTH];
 	uint64_t n = 0;
 
-	if ((f->is_mended && length && !merge_lengths(f)) ||
-		fields_repeats(f, HEADER_CONTENT_LENGTH))
+	if (length &&
+		((f->is_mended && !merge_lengths(f)) || fields_repeats(f, HEADER_CONTENT_LENGTH)))
 		return head_refuse(&f->fault, 400, "RFC 9112 6.3: more than one Content-Length",
 			length->value);
-	if (fields_repeats(f, HEADER_TRANSFER_ENCODING))
+	if (coding && fields_repeats(f, HEADER_TRANSFER_ENCODING))
 		return head_refuse(&f->fault, 400, "RFC 9112 6.1: more than one Transfer-Encoding",
 			coding->value);
 	if (coding) {

@@ -39,88 +39,201 @@ static size_t normal_length(str path)
 	return i;
 }
 
-/* Appends one character or escape of a segment in its normal form; returns how many bytes of `in`
- * that was, or 0. */
-static size_t copy_char(str in, char *out, size_t *at)
+/* The bytes of the character or escape that s begins with, and what it stands for; 0 if it has no
+ * place in a path. */
+static size_t read_char(str s, char *ret)
 {
-	char c = in.p[0], decoded;
-
-	if (c != '%') {
-		if (c == '\\' || !char_is(c, CHAR_PATH))
-			return 0;
-		out[(*at)++] = c;
-		return 1;
-	}
-	if (!decode_escape(in, &decoded) || decoded == 0 || decoded == '/' || decoded == '\\')
-		return 0;
-	if (char_is(decoded, CHAR_UNRESERVED)) {
-		out[(*at)++] = decoded;
-		return 3;
-	}
-	out[(*at)++] = '%';
-	out[(*at)++] = "0123456789ABCDEF"[(uint8_t)decoded >> 4];
-	out[(*at)++] = "0123456789ABCDEF"[decoded & 15];
-	return 3;
+	*ret = s.p[0];
+	if (s.p[0] != '%')
+		return s.p[0] != '\\' && char_is(s.p[0], CHAR_PATH);
+	return decode_escape(s, ret) && *ret != 0 ? 3 : 0;
 }
 
-/* The output always ends in the '/' before the segment that is being written.  Removes dot
- * segments; false if that leaves the root. */
-static bool close_segment(char *out, size_t start, size_t *at, bool is_last)
-{
-	str segment = {out + start, *at - start};
+enum segment { SEGMENT_ORDINARY, SEGMENT_EMPTY, SEGMENT_DOT, SEGMENT_UP, SEGMENT_BAD };
 
-	if (segment.n == 0)
-		return true;
-	if (str_eq(segment, STR("."))) {
-		*at = start;
-		return true;
+/* The kind of the segment that s begins with, and its bytes; of a bad one those before the bad. */
+static enum segment read_segment(str s, size_t *ret_n)
+{
+	size_t i = 0, nchars = 0, ndots = 0, n;
+	char c;
+
+	for (; i < s.n && s.p[i] != '/'; i += n) {
+		n = read_char(str_slice(s, i, s.n), &c);
+		if (!n)
+			break;
+		nchars++;
+		ndots += c == '.';
 	}
-	if (!str_eq(segment, STR(".."))) {
-		if (!is_last)
-			out[(*at)++] = '/';
-		return true;
-	}
-	if (start == 1)
+	*ret_n = i;
+	if (i < s.n && s.p[i] != '/')
+		return SEGMENT_BAD;
+	if (!nchars)
+		return SEGMENT_EMPTY;
+	if (nchars != ndots || ndots > 2)
+		return SEGMENT_ORDINARY;
+	return ndots == 1 ? SEGMENT_DOT : SEGMENT_UP;
+}
+
+/* Takes the last segment away; `out` ends in a slash.  False at the root, and where the segment is
+ * an empty one. */
+static bool go_up(const char *out, size_t *at)
+{
+	size_t n = *at - 1;
+
+	if (n == 0 || out[n - 1] == '/')
 		return false;
-	for (start--; out[start - 1] != '/';)
-		start--;
-	*at = start;
+	while (out[n - 1] != '/')
+		n--;
+	*at = n;
 	return true;
 }
 
-int uri_normalise(struct arena *a, str raw_path, str *ret_path)
+/* Dot segments out, all else as it is. */
+static int remove_dots(struct arena *a, str path, str *ret, size_t *ret_at)
 {
-	size_t at = 1, start = 1;
-	char *out;
+	char *out = arena_alloc(a, path.n);
+	size_t at = 1, n;
 
-	if (!raw_path.n || raw_path.p[0] != '/')
-		return -EINVAL;
-	if (normal_length(raw_path) == raw_path.n) {
-		*ret_path = raw_path;
-		return 0;
-	}
-	out = arena_alloc(a, raw_path.n);
 	out[0] = '/';
-	for (size_t i = 1; i < raw_path.n;) {
-		if (raw_path.p[i] == '/') {
-			if (!close_segment(out, start, &at, false))
-				return -EINVAL;
-			start = at;
-			i++;
-		} else {
-			size_t n = copy_char(str_slice(raw_path, i, raw_path.n), out, &at);
+	for (size_t i = 1; i < path.n; i += n + 1) {
+		bool is_last;
 
-			if (!n)
+		*ret_at = i;
+		switch (read_segment(str_slice(path, i, path.n), &n)) {
+		case SEGMENT_BAD:
+			*ret_at = i + n;
+			return -EINVAL;
+		case SEGMENT_UP:
+			if (!go_up(out, &at))
 				return -EINVAL;
-			i += n;
+			break;
+		case SEGMENT_DOT:
+			break;
+		case SEGMENT_EMPTY:
+		case SEGMENT_ORDINARY:
+			is_last = i + n == path.n;
+			memcpy(out + at, path.p + i, n + !is_last);
+			at += n + !is_last;
+			break;
 		}
 	}
-	if (!close_segment(out, start, &at, true))
-		return -EINVAL;
-	*ret_path = (str){out, at};
-	if (str_eq(*ret_path, raw_path))
-		*ret_path = raw_path;
+	*ret = (str){out, at};
 	return 0;
+}
+
+/* Of a path without dot segments: empty segments out, escapes in their one form. */
+static str canonical(struct arena *a, str path)
+{
+	char *out = arena_alloc(a, path.n), c;
+	size_t at = 0, n;
+
+	for (size_t i = 0; i < path.n; i += n) {
+		n = read_char(str_slice(path, i, path.n), &c);
+		if (n == 1 && c == '/' && at && out[at - 1] == '/')
+			continue;
+		if (n == 1 || char_is(c, CHAR_UNRESERVED)) {
+			out[at++] = c;
+			continue;
+		}
+		out[at++] = '%';
+		out[at++] = "0123456789ABCDEF"[(uint8_t)c >> 4];
+		out[at++] = "0123456789ABCDEF"[c & 15];
+	}
+	return (str){out, at};
+}
+
+/* "%2F" and "%5C" in capitals. */
+static size_t hidden_separator(str routed)
+{
+	for (size_t i = 0; i + 2 < routed.n; i++)
+		if (routed.p[i] == '%' && (memcmp(routed.p + i, "%2F", 3) == 0 ||
+						  memcmp(routed.p + i, "%5C", 3) == 0))
+			return i;
+	return routed.n;
+}
+
+bool uri_hides_separator(str routed)
+{
+	return hidden_separator(routed) < routed.n;
+}
+
+/* As a server reads it that takes every escaped separator for a slash. */
+static int read_hidden(struct arena *a, str routed, str *ret)
+{
+	char *out = arena_alloc(a, routed.n);
+	size_t at = 0, bad;
+	str shown;
+
+	while (routed.n) {
+		size_t n = hidden_separator(routed);
+
+		memcpy(out + at, routed.p, n);
+		at += n;
+		if (n < routed.n)
+			out[at++] = '/';
+		routed = str_slice(routed, n + 3, routed.n);
+	}
+	if (remove_dots(a, (str){out, at}, &shown, &bad) < 0)
+		return -EINVAL;
+	*ret = canonical(a, shown);
+	return 0;
+}
+
+int uri_path_read(struct arena *a, str raw_path, struct uri_path *ret, size_t *ret_at)
+{
+	struct uri_path p = {raw_path, raw_path, raw_path};
+
+	*ret_at = 0;
+	if (!raw_path.n || raw_path.p[0] != '/')
+		return -EINVAL;
+	if (normal_length(raw_path) < raw_path.n) {
+		if (remove_dots(a, raw_path, &p.sent, ret_at) < 0)
+			return -EINVAL;
+		p.routed = canonical(a, p.sent);
+		if (str_eq(p.routed, raw_path))
+			p.routed = p.sent = raw_path;
+		p.decoded = p.routed;
+		*ret_at = hidden_separator(p.routed);
+		if (*ret_at < p.routed.n && read_hidden(a, p.routed, &p.decoded) < 0)
+			return -EINVAL;
+	}
+	*ret = p;
+	return 0;
+}
+
+/* Where in `sent` the first n bytes of `routed` end. */
+static size_t sent_length(str sent, size_t n)
+{
+	size_t i = 0;
+
+	for (size_t at = 0; at < n;) {
+		char c;
+		size_t bytes = read_char(str_slice(sent, i, sent.n), &c);
+		bool is_merged = c == '/' && bytes == 1 && i && sent.p[i - 1] == '/';
+
+		if (!is_merged)
+			at += bytes == 1 || char_is(c, CHAR_UNRESERVED) ? 1 : 3;
+		i += bytes;
+	}
+	return i;
+}
+
+str uri_path_below(struct arena *a, const struct uri_path *p, str prefix)
+{
+	size_t from;
+	str tail;
+	char *out;
+
+	if (p->sent.p == p->routed.p)
+		return p->routed;
+	from = sent_length(p->sent, prefix.n);
+	while (from + 1 < p->sent.n && p->sent.p[from] == '/' && p->sent.p[from + 1] == '/')
+		from++;
+	tail = str_slice(p->sent, from, p->sent.n);
+	out = arena_alloc(a, prefix.n + tail.n);
+	memcpy(out, prefix.p, prefix.n);
+	memcpy(out + prefix.n, tail.p, tail.n);
+	return (str){out, prefix.n + tail.n};
 }
 
 str uri_decode(struct arena *a, str s)

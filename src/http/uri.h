@@ -4,19 +4,39 @@
 
 #include "base/arena.h"
 
-/* Gives a raw path its normal form: escapes of unreserved characters decoded, the hexadecimal
- * digits of the others in capitals, empty and dot segments removed (RFC 3986 5.2.4, 6.2.2).  A
- * final slash stays.  Done once: the result is its own normal form, and nothing is decoded twice
- * ("%252e" stays what it is).  When the path is normal already, as nearly all are, *ret_path is
- * raw_path itself; otherwise it lives in the arena and is not longer.
+/* A path in the three forms that are needed of it. */
+struct uri_path {
+	/* Decides whose it is, and what the patterns of the configuration and the names of files
+	 * are compared with: escapes of unreserved characters decoded, the hexadecimal digits of
+	 * the others in capitals, empty and dot segments removed (RFC 3986 5.2.4, 6.2.2).  A final
+	 * slash stays.  An escaped separator ("%2F", "%5C") is a character like others. */
+	str routed;
+	/* Byte by byte what the client wrote, but for dot segments, which are removed. */
+	str sent;
+	/* What a server makes of it that takes escaped separators for separators, in the form of
+	 * `routed`.  Where it belongs to somebody else, the path is a trick. */
+	str decoded;
+};
+
+/* Nothing is decoded twice ("%252e" stays what it is).  When the path is in normal form already, as
+ * nearly all are, all three are raw_path itself; otherwise they live in the arena and are not
+ * longer.
  *
- * -EINVAL: no '/' at the beginning; dot segments that climb above the root; a separator in disguise
- * ("%2f", "%5c", a backslash); "%00"; an escape that is not % and two hexadecimal digits; controls,
- * blanks, bytes above 0x7e, '?' and '#'.
+ * -EINVAL, and the place of the byte that is to blame in *ret_at: no '/' at the beginning; dot
+ * segments that climb above the root, also in `decoded`; ".." after an empty segment, where some
+ * leave the empty one and others the one before it; a backslash; "%00"; an escape that is not % and
+ * two hexadecimal digits; controls, blanks, bytes above 0x7e, '?' and '#'.
  *
  * What some servers make of "..;" (path parameters) is not the business of HTTP: it is an ordinary
  * segment here. */
-int uri_normalise(struct arena *a, str raw_path, str *ret_path) MUST_USE;
+int uri_path_read(struct arena *a, str raw_path, struct uri_path *ret, size_t *ret_at) MUST_USE;
+
+/* The prefix, which p->routed begins with, and behind it what the client wrote.  Slashes that
+ * follow the prefix are one: what follows begins a path, and "//" would begin a host there. */
+str uri_path_below(struct arena *a, const struct uri_path *p, str prefix);
+
+/* True if there is an escaped slash or backslash, in a path in the form of `routed`. */
+bool uri_hides_separator(str routed);
 
 /* For people to read (logs): every well-formed escape decoded, anything else as it is.  Never for
  * routing. */

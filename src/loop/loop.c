@@ -13,6 +13,9 @@
 #include "loop/loop_int.h"
 
 #define EVENTS_PER_TURN 256
+/* A timer that is late by more than this: we did not run, or did something else for long. */
+#define LATE		20
+#define LOOKS_WHEN_LATE 64
 
 struct work {
 	loop_fn *fn;
@@ -196,13 +199,12 @@ void loop_on_turn(struct loop *l, loop_fn *fn, void *arg)
 
 static int wait_limit(struct loop *l)
 {
-	msec next = timer_heap_next(&l->timers);
+	msec next = timer_heap_next(&l->timers), now;
 
 	if (next == MSEC_NEVER)
 		return -1;
-	if (next <= l->now)
-		return 0;
-	return (int)MIN(next - l->now, (msec)INT32_MAX);
+	now = clock_now(); /* the turn took some */
+	return next > now ? (int)MIN(next - now, (msec)INT32_MAX) : 0;
 }
 
 static unsigned events_of(uint32_t mask)
@@ -220,9 +222,10 @@ static unsigned events_of(uint32_t mask)
 	return events;
 }
 
-static void turn(struct loop *l)
+/* Waits for events and serves them.  Returns how many there were; -1: a signal came first. */
+static int serve_events(struct loop *l, int limit)
 {
-	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, wait_limit(l));
+	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, limit);
 
 	l->now = clock_now();
 	l->event_count = MAX(n, 0);
@@ -234,6 +237,27 @@ static void turn(struct loop *l)
 			w->on_event(w, events_of(event->events));
 	}
 	l->event_count = 0;
+	return n;
+}
+
+static bool is_late(struct loop *l)
+{
+	msec next = timer_heap_next(&l->timers);
+
+	return next != MSEC_NEVER && l->now > next + LATE;
+}
+
+/* After a pause of the whole process or machine timers are due whose reason may have arrived in
+ * time: what is here is served first, with all that follows from it. */
+static void turn(struct loop *l)
+{
+	int n = serve_events(l, wait_limit(l));
+
+	if (is_late(l)) {
+		for (int i = 0; i < LOOKS_WHEN_LATE && (n < 0 || n == EVENTS_PER_TURN || !i); i++)
+			n = serve_events(l, 0);
+		run_deferred(l);
+	}
 	timer_heap_fire(&l->timers, l->now);
 	run_deferred(l);
 	if (l->on_turn.fn)

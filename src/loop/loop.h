@@ -64,7 +64,8 @@ int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event)
 void watch_close(struct watch *w);
 
 /* Sets or moves the timer; it fires once, at the first turn not before `at`; set from inside a
- * timer's callback, in a later turn. */
+ * timer's callback, in a later turn.  One that is late, since we were stopped, fires after the
+ * events that came meanwhile. */
 void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time);
 void timer_cancel(struct timer *t);
 static inline bool timer_is_set(const struct timer *t)

@@ -4,19 +4,35 @@
 
 #include <sys/socket.h>
 
+#include "base/budget.h"
+
+static void keep(struct inbox *in, str bytes)
+{
+	size_t before = in->kept.cap;
+
+	buf_add(&in->kept, bytes);
+	budget_resize(before, in->kept.cap);
+	in->unread = buf_str(&in->kept);
+}
+
+static void give_back(struct inbox *in)
+{
+	budget_give(in->kept.cap);
+	buf_done(&in->kept);
+}
+
+/* What has come goes behind what is kept, which so grows with it: a peer that says little does not
+ * hold the room for much. */
 ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 {
 	bool is_kept = in->unread.n != 0;
-	char *to = scratch;
 	ssize_t n;
 
-	if (is_kept) {
+	if (is_kept)
 		inbox_keep(in);
-		to = buf_room(&in->kept, size);
-	} else {
+	else
 		buf_clear(&in->kept); /* it was used up, and is not what unread points into now */
-	}
-	n = recv(fd, to, size, 0);
+	n = recv(fd, scratch, size, 0);
 	if (n < 0) {
 		if (errno == EAGAIN)
 			in->can_read = false;
@@ -24,12 +40,10 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 	}
 	if ((size_t)n < size && !in->saw_eof)
 		in->can_read = false;
-	if (is_kept) {
-		buf_added(&in->kept, (size_t)n);
-		in->unread = buf_str(&in->kept);
-	} else if (n) {
+	if (is_kept)
+		keep(in, (str){scratch, (size_t)n});
+	else if (n)
 		in->unread = (str){scratch, (size_t)n};
-	}
 	return n;
 }
 
@@ -37,17 +51,16 @@ void inbox_keep(struct inbox *in)
 {
 	if (!in->unread.n) {
 		if (in->kept.p)
-			buf_done(&in->kept);
+			give_back(in);
 	} else if (buf_len(&in->kept)) {
 		buf_consume(&in->kept, buf_len(&in->kept) - in->unread.n);
 	} else {
-		buf_add(&in->kept, in->unread);
-		in->unread = buf_str(&in->kept);
+		keep(in, in->unread);
 	}
 }
 
 void inbox_done(struct inbox *in)
 {
-	buf_done(&in->kept);
+	give_back(in);
 	*in = (struct inbox){0};
 }

@@ -2,7 +2,7 @@
  *
  * They are read into a scratch buffer that all connections of a thread share; only what is left
  * over when the connection has done what it can now is copied (inbox_keep).  So an idle connection
- * holds no buffer. */
+ * holds no buffer.  What is kept is counted (base/budget.h). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -4,10 +4,14 @@
 
 #include <sys/socket.h>
 
+#include "base/budget.h"
+
 #define COPY_BELOW 2048
 
 static void keep_from(struct outbox *o, const struct gather *g, size_t sent)
 {
+	size_t before = o->waiting.cap;
+
 	for (int i = 0; i < g->count; i++) {
 		str piece = {g->pieces[i].iov_base, g->pieces[i].iov_len};
 		size_t skip = MIN(sent, piece.n);
@@ -15,6 +19,13 @@ static void keep_from(struct outbox *o, const struct gather *g, size_t sent)
 		sent -= skip;
 		buf_add(&o->waiting, str_slice(piece, skip, piece.n));
 	}
+	budget_resize(before, o->waiting.cap);
+}
+
+static void give_back(struct outbox *o)
+{
+	budget_give(o->waiting.cap);
+	buf_done(&o->waiting);
 }
 
 /* A few small pieces are copied together: that costs less than the kernel's walk through a list of
@@ -67,12 +78,12 @@ int outbox_flush(struct outbox *o, int fd)
 		buf_consume(&o->waiting, (size_t)n);
 	}
 	if (outbox_is_empty(o) && o->waiting.p)
-		buf_done(&o->waiting);
+		give_back(o);
 	return 0;
 }
 
 void outbox_done(struct outbox *o)
 {
-	buf_done(&o->waiting);
+	give_back(o);
 	*o = (struct outbox){0};
 }

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -22,33 +23,93 @@ static struct {
 	int pipe_fd; /* our end; -1 without a guard */
 	struct table {
 		uint32_t used; /* targets beyond are empty */
-		pid_t targets[MAX_TARGETS];
+		struct target {
+			pid_t pid;	/* as kill(2) takes it; 0: empty */
+			uint64_t label; /* 0: none */
+			uint64_t
+				learned; /* of a session; 0: it is no session but a group of ours */
+		} targets[MAX_TARGETS];
 	} * table;
 } guard = {.pipe_fd = -1};
 
-static bool is_any(void *arg, uint64_t serial)
+/* What we say to it by the pipe. */
+#define GO_AWAY '\0'
+#define LOOK	'\1' /* labels have come or gone */
+
+/* In the guard: descriptors of the labels in the table.  As long as it has one its number is nobody
+ * else's; without it is not believed. */
+static struct hold {
+	int fd_and_one; /* 0: none */
+	uint64_t label;
+} holds[MAX_TARGETS];
+
+static void hold_label(struct hold *h, const struct target *t)
 {
-	(void)arg;
-	(void)serial;
-	return true;
+	int fd;
+
+	if (h->fd_and_one && h->label != t->label) {
+		close(h->fd_and_one - 1);
+		*h = (struct hold){0};
+	}
+	if (!t->label || h->fd_and_one)
+		return;
+	fd = label_open(-t->pid);
+	if (fd < 0)
+		return;
+	if (label_of(-t->pid) == t->label)
+		*h = (struct hold){fd + 1, t->label};
+	else
+		close(fd);
 }
 
+static void hold_labels(void)
+{
+	for (uint32_t i = 0; i < guard.table->used; i++)
+		hold_label(&holds[i], &guard.table->targets[i]);
+}
+
+/* A group of ours is a session too. */
+static bool is_of_target(const struct target *t, const struct hold *h, const struct stray *s)
+{
+	return t->pid &&
+	       ((s->label && h->fd_and_one && s->label == h->label) ||
+		       (s->session == -t->pid && (!t->learned || s->started <= t->learned)));
+}
+
+static bool is_ours(void *arg, const struct stray *s)
+{
+	(void)arg;
+	if (s->serial)
+		return true;
+	for (uint32_t i = 0; i < guard.table->used; i++)
+		if (is_of_target(&guard.table->targets[i], &holds[i], s))
+			return true;
+	return false;
+}
+
+static bool still_runs(void *arg, const struct stray *s)
+{
+	return !s->is_stopped && is_ours(arg, s);
+}
+
+/* First all of them stand still: nobody forks while we look. */
 static void kill_all(void)
 {
 	static const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
 
+	for (int round = 0; round < 50 && strays_signal(SIGSTOP, still_runs, NULL); round++)
+		continue;
 	for (uint32_t i = 0; i < guard.table->used; i++)
-		if (guard.table->targets[i])
-			kill(guard.table->targets[i], SIGKILL);
-	/* Who forks while we look is found in the next round. */
-	for (int round = 0; round < 50 && mark_kill(is_any, NULL); round++)
+		if (guard.table->targets[i].pid && !guard.table->targets[i].learned)
+			kill(guard.table->targets[i].pid, SIGKILL);
+	for (int round = 0; round < 50 && strays_signal(SIGKILL, is_ours, NULL); round++)
 		nanosleep(&pause, NULL);
 }
 
 static NORETURN void run_guard(int pipe_fd)
 {
+	char bytes[64];
 	sigset_t all;
-	char byte;
 	ssize_t n;
 
 	setsid();
@@ -57,11 +118,13 @@ static NORETURN void run_guard(int pipe_fd)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (dup2(pipe_fd, 0) < 0 || close_range(1, ~0u, 0) < 0 || chdir("/") < 0)
 		_exit(1);
-	do
-		n = read(0, &byte, 1);
-	while (n < 0);
-	if (n == 0)
-		kill_all();
+	hold_labels();
+	while ((n = read(0, bytes, sizeof(bytes)))) {
+		if (n > 0 && memchr(bytes, GO_AWAY, (size_t)n))
+			_exit(0);
+		hold_labels();
+	}
+	kill_all();
 	_exit(0);
 }
 
@@ -86,6 +149,7 @@ static int fork_guard(void)
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
 	pid = fork();
 	if (pid == 0)
 		run_guard(fds[0]);
@@ -114,7 +178,7 @@ int guard_start(struct loop *l)
 
 static void dismiss(pid_t pid, int pipe_fd)
 {
-	if (write(pipe_fd, "", 1) < 0)
+	if (write(pipe_fd, (char[]){GO_AWAY}, 1) < 0)
 		kill(pid, SIGKILL);
 	close(pipe_fd);
 }
@@ -154,12 +218,19 @@ static uint32_t find(pid_t target)
 {
 	uint32_t i = 0;
 
-	while (i < guard.table->used && guard.table->targets[i] != target)
+	while (i < guard.table->used && guard.table->targets[i].pid != target)
 		i++;
 	return i;
 }
 
-void guard_add(pid_t target)
+/* A full pipe makes it look, too. */
+static void look(void)
+{
+	if (guard.pipe_fd >= 0)
+		(void)!write(guard.pipe_fd, (char[]){LOOK}, 1);
+}
+
+static void put(struct target target)
 {
 	uint32_t i;
 
@@ -172,13 +243,41 @@ void guard_add(pid_t target)
 	guard.table->used = MAX(guard.table->used, i + 1);
 }
 
+void guard_add(pid_t target)
+{
+	put((struct target){.pid = target});
+}
+
+void guard_add_session(pid_t session, uint64_t learned)
+{
+	put((struct target){.pid = -session, .learned = learned});
+}
+
+void guard_label(pid_t target, uint64_t label)
+{
+	uint32_t i;
+
+	if (!guard.table || !label)
+		return;
+	i = find(target);
+	if (i == guard.table->used)
+		return;
+	guard.table->targets[i].label = label;
+	look();
+}
+
 void guard_remove(pid_t target)
 {
+	bool had_label;
 	uint32_t i;
 
 	if (!guard.table)
 		return;
 	i = find(target);
-	if (i < guard.table->used)
-		guard.table->targets[i] = 0;
+	if (i == guard.table->used)
+		return;
+	had_label = guard.table->targets[i].label;
+	guard.table->targets[i] = (struct target){0};
+	if (had_label)
+		look();
 }

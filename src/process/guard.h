@@ -1,9 +1,9 @@
 /* guard.h - a tiny process that outlives us by a moment, to end whatever we had started.
  *
  * The kernel ends the direct children of a process that was killed (PR_SET_PDEATHSIG), but not
- * their children.  The guard holds a pipe on which nothing is ever written: when it reads the end
- * of it, we are gone.  It then kills the process groups in a table shared with us, and every
- * process that carries our mark in its environment. */
+ * their children.  The guard holds a pipe: when it reads the end of it, we are gone.  It then kills
+ * the process groups in a table shared with us, and every process that carries our mark in its
+ * environment, or a label of a tenant. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -49,12 +49,14 @@ static int leave_session(struct launch *l)
 
 static int mount_directories(struct launch *l)
 {
-	return l->spec->nmounts ? namespace_mount(&l->who, l->spec->mounts, l->spec->nmounts) : 0;
+	if (!l->spec->nmounts || l->entry)
+		return 0;
+	return namespace_mount(&l->who, l->spec->mounts, l->spec->nmounts);
 }
 
 static int change_directory(struct launch *l)
 {
-	return l->spec->cwd && chdir(l->spec->cwd) < 0 ? -errno : 0;
+	return l->spec->cwd && !l->entry && chdir(l->spec->cwd) < 0 ? -errno : 0;
 }
 
 static int connect_output(struct launch *l)
@@ -73,12 +75,13 @@ static int connect_output(struct launch *l)
 /* First away from the places that the others will take, then to their own. */
 static int place_descriptors(struct launch *l)
 {
-	int n = (int)l->spec->nfds, above[128];
+	int given = (int)l->spec->nfds, n = given + (l->entry ? 1 : 0), above[PROCESS_FDS_MAX + 1];
 
-	if (n > (int)NITEMS(above))
+	if (l->spec->nfds > PROCESS_FDS_MAX)
 		return -E2BIG;
 	for (int i = 0; i < n; i++) {
-		above[i] = fcntl(l->spec->fds[i], F_DUPFD_CLOEXEC, FIRST_FD + n);
+		above[i] = fcntl(
+			i < given ? l->spec->fds[i] : l->report_fd, F_DUPFD_CLOEXEC, FIRST_FD + n);
 		if (above[i] < 0)
 			return -errno;
 	}
@@ -114,6 +117,12 @@ static int change_user(struct launch *l)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
+/* After change_user: whoever it becomes must be able to raise it. */
+static int raise_wall(struct launch *l)
+{
+	return l->spec->is_walled && !l->entry ? wall_raise(l->spec->nmounts > 0) : 0;
+}
+
 /* After change_user, which clears it. */
 static int die_with_parent(struct launch *l)
 {
@@ -128,6 +137,8 @@ static int execute(struct launch *l)
 
 	if (l->listen_pid)
 		l->listen_pid[number_write(l->listen_pid, (uint64_t)getpid())] = '\0';
+	if (l->entry)
+		return execve("/proc/self/exe", l->entry, l->env) < 0 ? -errno : 0;
 	for (char **path = l->paths; *path; path++) {
 		execve(*path, l->spec->argv, l->env);
 		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
@@ -150,6 +161,7 @@ static const struct step {
 	{"descriptors", place_descriptors},
 	{"limits", set_limits},
 	{"user", change_user},
+	{"wall", raise_wall},
 	{"parent", die_with_parent},
 	{"exec", execute},
 };
@@ -174,8 +186,10 @@ static pid_t clone_child(struct launch *l)
 
 	if (!l->spec->user)
 		flags |= CLONE_VM;
-	if (l->spec->nmounts)
+	if (l->spec->nmounts && !l->entry)
 		flags |= namespace_flags();
+	if (l->is_labelled && !l->entry)
+		flags |= LABEL_FLAG;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = clone(run_child, stack + STACK_SIZE, flags, l);
@@ -203,6 +217,41 @@ static int clone_and_wait(struct launch *l, pid_t *ret_pid, const char **ret_ste
 	return 0;
 }
 
+/* The end of the pipe without a report: the program runs. */
+static int await_entry(int report_fd, pid_t pid, const char **ret_step)
+{
+	struct enter_report report;
+	ssize_t n;
+
+	do
+		n = read(report_fd, &report, sizeof(report));
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(report))
+		return 0;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	guard_remove(-pid);
+	*ret_step = enter_step_name(report.step);
+	return -report.error;
+}
+
+static int launch_by_entering(struct launch *l, pid_t *ret_pid, const char **ret_step)
+{
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	l->entry = enter_words(l, FIRST_FD + (int)l->spec->nfds);
+	l->report_fd = fds[1];
+	r = clone_and_wait(l, ret_pid, ret_step);
+	close(fds[1]);
+	if (r == 0)
+		r = await_entry(fds[0], *ret_pid, ret_step);
+	close(fds[0]);
+	strings_free(l->entry);
+	return r;
+}
+
 int launch_run(struct launch *l, pid_t *ret_pid, const char **ret_step)
 {
 	int r;
@@ -214,7 +263,12 @@ int launch_run(struct launch *l, pid_t *ret_pid, const char **ret_step)
 		return -errno;
 	l->parent = getpid();
 	l->who = (struct process_user){geteuid(), getegid()};
-	r = clone_and_wait(l, ret_pid, ret_step);
+	l->is_labelled = l->spec->is_walled && !l->spec->user && !l->spec->inherits_group &&
+			 (label_is_possible() || (l->spec->nmounts && l->who.uid != 0));
+	if (l->spec->nmounts && l->who.uid != 0)
+		r = launch_by_entering(l, ret_pid, ret_step);
+	else
+		r = clone_and_wait(l, ret_pid, ret_step);
 	munmap(l->failure, sizeof(*l->failure));
 	return r;
 }

@@ -1,12 +1,17 @@
-/* mark.c - who left his process group is still known by the first variable of his environment. */
+/* mark.c - who left his process group is still known by the first variable of his environment, and
+ * who overwrites that by his label. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -34,51 +39,162 @@ void mark_write(char out[MARK_MAX], uint64_t serial)
 	snprintf(out, MARK_MAX, STR_FMT "%llu", STR_ARG(our_mark()), (unsigned long long)serial);
 }
 
-/* The serial of a process that carries our mark. */
-static bool read_mark(const char *pid_text, uint64_t *ret_serial)
+static ssize_t read_of(pid_t pid, const char *name, char *out, size_t size)
 {
-	char path[64], text[32768];
-	str mark = our_mark(), rest, serial;
-	ssize_t n, at;
+	char path[64];
+	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%s/environ", pid_text);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text));
+		return -1;
+	n = read(fd, out, size);
 	close(fd);
+	return n;
+}
+
+/* The serial of a process that carries our mark, else 0. */
+static uint64_t read_mark(pid_t pid)
+{
+	char text[32768];
+	str mark = our_mark(), rest, serial;
+	ssize_t n = read_of(pid, "environ", text, sizeof(text)), at;
+	uint64_t number;
+
 	if (n <= 0)
-		return false;
+		return 0;
 	rest = (str){text, (size_t)n};
 	at = str_find(rest, mark);
 	if (at < 0)
-		return false;
+		return 0;
 	rest = str_slice(rest, (size_t)at + mark.n, rest.n);
-	return str_split(&rest, '\0', &serial) && number_parse(serial, UINT64_MAX, ret_serial) == 0;
+	return str_split(&rest, '\0', &serial) && number_parse(serial, UINT64_MAX, &number) == 0
+		       ? number
+		       : 0;
 }
 
-/* True if it was killed.  The mark is read again once the pidfd holds the process, so that no other
- * one is hit.  Such processes are rare and die at once, so we wait: a dying one has no mark any
- * more, but may hold files still. */
-static bool kill_marked(const char *pid_text, mark_found_fn *found, void *arg)
+static uint64_t namespace_of(pid_t pid)
 {
-	uint64_t pid, serial, again;
-	bool is_killed;
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/uts", (int)pid);
+	return stat(path, &st) < 0 ? 0 : (uint64_t)st.st_ino;
+}
+
+uint64_t label_of(pid_t pid)
+{
+	static uint64_t ours;
+	uint64_t its;
+
+	if (!ours)
+		ours = namespace_of(getpid());
+	its = namespace_of(pid);
+	return its == ours ? 0 : its;
+}
+
+int label_open(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/uts", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool try_label(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unshare(LABEL_FLAG) < 0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+bool label_is_possible(void)
+{
+	static bool was_tried, is_possible;
+
+	if (!was_tried)
+		is_possible = geteuid() == 0 && try_label();
+	was_tried = true;
+	return is_possible;
+}
+
+uint64_t ticks_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) *
+	       (uint64_t)sysconf(_SC_CLK_TCK) / 1000;
+}
+
+/* proc_pid_stat(5): "pid (name) state ppid pgrp session …", the 22nd is the start. */
+static bool read_stat(pid_t pid, struct stray *ret)
+{
+	char text[1024];
+	ssize_t n = read_of(pid, "stat", text, sizeof(text));
+	str rest = {text, n > 0 ? (size_t)n : 0}, word;
+	uint64_t number;
+	size_t end = rest.n;
+
+	while (end && text[end - 1] != ')')
+		end--;
+	rest = str_slice(rest, end + 1, rest.n);
+	for (int field = 3; field <= 22 && str_split(&rest, ' ', &word); field++) {
+		if (field == 3 && (str_eq(word, STR("Z")) || str_eq(word, STR("X"))))
+			return false;
+		if (field == 3)
+			ret->is_stopped = str_eq(word, STR("T"));
+		if ((field != 4 && field != 6 && field != 22) ||
+			number_parse(word, UINT64_MAX, &number) < 0)
+			continue;
+		if (field == 4)
+			ret->parent = (pid_t)number;
+		else if (field == 6)
+			ret->session = (pid_t)number;
+		else
+			ret->started = number;
+	}
+	return ret->started > 0;
+}
+
+bool stray_read(pid_t pid, struct stray *ret)
+{
+	struct stray s = {.pid = pid};
+
+	if (!read_stat(pid, &s))
+		return false;
+	s.serial = read_mark(pid);
+	s.label = label_of(pid);
+	*ret = s;
+	return true;
+}
+
+/* It is looked at again once the pidfd holds the process, so that no other one is hit.  Such
+ * processes are rare and die at once, so we wait: a dying one has no mark any more, but may hold
+ * files still. */
+static bool signal_found(const char *pid_text, int signo, stray_found_fn *found, void *arg)
+{
 	struct pollfd ended = {.events = POLLIN};
+	struct stray s, again;
+	bool is_hit;
+	uint64_t pid;
 
 	if (number_parse(str_of(pid_text), INT32_MAX, &pid) < 0 || (pid_t)pid == getpid() ||
-		!read_mark(pid_text, &serial) || !found(arg, serial))
+		!stray_read((pid_t)pid, &s) || !found(arg, &s))
 		return false;
 	ended.fd = pidfd_open((pid_t)pid, 0);
 	if (ended.fd < 0)
 		return false;
-	is_killed = read_mark(pid_text, &again) && again == serial &&
-		    pidfd_send_signal(ended.fd, SIGKILL, NULL, 0) == 0;
-	if (is_killed)
+	is_hit = stray_read((pid_t)pid, &again) && again.started == s.started &&
+		 pidfd_send_signal(ended.fd, signo, NULL, 0) == 0;
+	if (is_hit && signo == SIGKILL)
 		poll(&ended, 1, DEATH_LIMIT);
 	close(ended.fd);
-	return is_killed;
+	return is_hit;
 }
 
 struct dirent64 {
@@ -90,11 +206,11 @@ struct dirent64 {
 };
 
 /* readdir allocates, which is not allowed in the child of a process with threads. */
-size_t mark_kill(mark_found_fn *found, void *arg)
+size_t strays_signal(int signo, stray_found_fn *found, void *arg)
 {
 	_Alignas(struct dirent64) char entries[8192];
 	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t killed = 0;
+	size_t hit = 0;
 	long n;
 
 	if (fd < 0)
@@ -105,8 +221,8 @@ size_t mark_kill(mark_found_fn *found, void *arg)
 
 			at += entry->size;
 			if (entry->name[0] >= '1' && entry->name[0] <= '9')
-				killed += kill_marked(entry->name, found, arg);
+				hit += signal_found(entry->name, signo, found, arg);
 		}
 	close(fd);
-	return killed;
+	return hit;
 }

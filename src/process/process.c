@@ -36,9 +36,14 @@ struct process {
 	struct output outputs[2];
 	msec rest_until; /* once it has ended */
 	uint64_t serial;
+	uint64_t label;		  /* 0: none */
+	int label_fd;		  /* keeps its number from being another's; -1 */
+	uint64_t started;	  /* before it was, as of ticks_now */
+	struct sessions sessions; /* of its descendants, as far as we have seen them */
 	int status;
 	bool has_ended; /* and was reaped: the pid may be another's */
 	bool has_group;
+	bool is_tenants; /* walled, and of our user */
 	char *name;
 	process_line_fn *on_line;
 	process_exit_fn *on_exit;
@@ -48,6 +53,7 @@ struct process {
 static struct list processes = {&processes, &processes};
 static struct timer rest_timer; /* looks for what is left of those that have ended, all at once */
 static uint64_t last_serial;
+static bool has_tenants;	   /* one was started once */
 static uint64_t former_open_files; /* soft limit before process_raise_open_files; 0: not raised */
 
 /* --- output --- */
@@ -110,19 +116,64 @@ static void finish(struct process *p)
 		drain_output(&p->outputs[i]);
 	if (p->has_group)
 		guard_remove(-p->child.pid);
+	for (size_t i = 0; i < p->sessions.count; i++)
+		guard_remove(-p->sessions.items[i]);
 	list_remove(&p->link);
 	p->on_exit(p->arg, p->status);
+	free(p->sessions.items);
+	close_fd(&p->label_fd);
 	free(p->name);
 	loop_defer_free(p->loop, p);
 }
 
-static bool has_ended_with(void *arg, uint64_t serial)
+static bool has_session(const struct process *p, pid_t session)
 {
-	(void)arg;
-	list_foreach (p, &processes, struct process, link)
-		if (p->serial == serial)
-			return p->has_ended;
+	for (size_t i = 0; i < p->sessions.count; i++)
+		if (p->sessions.items[i] == session)
+			return true;
 	return false;
+}
+
+/* One that lives counts first: the kernel gives labels and sessions of the dead to others. */
+static bool has_owner(const struct stray *s, bool is_orphan, bool is_alive)
+{
+	list_foreach (p, &processes, struct process, link)
+		if (p->has_ended != is_alive && ((s->serial && p->serial == s->serial) ||
+							(s->label && p->label == s->label) ||
+							(is_orphan && has_session(p, s->session))))
+			return true;
+	return false;
+}
+
+/* Somebody runs who may have started it. */
+static bool has_possible_owner(const struct stray *s)
+{
+	list_foreach (p, &processes, struct process, link)
+		if (!p->has_ended && p->is_tenants && p->started <= s->started)
+			return true;
+	return false;
+}
+
+/* An orphan that nobody owns is a tenant's who has left everything that we know it by: what we
+ * started ourselves and do not watch is of our session.  PID 1 gets the orphans of strangers too:
+ * there only a label tells. */
+static bool is_lost(const struct stray *s)
+{
+	if (s->session == getsid(0) || (getpid() == 1 && (!label_is_possible() || !s->label)))
+		return false;
+	return !has_possible_owner(s);
+}
+
+static bool is_watched(pid_t pid);
+
+static bool is_left_over(void *arg, const struct stray *s)
+{
+	bool is_orphan = s->parent == getpid();
+
+	(void)arg;
+	if (is_watched(s->pid) || has_owner(s, is_orphan, true))
+		return false;
+	return s->serial || has_owner(s, is_orphan, false) || (is_orphan && is_lost(s));
 }
 
 /* A group keeps its number until its last member is reaped, so this hits nobody else. */
@@ -155,7 +206,7 @@ static void on_rest(struct timer *t)
 	bool is_swept;
 
 	process_reap_orphans();
-	is_swept = mark_kill(has_ended_with, NULL) == 0;
+	is_swept = strays_signal(SIGKILL, is_left_over, NULL) == 0;
 	while ((p = next_to_finish(is_swept, loop_now(l))))
 		finish(p);
 	list_foreach (rest, &processes, struct process, link)
@@ -182,6 +233,33 @@ static void on_child_exit(struct child *c, int status)
 	p->status = status;
 	p->rest_until = loop_now(p->loop) + REST_LIMIT;
 	timer_set(&rest_timer, p->loop, loop_now(p->loop), on_rest);
+}
+
+static bool is_tenants_leader(pid_t pid)
+{
+	list_foreach (p, &processes, struct process, link)
+		if (p->is_tenants && p->has_group && p->child.pid == pid)
+			return true;
+	return false;
+}
+
+/* An orphan comes from a tenant, unless we are PID 1. */
+static bool is_tenants_orphan(const struct stray *s)
+{
+	return s->parent == getpid() && getpid() != 1 && s->session != getsid(0) && has_tenants;
+}
+
+bool process_is_tenants(pid_t pid)
+{
+	struct stray s = {.parent = pid};
+
+	while (s.parent > 1 && s.parent != getpid()) {
+		if (!stray_read(s.parent, &s))
+			return true; /* it asked, and hides */
+		if (is_tenants_leader(s.pid) || s.label || s.serial || is_tenants_orphan(&s))
+			return true;
+	}
+	return false;
 }
 
 /* --- the start --- */
@@ -211,7 +289,7 @@ static char **program_paths(const struct process_spec *spec)
 	return paths;
 }
 
-static void free_strings(char **strings)
+void strings_free(char **strings)
 {
 	for (char **s = strings; *s; s++)
 		free(*s);
@@ -294,6 +372,11 @@ static int launch(struct process *p, struct launch *l, const char **ret_step)
 	*ret_step = "watch";
 	r = child_open(&p->child, p->loop, pid, on_child_exit);
 	p->child.before_reap = before_reap;
+	if (l->is_labelled)
+		p->label_fd = label_open(pid);
+	if (p->label_fd >= 0)
+		p->label = label_of(pid);
+	guard_label(-pid, p->label);
 	if (r < 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -306,13 +389,18 @@ int process_start(struct loop *l, const struct process_spec *spec, struct proces
 	const char **ret_step)
 {
 	struct process *p = xcalloc(1, sizeof(*p));
-	struct launch start = {
-		.spec = spec, .outputs = {-1, -1}, .max_open_files = spec->max_open_files};
+	struct launch start = {.spec = spec,
+		.outputs = {-1, -1},
+		.max_open_files = spec->max_open_files,
+		.report_fd = -1};
 	int r;
 
 	*p = (struct process){.loop = l,
 		.serial = ++last_serial,
+		.label_fd = -1,
 		.has_group = !spec->inherits_group,
+		.is_tenants = spec->is_walled && !spec->user,
+		.started = ticks_now(),
 		.name = xstrdup(spec->name),
 		.on_line = spec->on_line,
 		.on_exit = spec->on_exit,
@@ -323,15 +411,17 @@ int process_start(struct loop *l, const struct process_spec *spec, struct proces
 	make_env(&start, p->serial);
 	start.paths = program_paths(spec);
 	r = launch(p, &start, ret_step);
-	free_strings(start.paths);
+	strings_free(start.paths);
 	free_env(&start);
 	if (r == 0) {
 		list_append(&processes, &p->link);
+		has_tenants |= p->is_tenants && p->has_group;
 		*ret = p;
 		return 0;
 	}
 	for (size_t i = 0; i < NITEMS(p->outputs); i++)
 		close_output(&p->outputs[i]);
+	close_fd(&p->label_fd);
 	free(p->name);
 	free(p);
 	return r;
@@ -342,10 +432,25 @@ pid_t process_pid(const struct process *p)
 	return p->child.pid;
 }
 
+void process_learn(struct process *p)
+{
+	uint64_t now = ticks_now();
+	size_t i;
+
+	if (!p->is_tenants || !p->has_group || p->has_ended)
+		return;
+	for (i = 0; i < p->sessions.count; i++)
+		guard_remove(-p->sessions.items[i]);
+	descent_sessions(p->child.pid, p->child.pid, &p->sessions);
+	for (i = 0; i < p->sessions.count; i++)
+		guard_add_session(p->sessions.items[i], now);
+}
+
 int process_signal(struct process *p, int signo)
 {
 	if (p->has_ended)
 		return -ESRCH;
+	process_learn(p);
 	if (!p->has_group)
 		return child_signal(&p->child, signo);
 	return kill(-p->child.pid, signo) < 0 ? -errno : 0;

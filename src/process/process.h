@@ -13,6 +13,9 @@ struct process;
 /* Lines are cut at this length and say so; a last line without an end is a line too. */
 #define PROCESS_LINE_MAX 8192u
 
+/* Descriptors that a child can be given: those of a proxy with the most threads, and room. */
+#define PROCESS_FDS_MAX 256u
+
 enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 typedef void process_line_fn(void *arg, enum process_stream stream, str line, bool is_cut);
 /* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the
@@ -22,7 +25,8 @@ typedef void process_exit_fn(void *arg, int status);
 
 /* A directory of the application that is `source` inside the child's own mount namespace. */
 struct process_mount {
-	const char *source, *target; /* absolute, both exist */
+	const char *source; /* absolute, exists; NULL: `target` is an empty directory there */
+	const char *target; /* absolute, exists (without a source it need not) */
 };
 
 /* Whom the child becomes; it has no other groups then, and no_new_privs. */
@@ -42,8 +46,10 @@ struct process_spec {
 	const struct process_mount *mounts;
 	size_t nmounts;
 	const struct process_user *user; /* NULL: ours */
-	bool inherits_output;	 /* stdin, stdout and stderr are ours; on_line is not called */
-	bool inherits_group;	 /* stays in our process group (a single tenant on a terminal) */
+	bool inherits_output; /* stdin, stdout and stderr are ours; on_line is not called */
+	bool inherits_group;  /* stays in our process group (a single tenant on a terminal) */
+	bool is_walled; /* can reach no process but its own descendants, where Landlock is: wall.c
+			 */
 	uint64_t max_open_files; /* 0: the limit that we were started with */
 	process_line_fn *on_line;
 	process_exit_fn *on_exit;
@@ -57,8 +63,15 @@ int process_start(struct loop *l, const struct process_spec *spec, struct proces
 pid_t process_pid(const struct process *p);
 /* To the group (to the process alone where it inherits ours).  0 or -errno. */
 int process_signal(struct process *p, int signo);
+/* Remembers which sessions its descendants have opened: one that leaves everything that we know it
+ * by is found by its session then, also by the guard.  process_signal does so too. */
+void process_learn(struct process *p);
 /* Mount namespaces can be made here (tried once). */
 bool process_can_mount(void);
+/* A walled process of ours, or a descendant of one; also one that cannot be looked at any more. */
+bool process_is_tenants(pid_t pid);
+/* is_walled has an effect here. */
+bool process_has_walls(void);
 
 /* Lets this process open as many files as it may; children get the limit that was there before. */
 void process_raise_open_files(void);

@@ -4,12 +4,23 @@
 
 #include "proxy/lines.h"
 
-typedef bool rewrite_fn(struct buf *out, const struct rewrite *r, str value);
-
 /* Fields that speak of places, which the application may not know. */
 static rewrite_fn *const rewriters[HEADER_NIDS] = {
 	[HEADER_LOCATION] = rewrite_url,
 	[HEADER_CONTENT_LOCATION] = rewrite_url,
+	/* By which htmx, Turbo, Inertia, PJAX and Unpoly navigate. */
+	[HEADER_HX_REDIRECT] = rewrite_url,
+	[HEADER_HX_LOCATION] = rewrite_location_or_json,
+	[HEADER_HX_PUSH_URL] = rewrite_url,
+	[HEADER_HX_REPLACE_URL] = rewrite_url,
+	[HEADER_TURBO_LOCATION] = rewrite_url,
+	[HEADER_TURBOLINKS_LOCATION] = rewrite_url,
+	[HEADER_X_INERTIA_LOCATION] = rewrite_url,
+	[HEADER_X_PJAX_URL] = rewrite_url,
+	[HEADER_X_UP_LOCATION] = rewrite_url,
+	[HEADER_SOURCEMAP] = rewrite_url,
+	[HEADER_X_SOURCEMAP] = rewrite_url,
+	[HEADER_SERVICE_WORKER_ALLOWED] = rewrite_url,
 	[HEADER_REFRESH] = rewrite_refresh,
 	[HEADER_LINK] = rewrite_link,
 	[HEADER_SET_COOKIE] = rewrite_cookie,

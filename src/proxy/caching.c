@@ -103,7 +103,7 @@ static void make_key(
 	struct buf *scratch = &w->head_out;
 	struct cache_target target = {
 		.host = head->host,
-		.path = x->record.path,
+		.path = x->path,
 		.query = head->query,
 		.has_query = head->has_query,
 	};

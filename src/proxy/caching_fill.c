@@ -47,6 +47,20 @@ static void refuse(struct exchange *x)
 	land(x);
 }
 
+/* In the form that keys have (x->path); false if it is none. */
+static bool read_path(struct exchange *x, str raw, str *ret_path)
+{
+	str prefix = x->conf->prefix;
+	struct uri_path path;
+	size_t at;
+
+	if (uri_path_read(&x->arena, raw, &path, &at) < 0)
+		return false;
+	*ret_path = uri_path_below(
+		&x->arena, &path, str_starts(path.routed, prefix) ? prefix : STR_EMPTY);
+	return true;
+}
+
 /* The path and query of a URL of ours; false for other places. */
 static bool url_of(struct exchange *x, str url, str *ret_path, str *ret_query, bool *ret_has_query)
 {
@@ -67,7 +81,7 @@ static bool url_of(struct exchange *x, str url, str *ret_path, str *ret_query, b
 	question = str_find_char(rest, '?');
 	*ret_has_query = question >= 0;
 	*ret_query = question < 0 ? STR_EMPTY : str_slice(rest, (size_t)question + 1, rest.n);
-	return uri_normalise(&x->arena, str_slice(rest, 0, (size_t)question), ret_path) == 0;
+	return read_path(x, str_slice(rest, 0, (size_t)question), ret_path);
 }
 
 /* As the client would be sent there. */

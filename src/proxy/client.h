@@ -18,6 +18,12 @@ struct exchange;
 struct client;
 struct response_head;
 
+/* A client that says more than was wanted is listened to until it stops: an end before that would
+ * reset the connection, or the stream, and the answer with it.  Silence, and all of it, are
+ * limited. */
+#define CLIENT_LINGER_SILENCE 2000
+#define CLIENT_LINGER_LIMIT   30000
+
 struct client_ops {
 	/* As inbox_read, into the inbox. */
 	ssize_t (*read)(struct client *c);
@@ -48,6 +54,8 @@ struct client_ops {
 	/* False for an answer that the client would take for what it is not; NULL: there is none.
 	 */
 	bool (*accepts)(struct client *c, const struct response_head *h);
+	/* How much of an answer may be made ready for it at once; NULL: any amount. */
+	size_t (*piece)(const struct client *c);
 	/* It gave way to others (worker_go_on_later), whose turn is over. */
 	void (*go_on)(struct client *c);
 };
@@ -129,6 +137,12 @@ static inline void client_close(struct client *c)
 static inline bool client_accepts(struct client *c, const struct response_head *h)
 {
 	return !c->ops->accepts || c->ops->accepts(c, h);
+}
+
+/* The most that may be made ready at once, of `n`. */
+static inline size_t client_piece(const struct client *c, size_t n)
+{
+	return c->ops->piece ? MIN(n, c->ops->piece(c)) : n;
 }
 
 static inline void client_go_on(struct client *c)

@@ -7,14 +7,14 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
+#include "proxy/proxy_int.h"
+#include "proxy/quota.h"
+#include "proxy/trust.h"
 #include "proxy/worker.h"
 
-/* After a last answer the client is listened to until it stops sending: a close before that would
- * reset the connection, and the answer with it.  Silence, and all of it, are limited. */
-#define LINGER_SILENCE 2000
-#define LINGER_LIMIT   30000
 /* Requests and reads of one connection before others have their turn. */
 #define STEPS_PER_TURN 32
 
@@ -39,6 +39,8 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 		else
 			list_append(&w->active_connections, &c->link);
 	}
+	if (phase != c->phase)
+		c->since = loop_now(w->loop);
 	c->phase = phase;
 }
 
@@ -50,10 +52,9 @@ void connection_deadline(struct connection *c, msec at)
 		timer_set(&c->timer, c->client.worker->loop, at, on_time);
 }
 
-/* 0 in the configuration means no limit. */
 static msec limit_from_now(const struct connection *c, msec limit)
 {
-	return limit ? loop_now(c->client.worker->loop) + limit : MSEC_NEVER;
+	return msec_limit(loop_now(c->client.worker->loop), limit);
 }
 
 static void become_idle(struct connection *c)
@@ -144,23 +145,24 @@ void connection_close(struct connection *c)
 		h2_connection_close(c->h2);
 	inbox_done(&c->client.in);
 	outbox_done(&c->client.out);
+	if (c->is_counted)
+		quota_leave(proxy_connection_quota(w->proxy), trust_key(&c->client.peer));
 	loop_defer_free(w->loop, c);
 	worker_connection_gone(w);
 }
 
 static void put_off_close(struct connection *c)
 {
-	msec silence = loop_now(c->client.worker->loop) + LINGER_SILENCE;
+	struct worker *w = c->client.worker;
+	msec silence = loop_now(w->loop) + CLIENT_LINGER_SILENCE;
+	msec limit = w->is_draining ? CLIENT_LINGER_SILENCE : CLIENT_LINGER_LIMIT;
 
-	connection_deadline(c, MIN(silence, c->linger_until));
+	connection_deadline(c, MIN(silence, c->since + limit));
 }
 
 void connection_linger(struct connection *c)
 {
-	struct worker *w = c->client.worker;
-
 	connection_set_phase(c, CONNECTION_LINGER);
-	c->linger_until = loop_now(w->loop) + (w->is_draining ? LINGER_SILENCE : LINGER_LIMIT);
 	put_off_close(c);
 	inbox_take(&c->client.in, c->client.in.unread.n);
 	shutdown(c->watch.fd, SHUT_WR);
@@ -414,15 +416,48 @@ static const struct client_ops http1 = {
 	.go_on = http1_go_on,
 };
 
+/* Proxies have as many as they like: theirs are many clients. */
+static bool is_limited(const struct worker *w, const struct address *peer)
+{
+	return w->view->conf->server.max_connections_per_address && trust_key(peer) &&
+	       !trust_has(w->view->snapshot->trust, peer);
+}
+
+/* False: it has as many as it may have. */
+static bool count(struct worker *w, const struct address *peer)
+{
+	uint64_t max = (uint64_t)w->view->conf->server.max_connections_per_address;
+	uint64_t quarter = MAX((uint64_t)w->max_sockets / 4, (uint64_t)1);
+	char text[ADDRESS_TEXT_MAX];
+	size_t n;
+
+	if (quota_enter(proxy_connection_quota(w->proxy), trust_key(peer), MIN(max, quarter)))
+		return true;
+	n = worker_may_tell(w, &w->refused);
+	if (n)
+		log_warn(STR_FMT " has too many connections (max_connections_per_address);"
+				 " %zu more than clients may have were refused",
+			STR_ARG(address_text(peer, text)), n);
+	return false;
+}
+
 void connection_open(struct worker *w, int fd, const struct address *peer)
 {
-	struct connection *c = xcalloc(1, sizeof(*c));
+	bool is_counted = is_limited(w, peer);
+	struct connection *c;
 
+	if (is_counted && !count(w, peer)) {
+		close(fd);
+		return;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->is_counted = is_counted;
 	c->client = (struct client){.ops = &http1, .worker = w, .peer = *peer, .fd = fd};
 	list_init(&c->link);
 	list_init(&c->client.eager);
 	list_push(&w->idle_connections, &c->link);
 	worker_connection_came(w);
+	c->since = loop_now(w->loop);
 	if (watch_open(&c->watch, w->loop, fd, on_event) < 0) {
 		c->watch = (struct watch){.loop = w->loop, .fd = fd};
 		connection_close(c);

@@ -24,10 +24,11 @@ struct connection {
 	struct list link;	  /* of the worker: idle or active */
 	struct h2_connection *h2; /* in CONNECTION_STREAMS, _IDLE */
 	size_t scanned;		  /* of an incomplete head, see head.h */
-	msec linger_until;
+	msec since;		  /* in this phase */
 	enum connection_phase phase;
 	bool may_switch; /* nothing but the beginning of HTTP/2's preface has come, if anything */
 	bool is_running; /* connection_run is on the stack */
+	bool is_counted; /* among those of its address */
 };
 
 /* Takes the descriptor. */

@@ -7,14 +7,18 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/budget.h"
 #include "http/date.h"
 #include "http/uri.h"
 #include "net/socket.h"
+#include "proxy/background.h"
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/files.h"
 #include "proxy/forward.h"
 #include "proxy/own_answer.h"
+#include "proxy/proxy_int.h"
+#include "proxy/quota.h"
 #include "proxy/respond.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
@@ -22,10 +26,22 @@
 #include "route/place.h"
 
 #define FREE_EXCHANGES_MAX 256
+/* In the budget: with the heads and what else its arena holds, about. */
+#define EXCHANGE_COST (sizeof(struct exchange) + 4096)
 
 const struct server_conf *exchange_settings(const struct exchange *x)
 {
-	return &x->view->conf->server;
+	const struct view *view = x->view ? x->view : x->worker->view;
+
+	return &view->conf->server;
+}
+
+void exchange_forget_view(struct exchange *x)
+{
+	x->record.tenant = x->is_logged ? arena_dup(&x->arena, x->record.tenant) : STR_EMPTY;
+	x->conf = NULL;
+	view_unref(x->view);
+	x->view = NULL;
 }
 
 static uint64_t wall_msec(clockid_t clock)
@@ -68,6 +84,7 @@ static struct exchange *exchange_new(struct client *c)
 		x->arena = arena;
 		x->request = request;
 	}
+	budget_take(EXCHANGE_COST);
 	list_init(&x->link);
 	x->worker = w;
 	x->client = c;
@@ -82,6 +99,7 @@ static void exchange_free(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
+	budget_give(EXCHANGE_COST);
 	list_remove(&x->link);
 	view_unref(x->view);
 	flow_done(&x->up);
@@ -110,17 +128,6 @@ static void log_exchange(struct exchange *x)
 	access_log(&x->record);
 }
 
-static void close_pipe(struct worker *w, struct splice_pipe *p)
-{
-	if (!p->is_open)
-		return;
-	if (p->held || w->spare_pipe.is_open)
-		splice_close(p);
-	else
-		w->spare_pipe = *p;
-	*p = (struct splice_pipe){0};
-}
-
 void exchange_leave_tenant(struct exchange *x)
 {
 	struct slot *slot;
@@ -128,7 +135,7 @@ void exchange_leave_tenant(struct exchange *x)
 	if (!x->is_counted)
 		return;
 	x->is_counted = false;
-	slot = &x->worker->slots[x->conf->slot];
+	slot = &x->worker->slots[x->tenant->slot];
 	atomic_store(&slot->last_activity, loop_now(x->worker->loop));
 	if (x->is_tunnel)
 		atomic_fetch_sub(&slot->upgrades, 1);
@@ -148,15 +155,44 @@ void exchange_drop_upstream(struct exchange *x, bool can_reuse)
 		upstream_close(u);
 }
 
+/* False: the client has as many requests under way as it may have.  What we do by ourselves is
+ * nobody's. */
+static bool count(struct exchange *x, const struct remote *client)
+{
+	struct worker *w = x->worker;
+	uint64_t max = (uint64_t)exchange_settings(x)->max_requests_per_address;
+	size_t n;
+
+	if (!max || !client->key || background_is(x->client))
+		return true;
+	if (quota_enter(proxy_request_quota(w->proxy), client->key, max)) {
+		x->quota_key = client->key;
+		return true;
+	}
+	n = worker_may_tell(w, &w->refused);
+	if (n)
+		log_warn(STR_FMT " has too many requests under way (max_requests_per_address);"
+				 " %zu more than clients may have were refused",
+			STR_ARG(client->address), n);
+	return false;
+}
+
+static void uncount(struct exchange *x)
+{
+	if (x->quota_key)
+		quota_leave(proxy_request_quota(x->worker->proxy), x->quota_key);
+}
+
 /* Everything that leads to the end comes through here. */
 static void let_go(struct exchange *x)
 {
 	if (x->state == EXCHANGE_HELD)
 		hold_leave(x);
+	uncount(x);
 	exchange_drop_upstream(x, false);
 	exchange_leave_tenant(x);
-	close_pipe(x->worker, &x->up_pipe);
-	close_pipe(x->worker, &x->down_pipe);
+	relay_give_pipe(x->worker, &x->up_pipe);
+	relay_give_pipe(x->worker, &x->down_pipe);
 	files_done(x);
 	respond_done(x);
 	caching_done(x);
@@ -200,11 +236,7 @@ void exchange_abort(struct exchange *x, enum error error)
 
 void exchange_await_client(struct exchange *x)
 {
-	struct client *c = x->client;
-	msec limit = exchange_settings(x)->write_timeout;
-
-	x->unsent = client_unsent(c);
-	client_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+	pace_await(x, CLIENT_TAKES);
 }
 
 /* Our own answer waits in the outbox. */
@@ -243,6 +275,7 @@ void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
 	exchange_drop_upstream(x, false);
 	exchange_leave_tenant(x);
 	x->state = EXCHANGE_ANSWERING;
+	x->pace = (struct pace){0};
 	x->answer_began = true;
 	x->keep_alive = keep_alive;
 	x->record.status = status;
@@ -277,12 +310,17 @@ void exchange_finish_answer(struct exchange *x)
 		exchange_await_client(x);
 }
 
+void exchange_end_slow(struct exchange *x)
+{
+	exchange_fail(x, ERROR_CROWDED, STR_EMPTY);
+}
+
 /* Seconds until it makes sense to ask again. */
 static unsigned retry_after(const struct exchange *x, enum error error)
 {
 	msec now = loop_now(x->worker->loop), at;
 
-	if (error_status(error) != 503)
+	if (error_status(error) != 503 && error_status(error) != 429)
 		return 0;
 	if (error != ERROR_START_FAILED || !x->conf)
 		return 1;
@@ -300,7 +338,7 @@ static unsigned status_of(const struct exchange *x, enum error error)
 	return status ? status : error_status(error);
 }
 
-void exchange_fail(struct exchange *x, enum error error, str reason)
+static void answer_error(struct exchange *x, enum error error, str reason)
 {
 	struct worker *w = x->worker;
 	/* What is left of the request's body would be taken for the next request. */
@@ -328,17 +366,21 @@ void exchange_fail(struct exchange *x, enum error error, str reason)
 		.pages = x->view->snapshot->pages,
 	};
 
+	buf_clear(&w->head_out);
+	error_answer(&w->head_out, &in);
+	exchange_answer(x, in.status, keep_alive);
+}
+
+void exchange_fail(struct exchange *x, enum error error, str reason)
+{
 	if (caching_rescues(x, error))
 		return;
 	x->record.error = error;
 	x->record.detail = arena_dup(&x->arena, reason);
-	if (x->answer_began) {
+	if (x->answer_began)
 		exchange_abort(x, error);
-		return;
-	}
-	buf_clear(&w->head_out);
-	error_answer(&w->head_out, &in);
-	exchange_answer(x, in.status, keep_alive);
+	else
+		answer_error(x, error, reason);
 }
 
 void exchange_refuse(struct client *c, unsigned status, const struct head_fault *fault)
@@ -373,15 +415,23 @@ static void record_request(
 	r->remote_addr = arena_dup(a, client->address);
 }
 
+/* Where a platform asks whether the machine as a whole is well, unless a tenant lives there. */
+static bool is_health_path(const struct exchange *x, str path)
+{
+	str health = exchange_settings(x)->health_path;
+
+	return health.n && str_eq(path, health);
+}
+
 /* The route, by the path or else by the page that asks. */
-static void find_route(
+static void find_route_of(
 	struct exchange *x, const struct request_head *head, str path, struct route *ret)
 {
 	const struct route_table *routes = x->view->snapshot->routes;
 	struct route_asker asker;
 
 	route_find(routes, head->host, path, ret);
-	if (ret->found != ROUTE_NONE)
+	if (ret->found != ROUTE_NONE || is_health_path(x, path))
 		return;
 	asker = (struct route_asker){
 		.host = head->host,
@@ -395,6 +445,65 @@ static void find_route(
 				STR("navigate")),
 	};
 	route_by_referer(routes, &asker, ret);
+}
+
+/* A tenant's prefix without its final slash.  Relative links of a page would leave the tenant, so
+ * that browsers are redirected; programs often do not follow, and are served. */
+static void serve_without_slash(
+	struct exchange *x, const struct request_head *head, struct route *route)
+{
+	bool is_browser = (x->method == METHOD_GET || x->method == METHOD_HEAD) &&
+			  x->wants == WANTS_HTML && !head->has_upgrade;
+
+	if (route->found != ROUTE_REDIRECT || route->is_by_referer || is_browser)
+		return;
+	route->found = ROUTE_TENANT;
+	route->before = STR_EMPTY;
+	if (route->tenant->app->prefix == PREFIX_PASS)
+		route->path = x->path;
+}
+
+static void send_as_it_came(struct exchange *x, const struct uri_path *path, struct route *route)
+{
+	str prefix = route->is_by_referer ? STR_EMPTY : route->tenant->prefix;
+	bool is_whole = route->path.n == path->routed.n;
+
+	x->path = uri_path_below(&x->arena, path, prefix);
+	if (route->found == ROUTE_TENANT || route->is_by_referer)
+		route->path = str_slice(x->path, is_whole ? 0 : prefix.n, x->path.n);
+}
+
+/* The route, with a path byte by byte as the client sent it; x->path is the client's name for the
+ * same.  -EINVAL if it would be somebody else's for a server that decodes separators. */
+static int find_route(struct exchange *x, const struct request_head *head,
+	const struct uri_path *path, struct route *ret)
+{
+	struct route other;
+
+	find_route_of(x, head, path->routed, ret);
+	if (path->decoded.p != path->routed.p) {
+		find_route_of(x, head, path->decoded, &other);
+		if (other.found != ret->found || other.tenant != ret->tenant ||
+			!str_eq(other.machine, ret->machine) || !str_eq(other.region, ret->region))
+			return -EINVAL;
+	}
+	x->path = path->routed;
+	if (path->sent.p != path->routed.p && ret->tenant)
+		send_as_it_came(x, path, ret);
+	serve_without_slash(x, head, ret);
+	return 0;
+}
+
+/* Where the path is wrong, for the log and for whoever develops. */
+static void refuse_path(struct exchange *x, const struct request_head *head, size_t at)
+{
+	x->record.path = arena_dup(&x->arena, head->path);
+	if (!head->path.n || head->path.p[0] != '/') {
+		exchange_fail(x, ERROR_NOT_IMPLEMENTED, STR_EMPTY);
+		return;
+	}
+	exchange_fail(
+		x, ERROR_BAD_PATH, str_of(arena_printf(&x->arena, "byte %zu of the path", at + 1)));
 }
 
 static void answer_redirect(
@@ -434,7 +543,8 @@ static void answer_replay(struct exchange *x, const struct placement *where)
 	exchange_answer(x, 307, in.keep_alive);
 }
 
-/* OPTIONS * asks for the server as a whole (RFC 9110 9.3.7): it is there, and nobody is woken. */
+/* Asked for the server as a whole, by OPTIONS * (RFC 9110 9.3.7) or a health check: it is there,
+ * and nobody is woken. */
 static void answer_for_server(struct exchange *x)
 {
 	struct worker *w = x->worker;
@@ -462,6 +572,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 		.client = client,
 		.request_id = x->record.request_id,
 		.keeps_forwarded = server->forward_headers,
+		.keeps_underscores = server->underscores_in_headers,
 		.keeps_expect = head->expects_continue,
 		.sends_files = server->x_sendfile_enabled,
 	};
@@ -523,7 +634,10 @@ static void begin_placed(struct exchange *x, const struct request_head *head,
 		answer_replay(x, &where);
 		return;
 	case PLACE_NOT_FOUND:
-		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+		if (is_health_path(x, x->record.path))
+			answer_for_server(x);
+		else
+			exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 		return;
 	case PLACE_MISDIRECTED:
 		exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
@@ -546,7 +660,8 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	char peer_text[ADDRESS_TEXT_MAX];
 	struct remote client;
 	struct route route;
-	str path;
+	struct uri_path path;
+	size_t at;
 
 	x->method = head->method;
 	x->minor = c->is_framed ? 2 : head->minor;
@@ -565,19 +680,24 @@ void exchange_begin(struct client *c, const struct request_head *head)
 		answer_for_server(x);
 		return;
 	}
-	if (uri_normalise(&x->arena, head->path, &path) < 0) {
-		x->record.path = arena_dup(&x->arena, head->path);
-		exchange_fail(x,
-			head->path.n && head->path.p[0] == '/' ? ERROR_BAD_PATH
-							       : ERROR_NOT_IMPLEMENTED,
-			STR_EMPTY);
+	if (uri_path_read(&x->arena, head->path, &path, &at) < 0) {
+		refuse_path(x, head, at);
 		return;
 	}
-	x->record.path = path = arena_dup(&x->arena, path);
-	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, path))
+	x->record.path = arena_dup(&x->arena, path.routed);
+	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
+	if (!count(x, &client)) {
+		exchange_fail(x, ERROR_TOO_MANY_REQUESTS, STR_EMPTY);
+		return;
+	}
 	compressing_ask(x, head);
-	find_route(x, head, path, &route);
+	if (find_route(x, head, &path, &route) < 0) {
+		refuse_path(x, head, at);
+		return;
+	}
+	if (path.sent.p == path.routed.p)
+		x->path = x->record.path;
 	begin_placed(x, head, &route, &client);
 }
 
@@ -636,9 +756,7 @@ void exchange_client_timeout(struct exchange *x)
 		return;
 	case EXCHANGE_SENDING:
 	case EXCHANGE_ANSWERING:
-		if (client_unsent(x->client) < x->unsent)
-			exchange_await_client(x);
-		else
+		if (pace_is_over(x))
 			exchange_abort(x, ERROR_WRITE_TIMEOUT);
 		return;
 	case EXCHANGE_WATCHING:

@@ -22,6 +22,7 @@
 #include "proxy/access_log.h"
 #include "proxy/client.h"
 #include "proxy/compressing.h"
+#include "proxy/pace.h"
 #include "proxy/pages.h"
 #include "proxy/request_id.h"
 #include "proxy/rewrite.h"
@@ -48,25 +49,19 @@ enum exchange_state {
 	EXCHANGE_WATCHING,
 };
 
-/* What we wait for on the client's side while we relay, and what happens if it does not come. */
-enum client_owes {
-	CLIENT_FREE,	/* nothing */
-	CLIENT_TAKES,	/* what waits for it (write_timeout) */
-	CLIENT_SENDS,	/* more of its body (body_timeout) */
-	CLIENT_IS_TOLD, /* nothing: it is told to send the body after all */
-	CLIENT_ENDS,	/* the other half of a tunnel (keepalive_timeout) */
-	CLIENT_STAYS,	/* it closed its side, which may be all of it (CLIENT_GONE_AFTER) */
-};
-
 struct exchange {
 	struct list link; /* of the tenant: held or watched; of the worker: free */
 	struct worker *worker;
 	struct client *client;
-	struct view *view; /* the configuration under which it began */
+	/* The configuration under which it began, and its tenant there; NULL once the head of an
+	 * answer has been written: what may go on for days does not keep what has been replaced. */
+	struct view *view;
 	struct arena arena;
 	enum exchange_state state;
 
-	const struct tenant_conf *conf; /* NULL when no tenant is meant */
+	const struct tenant_conf *conf; /* NULL, too, when no tenant is meant */
+	str path; /* the tenant's prefix and what the client wrote behind it; record.path has the
+		     normal form of the same */
 	struct tenant *tenant;
 	struct upstream *upstream;
 	struct buf request;	   /* head for the tenant; kept for one retry */
@@ -84,8 +79,11 @@ struct exchange {
 	unsigned minor; /* of the client's HTTP/1: 0 or 1; 2 is HTTP/2 */
 	enum wants wants;
 
+	uint64_t quota_key; /* of the client among whose requests it is counted; 0: it is not */
+
 	bool keep_alive; /* the client's connection may be used again */
 	bool is_counted; /* in the tenant's in_flight */
+	bool was_here;	 /* counted among the tenant's requests */
 	bool is_tunnel;	 /* after 101 */
 	bool is_retried;
 	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
@@ -108,8 +106,7 @@ struct exchange {
 	uint64_t upstream_began;
 	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
 	msec held_until, connect_until;
-	size_t unsent; /* in the client's socket when its deadline for taking some was set */
-	enum client_owes owes;
+	struct pace pace;
 	bool client_took, client_gave; /* since the client's deadline was looked at */
 	char id[REQUEST_ID_SIZE];
 	struct access_record record; /* its strings live in the arena */
@@ -125,6 +122,8 @@ void exchange_refuse(struct client *c, unsigned status, const struct head_fault 
 /* What the connections tell. */
 void exchange_client_event(struct exchange *x, unsigned events);
 void exchange_client_timeout(struct exchange *x);
+/* Others need what it holds, and its client is too slow for them. */
+void exchange_end_slow(struct exchange *x);
 void exchange_client_gone(struct exchange *x); /* the connection is being closed by itself */
 void exchange_upstream_event(struct exchange *x, unsigned events);
 void exchange_upstream_timeout(struct exchange *x);

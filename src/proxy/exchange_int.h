@@ -29,6 +29,8 @@ void hold_watch_on_time(struct exchange *x);
 void relay_start(struct exchange *x);
 void relay_run(struct exchange *x);
 void relay_client_timeout(struct exchange *x);
+/* What an exchange took for a large body; a spare one is used again. */
+void relay_give_pipe(struct worker *w, struct splice_pipe *p);
 
 /* exchange.c.  After these the exchange is gone. */
 /* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.
@@ -53,7 +55,10 @@ void exchange_await_client(struct exchange *x);
 /* Lets go of the upstream connection: reused if that is safe. */
 void exchange_drop_upstream(struct exchange *x, bool can_reuse);
 void exchange_leave_tenant(struct exchange *x);
+/* Of the configuration under which it began, or of the present one (exchange_forget_view). */
 const struct server_conf *exchange_settings(const struct exchange *x);
+/* The head of its answer has been written. */
+void exchange_forget_view(struct exchange *x);
 str exchange_date(void);
 /* Milliseconds since 1970, as of the last tick of the kernel: for dates and ages. */
 uint64_t exchange_wall(void);

@@ -225,8 +225,9 @@ static enum public_verdict find_public(
 	enum public_verdict verdict;
 	int dir;
 
+	/* The name of a file has no separator in it; decoded, it would name another. */
 	if (!app->public.n || !is_read(x) || !x->up.is_done || head->has_upgrade ||
-		config_path_matches(&app->public_exclude, path))
+		uri_hides_separator(path) || config_path_matches(&app->public_exclude, path))
 		return PUBLIC_NONE;
 	dir = publics_find(&x->view->snapshot->publics, app->public);
 	if (dir < 0)
@@ -474,7 +475,7 @@ void files_open(struct exchange *x, const struct response_head *h)
 		send_opened(x, file);
 		return;
 	}
-	client_deadline(x->client, limit ? loop_now(w->loop) + limit : MSEC_NEVER);
+	client_deadline(x->client, msec_limit(loop_now(w->loop), limit));
 	x->opening = opener_ask(w->opener, x->conf->id, s->path, s->form, on_opened, x);
 }
 

@@ -4,21 +4,23 @@
 
 #include "http/uri.h"
 #include "proxy/lines.h"
+#include "proxy/rewrite.h"
 
 /* What is done with a field; those that are not named here are kept. */
 enum rule {
 	KEEP,
 	DROP,
-	IF_BELIEVED, /* kept from a trusted peer */
+	IF_BELIEVED, /* kept from a trusted peer, the first one if it is one value */
 	IF_EDGE,     /* kept from the edge */
 	EXPECT,
 	ONCE,
-	FORWARDED_FOR,
 	FORWARDED_PROTO,
 	FORWARDED_HOST,
+	DESTINATION,
 	EDGE_PROTO,
 	REQUEST_START,
 	REQUEST_ID,
+	RESOURCE_TAGS,
 	UNKNOWN, /* the name decides */
 };
 
@@ -37,7 +39,7 @@ static const uint8_t rules[HEADER_NIDS] = {
 	[HEADER_X_ACCEL_REDIRECT] = DROP,
 	[HEADER_X_ACCEL_BUFFERING] = DROP,
 	[HEADER_X_FORWARDED_PREFIX] = DROP,
-	[HEADER_X_FORWARDED_FOR] = FORWARDED_FOR,
+	[HEADER_X_FORWARDED_FOR] = DROP, /* ours alone */
 	[HEADER_X_FORWARDED_PROTO] = FORWARDED_PROTO,
 	[HEADER_X_FORWARDED_HOST] = FORWARDED_HOST,
 	[HEADER_X_FORWARDED_PORT] = IF_BELIEVED,
@@ -47,6 +49,8 @@ static const uint8_t rules[HEADER_NIDS] = {
 	[HEADER_X_REAL_IP] = IF_BELIEVED,
 	[HEADER_X_REQUEST_START] = REQUEST_START,
 	[HEADER_X_REQUEST_ID] = REQUEST_ID,
+	[HEADER_DESTINATION] = DESTINATION,
+	[HEADER_IF] = RESOURCE_TAGS,
 	[HEADER_FLY_CLIENT_IP] = IF_EDGE,
 	[HEADER_FLY_REQUEST_ID] = IF_EDGE,
 	[HEADER_FLY_REPLAY] = IF_EDGE,
@@ -63,14 +67,16 @@ static const uint8_t rules[HEADER_NIDS] = {
 struct walk {
 	const struct forward_in *in;
 	struct lines lines;
-	bool is_believed; /* X-Forwarded-* are */
-	bool has_forwarded_for;
+	bool is_believed;     /* X-Forwarded-* are */
+	uint64_t believed[2]; /* a bit for each field of IF_BELIEVED that was kept */
 	bool has_proto, has_forwarded_host, has_start, has_id; /* kept as they came */
 	bool wants_trailers;
 	str proto, forwarded_host; /* believed, but not in the form in which they came */
 	str edge_proto;
 	str authorization;
+	struct rewrite rewrite; /* of the tenant's places */
 };
+static_assert(HEADER_NIDS <= 128, "a bit for each");
 
 static bool name_starts(str name, str prefix)
 {
@@ -90,11 +96,14 @@ static bool name_is(str name, str other)
 	return name.n == other.n && name_starts(name, other);
 }
 
-/* The rule for a name that is not in header.def. */
-static enum rule rule_of_name(str name)
+/* The rule for a name that is not in header.def.  Servers take '_' for '-' (CGI, Rack, WSGI), so
+ * that a name with one passes for another. */
+static enum rule rule_of_name(str name, bool keeps_underscores)
 {
 	enum rule rule = KEEP;
 
+	if (!keeps_underscores && memchr(name.p, '_', name.n))
+		return DROP;
 	switch (name.p[0] | 0x20) {
 	case 'x':
 		if (name_starts(name, STR("x-forwarded-")))
@@ -138,6 +147,39 @@ static bool keep_first(str value, bool (*is_valid)(str), bool *has, str *ret_fir
 	return *has;
 }
 
+/* Of several values, or of a list, an application takes any; so it gets one or none. */
+static bool keep_believed(struct walk *w, const struct header *h)
+{
+	uint64_t *word = &w->believed[h->id / 64], bit = UINT64_C(1) << h->id % 64;
+
+	if (!w->is_believed || str_find_char(h->value, ',') >= 0)
+		return false;
+	if (h->id == HEADER_OTHER)
+		return true;
+	if (*word & bit)
+		return false;
+	*word |= bit;
+	return true;
+}
+
+/* Written here if the value changes; true if the line is kept as it is. */
+static bool keep_place(struct walk *w, const struct header *h, rewrite_fn *rewrite)
+{
+	struct buf *out = w->lines.out;
+	size_t before;
+
+	lines_drop(&w->lines, h);
+	before = buf_len(out);
+	buf_add(out, h->name);
+	buf_add(out, STR(": "));
+	if (rewrite(out, &w->rewrite, h->value)) {
+		buf_add(out, STR("\r\n"));
+		return false;
+	}
+	out->end = out->start + before;
+	return true;
+}
+
 static bool keep_authorization(struct walk *w, str value)
 {
 	/* Some browsers send it twice alike, which strict applications refuse. */
@@ -152,7 +194,7 @@ static bool keeps(struct walk *w, const struct header *h)
 	enum rule rule = rules[h->id];
 
 	if (rule == UNKNOWN)
-		rule = rule_of_name(h->name);
+		rule = rule_of_name(h->name, w->in->keeps_underscores);
 	switch (rule) {
 	case KEEP:
 		return true;
@@ -160,21 +202,22 @@ static bool keeps(struct walk *w, const struct header *h)
 	case UNKNOWN:
 		return false;
 	case IF_BELIEVED:
-		return w->is_believed;
+		return keep_believed(w, h);
 	case IF_EDGE:
 		return w->in->client->has_edge;
 	case EXPECT:
 		return w->in->keeps_expect;
 	case ONCE:
 		return keep_authorization(w, h->value);
-	case FORWARDED_FOR:
-		w->has_forwarded_for = true;
-		return false;
 	case FORWARDED_PROTO:
 		return w->is_believed && keep_first(h->value, is_scheme, &w->has_proto, &w->proto);
 	case FORWARDED_HOST:
 		return w->is_believed && keep_first(h->value, uri_host_is_valid,
 						 &w->has_forwarded_host, &w->forwarded_host);
+	case DESTINATION:
+		return keep_place(w, h, rewrite_destination);
+	case RESOURCE_TAGS:
+		return keep_place(w, h, rewrite_if);
 	case EDGE_PROTO:
 		if (w->in->client->has_edge && is_scheme(h->value))
 			w->edge_proto = h->value;
@@ -214,28 +257,17 @@ static str host_of(const struct forward_in *in)
 	return in->route->tenant->host.n ? in->route->tenant->host : STR("localhost");
 }
 
+/* One address, the client's as far as we believe what we are told: of a list each application
+ * would take another. */
 static void add_forwarded_for(struct buf *out, const struct walk *w)
 {
 	const struct remote *client = w->in->client;
-	const struct request_head *head = w->in->head;
-	bool is_list = w->has_forwarded_for && w->is_believed && !client->fly_client.n;
-	str last = client->fly_client.n ? client->fly_client : client->peer;
-	const char *separator = "X-Forwarded-For: ";
+	str address = w->is_believed ? client->address : client->peer;
 
-	for (size_t i = 0; is_list && i < head->nheaders; i++) {
-		if (head->headers[i].id != HEADER_X_FORWARDED_FOR || !head->headers[i].value.n)
-			continue;
-		buf_add(out, str_of(separator));
-		buf_add(out, head->headers[i].value);
-		separator = ", ";
-	}
-	if (last.n) {
-		buf_add(out, str_of(separator));
-		buf_add(out, last);
-		separator = "";
-	}
-	if (*separator != 'X')
-		buf_add(out, STR("\r\n"));
+	if (client->fly_client.n)
+		address = client->fly_client;
+	if (address.n)
+		add_line(out, STR("X-Forwarded-For: "), address);
 }
 
 static str proto_of(const struct walk *w)
@@ -314,6 +346,7 @@ void forward_head(struct buf *out, const struct forward_in *in)
 		.is_believed = in->client->is_trusted && in->keeps_forwarded,
 	};
 
+	rewrite_init(&w.rewrite, in->route, in->head->host);
 	add_request_line(out, in);
 	if (!header_find(in->head->headers, in->head->nheaders, HEADER_HOST))
 		add_line(out, STR("Host: "), host_of(in));

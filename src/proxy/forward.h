@@ -12,11 +12,12 @@ struct forward_in {
 	const struct request_head *head;
 	const struct route *route; /* TENANT */
 	const struct remote *client;
-	str request_id;	      /* from request_id() */
-	uint64_t now;	      /* milliseconds since 1970 */
-	bool keeps_forwarded; /* server.forward_headers */
-	bool keeps_expect;    /* let the tenant answer Expect: 100-continue */
-	bool sends_files;     /* tell the tenant that X-Sendfile is obeyed */
+	str request_id;		/* from request_id() */
+	uint64_t now;		/* milliseconds since 1970 */
+	bool keeps_forwarded;	/* server.forward_headers */
+	bool keeps_underscores; /* server.underscores_in_headers */
+	bool keeps_expect;	/* let the tenant answer Expect: 100-continue */
+	bool sends_files;	/* tell the tenant that X-Sendfile is obeyed */
 };
 
 /* Appends the head, with its empty line.  Always HTTP/1.1.
@@ -26,14 +27,15 @@ struct forward_in {
  * once). What we add comes last.
  * - Framing is that of the head: Content-Length, chunked, or none.  POST, PUT and PATCH without a
  * body get Content-Length: 0.
- * - Never forwarded: hop-by-hop fields; fields that pass for others where '_' and '-' are the same
- * (CGI, Rack, WSGI); what would steer the application in our name: Forwarded, Proxy, SCRIPT_NAME,
- * X-Script-Name, X-Forwarded-Prefix, X-Sendfile, X-Sendfile-Type, X-Accel-*, X-Original-URL,
- * X-Rewrite-URL.
- * - X-Forwarded-For is fly-client-ip behind the edge, the given list and the peer behind a trusted
- * peer, else the peer.  X-Forwarded-Proto and -Host are kept from a trusted peer, else ours.  All
- * other X-Forwarded-*, X-Real-IP, X-Request-Start, X-Request-ID: only from a trusted peer.  Fly-*:
- * only from the edge.
+ * - Never forwarded: hop-by-hop fields; names with an underscore (by default), which pass for
+ * others where '_' and '-' are the same (CGI, Rack, WSGI); what would steer the application in our
+ * name: Forwarded, Proxy, SCRIPT_NAME, X-Script-Name, X-Forwarded-Prefix, X-Sendfile,
+ * X-Sendfile-Type, X-Accel-*, X-Original-URL, X-Rewrite-URL.
+ * - X-Forwarded-* are one value each.  X-Forwarded-For is fly-client-ip behind the edge, the client
+ * that a trusted peer tells of, else the peer.  X-Forwarded-Proto and -Host are kept from a trusted
+ * peer, else ours.  All other X-Forwarded-*, X-Real-IP, X-Request-Start, X-Request-ID: only from a
+ * trusted peer, the first one, and no lists.  Fly-*: only from the edge.
+ * - Destination and If (WebDAV) name what the application knows: without a prefix that is stripped.
  * - X-Forwarded-Prefix tells the tenant's prefix; X-Script-Name too, where it is stripped.
  * - X-Sendfile-Type is ours alone: FORWARD_SENDFILE.
  * - Upgrade goes on if forward_is_upgrade; TE only as `trailers`. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/budget.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
@@ -11,6 +12,10 @@
 /* An exchange goes on answering as long as no more than this waits in its stream: what a socket's
  * buffer is to HTTP/1. */
 #define QUEUE (16u * 1024)
+
+/* What it is where a connection, or all of them, hold much already: every stream still goes on, so
+ * that none waits for one that the client does not read. */
+#define SHORT_PIECE (4u * 1024)
 
 static struct h2_client *client_of(struct client *c)
 {
@@ -26,6 +31,7 @@ static const struct server_conf *settings(const struct h2_client *hc)
 
 static ssize_t h2_read(struct client *c)
 {
+	size_t before = c->in.kept.cap;
 	ssize_t n;
 
 	if (c->in.unread.n)
@@ -33,6 +39,7 @@ static ssize_t h2_read(struct client *c)
 	else
 		buf_clear(&c->in.kept);
 	n = h2_stream_read(&client_of(c)->stream, &c->in.kept, CLIENT_READ);
+	budget_resize(before, c->in.kept.cap);
 	c->in.unread = buf_str(&c->in.kept);
 	if (n > 0)
 		h2_connection_touch(client_of(c)->h2); /* the window has been given back */
@@ -60,7 +67,8 @@ static int h2_send(struct client *c)
 	for (int i = 0; i < g->count; i++)
 		h2_stream_write(&hc->stream, (str){g->pieces[i].iov_base, g->pieces[i].iov_len});
 	gather_forget(g);
-	c->out.is_blocked = h2_stream_waiting(&hc->stream) > QUEUE;
+	c->out.is_blocked =
+		h2_stream_waiting(&hc->stream) > (h2_connection_is_short(hc->h2) ? 0 : QUEUE);
 	h2_connection_touch(hc->h2);
 	return c->is_closed ? -EPIPE : 0;
 }
@@ -91,12 +99,22 @@ static size_t h2_unsent(const struct client *c)
 	return h2_stream_waiting(&hc->stream);
 }
 
+static size_t h2_piece(const struct client *c)
+{
+	const void *at = (const char *)c - offsetof(struct h2_client, client);
+	const struct h2_client *hc = at;
+
+	return h2_connection_is_short(hc->h2) ? SHORT_PIECE : SIZE_MAX;
+}
+
 static void on_time(struct timer *t)
 {
 	struct h2_client *hc = container_of(t, struct h2_client, timer);
 
 	if (hc->client.exchange)
 		exchange_client_timeout(hc->client.exchange);
+	else if (!hc->unsent)
+		h2_stream_reset(&hc->stream, NGHTTP2_NO_ERROR); /* RFC 9113 8.1 */
 	else if (h2_stream_waiting(&hc->stream) < hc->unsent)
 		h2_client_finish(hc);
 	else
@@ -175,6 +193,7 @@ static const struct client_ops http2 = {
 	.reset = h2_reset,
 	.close = h2_close,
 	.accepts = h2_accepts,
+	.piece = h2_piece,
 	.go_on = h2_go_on,
 };
 
@@ -208,13 +227,17 @@ static void begin(struct h2_client *hc)
 	unsigned status = hc->stream.status;
 	size_t used, scanned = 0;
 
-	if (status)
+	hc->declared = UINT64_MAX;
+	if (status) {
 		exchange_refuse(&hc->client, status, NULL);
-	else if (request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
-			 &scanned, &limits, &used, &status) == PARSE_OK)
+	} else if (request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
+			   &scanned, &limits, &used, &status) == PARSE_OK) {
+		if (head.body == BODY_LENGTH)
+			hc->declared = head.content_length;
 		exchange_begin(&hc->client, &head);
-	else
+	} else {
 		exchange_refuse(&hc->client, status, &head.fault);
+	}
 }
 
 static void free_client(struct h2_client *hc)
@@ -223,6 +246,7 @@ static void free_client(struct h2_client *hc)
 	list_remove(&hc->finishing);
 	timer_cancel(&hc->timer);
 	inbox_done(&hc->client.in);
+	outbox_done(&hc->client.out);
 	h2_stream_done(&hc->stream);
 	hc->h2->nclients--;
 	loop_defer_free(hc->client.worker->loop, hc);
@@ -254,6 +278,27 @@ void h2_client_events(struct h2_client *hc, unsigned events)
 		begin(hc);
 	else if (c->exchange)
 		exchange_client_event(c->exchange, LOOP_READ | LOOP_WRITE);
+	else if (!c->is_closed)
+		h2_client_finish(hc);
+}
+
+/* The answer is out, and the client is still sending: it sees the answer when it has ended, or ends
+ * when it has seen the answer.  A reset would take the answer from those that know no better. */
+static void linger(struct h2_client *hc)
+{
+	struct worker *w = hc->client.worker;
+	msec now = loop_now(w->loop), silence = CLIENT_LINGER_SILENCE;
+
+	if (hc->stream.has_ended) {
+		timer_cancel(&hc->timer);
+		return;
+	}
+	if (hc->stream.came >= hc->declared)
+		silence = CLIENT_LINGER_LIMIT; /* it has nothing more to say but its end */
+	if (!hc->linger_until)
+		hc->linger_until =
+			now + (w->is_draining ? CLIENT_LINGER_SILENCE : CLIENT_LINGER_LIMIT);
+	timer_set(&hc->timer, w->loop, MIN(now + silence, hc->linger_until), on_time);
 }
 
 void h2_client_finish(struct h2_client *hc)
@@ -263,6 +308,8 @@ void h2_client_finish(struct h2_client *hc)
 
 	list_remove(&hc->finishing);
 	hc->unsent = h2_stream_waiting(&hc->stream);
-	if (hc->unsent && limit)
-		timer_set(&hc->timer, w->loop, loop_now(w->loop) + limit, on_time);
+	if (hc->unsent)
+		timer_set(&hc->timer, w->loop, msec_limit(loop_now(w->loop), limit), on_time);
+	else
+		linger(hc);
 }

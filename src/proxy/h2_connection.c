@@ -6,12 +6,22 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/budget.h"
 #include "base/log.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
 
 /* Reads, and writes, of one connection before others have their turn. */
 #define STEPS_PER_TURN 16
+
+/* Bytes held for streams, received and to be sent, from which on they are few for each: of one
+ * connection, and of all. */
+#define HELD_MAX     (512u * 1024)
+#define ALL_HELD_MAX (32u * 1024 * 1024)
+/* A flood that came to this much leaves holes behind it, which are given back when most is over. */
+#define FLOOD (4u * 1024 * 1024)
+
+static _Atomic size_t all_held, most_held;
 
 static struct worker *worker_of(const struct h2_connection *h2)
 {
@@ -28,13 +38,56 @@ static bool is_closed(const struct h2_connection *h2)
 	return h2->connection->client.is_closed || !h2->connection->h2;
 }
 
+static bool is_scarce(void)
+{
+	return atomic_load_explicit(&all_held, memory_order_relaxed) > ALL_HELD_MAX;
+}
+
+bool h2_connection_is_short(const struct h2_connection *h2)
+{
+	return h2->session.waiting > HELD_MAX || is_scarce();
+}
+
+static void note_most(size_t all)
+{
+	size_t most = atomic_load_explicit(&most_held, memory_order_relaxed);
+
+	while (all > most && !atomic_compare_exchange_weak(&most_held, &most, all))
+		;
+}
+
+/* A flood is over. */
+static bool has_ebbed(size_t all)
+{
+	size_t most = atomic_load_explicit(&most_held, memory_order_relaxed);
+
+	return most > FLOOD && all < most / 4 && atomic_exchange(&most_held, all) > FLOOD;
+}
+
+/* Counts what it holds now. */
+static void count_held(struct h2_connection *h2, size_t held)
+{
+	size_t before = h2->held, all;
+
+	if (held == before)
+		return;
+	budget_resize(before, held);
+	all = atomic_fetch_add(&all_held, held - before) + (held - before);
+	h2->held = held;
+	h2->session.max_received = is_scarce() ? H2_RECEIVED_SHORT : H2_RECEIVED_MAX;
+	if (held > before)
+		note_most(all);
+	else if (has_ebbed(all))
+		worker_trim_later(worker_of(h2));
+}
+
 /* Streams tell what the last frames, in or out, have done to them. */
 static void serve(struct h2_connection *h2)
 {
 	struct h2_stream *st;
 	unsigned events;
 
-	while ((st = h2_session_next(&h2->session, &events)))
+	while (!is_closed(h2) && (st = h2_session_next(&h2->session, &events)))
 		h2_client_events(container_of(st, struct h2_client, stream), events);
 }
 
@@ -56,7 +109,7 @@ static bool read_once(struct h2_connection *h2)
 	h2_session_feed(&h2->session, c->in.unread, loop_now(c->worker->loop));
 	inbox_take(&c->in, c->in.unread.n);
 	serve(h2);
-	return true;
+	return !is_closed(h2);
 }
 
 /* One write of all that can be sent now.  False when there is nothing, or no room for it, or the
@@ -71,7 +124,7 @@ static bool write_once(struct h2_connection *h2)
 		return false;
 	h2_session_pump(&h2->session);
 	serve(h2);
-	if (!buf_len(out))
+	if (is_closed(h2) || !buf_len(out))
 		return false;
 	n = send(c->fd, buf_str(out).p, buf_len(out), MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN) {
@@ -118,8 +171,7 @@ static void set_deadline(struct h2_connection *h2, enum h2_owes owes)
 	h2->owes = owes;
 	if (owes == H2_TAKES)
 		h2->unsent = socket_unsent(h2->connection->client.fd);
-	connection_deadline(
-		h2->connection, limit ? loop_now(worker_of(h2)->loop) + limit : MSEC_NEVER);
+	connection_deadline(h2->connection, msec_limit(loop_now(worker_of(h2)->loop), limit));
 }
 
 static void update_deadline(struct h2_connection *h2)
@@ -154,6 +206,7 @@ static void rest(struct h2_connection *h2)
 	struct connection *c = h2->connection;
 
 	finish_clients(h2);
+	count_held(h2, h2->session.waiting + h2->session.received);
 	if (!buf_len(&h2->session.out) && h2_session_is_over(&h2->session)) {
 		log_fault(h2);
 		h2_connection_close(h2);
@@ -166,11 +219,19 @@ static void rest(struct h2_connection *h2)
 	update_deadline(h2);
 }
 
+/* A connection that is being served is not idle: one of its own streams may look for an idle one to
+ * close. */
+static void begin_turn(struct h2_connection *h2)
+{
+	h2->is_running = true;
+	connection_set_phase(h2->connection, CONNECTION_STREAMS);
+}
+
 static void run(struct h2_connection *h2)
 {
 	int reads = 0, writes = 0;
 
-	h2->is_running = true;
+	begin_turn(h2);
 	while (reads < STEPS_PER_TURN && read_once(h2))
 		reads++;
 	while (!is_closed(h2) && writes < STEPS_PER_TURN && write_once(h2))
@@ -214,12 +275,11 @@ void h2_connection_open(struct connection *c)
 	c->h2 = h2;
 	list_init(&h2->finishing);
 	h2_session_open(&h2->session, &conf);
-	h2->is_running = true;
+	begin_turn(h2);
 	h2_session_feed(&h2->session, c->client.in.unread, loop_now(c->client.worker->loop));
 	inbox_take(&c->client.in, c->client.in.unread.n);
 	serve(h2);
 	h2->is_running = false;
-	connection_set_phase(c, CONNECTION_STREAMS);
 	h2_connection_touch(h2);
 }
 
@@ -227,6 +287,7 @@ void h2_connection_close(struct h2_connection *h2)
 {
 	list_foreach_safe (st, &h2->session.streams, struct h2_stream, link)
 		h2_client_close(container_of(st, struct h2_client, stream));
+	count_held(h2, 0);
 	h2_session_done(&h2->session);
 	h2->connection->h2 = NULL;
 	loop_defer_free(worker_of(h2)->loop, h2);
@@ -261,7 +322,8 @@ void h2_connection_drain(struct h2_connection *h2)
 {
 	if (h2->is_draining)
 		return;
-	h2->is_draining = h2->is_running = true;
+	h2->is_draining = true;
+	begin_turn(h2);
 	h2->connection->client.in.can_read = true;
 	for (int i = 0; i < STEPS_PER_TURN && read_once(h2); i++)
 		; /* requests that have just come are served */

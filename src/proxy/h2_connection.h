@@ -26,6 +26,7 @@ struct h2_connection {
 	struct connection *connection;
 	struct list finishing; /* clients whose exchange has ended in this turn */
 	size_t nclients;
+	size_t held;   /* for its streams, as counted with that of all connections */
 	size_t unsent; /* in the socket, when the deadline for taking some was set */
 	enum h2_owes owes;
 	bool is_running;  /* h2_run is on the stack */
@@ -43,6 +44,8 @@ struct h2_client {
 	struct list finishing; /* of the connection */
 	struct timer timer;    /* of its exchange; later of what is left of the answer */
 	size_t unsent;	       /* when that was set */
+	uint64_t declared;     /* length of the request's body; UINT64_MAX: none was told */
+	msec linger_until;     /* 0: its request has ended, or its answer has not */
 };
 
 /* The connection's inbox begins with the preface. */
@@ -54,6 +57,8 @@ void h2_connection_on_time(struct h2_connection *h2);
 void h2_connection_go_on(struct h2_connection *h2);
 /* No request is taken any more; it ends when those under way have. */
 void h2_connection_drain(struct h2_connection *h2);
+/* What is held for the clients of it, or of all of them, is much: no more than must be is added. */
+bool h2_connection_is_short(const struct h2_connection *h2);
 /* Something is to be sent, before this turn ends. */
 void h2_connection_touch(struct h2_connection *h2);
 
@@ -61,7 +66,8 @@ void h2_connection_touch(struct h2_connection *h2);
 struct h2_stream *h2_client_open(struct h2_session *s);
 /* Events of its stream; it may be gone afterwards. */
 void h2_client_events(struct h2_client *hc, unsigned events);
-/* Its exchange has ended; what is left of the answer has a limit of its own. */
+/* Its exchange has ended; what is left of the answer, and then of the request, have limits of their
+ * own. */
 void h2_client_finish(struct h2_client *hc);
 /* The connection ends. */
 void h2_client_close(struct h2_client *hc);

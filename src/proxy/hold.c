@@ -1,10 +1,12 @@
 /* hold.c - a request waits for its tenant: bounded in number and time, and a person who waits sees
  * why. */
 /* SPDX-License-Identifier: MIT */
+#include "base/budget.h"
 #include "http/date.h"
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/proxy_int.h"
+#include "proxy/shortage.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
 #include "proxy/worker.h"
@@ -28,12 +30,50 @@ static str reason_of(const struct exchange *x)
 	return x->tenant->reason ? str_of(x->tenant->reason) : STR_EMPTY;
 }
 
+/* Requests that a tenant may have waiting while those of others fill max_held: however many want
+ * one that is slow to start, the others can be woken. */
+static size_t held_share(const struct server_conf *server)
+{
+	size_t quarter = MAX((size_t)server->max_held / 4, (size_t)1);
+
+	return MIN((size_t)server->held_per_tenant, quarter);
+}
+
+static void uncount(struct exchange *x)
+{
+	proxy_hold_leave(x->worker->proxy);
+	atomic_fetch_sub(&slot_of(x)->held, 1);
+}
+
+/* Counted first and then looked at: so no thread passes a limit together with another. */
+static bool count(struct exchange *x)
+{
+	const struct server_conf *server = exchange_settings(x);
+	size_t all = proxy_hold_enter(x->worker->proxy),
+	       its = atomic_fetch_add(&slot_of(x)->held, 1);
+
+	if (!server->max_held || all < (size_t)server->max_held || its < held_share(server))
+		return true;
+	uncount(x);
+	return false;
+}
+
+/* Both limits are behind it: whom it has to thank. */
+static void refuse(struct exchange *x)
+{
+	uint64_t its = atomic_load(&slot_of(x)->held);
+
+	exchange_fail(x, ERROR_TOO_MANY_HELD,
+		str_of(arena_printf(&x->arena,
+			"%lld requests wait already (max_held), %llu of them for this application.",
+			(long long)exchange_settings(x)->max_held, (unsigned long long)its)));
+}
+
 void hold_leave(struct exchange *x)
 {
 	x->state = EXCHANGE_ROUTED;
 	list_remove(&x->link);
-	proxy_hold_leave(x->worker->proxy);
-	atomic_fetch_sub(&slot_of(x)->held, 1);
+	uncount(x);
 	x->record.wake_ms = (int64_t)((clock_usec() - x->held_since) / 1000);
 	client_deadline(x->client, MSEC_NEVER);
 }
@@ -70,13 +110,17 @@ static void hold(struct exchange *x, msec retry_at)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
-	if (!proxy_hold_enter(w->proxy, (size_t)exchange_settings(x)->max_held)) {
-		exchange_fail(x, ERROR_TOO_MANY_HELD, STR_EMPTY);
+	if (budget_is_over()) {
+		exchange_fail(x, ERROR_CROWDED, STR_EMPTY);
+		return;
+	}
+	if (!count(x)) {
+		refuse(x);
 		return;
 	}
 	if (!x->held_since) {
 		x->held_since = clock_usec();
-		x->held_until = now + app->start_timeout;
+		x->held_until = msec_limit(now, app->start_timeout);
 		x->page_at = x->wants_page && app->waiting_page_after
 				     ? now + app->waiting_page_after
 				     : MSEC_NEVER;
@@ -87,7 +131,6 @@ static void hold(struct exchange *x, msec retry_at)
 	x->state = EXCHANGE_HELD;
 	list_remove(&x->link);
 	list_append(&x->tenant->held, &x->link);
-	atomic_fetch_add(&slot_of(x)->held, 1);
 	set_deadline(x);
 	if (retry_at == MSEC_NEVER)
 		worker_wake(w, x->tenant);
@@ -108,15 +151,15 @@ static void connect_tenant(struct exchange *x)
 	struct upstream *u;
 
 	if (!x->connect_until)
-		x->connect_until = connect_timeout ? now + connect_timeout : MSEC_NEVER;
+		x->connect_until = msec_limit(now, connect_timeout);
 	u = x->is_retried ? NULL
 			  : upstream_take(w, x->tenant,
 				    may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
 	if (!u) {
 		int r = upstream_connect(w, x->tenant, &u);
 
-		if ((r == -EMFILE || r == -ENFILE) && worker_close_idle(w))
-			r = upstream_connect(w, x->tenant, &u);
+		if (r == -EMFILE || r == -ENFILE)
+			shortage_make_room_later(w); /* and then it is tried again */
 		if (r < 0) {
 			hold_refused(x);
 			return;
@@ -146,7 +189,9 @@ void hold_want_tenant(struct exchange *x)
 		return;
 	}
 	x->is_counted = true;
-	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+	if (!x->was_here) /* it may come more than once: held, refused, sent again */
+		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+	x->was_here = true;
 	connect_tenant(x);
 }
 

@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/budget.h"
 #include "base/log.h"
 #include "content/cache_flight.h"
 #include "link/channel.h"
 #include "link/scoreboard.h"
 #include "proxy/proxy_int.h"
+#include "proxy/quota.h"
+#include "proxy/shortage.h"
 #include "proxy/worker.h"
 
 #define THREADS_MAX 64
@@ -30,7 +33,8 @@ struct proxy {
 	struct worker *workers[THREADS_MAX];
 	size_t nworkers;
 	size_t nconfigured, ndrained; /* of the workers, as told by them */
-	_Atomic size_t nheld, nconnections;
+	_Atomic size_t nheld, nconnections, nupstreams;
+	struct quota connections, requests; /* of each client */
 	struct cache *cache;
 	struct cache_flights *flights;
 	struct timer drain_limit;
@@ -79,17 +83,39 @@ size_t proxy_connections(const struct proxy *p)
 	return atomic_load_explicit(&p->nconnections, memory_order_relaxed);
 }
 
-bool proxy_hold_enter(struct proxy *p, size_t max)
+void proxy_upstream_came(struct proxy *p)
 {
-	if (atomic_fetch_add(&p->nheld, 1) < max)
-		return true;
-	atomic_fetch_sub(&p->nheld, 1);
-	return false;
+	atomic_fetch_add_explicit(&p->nupstreams, 1, memory_order_relaxed);
+}
+
+void proxy_upstream_gone(struct proxy *p)
+{
+	atomic_fetch_sub_explicit(&p->nupstreams, 1, memory_order_relaxed);
+}
+
+size_t proxy_upstreams(const struct proxy *p)
+{
+	return atomic_load_explicit(&p->nupstreams, memory_order_relaxed);
+}
+
+size_t proxy_hold_enter(struct proxy *p)
+{
+	return atomic_fetch_add(&p->nheld, 1);
 }
 
 void proxy_hold_leave(struct proxy *p)
 {
 	atomic_fetch_sub(&p->nheld, 1);
+}
+
+struct quota *proxy_connection_quota(struct proxy *p)
+{
+	return &p->connections;
+}
+
+struct quota *proxy_request_quota(struct proxy *p)
+{
+	return &p->requests;
 }
 
 struct cache *proxy_cache(const struct proxy *p)
@@ -232,6 +258,7 @@ static void configure(struct proxy *p, int fd, uint64_t serial)
 	snapshot_unref(p->snapshot);
 	p->snapshot = s;
 	log_set_level(s->conf->server.log_level);
+	budget_limit(shortage_memory_limit(s->conf->server.max_request_memory));
 	configure_cache(p);
 	if (!p->nworkers) {
 		serve(p);

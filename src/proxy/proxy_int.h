@@ -7,14 +7,22 @@
 struct cache;
 struct cache_flights;
 struct proxy;
+struct quota;
 
 /* Counts the connections of all threads, for server.max_connections. */
 void proxy_connection_came(struct proxy *p);
 void proxy_connection_gone(struct proxy *p);
 size_t proxy_connections(const struct proxy *p);
-/* Counts the requests held by all threads.  False: there are `max` already. */
-bool proxy_hold_enter(struct proxy *p, size_t max) MUST_USE;
+/* Counts the connections to tenants. */
+void proxy_upstream_came(struct proxy *p);
+void proxy_upstream_gone(struct proxy *p);
+size_t proxy_upstreams(const struct proxy *p);
+/* Counts the requests held by all threads; returns how many there were before. */
+size_t proxy_hold_enter(struct proxy *p);
 void proxy_hold_leave(struct proxy *p);
+/* What each client has, of all threads. */
+struct quota *proxy_connection_quota(struct proxy *p);
+struct quota *proxy_request_quota(struct proxy *p);
 /* What all threads share: stored responses, and who brings which. */
 struct cache *proxy_cache(const struct proxy *p);
 struct cache_flights *proxy_flights(const struct proxy *p);

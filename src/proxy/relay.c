@@ -11,9 +11,6 @@
 #define STEPS_PER_TURN 16
 /* From here on the kernel moves a body without showing it to us. */
 #define SPLICE_FROM 65536
-/* A tenant that does not answer Expect: 100-continue within this time gets the body (RFC
- * 9110 10.1.1). */
-#define CONTINUE_LIMIT 1000
 
 static bool may_repeat(const struct exchange *x)
 {
@@ -55,19 +52,38 @@ void relay_expect_answer(struct exchange *x)
 	if (u->is_connecting)
 		upstream_deadline(u, x->connect_until);
 	else if (!x->answer_began)
-		upstream_deadline(u, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
+		upstream_deadline(u, msec_limit(loop_now(x->worker->loop), limit));
 }
 
 static bool open_pipe(struct worker *w, struct splice_pipe *p)
 {
 	if (p->is_open)
 		return true;
-	if (w->spare_pipe.is_open) {
-		*p = w->spare_pipe;
-		w->spare_pipe = (struct splice_pipe){0};
+	if (w->nspare_pipes) {
+		*p = w->spare_pipes[--w->nspare_pipes];
 		return true;
 	}
 	return splice_open(p) == 0;
+}
+
+void relay_give_pipe(struct worker *w, struct splice_pipe *p)
+{
+	if (!p->is_open)
+		return;
+	if (p->held || w->nspare_pipes == SPARE_PIPES)
+		splice_close(p);
+	else
+		w->spare_pipes[w->nspare_pipes++] = *p;
+	*p = (struct splice_pipe){0};
+}
+
+/* Until more of a body comes it needs none: a few are enough for all that move. */
+static void give_empty_pipes(struct exchange *x)
+{
+	if (!x->up_pipe.held)
+		relay_give_pipe(x->worker, &x->up_pipe);
+	if (!x->down_pipe.held)
+		relay_give_pipe(x->worker, &x->down_pipe);
 }
 
 bool relay_is_spliced(
@@ -114,38 +130,6 @@ static enum client_owes owed_by_client(const struct exchange *x)
 	return x->awaits_continue ? CLIENT_IS_TOLD : CLIENT_SENDS;
 }
 
-static msec limit_of(const struct exchange *x, enum client_owes owes)
-{
-	const struct server_conf *server = exchange_settings(x);
-
-	switch (owes) {
-	case CLIENT_FREE:
-		return 0;
-	case CLIENT_TAKES:
-		return server->write_timeout;
-	case CLIENT_SENDS:
-		return server->body_timeout;
-	case CLIENT_IS_TOLD:
-		return CONTINUE_LIMIT;
-	case CLIENT_ENDS:
-		return server->keepalive_timeout;
-	case CLIENT_STAYS:
-		return CLIENT_GONE_AFTER;
-	}
-	return 0;
-}
-
-static void set_client_deadline(struct exchange *x, enum client_owes owes)
-{
-	struct client *c = x->client;
-	msec limit = limit_of(x, owes);
-
-	if (owes == CLIENT_TAKES)
-		x->unsent = client_unsent(c);
-	x->owes = owes;
-	client_deadline(c, limit ? loop_now(x->worker->loop) + limit : MSEC_NEVER);
-}
-
 /* What moves on one side is no excuse for the other: a deadline is put off only by what it waits
  * for. */
 static void update_client_deadline(struct exchange *x)
@@ -154,8 +138,8 @@ static void update_client_deadline(struct exchange *x)
 	bool moved = (x->client_took && owes != CLIENT_SENDS) ||
 		     (x->client_gave && owes != CLIENT_TAKES && owes != CLIENT_STAYS);
 
-	if (owes != x->owes || (moved && owes != CLIENT_FREE))
-		set_client_deadline(x, owes);
+	if (owes != x->pace.owes || (moved && owes != CLIENT_FREE))
+		pace_await(x, owes);
 	x->client_took = x->client_gave = false;
 }
 
@@ -163,16 +147,13 @@ void relay_client_timeout(struct exchange *x)
 {
 	struct client *c = x->client;
 
-	switch (x->owes) {
+	if (!pace_is_over(x))
+		return;
+	switch (x->pace.owes) {
 	case CLIENT_FREE:
 		return;
 	case CLIENT_TAKES:
-		/* The socket takes more only once a third of its buffer is free; a slow client that
-		 * moves is not cut. */
-		if (client_unsent(c) < x->unsent)
-			set_client_deadline(x, CLIENT_TAKES);
-		else
-			exchange_abort(x, ERROR_WRITE_TIMEOUT);
+		exchange_abort(x, ERROR_WRITE_TIMEOUT);
 		return;
 	case CLIENT_SENDS:
 		exchange_fail(x, ERROR_REQUEST_TIMEOUT, STR_EMPTY);
@@ -222,6 +203,7 @@ void relay_run(struct exchange *x)
 	struct upstream *u = x->upstream;
 
 	if (move(x)) {
+		give_empty_pipes(x);
 		update_client_deadline(x);
 		inbox_keep(&u->in);
 	}
@@ -234,7 +216,7 @@ void relay_run(struct exchange *x)
 void relay_start(struct exchange *x)
 {
 	x->upstream_began = clock_usec();
-	x->owes = CLIENT_FREE;
+	x->pace = (struct pace){0};
 	if (relay_begin_up(x) == GO)
 		relay_run(x);
 }

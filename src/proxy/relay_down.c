@@ -48,7 +48,7 @@ static void become_tunnel(struct exchange *x)
 
 	x->is_tunnel = true;
 	x->keep_alive = false;
-	atomic_fetch_add(&w->slots[x->conf->slot].upgrades, 1);
+	atomic_fetch_add(&w->slots[x->tenant->slot].upgrades, 1);
 	flow_done(&x->up);
 	flow_init(&x->up, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
 	flow_init(&x->down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
@@ -79,6 +79,9 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 		return refuse_head(x, STR("RFC 9110 7.8: 101 that was not asked for"));
 	if (!client_accepts(x->client, h))
 		return refuse_head(x, STR("RFC 8441 5: 101 for something else than was asked for"));
+	/* Nothing has been said yet, so that it can still be said what is wrong. */
+	if (h->body == BODY_CHUNKED && !chunked_is_sound(x->upstream->in.unread))
+		return refuse_head(x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
 	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
 	if (caching_takes(x, h))
 		return GONE;
@@ -172,7 +175,8 @@ static enum step read_down(struct exchange *x)
 
 	if (!u->in.can_read)
 		return WAIT;
-	n = inbox_read(&u->in, u->watch.fd, x->worker->upstream_bytes, UPSTREAM_READ);
+	n = inbox_read(&u->in, u->watch.fd, x->worker->upstream_bytes,
+		client_piece(x->client, UPSTREAM_READ));
 	if (n == -EAGAIN)
 		return x->is_unflushed ? pass_down(x, PASS_FLUSH) : WAIT;
 	if (n < 0)

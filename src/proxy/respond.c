@@ -85,6 +85,7 @@ static void give_head(struct exchange *x, struct response_head *h)
 	answer_head(&w->head_out, h, &in);
 	buf_clear(&w->added);
 	client_head(x->client, buf_str(&w->head_out), h->body != BODY_NONE);
+	exchange_forget_view(x);
 }
 
 static void set_length(struct exchange *x, struct response_head *h)
@@ -232,6 +233,7 @@ void respond_segments(struct exchange *x, struct response_head *h, const struct 
 	struct source *s = &x->source;
 
 	*s = *take_source;
+	x->pace = (struct pace){0};
 	exchange_drop_upstream(x, false);
 	exchange_leave_tenant(x);
 	h->content_length = 0;
@@ -273,7 +275,8 @@ static int take_piece(struct exchange *x, struct gather *to)
 	const struct segment *from = &s->segments[s->at];
 	char *scratch = x->worker->upstream_bytes;
 	uint64_t left = segment_length(from) - s->done;
-	ssize_t n = (ssize_t)MIN(left, (uint64_t)(from->fd < 0 ? SLICE : UPSTREAM_READ));
+	ssize_t n = (ssize_t)MIN(
+		left, (uint64_t)client_piece(x->client, from->fd < 0 ? SLICE : UPSTREAM_READ));
 
 	if (from->fd < 0) {
 		gather_add(to, str_slice(from->text, s->done, s->done + (size_t)n));
@@ -300,7 +303,7 @@ static int take_pieces(struct exchange *x, struct gather *to)
 	struct source *s = &x->source;
 	int r = 0;
 
-	while (r == 0 && s->at < s->count && to->bytes < SLICE &&
+	while (r == 0 && s->at < s->count && to->bytes < client_piece(x->client, SLICE) &&
 		gather_has_room(to, FRAMING_PIECES + 1)) {
 		bool is_text = s->segments[s->at].fd < 0;
 

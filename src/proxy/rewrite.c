@@ -1,6 +1,9 @@
-/* rewrite.c - values of response fields, moved below the prefix of the tenant that sent them. */
+/* rewrite.c - places that fields name, moved below the prefix of a tenant or out of it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/rewrite.h"
+
+#include <jansson.h>
+#include <stdlib.h>
 
 #include "route/own_url.h"
 
@@ -114,7 +117,8 @@ static size_t find_angle(str value, size_t at)
 	return value.n;
 }
 
-bool rewrite_link(struct buf *out, const struct rewrite *r, str value)
+/* Rewrites each URL that stands in angles. */
+static bool rewrite_angles(struct buf *out, const struct rewrite *r, str value, rewrite_fn *url)
 {
 	size_t before = buf_len(out), copied = 0, at = 0;
 	bool is_changed = false;
@@ -125,7 +129,7 @@ bool rewrite_link(struct buf *out, const struct rewrite *r, str value)
 
 		buf_add(out, str_slice(value, copied, at + 1));
 		copied = at + 1;
-		if (rewrite_url(out, r, str_slice(value, copied, end))) {
+		if (url(out, r, str_slice(value, copied, end))) {
 			copied = end;
 			is_changed = true;
 		}
@@ -136,6 +140,62 @@ bool rewrite_link(struct buf *out, const struct rewrite *r, str value)
 	else
 		cut(out, before);
 	return is_changed;
+}
+
+bool rewrite_link(struct buf *out, const struct rewrite *r, str value)
+{
+	return rewrite_angles(out, r, value, rewrite_url);
+}
+
+/* {"path": "/x", "target": "#y"}: htmx's HX-Location. */
+static bool rewrite_json(struct buf *out, const struct rewrite *r, str value)
+{
+	json_t *object = json_loadb(value.p, value.n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *path = json_object_get(object, "path");
+	struct buf moved = {0};
+	char *text = NULL;
+
+	if (path &&
+		rewrite_url(&moved, r, (str){json_string_value(path), json_string_length(path)})) {
+		json_object_set_new(
+			object, "path", json_stringn(buf_str(&moved).p, buf_len(&moved)));
+		text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
+	}
+	if (text)
+		buf_add(out, str_of(text));
+	free(text);
+	buf_done(&moved);
+	json_decref(object);
+	return text;
+}
+
+bool rewrite_location_or_json(struct buf *out, const struct rewrite *r, str value)
+{
+	return str_starts(value, STR("{")) ? rewrite_json(out, r, value)
+					   : rewrite_url(out, r, value);
+}
+
+bool rewrite_destination(struct buf *out, const struct rewrite *r, str value)
+{
+	str rest = value;
+
+	if (!r->is_stripped || !r->prefix.n)
+		return false;
+	if (!is_root_path(value) && !own_url(value, r->host, &rest))
+		return false;
+	if (!is_below(rest, r->prefix))
+		return false;
+	buf_add(out, str_slice(value, 0, value.n - rest.n));
+	rest = str_slice(rest, r->prefix.n, rest.n);
+	if (!rest.n || rest.p[0] != '/')
+		buf_add_char(out, '/');
+	buf_add(out, rest);
+	return true;
+}
+
+bool rewrite_if(struct buf *out, const struct rewrite *r, str value)
+{
+	return rewrite_angles(out, r, value, rewrite_destination);
 }
 
 /* Path=/a stands for /a/ and all below; `path` is not below the prefix. */

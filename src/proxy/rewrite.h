@@ -1,4 +1,5 @@
-/* rewrite.h - values of response fields, moved below the prefix of the tenant that sent them. */
+/* rewrite.h - values of fields that name places: in responses moved below the prefix of the tenant
+ * that sent them, in requests taken out of it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -15,14 +16,18 @@ struct rewrite {
 };
 void rewrite_init(struct rewrite *r, const struct route *route, str host);
 
+typedef bool rewrite_fn(struct buf *out, const struct rewrite *r, str value);
+
 /* Each appends the new value and returns true, or appends nothing and returns false: the value
  * stays as it is. Applied to its own result each returns false.
  *
- * rewrite_url (Location, Content-Location), rewrite_refresh, rewrite_link: only where the prefix is
+ * rewrite_url (Location and its like, by the table in answer.c), rewrite_location_or_json (a URL,
+ * or JSON whose member "path" is one), rewrite_refresh, rewrite_link: only where the prefix is
  * stripped.  A path from the root, alone or behind our own host, is put below the prefix unless it
  * is there already.  Other hosts,
  * "//host", relative paths and other schemes stay. */
 bool rewrite_url(struct buf *out, const struct rewrite *r, str value);
+bool rewrite_location_or_json(struct buf *out, const struct rewrite *r, str value);
 bool rewrite_refresh(struct buf *out, const struct rewrite *r, str value);
 bool rewrite_link(struct buf *out, const struct rewrite *r, str value);
 
@@ -32,3 +37,8 @@ bool rewrite_link(struct buf *out, const struct rewrite *r, str value);
  * tenant has a host of its own, since it reaches the siblings' hosts.  __Host- cookies stay as they
  * are: with another Path browsers refuse them (tenants that set them want a host each). */
 bool rewrite_cookie(struct buf *out, const struct rewrite *r, str value);
+
+/* The other way, for fields of requests (RFC 4918 10.3, 10.4): a URL of the tenant in Destination,
+ * and those in angles in If, lose the prefix that the application does not know. */
+bool rewrite_destination(struct buf *out, const struct rewrite *r, str value);
+bool rewrite_if(struct buf *out, const struct rewrite *r, str value);

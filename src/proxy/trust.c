@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/number.h"
 
 /* An address of either family: IPv4 in its IPv6-mapped form, in network order. */
@@ -231,6 +232,28 @@ static bool may_be_edge(const struct trust *t, const struct address *peer)
 		       (has_peer(&t->edge, peer) && !has_peer(&t->own, peer)));
 }
 
+static bool is_v4(struct bits b)
+{
+	struct bits mapped = bits_v4((struct in_addr){0}), mask = mask_of(96);
+
+	return !b.half[0] && (b.half[1] & mask.half[1]) == mapped.half[1];
+}
+
+static uint64_t key_of(struct bits b)
+{
+	const uint64_t *network = is_v4(b) ? &b.half[1] : &b.half[0];
+	uint64_t key = hash_bytes((str){(const char *)network, sizeof(*network)});
+
+	return key ? key : 1;
+}
+
+uint64_t trust_key(const struct address *a)
+{
+	if (a->family == AF_INET)
+		return key_of(bits_v4(a->v4));
+	return a->family == AF_INET6 ? key_of(bits_v6(a->v6)) : 0;
+}
+
 /* "192.0.2.1:8080" and "[2001:db8::1]:8080" without what is around the address. */
 static str bare_address(str s)
 {
@@ -248,7 +271,7 @@ static str bare_address(str s)
 
 /* Goes through one X-Forwarded-For from its end.  True if the search is over: *ret is the client.
  */
-static bool find_client(const struct trust *t, str list, str *ret)
+static bool find_client(const struct trust *t, str list, str *ret, struct bits *ret_bits)
 {
 	while (list.n) {
 		size_t start = list.n;
@@ -264,31 +287,35 @@ static bool find_client(const struct trust *t, str list, str *ret)
 		if (!parse_address(address, &bits, &offset))
 			return true;
 		*ret = address;
+		*ret_bits = bits;
 		if (!has_bits(&t->believed, bits))
 			return true;
 	}
 	return false;
 }
 
-static str forwarded_client(const struct trust *t, const struct request_head *head, str peer)
+/* False: nobody is named. */
+static bool forwarded_client(
+	const struct trust *t, const struct request_head *head, str *ret, struct bits *ret_bits)
 {
-	str client = peer;
+	str client = STR_EMPTY;
 
 	for (size_t i = head->nheaders; i-- > 0;)
 		if (head->headers[i].id == HEADER_X_FORWARDED_FOR &&
-			find_client(t, head->headers[i].value, &client))
+			find_client(t, head->headers[i].value, &client, ret_bits))
 			break;
-	return client;
+	if (client.n)
+		*ret = client;
+	return client.n;
 }
 
 /* Behind the edge there is one fly-client-ip; empty if what it says is not an address. */
-static str edge_client(const struct request_head *head)
+static str edge_client(const struct request_head *head, struct bits *ret_bits)
 {
 	str value = header_value(head->headers, head->nheaders, HEADER_FLY_CLIENT_IP);
-	struct bits bits;
 	unsigned offset;
 
-	return parse_address(value, &bits, &offset) ? value : STR_EMPTY;
+	return parse_address(value, ret_bits, &offset) ? value : STR_EMPTY;
 }
 
 void trust_remote(const struct trust *t, const struct address *peer, str peer_text,
@@ -300,14 +327,17 @@ void trust_remote(const struct trust *t, const struct address *peer, str peer_te
 		.fly_client = STR_EMPTY,
 		.is_trusted = trust_has(t, peer),
 	};
+	struct bits bits;
 
 	c.has_edge = may_be_edge(t, peer) &&
 		     header_value(head->headers, head->nheaders, HEADER_FLY_REQUEST_ID).n;
 	if (c.has_edge)
-		c.fly_client = edge_client(head);
+		c.fly_client = edge_client(head, &bits);
 	if (c.fly_client.n)
 		c.address = c.fly_client;
-	else if (c.is_trusted)
-		c.address = forwarded_client(t, head, peer_text);
+	if (!c.is_trusted)
+		c.key = trust_key(peer);
+	else if (c.fly_client.n || forwarded_client(t, head, &c.address, &bits))
+		c.key = key_of(bits);
 	*ret = c;
 }

@@ -25,11 +25,16 @@ void trust_free(struct trust *t);
 /* True for a peer that we believe.  IPv4-mapped IPv6 is IPv4. AF_UNSPEC is a unix socket. */
 bool trust_has(const struct trust *t, const struct address *peer);
 
+/* Tells clients apart: a hash of an IPv4 address, or of the /64 of an IPv6 one, of which one client
+ * has as many addresses as it likes.  0 for AF_UNSPEC. */
+uint64_t trust_key(const struct address *a);
+
 /* Who asks. */
 struct remote {
 	str peer;    /* the other end of the connection, without port; may be empty (unix socket) */
 	str address; /* the client as far as we believe what we are told: for logs; may be empty */
 	str fly_client;	 /* what the edge says who it is, in fly-client-ip; empty without an edge */
+	uint64_t key;	 /* trust_key of who that is; 0: a proxy that does not tell */
 	bool is_trusted; /* the peer is believed */
 	bool has_edge;	 /* the peer is Fly's edge: it may be that, and there is a fly-request-id */
 };

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "net/socket.h"
 #include "proxy/exchange.h"
+#include "proxy/proxy_int.h"
 #include "proxy/worker.h"
 
 /* An idle connection is given up after this long: applications close theirs after 5 s (Node) to 75
@@ -108,6 +109,7 @@ int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
 		free(u);
 		return r;
 	}
+	proxy_upstream_came(w->proxy);
 	*ret = u;
 	return 0;
 }
@@ -151,6 +153,7 @@ void upstream_close(struct upstream *u)
 	close(fd);
 	inbox_done(&u->in);
 	outbox_done(&u->out);
+	proxy_upstream_gone(u->worker->proxy);
 	loop_defer_free(u->worker->loop, u);
 }
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/worker.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -12,11 +13,14 @@
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_int.h"
+#include "proxy/shortage.h"
 #include "proxy/upstream.h"
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_RETRY	 100 /* msec, while there are as many connections as can be */
-#define IDLE_TRIES	 8   /* idle connections looked at for one that can be closed */
+#define TELL_EVERY	 10000
+#define TRIM_AFTER	 1000 /* msec, when what belongs to it has been freed too */
+#define IDLE_TRIES	 8    /* idle connections looked at for one that can be closed */
 
 static void on_listener(struct watch *watch, unsigned events);
 static void rest(struct worker *w);
@@ -46,13 +50,16 @@ static void rest(struct worker *w)
 	timer_set(&w->accept_retry, w->loop, loop_now(w->loop) + ACCEPT_RETRY, on_accept_retry);
 }
 
-bool worker_close_idle(struct worker *w)
+bool worker_close_idle(struct worker *w, msec idle_for)
 {
 	struct list *link = w->idle_connections.prev;
+	msec now = loop_now(w->loop);
 
 	for (int i = 0; i < IDLE_TRIES && link != &w->idle_connections; i++) {
 		struct connection *c = container_of(link, struct connection, link);
 
+		if (now - c->since < idle_for)
+			return false; /* as are the others */
 		link = link->prev;
 		if (socket_is_silent(c->watch.fd)) {
 			connection_close(c);
@@ -62,9 +69,24 @@ bool worker_close_idle(struct worker *w)
 	return false;
 }
 
+bool worker_close_upstreams(struct worker *w)
+{
+	bool has_closed = false;
+
+	for (uint32_t i = 0; i < w->ntenants; i++) {
+		struct tenant *t = w->tenants[i];
+
+		if (!t || list_is_empty(&t->idle))
+			continue;
+		upstream_close_idle(t);
+		has_closed = true;
+	}
+	return has_closed;
+}
+
 static void make_room(struct worker *w)
 {
-	if (!worker_close_idle(w))
+	if (!shortage_make_room(w))
 		rest(w);
 }
 
@@ -79,8 +101,10 @@ static bool is_anyone_waiting(const struct worker *w)
 static bool is_full(const struct worker *w)
 {
 	int64_t limit = w->view->conf->server.max_connections;
+	size_t clients = proxy_connections(w->proxy);
 
-	return limit && proxy_connections(w->proxy) >= (size_t)limit;
+	return (limit && clients >= (size_t)limit) ||
+	       clients + proxy_upstreams(w->proxy) >= w->max_sockets;
 }
 
 static bool is_shortage(int error)
@@ -95,9 +119,8 @@ static void on_listener(struct watch *watch, unsigned events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN && w->listener.fd >= 0; i++) {
-		int fd;
+		int fd = is_full(w) ? -EMFILE : socket_accept(w->listener.fd, &peer);
 
-		fd = is_full(w) ? -EMFILE : socket_accept(w->listener.fd, &peer);
 		if (fd >= 0)
 			connection_open(w, fd, &peer);
 		else if (is_shortage(fd) && is_anyone_waiting(w))
@@ -109,8 +132,8 @@ static void on_listener(struct watch *watch, unsigned events)
 
 static void on_turn(void *arg)
 {
-	(void)arg;
 	log_publish();
+	shortage_watch_memory(arg);
 }
 
 static void on_opener_closed(void *arg)
@@ -130,6 +153,7 @@ struct worker *worker_new(struct proxy *proxy, int take_listen_fd, int take_open
 	w->view = view_new(take_snapshot);
 	w->slots = slots;
 	w->listen_fd = take_listen_fd;
+	w->max_sockets = shortage_max_sockets();
 	list_init(&w->idle_connections);
 	list_init(&w->active_connections);
 	list_init(&w->free_exchanges);
@@ -228,6 +252,28 @@ void worker_go_on_later(struct client *c)
 	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);
 }
 
+static void on_trim(struct timer *t)
+{
+	(void)t;
+	malloc_trim(0);
+}
+
+void worker_trim_later(struct worker *w)
+{
+	if (!timer_is_set(&w->trim_timer))
+		timer_set(&w->trim_timer, w->loop, loop_now(w->loop) + TRIM_AFTER, on_trim);
+}
+
+size_t worker_may_tell(struct worker *w, struct seldom *s)
+{
+	size_t n = ++s->count;
+
+	if (loop_now(w->loop) < s->next)
+		return 0;
+	*s = (struct seldom){.next = loop_now(w->loop) + TELL_EVERY};
+	return n;
+}
+
 static void on_sweep(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, sweep_timer);
@@ -312,9 +358,17 @@ static void drain_idle(struct worker *w)
 /* Those that carry others' requests, too: HTTP/1 connections end by themselves, after theirs. */
 static void drain_streams(struct worker *w)
 {
-	list_foreach_safe (c, &w->active_connections, struct connection, link)
+	struct list all;
+
+	list_take_all(&all, &w->active_connections);
+	while (!list_is_empty(&all)) {
+		struct list *link = list_pop(&all);
+		struct connection *c = container_of(link, struct connection, link);
+
+		list_push(&w->active_connections, link);
 		if (c->h2)
 			connection_drain(c);
+	}
 }
 
 static void on_drain(void *arg)

@@ -17,11 +17,18 @@
 #define CLIENT_READ   (16u * 1024)
 #define UPSTREAM_READ (64u * 1024)
 #define HEADERS_MAX   256u
+#define SPARE_PIPES   8
 
 struct client;
 struct cache_share;
 struct compressor;
 struct proxy;
+
+/* A line in the log for what may happen often: one each ten seconds, with their number. */
+struct seldom {
+	size_t count; /* since the last line */
+	msec next;    /* not before */
+};
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
  */
@@ -45,6 +52,10 @@ struct worker {
 	int listen_fd;
 	bool is_draining;
 	struct timer accept_retry;	/* set while there are as many connections as can be */
+	size_t max_sockets;		/* of all threads, see shortage.h */
+	bool wants_descriptors;		/* when room_timer comes */
+	struct timer room_timer;	/* set while somebody is to be ended for others */
+	struct seldom ended, refused;	/* in the log: clients for others, or beyond their share */
 	struct list idle_connections;	/* between two requests, the longest idle last */
 	struct list active_connections; /* everything else */
 	size_t nconnections;
@@ -52,13 +63,16 @@ struct worker {
 	uint32_t ntenants;
 	struct list free_exchanges;
 	size_t nfree_exchanges;
-	struct opener *opener;	       /* files of tenants */
-	struct open_files open_files;  /* of public directories */
-	struct open_files sent_files;  /* of tenants, opened by the supervisor */
-	struct timer sweep_timer;      /* set while there are some */
-	struct splice_pipe spare_pipe; /* empty, for the next large body */
+	struct opener *opener;	      /* files of tenants */
+	struct open_files open_files; /* of public directories */
+	struct open_files sent_files; /* of tenants, opened by the supervisor */
+	struct timer sweep_timer;     /* set while there are some */
+	struct splice_pipe
+		spare_pipes[SPARE_PIPES]; /* empty, for large bodies; the rest is closed */
+	int nspare_pipes;
 	struct list eager; /* clients that gave way to others and go on in the next turn */
 	struct timer eager_timer;
+	struct timer trim_timer; /* set after a flood */
 	struct request_ids ids;
 	struct compressor *compressor; /* made when it is first needed */
 
@@ -91,9 +105,16 @@ void worker_wake(struct worker *w, struct tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */
 void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);
-/* Out of descriptors: the longest idle client makes room.  False if there is none. */
-bool worker_close_idle(struct worker *w);
+/* The client that is idle the longest, and for no less than this, makes room.  False if there is
+ * none. */
+bool worker_close_idle(struct worker *w, msec idle_for);
 /* Files were opened: what is not used any more is closed again, also if nothing else happens. */
 void worker_sweep_files(struct worker *w);
+/* Much memory has been freed, or soon will be: the allocator gives it back to the system. */
+void worker_trim_later(struct worker *w);
+/* Connections to tenants that wait for a request are closed.  False if there were none. */
+bool worker_close_upstreams(struct worker *w);
+/* One more has happened.  How many since the last line, if it is time for one; 0: it is not. */
+size_t worker_may_tell(struct worker *w, struct seldom *s);
 /* It has more to do, but others come first. */
 void worker_go_on_later(struct client *c);

@@ -39,8 +39,10 @@ static void add_header_form(struct buf *out, const struct replay_in *in)
 {
 	buf_add(out, STR("fly-replay: "));
 	add_place_header(out, &in->placement);
-	buf_add(out, STR(";timeout="));
-	add_timeout(out, in->timeout);
+	if (in->timeout) {
+		buf_add(out, STR(";timeout="));
+		add_timeout(out, in->timeout);
+	}
 	buf_add(out, STR(";fallback=force_self;state="));
 	buf_add(out, REPLAY_STATE);
 	buf_add_number(out, in->placement.hop);
@@ -53,8 +55,10 @@ static void add_json(struct buf *out, const struct replay_in *in)
 
 	buf_add(out, has_machine ? STR("{\"instance\":\"") : STR("{\"region\":\""));
 	buf_add_json(out, has_machine ? in->placement.machine : in->placement.region);
-	buf_add(out, STR("\",\"timeout\":\""));
-	add_timeout(out, in->timeout);
+	if (in->timeout) {
+		buf_add(out, STR("\",\"timeout\":\""));
+		add_timeout(out, in->timeout);
+	}
 	buf_add(out, STR("\",\"fallback\":\"force_self\",\"state\":\""));
 	buf_add(out, REPLAY_STATE);
 	buf_add_number(out, in->placement.hop);

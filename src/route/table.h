@@ -19,7 +19,7 @@ struct route {
 	enum route_found found;
 	const struct tenant_conf *tenant; /* of TENANT and REDIRECT, else NULL */
 	str machine, region;	  /* where the tenant or the user is; both empty: anywhere */
-	str before, path;	  /* together a path in normal form; the query is not part of it */
+	str before, path;	  /* together a path; the query is not part of it */
 	unsigned redirect_status; /* of REDIRECT: 308 for a missing final slash, 307 by referer */
 	bool is_by_referer;	  /* the path itself is not below the tenant's prefix */
 };
@@ -30,8 +30,8 @@ struct route_table *route_table_new(const struct config *conf) MUST_USE;
 void route_table_free(struct route_table *t);
 
 /* `host` is the request's, port and all, in any case; it may be empty.  `path` is in normal form
- * (uri_normalise).  Tenants of that host come first, then those of any host; among them the longest
- * prefix that ends where a segment ends.
+ * (`routed` of http/uri.h).  Tenants of that host come first, then those of any host; among them
+ * the longest prefix that ends where a segment ends.
  *
  * A path that is a prefix without its final slash is a REDIRECT: relative links of the page would
  * otherwise leave the tenant.

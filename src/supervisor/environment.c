@@ -93,9 +93,9 @@ static void set_number(struct environment *e, const char *name, unsigned value)
 
 /* --- what nobody below us may see --- */
 
-/* Those that end in * are the beginning of a name. */
+/* By kind; a * stands for the rest of a name, or for its beginning. */
 static const char *const secrets[] = {"AWS_*", "LITESTREAM_*", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN",
-	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*"};
+	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*", "*_ACCESS_KEY_ID", "*_SECRET_ACCESS_KEY"};
 /* What belongs to this process and not to its children. */
 static const char *const ours_alone[] = {
 	"LISTEN_*", "NOTIFY_SOCKET", "PORT", "PIDFILE", "FLY_ATC_RUN"};
@@ -108,10 +108,12 @@ static bool is_named(const char *item, const char *const *names, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		str pattern = str_of(names[i]);
-		bool is_prefix = str_ends(pattern, STR("*"));
+		bool is_prefix = str_ends(pattern, STR("*")),
+		     is_suffix = str_starts(pattern, STR("*"));
 
-		if (is_prefix ? str_starts(name, str_slice(pattern, 0, pattern.n - 1))
-			      : str_eq(name, pattern))
+		if (is_prefix	    ? str_starts(name, str_slice(pattern, 0, pattern.n - 1))
+			: is_suffix ? str_ends(name, str_slice(pattern, 1, pattern.n))
+				    : str_eq(name, pattern))
 			return true;
 	}
 	return false;
@@ -124,11 +126,68 @@ static void remove_named(struct environment *e, const char *const *names, size_t
 			remove_at(e, i);
 }
 
+static bool is_in_list(const char *item, const struct str_list *names)
+{
+	str name = {item, strcspn(item, "=")};
+
+	for (size_t i = 0; i < names->count; i++)
+		if (str_eq(name, names->items[i]))
+			return true;
+	return false;
+}
+
+static bool is_secret(const char *item, const struct str_list *named)
+{
+	return is_named(item, secrets, NITEMS(secrets)) || is_in_list(item, named);
+}
+
+static void remove_secrets(struct environment *e, const struct str_list *named)
+{
+	for (size_t i = e->count; i-- > 0;)
+		if (is_secret(e->items[i], named))
+			remove_at(e, i);
+}
+
+void environment_wipe(char **items, const struct str_list *named)
+{
+	for (; *items; items++) {
+		char *value = strchr(*items, '=');
+
+		if (value && is_secret(*items, named))
+			explicit_bzero(value + 1, strlen(value + 1));
+	}
+}
+
 /* --- tenants --- */
+
+/* What a program keeps for its user, or for a while, is the tenant's: two of them with one HOME
+ * would find each other's sockets and state there. */
+static const struct {
+	const char *name, *folder;
+} own_folders[] = {
+	{"HOME", ENVIRONMENT_HOME},
+	{"TMPDIR", ENVIRONMENT_TMP},
+	{"XDG_RUNTIME_DIR", ENVIRONMENT_RUN},
+};
+/* Without them they are below HOME, or another name for TMPDIR. */
+static const char *const follow_home[] = {"XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME",
+	"XDG_STATE_HOME", "XDG_BIN_HOME", "TMP", "TEMP"};
+
+static void add_own_folders(struct environment *e, const struct tenant_conf *t)
+{
+	remove_named(e, follow_home, NITEMS(follow_home), false);
+	for (size_t i = 0; i < NITEMS(own_folders); i++) {
+		char *path = xasprintf(STR_FMT "/%s", STR_ARG(t->dir), own_folders[i].folder);
+
+		environment_set(e, own_folders[i].name, str_of(path));
+		free(path);
+	}
+}
 
 char *environment_pid_file(const struct tenant_conf *t)
 {
-	return xasprintf(STR_FMT "/tmp/pids/server.pid", STR_ARG(t->dir));
+	return xasprintf(
+		STR_FMT "/" ENVIRONMENT_PID_FOLDER "/" ENVIRONMENT_PID_NAME, STR_ARG(t->dir));
 }
 
 static void add_rails(struct environment *e, const struct tenant_conf *t)
@@ -203,14 +262,15 @@ static void add_rows(struct environment *e, const struct tenant_conf *t, unsigne
 }
 
 void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
-	const struct tenant_port *port, const char *secret)
+	const struct tenant_port *port, const char *secret, const struct str_list *secret_names)
 {
 	environment_copy(e, ours);
-	remove_named(e, secrets, NITEMS(secrets), false);
+	remove_secrets(e, secret_names);
 	remove_named(e, ours_alone, NITEMS(ours_alone), false);
 	environment_set(e, "FLY_ATC_SCOPE", t->prefix);
 	environment_set(e, "FLY_ATC_NAME", t->name.n ? t->name : t->id);
 	environment_set(e, "SECRET_KEY_BASE", str_of(secret));
+	add_own_folders(e, t);
 	add_framework(e, t);
 	add_databases(e, t);
 	if (port)

@@ -27,15 +27,25 @@ struct tenant_port {
 	bool is_inherited;	 /* descriptor 3 listens */
 };
 
-/* The environment of a tenant: ours without secrets, what its framework reads, and what the file
- * says.  `port` is NULL for the prepare command.  `secret` is its SECRET_KEY_BASE. */
+/* In the tenant's directory: its HOME, TMPDIR and XDG_RUNTIME_DIR. */
+#define ENVIRONMENT_HOME ".home"
+#define ENVIRONMENT_TMP	 ".tmp"
+#define ENVIRONMENT_RUN	 ".run"
+
+/* The environment of a tenant: ours without secrets (those known by kind, and secret_names), what
+ * its framework reads, and what the file says.  `port` is NULL for the prepare command.  `secret`
+ * is its SECRET_KEY_BASE. */
 void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
-	const struct tenant_port *port, const char *secret);
+	const struct tenant_port *port, const char *secret, const struct str_list *secret_names);
+/* Overwrites the values of secrets where the kernel has put them, for /proc shows them there. */
+void environment_wipe(char **items, const struct str_list *secret_names);
 /* The environment of the only application: ours, PORT, and what the file says. */
 void environment_of_single(
 	struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port);
 /* Of the proxy: what it needs, and no secrets. */
 void environment_of_proxy(struct environment *e, char *const *ours);
 
+#define ENVIRONMENT_PID_FOLDER "tmp/pids"
+#define ENVIRONMENT_PID_NAME   "server.pid"
 /* "<dir>/tmp/pids/server.pid": where a framework that keeps a pid file puts it.  free() it. */
 char *environment_pid_file(const struct tenant_conf *t) MUST_USE;

@@ -60,13 +60,24 @@ static int keep_visible(const char *dir, const char *private_source, const char 
 	return r;
 }
 
+/* Within the tenant's directory. */
+static int make_beneath(const struct tenant_conf *t, const char *rest)
+{
+	int fd, r = files_open_beneath(t->dir.p, rest, 0755, &fd);
+
+	if (r == 0)
+		close(fd);
+	return r;
+}
+
 /* A private directory of the application: *ret_path is the one that could not be made. */
 static int add_private(const struct tenant_conf *t, str name, struct tenant_mounts *m,
 	bool *is_hidden, char **ret_path)
 {
 	char *source = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->dir), STR_ARG(name));
 	char *target = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->app->root), STR_ARG(name));
-	int r = folder_make(source, 0755);
+	CLEAN_FREE char *inside = str_dup(name);
+	int r = make_beneath(t, inside);
 
 	if (r < 0) {
 		*ret_path = xstrdup(source);
@@ -91,30 +102,113 @@ static int make_database_folders(const struct tenant_conf *t, char **ret_path)
 	int r = 0;
 
 	for (size_t i = 0; i < t->app->ndatabases && r == 0; i++) {
-		char *path = config_database_path(t, &t->app->databases[i]);
+		str path = t->app->databases[i].path;
+		const char *slash = strrchr(path.p, '/');
+		CLEAN_FREE char *folder =
+			str_dup(str_slice(path, 0, slash ? (size_t)(slash - path.p) : 0));
 
-		r = files_make_parents(path, 0755);
+		r = make_beneath(t, folder);
 		if (r < 0)
-			*ret_path = path;
-		else
-			free(path);
+			*ret_path = config_database_path(t, &t->app->databases[i]);
 	}
 	return r;
 }
 
 static int make_pid_folder(const struct tenant_conf *t, char **ret_path)
 {
-	char *path = environment_pid_file(t);
-	int r = t->app->framework == FRAMEWORK_RAILS ? files_make_parents(path, 0755) : 0;
+	int r = t->app->framework == FRAMEWORK_RAILS ? make_beneath(t, ENVIRONMENT_PID_FOLDER) : 0;
 
 	if (r < 0)
-		*ret_path = path;
-	else
-		free(path);
+		*ret_path = environment_pid_file(t);
 	return r;
 }
 
-int tenant_folders_make(const struct tenant_conf *t, struct tenant_mounts *ret, char **ret_path)
+/* Its HOME and the like: 0700, whatever the application's umask is. */
+static int make_own_folders(const struct tenant_conf *t, char **ret_path)
+{
+	static const char *const names[] = {ENVIRONMENT_HOME, ENVIRONMENT_TMP, ENVIRONMENT_RUN};
+
+	for (size_t i = 0; i < NITEMS(names); i++) {
+		char *path = xasprintf(STR_FMT "/%s", STR_ARG(t->dir), names[i]);
+
+		if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+			*ret_path = path;
+			return -errno;
+		}
+		free(path);
+	}
+	return 0;
+}
+
+/* --- what is not a tenant's to see --- */
+
+/* True if the tenant needs something in it. */
+static bool is_needed(const struct tenant_conf *t, const char *folder)
+{
+	char real[PATH_MAX], app[PATH_MAX];
+	const char *rest;
+
+	if (!realpath(folder, real) || !realpath(t->app->root.p, app))
+		return true; /* it is not there */
+	return strcmp(app, real) == 0 || is_below(app, real, &rest);
+}
+
+static void hide_folder(const struct tenant_conf *t, str path, struct tenant_mounts *m)
+{
+	if (path.n && !is_needed(t, path.p))
+		add_mount(m, NULL, xstrdup(path.p));
+}
+
+/* The directories of the others, at their true place. */
+static int hide_storage(const struct config *c, const struct tenant_conf *t,
+	struct tenant_mounts *m, bool *is_hidden, char **ret_path)
+{
+	char *others = xasprintf(STR_FMT "/" TENANT_OTHERS, STR_ARG(t->dir));
+	int r;
+
+	if (is_needed(t, c->server.storage.p)) {
+		free(others);
+		return 0;
+	}
+	r = folder_make(others, 0700);
+	if (r == 0)
+		r = keep_visible(t->dir.p, others, c->server.storage.p, is_hidden);
+	if (r == 0 && *is_hidden) {
+		add_mount(m, others, str_dup(c->server.storage));
+		return 0;
+	}
+	if (r < 0)
+		*ret_path = others;
+	else
+		free(others);
+	return r;
+}
+
+/* A file that is replaced by another one of its name is seen again. */
+static void hide_file(const char *path, struct tenant_mounts *m)
+{
+	char *real = path && *path ? realpath(path, NULL) : NULL;
+
+	if (real)
+		add_mount(m, xstrdup("/dev/null"), real);
+}
+
+static int hide(const struct config *c, const struct tenant_conf *t, struct tenant_mounts *m,
+	bool *is_hidden, char **ret_path)
+{
+	CLEAN_FREE char *run =
+		xasprintf(STR_FMT "/" CONFIG_PRIVATE_RUN_DIR, STR_ARG(c->server.run_dir));
+	str store = c->backup.url;
+
+	hide_folder(t, str_of(run), m);
+	if (str_starts(store, STR("file://")))
+		hide_folder(t, str_slice(store, strlen("file://"), store.n), m);
+	hide_file(c->file.p, m);
+	return hide_storage(c, t, m, is_hidden, ret_path);
+}
+
+int tenant_folders_make(const struct config *c, const struct tenant_conf *t,
+	struct tenant_mounts *ret, char **ret_path)
 {
 	const struct str_list *names = &t->app->private_directories;
 	struct tenant_mounts m = {0};
@@ -127,6 +221,10 @@ int tenant_folders_make(const struct tenant_conf *t, struct tenant_mounts *ret, 
 		r = make_database_folders(t, ret_path);
 	if (r == 0)
 		r = make_pid_folder(t, ret_path);
+	if (r == 0)
+		r = make_own_folders(t, ret_path);
+	if (r == 0 && names->count && process_can_mount())
+		r = hide(c, t, &m, &is_hidden, ret_path);
 	for (size_t i = 0; i < names->count && r == 0; i++)
 		r = add_private(t, names->items[i], &m, &is_hidden, ret_path);
 	if (r == 0 && is_hidden)
@@ -151,10 +249,12 @@ void tenant_mounts_done(struct tenant_mounts *m)
 /* No copy of this tenant runs: a pid in it is that of somebody else, or of nobody. */
 void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path)
 {
-	char *pid_file = environment_pid_file(t);
+	int fd;
 
-	unlink(pid_file);
-	free(pid_file);
+	if (files_open_beneath(t->dir.p, ENVIRONMENT_PID_FOLDER, 0, &fd) == 0) {
+		unlinkat(fd, ENVIRONMENT_PID_NAME, 0);
+		close(fd);
+	}
 	if (socket_path)
 		unlink(socket_path);
 }

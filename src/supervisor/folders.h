@@ -14,10 +14,15 @@ struct tenant_mounts {
 	size_t count;
 };
 
+/* In the tenant's directory: what it sees of the storage beside itself, nothing. */
+#define TENANT_OTHERS ".others"
+
 /* Makes the tenant's directories, those of its databases, and the mount points of its private
- * directories.  0, or -errno with the path that could not be made (malloc'd). */
-int tenant_folders_make(
-	const struct tenant_conf *t, struct tenant_mounts *ret, char **ret_path) MUST_USE;
+ * directories.  Where it has such, it does not see the configuration, the sockets of the operator
+ * and of Litestream, other tenants' directories and a store that is a directory.  0, or -errno with
+ * the path that could not be made (malloc'd). */
+int tenant_folders_make(const struct config *c, const struct tenant_conf *t,
+	struct tenant_mounts *ret, char **ret_path) MUST_USE;
 void tenant_mounts_done(struct tenant_mounts *m);
 /* Removes what a copy that was killed has left: pid files of processes that are gone, and the
  * socket. */

@@ -37,6 +37,7 @@ static void show_global(void *arg, struct control_global *ret)
 		.is_proxy_configured = proxy_child_is_configured(s->proxy),
 		.is_draining = s->is_ending,
 		.isolation = isolation_here(s),
+		.log_dropped = log_losses(),
 	};
 }
 
@@ -70,6 +71,7 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 	const struct slot *slot = tenant_slot(t);
 
 	shown->has_woken = true;
+	shown->output_dropped = t->output.dropped;
 	shown->state = t->life.state;
 	shown->pid = t->run && t->run->process ? process_pid(t->run->process) : 0;
 	shown->since = atomic_load(&slot->since);

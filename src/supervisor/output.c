@@ -103,17 +103,51 @@ static char *text_without_nul(str line)
 	return text;
 }
 
-void output_log(str tenant, enum process_stream stream, str line, bool is_cut)
+/* True if it may be logged. */
+static bool spend(struct output *o, size_t n, uint64_t rate, msec now)
+{
+	uint64_t given = (now - o->spent_at) * rate / 1000;
+
+	if (given) {
+		o->spent -= MIN(given, o->spent);
+		o->spent_at = now;
+	}
+	if (o->spent + n > rate * OUTPUT_BURST)
+		return false;
+	o->spent += n;
+	return true;
+}
+
+static void count(struct log_losses *losses, size_t n)
+{
+	losses->lines++;
+	losses->bytes += n;
+}
+
+void output_tell(struct output *o, str tenant)
+{
+	struct buf *line;
+
+	if (!o->untold.lines)
+		return;
+	line = log_line_open(
+		LOG_WARN, "output dropped from the log: the tenant writes more than log_rate");
+	log_field_str(line, "tenant", tenant);
+	log_field_number(line, "lines", (int64_t)o->untold.lines);
+	log_field_number(line, "bytes", (int64_t)o->untold.bytes);
+	log_line_close(line);
+	o->untold = (struct log_losses){0};
+}
+
+static void write_line(str tenant, enum process_stream stream, str line, bool is_cut)
 {
 	bool is_json;
 	struct buf *out;
 	char *text;
 
-	if (!log_is_on(LOG_INFO))
-		return;
 	is_json = !is_cut && is_json_object(line);
 	text = is_json ? xstrdup("output") : text_without_nul(line);
-	out = log_line_open(LOG_INFO, text);
+	out = log_guest_line_open(LOG_INFO, text);
 	log_field_str(out, "tenant", tenant);
 	log_field_str(out, "stream", stream == PROCESS_STDERR ? STR("stderr") : STR("stdout"));
 	if (is_cut)
@@ -124,4 +158,18 @@ void output_log(str tenant, enum process_stream stream, str line, bool is_cut)
 	}
 	log_line_close(out);
 	free(text);
+}
+
+bool output_log(struct output *o, str tenant, enum process_stream stream, str line, bool is_cut,
+	uint64_t rate, msec now)
+{
+	if (!log_is_on(LOG_INFO))
+		return false;
+	if (rate && !spend(o, line.n + 1, rate, now)) {
+		count(&o->untold, line.n + 1);
+		count(&o->dropped, line.n + 1);
+		return true;
+	}
+	write_line(tenant, stream, line, is_cut);
+	return o->untold.lines;
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/log.h"
 #include "control/control.h"
 #include "process/process.h"
 
@@ -17,12 +18,17 @@ struct output_line {
 	char *text;
 };
 
-/* A ring of lines.  Zero is an empty one. */
+/* A ring of lines, and what has been logged of late.  Zero is an empty one. */
 struct output {
 	struct output_line *lines; /* NULL or OUTPUT_AWAKE_LINES places */
 	uint32_t first, count;
 	size_t bytes;
+	/* Of the log alone: */
+	uint64_t spent; /* bytes, of what OUTPUT_BURST seconds give; less by the rate with time */
+	msec spent_at;
+	struct log_losses untold, dropped; /* dropped: since fly-atc began */
 };
+#define OUTPUT_BURST 4u /* seconds' worth of log_rate may come at once */
 
 /* Keeps a line, and drops the oldest beyond the limits. */
 void output_add(struct output *o, enum process_stream stream, str line, bool is_cut);
@@ -32,5 +38,10 @@ struct control_line output_at(const struct output *o, uint32_t i);
 void output_shrink(struct output *o);
 void output_done(struct output *o);
 
-/* Writes a line of a tenant into the log: as a message, or, if it is a JSON object, as JSON. */
-void output_log(str tenant, enum process_stream stream, str line, bool is_cut);
+/* Writes a line of a tenant into the log: as a message, or, if it is a JSON object, as JSON.  What
+ * is more than `rate` bytes a second (0: any) is dropped and counted.  True if there is something
+ * to be told by output_tell. */
+bool output_log(struct output *o, str tenant, enum process_stream stream, str line, bool is_cut,
+	uint64_t rate, msec now);
+/* One line about what was dropped, if anything. */
+void output_tell(struct output *o, str tenant);

@@ -264,8 +264,9 @@ static int launch(struct proxy_child *p, int channel_fd, const int *openers, con
 				       : NULL, /* upstream.c finds the tenants' sockets there */
 			.fds = fds,
 			.nfds = nfds,
-			.user = s->proxy_user,
+			.user = &s->proxy_user,
 			.inherits_output = true,
+			.is_walled = true,
 			.max_open_files = files.rlim_max,
 			.on_exit = on_exit_status,
 			.arg = p},
@@ -369,7 +370,8 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 		return;
 	}
 	channel_send(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
-	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + limit + EXIT_GRACE,
+	timer_set(&p->timer, p->sup->loop,
+		msec_limit(loop_now(p->sup->loop), limit ? limit + EXIT_GRACE : 0),
 		on_patience_over);
 }
 

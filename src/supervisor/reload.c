@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
@@ -369,6 +370,7 @@ void reload(struct supervisor *s, control_reload_fn *done, void *arg)
 		end_reload(o);
 		return;
 	}
+	environment_wipe(environ, &c->secret_variables);
 	keep_slots_of_leavers(s, c);
 	count_differences(s->conf, c, o);
 	config_needs_restart(s->conf, c, &o->needs_restart);

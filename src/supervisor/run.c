@@ -1,7 +1,10 @@
 /* run.c - an application while it runs: port, probe, readiness, idleness, end. */
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +15,9 @@
 #include "supervisor/new_files.h"
 #include "supervisor/ports.h"
 #include "supervisor/supervisor_int.h"
+
+/* A deadline that is later than this by itself: we did not run. */
+#define PAUSE 1000
 
 bool run_is_over(const struct tenant_run *run)
 {
@@ -80,18 +86,32 @@ static void on_files_attached(void *arg, const struct backup_result *r)
 	tenant_event(t, EVENT_OVERDUE);
 }
 
-/* The proxy is nobody and must be able to connect. */
+/* What the tenant has put there may be a link to something else. */
+static int give_socket(const char *path, const struct process_user *user)
+{
+	CLEAN_FD int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	return fchownat(fd, "", user->uid, user->gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* The proxy has another user and must be able to connect. */
 static void open_socket_to_proxy(struct tenant *t)
 {
 	char path[256];
-	const struct process_user *user = t->sup->proxy_user;
+	int r;
 
-	if (t->run->conf->app->listen != LISTEN_UNIX || !user || t->sup->conf->is_single)
+	if (t->run->conf->app->listen != LISTEN_UNIX || t->sup->conf->is_single)
 		return;
 	socket_path(t, path, sizeof(path));
-	if (chown(path, user->uid, user->gid) < 0)
-		log_warn("tenant " STR_FMT ": cannot give %s to the proxy: %m",
-			STR_ARG(t->run->conf->id), path);
+	r = give_socket(path, &t->sup->proxy_user);
+	if (r < 0)
+		log_warn("tenant " STR_FMT ": cannot give %s to the proxy: %s",
+			STR_ARG(t->run->conf->id), path, strerror(-r));
 }
 
 static void on_ready(void *arg)
@@ -113,7 +133,13 @@ static void on_overdue(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
 	char why[128] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
+	msec now = loop_now(t->sup->loop);
 
+	/* We were stopped ourselves: it may be ready, and nobody has asked it. */
+	if (now > timer->at + PAUSE) {
+		timer_set(timer, t->sup->loop, now + PAUSE, on_overdue);
+		return;
+	}
 	if (t->run->probe)
 		probe_describe(t->run->probe, why, sizeof(why));
 	number_duration_text(t->run->conf->app->start_timeout, limit);
@@ -145,8 +171,8 @@ static void probe(struct tenant *t, const struct tenant_port *port)
 	run->probe = probe_start(t->sup->loop, &target, on_ready, t);
 	free(request);
 	if (!is_single)
-		timer_set(&run->timer, t->sup->loop, clock_now() + run->conf->app->start_timeout,
-			on_overdue);
+		timer_set(&run->timer, t->sup->loop,
+			msec_limit(clock_now(), run->conf->app->start_timeout), on_overdue);
 }
 
 /* --- the end --- */
@@ -318,6 +344,7 @@ void run_serve(struct tenant *t)
 	if (run->conf->app->listen == LISTEN_TCP)
 		close_fd(&run->port_fd); /* the application has it now */
 	log_wake(t);
+	process_learn(run->process);
 	run_rearm_idle(t);
 	if (run->missing_files)
 		new_files_watch(t);

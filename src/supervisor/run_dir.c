@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "supervisor/folders.h"
 #include "supervisor/rackup.h"
 
@@ -76,7 +77,33 @@ static int write_rackup(str folder)
 	return r;
 }
 
-/* The proxy (nobody) reaches the sockets of tenants through it, and sees nothing else.  A directory
+/* Ours alone.  One that is there may be that of an earlier version, which left it open to all. */
+static int make_private(str path, bool tells)
+{
+	bool is_new = access(path.p, F_OK) < 0;
+	struct stat st;
+	int r = folder_make(path.p, 0755);
+
+	if (r < 0 || stat(path.p, &st) < 0 || !(st.st_mode & 077))
+		return r;
+	if (chmod(path.p, 0700) < 0) {
+		log_warn(STR_FMT " is open to others and cannot be closed: %m", STR_ARG(path));
+		return 0;
+	}
+	if (!is_new && tells)
+		log_info(STR_FMT " was open to others (mode %03o); now it is ours alone (700)",
+			STR_ARG(path), st.st_mode & 0777);
+	return 0;
+}
+
+static int make_private_run_dir(str run_dir)
+{
+	CLEAN_FREE char *path = xasprintf(STR_FMT "/" CONFIG_PRIVATE_RUN_DIR, STR_ARG(run_dir));
+
+	return make_private(str_of(path), false);
+}
+
+/* The proxy reaches the sockets of tenants through it, and sees nothing else.  A directory
  * that was there before may have its mode for a reason. */
 static int make_run_dir(str path)
 {
@@ -85,7 +112,7 @@ static int make_run_dir(str path)
 
 	if (r == 0 && is_new && chmod(path.p, 0711) < 0)
 		r = -errno;
-	return r;
+	return r < 0 ? r : make_private_run_dir(path);
 }
 
 static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reason)
@@ -119,7 +146,7 @@ static int open_storage(const struct config *conf, int *ret_fd, char **ret_reaso
 {
 	str path = conf->server.storage;
 	char pid[16] = "";
-	int r = folder_make(path.p, 0755);
+	int r = make_private(path, true);
 
 	if (r == 0)
 		r = take_in(path, ".lock", ret_fd, pid);

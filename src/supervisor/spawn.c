@@ -50,13 +50,29 @@ static void free_words(char **argv)
 
 /* --- output --- */
 
+/* Of a tenant that writes too much we hear once in a while. */
+#define TELL_PAUSE 1000
+
+static void on_tell_time(struct timer *timer)
+{
+	struct tenant *t = container_of(timer, struct tenant, output_timer);
+	const struct tenant_conf *conf = tenant_conf(t);
+
+	if (conf)
+		output_tell(&t->output, conf->id);
+}
+
 static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	struct tenant *t = arg;
 	const struct tenant_conf *conf = tenant_conf(t);
 	struct control_line last;
 
-	output_log(conf->id, stream, line, is_cut);
+	if (output_log(&t->output, conf->id, stream, line, is_cut, conf->app->log_rate,
+		    loop_now(t->sup->loop)) &&
+		!timer_is_set(&t->output_timer))
+		timer_set(&t->output_timer, t->sup->loop, loop_now(t->sup->loop) + TELL_PAUSE,
+			on_tell_time);
 	output_add(&t->output, stream, line, is_cut);
 	if (!t->sup->control)
 		return;
@@ -77,7 +93,8 @@ static void make_environment(
 		return;
 	}
 	secret_of_tenant(s->secret, t->run->conf->id, secret);
-	environment_of_tenant(e, s->source->environ, t->run->conf, port, secret);
+	environment_of_tenant(e, s->source->environ, t->run->conf, port, secret,
+		&t->run->config->secret_variables);
 }
 
 static int blame_step(struct tenant *t, const struct str_list *words, int error, const char *step)
@@ -106,7 +123,7 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 	struct environment env = {0};
 	const char *step = "";
 	struct process_spec spec;
-	int r = is_single ? 0 : tenant_folders_make(run->conf, &mounts, &path);
+	int r = is_single ? 0 : tenant_folders_make(run->config, run->conf, &mounts, &path);
 
 	if (r < 0) {
 		tenant_blame(t, "cannot make %s: %s", path, strerror(-r));
@@ -125,6 +142,7 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 		.nmounts = mounts.count,
 		.inherits_output = is_single,
 		.inherits_group = is_single,
+		.is_walled = !is_single,
 		.on_line = on_line,
 		.on_exit = on_exit,
 		.arg = t};

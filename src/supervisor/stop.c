@@ -9,9 +9,9 @@
 /* How often we look whether the last request has ended: the proxy says nothing. */
 #define DRAIN_PAUSE 10
 
-static void at(struct tenant *t, msec delay, timer_fn *on_time)
+static void at(struct tenant *t, msec moment, timer_fn *on_time)
 {
-	timer_set(&t->run->timer, t->sup->loop, loop_now(t->sup->loop) + delay, on_time);
+	timer_set(&t->run->timer, t->sup->loop, moment, on_time);
 }
 
 /* An upgraded connection may stay open for days: it is not waited for. */
@@ -29,7 +29,7 @@ static void look_if_drained(struct tenant *t)
 	if (is_drained(t) || loop_now(t->sup->loop) >= t->run->drain_until || t->sup->is_impatient)
 		tenant_event(t, EVENT_DRAINED);
 	else
-		at(t, DRAIN_PAUSE, on_drain_pause);
+		at(t, loop_now(t->sup->loop) + DRAIN_PAUSE, on_drain_pause);
 }
 
 static void on_drain_pause(struct timer *timer)
@@ -44,7 +44,7 @@ void stop_watch(struct tenant *t)
 	msec limit = s->is_ending || t->is_removed ? s->conf->server.drain_timeout
 						   : t->run->conf->app->stop_timeout;
 
-	t->run->drain_until = loop_now(s->loop) + limit;
+	t->run->drain_until = msec_limit(loop_now(s->loop), limit);
 	look_if_drained(t);
 }
 
@@ -56,11 +56,12 @@ static void on_kill_time(struct timer *timer)
 void stop_signal(struct tenant *t)
 {
 	const struct app_conf *app = t->run->conf->app;
+	msec now = loop_now(t->sup->loop);
 
 	if (!t->run->process)
 		return;
 	process_signal(t->run->process, config_stop_signal(app));
-	at(t, t->sup->is_impatient ? 0 : app->stop_timeout, on_kill_time);
+	at(t, t->sup->is_impatient ? now : msec_limit(now, app->stop_timeout), on_kill_time);
 }
 
 void stop_kill(struct tenant *t)

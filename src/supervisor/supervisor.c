@@ -3,7 +3,6 @@
 #include "supervisor/supervisor.h"
 
 #include <malloc.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "supervisor/opening_thread.h"
 #include "supervisor/operator.h"
 #include "supervisor/proxy_child.h"
+#include "supervisor/proxy_user.h"
 #include "supervisor/reload.h"
 #include "supervisor/run_dir.h"
 #include "supervisor/secret.h"
@@ -97,8 +97,9 @@ void supervisor_end(struct supervisor *s)
 	notify("STOPPING=1");
 	log_info("ending");
 	reload_give_up(s);
-	proxy_child_drain(
-		s->proxy, s->conf->is_single ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : limit);
+	if (s->conf->is_single)
+		limit = limit ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : SINGLE_DRAIN_LIMIT;
+	proxy_child_drain(s->proxy, limit);
 	listeners_close(
 		&s->listeners); /* the proxy has its own; from here on others may have the port */
 	stop_tenants(s);
@@ -178,27 +179,6 @@ void supervisor_on_listening(struct supervisor *s)
 	log_info("serving on %s, %zu tenants", s->address, s->conf->ntenants);
 }
 
-/* Whom the proxy becomes: nobody else when we are not root. */
-static int find_proxy_user(struct supervisor *s, char **ret_reason)
-{
-	static struct process_user user;
-	const struct passwd *entry;
-
-	user = (struct process_user){getuid(), getgid()};
-	s->proxy_user = &user;
-	if (geteuid() != 0)
-		return 0;
-	entry = getpwnam(s->conf->server.user.p);
-	if (!entry) {
-		*ret_reason = xasprintf("server.user: there is no user " STR_FMT
-					" here; name another for the proxy to run as",
-			STR_ARG(s->conf->server.user));
-		return -ENOENT;
-	}
-	user = (struct process_user){entry->pw_uid, entry->pw_gid};
-	return 0;
-}
-
 static int load_secret(struct supervisor *s, char **ret_reason)
 {
 	struct environment env = {0};
@@ -266,7 +246,7 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 	int r = open_doors(s, locks, ret_reason);
 
 	if (r == 0)
-		r = find_proxy_user(s, ret_reason);
+		r = proxy_user_find(s->conf->server.user, &s->proxy_user, ret_reason);
 	if (r == 0)
 		r = load_secret(s, ret_reason);
 	if (r < 0)
@@ -307,7 +287,7 @@ static bool can_proxy_enter(const struct supervisor *s)
 	struct stat st;
 
 	return geteuid() != 0 || stat(s->run_dir, &st) < 0 || (st.st_mode & S_IXOTH) ||
-	       st.st_uid == s->proxy_user->uid;
+	       st.st_uid == s->proxy_user.uid;
 }
 
 /* What this machine does not let us do as the configuration has it. */
@@ -332,7 +312,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	if (r < 0)
 		return r;
 	reload_index(s);
-	s->backup = backup_new(s->loop, s->conf, str_of(s->run_dir), ret_reason);
+	s->backup = backup_new(s->loop, s->conf, str_of(s->private_dir), ret_reason);
 	if (!s->backup)
 		return -EINVAL;
 	r = opening_thread_start(s->conf, &s->opener);
@@ -373,6 +353,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	free(s->tenants);
 	free(s->address);
 	free(s->run_dir);
+	free(s->private_dir);
 	free(s->control_path);
 	free(s->secret);
 	config_unref(s->conf);
@@ -395,6 +376,7 @@ static struct supervisor *supervisor_new(
 	s->board.fd = -1;
 	s->started_at = clock_now();
 	s->run_dir = str_dup(take_conf->server.run_dir);
+	s->private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->run_dir);
 	s->control_path = str_dup(take_conf->server.control_socket);
 	list_init(&s->awake);
 	list_init(&s->purges);

@@ -40,24 +40,25 @@ struct supervisor {
 	struct list reloads;	  /* in force, and waiting for the proxy */
 	struct timer stale_timer; /* looks for changed tenants that nobody uses at the moment */
 	msec stale_pause;
-	const struct process_user *proxy_user; /* NULL: ours */
-	char *secret;			       /* master of the tenants' SECRET_KEY_BASE */
-	uint32_t *index_of_slot;	       /* slot -> conf->tenants, UINT32_MAX for none */
-	struct tenant **tenants;	       /* slot -> what was woken once, or NULL */
-	struct list awake;		       /* tenants that have a run */
-	struct list purges;		       /* of the cache, until the proxy has answered */
+	struct process_user proxy_user;
+	char *secret;		 /* master of the tenants' SECRET_KEY_BASE */
+	uint32_t *index_of_slot; /* slot -> conf->tenants, UINT32_MAX for none */
+	struct tenant **tenants; /* slot -> what was woken once, or NULL */
+	struct list awake;	 /* tenants that have a run */
+	struct list purges;	 /* of the cache, until the proxy has answered */
 	uint64_t purge_serial;
 	struct list untold; /* tenants whose state the proxy learns at the end of the turn */
 	uint32_t nslots;    /* size of both */
 	msec started_at;
-	char *address;		      /* what we listen on, for people */
-	char *run_dir, *control_path; /* of the first configuration: they hold for our life */
-	bool has_run_dir;	      /* it could be made and locked */
-	bool is_ending;		      /* told to end */
-	bool is_impatient;	      /* told twice */
-	bool has_announced;	      /* sd_notify READY=1 */
-	bool is_proxy_gone;	      /* for good */
-	bool is_stopping_backup;      /* the last thing to end */
+	char *address; /* what we listen on, for people */
+	char *run_dir, *private_dir,
+		*control_path;	 /* of the first configuration: they hold for our life */
+	bool has_run_dir;	 /* it could be made and locked */
+	bool is_ending;		 /* told to end */
+	bool is_impatient;	 /* told twice */
+	bool has_announced;	 /* sd_notify READY=1 */
+	bool is_proxy_gone;	 /* for good */
+	bool is_stopping_backup; /* the last thing to end */
 	int exit_status;
 };
 
@@ -88,12 +89,13 @@ struct tenant {
 	struct lifecycle life;
 	struct tally tally;
 	struct tenant_run *run;
-	struct output output;	  /* the last lines */
-	struct list waiters;	  /* operators who wait for a state */
-	struct list in_queue;	  /* admission */
-	struct list in_awake;	  /* supervisor.awake, while it has a run */
-	struct list in_untold;	  /* supervisor.untold */
-	struct timer retry_timer; /* of one that is to run from boot and has failed */
+	struct output output;	   /* the last lines */
+	struct timer output_timer; /* to tell what was dropped */
+	struct list waiters;	   /* operators who wait for a state */
+	struct list in_queue;	   /* admission */
+	struct list in_awake;	   /* supervisor.awake, while it has a run */
+	struct list in_untold;	   /* supervisor.untold */
+	struct timer retry_timer;  /* of one that is to run from boot and has failed */
 	struct control_wake wake;
 	char *reason; /* of the last failure, for operators; or NULL */
 	enum tenant_state failed_in;

@@ -42,6 +42,7 @@ void tenant_free(struct tenant *t)
 	list_remove(&t->in_queue);
 	list_remove(&t->in_untold);
 	timer_cancel(&t->retry_timer);
+	timer_cancel(&t->output_timer);
 	output_done(&t->output);
 	tally_done(&t->tally);
 	free(t->reason);

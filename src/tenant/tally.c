@@ -25,6 +25,8 @@ static size_t count_before(const struct tally *t, msec moment)
 
 bool tally_crash(struct tally *t, msec now, size_t max, msec window)
 {
+	if (!window && max)
+		max = SIZE_MAX - 1; /* no limit */
 	forget(t, count_before(t, now > window ? now - window : 0));
 	if (t->ncrashes > max)
 		forget(t, t->ncrashes - max);

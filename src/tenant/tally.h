@@ -16,7 +16,7 @@ struct tally {
 };
 
 /* It ran and ended by itself.  True if it may start again at once: not more than `max` crashes
- * within `window`. */
+ * within `window`; without a window (0) always, unless `max` is 0. */
 bool tally_crash(struct tally *t, msec now, size_t max, msec window) MUST_USE;
 /* It could not start, or crashed too often: sets retry_at. */
 void tally_fail(struct tally *t, msec now);

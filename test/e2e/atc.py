@@ -128,6 +128,7 @@ class Atc:
         self.process, self.port, self.exit_code = None, None, None
         self.first_proxy, self.proxy_may_change = None, False
         self.ended_as_told = False
+        self.speaks_h2 = False     # in wire, ask and what asks by them
 
     # -- start and stop --
 
@@ -145,6 +146,8 @@ class Atc:
         return env
 
     def write_config(self, config):
+        if self.speaks_h2 and not isinstance(config, str):
+            config = {**config, "server": {**config.get("server", {}), "h2c_enabled": True}}
         text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
         self.config_file.write_text(text)
         return self.config_file
@@ -239,6 +242,9 @@ class Atc:
     # -- talking to it --
 
     def wire(self, timeout=20):
+        if self.speaks_h2:
+            from h2wire import Asker  # pylint: disable=import-outside-toplevel
+            return Asker(("127.0.0.1", self.port), timeout)
         return Wire(("127.0.0.1", self.port), timeout)
 
     def ask(self, method, target, headers=(), body=None, host="localhost", timeout=30):

@@ -31,6 +31,13 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
+def pytest_generate_tests(metafunc):
+    """A module that uses the fixture `spoken` is run once in each protocol."""
+    if "spoken" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("http1")
+        metafunc.parametrize("spoken", ["http1"] if alone else ["http1", "h2c"], indirect=True)
+
+
 def programs_of(item):
     found = []
     for value in getattr(item, "funcargs", {}).values():
@@ -67,6 +74,12 @@ def make_atc(request):
 def atc(make_atc):
     """The program, not started yet: `atc.start(config)`."""
     return make_atc()
+
+
+@pytest.fixture
+def spoken(request, atc):
+    """What `atc` is asked in."""
+    atc.speaks_h2 = request.param == "h2c"
 
 
 @pytest.fixture(scope="module")

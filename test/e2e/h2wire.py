@@ -229,6 +229,23 @@ class H2Wire:
                 self.closed = True
 
 
+class Asker(H2Wire):
+    """Asks one thing after the other, as Wire does: whatever ends an answer early is Closed."""
+
+    def ask(self, method, path, headers=(), body=None, host="localhost"):  # pylint: disable=arguments-differ
+        fields = [field for field in headers if field[0].lower() != "connection"]
+        try:
+            response = super().ask(method, path, fields, body, host=host)
+        except (Reset, h2.exceptions.ProtocolError, BrokenPipeError, ConnectionResetError) as error:
+            raise Closed("the answer broke off: %r" % error) from error
+        if self.goaway:
+            response.headers.append(("connection", "close"))    # what HTTP/1.1 says for it
+        return response
+
+    def close(self):
+        self.sock.close()
+
+
 class Tunnel:
     """A WebSocket on a stream of a connection whose `checks` are off (RFC 8441)."""
 

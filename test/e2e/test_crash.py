@@ -11,6 +11,8 @@ from atc import WINTER, Background, knobs_config
 from waiting import holds_for, wait_until
 from wire import Closed
 
+pytestmark = pytest.mark.usefixtures("spoken")
+
 
 def test_the_next_request_after_a_crash_is_answered_by_a_new_process(atc):
     atc.start(knobs_config())
@@ -108,6 +110,7 @@ def test_the_last_fifty_lines_are_kept(atc):
     assert len(output) == 50 and output[-1].startswith("79 ") and output[0].startswith("30 ")
 
 
+@pytest.mark.http1
 def test_a_crash_with_an_open_event_stream_ends_the_stream(atc):
     atc.start(knobs_config())
     with atc.wire() as wire:

@@ -10,9 +10,13 @@ import threading
 import time
 from collections import Counter
 
+import pytest
+
 from atc import WINTER, Background, knobs_config
 from waiting import wait_until
 from wire import Closed
+
+pytestmark = pytest.mark.usefixtures("spoken")
 
 
 class Clients:

@@ -84,6 +84,40 @@ def test_more_than_max_held_are_told_to_come_back(atc):
         assert answer.error == "too_many_held" and int(answer.header("Retry-After")) >= 1
 
 
+@pytest.mark.parametrize("limit, waiting", [(5, 5), (40, 45)])
+def test_one_tenant_does_not_take_all_places_from_those_that_sleep(atc, limit, waiting):
+    """Its requests fill max_held; another's first request, and some more of its, are held all the same."""
+    users = {**TWO, "berlin": {"tenants": {"2025/may": {}}}}
+    atc.start(knobs_config(users, server={"max_held": limit}, env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout="2m"))
+    wires = [atc.wire().request("GET", WINTER + "/up") for _ in range(waiting)]
+    wait_until(lambda: atc.tenant()["held"] == limit)
+    assert atc.get("/boston/2025/april/up").status == 200
+    answer = atc.get(WINTER + "/up")
+    assert (answer.status, answer.error) == (503, "too_many_held")
+    assert "max_held" in answer.text and "%d of them for this application" % limit in answer.text
+    share = min(10, max(1, limit // 4))
+    others = [atc.wire().request("GET", "/berlin/2025/may/up") for _ in range(share)]
+    wait_until(lambda: atc.tenant("berlin/2025/may")["held"] == share)
+    assert atc.get("/berlin/2025/may/up").error == "too_many_held"
+    for wire in wires + others:
+        wire.close()
+    wait_until(lambda: atc.tenant()["held"] == 0 and atc.tenant("berlin/2025/may")["held"] == 0)
+
+
+def test_without_a_share_for_each_tenant_max_held_is_all_there_is(atc):
+    atc.start(knobs_config(TWO, server={"max_held": 5, "held_per_tenant": 0}, env={"KNOBS_BOOT_UNTIL": "go"}))
+    wires = [atc.wire().request("GET", WINTER + "/up") for _ in range(5)]
+    wait_until(lambda: atc.tenant()["held"] == 5)
+    assert atc.get("/boston/2025/april/up").error == "too_many_held"
+    for wire in wires:
+        wire.close()
+
+
+def test_without_max_held_as_many_wait_as_come(atc):
+    atc.start(knobs_config(server={"max_held": 0}, env={"KNOBS_BOOT_DELAY": "1"}))
+    assert [answer.status for answer in together(20, lambda i: atc.get(WINTER + "/up"))] == [200] * 20
+
+
 def test_a_client_that_leaves_is_held_no_more(atc):
     atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}))
     wires = [atc.wire().request("GET", WINTER + "/once?id=left-%d" % i) for i in range(5)]
@@ -289,7 +323,8 @@ def test_only_operators_and_developers_read_of_files_and_programs(atc, accept):
     assert (shown.status, shown.error) == (503, "start_failed")
     assert "It did not become ready." in shown.text
     assert "nowhere" not in shown.text and str(atc.home) not in shown.text and "No such file" not in shown.text
-    assert "/nowhere/server" in atc.log and "/nowhere/server" in atc.tenant()["reason"]
+    assert "/nowhere/server" in atc.tenant()["reason"]
+    atc.wait_log("/nowhere/server")
 
 
 def test_a_developer_reads_on_the_page_what_an_operator_reads(atc):

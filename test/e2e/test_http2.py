@@ -648,7 +648,7 @@ def test_rapid_reset(h2c, code):
     flood(h2c, (b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) +
                          frame(h2wire.RST_STREAM, 0, n, struct.pack(">I", code)) for n in range(at, at + 100, 2))
                 for at in range(1, 2000, 100)))
-    assert "too many broken streams" in h2c.log
+    h2c.wait_log("too many broken streams")
 
 
 def test_streams_that_the_server_is_made_to_break_are_rapid_resets_too(h2c):
@@ -681,8 +681,7 @@ def test_an_endless_list_of_fields_is_not_kept(h2c):
     with connect(h2c) as wire:
         wire.settle()
         before = rss(h2c.proxy_pid())
-        wire.raw(frame(HEADERS, 5, 1, block("/", large) + b"\xbe" * 10_000))
-        assert resets(wire) == [(1, h2wire.PROTOCOL_ERROR)]
+        assert goaway_after(wire, [frame(HEADERS, 5, 1, block("/", large) + b"\xbe" * 10_000)]) == h2wire.ENHANCE_YOUR_CALM
         assert rss(h2c.proxy_pid()) - before < 2 * MB
 
 

@@ -452,8 +452,7 @@ def test_the_proxy_has_no_privileges(atc):
     atc.start(knobs_config())
     proxy = atc.proxy_pid()
     if os.getuid() == 0:
-        import pwd
-        assert processes.uid(proxy) == pwd.getpwnam("nobody").pw_uid
+        assert processes.uid(proxy) != 0
         assert processes.status_line(proxy, "CapEff").strip("0") == ""
     else:
         assert processes.uid(proxy) == os.getuid()

@@ -60,10 +60,33 @@ def test_the_port_belongs_to_the_host(knobs):
     ("Link", "</a.css>; rel=preload, <b.css>; rel=next, <https://x.test/c>; rel=up",
      "<%s/a.css>; rel=preload, <b.css>; rel=next, <https://x.test/c>; rel=up" % WINTER),
     ("Link", '</a>; title="</not-a-link>"', '<%s/a>; title="</not-a-link>"' % WINTER),
+    ("HX-Redirect", "/login", WINTER + "/login"),
+    ("HX-Location", "/login", WINTER + "/login"),
+    ("HX-Location", '{"path":"/login","target":"#main"}', '{"path":"%s/login","target":"#main"}' % WINTER),
+    ("HX-Push-Url", "/posts/1", WINTER + "/posts/1"),
+    ("HX-Push-Url", "false", "false"),
+    ("HX-Replace-Url", "/posts/1", WINTER + "/posts/1"),
+    ("Turbo-Location", "http://localhost/posts", "http://localhost%s/posts" % WINTER),
+    ("Turbolinks-Location", "/posts", WINTER + "/posts"),
+    ("X-Inertia-Location", "/posts", WINTER + "/posts"),
+    ("X-PJAX-URL", "/posts", WINTER + "/posts"),
+    ("X-Up-Location", "/posts", WINTER + "/posts"),
+    ("SourceMap", "/app.js.map", WINTER + "/app.js.map"),
+    ("X-SourceMap", "/app.js.map", WINTER + "/app.js.map"),
+    ("Service-Worker-Allowed", "/", WINTER + "/"),
     ("X-Other", "/untouched", "/untouched"),
 ])
 def test_other_headers_with_addresses_are_rewritten_too(knobs, header, sent, seen):
     assert redirected(knobs, sent, header) == seen
+
+
+def test_places_that_a_webdav_client_names_are_those_that_the_application_knows(knobs):
+    sent = [("Destination", "http://localhost%s/a/new" % WINTER), ("If", "<http://localhost%s/a> (<urn:x>)" % WINTER)]
+    headers = dict(knobs.ask("MOVE", WINTER + "/echo", sent).json()["headers"])
+    assert headers["Destination"] == "http://localhost/a/new" and headers["If"] == "<http://localhost/a> (<urn:x>)"
+    elsewhere = "http://localhost%s/a/new" % APRIL
+    headers = dict(knobs.ask("MOVE", WINTER + "/echo", [("Destination", elsewhere)]).json()["headers"])
+    assert headers["Destination"] == elsewhere
 
 
 def test_early_hints_are_rewritten_too(knobs):

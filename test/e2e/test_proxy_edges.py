@@ -141,6 +141,21 @@ def test_a_refused_connection_costs_nothing_of_the_body(scripted):
             assert wire.timeout(20).response("POST").body == body
 
 
+def test_a_request_that_is_tried_again_is_one_request(scripted):
+    """However often the port refuses: what is counted are requests, not attempts."""
+    before, hears = scripted.tenant()["requests"], scripted.home / "hears"
+    assert scripted.get(WINTER + "/deaf?until=%s" % hears).status == 200
+    port = int(processes.environment(scripted.tenant()["pid"])["PORT"])
+    wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) != 0, what="the port refuses")
+    with scripted.wire() as wire:
+        wire.request("GET", WINTER + "/mine").sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            wire.sock.recv(1)
+        hears.write_text("")
+        assert wire.timeout(20).response().status == 200
+    assert scripted.tenant()["requests"] == before + 2
+
+
 def test_what_follows_a_large_answer_on_its_connection_reaches_nobody(scripted):
     for size in (4, 65536 - 45, 65536, 131072, MiB):
         for _ in range(3):

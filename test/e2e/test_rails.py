@@ -382,7 +382,7 @@ def test_a_socket_is_there_before_rails_is(calendar):
     atc = calendar()
     waking = Background(atc.get, "/%s/up" % WINTER, timeout=120)
     pid = wait_until(lambda: atc.state(WINTER) == "starting" and atc.tenant(WINTER)["pid"], 60)
-    given = wait_until(lambda: processes.listening(pid))
+    given = wait_until(lambda: processes.executable(pid) != processes.executable(atc.pid) and processes.listening(pid))
     assert len(given) == 1 and not waking.is_done
     assert waking.result(120).status == 200
     assert processes.listening(pid) == given

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+import processes
 from atc import WINTER, knobs_config
 from waiting import holds_for, wait_until
 
@@ -109,3 +110,34 @@ def test_a_tunnel_is_one_line_of_the_log_with_101(atc):
         wire.send_frame("x").message()
     line = wait_until(lambda: atc.requests_logged(status=101))[0]
     assert line["path"] == WINTER + "/ws" and line["tenant"] == "bellevue/2025/winter"
+
+
+@pytest.mark.parametrize("is_tunnel", [True, False], ids=["tunnel", "event stream"])
+def test_what_is_open_for_days_does_not_keep_a_replaced_configuration(atc, is_tunnel):
+    """The directory of its public files is open as long as a configuration is."""
+    folder = atc.app / "public"
+    folder.mkdir()
+
+    def directories():
+        return list(processes.open_fds(atc.proxy_pid()).values()).count(str(folder))
+
+    def configured(number):
+        return knobs_config(public="public", server={"log_exclude": ["/nothing/%d" % number]})
+    atc.start(configured(0))
+    wires = []
+    for i in range(1, 6):
+        if is_tunnel:
+            wires.append(custom(atc))
+        else:
+            wires.append(atc.wire().request("GET", WINTER + "/sse?n=3&gap=600"))
+            assert wires[-1].head().status == 200
+        atc.write_config(configured(i))
+        assert atc.cli("reload").returncode == 0
+    wait_until(lambda: directories() == 1, 10, "one directory is open")
+    if is_tunnel:
+        for wire in wires:
+            assert wire.send(b"still here").exactly(10) == b"still here"
+        wait_until(lambda: atc.tenant()["upgrades"] == 5)
+    for wire in wires:
+        wire.close()
+    wait_until(lambda: (atc.tenant()["in_flight"], atc.tenant()["upgrades"]) == (0, 0))

@@ -34,24 +34,60 @@ static void check_escapes(str path)
 	}
 }
 
+static void check_form(str path)
+{
+	for (size_t i = 0; i < path.n; i++)
+		assert(path.p[i] > ' ' && path.p[i] < 0x7f && !strchr("\\?#", path.p[i]));
+	check_segments(path);
+	check_escapes(path);
+}
+
+/* What goes on is in its normal form what was routed, wherever a prefix ends. */
+static void check_below(struct arena *a, const struct uri_path *p)
+{
+	struct uri_path again;
+	size_t at;
+
+	for (size_t n = 0; n <= p->routed.n; n++) {
+		str prefix = str_slice(p->routed, 0, n), below;
+
+		if (n < p->routed.n && p->routed.p[n] != '/')
+			continue;
+		below = uri_path_below(a, p, prefix);
+		assert(str_starts(below, prefix) && below.n <= p->sent.n);
+		if (n < p->routed.n)
+			assert(below.p[n] == '/' && (n + 1 == below.n || below.p[n + 1] != '/'));
+		assert(uri_path_read(a, below, &again, &at) == 0);
+		assert(str_eq(again.routed, p->routed));
+	}
+}
+
 static void check_path(str raw)
 {
 	struct arena a = {0};
-	str path, again, decoded;
+	struct uri_path p, again;
+	size_t at = 0;
+	str decoded;
 
-	if (uri_normalise(&a, raw, &path) == 0) {
-		assert(path.n && path.p[0] == '/' && path.n <= raw.n);
-		for (size_t i = 0; i < path.n; i++)
-			assert(path.p[i] > ' ' && path.p[i] < 0x7f && !strchr("\\?#", path.p[i]));
-		check_segments(path);
-		check_escapes(path);
-		assert(uri_normalise(&a, path, &again) == 0);
-		assert(again.p == path.p && again.n == path.n);
-		/* An application that decodes it sees the same segments as the router. */
-		decoded = uri_decode(&a, path);
-		assert(count_char(decoded, '/') == count_char(path, '/'));
+	if (uri_path_read(&a, raw, &p, &at) == 0) {
+		assert(p.routed.n && p.routed.p[0] == '/' && p.routed.n <= p.sent.n);
+		assert(p.sent.n <= raw.n && p.decoded.n <= p.routed.n);
+		check_form(p.routed);
+		assert(uri_path_read(&a, p.routed, &again, &at) == 0);
+		assert(again.routed.p == p.routed.p && again.routed.n == p.routed.n);
+		assert(str_eq(again.decoded, p.decoded));
+		assert(uri_path_read(&a, p.sent, &again, &at) == 0);
+		assert(str_eq(again.sent, p.sent) && str_eq(again.routed, p.routed));
+		/* A server that decodes everything sees the segments of `decoded`. */
+		check_form(p.decoded);
+		decoded = uri_decode(&a, p.decoded);
+		assert(count_char(decoded, '/') == count_char(p.decoded, '/'));
 		assert(!memchr(decoded.p, '\\', decoded.n) && !memchr(decoded.p, 0, decoded.n));
 		check_segments(decoded);
+		assert(uri_hides_separator(p.routed) || str_eq(p.decoded, p.routed));
+		check_below(&a, &p);
+	} else {
+		assert(at <= raw.n);
 	}
 	assert(uri_decode(&a, raw).n <= raw.n);
 	arena_done(&a);

@@ -181,8 +181,10 @@ static void the_environment_of_litestream_is_ours(void **state)
 		.key_id = (char[]){"id"},
 		.secret = (char[]){"hidden"},
 		.region = (char[]){"auto"}};
-	char **env;
+	char **env, text[256];
 	struct buf all = {0};
+	ssize_t n;
+	int fd;
 
 	(void)state;
 	setenv("AWS_CA_BUNDLE", "/x", 1);
@@ -191,7 +193,14 @@ static void the_environment_of_litestream_is_ours(void **state)
 	env = program_env(&l);
 	for (size_t i = 0; env[i]; i++)
 		buf_printf(&all, "%s\n", env[i]);
-	assert_true(str_find(buf_str(&all), STR("AWS_SECRET_ACCESS_KEY=hidden\n")) >= 0);
+	assert_true(str_find(buf_str(&all), STR("hidden")) < 0);
+	assert_true(
+		str_find(buf_str(&all), STR("AWS_SHARED_CREDENTIALS_FILE=/proc/self/fd/3\n")) >= 0);
+	assert_int_equal(program_keys_open(&l, &fd), 0);
+	n = pread(fd, text, sizeof(text), 0);
+	assert_true(n > 0 &&
+		    str_find((str){text, (size_t)n}, STR("aws_secret_access_key = hidden\n")) > 0);
+	close(fd);
 	assert_true(str_find(buf_str(&all), STR("AWS_CA_BUNDLE")) < 0);
 	assert_true(str_find(buf_str(&all), STR("PROXY")) < 0);
 	assert_true(str_find(buf_str(&all), STR("DATABASE_URL")) < 0);

@@ -169,8 +169,8 @@ static void refusals_are_no_answer(void **state)
 	conf.secret_access_key = STR("wrong");
 	assert_refused(r, conf, "SignatureDoesNotMatch");
 	conf = r->conf.backup;
-	conf.access_key_id =
-		STR("nobody"); /* some servers say 404 to that, with a code of their own */
+	/* Servers have codes of their own for that, and some say 404. */
+	conf.access_key_id = STR("nobody");
 	assert_refused(r, conf, "");
 	conf = r->conf.backup;
 	conf.url = STR("s3://no-such-bucket/x");

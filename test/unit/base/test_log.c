@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -236,6 +238,44 @@ static void a_reader_that_does_not_read_blocks_nobody(void **state)
 	buf_done(&all);
 }
 
+/* Guests fill their half; of ours nothing is lost, and what is lost is counted. */
+static void the_lines_of_guests_leave_room_for_ours(void **state)
+{
+	struct log_losses before = log_losses(), lost;
+	char text[1001];
+	pthread_t reading;
+	struct buf all = {0};
+	uint64_t guests = 0, ours = 0, sent = 0;
+	json_t *j;
+	str rest;
+
+	(void)state;
+	memset(text, 'x', 1000);
+	text[1000] = '\0';
+	for (; sent < 2u * LOG_QUEUE_MAX / 1000; sent++) {
+		log_line_close(log_guest_line_open(LOG_INFO, text));
+		if (sent % 100 == 0)
+			log_info("ours");
+		log_publish();
+	}
+	lost = log_losses();
+	assert_int_equal(pthread_create(&reading, NULL, read_all, &all), 0);
+	log_flush(FLUSH_LIMIT);
+	restore_output();
+	pthread_join(reading, NULL);
+	rest = buf_str(&all);
+	while ((j = next_line(&rest))) {
+		guests += strlen(text_at(j, "msg")) == 1000;
+		ours += strcmp(text_at(j, "msg"), "ours") == 0;
+		json_decref(j);
+	}
+	assert_int_equal(ours, (sent + 99) / 100);
+	assert_true(guests * 1000 > LOG_GUESTS_MAX / 2);
+	assert_int_equal(guests + lost.lines - before.lines, sent);
+	assert_true(lost.bytes - before.bytes > LOG_QUEUE_MAX / 2);
+	buf_done(&all);
+}
+
 static void non_blocking_output_loses_nothing(void **state)
 {
 	pthread_t reading;
@@ -268,6 +308,40 @@ static void output_that_nobody_can_read_any_more_is_no_reason_to_end(void **stat
 	log_flush(FLUSH_LIMIT);
 }
 
+/* What a line of its own in the middle of another does to the process. */
+static int status_of_nested(bool is_raw)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct buf *line = log_line_open(LOG_INFO, "outer");
+
+		close(STDERR_FILENO);
+		if (is_raw)
+			log_raw(STR("{}"));
+		else
+			log_info("inner");
+		log_line_close(line);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void a_line_inside_of_another_is_found_at_once(void **state)
+{
+	int plain = status_of_nested(false), raw = status_of_nested(true);
+
+	(void)state;
+	assert_true(WIFSIGNALED(plain) && WTERMSIG(plain) == SIGABRT);
+	assert_true(WIFSIGNALED(raw) && WTERMSIG(raw) == SIGABRT);
+	for (int i = 0; i < 2; i++)
+		log_line_close(log_line_open(LOG_INFO, "one after the other"));
+	log_line_close(log_line_open(LOG_DEBUG, "not written"));
+	log_info("last");
+}
+
 #define to_pipe(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -276,8 +350,10 @@ int main(void)
 		to_pipe(a_line_has_time_level_process_and_fields),
 		to_pipe(lines_above_the_level_are_not_written),
 		to_pipe(threads_do_not_cut_each_other_s_lines),
+		to_pipe(the_lines_of_guests_leave_room_for_ours),
 		to_pipe(a_reader_that_does_not_read_blocks_nobody),
 		to_pipe(non_blocking_output_loses_nothing),
+		to_pipe(a_line_inside_of_another_is_found_at_once),
 		to_pipe(output_that_nobody_can_read_any_more_is_no_reason_to_end),
 	};
 

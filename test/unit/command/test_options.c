@@ -215,7 +215,8 @@ static void each_option_is_described_where_it_belongs(void **state)
 	buf_add_char(&out, 0);
 	assert_non_null(strstr(buf_str(&out).p, "-f, --follow"));
 	assert_non_null(strstr(buf_str(&out).p, "-c, --config FILE"));
-	assert_null(strstr(buf_str(&out).p, "--json"));
+	assert_non_null(strstr(buf_str(&out).p, "--json"));
+	assert_null(strstr(buf_str(&out).p, "--all"));
 	buf_done(&out);
 }
 

@@ -24,6 +24,7 @@ static const struct {
 	{"root", "/usr", NULL},
 	{"environment", "staging", NULL},
 	{"stop_signal", "INT", NULL},
+	{"health_path", "/healthz", NULL},
 	{"health_check", "/health", NULL},
 	{"private_directories", "[data]", NULL},
 	{"url", "file:///backup", "\"file:///backup\""},

@@ -32,6 +32,8 @@ static enum parse read_all(
 
 static void expect_body(str in, const char *payload, const char *trailers, size_t rest)
 {
+	for (size_t n = 0; n <= in.n; n++)
+		assert_true(chunked_is_sound(str_slice(in, 0, n)));
 	for (size_t step = 1; step <= in.n; step++) {
 		struct chunked c = {0};
 		struct buf b = {0};
@@ -49,6 +51,7 @@ static void expect_body(str in, const char *payload, const char *trailers, size_
 
 static void expect_bad(str in)
 {
+	assert_false(chunked_is_sound(in));
 	for (size_t step = 1; step <= in.n; step++) {
 		struct chunked c = {0};
 		struct buf b = {0};

@@ -13,80 +13,154 @@ static void normal_paths_are_left_where_they_are(void **state)
 	(void)state;
 	for (size_t i = 0; i < NITEMS(paths); i++) {
 		struct arena a = {0};
-		str path;
+		struct uri_path path;
+		size_t at;
 
-		assert_int_equal(uri_normalise(&a, str_of(paths[i]), &path), 0);
-		assert_ptr_equal(path.p, paths[i]);
-		assert_int_equal(path.n, strlen(paths[i]));
+		assert_int_equal(uri_path_read(&a, str_of(paths[i]), &path, &at), 0);
+		assert_ptr_equal(path.routed.p, paths[i]);
+		assert_ptr_equal(path.sent.p, paths[i]);
+		assert_ptr_equal(path.decoded.p, paths[i]);
+		assert_int_equal(path.routed.n, strlen(paths[i]));
 		arena_done(&a);
 	}
 }
 
-static void paths_are_brought_to_normal_form(void **state)
+static void paths_are_routed_in_normal_form_and_sent_as_they_came(void **state)
 {
 	static const struct {
-		const char *raw, *path;
+		const char *raw, *routed, *sent;
 	} cases[] = {
-		{"//", "/"},
-		{"///a//b///", "/a/b/"},
-		{"/.", "/"},
-		{"/./", "/"},
-		{"/a/.", "/a/"},
-		{"/a/./b", "/a/b"},
-		{"/a/..", "/"},
-		{"/a/../", "/"},
-		{"/a/b/..", "/a/"},
-		{"/a/b/../..", "/"},
-		{"/a/b/../../c/./d/..//e", "/c/e"},
-		{"/a//../b", "/b"},
-		{"/a/%2e%2e/b", "/b"},
-		{"/a/%2E./b", "/b"},
-		{"/a/.%2e", "/"},
-		{"/%2e", "/"},
-		{"/%61%62%7E%2d", "/ab~-"},
-		{"/caf%c3%a9", "/caf%C3%A9"},
-		{"/a%3fb%23c%25", "/a%3Fb%23c%25"},
-		{"/%252e%252e/%2541", "/%252e%252e/%2541"},
-		{"/x/%2e%2e%3b/", "/x/..%3B/"},
-		{"/a%0d%0ab", "/a%0D%0Ab"},
-		{"/http://b", "/http:/b"},
-		{"/bellevue/2025/%77inter/..//summer", "/bellevue/2025/summer"},
+		{"//", "/", "//"},
+		{"///a//b///", "/a/b/", "///a//b///"},
+		{"/.", "/", "/"},
+		{"/./", "/", "/"},
+		{"/a/.", "/a/", "/a/"},
+		{"/a/./b", "/a/b", "/a/b"},
+		{"/a/..", "/", "/"},
+		{"/a/../", "/", "/"},
+		{"/a/b/..", "/a/", "/a/"},
+		{"/a/b/../..", "/", "/"},
+		{"/a/b/../../c/./d/../e", "/c/e", "/c/e"},
+		{"/a//b/../c", "/a/c", "/a//c"},
+		{"/a/%2e%2e/b", "/b", "/b"},
+		{"/a/%2E./b", "/b", "/b"},
+		{"/a/.%2e", "/", "/"},
+		{"/%2e", "/", "/"},
+		{"/%61%62%7E%2d", "/ab~-", "/%61%62%7E%2d"},
+		{"/caf%c3%a9", "/caf%C3%A9", "/caf%c3%a9"},
+		{"/a%3fb%23c%25", "/a%3Fb%23c%25", "/a%3fb%23c%25"},
+		{"/%252e%252e/%2541", "/%252e%252e/%2541", "/%252e%252e/%2541"},
+		{"/x/%2e%2e%3b/", "/x/..%3B/", "/x/%2e%2e%3b/"},
+		{"/a%0d%0ab", "/a%0D%0Ab", "/a%0d%0ab"},
+		{"/http://b", "/http:/b", "/http://b"},
+		{"/a%2fb", "/a%2Fb", "/a%2fb"},
+		{"/@scope%2Fname", "/@scope%2Fname", "/@scope%2Fname"},
+		{"/a%5cb", "/a%5Cb", "/a%5cb"},
+		{"/bellevue/2025/%77inter/../summer", "/bellevue/2025/summer",
+			"/bellevue/2025/summer"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < NITEMS(cases); i++) {
 		struct arena a = {0};
-		str path, again;
+		struct uri_path path, again;
+		size_t at;
 
-		assert_int_equal(uri_normalise(&a, str_of(cases[i].raw), &path), 0);
-		expect_str(path, cases[i].path);
-		assert_int_equal(uri_normalise(&a, path, &again), 0);
-		assert_ptr_equal(again.p, path.p);
+		assert_int_equal(uri_path_read(&a, str_of(cases[i].raw), &path, &at), 0);
+		expect_str(path.routed, cases[i].routed);
+		expect_str(path.sent, cases[i].sent);
+		assert_int_equal(uri_path_read(&a, path.routed, &again, &at), 0);
+		assert_ptr_equal(again.routed.p, path.routed.p);
+		arena_done(&a);
+	}
+}
+
+static void escaped_separators_are_also_read_as_separators(void **state)
+{
+	static const struct {
+		const char *raw, *decoded;
+	} cases[] = {
+		{"/a%2fb", "/a/b"},
+		{"/a%5Cb", "/a/b"},
+		{"/a/..%2f..%2fb", NULL},
+		{"/a/b/..%2fc", "/a/c"},
+		{"/%2e%2e%2fa", NULL},
+		{"/a/%5C..%5C", NULL},
+		{"/a%2F%2Fb", "/a/b"},
+		{"/https%3A%2F%2Fb", "/https%3A/b"},
+		{"/a%252fb", "/a%252fb"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct arena a = {0};
+		struct uri_path path;
+		size_t at;
+		int r = uri_path_read(&a, str_of(cases[i].raw), &path, &at);
+
+		assert_int_equal(r, cases[i].decoded ? 0 : -EINVAL);
+		if (cases[i].decoded)
+			expect_str(path.decoded, cases[i].decoded);
+		arena_done(&a);
+	}
+}
+
+static void below_a_prefix_stands_what_was_sent(void **state)
+{
+	static const struct {
+		const char *raw, *prefix, *below;
+	} cases[] = {
+		{"/a/b//c%2fd", "/a", "/a/b//c%2fd"},
+		{"/a//b", "/a", "/a/b"},
+		{"//%61///b//c/", "/a", "/a/b//c/"},
+		{"//b//c", "", "/b//c"},
+		{"/x/../a/%62", "/a", "/a/%62"},
+		{"/caf%c3%a9/%c3", "/caf%C3%A9", "/caf%C3%A9/%c3"},
+		{"/%61", "/a", "/a"},
+		{"/a///", "/a", "/a/"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct arena a = {0};
+		struct uri_path path;
+		size_t at;
+
+		assert_int_equal(uri_path_read(&a, str_of(cases[i].raw), &path, &at), 0);
+		expect_str(uri_path_below(&a, &path, str_of(cases[i].prefix)), cases[i].below);
 		arena_done(&a);
 	}
 }
 
 static void tricks_are_refused(void **state)
 {
-	static const str paths[] = {STR_INIT(""), STR_INIT("a"), STR_INIT("*"), STR_INIT("/.."),
-		STR_INIT("/../"), STR_INIT("/a/../.."), STR_INIT("/a/../../b"), STR_INIT("//.."),
-		STR_INIT("/./.."), STR_INIT("/%2e%2e/"), STR_INIT("/.%2E"),
-		STR_INIT("/a/%2e%2e/%2e%2e/b"), STR_INIT("/a%2fb"), STR_INIT("/a%2Fb"),
-		STR_INIT("/..%2f"), STR_INIT("/a%5cb"), STR_INIT("/a%5Cb"), STR_INIT("/a\\b"),
-		STR_INIT("/..\\"), STR_INIT("/%00"), STR_INIT("/a%00b"), STR_INIT("/a\0b"),
-		STR_INIT("/%"), STR_INIT("/%2"), STR_INIT("/a%"), STR_INIT("/%zz"),
-		STR_INIT("/%2g"), STR_INIT("/%g2"), STR_INIT("/%u002e"), STR_INIT("/%%32e"),
-		STR_INIT("/a b"), STR_INIT("/a\tb"), STR_INIT("/a\r\nb"), STR_INIT("/a\x7f"),
-		STR_INIT("/caf\xc3\xa9"), STR_INIT("/\xff"), STR_INIT("/a?b"), STR_INIT("/a#b")};
+	static const struct {
+		str path;
+		size_t at;
+	} cases[] = {{STR_INIT(""), 0}, {STR_INIT("a"), 0}, {STR_INIT("*"), 0},
+		{STR_INIT("/.."), 1}, {STR_INIT("/../"), 1}, {STR_INIT("/a/../.."), 6},
+		{STR_INIT("/a/../../b"), 6}, {STR_INIT("//.."), 2}, {STR_INIT("/./.."), 3},
+		{STR_INIT("/a//../b"), 4}, {STR_INIT("/a//b/../../c"), 9},
+		{STR_INIT("/%2e%2e/"), 1}, {STR_INIT("/.%2E"), 1},
+		{STR_INIT("/a/%2e%2e/%2e%2e/b"), 10}, {STR_INIT("/a\\b"), 2},
+		{STR_INIT("/..\\"), 3}, {STR_INIT("/%00"), 1}, {STR_INIT("/a%00b"), 2},
+		{STR_INIT("/a\0b"), 2}, {STR_INIT("/%"), 1}, {STR_INIT("/%2"), 1},
+		{STR_INIT("/a%"), 2}, {STR_INIT("/%zz"), 1}, {STR_INIT("/%2g"), 1},
+		{STR_INIT("/%g2"), 1}, {STR_INIT("/%u002e"), 1}, {STR_INIT("/%%32e"), 1},
+		{STR_INIT("/a b"), 2}, {STR_INIT("/a\tb"), 2}, {STR_INIT("/a\r\nb"), 2},
+		{STR_INIT("/a\x7f"), 2}, {STR_INIT("/caf\xc3\xa9"), 4}, {STR_INIT("/\xff"), 1},
+		{STR_INIT("/a?b"), 2}, {STR_INIT("/a#b"), 2}, {STR_INIT("/..%2f"), 3}};
 
 	(void)state;
-	for (size_t i = 0; i < NITEMS(paths); i++) {
+	for (size_t i = 0; i < NITEMS(cases); i++) {
 		struct arena a = {0};
-		str path = STR("untouched");
+		struct uri_path path = {STR("untouched"), STR_EMPTY, STR_EMPTY};
+		size_t at = 99;
 
-		if (uri_normalise(&a, paths[i], &path) != -EINVAL)
-			fail_msg("not refused: " STR_FMT, STR_ARG(paths[i]));
-		expect_str(path, "untouched");
+		if (uri_path_read(&a, cases[i].path, &path, &at) != -EINVAL)
+			fail_msg("not refused: " STR_FMT, STR_ARG(cases[i].path));
+		expect_str(path.routed, "untouched");
+		assert_int_equal(at, cases[i].at);
 		arena_done(&a);
 	}
 }
@@ -155,7 +229,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(normal_paths_are_left_where_they_are),
-		cmocka_unit_test(paths_are_brought_to_normal_form),
+		cmocka_unit_test(paths_are_routed_in_normal_form_and_sent_as_they_came),
+		cmocka_unit_test(escaped_separators_are_also_read_as_separators),
+		cmocka_unit_test(below_a_prefix_stands_what_was_sent),
 		cmocka_unit_test(tricks_are_refused),
 		cmocka_unit_test(escapes_are_decoded_for_people),
 		cmocka_unit_test(hosts_are_names_or_addresses_with_a_port_or_without),

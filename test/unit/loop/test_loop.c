@@ -341,6 +341,76 @@ static void the_moment_of_a_turn_does_not_move_within_it(void **state)
 	assert_true(clock_usec() / 1000 >= clock_now() - 1000);
 }
 
+static void on_defer_note(struct watch *w, unsigned events)
+{
+	char byte;
+
+	(void)events;
+	assert_int_equal(read(w->fd, &byte, 1), 1);
+	loop_defer(l, on_note, letter('a'));
+}
+
+static void on_late_note(struct timer *t)
+{
+	(void)t;
+	note("b");
+	loop_stop(l);
+}
+
+/* As after a stop of the whole process: what came meanwhile may put the timer off. */
+static void a_timer_that_is_late_fires_after_what_came_and_what_follows_from_it(void **state)
+{
+	struct timer t = {0};
+	struct watch w;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(watch_open_read(&w, l, fds[0], on_defer_note), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	timer_set(&t, l, clock_now() - 1000, on_late_note);
+	loop_run(l);
+	assert_string_equal(trace, "ab");
+	watch_close(&w);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+#define LONG_TURN 100 /* msec */
+
+static struct timer soon;
+static msec soon_late;
+
+static void on_soon(struct timer *t)
+{
+	soon_late = clock_now() - t->at;
+	loop_stop(l);
+}
+
+static void on_long_turn(void *arg)
+{
+	msec began = loop_now(l);
+
+	(void)arg;
+	while (clock_now() < began + LONG_TURN)
+		continue;
+	timer_set(&soon, l, began + LONG_TURN + 20, on_soon);
+}
+
+/* On a busy machine one may be late for other reasons, but not all of them. */
+static void a_long_turn_does_not_put_off_the_timers_behind_it(void **state)
+{
+	bool was_in_time = false;
+
+	(void)state;
+	for (int i = 0; i < 20 && !was_in_time; i++) {
+		loop_post(l, on_long_turn, NULL);
+		loop_run(l);
+		was_in_time = soon_late < LONG_TURN / 2;
+	}
+	assert_true(was_in_time);
+}
+
 #define in_loop(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -356,6 +426,8 @@ int main(void)
 		in_loop(what_cannot_be_watched_is_an_error),
 		in_loop(a_loop_with_nothing_to_do_does_nothing),
 		in_loop(the_moment_of_a_turn_does_not_move_within_it),
+		in_loop(a_timer_that_is_late_fires_after_what_came_and_what_follows_from_it),
+		in_loop(a_long_turn_does_not_put_off_the_timers_behind_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/number.h"
+#include "process/enter.h"
 #include "process/guard.h"
 
 #define LIMIT 60000 /* msec for any test */
@@ -535,7 +536,7 @@ static void nothing_survives_when_we_are_killed(void **state)
 	close(report[1]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -559,5 +560,7 @@ int main(void)
 		TEST(nothing_survives_when_we_are_killed),
 	};
 
+	if (argc > 1 && strcmp(argv[1], ENTER_FLAG) == 0)
+		return enter_main(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@ struct setting {
 	const struct tenant_conf *tenant;
 	const char *before, *path;
 	const char *peer, *fly_client;
-	bool is_trusted, has_edge, drops_forwarded, keeps_expect;
+	const char *client; /* that the peer tells of; NULL: the peer itself */
+	bool is_trusted, has_edge, drops_forwarded, keeps_expect, keeps_underscores;
 };
 
 #define TEST_NOW 1723800000123u
@@ -22,6 +23,9 @@ static inline void forward_bytes(struct buf *out, str bytes, const struct settin
 	struct route route = {.found = ROUTE_TENANT};
 	struct remote client = {
 		.peer = str_of(s->peer ? s->peer : "9.9.9.9"),
+		.address = str_of(s->client ? s->client
+				  : s->peer ? s->peer
+					    : "9.9.9.9"),
 		.fly_client = str_of(s->fly_client ? s->fly_client : ""),
 		.is_trusted = s->is_trusted,
 		.has_edge = s->has_edge,
@@ -39,6 +43,7 @@ static inline void forward_bytes(struct buf *out, str bytes, const struct settin
 				  .request_id = STR(TEST_ID),
 				  .now = TEST_NOW,
 				  .keeps_forwarded = !s->drops_forwarded,
+				  .keeps_underscores = s->keeps_underscores,
 				  .keeps_expect = s->keeps_expect,
 			  });
 	request_close(&r);

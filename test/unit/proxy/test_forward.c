@@ -84,10 +84,11 @@ static void dropped_lines_leave_no_trace(void **state)
 
 static void kept_lines_are_kept(void **state)
 {
-	static const char *const kept[] = {"X-Forward: 1", "X-Original: 1", "X-Foo_Bar: 1",
-		"Flyer: 1", "fly: 1", "X-Requested-With: XMLHttpRequest", "Cookie: a=b",
-		"Origin: http://x", "Referer: http://x/", "Via: 1.1 a", "Accept-Encoding: gzip",
-		"Trailer: X-Sum", "Sec-WebSocket-Key: x", "Range: bytes=0-1", "_: 1"};
+	static const char *const kept[] = {"X-Forward: 1", "X-Original: 1", "Flyer: 1", "fly: 1",
+		"X-Requested-With: XMLHttpRequest", "Cookie: a=b", "Origin: http://x",
+		"Referer: http://x/", "Via: 1.1 a", "Accept-Encoding: gzip", "Trailer: X-Sum",
+		"Sec-WebSocket-Key: x", "Range: bytes=0-1", "Destination: http://x/b/winter/a",
+		"If: <http://x/b/winter/a> ([\"e\"])"};
 
 	(void)state;
 	for (size_t i = 0; i < NITEMS(kept); i++) {
@@ -99,6 +100,45 @@ static void kept_lines_are_kept(void **state)
 		free(bytes);
 		free(expected);
 	}
+}
+
+static void names_with_underscores_are_kept_where_the_configuration_says_so(void **state)
+{
+	static const char *const harmless[] = {"X-Foo_Bar: 1", "_: 1", "api_key: 1"};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(harmless); i++) {
+		char *bytes = xasprintf("GET / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n", harmless[i]);
+		char *kept =
+			xasprintf("GET / HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\n", harmless[i], OURS);
+
+		expect_forwarded(bytes, &(struct setting){.keeps_underscores = true}, kept);
+		expect_forwarded(
+			bytes, &(struct setting){0}, "GET / HTTP/1.1\r\nHost: x\r\n" OURS "\r\n");
+		free(bytes);
+		free(kept);
+	}
+	expect_forwarded("GET / HTTP/1.1\r\nHost: x\r\nX_Forwarded_For: 6.6.6.6\r\n\r\n",
+		&(struct setting){.keeps_underscores = true},
+		"GET / HTTP/1.1\r\nHost: x\r\n" OURS "\r\n");
+}
+
+static void places_of_webdav_lose_a_stripped_prefix(void **state)
+{
+	(void)state;
+	expect_forwarded(
+		"MOVE /b/summer/old HTTP/1.1\r\nHost: x\r\n"
+		"Destination: http://x/b/summer/new%20name\r\nA: 1\r\n"
+		"If: <http://x/b/summer/old> (<urn:a>) <http://y/b/summer/z> (<urn:b>)\r\n\r\n",
+		&(struct setting){.tenant = &tenant_strip, .path = "/old"},
+		"MOVE /old HTTP/1.1\r\nHost: x\r\nDestination: http://x/new%20name\r\nA: 1\r\n"
+		"If: <http://x/old> (<urn:a>) <http://y/b/summer/z> (<urn:b>)\r\n" OURS
+		"X-Forwarded-Prefix: /b/summer\r\nX-Script-Name: /b/summer\r\n\r\n");
+	expect_forwarded("MOVE /b/summer/old HTTP/1.1\r\nHost: x\r\nDestination: /b/summer\r\n"
+			 "Destination: /b/summery/a\r\n\r\n",
+		&(struct setting){.tenant = &tenant_strip, .path = "/old"},
+		"MOVE /old HTTP/1.1\r\nHost: x\r\nDestination: /\r\nDestination: /b/summery/a\r\n" OURS
+		"X-Forwarded-Prefix: /b/summer\r\nX-Script-Name: /b/summer\r\n\r\n");
 }
 
 struct origin {
@@ -129,9 +169,13 @@ static void check_origin(const struct origin *o)
 static void origin_is_told_as_far_as_it_is_believed(void **state)
 {
 	const struct setting trusted = {.is_trusted = true, .peer = "127.0.0.1"};
-	const struct setting replaced = {
-		.is_trusted = true, .peer = "127.0.0.1", .drops_forwarded = true};
+	const struct setting told = {.is_trusted = true, .peer = "127.0.0.1", .client = "1.1.1.1"};
+	const struct setting replaced = {.is_trusted = true,
+		.peer = "127.0.0.1",
+		.client = "1.1.1.1",
+		.drops_forwarded = true};
 	const struct setting local = {.is_trusted = true, .peer = ""};
+	const struct setting local_told = {.is_trusted = true, .peer = "", .client = "1.1.1.1"};
 	const struct setting edge = {.is_trusted = true,
 		.has_edge = true,
 		.peer = "172.16.0.2",
@@ -141,12 +185,10 @@ static void origin_is_told_as_far_as_it_is_believed(void **state)
 		{{0}, "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: e\r\n",
 			"9.9.9.9", "http", "x:8080"},
 		{trusted, "", "127.0.0.1", "http", "x:8080"},
-		{trusted,
-			"X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: e.com\r\n",
-			"1.1.1.1, 127.0.0.1", "https", "e.com"},
-		{trusted,
-			"X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nA: b\r\nx-forwarded-for: 3.3.3.3\r\nX-Forwarded-For:\r\n",
-			"1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1", "http", "x:8080"},
+		{told, "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: e.com\r\n",
+			"1.1.1.1", "https", "e.com"},
+		{told, "X-Forwarded-For: 3.3.3.3, 2.2.2.2\r\nA: b\r\nx-forwarded-for: 1.1.1.1\r\nX-Forwarded-For:\r\n",
+			"1.1.1.1", "http", "x:8080"},
 		{trusted, "X-Forwarded-Proto: https, http\r\nX-Forwarded-Host: a.com,b.com\r\n",
 			"127.0.0.1", "https", "a.com"},
 		{trusted,
@@ -163,7 +205,7 @@ static void origin_is_told_as_far_as_it_is_believed(void **state)
 			"X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: e.com\r\n",
 			"127.0.0.1", "http", "x:8080"},
 		{local, "", "", "http", "x:8080"},
-		{local, "X-Forwarded-For: 1.1.1.1\r\n", "1.1.1.1", "http", "x:8080"},
+		{local_told, "X-Forwarded-For: 1.1.1.1\r\n", "1.1.1.1", "http", "x:8080"},
 		{edge, "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 66.241.1.1\r\nX-Forwarded-Proto: https\r\n",
 			"203.0.113.9", "https", "x:8080"},
 		{edge, "Fly-Forwarded-Proto: https\r\n", "203.0.113.9", "https", "x:8080"},
@@ -182,6 +224,7 @@ static void trusted_peers_may_say_more(void **state)
 	(void)state;
 	forward_and_parse(&r,
 		"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Ssl: on\r\nX-Real-IP: 1.1.1.1\r\n"
+		"X-Forwarded-Port: 80\r\nX-Forwarded-Scheme: https, http\r\n"
 		"X-Forwarded-User: ann\r\nX-Request-Start: t=5\r\nX-Request-Start: t=6\r\nX-Request-ID: id-1\r\n"
 		"X_Forwarded_User: eve\r\nX-Forwarded-Prefix: /evil\r\nFly-Region: iad\r\n\r\n",
 		&s);
@@ -337,6 +380,8 @@ int main(void)
 		cmocka_unit_test(what_is_routed_is_what_goes_on),
 		cmocka_unit_test(dropped_lines_leave_no_trace),
 		cmocka_unit_test(kept_lines_are_kept),
+		cmocka_unit_test(names_with_underscores_are_kept_where_the_configuration_says_so),
+		cmocka_unit_test(places_of_webdav_lose_a_stripped_prefix),
 		cmocka_unit_test(origin_is_told_as_far_as_it_is_believed),
 		cmocka_unit_test(trusted_peers_may_say_more),
 		cmocka_unit_test(edge_fields_go_on),

@@ -10,9 +10,10 @@ static const char *const lines[] = {"Accept: text/html", "Cookie: a=b; c=d",
 	"Proxy: x", "X-Request-ID: id-1", "X-Request-ID: other",
 	"X-Request-Start:", "X-Request-Start: t=1", "Fly-Client-IP: 6.6.6.6", "fly-odd: 1",
 	"Authorization: a", "Authorization: b", "TE: trailers", "TE: gzip", "Keep-Alive: 1",
-	"Empty:", "Blanks: \t a \t ", "X-Original-URL: /x", "Trailer: A", "Expect: 100-continue",
-	"Upgrade: websocket", "Connection: close", "Connection: upgrade, te",
-	"Connection: x-named\r\nX-Named: 1",
+	"Empty:", "Blanks: \t a \t ", "Destination: http://example.com/b/summer/x",
+	"Destination: /b/summer", "If: <http://example.com/b/summer/x> (<urn:a>)", "api_key: 1",
+	"X-Original-URL: /x", "Trailer: A", "Expect: 100-continue", "Upgrade: websocket",
+	"Connection: close", "Connection: upgrade, te", "Connection: x-named\r\nX-Named: 1",
 	"Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 
 static void make_request(struct buf *out, uint32_t *random)

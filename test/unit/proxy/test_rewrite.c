@@ -46,6 +46,43 @@ static void check_rows(rewrite_fn *fn, const struct rewrite *r, const struct row
 		check(fn, r, &rows[i]);
 }
 
+static const struct row locations[] = {
+	{"/login", "/b/summer/login"},
+	{"{\"path\":\"/login\",\"target\":\"#x\"}",
+		"{\"path\":\"/b/summer/login\",\"target\":\"#x\"}"},
+	{"{ \"target\": \"#x\", \"path\": \"/caf\\u00e9\" }",
+		"{\"target\":\"#x\",\"path\":\"/b/summer/caf\\u00E9\"}"},
+	{"{\"path\":\"/b/summer/x\"}", NULL},
+	{"{\"path\":\"login\"}", NULL},
+	{"{\"path\":5}", NULL},
+	{"{\"target\":\"/x\"}", NULL},
+	{"{\"a\":{\"path\":\"/x\"}}", NULL},
+	{"{\"path\":\"/x\"", NULL},
+	{"{", NULL},
+};
+
+static const struct row destinations[] = {
+	{"http://example.com/b/summer/a/new", "http://example.com/a/new"},
+	{"https://Example.com:443/b/summer/a", "https://Example.com:443/a"},
+	{"/b/summer/a%2Fb?x", "/a%2Fb?x"},
+	{"/b/summer", "/"},
+	{"http://example.com/b/summer", "http://example.com/"},
+	{"/b/summers", NULL},
+	{"/other", NULL},
+	{"http://evil.net/b/summer/a", NULL},
+	{"//example.com/b/summer/a", NULL},
+	{"", NULL},
+};
+
+static const struct row conditions[] = {
+	{"<http://example.com/b/summer/a> (<urn:uuid:1> [\"e\"])",
+		"<http://example.com/a> (<urn:uuid:1> [\"e\"])"},
+	{"</b/summer/a> (Not <DAV:no-lock>) </b/summer/b> ([\"<x>\"])",
+		"</a> (Not <DAV:no-lock>) </b> ([\"<x>\"])"},
+	{"(<urn:uuid:1>)", NULL},
+	{"<http://evil.net/b/summer/a> (<urn:x>)", NULL},
+};
+
 static const struct row urls[] = {
 	{"/login", "/b/summer/login"},
 	{"/", "/b/summer/"},
@@ -87,6 +124,16 @@ static void urls_are_put_below_the_prefix(void **state)
 
 	(void)state;
 	check_rows(rewrite_url, &r, urls, NITEMS(urls));
+	check_rows(rewrite_location_or_json, &r, locations, NITEMS(locations));
+}
+
+static void places_in_requests_are_taken_out_of_the_prefix(void **state)
+{
+	struct rewrite r = rewrite_for(&tenant_strip, false);
+
+	(void)state;
+	check_rows(rewrite_destination, &r, destinations, NITEMS(destinations));
+	check_rows(rewrite_if, &r, conditions, NITEMS(conditions));
 }
 
 static void nothing_to_do_where_the_prefix_is_known_or_empty(void **state)
@@ -283,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urls_are_put_below_the_prefix),
+		cmocka_unit_test(places_in_requests_are_taken_out_of_the_prefix),
 		cmocka_unit_test(nothing_to_do_where_the_prefix_is_known_or_empty),
 		cmocka_unit_test(refreshes_lead_below_the_prefix),
 		cmocka_unit_test(links_lead_below_the_prefix),

@@ -194,12 +194,57 @@ static void client_is_who_we_believe(void **state)
 		check_client(&rows[i]);
 }
 
+static uint64_t key_behind(const char *peer, const char *fields)
+{
+	char *bytes = xasprintf("GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", fields);
+	struct trust *t = trust_of("loopback fly", "m");
+	struct address a = address_of(peer);
+	char text[ADDRESS_TEXT_MAX];
+	struct request r;
+	struct remote c;
+
+	request_open(&r, str_of(bytes));
+	trust_remote(t, &a, address_text(&a, text), &r.head, &c);
+	request_close(&r);
+	trust_free(t);
+	free(bytes);
+	return c.key;
+}
+
+static uint64_t key(const char *text)
+{
+	struct address a = address_of(text);
+
+	return trust_key(&a);
+}
+
+static void a_client_has_one_key_wherever_it_is_told_from(void **state)
+{
+	(void)state;
+	assert_int_equal(key("unix"), 0);
+	assert_true(key("9.9.9.9") && key("9.9.9.9") != key("9.9.9.8"));
+	assert_int_equal(key("::ffff:9.9.9.9"), key("9.9.9.9"));
+	assert_int_equal(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::7"));
+	assert_true(key("2001:db8:1:2::1") != key("2001:db8:1:3::1"));
+	assert_true(key("::1") != 0);
+	assert_int_equal(key_behind("9.9.9.9", "X-Forwarded-For: 1.1.1.1\r\n"), key("9.9.9.9"));
+	assert_int_equal(key_behind("127.0.0.1", "X-Forwarded-For: 1.1.1.1\r\n"), key("1.1.1.1"));
+	assert_int_equal(
+		key_behind("172.16.1.1", "Fly-Request-Id: 1\r\nFly-Client-IP: 2001:db8::9\r\n"),
+		key("2001:db8::9"));
+	/* Whoever that is, it is not the proxy. */
+	assert_int_equal(key_behind("127.0.0.1", ""), 0);
+	assert_int_equal(key_behind("127.0.0.1", "X-Forwarded-For: unknown\r\n"), 0);
+	assert_int_equal(key_behind("172.16.1.1", "Fly-Request-Id: 1\r\nFly-Client-IP: x\r\n"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peers_are_found_in_networks),
 		cmocka_unit_test(the_edge_is_trusted_on_fly_alone),
 		cmocka_unit_test(client_is_who_we_believe),
+		cmocka_unit_test(a_client_has_one_key_wherever_it_is_told_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

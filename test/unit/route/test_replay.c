@@ -154,12 +154,29 @@ static void timeouts_carry_their_unit(void **state)
 	buf_done(&a.bytes);
 }
 
+static void without_a_timeout_the_edge_is_told_none(void **state)
+{
+	struct replay_in in = replay_to("m", "", REPLAY_HEADER);
+	struct answer a;
+
+	(void)state;
+	in.timeout = 0;
+	answer_to(&a, &in);
+	assert_str(field(&a, "fly-replay"), "instance=m;fallback=force_self;state=atc.1");
+	buf_done(&a.bytes);
+	in.form = REPLAY_JSON;
+	answer_to(&a, &in);
+	assert_int_equal(str_find(buf_str(&a.bytes), STR("timeout")), -1);
+	buf_done(&a.bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_form_names_the_place),
 		cmocka_unit_test(header_form_names_the_place),
 		cmocka_unit_test(timeouts_carry_their_unit),
+		cmocka_unit_test(without_a_timeout_the_edge_is_told_none),
 		cmocka_unit_test(head_requests_get_no_body),
 		cmocka_unit_test(the_connection_is_spoken_of),
 	};

@@ -12,7 +12,8 @@ static char *const ours[] = {"PATH=/bin", "LANG=C.UTF-8", "INHERITED=yes", "AWS_
 	"AWS_REGION=auto", "AWS_SECRET_ACCESS_KEY=s3-secret", "LITESTREAM_ACCESS_KEY_ID=key",
 	"FLY_API_TOKEN=token", "SECRET_KEY_BASE=master", "LISTEN_FDS=1", "LISTEN_PID=7",
 	"NOTIFY_SOCKET=/run/x", "PORT=80", "BUCKET_NAME=bucket", "THRUSTER_HTTP_PORT=80",
-	"RAILS_RELATIVE_URL_ROOT=/old", "FLY_REGION=sea", NULL};
+	"RAILS_RELATIVE_URL_ROOT=/old", "FLY_REGION=sea", "MY_KEY=named", "HOME=/srv",
+	"XDG_CACHE_HOME=/var/cache", "SPACES_SECRET_ACCESS_KEY=by its end", NULL};
 
 static struct env_var rows[] = {
 	{STR_INIT("WHO"), STR_INIT("${tenant.id} on ${tenant.port}"), false},
@@ -28,6 +29,9 @@ static struct database_conf databases[] = {
 static const struct tenant_port tcp = {.number = 4711},
 				inherited = {.number = 4711, .is_inherited = true},
 				unix_socket = {.socket_path = "/run/tenant-3.sock"};
+
+static str names[] = {STR_INIT("MY_KEY")};
+static const struct str_list named = {names, 1};
 
 static struct app_conf app(enum framework framework)
 {
@@ -64,19 +68,22 @@ static void a_tenant_sees_no_secret_and_nothing_that_is_ours_alone(void **state)
 {
 	static const char *const gone[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
 		"LITESTREAM_ACCESS_KEY_ID", "FLY_API_TOKEN", "LISTEN_FDS", "LISTEN_PID",
-		"NOTIFY_SOCKET", "THRUSTER_HTTP_PORT"};
+		"NOTIFY_SOCKET", "THRUSTER_HTTP_PORT", "MY_KEY", "SPACES_SECRET_ACCESS_KEY",
+		"XDG_CACHE_HOME"};
 	struct app_conf conf = app(FRAMEWORK_GENERIC);
 	struct tenant_conf t = tenant(&conf);
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived");
+	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
 	for (size_t i = 0; i < NITEMS(gone); i++)
 		expect(&e, gone[i], NULL);
 	expect(&e, "SECRET_KEY_BASE", "derived");
 	expect(&e, "PATH", "/bin");
 	expect(&e, "FLY_REGION", "sea");
 	expect(&e, "BUCKET_NAME", "bucket");
+	expect(&e, "HOME", "/data/bellevue/2025/.home");
+	expect(&e, "TMPDIR", "/data/bellevue/2025/.tmp");
 	environment_done(&e);
 }
 
@@ -87,7 +94,7 @@ static void a_tenant_is_told_who_and_where_it_is(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived");
+	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
 	expect(&e, "FLY_ATC_SCOPE", "/bellevue/2025");
 	expect(&e, "FLY_ATC_NAME", "2025");
 	expect(&e, "PORT", "4711");
@@ -102,7 +109,7 @@ static void the_file_has_the_last_word(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived");
+	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
 	expect(&e, "WHO", "bellevue/2025 on 4711");
 	expect(&e, "INHERITED", NULL);
 	expect(&e, "AWS_REGION", "given back");
@@ -116,15 +123,15 @@ static void each_way_to_listen_has_its_words(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &inherited, "derived");
+	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
 	expect(&e, "LISTEN_FDS", "1");
 	expect(&e, "PORT", "4711");
 	environment_done(&e);
-	environment_of_tenant(&e, ours, &t, &unix_socket, "derived");
+	environment_of_tenant(&e, ours, &t, &unix_socket, "derived", &named);
 	expect(&e, "LISTEN_FDS", NULL);
 	expect(&e, "PORT", "/run/tenant-3.sock");
 	environment_done(&e);
-	environment_of_tenant(&e, ours, &t, NULL, "derived");
+	environment_of_tenant(&e, ours, &t, NULL, "derived", &named);
 	expect(&e, "PORT", NULL);
 	environment_done(&e);
 }
@@ -136,7 +143,7 @@ static void rails_is_told_what_rails_reads(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &inherited, "derived");
+	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
 	expect(&e, "RAILS_ENV", "production");
 	expect(&e, "BINDING", "127.0.0.1");
 	expect(&e, "PIDFILE", "/data/bellevue/2025/tmp/pids/server.pid");
@@ -144,7 +151,7 @@ static void rails_is_told_what_rails_reads(void **state)
 	expect(&e, "RAILS_LOG_TO_STDOUT", "1");
 	environment_done(&e);
 	t.prefix = STR("");
-	environment_of_tenant(&e, ours, &t, &inherited, "derived");
+	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
 	expect(&e, "RAILS_RELATIVE_URL_ROOT", NULL);
 	environment_done(&e);
 }
@@ -156,7 +163,7 @@ static void node_is_told_what_node_reads(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived");
+	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
 	expect(&e, "NODE_ENV", "production");
 	expect(&e, "HOST", "127.0.0.1");
 	expect(&e, "RAILS_ENV", NULL);

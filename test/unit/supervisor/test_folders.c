@@ -22,6 +22,8 @@ static struct app_conf app = {.framework = FRAMEWORK_RAILS,
 	.databases = &database,
 	.ndatabases = 1};
 
+static const struct config conf;
+
 static int setup(void **state)
 {
 	(void)state;
@@ -59,7 +61,7 @@ static void everything_that_the_application_expects_is_made(void **state)
 	char *path;
 
 	(void)state;
-	assert_int_equal(tenant_folders_make(&t, &mounts, &path), 0);
+	assert_int_equal(tenant_folders_make(&conf, &t, &mounts, &path), 0);
 	assert_true(is_folder(dir, "/storage/deep"));
 	assert_true(is_folder(dir, "/tmp/pids"));
 	if (process_can_mount()) {
@@ -80,7 +82,7 @@ static void a_tenant_within_a_private_directory_stays_visible(void **state)
 	char *path;
 
 	(void)state;
-	assert_int_equal(tenant_folders_make(&t, &mounts, &path), 0);
+	assert_int_equal(tenant_folders_make(&conf, &t, &mounts, &path), 0);
 	if (process_can_mount()) {
 		assert_int_equal(mounts.count, 3);
 		assert_string_equal(mounts.items[2].source, dir);
@@ -100,7 +102,7 @@ static void what_cannot_be_made_is_named(void **state)
 
 	(void)state;
 	fclose(fopen(file, "w"));
-	assert_int_equal(tenant_folders_make(&t, &mounts, &path), -ENOTDIR);
+	assert_int_equal(tenant_folders_make(&conf, &t, &mounts, &path), -ENOTDIR);
 	assert_string_equal(path, dir);
 	free(path);
 	free(file);
@@ -117,7 +119,7 @@ static void what_a_killed_copy_left_is_removed(void **state)
 	char *path;
 
 	(void)state;
-	assert_int_equal(tenant_folders_make(&t, &mounts, &path), 0);
+	assert_int_equal(tenant_folders_make(&conf, &t, &mounts, &path), 0);
 	tenant_mounts_done(&mounts);
 	fclose(fopen(pid_file, "w"));
 	fclose(fopen(socket, "w"));
@@ -129,10 +131,36 @@ static void what_a_killed_copy_left_is_removed(void **state)
 	free(socket);
 }
 
+/* Whoever else may write there could point it at anything. */
+static void a_link_in_the_tenants_directory_is_followed_only_if_it_is_ours(void **state)
+{
+	char *dir = xasprintf("%s/linked", root), *link = xasprintf("%s/storage", dir),
+	     *to = xasprintf("%s/target", root);
+	struct tenant_conf t = {.id = STR("one"), .dir = str_of(dir), .app = &app};
+	struct tenant_mounts mounts;
+	char *path;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0755) | mkdir(to, 0755) | symlink(to, link), 0);
+	assert_int_equal(tenant_folders_make(&conf, &t, &mounts, &path), 0);
+	tenant_mounts_done(&mounts);
+	assert_true(is_folder(to, "/deep"));
+	if (lchown(link, 12345, 12345) == 0) {
+		assert_int_equal(tenant_folders_make(&conf, &t, &mounts, &path), -ELOOP);
+		free(path);
+	} else {
+		assert_int_equal(errno, EPERM); /* nobody but root can have a link of another */
+	}
+	free(dir);
+	free(link);
+	free(to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_that_the_application_expects_is_made),
+		cmocka_unit_test(a_link_in_the_tenants_directory_is_followed_only_if_it_is_ours),
 		cmocka_unit_test(a_tenant_within_a_private_directory_stays_visible),
 		cmocka_unit_test(what_cannot_be_made_is_named),
 		cmocka_unit_test(what_a_killed_copy_left_is_removed),

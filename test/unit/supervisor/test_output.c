@@ -82,6 +82,36 @@ static void an_empty_one_costs_nothing(void **state)
 	assert_null(o.lines);
 }
 
+/* 1000 bytes a second, and four times as much at once. */
+static void a_tenant_has_a_rate_and_what_is_beyond_is_counted(void **state)
+{
+	struct output o = {.spent_at = 50000};
+	char text[100];
+	str line = {text, sizeof(text) - 1};
+	unsigned logged = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	log_init("test", LOG_INFO);
+	for (int i = 0; i < 50; i++)
+		logged += !output_log(&o, STR("a"), PROCESS_STDOUT, line, false, 1000, 50000);
+	assert_int_equal(logged, 40);
+	assert_int_equal(o.untold.lines, 10);
+	assert_int_equal(o.dropped.bytes, 1000);
+	output_tell(&o, STR("a"));
+	assert_int_equal(o.untold.lines, 0);
+	assert_false(output_log(&o, STR("a"), PROCESS_STDOUT, line, false, 1000, 50100));
+	assert_true(output_log(&o, STR("a"), PROCESS_STDOUT, line, false, 1000, 50100));
+	output_tell(&o, STR("a"));
+	for (unsigned i = 0; i < 1000; i++)
+		assert_false(output_log(
+			&o, STR("a"), PROCESS_STDOUT, line, false, 1000, 60000 + 200u * i));
+	for (int i = 0; i < 1000; i++)
+		assert_false(output_log(&o, STR("a"), PROCESS_STDOUT, line, false, 0, 260000));
+	assert_int_equal(o.dropped.lines, 11);
+	output_done(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -89,6 +119,7 @@ int main(void)
 		cmocka_unit_test(fifty_are_left_after_the_end),
 		cmocka_unit_test(long_lines_count_by_their_bytes),
 		cmocka_unit_test(an_empty_one_costs_nothing),
+		cmocka_unit_test(a_tenant_has_a_rate_and_what_is_beyond_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

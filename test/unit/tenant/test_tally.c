@@ -55,6 +55,17 @@ static void without_restarts_every_crash_is_a_failure(void **state)
 	tally_done(&t);
 }
 
+static void without_a_window_no_crash_is_one_too_many(void **state)
+{
+	struct tally t = {0};
+
+	(void)state;
+	for (msec i = 0; i < 100; i++)
+		assert_true(tally_crash(&t, 100000 + i / 10, 2, 0));
+	assert_false(tally_crash(&t, 200000, 0, 0));
+	tally_done(&t);
+}
+
 static void the_backoff_doubles_up_to_its_limit(void **state)
 {
 	static const msec waits[] = {500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
@@ -92,6 +103,7 @@ int main(void)
 		cmocka_unit_test(old_crashes_are_forgotten),
 		cmocka_unit_test(the_window_slides),
 		cmocka_unit_test(without_restarts_every_crash_is_a_failure),
+		cmocka_unit_test(without_a_window_no_crash_is_one_too_many),
 		cmocka_unit_test(the_backoff_doubles_up_to_its_limit),
 		cmocka_unit_test(a_crash_after_a_calm_time_starts_the_backoff_anew),
 	};

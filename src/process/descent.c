@@ -1,0 +1,87 @@
+/* descent.c - who descends from whom, as long as the ancestors live. */
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/number.h"
+#include "process/process_int.h"
+
+#define FAMILY_MAX 4096u /* a tenant that forks without end does not keep us busy */
+
+struct family {
+	pid_t *items;
+	size_t count, cap;
+};
+
+static void add(pid_t **items, size_t *count, size_t *cap, pid_t pid)
+{
+	if (*count == *cap) {
+		*cap = *cap ? *cap * 2 : 16;
+		*items = xrealloc(*items, *cap * sizeof(**items));
+	}
+	(*items)[(*count)++] = pid;
+}
+
+/* The file of a thread: "123 456 ". */
+static void add_children_of(const char *path, struct family *f)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n = file ? getline(&line, &size, file) : -1;
+	str rest = {line, n > 0 ? (size_t)n : 0}, word;
+	uint64_t pid;
+
+	while (f->count < FAMILY_MAX && str_split(&rest, ' ', &word))
+		if (number_parse(word, INT32_MAX, &pid) == 0)
+			add(&f->items, &f->count, &f->cap, (pid_t)pid);
+	free(line);
+	if (file)
+		fclose(file);
+}
+
+static void add_children(pid_t pid, struct family *f)
+{
+	char path[300];
+	struct dirent *entry;
+	DIR *threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/children", (int)pid, entry->d_name);
+		add_children_of(path, f);
+	}
+	if (threads)
+		closedir(threads);
+}
+
+static bool has(const struct sessions *s, pid_t session)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i] == session)
+			return true;
+	return false;
+}
+
+size_t descent_sessions(pid_t pid, pid_t own, struct sessions *s)
+{
+	struct family f = {0};
+	size_t first = s->count;
+
+	add_children(pid, &f);
+	for (size_t i = 0; i < f.count; i++) {
+		pid_t session = getsid(f.items[i]);
+
+		add_children(f.items[i], &f);
+		if (session > 0 && session != own && !has(s, session))
+			add(&s->items, &s->count, &s->cap, session);
+	}
+	free(f.items);
+	return first;
+}

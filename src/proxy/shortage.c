@@ -1,0 +1,201 @@
+/* shortage.c - who gives way when descriptors, places for connections, or memory run out. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/shortage.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/budget.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "proxy/connection.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+/* Kept for connections to tenants: an eighth of all descriptors, but no more than these. */
+#define RESERVED_MAX 1024
+/* Who is younger may be as fast as anybody: its packets are on their way. */
+#define IDLE_GRACE 1000 /* msec */
+#define HEAD_GRACE 200
+#define BODY_GRACE 1000
+/* Bytes a second.  New clients rather wait than have somebody ended who is faster. */
+#define FAST_ENOUGH (16u * 1024)
+#define LOOKED_AT   64	/* connections that are compared */
+#define ENDS_A_TURN 64	/* for memory */
+#define LOOK_AGAIN  200 /* msec, while memory is short and nobody may be ended */
+
+/* The lowest that is free: so many are open, while we start. */
+static size_t count_open(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	close(fd);
+	return (size_t)fd;
+}
+
+size_t shortage_max_sockets(void)
+{
+	struct rlimit limit;
+	size_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	most = (size_t)limit.rlim_cur - MIN((size_t)limit.rlim_cur / 8, (size_t)RESERVED_MAX);
+	return most - MIN(most - 1, count_open());
+}
+
+/* Of cgroup v2.  UINT64_MAX where there is none. */
+static uint64_t container_memory(void)
+{
+	CLEAN_FD int fd = open("/sys/fs/cgroup/memory.max", O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	uint64_t bytes;
+
+	if (n <= 0 || number_parse(str_trim((str){text, (size_t)n}), UINT64_MAX, &bytes))
+		return UINT64_MAX;
+	return bytes;
+}
+
+size_t shortage_memory_limit(uint64_t configured)
+{
+	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return configured ? configured : MIN(machine, container_memory()) / 4;
+}
+
+/* --- who is slow --- */
+
+static bool may_end_exchange(const struct exchange *x, uint64_t *ret_rate)
+{
+	if (clock_usec() - x->began < BODY_GRACE * 1000 || x->is_tunnel)
+		return false;
+	if (x->state != EXCHANGE_RELAYING && x->state != EXCHANGE_SENDING &&
+		x->state != EXCHANGE_ANSWERING)
+		return false;
+	if (x->pace.owes != CLIENT_TAKES && (x->pace.owes != CLIENT_SENDS || x->answer_began))
+		return false;
+	*ret_rate = pace_rate(x);
+	return true;
+}
+
+/* False for who may not be ended.  The rate is in bytes a second. */
+static bool may_end(const struct connection *c, uint64_t *ret_rate)
+{
+	msec spent = loop_now(c->client.worker->loop) - c->since;
+
+	switch (c->phase) {
+	case CONNECTION_IDLE:
+	case CONNECTION_STREAMS:
+	case CONNECTION_STREAMS_IDLE:
+		return false;
+	case CONNECTION_LINGER:
+		*ret_rate = 0; /* it has its answer */
+		return true;
+	case CONNECTION_HEAD:
+		*ret_rate = c->client.in.unread.n * 1000 / MAX(spent, (msec)1);
+		return spent >= HEAD_GRACE;
+	case CONNECTION_EXCHANGE:
+		return may_end_exchange(c->client.exchange, ret_rate);
+	}
+	return false;
+}
+
+/* Who was looked at goes to the end of the list: the next time it is the turn of others. */
+static struct connection *find_slowest(struct worker *w, uint64_t below)
+{
+	size_t n = MIN(w->nconnections, (size_t)LOOKED_AT);
+	struct connection *slowest = NULL;
+	uint64_t lowest = below, rate;
+
+	while (n-- && !list_is_empty(&w->active_connections)) {
+		struct list *link = list_pop(&w->active_connections);
+		struct connection *c = container_of(link, struct connection, link);
+
+		list_append(&w->active_connections, link);
+		if (!may_end(c, &rate) || rate >= lowest)
+			continue;
+		slowest = c;
+		lowest = rate;
+	}
+	return slowest;
+}
+
+/* --- its end --- */
+
+static void tell(struct worker *w, const struct connection *c)
+{
+	size_t n = worker_may_tell(w, &w->ended);
+	char peer[ADDRESS_TEXT_MAX];
+
+	if (n)
+		log_warn(
+			"no room for others: %zu of the slowest clients ended, the last of them " STR_FMT,
+			n, STR_ARG(address_text(&c->client.peer, peer)));
+}
+
+static void end(struct connection *c)
+{
+	tell(c->client.worker, c);
+	if (c->phase == CONNECTION_EXCHANGE)
+		exchange_end_slow(c->client.exchange);
+	else
+		connection_close(c);
+}
+
+static bool end_slowest(struct worker *w, uint64_t below)
+{
+	struct connection *c = find_slowest(w, below);
+
+	if (c)
+		end(c);
+	return c;
+}
+
+bool shortage_make_room(struct worker *w)
+{
+	return worker_close_idle(w, IDLE_GRACE) || end_slowest(w, FAST_ENOUGH) ||
+	       worker_close_upstreams(w) || worker_close_idle(w, 0);
+}
+
+/* --- later --- */
+
+static void on_time(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, room_timer);
+
+	if (w->wants_descriptors)
+		shortage_make_room(w);
+	w->wants_descriptors = false;
+	for (int i = 0; i < ENDS_A_TURN && budget_is_over(); i++) {
+		if (!end_slowest(w, UINT64_MAX))
+			break;
+		budget_hand_over();
+	}
+	if (budget_is_over())
+		timer_set(t, w->loop, loop_now(w->loop) + LOOK_AGAIN, on_time);
+}
+
+static void come_later(struct worker *w)
+{
+	if (!timer_is_set(&w->room_timer))
+		timer_set(&w->room_timer, w->loop, loop_now(w->loop), on_time);
+}
+
+void shortage_make_room_later(struct worker *w)
+{
+	w->wants_descriptors = true;
+	come_later(w);
+}
+
+void shortage_watch_memory(struct worker *w)
+{
+	if (budget_is_over())
+		come_later(w);
+	if (budget_has_ebbed())
+		worker_trim_later(w);
+}

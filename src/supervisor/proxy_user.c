@@ -1,0 +1,113 @@
+/* proxy_user.c - a user that is nobody else's. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/proxy_user.h"
+
+#include <dirent.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/files.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/number.h"
+
+#define USUAL_NAME "fly-atc"
+/* systemd gives these to services without a user of their own, and no distribution to people. */
+#define FIRST_FREE 61184u
+#define LAST_FREE  65519u
+
+static bool next_number(str *rest, uint64_t *ret)
+{
+	str word;
+
+	while (str_split(rest, ' ', &word))
+		if (word.n)
+			return number_parse(word, UINT32_MAX, ret) == 0;
+	return false;
+}
+
+/* A line of /proc/self/uid_map is "INSIDE OUTSIDE COUNT", with blanks.  Without user namespaces
+ * there is one line for all. */
+static bool is_mapped(const char *map, uid_t id)
+{
+	struct buf text = {0};
+	uint64_t inside, outside, count;
+	bool is_found = files_read(map, 65536, &text) < 0;
+	str rest = buf_str(&text), line;
+
+	while (!is_found && str_split(&rest, '\n', &line))
+		is_found = next_number(&line, &inside) && next_number(&line, &outside) &&
+			   next_number(&line, &count) && id >= inside && id - inside < count;
+	buf_done(&text);
+	return is_found;
+}
+
+/* A process of it runs: another fly-atc's proxy, say. */
+static bool *find_taken(void)
+{
+	bool *taken = xcalloc(LAST_FREE - FIRST_FREE + 1, sizeof(*taken));
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+	struct stat st;
+
+	while (processes && (entry = readdir(processes)))
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			fstatat(dirfd(processes), entry->d_name, &st, 0) == 0 &&
+			st.st_uid >= FIRST_FREE && st.st_uid <= LAST_FREE)
+			taken[st.st_uid - FIRST_FREE] = true;
+	if (processes)
+		closedir(processes);
+	return taken;
+}
+
+static bool find_free(struct process_user *ret)
+{
+	CLEAN_FREE bool *taken = find_taken();
+
+	for (uid_t id = FIRST_FREE; id <= LAST_FREE; id++) {
+		if (taken[id - FIRST_FREE] || getpwuid(id) || getgrgid(id))
+			continue;
+		if (!is_mapped("/proc/self/uid_map", id) || !is_mapped("/proc/self/gid_map", id))
+			return false;
+		*ret = (struct process_user){id, id};
+		return true;
+	}
+	return false;
+}
+
+static bool find_named(const char *name, struct process_user *ret)
+{
+	const struct passwd *entry = getpwnam(name);
+
+	if (!entry)
+		return false;
+	*ret = (struct process_user){entry->pw_uid, entry->pw_gid};
+	return true;
+}
+
+int proxy_user_find(str name, struct process_user *ret, char **ret_reason)
+{
+	if (geteuid() != 0) {
+		*ret = (struct process_user){getuid(), getgid()};
+		return 0;
+	}
+	if (name.n && !find_named(name.p, ret)) {
+		*ret_reason = xasprintf("server.user: there is no user " STR_FMT
+					" here; name another for the proxy to run as",
+			STR_ARG(name));
+		return -ENOENT;
+	}
+	if (name.n || find_named(USUAL_NAME, ret) || find_free(ret))
+		return 0;
+	if (find_named("nobody", ret)) {
+		log_warn(
+			"the proxy runs as nobody, whose other processes can end it: no other user is "
+			"free here; server.user names one");
+		return 0;
+	}
+	*ret_reason = xstrdup("there is no user for the proxy; name one as server.user");
+	return -ENOENT;
+}
