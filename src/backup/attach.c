@@ -73,10 +73,7 @@ static void attach_start(struct op *op)
 	struct attach *a = attach_of(op);
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
-	msec limit = a->is_look	    ? LOOK_LIMIT
-		     : e->is_proven && (!b->sync_timeout || b->sync_timeout > PROVEN_LIMIT)
-			     ? PROVEN_LIMIT
-			     : b->sync_timeout;
+	msec limit = a->is_look ? LOOK_LIMIT : e->is_proven ? PROVEN_LIMIT : b->sync_timeout;
 
 	if (!entry_has_backup(e)) {
 		op_succeed(op);

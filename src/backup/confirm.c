@@ -261,8 +261,8 @@ void confirm_renew(struct confirm *c)
 		confirm_fail(c, c->why.text);
 		return;
 	}
-	tasks_start(&c->tasks, c->entry, TASK_RELEASE, msec_limit(loop_now(b->loop), b->sync_timeout), false,
-		on_let_go, c);
+	tasks_start(&c->tasks, c->entry, TASK_RELEASE,
+		msec_limit(loop_now(b->loop), b->sync_timeout), false, on_let_go, c);
 }
 
 /* --- sync --- */

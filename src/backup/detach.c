@@ -136,8 +136,8 @@ static void detach_start(struct op *op)
 
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
-		d->confirm = confirm_start(
-			e, CONFIRM_LAST, msec_limit(loop_now(b->loop), b->sync_timeout), on_confirmed, d);
+		d->confirm = confirm_start(e, CONFIRM_LAST,
+			msec_limit(loop_now(b->loop), b->sync_timeout), on_confirmed, d);
 		return;
 	}
 	head_done(&e->head);

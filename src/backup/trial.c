@@ -263,6 +263,7 @@ static int make_daemon(struct trial *t)
 {
 	CLEAN_FREE char *reason = NULL;
 	struct daemon_spec spec = {.program = t->program,
+		.keys_fd = -1, /* its store is a directory */
 		.run_dir = str_of(t->run_dir),
 		.on_ready = on_ready,
 		.on_lost = on_lost,

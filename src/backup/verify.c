@@ -289,6 +289,8 @@ static void start_copy(struct confirm *c)
 			.program = b->program,
 			.argv = argv,
 			.env = b->env,
+			.fds = &b->keys_fd,
+			.nfds = b->keys_fd >= 0,
 			.on_line = on_copy_output,
 			.on_exit = on_copied,
 			.arg = c};
@@ -298,5 +300,6 @@ static void start_copy(struct confirm *c)
 			return;
 		}
 	}
-	timer_set(&c->copy_limit, b->loop, msec_limit(loop_now(b->loop), b->restore_timeout), on_copy_limit);
+	timer_set(&c->copy_limit, b->loop, msec_limit(loop_now(b->loop), b->restore_timeout),
+		on_copy_limit);
 }

@@ -455,7 +455,7 @@ static void serve_without_slash(
 	bool is_browser = (x->method == METHOD_GET || x->method == METHOD_HEAD) &&
 			  x->wants == WANTS_HTML && !head->has_upgrade;
 
-	if (route->found != ROUTE_REDIRECT || route->is_by_referer || is_browser)
+	if (route->found != ROUTE_REDIRECT || !route->tenant || route->is_by_referer || is_browser)
 		return;
 	route->found = ROUTE_TENANT;
 	route->before = STR_EMPTY;

@@ -154,6 +154,7 @@ static bool rewrite_json(struct buf *out, const struct rewrite *r, str value)
 	json_t *path = json_object_get(object, "path");
 	struct buf moved = {0};
 	char *text = NULL;
+	bool is_moved;
 
 	if (path &&
 		rewrite_url(&moved, r, (str){json_string_value(path), json_string_length(path)})) {
@@ -161,12 +162,13 @@ static bool rewrite_json(struct buf *out, const struct rewrite *r, str value)
 			object, "path", json_stringn(buf_str(&moved).p, buf_len(&moved)));
 		text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
 	}
-	if (text)
+	is_moved = text != NULL;
+	if (is_moved)
 		buf_add(out, str_of(text));
 	free(text);
 	buf_done(&moved);
 	json_decref(object);
-	return text;
+	return is_moved;
 }
 
 bool rewrite_location_or_json(struct buf *out, const struct rewrite *r, str value)

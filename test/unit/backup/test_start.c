@@ -50,11 +50,12 @@ static void versions_are_compared(void **state)
 		const char *version;
 		bool is_recent;
 	} cases[] = {
-		{"v0.5.16", true},
-		{"0.5.17", true},
+		{"v0.5.18", true},
+		{"0.5.19", true},
 		{"v0.6.0", true},
 		{"v1.0.0-rc.1", true},
-		{"v0.5.16-7-g63225f1", true},
+		{"v0.5.18-7-g63225f1", true},
+		{"v0.5.17", false},
 		{"v0.5.15", false},
 		{"v0.3.13", false},
 		{"v0.4.99", false},

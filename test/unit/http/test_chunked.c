@@ -49,9 +49,22 @@ static void expect_body(str in, const char *payload, const char *trailers, size_
 	}
 }
 
+/* As it is read where it is mended. */
+static bool is_sound(str in)
+{
+	struct chunked c = {.is_mended = true};
+	struct buf b = {0};
+	size_t rest;
+	bool is_bad = read_all(&c, in, in.n, &b, &rest) == PARSE_BAD;
+
+	buf_done(&b);
+	chunked_done(&c);
+	return !is_bad;
+}
+
 static void expect_bad(str in)
 {
-	assert_false(chunked_is_sound(in));
+	assert_true(chunked_is_sound(in) == is_sound(in));
 	for (size_t step = 1; step <= in.n; step++) {
 		struct chunked c = {0};
 		struct buf b = {0};
