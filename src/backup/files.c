@@ -32,22 +32,18 @@ int files_make_parents(const char *path, mode_t mode)
 	return 0;
 }
 
-/* One step down: -errno, or the descriptor. */
-static int open_step(int at, const char *name)
+/* The directory that fd is, itself, or that it links to. */
+static int directory_of(int at, int fd)
 {
-	CLEAN_FD int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char target[PATH_MAX];
 	struct stat st;
 	ssize_t n;
 	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISDIR(st.st_mode)) {
-		r = fd;
-		fd = -1;
-		return r;
-	}
+	if (S_ISDIR(st.st_mode))
+		return fd;
 	if (!S_ISLNK(st.st_mode))
 		return -ENOTDIR;
 	if (st.st_uid != geteuid())
@@ -58,6 +54,19 @@ static int open_step(int at, const char *name)
 	target[n] = '\0';
 	r = openat(at, target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return r < 0 ? -errno : r;
+}
+
+/* One step down: -errno, or the descriptor. */
+static int open_step(int at, const char *name)
+{
+	int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = directory_of(at, fd);
+	if (r != fd)
+		close(fd);
+	return r;
 }
 
 int files_open_beneath(const char *dir, const char *rest, mode_t mode, int *ret_fd)

@@ -211,30 +211,40 @@ char **program_env(const struct location *l)
 	return env;
 }
 
-/* As ~/.aws/credentials.  It is sealed, and opened anew by each reader. */
+/* As ~/.aws/credentials. */
+static int write_keys(int fd, const struct location *l)
+{
+	CLEAN_FREE char *text =
+		xasprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+			l->key_id, l->secret);
+	size_t n = strlen(text);
+	bool is_written = write(fd, text, n) == (ssize_t)n;
+
+	explicit_bzero(text, n);
+	if (!is_written || fchmod(fd, 0400) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) <
+			0)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/* Sealed, and opened anew by each reader. */
 int program_keys_open(const struct location *l, int *ret_fd)
 {
-	CLEAN_FREE char *text = NULL;
-	CLEAN_FD int fd = -1;
-	size_t n;
+	int fd, r;
 
 	*ret_fd = -1;
 	if (l->kind != LOCATION_S3)
 		return 0;
-	text = xasprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
-		l->key_id, l->secret);
-	n = strlen(text);
 	fd = memfd_create("fly-atc-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, n) != (ssize_t)n || fchmod(fd, 0400) < 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) <
-			0)
-		return errno ? -errno : -EIO;
-	explicit_bzero(text, n);
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
+	r = write_keys(fd, l);
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
 }
 
 void program_env_free(char **env)

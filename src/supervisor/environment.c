@@ -150,12 +150,9 @@ static void remove_secrets(struct environment *e, const struct str_list *named)
 
 void environment_wipe(char **items, const struct str_list *named)
 {
-	for (; *items; items++) {
-		char *value = strchr(*items, '=');
-
-		if (value && is_secret(*items, named))
-			explicit_bzero(value + 1, strlen(value + 1));
-	}
+	for (; *items; items++)
+		if (is_secret(*items, named))
+			explicit_bzero(*items, strlen(*items));
 }
 
 /* --- tenants --- */

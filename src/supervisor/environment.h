@@ -37,7 +37,7 @@ struct tenant_port {
  * is its SECRET_KEY_BASE. */
 void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
 	const struct tenant_port *port, const char *secret, const struct str_list *secret_names);
-/* Overwrites the values of secrets where the kernel has put them, for /proc shows them there. */
+/* Overwrites secrets where the kernel has put them, for /proc shows them there. */
 void environment_wipe(char **items, const struct str_list *secret_names);
 /* The environment of the only application: ours, PORT, and what the file says. */
 void environment_of_single(
