@@ -29,7 +29,7 @@ def loops(pid):
     for path in glob.glob("/proc/%d/task/*" % pid):
         tid = int(path.rsplit("/", 1)[1])
         with open(path + "/wchan") as file:
-            if tid != pid and "ep" in file.read():
+            if tid != pid and "poll" in file.read():
                 found.append(tid)
     return found
 
