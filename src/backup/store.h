@@ -9,7 +9,7 @@
 
 #include "backup/location.h"
 #include "backup/why.h"
-#include "backup/work.h"
+#include "loop/work.h"
 
 #define STORE_OBJECT_MAX (256u << 10)
 #define STORE_ETAG_MAX	 128u

@@ -144,7 +144,8 @@ static void add_self(struct buf *out, const json_t *j, bool has_colours)
 	else
 		buf_add(out, STR("; proxy: not there, it is being started"));
 	if (number_at(proxy, "restarts"))
-		buf_printf(out, ", %d restarts", (int)number_at(proxy, "restarts"));
+		buf_printf(out, ", %d restarts (it " STR_FMT ")", (int)number_at(proxy, "restarts"),
+			STR_ARG(text_at(proxy, "reason")));
 	buf_add_char(out, '\n');
 }
 

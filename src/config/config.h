@@ -73,7 +73,8 @@ struct backup_conf {
 };
 
 struct tenant_conf {
-	uint32_t slot; /* its place on the scoreboard: the same as long as the tenant exists */
+	uint32_t slot;	/* its place on the scoreboard: the same as long as the tenant exists */
+	uint64_t owner; /* a hash of its id: whose place it is.  The same in every configuration */
 	str id; /* "bellevue/2025/winter"; "main" for the only tenant of a configuration without
 		   users */
 	str user, name; /* "bellevue", "2025/winter" */
@@ -147,9 +148,15 @@ void config_dump(const struct config *c, struct buf *out);
  * back.  NULL if the text is not a snapshot; the reason is logged. */
 void config_snapshot_write(const struct config *c, struct buf *out);
 struct config *config_snapshot_read(str text) MUST_USE;
-/* Gives every tenant the slot that it had in `before` (may be NULL), new ones free slots below
- * `nslots`. -ENOSPC. */
-int config_assign_slots(struct config *c, const struct config *before, uint32_t nslots) MUST_USE;
+/* A slot that is kept for one who is not in the configuration any more. */
+struct slot_claim {
+	str id;
+	uint32_t slot;
+};
+/* Gives every tenant the slot that it had in `before` (may be NULL) or that it has a claim to, new
+ * ones slots below `nslots` that nobody has, nor had in `before`.  -ENOSPC. */
+int config_assign_slots(struct config *c, const struct config *before,
+	const struct slot_claim *claims, size_t nclaims, uint32_t nslots) MUST_USE;
 const struct tenant_conf *config_find_tenant(const struct config *c, str id);
 /* Settings with flag RESTART that differ: their names ("server.http_port, backup.url"), for the log
  * of a reload. */

@@ -75,6 +75,14 @@ static void set_location(struct tenant_conf *t, const struct tenant_spec *spec)
 					    : STR_EMPTY;
 }
 
+/* By which the scoreboard tells it from others; never 0. */
+static uint64_t owner_of(str id)
+{
+	uint64_t hash = hash_keyed(id, CONFIG_HASH_KEYS);
+
+	return hash ? hash : 1;
+}
+
 void tenant_add(struct loader *ld, const struct tenant_spec *spec)
 {
 	struct tenant_draft *draft = add_draft(ld);
@@ -89,6 +97,7 @@ void tenant_add(struct loader *ld, const struct tenant_spec *spec)
 	t->slot = spec->slot;
 	t->dir = dir;
 	t->id = str_slice(id_with_slash, 1, id_with_slash.n);
+	t->owner = owner_of(t->id);
 	t->user = spec->owner ? spec->owner->name : arena_dup(ld->arena, spec->user);
 	t->name = spec->label.p ? spec->label : str_slice(t->id, t->id.n - spec->rest.n, t->id.n);
 	t->prefix = prefix_of(spec, id_with_slash);
@@ -106,6 +115,7 @@ void single_add(struct loader *ld)
 	draft->conf = (struct tenant_conf){
 		.slot = ld->single_slot,
 		.id = STR("main"),
+		.owner = owner_of(STR("main")),
 		.user = STR_EMPTY,
 		.name = STR_EMPTY,
 		.prefix = STR_EMPTY,

@@ -25,7 +25,7 @@ struct stripe {
 struct cache_share {
 	struct list link; /* with others of its size class; on no list: it has nothing */
 	struct list small, main;
-	size_t bytes, small_bytes;
+	size_t bytes, small_bytes, entries;
 	unsigned size_class;
 	uint32_t number;	     /* in keys */
 	_Atomic(struct slot *) slot; /* changed under the lock; NULL: another tenant has it */
@@ -208,11 +208,6 @@ static struct cache_share *share_new(struct cache *c, struct slot *slot, str ten
 	return c->all_shares[s->number] = s;
 }
 
-str cache_share_tenant(const struct cache_share *s)
-{
-	return str_of(s->tenant);
-}
-
 void cache_count(struct cache_share *s, bool is_hit)
 {
 	struct slot *slot = slot_of(s); /* without the lock: looked at once */
@@ -231,14 +226,14 @@ static bool is_ghost(const struct cache *c, uint64_t hash)
 	return c->ghosts[hash % GHOSTS] == hash;
 }
 
+/* Told as it is, not by what changed: the slot may have been cleared meanwhile. */
 static void count_entry(struct cache_share *s, bool has_come)
 {
 	struct slot *slot = slot_of(s);
 
-	if (slot && has_come)
-		atomic_fetch_add_explicit(&slot->cache_entries, 1, memory_order_relaxed);
-	else if (slot)
-		atomic_fetch_sub_explicit(&slot->cache_entries, 1, memory_order_relaxed);
+	s->entries = has_come ? s->entries + 1 : s->entries - 1;
+	if (slot)
+		atomic_store_explicit(&slot->cache_entries, s->entries, memory_order_relaxed);
 }
 
 /* It must be stored. */
@@ -637,9 +632,10 @@ struct cache_share *cache_share(struct cache *c, struct slot *slots, uint32_t sl
 	add_slots(c, slot);
 	s = c->shares[slot];
 	if (s && !str_eq(str_of(s->tenant), tenant)) {
+		/* It is not its own any more. */
+		atomic_store_explicit(&s->slot, NULL, memory_order_relaxed);
 		purge_queue(c, &s->small, STR_EMPTY);
 		purge_queue(c, &s->main, STR_EMPTY);
-		atomic_store_explicit(&s->slot, NULL, memory_order_relaxed);
 		s = NULL;
 	}
 	if (!s)

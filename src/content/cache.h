@@ -31,7 +31,6 @@ size_t cache_bytes(struct cache *c);
  * what the former one had is purged. */
 struct cache_share *cache_share(
 	struct cache *c, struct slot *slots, uint32_t slot, str tenant) MUST_USE;
-str cache_share_tenant(const struct cache_share *s);
 /* The share in a slot, or NULL. */
 struct cache_share *cache_share_at(struct cache *c, uint32_t slot);
 

@@ -51,8 +51,9 @@ struct control_tenant {
 	struct control_wake wake; /* of the last start that succeeded, or the present one so far */
 	unsigned starts;	  /* since fly-atc began */
 	unsigned restarts;	  /* after crashes, since fly-atc began */
-	str reason;    /* of the last failure, in one sentence; empty if the last start succeeded */
-	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
+	str reason; /* of the last failure, in one sentence; empty if the last start succeeded */
+	str last_crash; /* why it was restarted last, also when it runs again; or empty */
+	msec retry_at;	/* in FAILED: monotonic moment from which a request tries again; else 0 */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	struct control_cache cache;
 	str isolation;			  /* "private directories", "environment only", … */
@@ -75,6 +76,7 @@ struct control_global {
 	str address;		       /* what it listens on: "*:8080", for people */
 	pid_t proxy_pid;	       /* 0 while there is none */
 	unsigned proxy_restarts;       /* after crashes */
+	str proxy_reason;	       /* why it was started again last; empty if it never was */
 	unsigned threads;	       /* of the proxy */
 	const struct config *conf;     /* in force now; borrowed */
 	bool is_proxy_configured;      /* all its threads use conf */

@@ -118,6 +118,7 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_number(j, "starts", t->starts);
 	json_number(j, "restarts", t->restarts);
 	json_str_or_null(j, "reason", t->reason);
+	json_str_or_null(j, "last_crash", t->last_crash);
 	if (t->retry_at)
 		json_number(j, "retry_ms", since(t->retry_at, r->now));
 	if (t->reason.n)
@@ -149,6 +150,7 @@ static void add_proxy(struct json *j, const struct control_global *g, const stru
 	else
 		json_null(j, "pid");
 	json_number(j, "restarts", g->proxy_restarts);
+	json_str_or_null(j, "reason", g->proxy_reason);
 	json_number(j, "threads", g->threads);
 	add_memory(j, m, g->proxy_pid);
 	json_close_object(j);

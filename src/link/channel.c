@@ -136,23 +136,24 @@ void channel_free(struct channel *c)
 	loop_defer_free(c->watch.loop, c);
 }
 
-static void send_or_queue(struct channel *c, const struct channel_message *m, int fd)
+/* The descriptor goes along as it is: to make another one might fail. */
+static void send_or_queue(struct channel *c, const struct channel_message *m, int take_fd)
 {
 	int r = -EAGAIN;
 
-	if (c->watch.fd < 0)
-		return;
-	if (list_is_empty(&c->queue))
-		r = send_now(c, m, fd);
-	if (r == -EAGAIN) {
+	if (c->watch.fd >= 0 && list_is_empty(&c->queue))
+		r = send_now(c, m, take_fd);
+	if (c->watch.fd >= 0 && r == -EAGAIN) {
 		struct queued *q = xmalloc(sizeof(*q));
 
-		q->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		q->fd = take_fd;
 		memcpy(&q->message, m, HEAD_SIZE + m->text_size);
 		list_init(&q->link);
 		list_append(&c->queue, &q->link);
+		return;
 	}
 	/* Another error: the end of the other side is about to be read and told by on_closed. */
+	close_fd(&take_fd);
 }
 
 int channel_try_send(int fd, enum channel_type type, uint32_t slot)
@@ -166,8 +167,8 @@ int channel_try_send(int fd, enum channel_type type, uint32_t slot)
 	return send(fd, &m, HEAD_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static void send_message(
-	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text, int fd)
+static void send_message(struct channel *c, enum channel_type type, uint32_t slot, uint64_t value,
+	str text, int take_fd)
 {
 	struct channel_message m;
 
@@ -177,7 +178,7 @@ static void send_message(
 	m.text_size = (uint32_t)MIN(text.n, (size_t)CHANNEL_TEXT_MAX);
 	if (m.text_size)
 		memcpy(m.text, text.p, m.text_size);
-	send_or_queue(c, &m, fd);
+	send_or_queue(c, &m, take_fd);
 }
 
 void channel_send(
@@ -186,7 +187,8 @@ void channel_send(
 	send_message(c, type, slot, value, text, -1);
 }
 
-void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, str text, int fd)
+void channel_send_fd(
+	struct channel *c, enum channel_type type, uint64_t value, str text, int take_fd)
 {
-	send_message(c, type, 0, value, text, fd);
+	send_message(c, type, 0, value, text, take_fd);
 }

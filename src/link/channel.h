@@ -14,7 +14,11 @@ enum channel_type {
 	CHANNEL_WAKE = 1,   /* slot: a request waits for this tenant */
 	CHANNEL_LISTENING,  /* the proxy serves */
 	CHANNEL_CONFIGURED, /* value: of the CONFIG that every thread uses now */
+	CHANNEL_MISSED,	    /* value: of a CONFIG for whose descriptor there was no place */
 	CHANNEL_PURGED,	    /* value: of the PURGE; slot: the number of entries */
+	CHANNEL_STUCK,	    /* slot: its last `max_timeouts` requests were not answered in time */
+	CHANNEL_BUSY,	    /* a request has come: a reason to ask whether all else goes on */
+	CHANNEL_ALIVE,	    /* value: of the ASK; every event loop turns */
 	CHANNEL_DRAINED,    /* after DRAIN: no request is left */
 	/* supervisor to proxy */
 	CHANNEL_STATE =
@@ -23,6 +27,7 @@ enum channel_type {
 			 */
 	CHANNEL_PURGE,	/* slot, value = a number for the answer; text = a path, empty: all */
 	CHANNEL_PUBLIC, /* fd, text: a directory of the next CONFIG's `public`, opened */
+	CHANNEL_ASK,	/* whether every event loop turns; value: a number for the answer */
 	CHANNEL_DRAIN,	/* stop accepting, finish, close idle connections; value: msec at most */
 };
 
@@ -37,7 +42,8 @@ struct channel_message {
 };
 
 struct channel;
-/* fd is -1 or a descriptor that now belongs to the callee. */
+/* fd is -1, or a descriptor that now belongs to the callee, or -EMFILE: one came, and there was no
+ * place for it. */
 typedef void channel_fn(void *arg, const struct channel_message *m, int fd);
 /* The other side is gone or broke the rules; called once. */
 typedef void channel_closed_fn(void *arg);
@@ -46,11 +52,12 @@ typedef void channel_closed_fn(void *arg);
 struct channel *channel_new(
 	struct loop *l, int fd, channel_fn *on_message, channel_closed_fn *on_closed, void *arg);
 void channel_free(struct channel *c);
-/* Queues when the socket is full, so that nothing is lost; fd (or -1) is duplicated when needed,
- * not taken. Only the thread of the loop may use these two.  text may be empty. */
+/* Queues when the socket is full, so that nothing is lost.  Only the thread of the loop may use
+ * these two.  text may be empty. */
 void channel_send(
 	struct channel *c, enum channel_type type, uint32_t slot, uint64_t value, str text);
-void channel_send_fd(struct channel *c, enum channel_type type, uint64_t value, str text, int fd);
+void channel_send_fd(
+	struct channel *c, enum channel_type type, uint64_t value, str text, int take_fd);
 /* Any thread, on a duplicate of the descriptor: 0, or -EAGAIN when the socket is full, or another
  * -errno. */
 int channel_try_send(int fd, enum channel_type type, uint32_t slot) MUST_USE;

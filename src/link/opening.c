@@ -112,7 +112,8 @@ static void send_waiting(struct opener *o)
 static bool is_sound(const struct opener *o, const struct answer *a, ssize_t n, int fd)
 {
 	return n >= (ssize_t)sizeof(a->head) && a->head.result < OPENING_NRESULTS &&
-	       (a->head.result == OPENING_OPENED) == (fd >= 0) && !list_is_empty(&o->asked) &&
+	       (a->head.result == OPENING_OPENED) == (fd >= 0 || fd == -EMFILE) &&
+	       !list_is_empty(&o->asked) &&
 	       list_first(&o->asked, struct opening, link)->head.number == a->head.number;
 }
 
@@ -121,7 +122,9 @@ static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int
 	struct opening *op = container_of(list_pop(&o->asked), struct opening, link);
 
 	o->nasked--;
-	if (op->on_opened)
+	if (op->on_opened && fd == -EMFILE)
+		op->on_opened(op->arg, OPENING_REFUSED, STR("there are too many open files"), -1);
+	else if (op->on_opened)
 		op->on_opened(op->arg, (enum opening_result)a->head.result,
 			(str){a->why, (size_t)n - sizeof(a->head)}, fd);
 	else

@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -38,24 +39,44 @@ int packet_send(int fd, const struct iovec *parts, size_t nparts, int file)
 	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int file_of(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	int file;
+/* What the kernel lets a packet have (SCM_MAX_FD): room for all, so that none is left to it whether
+ * they come. */
+#define FILES_MAX 253
 
-	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
-		cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -1;
-	memcpy(&file, CMSG_DATA(cmsg), sizeof(int));
-	return file;
+struct files {
+	int first;
+	size_t count;
+};
+
+/* The sender decides how many descriptors come, and each takes a place here from then on. */
+static struct files files_of(struct msghdr *msg)
+{
+	struct files files = {.first = -1};
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int file;
+
+			memcpy(&file, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (files.count++ == 0)
+				files.first = file;
+			else
+				close(file);
+		}
+	}
+	return files;
 }
 
 ssize_t packet_receive(int fd, const struct iovec *parts, size_t nparts, int *ret_file)
 {
-	char control[CMSG_SPACE(sizeof(int))];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(FILES_MAX * sizeof(int))];
 	struct msghdr msg = message(parts, nparts);
+	struct files files;
 	ssize_t n;
-	int file;
 
 	if (ret_file) {
 		msg.msg_control = control;
@@ -66,12 +87,17 @@ ssize_t packet_receive(int fd, const struct iovec *parts, size_t nparts, int *re
 		return errno == EINTR ? -EAGAIN : -errno;
 	if (!n)
 		return -EPIPE;
-	file = file_of(&msg);
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		close_fd(&file);
+	files = files_of(&msg);
+	/* Cut off, with room for all that there can be: none of ours was free. */
+	if (ret_file && !files.count && (msg.msg_flags & MSG_CTRUNC)) {
+		files.first = -EMFILE;
+		msg.msg_flags &= ~MSG_CTRUNC;
+	}
+	if (files.count > 1 || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		close_fd(&files.first);
 		return -EPROTO;
 	}
 	if (ret_file)
-		*ret_file = file;
+		*ret_file = files.first;
 	return n;
 }

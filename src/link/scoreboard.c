@@ -75,12 +75,30 @@ void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n)
 			atomic_store(&slot->cache_bytes, 0);
 			atomic_store(&slot->cache_entries, 0);
 		}
-		if (!atomic_load(&slot->in_flight) && !atomic_load(&slot->held))
+		if (!atomic_load(&slot->in_flight) && !atomic_load(&slot->held) &&
+			!atomic_load(&slot->timeouts))
 			continue;
 		atomic_store(&slot->in_flight, 0);
 		atomic_store(&slot->upgrades, 0);
 		atomic_store(&slot->held, 0);
+		atomic_store(&slot->timeouts, 0);
 	}
+}
+
+void slot_give(struct slot *s, uint64_t owner)
+{
+	atomic_store(&s->state, TENANT_ABSENT);
+	atomic_store(&s->fail_status, 0);
+	atomic_store(&s->retry_at, 0);
+	atomic_store(&s->last_activity, 0);
+	atomic_store(&s->requests, 0);
+	atomic_store(&s->timeouts, 0);
+	atomic_store(&s->cache_hits, 0);
+	atomic_store(&s->cache_misses, 0);
+	atomic_store(&s->cache_bytes, 0);
+	atomic_store(&s->cache_entries, 0);
+	/* `generation` goes on: connections to the copies of others are known by it. */
+	atomic_store(&s->owner, owner);
 }
 
 void slot_socket_path(str run_dir, uint32_t slot, char *out, size_t size)

@@ -25,7 +25,10 @@ static inline bool state_is_on_its_way(enum tenant_state state)
 const char *tenant_state_name(enum tenant_state state);
 const char *tenant_state_phase(enum tenant_state state); /* for people: "restoring the databases" */
 
-#define SCOREBOARD_SLOTS 131072u
+/* Twice as many as there can be tenants, so that all of them can be others after a reload: a slot
+ * of a tenant that was removed is not given away at once (supervisor/places.h). */
+#define SCOREBOARD_TENANTS 131072u
+#define SCOREBOARD_SLOTS   (2 * SCOREBOARD_TENANTS)
 
 struct slot {
 	/* written by the supervisor */
@@ -36,15 +39,17 @@ struct slot {
 	_Atomic uint32_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
 	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
-	char padding[24];
+	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
+	char padding[16];
 	/* written by the proxy */
 	_Alignas(64) _Atomic uint32_t in_flight; /* requests and upgrades under way */
 	_Atomic uint32_t upgrades;		 /* of these: upgraded connections */
 	_Atomic uint64_t last_activity;		 /* monotonic msec of the last byte moved */
 	_Atomic uint64_t requests;		 /* since the supervisor began */
-	_Atomic uint64_t held;			 /* requests waiting for it now */
-	_Atomic uint64_t cache_hits;		 /* answers from the cache, as of `requests` */
-	_Atomic uint64_t cache_misses;		 /* answers for which the cache was asked in vain */
+	_Atomic uint32_t held;			 /* requests waiting for it now */
+	_Atomic uint32_t timeouts;     /* requests in a row that it did not answer in time */
+	_Atomic uint64_t cache_hits;   /* answers from the cache, as of `requests` */
+	_Atomic uint64_t cache_misses; /* answers for which the cache was asked in vain */
 	_Atomic uint64_t cache_bytes, cache_entries; /* what it has there now */
 };
 
@@ -61,17 +66,42 @@ void scoreboard_done(struct scoreboard *s);
  */
 void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n);
 
-static inline enum tenant_state slot_state(const struct slot *s)
+/* Supervisor: it becomes another tenant's, who has done nothing yet.  Nothing may be under way in
+ * it; what a thread of the proxy adds and takes back in passing stays. */
+void slot_give(struct slot *s, uint64_t owner);
+/* Supervisor: the tenant is not in the configuration any more.  What is under way goes on. */
+static inline void slot_disown(struct slot *s)
 {
-	return (enum tenant_state)atomic_load(&s->state);
+	atomic_store(&s->owner, 0);
+}
+
+/* Supervisor: it is back before the slot was another's. */
+static inline void slot_own(struct slot *s, uint64_t owner)
+{
+	atomic_store(&s->owner, owner);
+}
+
+/* A thread of the proxy may still route by a configuration in which the slot is somebody else's. */
+static inline bool slot_is_of(const struct slot *s, uint64_t owner)
+{
+	return atomic_load(&s->owner) == owner;
+}
+
+/* Of this tenant: it is ABSENT where the slot is not its own.  A new owner is written before its
+ * first state, so who sees that state sees the owner, too. */
+static inline enum tenant_state slot_state(const struct slot *s, uint64_t owner)
+{
+	enum tenant_state state = (enum tenant_state)atomic_load(&s->state);
+
+	return slot_is_of(s, owner) ? state : TENANT_ABSENT;
 }
 
 /* Proxy: true if the tenant runs and may now be used; give it back with slot_leave.  False: hold
- * the request. */
-static inline bool slot_enter(struct slot *s)
+ * the request, if the slot is its own. */
+static inline bool slot_enter(struct slot *s, uint64_t owner)
 {
 	atomic_fetch_add(&s->in_flight, 1);
-	if (atomic_load(&s->state) == TENANT_RUNNING)
+	if (slot_state(s, owner) == TENANT_RUNNING)
 		return true;
 	atomic_fetch_sub(&s->in_flight, 1);
 	return false;

@@ -101,9 +101,15 @@ struct loop *loop_new(void)
 	pthread_mutex_init(&l->post_lock, NULL);
 	if (l->epoll_fd < 0 || event_fd < 0 ||
 		watch_open_read(&l->post_watch, l, event_fd, on_posted) < 0) {
-		close(event_fd);
-		close(l->epoll_fd);
+		int error = errno;
+
+		if (event_fd >= 0)
+			close(event_fd);
+		if (l->epoll_fd >= 0)
+			close(l->epoll_fd);
+		pthread_mutex_destroy(&l->post_lock);
 		free(l);
+		errno = error;
 		return NULL;
 	}
 	return l;

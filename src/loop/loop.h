@@ -41,6 +41,7 @@ struct timer {
 	uint32_t slot; /* index in the heap + 1; 0 = not set */
 };
 
+/* NULL with errno: there is no descriptor for it. */
 struct loop *loop_new(void);
 /* Everything registered must be closed before.  Deferred work is done first, so that what was to be
  * freed is. */

@@ -89,7 +89,7 @@ static struct cache_share *share_of(struct exchange *x)
 {
 	struct tenant *t = x->tenant;
 
-	if (!t->share || !str_eq(cache_share_tenant(t->share), x->conf->id))
+	if (!t->share)
 		t->share =
 			cache_share(caching_cache(x), x->worker->slots, x->conf->slot, x->conf->id);
 	return t->share;
@@ -345,7 +345,7 @@ static bool may_wait(const struct exchange *x)
 	const struct caching *c = x->caching;
 
 	return c->may_join && !c->flight && c->waits < JOINS_MAX &&
-	       slot_state(&x->worker->slots[x->conf->slot]) == TENANT_RUNNING;
+	       exchange_tenant_state(x) == TENANT_RUNNING;
 }
 
 bool caching_waits(struct exchange *x)

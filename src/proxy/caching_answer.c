@@ -245,7 +245,7 @@ void caching_renew(struct exchange *x, struct cache_entry *e, const struct reque
 	struct header *kept;
 
 	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
-	if (slot_state(&w->slots[x->conf->slot]) != TENANT_RUNNING || w->is_draining ||
+	if (exchange_tenant_state(x) != TENANT_RUNNING || w->is_draining ||
 		atomic_exchange(&e->is_renewed, true))
 		return;
 	copy.method = METHOD_GET;

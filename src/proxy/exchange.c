@@ -44,6 +44,16 @@ void exchange_forget_view(struct exchange *x)
 	x->view = NULL;
 }
 
+struct slot *exchange_slot(const struct exchange *x)
+{
+	return &x->worker->slots[x->tenant->slot];
+}
+
+enum tenant_state exchange_tenant_state(const struct exchange *x)
+{
+	return slot_state(exchange_slot(x), x->tenant->owner);
+}
+
 static uint64_t wall_msec(clockid_t clock)
 {
 	struct timespec now;
@@ -101,6 +111,7 @@ static void exchange_free(struct exchange *x)
 
 	budget_give(EXCHANGE_COST);
 	list_remove(&x->link);
+	worker_leave_tenant(x->tenant);
 	view_unref(x->view);
 	flow_done(&x->up);
 	flow_done(&x->down);
@@ -135,7 +146,7 @@ void exchange_leave_tenant(struct exchange *x)
 	if (!x->is_counted)
 		return;
 	x->is_counted = false;
-	slot = &x->worker->slots[x->tenant->slot];
+	slot = exchange_slot(x);
 	atomic_store(&slot->last_activity, loop_now(x->worker->loop));
 	if (x->is_tunnel)
 		atomic_fetch_sub(&slot->upgrades, 1);
@@ -324,7 +335,7 @@ static unsigned retry_after(const struct exchange *x, enum error error)
 		return 0;
 	if (error != ERROR_START_FAILED || !x->conf)
 		return 1;
-	at = atomic_load(&x->worker->slots[x->conf->slot].retry_at);
+	at = atomic_load(&exchange_slot(x)->retry_at);
 	return at > now ? (unsigned)MIN((at - now + 999) / 1000, (msec)3600) : 1;
 }
 
@@ -334,7 +345,7 @@ static unsigned status_of(const struct exchange *x, enum error error)
 
 	if (error != ERROR_START_FAILED || !x->conf)
 		return error_status(error);
-	status = atomic_load(&x->worker->slots[x->conf->slot].fail_status);
+	status = atomic_load(&exchange_slot(x)->fail_status);
 	return status ? status : error_status(error);
 }
 
@@ -579,7 +590,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 
 	x->conf = route->tenant;
 	x->record.tenant = x->conf->id;
-	x->tenant = worker_tenant(x->worker, x->conf->slot);
+	x->tenant = worker_tenant(x->worker, x->conf);
 	x->is_by_referer = route->is_by_referer;
 	if (waiting_is_events(x->conf->prefix, x->record.path)) {
 		if (x->method == METHOD_GET)
@@ -663,6 +674,7 @@ void exchange_begin(struct client *c, const struct request_head *head)
 	struct uri_path path;
 	size_t at;
 
+	worker_busy(c->worker);
 	x->method = head->method;
 	x->minor = c->is_framed ? 2 : head->minor;
 	x->keep_alive = head->keep_alive;

@@ -32,6 +32,10 @@ void relay_client_timeout(struct exchange *x);
 /* What an exchange took for a large body; a spare one is used again. */
 void relay_give_pipe(struct worker *w, struct splice_pipe *p);
 
+/* Of the exchange's tenant, as the supervisor sees it now. */
+struct slot *exchange_slot(const struct exchange *x);
+enum tenant_state exchange_tenant_state(const struct exchange *x);
+
 /* exchange.c.  After these the exchange is gone. */
 /* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.
  * detail is for the log and may be NULL. */

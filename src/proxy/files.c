@@ -243,7 +243,7 @@ static enum public_verdict find_public(
 
 static bool is_asleep(const struct exchange *x)
 {
-	switch (slot_state(&x->worker->slots[x->conf->slot])) {
+	switch (exchange_tenant_state(x)) {
 	case TENANT_ABSENT:
 	case TENANT_DRAINING:
 	case TENANT_STOPPING:
@@ -468,7 +468,7 @@ void files_open(struct exchange *x, const struct response_head *h)
 		refuse(x, STR("it is too long"));
 		return;
 	}
-	s->key = str_of(arena_printf(&x->arena, "%u %d " STR_FMT, (unsigned)x->conf->slot,
+	s->key = str_of(arena_printf(&x->arena, STR_FMT " %d " STR_FMT, STR_ARG(x->conf->id),
 		(int)s->form, STR_ARG(s->path)));
 	file = open_files_find(&w->sent_files, s->key, loop_now(w->loop));
 	if (file) {

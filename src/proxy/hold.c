@@ -20,11 +20,6 @@
 /* A watcher for whom more than this waits does not look any more. */
 #define WATCH_MAX 16384
 
-static struct slot *slot_of(const struct exchange *x)
-{
-	return &x->worker->slots[x->conf->slot];
-}
-
 static str reason_of(const struct exchange *x)
 {
 	return x->tenant->reason ? str_of(x->tenant->reason) : STR_EMPTY;
@@ -42,7 +37,7 @@ static size_t held_share(const struct server_conf *server)
 static void uncount(struct exchange *x)
 {
 	proxy_hold_leave(x->worker->proxy);
-	atomic_fetch_sub(&slot_of(x)->held, 1);
+	atomic_fetch_sub(&exchange_slot(x)->held, 1);
 }
 
 /* Counted first and then looked at: so no thread passes a limit together with another. */
@@ -50,7 +45,7 @@ static bool count(struct exchange *x)
 {
 	const struct server_conf *server = exchange_settings(x);
 	size_t all = proxy_hold_enter(x->worker->proxy),
-	       its = atomic_fetch_add(&slot_of(x)->held, 1);
+	       its = atomic_fetch_add(&exchange_slot(x)->held, 1);
 
 	if (!server->max_held || all < (size_t)server->max_held || its < held_share(server))
 		return true;
@@ -61,7 +56,7 @@ static bool count(struct exchange *x)
 /* Both limits are behind it: whom it has to thank. */
 static void refuse(struct exchange *x)
 {
-	uint64_t its = atomic_load(&slot_of(x)->held);
+	uint64_t its = atomic_load(&exchange_slot(x)->held);
 
 	exchange_fail(x, ERROR_TOO_MANY_HELD,
 		str_of(arena_printf(&x->arena,
@@ -87,12 +82,7 @@ static void set_deadline(struct exchange *x)
  * not go to the one that has its place now. */
 static bool is_in_configuration(const struct exchange *x)
 {
-	const struct tenant_conf *now;
-
-	if (x->view == x->worker->view)
-		return true;
-	now = config_find_tenant(x->worker->view->conf, x->conf->id);
-	return now && now->slot == x->conf->slot;
+	return slot_is_of(exchange_slot(x), x->tenant->owner);
 }
 
 static void hold(struct exchange *x, msec retry_at)
@@ -128,6 +118,10 @@ static void hold(struct exchange *x, msec retry_at)
 	x->retry_at = retry_at;
 	if (retry_at == MSEC_NEVER)
 		x->connect_until = 0; /* of the next copy */
+	if (x->tenant->is_former) {   /* it was removed meanwhile, and came back */
+		worker_leave_tenant(x->tenant);
+		x->tenant = worker_tenant(w, x->conf);
+	}
 	x->state = EXCHANGE_HELD;
 	list_remove(&x->link);
 	list_append(&x->tenant->held, &x->link);
@@ -139,8 +133,8 @@ static void hold(struct exchange *x, msec retry_at)
 /* A tenant that failed is not tried again before its time. */
 static bool has_failed(const struct exchange *x)
 {
-	return slot_state(slot_of(x)) == TENANT_FAILED &&
-	       atomic_load(&slot_of(x)->retry_at) > loop_now(x->worker->loop);
+	return exchange_tenant_state(x) == TENANT_FAILED &&
+	       atomic_load(&exchange_slot(x)->retry_at) > loop_now(x->worker->loop);
 }
 
 static void connect_tenant(struct exchange *x)
@@ -173,7 +167,7 @@ static void connect_tenant(struct exchange *x)
 
 void hold_want_tenant(struct exchange *x)
 {
-	struct slot *slot = slot_of(x);
+	struct slot *slot = exchange_slot(x);
 
 	if (!is_in_configuration(x)) {
 		exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
@@ -181,7 +175,7 @@ void hold_want_tenant(struct exchange *x)
 	}
 	if (caching_waits(x))
 		return;
-	if (!slot_enter(slot)) {
+	if (!slot_enter(slot, x->conf->owner)) {
 		if (has_failed(x))
 			exchange_fail(x, ERROR_START_FAILED, reason_of(x));
 		else
@@ -213,7 +207,7 @@ static void show_page(struct exchange *x)
 	struct waiting_in in = {
 		.name = x->conf->id,
 		.prefix = x->conf->prefix,
-		.state = slot_state(slot_of(x)),
+		.state = exchange_tenant_state(x),
 		.reason = reason_of(x),
 		.waited = (clock_usec() - x->held_since) / 1000,
 		.minor = x->minor,
@@ -260,7 +254,7 @@ static bool send_watcher(struct exchange *x)
 static bool send_event(struct exchange *x, enum tenant_state state)
 {
 	struct worker *w = x->worker;
-	msec now = loop_now(w->loop), since = atomic_load(&slot_of(x)->since);
+	msec now = loop_now(w->loop), since = atomic_load(&exchange_slot(x)->since);
 
 	buf_clear(&w->head_out);
 	waiting_event(&w->head_out, state, now > since ? now - since : 0, reason_of(x));
@@ -299,7 +293,7 @@ void hold_watch(struct exchange *x)
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;
 	}
-	watch_state(x, slot_state(slot_of(x)));
+	watch_state(x, exchange_tenant_state(x));
 }
 
 void hold_watch_on_time(struct exchange *x)

@@ -15,6 +15,7 @@
 #include "content/cache_flight.h"
 #include "link/channel.h"
 #include "link/scoreboard.h"
+#include "loop/work.h"
 #include "proxy/proxy_int.h"
 #include "proxy/quota.h"
 #include "proxy/shortage.h"
@@ -28,17 +29,31 @@ struct proxy {
 	int wake_fd; /* the channel's descriptor once more, for every thread */
 	struct scoreboard board;
 	struct snapshot *snapshot;
-	struct publics publics; /* of the next one */
+	struct work *work;	 /* reads configurations */
+	struct reading *reading; /* the one that is being read, or NULL */
+	struct reading *next;	 /* came meanwhile: only the last of them counts */
+	struct publics publics;	 /* of the next one that comes */
 	const struct proxy_start *start;
 	struct worker *workers[THREADS_MAX];
 	size_t nworkers;
 	size_t nconfigured, ndrained; /* of the workers, as told by them */
+	size_t nalive;		      /* of them, to the last ASK: */
+	uint64_t asked;
 	_Atomic size_t nheld, nconnections, nupstreams;
 	struct quota connections, requests; /* of each client */
 	struct cache *cache;
 	struct cache_flights *flights;
 	struct timer drain_limit;
 	int status;
+};
+
+/* A configuration on its way. */
+struct reading {
+	struct proxy *proxy;
+	int fd;
+	uint64_t serial;
+	struct publics publics;
+	struct snapshot *snapshot; /* what came of it; NULL: it cannot be read */
 };
 
 /* From a worker's thread to ours. */
@@ -141,6 +156,26 @@ void proxy_wake(struct proxy *p, uint32_t slot)
 {
 	if (channel_try_send(p->wake_fd, CHANNEL_WAKE, slot) == -EAGAIN)
 		post(p, on_wake, (struct message){.slot = slot});
+}
+
+/* Where the socket is full, there is enough for the supervisor to learn that. */
+void proxy_busy(struct proxy *p)
+{
+	if (channel_try_send(p->wake_fd, CHANNEL_BUSY, 0) < 0)
+		return;
+}
+
+static void on_stuck(void *arg)
+{
+	struct message *m = arg;
+
+	say(m->proxy, CHANNEL_STUCK, m->slot);
+	free(m);
+}
+
+void proxy_stuck(struct proxy *p, uint32_t slot)
+{
+	post(p, on_stuck, (struct message){.slot = slot});
 }
 
 /* Only the newest counts: an older one may still be on its way through the threads. */
@@ -246,15 +281,10 @@ static void configure_cache(struct proxy *p)
 	cache_purge_absent(p->cache, is_tenant, conf);
 }
 
-static void configure(struct proxy *p, int fd, uint64_t serial)
+static void install(struct proxy *p, struct snapshot *take_snapshot)
 {
-	struct snapshot *s = snapshot_read(fd, serial, &p->publics);
+	struct snapshot *s = take_snapshot;
 
-	if (!s) {
-		log_error("the configuration that the supervisor sent cannot be read");
-		end(p, 1);
-		return;
-	}
 	snapshot_unref(p->snapshot);
 	p->snapshot = s;
 	log_set_level(s->conf->server.log_level);
@@ -267,6 +297,100 @@ static void configure(struct proxy *p, int fd, uint64_t serial)
 	p->nconfigured = 0;
 	for (size_t i = 0; i < p->nworkers; i++)
 		worker_post_view(p->workers[i], snapshot_ref(s));
+}
+
+static void read_now(void *arg)
+{
+	struct reading *r = arg;
+
+	r->snapshot = snapshot_read(r->fd, r->serial, &r->publics);
+	log_publish();
+}
+
+static void reading_free(struct reading *r)
+{
+	close_fd(&r->fd);
+	publics_done(&r->publics);
+	free(r);
+}
+
+static void read_next(struct proxy *p);
+
+static void on_read(void *arg)
+{
+	struct reading *r = arg;
+	struct proxy *p = r->proxy;
+
+	p->reading = NULL;
+	if (r->snapshot) {
+		install(p, r->snapshot);
+	} else {
+		log_error("the configuration that the supervisor sent cannot be read");
+		end(p, 1);
+	}
+	reading_free(r);
+	read_next(p);
+}
+
+static void read_next(struct proxy *p)
+{
+	if (p->reading || !p->next)
+		return;
+	p->reading = p->next;
+	p->next = NULL;
+	work_run(p->work, read_now, on_read, p->reading);
+}
+
+/* A large one takes long to read, and this thread has news of tenants to pass on. */
+static void configure(struct proxy *p, int take_fd, uint64_t serial)
+{
+	struct reading *r = xcalloc(1, sizeof(*r));
+
+	*r = (struct reading){.proxy = p, .fd = take_fd, .serial = serial, .publics = p->publics};
+	p->publics = (struct publics){0};
+	if (p->next)
+		reading_free(p->next);
+	p->next = r;
+	read_next(p);
+}
+
+/* Of our clients' many descriptors some will have gone when it comes again. */
+static void miss(struct proxy *p, uint64_t serial)
+{
+	publics_done(&p->publics);
+	p->publics = (struct publics){0};
+	channel_send(p->channel, CHANNEL_MISSED, 0, serial, STR_EMPTY);
+}
+
+static void say_alive(struct proxy *p)
+{
+	channel_send(p->channel, CHANNEL_ALIVE, 0, p->asked, STR_EMPTY);
+}
+
+/* Only the last question counts. */
+static void on_alive(void *arg)
+{
+	struct message *m = arg;
+	struct proxy *p = m->proxy;
+
+	if (m->serial == p->asked && ++p->nalive == p->nworkers)
+		say_alive(p);
+	free(m);
+}
+
+void proxy_worker_alive(struct proxy *p, uint64_t number)
+{
+	post(p, on_alive, (struct message){.serial = number});
+}
+
+static void ask_workers(struct proxy *p, uint64_t number)
+{
+	p->asked = number;
+	p->nalive = 0;
+	if (!p->nworkers)
+		say_alive(p);
+	for (size_t i = 0; i < p->nworkers; i++)
+		worker_post_ask(p->workers[i], number);
 }
 
 static void on_drain_limit(struct timer *t)
@@ -289,25 +413,37 @@ static void purge(struct proxy *p, const struct channel_message *m)
 	channel_send(p->channel, CHANNEL_PURGED, (uint32_t)n, m->value, STR_EMPTY);
 }
 
+static void tell_workers(struct proxy *p, const struct channel_message *m)
+{
+	for (size_t i = 0; i < p->nworkers; i++)
+		worker_post_state(p->workers[i], m->slot, (enum tenant_state)m->value,
+			(str){m->text, m->text_size});
+}
+
 static void on_message(void *arg, const struct channel_message *m, int fd)
 {
 	struct proxy *p = arg;
 
 	if (m->type == CHANNEL_CONFIG && fd >= 0) {
 		configure(p, fd, m->value);
-	} else if (m->type == CHANNEL_PUBLIC && fd >= 0) {
+		return;
+	}
+	if (m->type == CHANNEL_PUBLIC && fd >= 0) {
 		publics_add(&p->publics, (str){m->text, m->text_size}, fd);
-		fd = -1;
-	} else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS &&
-		   m->value < TENANT_NSTATES) {
-		for (size_t i = 0; i < p->nworkers; i++)
-			worker_post_state(p->workers[i], m->slot, (enum tenant_state)m->value,
-				(str){m->text, m->text_size});
-	} else if (m->type == CHANNEL_PURGE) {
+		return;
+	}
+	if (m->type == CHANNEL_CONFIG && fd == -EMFILE)
+		miss(p, m->value);
+	else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS &&
+		 m->value < TENANT_NSTATES)
+		tell_workers(p, m);
+	else if (m->type == CHANNEL_PURGE)
 		purge(p, m);
-	} else if (m->type == CHANNEL_DRAIN) {
+	else if (m->type == CHANNEL_ASK)
+		ask_workers(p, m->value);
+	else if (m->type == CHANNEL_DRAIN)
 		drain(p, m->value);
-	} else {
+	else if (m->type != CHANNEL_PUBLIC || fd != -EMFILE) {
 		log_error("unknown message %u from the supervisor", m->type);
 		end(p, 1);
 	}
@@ -348,6 +484,7 @@ int proxy_main(const struct proxy_start *start)
 	p.wake_fd = fcntl(start->channel_fd, F_DUPFD_CLOEXEC, 0);
 	if (p.wake_fd < 0)
 		return 1;
+	p.work = work_new(p.loop, 1);
 	p.channel = channel_new(p.loop, start->channel_fd, on_message, on_closed, &p);
 	if (!p.channel)
 		return 1;

@@ -28,6 +28,12 @@ struct cache *proxy_cache(const struct proxy *p);
 struct cache_flights *proxy_flights(const struct proxy *p);
 /* Asks the supervisor to start the tenant of a slot. */
 void proxy_wake(struct proxy *p, uint32_t slot);
+/* A worker has something to do. */
+void proxy_busy(struct proxy *p);
+/* The tenant of a slot has left `max_timeouts` requests in a row without an answer. */
+void proxy_stuck(struct proxy *p, uint32_t slot);
+/* The loop of a worker turns: the answer to worker_post_ask. */
+void proxy_worker_alive(struct proxy *p, uint64_t number);
 /* A worker uses this snapshot now. */
 void proxy_worker_configured(struct proxy *p, uint64_t serial);
 /* A link to the supervisor is broken: the process ends, and is started again. */

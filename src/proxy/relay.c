@@ -5,6 +5,7 @@
  * is read only while the other side's outbox is empty. */
 /* SPDX-License-Identifier: MIT */
 #include "net/socket.h"
+#include "proxy/proxy_int.h"
 #include "proxy/relay_int.h"
 
 /* Steps of one exchange before others have their turn. */
@@ -221,16 +222,27 @@ void relay_start(struct exchange *x)
 		relay_run(x);
 }
 
+/* One slow answer is none of our business; when nothing is answered, the supervisor has a look. */
+static void fail_late(struct exchange *x, enum error error)
+{
+	uint32_t max = x->conf ? (uint32_t)x->conf->app->max_timeouts : 0;
+	uint32_t n = atomic_fetch_add(&exchange_slot(x)->timeouts, 1) + 1;
+
+	if (max && n % max == 0)
+		proxy_stuck(x->worker->proxy, x->tenant->slot);
+	exchange_fail(x, error, STR_EMPTY);
+}
+
 void exchange_upstream_timeout(struct exchange *x)
 {
 	struct upstream *u = x->upstream;
 
 	if (u->is_connecting)
-		exchange_fail(x, ERROR_CONNECT_FAILED, STR_EMPTY);
+		fail_late(x, ERROR_CONNECT_FAILED);
 	else if (relay_up_waits(x) && socket_unsent(u->watch.fd) < u->unsent)
 		relay_expect_answer(x); /* it reads, if slowly */
 	else if (x->up.is_done || relay_up_waits(x) || u->is_deaf)
-		exchange_fail(x, ERROR_RESPONSE_TIMEOUT, STR_EMPTY);
+		fail_late(x, ERROR_RESPONSE_TIMEOUT);
 	else
 		relay_expect_answer(x); /* it is the client that we wait for */
 }

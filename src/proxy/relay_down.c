@@ -44,11 +44,9 @@ static enum step relay_interim(struct exchange *x, const struct response_head *h
 
 static void become_tunnel(struct exchange *x)
 {
-	struct worker *w = x->worker;
-
 	x->is_tunnel = true;
 	x->keep_alive = false;
-	atomic_fetch_add(&w->slots[x->tenant->slot].upgrades, 1);
+	atomic_fetch_add(&exchange_slot(x)->upgrades, 1);
 	flow_done(&x->up);
 	flow_init(&x->up, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
 	flow_init(&x->down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
@@ -94,6 +92,16 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 	return begin_down(x, h);
 }
 
+/* It answers: what it left unanswered before was not a sign.  Seldom written, so as not to take the
+ * line from other threads. */
+static void note_answer(const struct exchange *x)
+{
+	struct slot *slot = exchange_slot(x);
+
+	if (atomic_load_explicit(&slot->timeouts, memory_order_relaxed))
+		atomic_store_explicit(&slot->timeouts, 0, memory_order_relaxed);
+}
+
 static enum step parse_down(struct exchange *x)
 {
 	struct worker *w = x->worker;
@@ -112,6 +120,7 @@ static enum step parse_down(struct exchange *x)
 		&limits, x->method, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&u->in, used);
+		note_answer(x);
 		return take_head(x, &head);
 	case PARSE_BAD:
 		return refuse_head(x, head_fault_text(&x->arena, &head.fault));

@@ -127,7 +127,7 @@ void upstream_give_back(struct upstream *u)
 	struct slot *slot = &u->worker->slots[u->tenant->slot];
 
 	u->exchange = NULL;
-	if (u->is_deaf || !is_silent(u) || !outbox_is_empty(&u->out) ||
+	if (u->is_deaf || u->tenant->is_former || !is_silent(u) || !outbox_is_empty(&u->out) ||
 		atomic_load(&slot->generation) != u->generation) {
 		upstream_close(u);
 		return;

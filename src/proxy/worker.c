@@ -18,6 +18,7 @@
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_RETRY	 100 /* msec, while there are as many connections as can be */
+#define BUSY_PAUSE	 200 /* msec between two times that the supervisor is told of requests */
 #define TELL_EVERY	 10000
 #define TRIM_AFTER	 1000 /* msec, when what belongs to it has been freed too */
 #define IDLE_TRIES	 8    /* idle connections looked at for one that can be closed */
@@ -180,10 +181,37 @@ void worker_run(struct worker *w)
 	loop_run(w->loop);
 }
 
-struct tenant *worker_tenant(struct worker *w, uint32_t slot)
+static void tenant_free_unused(struct tenant *t)
 {
-	struct tenant *t;
+	if (!t->is_former || t->nexchanges)
+		return;
+	free(t->reason);
+	free(t);
+}
 
+/* Its exchanges go on with it; nobody else will. */
+static void forget_tenant(struct worker *w, struct tenant *t)
+{
+	upstream_close_idle(t);
+	w->tenants[t->slot] = NULL;
+	t->is_former = true;
+	tenant_free_unused(t);
+}
+
+static struct tenant *tenant_new(uint32_t slot, uint64_t owner)
+{
+	struct tenant *t = xcalloc(1, sizeof(*t));
+
+	t->slot = slot;
+	t->owner = owner;
+	list_init(&t->idle);
+	list_init(&t->held);
+	list_init(&t->watched);
+	return t;
+}
+
+static struct tenant *tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
+{
 	if (slot >= w->ntenants) {
 		uint32_t n = MAX(slot + 1, w->ntenants * 2);
 
@@ -191,16 +219,37 @@ struct tenant *worker_tenant(struct worker *w, uint32_t slot)
 		memset(w->tenants + w->ntenants, 0, (n - w->ntenants) * sizeof(struct tenant *));
 		w->ntenants = n;
 	}
-	t = w->tenants[slot];
-	if (t)
-		return t;
-	t = xcalloc(1, sizeof(*t));
-	t->slot = slot;
-	list_init(&t->idle);
-	list_init(&t->held);
-	list_init(&t->watched);
-	w->tenants[slot] = t;
+	if (w->tenants[slot] && w->tenants[slot]->owner != owner)
+		forget_tenant(w, w->tenants[slot]);
+	if (!w->tenants[slot])
+		w->tenants[slot] = tenant_new(slot, owner);
+	return w->tenants[slot];
+}
+
+struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf)
+{
+	struct tenant *t = tenant_at(w, conf->slot, conf->owner);
+
+	t->nexchanges++;
 	return t;
+}
+
+void worker_leave_tenant(struct tenant *t)
+{
+	if (!t)
+		return;
+	t->nexchanges--;
+	tenant_free_unused(t);
+}
+
+void worker_busy(struct worker *w)
+{
+	msec now = loop_now(w->loop);
+
+	if (now < w->busy_told + BUSY_PAUSE)
+		return;
+	w->busy_told = now;
+	proxy_busy(w->proxy);
 }
 
 void worker_wake(struct worker *w, struct tenant *t)
@@ -291,6 +340,7 @@ void worker_sweep_files(struct worker *w)
 }
 
 struct posted {
+	uint64_t number;
 	struct worker *worker;
 	struct snapshot *snapshot;
 	uint32_t slot;
@@ -331,6 +381,8 @@ static void on_new_view(void *arg)
 		t->wake_sent = false;
 		for_all(&t->held, exchange_view_changed);
 		for_all(&t->watched, exchange_view_changed);
+		if (!slot_is_of(&w->slots[i], t->owner))
+			forget_tenant(w, t);
 	}
 	proxy_worker_configured(w->proxy, w->view->snapshot->serial);
 	free(p);
@@ -339,6 +391,19 @@ static void on_new_view(void *arg)
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot)
 {
 	post(w, on_new_view, (struct posted){.snapshot = take_snapshot});
+}
+
+static void on_ask(void *arg)
+{
+	struct posted *p = arg;
+
+	proxy_worker_alive(p->worker->proxy, p->number);
+	free(p);
+}
+
+void worker_post_ask(struct worker *w, uint64_t number)
+{
+	post(w, on_ask, (struct posted){.number = number});
 }
 
 /* A request that came at the last moment is still answered. */
@@ -409,12 +474,27 @@ static void tell(struct list *exchanges, enum tenant_state state)
 		exchange_tenant_changed(container_of(list_pop(&all), struct exchange, link), state);
 }
 
+/* One that has been removed is told how it ends, as long as it is known. */
+static struct tenant *told_tenant(struct worker *w, uint32_t slot)
+{
+	uint64_t owner = atomic_load(&w->slots[slot].owner);
+
+	if (owner)
+		return tenant_at(w, slot, owner);
+	return slot < w->ntenants ? w->tenants[slot] : NULL;
+}
+
 static void on_state(void *arg)
 {
 	struct posted *p = arg;
 	struct worker *w = p->worker;
-	struct tenant *t = worker_tenant(w, p->slot);
+	struct tenant *t = told_tenant(w, p->slot);
 
+	if (!t) {
+		free(p->reason);
+		free(p);
+		return;
+	}
 	free(t->reason);
 	t->reason = p->reason;
 	t->wake_sent = state_is_on_its_way(p->state); /* then the supervisor knows it */

@@ -31,9 +31,13 @@ struct seldom {
 };
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
- */
+ * It is never another tenant's: when it has been removed from the configuration, its last exchange
+ * frees it. */
 struct tenant {
 	uint32_t slot;
+	uint64_t owner;	     /* of the slot */
+	size_t nexchanges;   /* that point here */
+	bool is_former;	     /* removed: not in worker.tenants any more */
 	struct list idle;    /* upstream connections that wait for a request, the last used first */
 	struct list held;    /* exchanges that wait for the tenant */
 	struct list watched; /* exchanges that show its progress to a browser */
@@ -51,6 +55,7 @@ struct worker {
 	struct watch listener;
 	int listen_fd;
 	bool is_draining;
+	msec busy_told;			/* when the supervisor was last told of a request */
 	struct timer accept_retry;	/* set while there are as many connections as can be */
 	size_t max_sockets;		/* of all threads, see shortage.h */
 	bool wants_descriptors;		/* when room_timer comes */
@@ -96,10 +101,15 @@ void worker_run(struct worker *w);
 /* Any thread: they post to the worker's loop. */
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot);
 void worker_post_drain(struct worker *w);
+void worker_post_ask(struct worker *w, uint64_t number);
 void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state, str reason);
 
 /* The worker's own thread. */
-struct tenant *worker_tenant(struct worker *w, uint32_t slot);
+/* For one more exchange, which gives it back by worker_leave_tenant (NULL is fine). */
+struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf);
+void worker_leave_tenant(struct tenant *t);
+/* A request has come: other threads may be in want of attention. */
+void worker_busy(struct worker *w);
 /* Asks the supervisor to start a tenant, once until it is told that the tenant is at rest again. */
 void worker_wake(struct worker *w, struct tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */

@@ -26,12 +26,14 @@ static str isolation_of(const struct supervisor *s, const struct tenant_conf *t)
 static void show_global(void *arg, struct control_global *ret)
 {
 	const struct supervisor *s = arg;
+	const char *reason = proxy_child_reason(s->proxy);
 
 	*ret = (struct control_global){
 		.started_at = s->started_at,
 		.address = str_of(s->address),
 		.proxy_pid = proxy_child_pid(s->proxy),
 		.proxy_restarts = proxy_child_restarts(s->proxy),
+		.proxy_reason = str_of(reason ? reason : ""),
 		.threads = (unsigned)s->listeners.count,
 		.conf = s->conf,
 		.is_proxy_configured = proxy_child_is_configured(s->proxy),
@@ -63,6 +65,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
 		.reason = STR_EMPTY,
+		.last_crash = STR_EMPTY,
 	};
 }
 
@@ -82,6 +85,8 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 	shown->wake = t->wake;
 	shown->starts = t->starts;
 	shown->restarts = t->restarts;
+	if (t->last_crash)
+		shown->last_crash = str_of(t->last_crash);
 	if (t->reason)
 		shown->reason = str_of(t->reason);
 	if (t->life.state == TENANT_FAILED)

@@ -13,8 +13,11 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/number.h"
 #include "link/channel.h"
 #include "link/packet.h"
+#include "supervisor/health.h"
+#include "supervisor/heartbeat.h"
 #include "supervisor/opening_thread.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
@@ -26,6 +29,8 @@
 #define DEATH_WINDOW 10000
 /* What a proxy that has drained in its own time may still need to exit. */
 #define EXIT_GRACE 1000
+/* When a descriptor could not be made, or not be taken, some will be free again. */
+#define RESEND_PAUSE 1000
 /* Each is a descriptor, here for a moment and in the proxy for good; without one the application
  * serves its files itself. */
 #define PUBLICS_MAX 512
@@ -34,13 +39,17 @@ struct proxy_child {
 	struct supervisor *sup;
 	struct process *process; /* NULL between two lives */
 	struct channel *channel;
-	struct timer timer; /* the next start; while draining: the end of patience */
-	int snapshot_fd;    /* sealed; of the configuration in force */
-	uint64_t serial;    /* of the snapshot that was sent last */
-	uint64_t confirmed; /* of the one that all threads use; 0: none yet */
+	struct timer timer;  /* the next start; while draining: the end of patience */
+	struct timer resend; /* the snapshot could not be sent, or not be received */
+	int snapshot_fd;     /* sealed; of the configuration in force */
+	uint64_t serial;     /* of this snapshot */
+	uint64_t confirmed;  /* of the one that all threads use; 0: none yet */
 	unsigned restarts;
 	unsigned deaths; /* within the window */
 	msec window_began;
+	struct heartbeat heartbeat;
+	char *reason; /* why it ended last, or NULL */
+	bool is_hung; /* it is killed for that */
 	bool is_draining;
 };
 
@@ -48,7 +57,7 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error);
 
 /* --- the snapshot --- */
 
-static int make_snapshot(const struct config *conf, int *ret_fd)
+int proxy_child_snapshot(const struct config *conf, int *ret_fd)
 {
 	struct buf text = {0};
 	int fd = memfd_create("fly-atc-config", MFD_CLOEXEC | MFD_ALLOW_SEALING), r = 0;
@@ -76,72 +85,19 @@ static int make_snapshot(const struct config *conf, int *ret_fd)
 	return r;
 }
 
-static int renew_snapshot(struct proxy_child *p)
-{
-	int fd = -1, r = make_snapshot(p->sup->conf, &fd);
-
-	if (r < 0)
-		return r;
-	close_fd(&p->snapshot_fd);
-	p->snapshot_fd = fd;
-	return 0;
-}
-
 /* --- the channel --- */
 
 static void wake(struct supervisor *s, uint32_t slot)
 {
 	struct tenant *t = s->is_ending ? NULL : tenant_at(s, slot);
 
-	if (!t)
+	if (!t || t->is_removed)
 		return;
 	if (t->life.state == TENANT_RUNNING)
 		tenant_announce(
 			t); /* it missed that, or met us in the middle of an attempt to stop it */
 	else
 		tenant_event(t, EVENT_WAKE);
-}
-
-static void on_message(void *arg, const struct channel_message *m, int fd)
-{
-	struct proxy_child *p = arg;
-
-	close_fd(&fd); /* it has none to give */
-	switch ((enum channel_type)m->type) {
-	case CHANNEL_WAKE:
-		wake(p->sup, m->slot);
-		return;
-	case CHANNEL_LISTENING:
-		supervisor_on_listening(p->sup);
-		return;
-	case CHANNEL_CONFIGURED:
-		p->confirmed = m->value;
-		if (proxy_child_is_configured(p))
-			reload_on_configured(p->sup);
-		return;
-	case CHANNEL_PURGED:
-		purge_on_answer(p->sup, m->value, m->slot);
-		return;
-	case CHANNEL_DRAINED:
-		return; /* and now it exits */
-	case CHANNEL_STATE:
-	case CHANNEL_CONFIG:
-	case CHANNEL_PURGE:
-	case CHANNEL_PUBLIC:
-	case CHANNEL_DRAIN:
-		break;
-	}
-	log_error("the proxy said what it cannot say (%u); it is started again", m->type);
-	process_signal(p->process, SIGKILL);
-}
-
-/* Its end is about to be noticed; but one that only closed the channel is of no use any more. */
-static void on_closed(void *arg)
-{
-	struct proxy_child *p = arg;
-
-	if (p->process && !p->is_draining)
-		process_signal(p->process, SIGKILL);
 }
 
 static void tell_public(struct proxy_child *p, str path)
@@ -152,7 +108,6 @@ static void tell_public(struct proxy_child *p, str path)
 		channel_send_fd(p->channel, CHANNEL_PUBLIC, 0, path, fd);
 	else if (errno != ENOENT)
 		log_warn("no files are served from %s: %s", path.p, strerror(errno));
-	close_fd(&fd);
 }
 
 /* The proxy might not get there by itself. */
@@ -170,20 +125,105 @@ static void tell_publics(struct proxy_child *p)
 	map_done(&told);
 }
 
-static void send_snapshot(struct proxy_child *p)
+static void on_resend(struct timer *timer);
+
+static void send_later(struct proxy_child *p)
 {
-	tell_publics(p);
-	channel_send_fd(p->channel, CHANNEL_CONFIG, ++p->serial, STR_EMPTY, p->snapshot_fd);
+	log_warn("the proxy cannot be given its configuration now: too many open files");
+	timer_set(&p->resend, p->sup->loop, loop_now(p->sup->loop) + RESEND_PAUSE, on_resend);
 }
 
-static void tell_everything(struct proxy_child *p)
+static void send_snapshot(struct proxy_child *p)
+{
+	int fd = fcntl(p->snapshot_fd, F_DUPFD_CLOEXEC, 0);
+
+	timer_cancel(&p->resend);
+	if (fd < 0) {
+		send_later(p);
+		return;
+	}
+	tell_publics(p);
+	channel_send_fd(p->channel, CHANNEL_CONFIG, p->serial, STR_EMPTY, fd);
+}
+
+static void on_resend(struct timer *timer)
+{
+	send_snapshot(container_of(timer, struct proxy_child, resend));
+}
+
+/* Those that a new proxy cannot see on the scoreboard: why one has failed. */
+static void tell_states(struct proxy_child *p)
 {
 	struct supervisor *s = p->sup;
 
-	send_snapshot(p);
 	for (uint32_t slot = 0; slot < s->nslots; slot++)
 		if (s->tenants[slot] && !tenant_is_asleep(s->tenants[slot]))
 			tenant_announce(s->tenants[slot]);
+}
+
+static void suspect(struct supervisor *s, uint32_t slot)
+{
+	struct tenant *t = s->is_ending ? NULL : tenant_at(s, slot);
+
+	if (t)
+		health_suspect(t);
+}
+
+static void on_message(void *arg, const struct channel_message *m, int fd)
+{
+	struct proxy_child *p = arg;
+
+	close_fd(&fd); /* it has none to give */
+	switch ((enum channel_type)m->type) {
+	case CHANNEL_WAKE:
+		wake(p->sup, m->slot);
+		return;
+	case CHANNEL_STUCK:
+		suspect(p->sup, m->slot);
+		return;
+	case CHANNEL_LISTENING:
+		tell_states(p);
+		supervisor_on_listening(p->sup);
+		return;
+	case CHANNEL_MISSED:
+		if (m->value == p->serial)
+			send_later(p);
+		return;
+	case CHANNEL_BUSY:
+		heartbeat_ask(&p->heartbeat);
+		return;
+	case CHANNEL_ALIVE:
+		heartbeat_answered(&p->heartbeat, m->value);
+		return;
+	case CHANNEL_CONFIGURED:
+		p->confirmed = MIN(m->value, p->serial);
+		if (proxy_child_is_configured(p))
+			reload_on_configured(p->sup);
+		return;
+	case CHANNEL_PURGED:
+		purge_on_answer(p->sup, m->value, m->slot);
+		return;
+	case CHANNEL_DRAINED:
+		return; /* and now it exits */
+	case CHANNEL_STATE:
+	case CHANNEL_CONFIG:
+	case CHANNEL_PURGE:
+	case CHANNEL_PUBLIC:
+	case CHANNEL_ASK:
+	case CHANNEL_DRAIN:
+		break;
+	}
+	log_error("the proxy said what it cannot say (%u); it is started again", m->type);
+	process_signal(p->process, SIGKILL);
+}
+
+/* Its end is about to be noticed; but one that only closed the channel is of no use any more. */
+static void on_closed(void *arg)
+{
+	struct proxy_child *p = arg;
+
+	if (p->process && !p->is_draining)
+		process_signal(p->process, SIGKILL);
 }
 
 /* --- life and death --- */
@@ -215,6 +255,17 @@ static msec restart_pause(struct proxy_child *p)
 	return MIN(pause, (msec)PAUSE_LAST);
 }
 
+static void remember_end(struct proxy_child *p, const char *how)
+{
+	char limit[NUMBER_TEXT_MAX];
+
+	number_duration_text(p->heartbeat.limit, limit);
+	free(p->reason);
+	p->reason = p->is_hung ? xasprintf("did not answer for %s and was killed", limit)
+			       : xstrdup(how);
+	p->is_hung = false;
+}
+
 static void on_exit_status(void *arg, int status)
 {
 	struct proxy_child *p = arg;
@@ -227,12 +278,15 @@ static void on_exit_status(void *arg, int status)
 	scoreboard_forget_proxy(&p->sup->board, p->sup->nslots);
 	purge_on_proxy_gone(p->sup);
 	timer_cancel(&p->timer);
+	timer_cancel(&p->resend);
+	heartbeat_stop(&p->heartbeat);
 	if (p->is_draining) {
 		supervisor_on_proxy_gone(p->sup);
 		return;
 	}
 	run_describe_exit(status, how, sizeof(how));
-	log_error("the proxy %s; it is started again", how);
+	remember_end(p, how);
+	log_error("the proxy %s; it is started again", p->reason);
 	p->restarts++;
 	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + restart_pause(p), on_restart);
 }
@@ -308,12 +362,30 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 	if (r == 0) {
 		p->channel = channel_new(p->sup->loop, pair[0], on_message, on_closed, p);
 		if (p->channel)
-			tell_everything(p);
+			send_snapshot(p);
 		else
 			process_signal(p->process, SIGKILL);
 	}
 	*ret_error = -r;
+	if (r == 0)
+		heartbeat_start(&p->heartbeat, p->sup->loop, &p->sup->listeners);
 	return r == 0;
+}
+
+static void ask(void *arg, uint64_t number)
+{
+	struct proxy_child *p = arg;
+
+	if (p->channel)
+		channel_send(p->channel, CHANNEL_ASK, 0, number, STR_EMPTY);
+}
+
+static void on_hung(void *arg)
+{
+	struct proxy_child *p = arg;
+
+	p->is_hung = true;
+	proxy_child_kill(p);
 }
 
 struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason)
@@ -324,7 +396,12 @@ struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason)
 
 	p->sup = s;
 	p->snapshot_fd = -1;
-	error = -renew_snapshot(p);
+	p->serial = 1;
+	p->heartbeat = (struct heartbeat){.ask = ask,
+		.on_hung = on_hung,
+		.arg = p,
+		.limit = s->conf->server.heartbeat_timeout};
+	error = -proxy_child_snapshot(s->conf, &p->snapshot_fd);
 	if (!error && start(p, &step, &error))
 		return p;
 	*ret_reason = xasprintf("cannot start the proxy: %s: %s", step, strerror(error));
@@ -333,13 +410,30 @@ struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason)
 	return NULL;
 }
 
-int proxy_child_configure(struct proxy_child *p)
+void proxy_child_configure(struct proxy_child *p, int take_snapshot_fd)
 {
-	int r = renew_snapshot(p);
-
-	if (r == 0 && p->channel)
+	close_fd(&p->snapshot_fd);
+	p->snapshot_fd = take_snapshot_fd;
+	p->serial++;
+	heartbeat_limit(&p->heartbeat, p->sup->conf->server.heartbeat_timeout);
+	if (p->channel)
 		send_snapshot(p);
-	return r;
+}
+
+uint64_t proxy_child_next(const struct proxy_child *p)
+{
+	return p->serial + 1;
+}
+
+bool proxy_child_has(const struct proxy_child *p, uint64_t serial)
+{
+	return !p->process || p->confirmed >= serial;
+}
+
+void proxy_child_ask(struct proxy_child *p)
+{
+	if (p)
+		heartbeat_ask(&p->heartbeat);
 }
 
 void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_state state, str text)
@@ -364,11 +458,14 @@ static void on_patience_over(struct timer *timer)
 void proxy_child_drain(struct proxy_child *p, msec limit)
 {
 	p->is_draining = true;
+	heartbeat_stop(&p->heartbeat);
+	timer_cancel(&p->timer);
 	if (!p->process) {
-		timer_cancel(&p->timer);
 		supervisor_on_proxy_gone(p->sup);
 		return;
 	}
+	if (!p->channel) /* it is being killed: we could not watch our end */
+		return;
 	channel_send(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
 	timer_set(&p->timer, p->sup->loop,
 		msec_limit(loop_now(p->sup->loop), limit ? limit + EXIT_GRACE : 0),
@@ -391,6 +488,11 @@ unsigned proxy_child_restarts(const struct proxy_child *p)
 	return p ? p->restarts : 0;
 }
 
+const char *proxy_child_reason(const struct proxy_child *p)
+{
+	return p ? p->reason : NULL;
+}
+
 bool proxy_child_is_configured(const struct proxy_child *p)
 {
 	return p && p->confirmed && p->confirmed == p->serial;
@@ -402,6 +504,9 @@ void proxy_child_free(struct proxy_child *p)
 		return;
 	assert(!p->process);
 	timer_cancel(&p->timer);
+	timer_cancel(&p->resend);
+	heartbeat_stop(&p->heartbeat);
 	close_fd(&p->snapshot_fd);
+	free(p->reason);
 	free(p);
 }

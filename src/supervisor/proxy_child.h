@@ -3,16 +3,24 @@
 #pragma once
 
 #include "link/scoreboard.h"
+#include "config/config.h"
 
 struct proxy_child;
 struct supervisor;
 
 /* Starts it.  NULL with *ret_reason (malloc'd) if even that fails. */
 struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason) MUST_USE;
-/* The supervisor's configuration is another: a new snapshot goes out.  reload_on_configured is
- * called when all threads use it, be it in a new proxy.  0, or -errno: the proxy goes on with the
- * old one. */
-int proxy_child_configure(struct proxy_child *p);
+/* What the proxy needs of a configuration, as a sealed memfd.  0 or -errno.  Any thread. */
+int proxy_child_snapshot(const struct config *conf, int *ret_fd) MUST_USE;
+/* The supervisor's configuration is another, and this is its snapshot.  reload_on_configured is
+ * called when all threads use it, be it in a new proxy. */
+void proxy_child_configure(struct proxy_child *p, int take_snapshot_fd);
+/* Configurations have numbers that grow: that of the next one. */
+uint64_t proxy_child_next(const struct proxy_child *p);
+/* No thread of the proxy uses a configuration before this one, nor will any. */
+bool proxy_child_has(const struct proxy_child *p, uint64_t serial);
+/* There is a reason to learn whether it still does something; NULL is fine. */
+void proxy_child_ask(struct proxy_child *p);
 /* NULL is fine: there may be no proxy at the moment, and the next one is told everything. */
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
@@ -26,6 +34,8 @@ void proxy_child_drain(struct proxy_child *p, msec limit);
 void proxy_child_kill(struct proxy_child *p);
 pid_t proxy_child_pid(const struct proxy_child *p);
 unsigned proxy_child_restarts(const struct proxy_child *p);
+/* Why the one before it ended: "was killed by signal 9 (KILL)"; NULL: there was none. */
+const char *proxy_child_reason(const struct proxy_child *p);
 /* All its threads use the configuration in force. */
 bool proxy_child_is_configured(const struct proxy_child *p);
 /* It must have ended. */

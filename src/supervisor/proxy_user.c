@@ -45,19 +45,37 @@ static bool is_mapped(const char *map, uid_t id)
 	return is_found;
 }
 
+/* The real user of a process, also of one that cannot be dumped, whose folder is root's.  False if
+ * it is gone. */
+static bool read_user(const char *pid, uint64_t *ret)
+{
+	CLEAN_FREE char *path = xasprintf("/proc/%s/status", pid);
+	struct buf text = {0};
+	bool is_found = false;
+	str rest, line, id;
+
+	if (files_read(path, 65536, &text) == 0)
+		for (rest = buf_str(&text); !is_found && str_split(&rest, '\n', &line);) {
+			is_found = str_starts(line, STR("Uid:\t"));
+			line = str_slice(line, 5, line.n);
+		}
+	is_found = is_found && str_split(&line, '\t', &id) && number_parse(id, UINT32_MAX, ret) == 0;
+	buf_done(&text);
+	return is_found;
+}
+
 /* A process of it runs: another fly-atc's proxy, say. */
 static bool *find_taken(void)
 {
 	bool *taken = xcalloc(LAST_FREE - FIRST_FREE + 1, sizeof(*taken));
 	DIR *processes = opendir("/proc");
 	struct dirent *entry;
-	struct stat st;
+	uint64_t id;
 
 	while (processes && (entry = readdir(processes)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-			fstatat(dirfd(processes), entry->d_name, &st, 0) == 0 &&
-			st.st_uid >= FIRST_FREE && st.st_uid <= LAST_FREE)
-			taken[st.st_uid - FIRST_FREE] = true;
+			read_user(entry->d_name, &id) && id >= FIRST_FREE && id <= LAST_FREE)
+			taken[id - FIRST_FREE] = true;
 	if (processes)
 		closedir(processes);
 	return taken;

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "loop/work.h"
 #include "process/guard.h"
 #include "supervisor/opening_thread.h"
 #include "supervisor/proxy_child.h"
@@ -22,9 +23,15 @@
 #define USE_LIMIT 10000
 
 struct outcome {
-	struct list in_reloads; /* while it waits for the proxy */
-	struct timer limit;
+	struct list link;   /* of supervisor.to_load, then of reloads */
+	struct timer limit; /* while it waits for the proxy */
 	struct supervisor *sup;
+	/* The thread's, while it reads: */
+	struct config *before; /* in force; one reference */
+	struct slot_claim *claims;
+	size_t nclaims;
+	struct config *conf; /* what was read; NULL: it has faults */
+	int snapshot_fd;     /* of it */
 	struct config_faults faults;
 	uint32_t added, removed, changed;
 	struct buf needs_restart;
@@ -74,36 +81,6 @@ void reload_wake_at_boot(struct supervisor *s)
 	}
 }
 
-/* A tenant may come back while its former copy still ends: it must find that again, or there would
- * be two. */
-static void keep_slot(struct config *c, struct tenant_conf *back, uint32_t slot)
-{
-	for (size_t i = 0; i < c->ntenants; i++)
-		if (c->tenants[i].slot == slot)
-			c->tenants[i].slot = back->slot;
-	back->slot = slot;
-}
-
-static struct tenant_conf *find(const struct config *c, str id)
-{
-	const struct tenant_conf *found = config_find_tenant(c, id);
-
-	return found ? &c->tenants[found - c->tenants] : NULL;
-}
-
-static void keep_slots_of_leavers(struct supervisor *s, struct config *c)
-{
-	list_foreach (t, &s->awake, struct tenant, in_awake) {
-		struct tenant_conf *back = t->is_removed ? find(c, t->run->conf->id) : NULL;
-
-		if (!back)
-			continue;
-		if (back->slot != t->slot)
-			keep_slot(c, back, t->slot);
-		t->is_removed = false;
-	}
-}
-
 /* --- what cannot change --- */
 
 static void refuse(struct outcome *o, const struct config *c, const char *text)
@@ -118,26 +95,31 @@ static void refuse(struct outcome *o, const struct config *c, const char *text)
 }
 
 /* Some settings hold for the life of this process; the configuration says what is in force. */
-static void keep_restart_settings(const struct supervisor *s, struct config *c)
+static void keep_restart_settings(const struct outcome *o, struct config *c)
 {
-	c->server.http_port = s->conf->server.http_port;
-	c->server.target_port = s->conf->server.target_port;
-	c->server.threads = s->conf->server.threads;
-	c->server.run_dir = str_of(s->run_dir);
-	c->server.control_socket = str_of(s->control_path);
+	const struct server_conf *before = &o->before->server;
+
+	c->server.http_port = before->http_port;
+	c->server.target_port = before->target_port;
+	c->server.threads = before->threads;
+	c->server.run_dir = str_of(o->sup->run_dir);
+	c->server.control_socket = str_of(o->sup->control_path);
 }
 
-static bool is_acceptable(struct supervisor *s, struct config *c, struct outcome *o)
+static const char *const no_room =
+	"there are more tenants than fit while those that were removed still end; reload again later";
+
+static bool is_acceptable(struct outcome *o, struct config *c)
 {
-	if (s->is_ending)
-		refuse(o, c, "fly-atc is about to end");
-	else if (c->is_single != s->conf->is_single)
+	if (c->is_single != o->before->is_single)
 		refuse(o, c,
 			"a single application cannot become tenants, or tenants one, by a reload; restart fly-atc");
-	else if (!str_eq(c->server.storage, s->conf->server.storage))
+	else if (!str_eq(c->server.storage, o->before->server.storage))
 		refuse(o, c, "server.storage cannot be changed by a reload; restart fly-atc");
-	else if (config_assign_slots(c, s->conf, SCOREBOARD_SLOTS) < 0)
+	else if (c->ntenants > SCOREBOARD_TENANTS)
 		refuse(o, c, "there are more tenants than fit");
+	else if (config_assign_slots(c, o->before, o->claims, o->nclaims, SCOREBOARD_SLOTS) < 0)
+		refuse(o, c, no_room);
 	else
 		return true;
 	return false;
@@ -159,15 +141,19 @@ static void count_differences(
 	o->added = (uint32_t)(after->ntenants + o->removed - before->ntenants);
 }
 
-/* Before the new configuration is in force, and before the proxy has it: no new request can reach
- * them. */
+/* Before the new configuration is in force, and before the proxy has it. */
 static void remove_tenants(struct supervisor *s, const struct config *after)
 {
-	for (uint32_t slot = 0; slot < s->nslots; slot++) {
-		struct tenant *t = s->tenants[slot];
-		const struct tenant_conf *conf = t ? tenant_conf(t) : NULL;
+	uint64_t serial = proxy_child_next(s->proxy);
 
-		if (!conf || config_find_tenant(after, conf->id))
+	for (size_t i = 0; i < s->conf->ntenants; i++) {
+		const struct tenant_conf *conf = &s->conf->tenants[i];
+		struct tenant *t = s->tenants[conf->slot];
+
+		if (config_find_tenant(after, conf->id))
+			continue;
+		places_retire(s, conf, serial);
+		if (!t)
 			continue;
 		t->is_removed = true;
 		if (t->run || t->life.state == TENANT_QUEUED)
@@ -177,19 +163,20 @@ static void remove_tenants(struct supervisor *s, const struct config *after)
 	}
 }
 
+static void on_back(struct supervisor *s, uint32_t slot)
+{
+	struct tenant *t = slot < s->nslots ? s->tenants[slot] : NULL;
+
+	if (t) /* its former copy still ends; it starts again when it is wanted */
+		t->is_removed = false;
+}
+
 void tenant_retire(struct tenant *t)
 {
-	struct supervisor *s = t->sup;
-	bool is_wanted = t->life.is_wanted && !s->is_ending;
-	uint32_t slot = t->slot;
-
 	t->life = (struct lifecycle){0};
-	atomic_store(&tenant_slot(t)->since, loop_now(s->loop));
+	atomic_store(&tenant_slot(t)->since, loop_now(t->sup->loop));
 	atomic_store(&tenant_slot(t)->state, TENANT_ABSENT);
 	tenant_free(t);
-	t = is_wanted ? tenant_at(s, slot) : NULL; /* of a new tenant that has got its slot */
-	if (t)
-		tenant_event(t, EVENT_WAKE);
 }
 
 static void on_stale(struct timer *timer)
@@ -230,28 +217,48 @@ static void adopt(struct tenant *t, struct config *c)
 		run_rearm_idle(t);
 }
 
-/* 0, or -errno: the proxy cannot be told. */
-static int take_over(struct supervisor *s, struct config *take_conf)
-{
-	struct config *before = s->conf;
-	int r;
+struct former {
+	struct supervisor *sup;
+	struct config *conf;
+};
 
+static void free_config(void *arg)
+{
+	struct former *f = arg;
+
+	config_unref(f->conf);
+	malloc_trim(0); /* two large configurations were here for a moment */
+}
+
+static void on_freed(void *arg)
+{
+	struct former *f = arg;
+
+	supervisor_on_reload_over(f->sup);
+	free(f);
+}
+
+static void take_over(struct supervisor *s, struct config *take_conf, int take_snapshot_fd)
+{
+	struct former *before = xmalloc(sizeof(*before));
+
+	*before = (struct former){s, s->conf};
+	environment_wipe(environ, &take_conf->secret_variables);
 	remove_tenants(s, take_conf);
 	s->conf = take_conf;
 	reload_index(s);
+	places_take(s, take_conf, on_back);
 	list_foreach_safe (t, &s->awake, struct tenant, in_awake)
 		adopt(t, take_conf);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
-	r = proxy_child_configure(s->proxy);
-	config_unref(before);
-	malloc_trim(0); /* two large configurations were here for a moment */
+	proxy_child_configure(s->proxy, take_snapshot_fd);
+	work_run(s->work, free_config, on_freed, before);
 	guard_renew();
 	reload_wake_at_boot(s);
 	s->stale_pause = STALE_PAUSE_FIRST;
 	timer_set(&s->stale_timer, s->loop, loop_now(s->loop), on_stale);
-	return r;
 }
 
 /* --- the outcome --- */
@@ -309,14 +316,14 @@ static void tell(void *arg)
 static void end_reload(struct outcome *o)
 {
 	timer_cancel(&o->limit);
-	list_remove(&o->in_reloads);
+	list_remove(&o->link);
 	log_outcome(o);
 	loop_defer(o->sup->loop, tell, o);
 }
 
 void reload_on_configured(struct supervisor *s)
 {
-	list_foreach_safe (o, &s->reloads, struct outcome, in_reloads) {
+	list_foreach_safe (o, &s->reloads, struct outcome, link) {
 		o->is_in_use = true;
 		end_reload(o);
 	}
@@ -330,7 +337,7 @@ static void end_unused(struct outcome *o, const char *why_not)
 
 void reload_give_up(struct supervisor *s)
 {
-	list_foreach_safe (o, &s->reloads, struct outcome, in_reloads)
+	list_foreach_safe (o, &s->reloads, struct outcome, link)
 		end_unused(o, "fly-atc ends before the proxy uses the new configuration");
 }
 
@@ -338,42 +345,95 @@ static void on_use_limit(struct timer *t)
 {
 	struct outcome *o = container_of(t, struct outcome, limit);
 
+	proxy_child_ask(o->sup->proxy);
 	end_unused(o, proxy_child_pid(o->sup->proxy)
 			      ? "the proxy does not use the new configuration yet: it is busy"
 			      : "the proxy does not use the new configuration yet: it is being "
 				"started again");
 }
 
-static void wait_for_proxy(struct outcome *o, int error)
+/* --- reading it --- */
+
+static void read_config(void *arg)
 {
+	struct outcome *o = arg;
+	struct config *c = config_load(o->sup->source, &o->faults);
+	int r;
+
+	if (c && !is_acceptable(o, c)) {
+		config_unref(c);
+		c = NULL;
+	}
+	if (!c)
+		return;
+	count_differences(o->before, c, o);
+	config_needs_restart(o->before, c, &o->needs_restart);
+	keep_restart_settings(o, c);
+	r = proxy_child_snapshot(c, &o->snapshot_fd);
+	if (r == 0) {
+		o->conf = c;
+		return;
+	}
+	refuse(o, c,
+		r == -EMFILE || r == -ENFILE
+			? "it cannot be told to the proxy: there are too many open files"
+			: "it cannot be told to the proxy: there is no memory for it");
+	config_unref(c);
+}
+
+static void read_next(struct supervisor *s);
+
+static void on_read(void *arg)
+{
+	struct outcome *o = arg;
 	struct supervisor *s = o->sup;
 
-	list_append(&s->reloads, &o->in_reloads);
-	if (error)
-		end_unused(o,
-			"the proxy goes on with the old configuration: no memory for the new one");
-	else
+	config_unref(o->before);
+	free(o->claims);
+	list_remove(&o->link);
+	if (s->is_ending && o->conf) {
+		refuse(o, o->conf, "fly-atc is about to end");
+		config_unref(o->conf);
+		o->conf = NULL;
+		close_fd(&o->snapshot_fd);
+	}
+	if (!o->conf) {
+		end_reload(o);
+	} else {
+		take_over(s, o->conf, o->snapshot_fd);
+		list_append(&s->reloads, &o->link);
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
+	}
+	read_next(s);
+	supervisor_on_reload_over(s);
+}
+
+/* Everything that takes long with many tenants is done by a thread: meanwhile the loop wakes those
+ * that are wanted, and answers operators.  One at a time, so that what it compares with is what it
+ * replaces. */
+static void read_next(struct supervisor *s)
+{
+	struct outcome *o;
+
+	if (list_is_empty(&s->to_load))
+		return;
+	o = list_first(&s->to_load, struct outcome, link);
+	o->before = config_ref(s->conf);
+	o->claims = places_claims(s, &o->nclaims);
+	work_run(s->work, read_config, on_read, o);
 }
 
 void reload(struct supervisor *s, control_reload_fn *done, void *arg)
 {
 	struct outcome *o = xcalloc(1, sizeof(*o));
-	struct config *c = config_load(s->source, &o->faults);
+	bool is_idle = list_is_empty(&s->to_load);
 
 	o->sup = s;
 	o->done = done;
 	o->arg = arg;
-	list_init(&o->in_reloads);
-	if (!c || !is_acceptable(s, c, o)) {
-		config_unref(c);
-		end_reload(o);
-		return;
-	}
-	environment_wipe(environ, &c->secret_variables);
-	keep_slots_of_leavers(s, c);
-	count_differences(s->conf, c, o);
-	config_needs_restart(s->conf, c, &o->needs_restart);
-	keep_restart_settings(s, c);
-	wait_for_proxy(o, take_over(s, c));
+	o->snapshot_fd = -1;
+	list_init(&o->link);
+	list_append(&s->to_load, &o->link);
+	if (is_idle)
+		read_next(s);
 }

@@ -12,8 +12,10 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "supervisor/folders.h"
+#include "supervisor/health.h"
 #include "supervisor/new_files.h"
 #include "supervisor/ports.h"
+#include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 
 /* A deadline that is later than this by itself: we did not run. */
@@ -21,7 +23,7 @@
 
 bool run_is_over(const struct tenant_run *run)
 {
-	return !run->process && !run->probe && !run->backups;
+	return !run->process && !run->probe && !run->health && !run->backups;
 }
 
 /* --- port --- */
@@ -161,16 +163,27 @@ static char *probe_request(const struct tenant_conf *t)
 		STR_ARG(t->host.n ? t->host : STR("localhost")));
 }
 
-static void probe(struct tenant *t, const struct tenant_port *port)
+struct probe *run_probe(struct tenant *t, probe_fn *on_answer)
+{
+	char *request = t->sup->conf->is_single ? xstrdup("") : probe_request(t->run->conf);
+	struct probe_target target = {
+		.port = atomic_load(&tenant_slot(t)->port), .request = str_of(request)};
+	struct probe *probe;
+	char path[256];
+
+	socket_path(t, path, sizeof(path));
+	target.socket_path = path;
+	probe = probe_start(t->sup->loop, &target, on_answer, t);
+	free(request);
+	return probe;
+}
+
+static void probe(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
-	bool is_single = t->sup->conf->is_single;
-	char *request = is_single ? xstrdup("") : probe_request(run->conf);
-	struct probe_target target = {port->number, port->socket_path, str_of(request)};
 
-	run->probe = probe_start(t->sup->loop, &target, on_ready, t);
-	free(request);
-	if (!is_single)
+	run->probe = run_probe(t, on_ready);
+	if (!t->sup->conf->is_single)
 		timer_set(&run->timer, t->sup->loop,
 			msec_limit(clock_now(), run->conf->app->start_timeout), on_overdue);
 }
@@ -222,7 +235,7 @@ static void log_exit(const struct tenant *t, int status)
 	int asked = config_stop_signal(t->run->conf->app);
 	char how[64];
 
-	if (t->life.state != TENANT_STOPPING || status == 0 ||
+	if (t->life.state != TENANT_STOPPING || t->run->is_hung || status == 0 ||
 		(WIFSIGNALED(status) && WTERMSIG(status) == asked) ||
 		(WIFEXITED(status) && WEXITSTATUS(status) == 128 + asked))
 		return;
@@ -230,13 +243,17 @@ static void log_exit(const struct tenant *t, int status)
 	log_warn("tenant " STR_FMT " was told to end and %s", STR_ARG(t->run->conf->id), how);
 }
 
-static enum lifecycle_event exit_event(struct tenant *t)
+bool run_may_restart(struct tenant *t)
 {
 	const struct app_conf *app = t->run->conf->app;
 
-	if (t->life.state != TENANT_RUNNING || t->sup->conf->is_single ||
-		tally_crash(&t->tally, loop_now(t->sup->loop), (size_t)app->max_restarts,
-			app->restart_window))
+	return tally_crash(
+		&t->tally, loop_now(t->sup->loop), (size_t)app->max_restarts, app->restart_window);
+}
+
+static enum lifecycle_event exit_event(struct tenant *t)
+{
+	if (t->life.state != TENANT_RUNNING || t->sup->conf->is_single || run_may_restart(t))
 		return EVENT_EXITED;
 	return EVENT_CRASHED_OUT;
 }
@@ -249,6 +266,7 @@ static void on_exit_status(void *arg, int status)
 
 	run->process = NULL;
 	run->port_fd = -1;
+	health_forget(run);
 	log_exit(t, status);
 	blame_exit(t, status);
 	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is
@@ -288,7 +306,7 @@ void run_start(struct tenant *t)
 	atomic_store(&slot->port, port.number);
 	atomic_fetch_add(&slot->generation, 1);
 	run->missing_files = wake_uses_backup(t) ? new_files_missing(run->conf) : 0;
-	probe(t, &port);
+	probe(t);
 }
 
 static void on_idle(struct timer *timer)
@@ -317,10 +335,12 @@ void run_rearm_idle(struct tenant *t)
 	if (!idle || t->sup->conf->is_single)
 		return;
 	due = MAX(atomic_load(&slot->last_activity), atomic_load(&slot->since)) + idle;
-	if (atomic_load(&slot->in_flight))
+	if (atomic_load(&slot->in_flight)) {
 		due = now + idle;
-	else if (due <= now && run_try_idle(t))
+		proxy_child_ask(t->sup->proxy); /* one that hangs would count it for ever */
+	} else if (due <= now && run_try_idle(t)) {
 		return;
+	}
 	timer_set(&t->run->timer, t->sup->loop, due > now ? due : now + idle, on_idle);
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "supervisor/health.h"
 #include "supervisor/new_files.h"
 #include "supervisor/supervisor_int.h"
 
@@ -44,6 +45,7 @@ void stop_watch(struct tenant *t)
 	msec limit = s->is_ending || t->is_removed ? s->conf->server.drain_timeout
 						   : t->run->conf->app->stop_timeout;
 
+	health_forget(t->run);
 	t->run->drain_until = msec_limit(loop_now(s->loop), limit);
 	look_if_drained(t);
 }
@@ -58,6 +60,7 @@ void stop_signal(struct tenant *t)
 	const struct app_conf *app = t->run->conf->app;
 	msec now = loop_now(t->sup->loop);
 
+	health_forget(t->run);
 	if (!t->run->process)
 		return;
 	process_signal(t->run->process, config_stop_signal(app));
@@ -66,7 +69,9 @@ void stop_signal(struct tenant *t)
 
 void stop_kill(struct tenant *t)
 {
-	log_warn("tenant " STR_FMT " did not end in time and is killed", STR_ARG(t->run->conf->id));
+	timer_cancel(&t->run->timer);
+	log_warn("tenant " STR_FMT " did not %s in time and is killed", STR_ARG(t->run->conf->id),
+		t->run->is_hung ? "answer" : "end");
 	if (t->run->process)
 		process_signal(t->run->process, SIGKILL);
 }

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "loop/work.h"
 #include "process/guard.h"
 #include "supervisor/notify.h"
 #include "supervisor/opening_thread.h"
@@ -38,10 +39,16 @@ static void on_backup_stopped(void *arg, const struct backup_result *r)
 	loop_stop(s->loop);
 }
 
+/* Who is impatient does not wait for a file that cannot be read. */
+static bool is_reading(const struct supervisor *s)
+{
+	return !s->is_impatient && work_pending(s->work);
+}
+
 static void end_if_all_is_over(struct supervisor *s)
 {
 	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) ||
-		s->is_stopping_backup)
+		s->is_stopping_backup || is_reading(s))
 		return;
 	s->is_stopping_backup = true;
 	backup_stop(s->backup, on_backup_stopped, s);
@@ -65,6 +72,12 @@ void supervisor_on_rest(struct supervisor *s, struct tenant *t)
 		loop_defer(s->loop, on_all_at_rest, s); /* not from inside its step */
 }
 
+void supervisor_on_reload_over(struct supervisor *s)
+{
+	if (s->is_ending)
+		loop_defer(s->loop, on_all_at_rest, s);
+}
+
 static void stop_tenants(struct supervisor *s)
 {
 	for (uint32_t slot = 0; slot < s->nslots; slot++)
@@ -82,6 +95,7 @@ static void kill_everything(struct supervisor *s)
 	list_foreach (t, &s->awake, struct tenant, in_awake)
 		if (t->run->process)
 			process_signal(t->run->process, SIGKILL);
+	end_if_all_is_over(s); /* but for what is not waited for now */
 }
 
 void supervisor_end(struct supervisor *s)
@@ -254,7 +268,7 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 	malloc_trim(0); /* reading a large configuration takes much more than keeping it */
 	r = scoreboard_new(&s->board);
 	if (r == 0)
-		r = config_assign_slots(s->conf, NULL, SCOREBOARD_SLOTS);
+		r = config_assign_slots(s->conf, NULL, NULL, 0, SCOREBOARD_TENANTS);
 	if (r == 0)
 		r = guard_start(s->loop);
 	if (r == 0)
@@ -312,6 +326,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	if (r < 0)
 		return r;
 	reload_index(s);
+	places_take(s, s->conf, NULL);
 	s->backup = backup_new(s->loop, s->conf, str_of(s->private_dir), ret_reason);
 	if (!s->backup)
 		return -EINVAL;
@@ -342,6 +357,7 @@ static void done(struct supervisor *s, struct locks *locks)
 		tenant_free(s->tenants[slot]);
 	backup_free(s->backup);
 	timer_cancel(&s->stale_timer);
+	places_done(&s->places);
 	admission_done(&s->admission);
 	new_files_watcher_done(&s->new_files);
 	signals_close(&s->signals);
@@ -366,11 +382,12 @@ static void on_turn(void *arg)
 }
 
 static struct supervisor *supervisor_new(
-	struct config *take_conf, const struct config_source *source)
+	struct loop *take_loop, struct config *take_conf, const struct config_source *source)
 {
 	struct supervisor *s = xcalloc(1, sizeof(*s));
 
-	s->loop = loop_new();
+	s->loop = take_loop;
+	s->work = work_new(s->loop, 1);
 	s->conf = take_conf;
 	s->source = source;
 	s->board.fd = -1;
@@ -382,6 +399,8 @@ static struct supervisor *supervisor_new(
 	list_init(&s->purges);
 	list_init(&s->untold);
 	list_init(&s->reloads);
+	list_init(&s->to_load);
+	places_init(&s->places);
 	admission_init(&s->admission);
 	new_files_watcher_init(&s->new_files);
 	return s;
@@ -405,13 +424,20 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 {
 	struct locks locks = {-1, -1};
 	struct supervisor *s;
+	struct loop *loop;
 	char *reason;
 	int status;
 
-	signal(SIGPIPE, SIG_IGN);
 	process_raise_open_files();
+	loop = loop_new();
+	if (!loop) {
+		fprintf(stderr, "fly-atc: cannot start: %s\n", strerror(errno));
+		config_unref(take_conf);
+		return 1;
+	}
+	signal(SIGPIPE, SIG_IGN);
 	process_adopt_orphans();
-	s = supervisor_new(take_conf, source);
+	s = supervisor_new(loop, take_conf, source);
 	loop_on_turn(s->loop, on_turn, s);
 	if (start(s, &locks, &reason) == 0) {
 		loop_run(s->loop);
@@ -422,6 +448,11 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	}
 	done(s, &locks);
 	finish_turn(s);
+	if (work_pending(s->work)) { /* a file that cannot be read, and we were told twice */
+		log_flush(FLUSH_LIMIT);
+		_exit(s->exit_status);
+	}
+	work_free(s->work);
 	loop_free(s->loop);
 	status = s->exit_status;
 	free(s);

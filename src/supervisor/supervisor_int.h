@@ -14,6 +14,7 @@
 #include "supervisor/listeners.h"
 #include "supervisor/new_files.h"
 #include "supervisor/output.h"
+#include "supervisor/places.h"
 #include "supervisor/probe.h"
 #include "supervisor/supervisor.h"
 #include "tenant/lifecycle.h"
@@ -37,7 +38,10 @@ struct supervisor {
 	struct admission admission;
 	struct new_files_watcher new_files;
 	struct signals signals;
-	struct list reloads;	  /* in force, and waiting for the proxy */
+	struct work *work;   /* reads configurations, and frees them */
+	struct list to_load; /* reloads: the first is being read by a thread */
+	struct list reloads; /* in force, and waiting for the proxy */
+	struct places places;
 	struct timer stale_timer; /* looks for changed tenants that nobody uses at the moment */
 	msec stale_pause;
 	struct process_user proxy_user;
@@ -71,6 +75,8 @@ struct tenant_run {
 	struct process *process; /* the application, or the prepare command: */
 	bool is_preparing;
 	struct probe *probe;
+	struct probe *health;	     /* is asked because requests are not answered, or NULL */
+	struct timer health_limit;   /* for its answer */
 	struct timer timer;	     /* of the present state: start, idle, drain, stop */
 	msec drain_until;	     /* in DRAINING */
 	uint64_t phase_began;	     /* usec */
@@ -78,6 +84,7 @@ struct tenant_run {
 	unsigned backups;	     /* calls of backup that have not come back */
 	bool must_detach;	     /* as soon as backups is 0 */
 	bool is_cancelled;	     /* the step under way ends as BROKEN, whatever comes of it */
+	bool is_hung;		     /* it is killed for not answering */
 	bool is_stale;		     /* its configuration changed: restart when nobody uses it */
 	unsigned missing_files;	     /* databases that were not there when they were registered */
 	struct new_files *new_files; /* waits for them while it runs, or NULL */
@@ -97,7 +104,8 @@ struct tenant {
 	struct list in_untold;	   /* supervisor.untold */
 	struct timer retry_timer;  /* of one that is to run from boot and has failed */
 	struct control_wake wake;
-	char *reason; /* of the last failure, for operators; or NULL */
+	char *reason;	  /* of the last failure, for operators; or NULL */
+	char *last_crash; /* the reason of the last crash, also when it runs again; or NULL */
 	enum tenant_state failed_in;
 	unsigned starts, restarts;
 	uint32_t slot;
@@ -135,6 +143,10 @@ bool wake_came_back(struct tenant *t);
 bool wake_uses_backup(const struct tenant *t);
 
 /* run.c */
+/* Asks its health check, at the port or socket of the present start. */
+struct probe *run_probe(struct tenant *t, probe_fn *on_ready) MUST_USE;
+/* It runs, and is about to have crashed: counts that.  False: once too often. */
+bool run_may_restart(struct tenant *t);
 void run_start(struct tenant *t);
 void run_serve(struct tenant *t);
 /* Sets the idle timer by the present configuration. */
@@ -172,5 +184,7 @@ void supervisor_on_single_failed(struct supervisor *s, const char *reason);
 /* The proxy serves; and, after the end began: it has ended. */
 void supervisor_on_listening(struct supervisor *s);
 void supervisor_on_proxy_gone(struct supervisor *s);
+/* A configuration has been read and is in force, or is not. */
+void supervisor_on_reload_over(struct supervisor *s);
 /* A tenant rests. */
 void supervisor_on_rest(struct supervisor *s, struct tenant *t);

@@ -46,6 +46,7 @@ void tenant_free(struct tenant *t)
 	output_done(&t->output);
 	tally_done(&t->tally);
 	free(t->reason);
+	free(t->last_crash);
 	t->sup->tenants[t->slot] = NULL;
 	loop_defer_free(t->sup->loop, t);
 }
@@ -158,7 +159,7 @@ static void publish(struct tenant *t)
 {
 	struct slot *slot = tenant_slot(t);
 
-	if (slot_state(slot) == t->life.state)
+	if (atomic_load(&slot->state) == t->life.state)
 		return;
 	atomic_store(&slot->since, loop_now(t->sup->loop));
 	atomic_store(&slot->state, t->life.state);
@@ -216,6 +217,8 @@ static void crash(struct tenant *t)
 	if (t->sup->is_ending)
 		return;
 	t->restarts++;
+	free(t->last_crash);
+	t->last_crash = t->reason ? xstrdup(t->reason) : NULL;
 	log_state(t, LOG_WARN, "tenant crashed");
 	t->life.is_wanted |= is_at_boot(t);
 }

@@ -92,7 +92,7 @@ static void check_snapshot(struct config *c)
 	struct buf first = {0}, second = {0};
 	struct config *again;
 
-	assert(config_assign_slots(c, NULL, 131072) == 0);
+	assert(config_assign_slots(c, NULL, NULL, 0, 131072) == 0);
 	config_snapshot_write(c, &first);
 	again = config_snapshot_read(buf_str(&first));
 	assert(again && again->ntenants == c->ntenants);

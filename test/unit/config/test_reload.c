@@ -64,7 +64,7 @@ static void test_a_snapshot_is_the_same_for_the_proxy(void **state)
 	char *first, *second;
 
 	(void)state;
-	assert_int_equal(config_assign_slots(c, NULL, 100), 0);
+	assert_int_equal(config_assign_slots(c, NULL, NULL, 0, 100), 0);
 	again = read_snapshot(c);
 	assert_same_tenants(c, again);
 	assert_true(c->version == again->version);
@@ -191,16 +191,47 @@ static void test_a_tenant_keeps_its_slot(void **state)
 	struct config *b = load_good("users: {u: {tenants: [a, d, e, f, g]}}\n", NULL);
 
 	(void)state;
-	assert_int_equal(config_assign_slots(a, NULL, 5), 0);
+	assert_int_equal(config_assign_slots(a, NULL, NULL, 0, 5), 0);
 	assert_int_equal(tenant(a, "u/b")->slot, 0);
 	assert_int_equal(tenant(a, "u/f")->slot, 2);
-	assert_int_equal(config_assign_slots(b, a, 5), 0);
+	assert_int_equal(config_assign_slots(b, a, NULL, 0, 6), 0);
 	assert_int_equal(tenant(b, "u/d")->slot, 1);
 	assert_int_equal(tenant(b, "u/f")->slot, 2);
-	assert_int_equal(tenant(b, "u/a")->slot, 0);
-	assert_int_equal(tenant(b, "u/e")->slot, 3);
-	assert_int_equal(tenant(b, "u/g")->slot, 4);
-	assert_int_equal(config_assign_slots(b, a, 4), -ENOSPC);
+	assert_int_equal(tenant(b, "u/a")->slot, 3); /* not that of b */
+	assert_int_equal(tenant(b, "u/e")->slot, 4);
+	assert_int_equal(tenant(b, "u/g")->slot, 5);
+	assert_int_equal(config_assign_slots(b, a, NULL, 0, 5), -ENOSPC);
+	config_unref(a);
+	config_unref(b);
+}
+
+static void test_a_slot_is_kept_for_one_who_may_come_back(void **state)
+{
+	struct config *a = load_good("users: {u: {tenants: [b, d]}}\n", NULL);
+	struct config *b = load_good("users: {u: {tenants: [a, c, d, e]}}\n", NULL);
+	const struct slot_claim claims[] = {{STR("u/x"), 2}, {STR("u/e"), 4}};
+
+	(void)state;
+	assert_int_equal(config_assign_slots(a, NULL, NULL, 0, 9), 0);
+	assert_int_equal(config_assign_slots(b, a, claims, NITEMS(claims), 9), 0);
+	assert_int_equal(tenant(b, "u/d")->slot, 1);
+	assert_int_equal(tenant(b, "u/e")->slot, 4); /* it comes back */
+	assert_int_equal(tenant(b, "u/a")->slot, 3); /* not that of b, nor of x */
+	assert_int_equal(tenant(b, "u/c")->slot, 5);
+	assert_int_equal(config_assign_slots(b, a, claims, NITEMS(claims), 5), -ENOSPC);
+	config_unref(a);
+	config_unref(b);
+}
+
+static void test_an_owner_is_the_same_in_every_configuration(void **state)
+{
+	struct config *a = load_good("users: {u: {tenants: [b, d]}}\n", NULL);
+	struct config *b = load_good("users: {u: {tenants: [a, d]}}\n", NULL);
+
+	(void)state;
+	assert_true(tenant(a, "u/d")->owner == tenant(b, "u/d")->owner);
+	assert_true(tenant(a, "u/b")->owner != tenant(b, "u/a")->owner);
+	assert_true(tenant(a, "u/b")->owner != 0);
 	config_unref(a);
 	config_unref(b);
 }
@@ -283,7 +314,7 @@ static void test_many_tenants_share_what_is_the_same(void **state)
 	for (size_t i = 0; i < c->ntenants; i++)
 		assert_ptr_equal(c->tenants[i].app, c->tenants[0].app);
 	assert_true(sizeof(struct tenant_conf) + sizeof(struct tenant_private) < 300);
-	assert_int_equal(config_assign_slots(c, NULL, 131072), 0);
+	assert_int_equal(config_assign_slots(c, NULL, NULL, 0, 131072), 0);
 	again = read_snapshot(c);
 	assert_same_tenants(c, again);
 	assert_ptr_equal(again->tenants[7].app, again->tenants[99999].app);
@@ -316,6 +347,8 @@ int main(void)
 		cmocka_unit_test(test_a_dump_read_again_is_the_same),
 		cmocka_unit_test(test_a_dump_tells_origins),
 		cmocka_unit_test(test_a_tenant_keeps_its_slot),
+		cmocka_unit_test(test_a_slot_is_kept_for_one_who_may_come_back),
+		cmocka_unit_test(test_an_owner_is_the_same_in_every_configuration),
 		cmocka_unit_test(test_fingerprints),
 		cmocka_unit_test(test_what_needs_a_restart_is_named),
 		cmocka_unit_test(test_many_tenants_share_what_is_the_same),

@@ -286,6 +286,23 @@ static void purging_is_by_tenant_and_path(void **state)
 	cache_free(c);
 }
 
+static void what_a_former_tenant_of_a_slot_leaves_is_not_counted_for_the_next(void **state)
+{
+	struct cache *c = cache_new(AMPLE, AMPLE);
+	struct cache_share *former = cache_share(c, slots, 4, STR("former")), *next;
+
+	(void)state;
+	put_path(c, former, "/1", 10);
+	slot_give(&slots[4], 1);
+	next = cache_share(c, slots, 4, STR("next"));
+	assert_int_equal(slots[4].cache_entries, 0);
+	put_path(c, former, "/late", 10);
+	assert_int_equal(slots[4].cache_entries, 0);
+	put_path(c, next, "/1", 10);
+	assert_int_equal(slots[4].cache_entries, 1);
+	cache_free(c);
+}
+
 static bool is_b(const void *arg, str tenant)
 {
 	(void)arg;
@@ -564,6 +581,7 @@ int main(void)
 		cmocka_unit_test(what_is_used_outlives_a_scan),
 		cmocka_unit_test(nobody_pushes_out_the_others),
 		cmocka_unit_test(purging_is_by_tenant_and_path),
+		cmocka_unit_test(what_a_former_tenant_of_a_slot_leaves_is_not_counted_for_the_next),
 		cmocka_unit_test(tenants_that_are_gone_keep_nothing),
 		cmocka_unit_test(bodies_on_their_way_are_limited),
 		cmocka_unit_test(codings_belong_to_the_body),

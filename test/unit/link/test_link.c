@@ -8,16 +8,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "link/channel.h"
 #include "link/packet.h"
 #include "link/scoreboard.h"
 
 #define RACE_ROUNDS 20000
+#define OWNER	    4711
 
 static void *stop_again_and_again(void *arg)
 {
@@ -44,12 +47,13 @@ static void test_a_request_that_entered_keeps_its_tenant(void **state)
 	(void)state;
 	assert_int_equal(scoreboard_new(&board), 0);
 	slot = &board.slots[7];
+	slot_give(slot, OWNER);
 	atomic_store(&slot->state, TENANT_RUNNING);
 	assert_int_equal(pthread_create(&stopper, NULL, stop_again_and_again, slot), 0);
 	for (int i = 0; i < RACE_ROUNDS; i++) {
 		uint32_t generation;
 
-		if (!slot_enter(slot))
+		if (!slot_enter(slot, OWNER))
 			continue;
 		generation = atomic_load(&slot->generation);
 		for (int spin = 0; spin < 50; spin++)
@@ -76,6 +80,122 @@ static void test_the_board_is_the_same_memory_for_both(void **state)
 	b.fd = -1;
 	munmap(b.slots, SCOREBOARD_SLOTS * sizeof(struct slot));
 	scoreboard_done(&a);
+}
+
+static void test_a_slot_is_its_owner_s_alone(void **state)
+{
+	struct slot slot = {0};
+
+	(void)state;
+	slot_give(&slot, OWNER);
+	atomic_store(&slot.state, TENANT_RUNNING);
+	atomic_store(&slot.requests, 7);
+	atomic_store(&slot.timeouts, 2);
+	atomic_store(&slot.cache_entries, 3);
+	atomic_store(&slot.generation, 9);
+	assert_true(slot_enter(&slot, OWNER));
+	assert_false(slot_enter(&slot, OWNER + 1));
+	assert_int_equal(slot_state(&slot, OWNER + 1), TENANT_ABSENT);
+	slot_disown(&slot);
+	assert_false(slot_enter(&slot, OWNER));
+	assert_int_equal(atomic_load(&slot.in_flight), 1); /* what is under way goes on */
+	slot_own(&slot, OWNER);
+	assert_int_equal(slot_state(&slot, OWNER), TENANT_RUNNING);
+	slot_leave(&slot);
+	slot_give(&slot, OWNER + 1);
+	assert_false(slot_enter(&slot, OWNER));
+	assert_int_equal(slot_state(&slot, OWNER + 1), TENANT_ABSENT);
+	assert_int_equal(atomic_load(&slot.requests) + atomic_load(&slot.timeouts) +
+				 atomic_load(&slot.cache_entries),
+		0);
+	assert_int_equal(atomic_load(&slot.generation), 9);
+}
+
+static size_t count_descriptors(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* `n` copies of a descriptor in one packet. */
+static void send_several(int fd, int file, size_t n)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * 253)] = {0};
+	char byte = 'x';
+	struct iovec part = {&byte, 1};
+	struct msghdr msg = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = CMSG_SPACE(sizeof(int) * n)};
+	struct cmsghdr *cmsg = (struct cmsghdr *)control;
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * n);
+	for (size_t i = 0; i < n; i++)
+		memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &file, sizeof(int));
+	assert_int_equal(sendmsg(fd, &msg, 0), 1);
+}
+
+static void test_several_descriptors_in_a_packet_are_closed_and_refused(void **state)
+{
+	static const size_t numbers[] = {2, 3, 4, 5, 17, 253};
+	int fds[2], mem = memfd_create("test", MFD_CLOEXEC), file = -1;
+	char byte;
+	struct iovec part = {&byte, 1};
+	size_t before;
+
+	(void)state;
+	assert_int_equal(packet_pair(fds), 0);
+	before = count_descriptors();
+	for (size_t i = 0; i < NITEMS(numbers); i++) {
+		send_several(fds[0], mem, numbers[i]);
+		assert_int_equal(packet_receive(fds[1], &part, 1, &file), -EPROTO);
+		send_several(fds[0], mem, numbers[i]);
+		assert_int_equal(packet_receive(fds[1], &part, 1, NULL), -EPROTO);
+		assert_int_equal(count_descriptors(), before);
+	}
+	send_several(fds[0], mem, 1);
+	assert_int_equal(packet_receive(fds[1], &part, 1, NULL), -EPROTO);
+	assert_int_equal(count_descriptors(), before);
+	send_several(fds[0], mem, 1);
+	assert_int_equal(packet_receive(fds[1], &part, 1, &file), 1);
+	assert_true(file >= 0);
+	close(file);
+	close(fds[0]);
+	close(fds[1]);
+	close(mem);
+}
+
+static void limit_descriptors(rlim_t n, struct rlimit *ret_before)
+{
+	struct rlimit now;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+	now = (struct rlimit){n, ret_before->rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
+static void test_a_descriptor_for_which_there_is_no_place_is_told(void **state)
+{
+	int fds[2], mem = memfd_create("test", MFD_CLOEXEC), file = -1;
+	struct rlimit before;
+	char byte;
+	struct iovec part = {&byte, 1};
+
+	(void)state;
+	assert_int_equal(packet_pair(fds), 0);
+	send_several(fds[0], mem, 1);
+	limit_descriptors(1, &before);
+	assert_int_equal(packet_receive(fds[1], &part, 1, &file), 1);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(file, -EMFILE);
+	close(fds[0]);
+	close(fds[1]);
+	close(mem);
 }
 
 struct receiver {
@@ -129,6 +249,60 @@ static void test_messages_arrive_in_order_when_the_socket_is_full(void **state)
 	loop_free(loop);
 }
 
+static void count_messages(void *arg, const struct channel_message *m, int fd)
+{
+	struct receiver *r = arg;
+
+	assert_true(m->type != CHANNEL_CONFIG || fd >= 0);
+	close_fd(&fd);
+	if (++r->messages == r->wanted)
+		loop_stop(r->loop);
+}
+
+/* What waits for room takes no descriptor that might not be had. */
+static void test_a_descriptor_that_waits_for_room_arrives_though_no_other_can_be_made(void **state)
+{
+	struct loop *loop = loop_new();
+	struct receiver r = {.loop = loop, .wanted = 3001};
+	struct channel *a, *b;
+	struct rlimit before;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(packet_pair(fds), 0);
+	a = channel_new(loop, fds[0], count_messages, on_closed, &r);
+	b = channel_new(loop, fds[1], count_messages, on_closed, &r);
+	for (int i = 0; i < 3000; i++)
+		channel_send(a, CHANNEL_STATE, 0, TENANT_FAILED, STR("it said no"));
+	{
+		int mem = memfd_create("test", MFD_CLOEXEC);
+
+		limit_descriptors(1, &before);
+		channel_send_fd(a, CHANNEL_CONFIG, 1, STR_EMPTY, mem);
+		setrlimit(RLIMIT_NOFILE, &before);
+	}
+	loop_run(loop);
+	assert_int_equal(r.messages, 3001);
+	channel_free(a);
+	channel_free(b);
+	loop_post(loop, (loop_fn *)loop_stop, loop);
+	loop_run(loop);
+	loop_free(loop);
+}
+
+static void test_a_loop_for_which_there_is_no_descriptor_is_none(void **state)
+{
+	struct rlimit before;
+	size_t open = count_descriptors();
+
+	(void)state;
+	limit_descriptors(1, &before);
+	assert_null(loop_new());
+	assert_int_equal(errno, EMFILE);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(count_descriptors(), open);
+}
+
 static void *wake_slot_0(void *arg)
 {
 	assert_int_equal(channel_try_send(*(int *)arg, CHANNEL_WAKE, 0), 0);
@@ -176,7 +350,6 @@ static void test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once(voi
 	c = channel_new(loop, fds[0], on_message, on_closed, &r);
 	sender = channel_new(loop, dup(fds[1]), on_message, on_closed, &r);
 	channel_send_fd(sender, CHANNEL_CONFIG, 0, STR_EMPTY, mem);
-	close(mem);
 	loop_run(loop);
 	assert_true(r.fd >= 0);
 	assert_int_equal(pread(r.fd, got, 3, 0), 3);
@@ -198,6 +371,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_request_that_entered_keeps_its_tenant),
 		cmocka_unit_test(test_the_board_is_the_same_memory_for_both),
+		cmocka_unit_test(test_a_slot_is_its_owner_s_alone),
+		cmocka_unit_test(test_several_descriptors_in_a_packet_are_closed_and_refused),
+		cmocka_unit_test(test_a_descriptor_for_which_there_is_no_place_is_told),
+		cmocka_unit_test(
+			test_a_descriptor_that_waits_for_room_arrives_though_no_other_can_be_made),
+		cmocka_unit_test(test_a_loop_for_which_there_is_no_descriptor_is_none),
 		cmocka_unit_test(test_messages_arrive_in_order_when_the_socket_is_full),
 		cmocka_unit_test(test_another_thread_sends_unless_the_socket_is_full),
 		cmocka_unit_test(test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once),

@@ -68,6 +68,22 @@ static void a_wish_during_a_stop_is_kept(void **state)
 	assert_false(l.is_wanted);
 }
 
+static void one_that_hangs_is_killed_and_starts_again_when_it_is_wanted(void **state)
+{
+	struct lifecycle l = {.state = TENANT_RUNNING};
+
+	(void)state;
+	assert_int_equal(lifecycle_step(&l, EVENT_HUNG), EFFECT_BIT(CRASH) | EFFECT_BIT(KILL));
+	lifecycle_step(&l, EVENT_WAKE);
+	assert_int_equal(lifecycle_step(&l, EVENT_EXITED), EFFECT_BIT(DETACH));
+	assert_true(has(lifecycle_step(&l, EVENT_DETACHED), REST));
+	assert_true(l.is_wanted);
+	l = (struct lifecycle){.state = TENANT_RUNNING};
+	assert_int_equal(lifecycle_step(&l, EVENT_HUNG_OUT), EFFECT_BIT(FAIL) | EFFECT_BIT(KILL));
+	assert_int_equal(l.state, TENANT_FAILED);
+	assert_int_equal(lifecycle_step(&l, EVENT_EXITED), EFFECT_BIT(DETACH));
+}
+
 static void a_stop_overrides_a_wish(void **state)
 {
 	struct lifecycle l = {.state = TENANT_STOPPING, .is_wanted = true};
@@ -133,6 +149,8 @@ static bool can_happen(const struct model *m, enum lifecycle_event e)
 		return m->is_probing;
 	case EVENT_EXITED:
 		return m->is_alive;
+	case EVENT_HUNG:
+	case EVENT_HUNG_OUT:
 	case EVENT_CRASHED_OUT:
 		return m->is_alive && m->life.state == TENANT_RUNNING;
 	case EVENT_IDLE:
@@ -164,6 +182,8 @@ static void apply_event(struct model *m, enum lifecycle_event e)
 		m->is_restoring = m->is_preparing = false;
 	} else if (e == EVENT_EXITED || e == EVENT_CRASHED_OUT) {
 		m->is_alive = m->is_signalled = m->is_watching = false;
+	} else if (e == EVENT_HUNG || e == EVENT_HUNG_OUT) {
+		m->is_signalled = true; /* without being asked first */
 	} else if (e == EVENT_READY) {
 		m->is_probing = false;
 	} else if (e == EVENT_DRAINED) {
@@ -457,6 +477,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_cell_is_filled),
 		cmocka_unit_test(the_usual_life),
 		cmocka_unit_test(a_wish_during_a_stop_is_kept),
+		cmocka_unit_test(one_that_hangs_is_killed_and_starts_again_when_it_is_wanted),
 		cmocka_unit_test(a_stop_overrides_a_wish),
 		cmocka_unit_test(no_order_of_events_leads_astray),
 		cmocka_unit_test(a_stop_always_comes_to_an_end),

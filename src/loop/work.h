@@ -1,4 +1,5 @@
-/* work.h - jobs that block (files, object store, SQLite) on threads, their ends in the loop.
+/* work.h - jobs that block or take long (files, object store, SQLite, parsing) on threads, their
+ * ends in the loop.
  *
  * A thread takes jobs until there are none left, and ends: nothing waits, so nothing wakes up.  The
  * jobs here are few and long beside the making of a thread. */

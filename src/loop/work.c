@@ -1,6 +1,6 @@
 /* work.c - threads that live as long as there are jobs. */
 /* SPDX-License-Identifier: MIT */
-#include "backup/work.h"
+#include "loop/work.h"
 
 #include <pthread.h>
 #include <signal.h>

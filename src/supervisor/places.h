@@ -1,0 +1,29 @@
+/* places.h - slots of the scoreboard whose tenants have been removed from the configuration.
+ *
+ * Until each thread of the proxy has a configuration without the tenant, one may route its requests
+ * to the slot, and a request that has begun counts itself out there at its end.  So nobody else
+ * gets the slot before both are over and the tenant rests; it alone may have it back. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/list.h"
+#include "config/config.h"
+
+struct supervisor;
+
+struct places {
+	struct list retired;
+	size_t count;
+};
+
+void places_init(struct places *p);
+void places_done(struct places *p);
+/* The tenant is not in the configuration with this number (proxy_child.h) and those that follow. */
+void places_retire(struct supervisor *s, const struct tenant_conf *conf, uint64_t serial);
+/* Gives each tenant of the configuration its slot: `ret_back` is called for those that come back
+ * before it was another's. */
+typedef void places_back_fn(struct supervisor *s, uint32_t slot);
+void places_take(struct supervisor *s, const struct config *conf, places_back_fn *ret_back);
+/* Forgets those that are free now.  Returns the others: an array to be freed, whose ids are valid
+ * until the next call of one of these functions. */
+struct slot_claim *places_claims(struct supervisor *s, size_t *ret_count) MUST_USE;
