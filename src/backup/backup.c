@@ -120,6 +120,26 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 	ask(b, t, restore_op(false), done, arg);
 }
 
+void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	ask(b, t, release_op(), done, arg);
+}
+
+uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t)
+{
+	const struct entry *e = entry_find(b, t->id);
+
+	return e ? e->prepared : 0;
+}
+
+void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t fingerprint)
+{
+	struct entry *e = entry_find(b, t->id);
+
+	if (e)
+		e->prepared = fingerprint;
+}
+
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
 	ask(b, t, attach_op(false), done, arg);

@@ -35,6 +35,14 @@ void backup_configure(struct backup *b, const struct config *conf);
  * Every successful restore is followed by backup_detach in the end, attached or not. docs/backup.md
  * has the rules. */
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Between restore and attach: somebody (the prepare command) is going to write to the databases and
+ * wants them for himself.  Litestream lets go of those that it still has from a detach that was not
+ * confirmed.  attach notices what was written meanwhile. */
+void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Between restore and detach: a number that comes back with the databases, 0 where there is none.
+ * What is set reaches the store with what attach confirms. */
+uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t);
+void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t fingerprint);
 /* Looks whether the databases were written to since they were let go: by an operator, or after
  * backup_restore by the tenant's own migrations, which need no Litestream.  If so, and the files
  * are in order, a new epoch begins with a whole copy; for a database that is new the first copy is

@@ -82,6 +82,7 @@ struct entry {
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
 	struct etag etag;
 	bool is_proven;	  /* its files were here, and were the latest */
+	uint64_t prepared; /* what HEAD is to say; see backup_set_prepared */
 	bool is_offline;  /* restored without the store; HEAD is still to be read */
 	bool is_attached; /* Litestream may know its databases */
 	bool is_pending;  /* detached, but not confirmed */
@@ -160,13 +161,14 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
-/* --- restore.c, attach.c, detach.c --- */
+/* --- restore.c, attach.c, detach.c, release.c --- */
 /* The transaction in the output of `litestream restore -json`. */
 bool restore_read_txid(str out, uint64_t *ret);
 struct op *restore_op(bool is_background) MUST_USE;
 struct op *attach_op(
 	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
 struct op *detach_op(bool is_background) MUST_USE;
+struct op *release_op(void) MUST_USE;
 /* Not confirmed: from now on we try by ourselves. */
 void detach_retry_later(struct entry *e, const char *why);
 

@@ -1,6 +1,7 @@
 /* headjob.c - HEAD and proof follow what Litestream has confirmed. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "backup/backup_int.h"
@@ -16,6 +17,8 @@ struct headjob {
 	const char *store_url, *dir;
 	str tenant;
 	msec until;
+	const struct database *dbs; /* the entry's: their names and paths stay while an operation runs */
+	size_t ndbs;
 	struct head head;
 	struct etag etag;
 	bool has_new_names, seals;
@@ -42,7 +45,7 @@ static bool is_recorded(const struct entry *e, const struct database *db, bool w
 
 bool headjob_is_needed(const struct entry *e, bool seals)
 {
-	if (e->is_offline || e->head.is_sealed != seals)
+	if (e->is_offline || e->head.is_sealed != seals || e->prepared != e->head.prepared)
 		return true;
 	for (size_t i = 0; i < e->ndbs; i++)
 		if (is_recordable(&e->dbs[i]) && !is_recorded(e, &e->dbs[i], seals))
@@ -69,10 +72,23 @@ static void remove_left(struct headjob *job)
 	}
 }
 
+static void note_owners(struct headjob *job)
+{
+	for (size_t i = 0; i < job->ndbs; i++) {
+		struct record_database *db = head_find(&job->head, job->dbs[i].name);
+		struct stat st;
+
+		if (db && stat(job->dbs[i].path, &st) == 0)
+			db->owner = (struct record_owner){
+				true, st.st_mode & RECORD_MODE, st.st_uid, st.st_gid};
+	}
+}
+
 static void run(void *arg)
 {
 	struct headjob *job = arg;
 
+	note_owners(job);
 	if (job->seals)
 		remove_left(job);
 	job->result =
@@ -94,6 +110,7 @@ static void on_done(void *arg)
 		e->head = job->head;
 		e->etag = job->etag;
 		e->is_offline = false;
+		e->prepared = e->head.prepared;
 	} else {
 		e->etag.text[0] = '\0'; /* unknown: the next time begins with reading */
 		head_done(&job->head);
@@ -112,6 +129,8 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 		.store_url = b->location.url,
 		.dir = e->dir,
 		.tenant = entry_id(e),
+		.dbs = e->dbs,
+		.ndbs = e->ndbs,
 		.until = loop_now(b->loop) + b->sync_timeout,
 		.etag = e->etag,
 		.has_new_names = e->is_offline,
@@ -121,6 +140,7 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 		.arg = arg};
 	head_copy(&e->head, &job->head);
 	job->head.is_sealed = seals;
+	job->head.prepared = e->prepared;
 	for (size_t i = 0; i < e->ndbs; i++) {
 		const struct database *db = &e->dbs[i];
 

@@ -205,6 +205,7 @@ static int find_source(struct plan *p, struct plan_database *db)
 	db->is_restored = named || has;
 	db->epoch = has || !named ? p->head.epoch : named->epoch;
 	db->txid = has || !named ? 0 : named->txid;
+	db->owner = named ? named->owner : (struct record_owner){0};
 	return 0;
 }
 

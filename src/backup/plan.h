@@ -22,6 +22,7 @@ struct plan_database {
 	enum local_file local;
 	bool is_restored; /* from the replica of this epoch, of at least this transaction */
 	uint64_t epoch, txid;
+	struct record_owner owner;
 	bool has_come; /* between the steps: the child succeeded, and */
 	uint64_t came_txid;
 	struct why why; /* or the child's last words */

@@ -78,6 +78,7 @@ static void take_plan(struct restore *r)
 	e->etag = r->plan.etag;
 	e->is_offline = r->plan.is_offline;
 	e->is_proven = !r->plan.is_changed;
+	e->prepared = e->head.prepared;
 	if (is_same)
 		return;
 	entry_set_epoch_urls(e);

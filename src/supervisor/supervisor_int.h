@@ -76,6 +76,7 @@ struct tenant_run {
 	int port_fd;		     /* listening for the application, or keeping its port; -1 */
 	unsigned backups;	     /* calls of backup that have not come back */
 	bool must_detach;	     /* as soon as backups is 0 */
+	bool is_unobserved;	     /* its databases may have been written to, and not registered since */
 	bool is_cancelled;	     /* the step under way ends as BROKEN, whatever comes of it */
 	bool is_stale;		     /* its configuration changed: restart when nobody uses it */
 	unsigned missing_files;	     /* databases that were not there when they were registered */

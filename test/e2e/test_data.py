@@ -1,0 +1,281 @@
+"""What a tenant's data needs around its database: the order of a start, its owner, its migrations, and that nothing looks kept which is not.
+SPDX-License-Identifier: MIT
+"""
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import sys
+import textwrap
+
+import pytest
+
+from atc import WINTER, knobs_config
+from waiting import wait_until
+
+ID = "bellevue/2025/winter"
+APRIL = "/boston/2025/april"
+TWO = {"bellevue": {"tenants": ["2025/winter"]}, "boston": {"tenants": ["2025/april"]}}
+DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
+
+# Each migration is a transaction of its own, as frameworks have it, and nobody waits for a lock.
+MIGRATE = """
+    import os, sqlite3, sys
+    db = sqlite3.connect(os.environ["DATABASE_PATH"], timeout=0, isolation_level=None)
+    db.execute("pragma journal_mode=wal")
+    db.execute("create table if not exists counter(n integer)")
+    db.execute("create table if not exists migrations(n integer)")
+    for n in range(db.execute("select count(*) from migrations").fetchone()[0], int(sys.argv[1])):
+        db.execute("begin immediate")
+        db.execute("create table t%d(a)" % n)
+        db.execute("insert into migrations values (?)", (n,))
+        db.execute("commit")
+        if n == 300:
+            db.execute("pragma wal_checkpoint(restart)")
+    with open(os.environ["RUNS"], "a") as runs:
+        runs.write(os.environ["FLY_ATC_NAME"] + "\\n")
+    os._exit(0)     # with the WAL as it is
+"""
+EXCLUSIVE = """
+    import os, sqlite3, sys
+    db = sqlite3.connect(os.environ["DATABASE_PATH"], timeout=1, isolation_level=None)
+    db.execute("pragma journal_mode=wal")
+    db.execute("pragma main.locking_mode=exclusive")
+    db.execute("begin exclusive")
+    db.execute("create table if not exists migrations(n integer)")
+    db.execute("insert into migrations values (?)", (int(sys.argv[1]),))
+    db.execute("commit")
+    with open(os.environ["RUNS"], "a") as runs:
+        runs.write(os.environ["FLY_ATC_NAME"] + "\\n")
+"""
+
+
+def prepare(atc, script, n):
+    path = atc.app / "migrate.py"
+    path.write_text(textwrap.dedent(script))
+    return [sys.executable, "-S", "-E", str(path), str(n)]
+
+
+def config_of(atc, store, users=None, **app):
+    return knobs_config(users, None, {"restore_timeout": "20s", "sync_timeout": "5s", **store.config}, databases=DATABASES,
+                        env={"RUNS": str(atc.home / "runs")}, **app)
+
+
+def start(atc, store, users=None, **app):
+    return atc.start(config_of(atc, store, users, **app), env=store.environment)
+
+
+def again(atc, store):
+    return atc.again(env=store.environment)
+
+
+def runs(atc):
+    path = atc.home / "runs"
+    return path.read_text().split() if path.exists() else []
+
+
+def ok(atc, prefix=WINTER):
+    response = atc.get(prefix + "/up", timeout=60)
+    assert response.status == 200, response
+
+
+def add(atc, n=1, prefix=WINTER):
+    for _ in range(n):
+        response = atc.post(prefix + "/count")
+        assert response.status == 200, response
+    return response.json()["count"]
+
+
+def count(atc, prefix=WINTER):
+    response = atc.get(prefix + "/count", timeout=60)
+    assert response.status == 200, response
+    return response.json()["count"]
+
+
+def stop_tenant(atc, name=ID):
+    done = atc.cli("stop", name)
+    assert done.returncode == 0, done
+    return done
+
+
+def lose_disk(atc):
+    shutil.rmtree(atc.app / "storage" / "tenants")
+
+
+def rows(atc, sql, name=ID):
+    database = sqlite3.connect(atc.tenant_dir(name) / "counter.sqlite3")
+    try:
+        return database.execute(sql).fetchall()
+    finally:
+        database.close()
+
+
+# --- the order of a start: restore, prepare, register, start ---
+
+def test_migrations_of_new_tenants_find_no_lock(atc, store):
+    """Short transactions without a busy timeout, tenant after tenant."""
+    names = ["2025/event-%d" % i for i in range(6)]
+    start(atc, store, {"bellevue": {"tenants": names}}, prepare=prepare(atc, MIGRATE, 120))
+    for name in names:
+        ok(atc, "/bellevue/" + name)
+    assert sorted(runs(atc)) == sorted(names)
+    atc.stop(0)
+    lose_disk(atc)
+    again(atc, store)
+    for name in names:
+        ok(atc, "/bellevue/" + name)
+        assert rows(atc, "select count(*), sum(n) from migrations", "bellevue/" + name) == [(120, 7140)]
+
+
+def test_a_second_deployment_may_take_the_exclusive_lock(atc, store):
+    start(atc, store, prepare=prepare(atc, EXCLUSIVE, 1))
+    add(atc, 2)
+    stop_tenant(atc)
+    atc.write_config(config_of(atc, store, prepare=prepare(atc, EXCLUSIVE, 2)))
+    assert atc.cli("reload").returncode == 0
+    add(atc, 2)
+    assert len(runs(atc)) == 2
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert count(atc) == 4
+    assert rows(atc, "select n from migrations order by n") == [(1,), (2,)]
+
+
+def test_what_a_migration_writes_is_in_the_store_before_anybody_is_served(atc, store):
+    start(atc, store, prepare=prepare(atc, MIGRATE, 3))
+    ok(atc)
+    atc.signal(signal.SIGKILL)
+    atc.wait_exit(-signal.SIGKILL)
+    lose_disk(atc)
+    again(atc, store)
+    ok(atc)
+    assert rows(atc, "select count(*) from migrations") == [(3,)]
+    assert len(runs(atc)) == 1, "the store knows that they were done"
+
+
+def test_a_migration_that_restarts_the_wal_unobserved_is_copied_wholly(atc, store):
+    """Nobody holds the WAL while it runs: it starts anew, and what was in it reaches the database's pages alone."""
+    start(atc, store, prepare=prepare(atc, MIGRATE, 2))
+    add(atc, 3)
+    stop_tenant(atc)
+    atc.write_config(config_of(atc, store, prepare=prepare(atc, MIGRATE, 400)))
+    assert atc.cli("reload").returncode == 0
+    add(atc)
+    stop_tenant(atc)
+    live = rows(atc, "select n from migrations order by n")
+    assert len(live) == 400
+    lose_disk(atc)
+    assert count(atc) == 4
+    assert rows(atc, "select n from migrations order by n") == live
+    assert rows(atc, "pragma integrity_check") == [("ok",)]
+
+
+def test_a_machine_that_dies_while_it_prepares_loses_nothing(atc, store):
+    """The mark is there, the proof names the state before; the files here go on, or else the store's."""
+    start(atc, store)
+    add(atc, 3)
+    stop_tenant(atc)
+    script = ["sh", "-c", "%s && echo half >> $RUNS && sleep 600" % " ".join(prepare(atc, MIGRATE, 4))]
+    atc.write_config(config_of(atc, store, prepare=script))
+    assert atc.cli("reload").returncode == 0
+    assert atc.cli("start", ID, "--no-wait").returncode == 0
+    wait_until(lambda: "half" in runs(atc), 20)
+    atc.signal(signal.SIGKILL)
+    atc.wait_exit(-signal.SIGKILL)
+    copy = atc.home / "copy"
+    shutil.copytree(atc.app / "storage" / "tenants", copy)
+    lose_disk(atc)
+    atc.write_config(config_of(atc, store))
+    again(atc, store)
+    assert count(atc) == 3, "the store has what was there before"
+    atc.stop(0)
+    lose_disk(atc)
+    shutil.copytree(copy, atc.app / "storage" / "tenants")
+    again(atc, store)
+    assert count(atc) == 3, "its epoch is over: the older life is set aside"
+
+
+def test_a_start_after_a_death_while_preparing_goes_on_with_the_files(atc, store):
+    start(atc, store)
+    add(atc, 3)
+    stop_tenant(atc)
+    script = ["sh", "-c", "%s && echo half >> $RUNS && sleep 600" % " ".join(prepare(atc, MIGRATE, 4))]
+    atc.write_config(config_of(atc, store, prepare=script))
+    assert atc.cli("reload").returncode == 0
+    assert atc.cli("start", ID, "--no-wait").returncode == 0
+    wait_until(lambda: "half" in runs(atc), 20)
+    atc.signal(signal.SIGKILL)
+    atc.wait_exit(-signal.SIGKILL)
+    atc.write_config(config_of(atc, store))
+    again(atc, store)
+    assert count(atc) == 3
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert count(atc) == 3
+    assert rows(atc, "select count(*) from migrations") == [(4,)], "what prepare had committed before it died"
+
+
+def test_what_a_failed_prepare_has_written_is_not_forgotten(atc, store):
+    start(atc, store, prepare=["sh", "-c", "%s; exit 3" % " ".join(prepare(atc, MIGRATE, 3))])
+    assert atc.get(WINTER + "/up", timeout=60).status == 503
+    wait_until(lambda: atc.tenant()["pid"] is None and not (atc.tenant_dir() / ".fly-atc-open").exists(), 20)
+    lose_disk(atc)
+    atc.write_config(config_of(atc, store))
+    assert atc.cli("reload").returncode == 0
+    assert atc.cli("start", ID).returncode == 0
+    assert rows(atc, "select count(*) from migrations") == [(3,)]
+
+
+# --- what prepare leaves, and what it is remembered by ---
+
+def test_a_dump_of_the_schema_makes_no_other_tenant_prepare_again(atc):
+    (atc.app / "db" / "migrate").mkdir(parents=True)
+    (atc.app / "db" / "migrate" / "1_first.rb").write_text("first")
+    script = ["sh", "-c", "%s && date +%%N > db/schema.rb" % " ".join(prepare(atc, MIGRATE, 1))]
+    atc.start(knobs_config(TWO, databases=DATABASES, prepare=script, env={"RUNS": str(atc.home / "runs")}))
+    for _ in range(3):
+        for name, prefix in ((ID, WINTER), ("boston/2025/april", APRIL)):
+            ok(atc, prefix)
+            stop_tenant(atc, name)
+    assert sorted(runs(atc)) == ["2025/april", "2025/winter"]
+
+
+def test_after_a_restore_prepare_runs_only_if_the_migrations_changed(atc, store):
+    start(atc, store, prepare=prepare(atc, MIGRATE, 2))
+    add(atc, 2)
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert count(atc) == 2
+    assert len(runs(atc)) == 1
+    (atc.app / "migrations").mkdir()
+    (atc.app / "migrations" / "2_more.sql").write_text("more")
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert count(atc) == 2
+    assert len(runs(atc)) == 2
+
+
+# --- whose a database is ---
+
+def test_a_restored_database_has_its_mode_again(atc, store):
+    start(atc, store)
+    add(atc, 2)
+    path = atc.tenant_dir() / "counter.sqlite3"
+    path.chmod(0o660)
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert count(atc) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_restored_database_has_its_owner_again(atc, store):
+    start(atc, store)
+    add(atc, 2)
+    path = atc.tenant_dir() / "counter.sqlite3"
+    os.chown(path, 12345, 23456)
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert count(atc) == 2
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
