@@ -86,6 +86,8 @@ static void attach_start(struct op *op)
 		return;
 	}
 	if (!a->is_look) {
+		if (e->is_pending)
+			await_end(e, "it was woken again before that");
 		e->is_pending = false;
 		e->retry_pause = b->timing.first_retry;
 		timer_cancel(&e->retry);

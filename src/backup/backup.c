@@ -78,6 +78,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 	b->work = work_new(l, MAX_THREADS);
 	list_init(&b->restores);
 	list_init(&b->late);
+	list_init(&b->awaits);
 	registry_init(&b->registry, l);
 	backup_configure(b, conf);
 	if (!conf->backup.url.n || open_store(b, conf, run_dir, ret_reason) == 0)
@@ -283,6 +284,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	b->stopped_arg = arg;
 	watchdog_stop(b);
 	catchup_forget_all(b);
+	await_end_all(b, "fly-atc is stopping");
 	work_stop(b->work);
 	cancel_all(b);
 	backup_stop_advance(b);

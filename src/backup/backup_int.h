@@ -45,6 +45,8 @@ struct backup {
 	struct list restores; /* children that wait for their turn */
 	unsigned nrestores;   /* that run */
 
+	struct list awaits; /* those who wait for the end of what is pending */
+
 	struct list late; /* catch-ups that wait for their turn */
 	unsigned nlate;	  /* that are under way */
 
@@ -88,6 +90,7 @@ struct entry {
 	bool is_pending;  /* detached, but not confirmed */
 	bool is_asked;	  /* somebody else than ourselves wants something with it */
 	struct why pending;
+	msec detach_began; /* the first try */
 	msec retry_pause;
 	struct timer retry;
 	struct list ops; /* waiting */
@@ -177,6 +180,11 @@ typedef void headjob_fn(void *arg, int result, const struct why *why);
 /* True if HEAD in the store says less, or another state, than it should. */
 bool headjob_is_needed(const struct entry *e, bool seals);
 void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg);
+
+/* --- await.c --- */
+/* e is not pending any more; why is NULL where it was confirmed. */
+void await_end(const struct entry *e, const char *why);
+void await_end_all(struct backup *b, const char *why);
 
 /* --- catchup.c --- */
 void catchup_forget_all(struct backup *b);

@@ -27,6 +27,8 @@ static void on_released(void *arg, bool is_ok)
 		return;
 	}
 	timer_cancel(&e->retry);
+	if (e->is_pending)
+		await_end(e, "it was woken again before that");
 	e->is_pending = false;
 	entry_unattach(e);
 	op_succeed(&r->op);

@@ -285,6 +285,8 @@ static void on_released(void *arg, bool is_ok)
 		return;
 	}
 	entry_unattach(r->op.entry);
+	if (r->op.entry->is_pending)
+		await_end(r->op.entry, "it was woken again before that");
 	r->op.entry->is_pending = false;
 	make_plan(r);
 }

@@ -38,13 +38,30 @@ static void on_backup_stopped(void *arg, const struct backup_result *r)
 	loop_stop(s->loop);
 }
 
+/* Who told us to end may go on as if all were saved, unless he is told otherwise. */
+static void on_settled(void *arg, const struct backup_result *r)
+{
+	struct supervisor *s = arg;
+
+	if (!r->is_ok) {
+		log_error("ending though the last state of a tenant is on this disk only; the next "
+			  "start goes on with it: %s",
+			r->reason);
+		if (!s->exit_status)
+			s->exit_status = 1;
+	}
+	backup_stop(s->backup, on_backup_stopped, s);
+}
+
 static void end_if_all_is_over(struct supervisor *s)
 {
 	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) ||
 		s->is_stopping_backup)
 		return;
 	s->is_stopping_backup = true;
-	backup_stop(s->backup, on_backup_stopped, s);
+	backup_await(s->backup, NULL, on_settled, s);
+	if (s->is_impatient)
+		backup_await_no_longer(s->backup);
 }
 
 void supervisor_on_proxy_gone(struct supervisor *s)
@@ -79,6 +96,7 @@ static void kill_everything(struct supervisor *s)
 	log_warn("told to end again: what still runs is killed");
 	s->is_impatient = true;
 	proxy_child_kill(s->proxy);
+	backup_await_no_longer(s->backup);
 	list_foreach (t, &s->awake, struct tenant, in_awake)
 		if (t->run->process)
 			process_signal(t->run->process, SIGKILL);

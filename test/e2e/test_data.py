@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from atc import WINTER, knobs_config
+from atc import WINTER, Background, knobs_config
 from waiting import wait_until
 
 ID = "bellevue/2025/winter"
@@ -31,7 +31,7 @@ MIGRATE = """
         db.execute("create table t%d(a)" % n)
         db.execute("insert into migrations values (?)", (n,))
         db.execute("commit")
-        if n == 300:
+        if n == 30:
             db.execute("pragma wal_checkpoint(restart)")
     with open(os.environ["RUNS"], "a") as runs:
         runs.write(os.environ["FLY_ATC_NAME"] + "\\n")
@@ -155,16 +155,17 @@ def test_what_a_migration_writes_is_in_the_store_before_anybody_is_served(atc, s
 
 
 def test_a_migration_that_restarts_the_wal_unobserved_is_copied_wholly(atc, store):
-    """Nobody holds the WAL while it runs: it starts anew, and what was in it reaches the database's pages alone."""
-    start(atc, store, prepare=prepare(atc, MIGRATE, 2))
+    """What a killed life left in the WAL reaches the database's pages alone, if it starts anew while nobody looks."""
+    start(atc, store)
     add(atc, 3)
-    stop_tenant(atc)
-    atc.write_config(config_of(atc, store, prepare=prepare(atc, MIGRATE, 400)))
-    assert atc.cli("reload").returncode == 0
+    atc.signal(signal.SIGKILL)
+    atc.wait_exit(-signal.SIGKILL)
+    atc.write_config(config_of(atc, store, prepare=prepare(atc, MIGRATE, 60)))
+    again(atc, store)
     add(atc)
     stop_tenant(atc)
     live = rows(atc, "select n from migrations order by n")
-    assert len(live) == 400
+    assert len(live) == 60
     lose_disk(atc)
     assert count(atc) == 4
     assert rows(atc, "select n from migrations order by n") == live
@@ -279,3 +280,66 @@ def test_a_restored_database_has_its_owner_again(atc, store):
     lose_disk(atc)
     assert count(atc) == 2
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+# --- a stop says what it has not done ---
+
+def block(store):
+    """The store refuses whatever is written; the returned function ends that."""
+    if hasattr(store, "server"):
+        store.server.stop()
+        return store.server.start
+    aside = store.root.with_name(store.root.name + ".aside")
+    store.root.rename(aside)
+    store.root.write_text("in the way")
+
+    def unblock():
+        store.root.unlink()
+        aside.rename(store.root)
+    return unblock
+
+
+def test_a_stop_whose_last_state_is_not_in_the_store_says_so_and_fails(atc, store):
+    start(atc, store)
+    add(atc, 2)
+    unblock = block(store)
+    add(atc, 3)
+    done = atc.cli("stop", ID, timeout=60)
+    unblock()
+    assert done.returncode == 1 and ID + " is stopped, but its last state is not in the store" in done.stderr, done
+    wait_until(lambda: not atc.tenant()["backup_pending"], 60)
+    assert atc.cli("stop", ID).returncode == 0
+    lose_disk(atc)
+    assert count(atc) == 5
+
+
+def test_a_stop_waits_for_a_store_that_comes_back(atc, store):
+    start(atc, store)
+    atc.write_config({**config_of(atc, store), "backup": {**store.config, "sync_timeout": "60s"}})
+    assert atc.cli("reload").returncode == 0
+    add(atc, 2)
+    unblock = block(store)
+    add(atc, 3)
+    stopping = Background(atc.cli, "stop", ID, timeout=90)
+    atc.wait_state("stopping", "stopped", timeout=60)
+    unblock()
+    done = stopping.result(90)
+    assert done.returncode == 0, done
+    lose_disk(atc)
+    assert count(atc) == 5
+
+
+def test_the_end_of_fly_atc_fails_if_a_last_state_is_not_in_the_store(atc, store):
+    start(atc, store)
+    add(atc, 2)
+    unblock = block(store)
+    add(atc, 3)
+    atc.stop(1)
+    unblock()
+    assert "is on this disk only" in atc.log and ID in atc.log
+    again(atc, store)
+    wait_until(lambda: not (atc.tenant_dir() / ".fly-atc-open").exists(), 20)
+    atc.stop(0)
+    lose_disk(atc)
+    again(atc, store)
+    assert count(atc) == 5
