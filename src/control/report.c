@@ -110,6 +110,7 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_number(j, "starts", t->starts);
 	json_number(j, "restarts", t->restarts);
 	json_str_or_null(j, "reason", t->reason);
+	json_str_or_null(j, "warning", t->warning);
 	if (t->retry_at)
 		json_number(j, "retry_ms", since(t->retry_at, r->now));
 	if (t->reason.n)

@@ -62,6 +62,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
 		.reason = STR_EMPTY,
+		.warning = STR_EMPTY,
 	};
 }
 
@@ -82,6 +83,8 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 	shown->restarts = t->restarts;
 	if (t->reason)
 		shown->reason = str_of(t->reason);
+	if (t->warning)
+		shown->warning = str_of(t->warning);
 	if (t->life.state == TENANT_FAILED)
 		shown->retry_at = t->tally.retry_at;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "backup/work.h"
 #include "base/log.h"
 #include "process/guard.h"
 #include "supervisor/notify.h"
@@ -23,6 +24,7 @@
 #include "supervisor/secret.h"
 #include "supervisor/supervisor_int.h"
 
+#define LOOK_THREADS 2
 #define FLUSH_LIMIT 2000 /* msec for the last lines of the log */
 /* Thruster's limit for requests whose application has ended. */
 #define SINGLE_DRAIN_LIMIT 5000
@@ -379,6 +381,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	for (uint32_t slot = 0; slot < s->nslots; slot++)
 		tenant_free(s->tenants[slot]);
 	backup_free(s->backup);
+	work_free(s->work);
 	timer_cancel(&s->stale_timer);
 	admission_done(&s->admission);
 	new_files_watcher_done(&s->new_files);
@@ -408,6 +411,7 @@ static struct supervisor *supervisor_new(
 	struct supervisor *s = xcalloc(1, sizeof(*s));
 
 	s->loop = loop_new();
+	s->work = work_new(s->loop, LOOK_THREADS);
 	s->conf = take_conf;
 	s->source = source;
 	s->board.fd = -1;

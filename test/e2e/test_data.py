@@ -11,7 +11,8 @@ import textwrap
 
 import pytest
 
-from atc import WINTER, Background, knobs_config
+from atc import KNOBS_COMMAND, WINTER, Background, knobs_config
+from test_lifecycle import may_mount
 from waiting import wait_until
 
 ID = "bellevue/2025/winter"
@@ -255,6 +256,124 @@ def test_after_a_restore_prepare_runs_only_if_the_migrations_changed(atc, store)
     lose_disk(atc)
     assert count(atc) == 2
     assert len(runs(atc)) == 2
+
+
+# --- what only looks kept ---
+
+def stranger(atc, store=None, **more):
+    """knobs with a database of its own choosing, the same for all tenants."""
+    app = {"databases": DATABASES, **more}
+    env = {"KNOBS_OTHER_DATABASE": str(atc.app / "data.sqlite3"), **app.pop("env", {})}
+    return atc.start(knobs_config(TWO, None, store.config if store else None, env=env, **app),
+                     env=store.environment if store else None)
+
+
+def refused(response):
+    return response.status == 503 and "data.sqlite3" not in response.text and "fly-atc status" in response.text
+
+
+def test_a_database_outside_the_tenants_directory_fails_the_start(atc):
+    stranger(atc, env={"KNOBS_OTHER_AT_BOOT": "1"})
+    assert refused(atc.get(WINTER + "/up"))
+    tenant = atc.tenant()
+    assert tenant["state"] == "failed"
+    assert str(atc.app / "data.sqlite3") in tenant["reason"] and 'url: "{path}"' in tenant["reason"], tenant["reason"]
+    assert "data.sqlite3" in atc.cli("status").stdout
+    assert [line for line in atc.log_lines(msg="tenant failed") if "data.sqlite3" in line["reason"]]
+
+
+def test_it_is_told_in_full_to_whoever_develops(atc):
+    stranger(atc, env={"KNOBS_OTHER_AT_BOOT": "1"}, environment="development")
+    assert "data.sqlite3" in atc.get(WINTER + "/up").text
+
+
+def test_a_database_that_is_opened_late_outside_the_directory_is_found_too(atc):
+    stranger(atc)
+    assert atc.get(WINTER + "/other").status == 200
+    atc.wait_state("failed")
+    assert "data.sqlite3" in atc.tenant()["reason"]
+    wait_until(lambda: atc.tenant()["pid"] is None)
+
+
+def test_what_is_opened_later_than_the_first_look_is_found_before_it_sleeps(atc):
+    stranger(atc, idle_timeout="1s")
+    ok(atc)
+    atc.wait_state("stopped")
+    ok(atc)
+    wait_until(lambda: atc.get(WINTER + "/other").status == 503, 20, "it is refused")
+    assert "data.sqlite3" in atc.tenant()["reason"]
+
+
+def test_a_child_process_with_a_database_outside_is_found(atc):
+    worker = "import sqlite3, time; d = sqlite3.connect('%s'); d.execute('create table t(a)'); time.sleep(600)" % (
+        atc.app / "data.sqlite3")
+    script = '"$1" -c "$2" & while [ ! -s data.sqlite3 ]; do sleep 0.02; done; shift 2; exec "$@"'
+    stranger(atc, command=["bash", "-c", script, "bash", sys.executable, worker, *KNOBS_COMMAND])
+    assert refused(atc.get(WINTER + "/up"))
+    assert "data.sqlite3" in atc.tenant()["reason"]
+
+
+def test_a_database_that_is_only_read_is_nobodys_fault(atc):
+    shared = sqlite3.connect(atc.app / "data.sqlite3")
+    shared.execute("create table places(name)")
+    shared.close()
+    stranger(atc, idle_timeout="1s")
+    for _ in range(2):
+        assert atc.get(WINTER + "/other?mode=ro").json() == {"tables": 1}
+        atc.wait_state("stopped")
+    assert atc.tenant()["reason"] is None
+
+
+@pytest.mark.skipif(not may_mount(), reason="mount namespaces are not permitted here")
+def test_a_private_directory_is_its_own_wherever_it_is_seen(atc):
+    """In its namespace the database lies in the application's directory, as with Rails."""
+    (atc.app / "data").mkdir()
+    stranger(atc, private_directories=["data"], env={"KNOBS_OTHER_DATABASE": str(atc.app / "data" / "data.sqlite3")},
+             idle_timeout="1s")
+    assert atc.get(WINTER + "/other").status == 200
+    atc.wait_state("stopped")
+    assert atc.tenant()["reason"] is None and not list((atc.app / "data").iterdir())
+
+
+def test_a_warning_is_enough_where_it_is_said_so(atc):
+    stranger(atc, env={"KNOBS_OTHER_AT_BOOT": "1"}, strict_databases=False)
+    ok(atc)
+    assert "data.sqlite3" in atc.tenant()["warning"] and "data.sqlite3" in atc.cli("status").stdout
+    atc.wait_log("every tenant would use the same")
+
+
+def test_a_declared_database_that_is_missing_fails_the_start(atc):
+    atc.start(knobs_config(databases=DATABASES, env={"KNOBS_LATE_DATABASE": "1"}))
+    response = atc.get(WINTER + "/up")
+    assert response.status == 503 and "counter.sqlite3" not in response.text
+    reason = atc.tenant()["reason"]
+    assert "counter.sqlite3" in reason and "DATABASE_PATH" in reason and "required: false" in reason
+
+
+def test_one_that_may_come_later_is_no_fault(atc):
+    late = {"primary": {**DATABASES["primary"], "required": False}}
+    atc.start(knobs_config(databases=late, env={"KNOBS_LATE_DATABASE": "1"}))
+    ok(atc)
+    assert atc.tenant()["reason"] is None and atc.tenant()["warning"] is None
+
+
+def test_a_preset_database_is_missed_only_by_a_backup(make_atc, store):
+    """An application of Node need have none; but then nothing of it is copied."""
+    without, with_backup = make_atc(), make_atc()
+    for atc, config, environment in ((without, None, {}), (with_backup, store.config, store.environment)):
+        (atc.app / "package.json").write_text("{}")
+        atc.start(knobs_config(None, None, config, framework="node"), env=environment)
+    assert without.get(WINTER + "/up").status == 200
+    assert with_backup.get(WINTER + "/up").status == 503
+    assert "storage/production.sqlite3" in with_backup.tenant()["reason"]
+
+
+def test_a_backup_with_nothing_to_copy_fails_the_start_and_is_seen_by_check(atc, store):
+    atc.start(knobs_config(backup=store.config), env=store.environment)
+    assert atc.get(WINTER + "/up").status == 503
+    assert "has no database that would be copied" in atc.tenant()["reason"]
+    checked = atc.cli("check", "-c", str(atc.config_file), env=store.environment)
+    assert ID + " has no database" in checked.stderr and "strict_databases" in checked.stderr
 
 
 # --- whose a database is ---
