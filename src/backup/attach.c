@@ -78,6 +78,8 @@ static void attach_start(struct op *op)
 				    : b->sync_timeout;
 
 	if (!entry_has_backup(e)) {
+		timer_cancel(&e->retry);
+		e->is_pending = false;
 		op_succeed(op);
 		return;
 	}

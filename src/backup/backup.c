@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backup/backup_int.h"
+#include "backup/beside.h"
 #include "base/alloc.h"
 
 #define MAX_THREADS   16u
@@ -131,6 +132,14 @@ uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t)
 	const struct entry *e = entry_find(b, t->id);
 
 	return e ? e->prepared : 0;
+}
+
+void backup_add_gap(const struct backup *b, const struct tenant_conf *t, struct buf *out)
+{
+	const struct known_files *known = map_get(&b->files, t->id);
+
+	if (b->store)
+		gap_add(t, known ? known->n : 0, out);
 }
 
 void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t fingerprint)
@@ -301,6 +310,7 @@ void backup_free(struct backup *b)
 			break;
 		}
 	map_done(&b->entries);
+	files_forget_all(b);
 	daemon_free(b->daemon);
 	store_free(b->store);
 	work_free(b->work);

@@ -43,6 +43,11 @@ void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *do
  * What is set reaches the store with what attach confirms. */
 uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t);
 void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t fingerprint);
+/* What is not backed up of a tenant, as far as it is known ("no database, 12 files"); nothing is
+ * appended where all is, or where no backup is configured. */
+void backup_add_gap(const struct backup *b, const struct tenant_conf *t, struct buf *out);
+/* The same by a look at the disk, for the command line.  Blocks. */
+void backup_find_gap(const struct config *c, const struct tenant_conf *t, struct buf *out);
 /* Looks whether the databases were written to since they were let go: by an operator, or after
  * backup_restore by the tenant's own migrations, which need no Litestream.  If so, and the files
  * are in order, a new epoch begins with a whole copy; for a database that is new the first copy is

@@ -41,6 +41,7 @@ struct backup {
 	unsigned max_restores;
 
 	struct map entries;
+	struct map files; /* tenant -> struct known_files, also of those that rest */
 	unsigned nattached, nops;
 	struct list restores; /* children that wait for their turn */
 	unsigned nrestores;   /* that run */
@@ -84,6 +85,7 @@ struct entry {
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
 	struct etag etag;
 	bool is_proven;	  /* its files were here, and were the latest */
+	bool files_matter;
 	uint64_t prepared; /* what HEAD is to say; see backup_set_prepared */
 	bool is_offline;  /* restored without the store; HEAD is still to be read */
 	bool is_attached; /* Litestream may know its databases */
@@ -123,6 +125,8 @@ struct entry *entry_find(const struct backup *b, str id);
 /* Takes the settings as they are now; only while nothing is attached. */
 void entry_configure(struct entry *e, const struct tenant_conf *t);
 void entry_free(struct entry *e);
+/* Absolute; free it. */
+char *entry_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
 static inline str entry_id(const struct entry *e)
 {
 	return str_of(e->id);
@@ -133,6 +137,14 @@ void entry_set_epoch_urls(struct entry *e);
 
 /* Nothing of the database is in the epoch that begins (or all that is there was told by others). */
 void entry_begin_epoch(struct database *db, bool is_fresh);
+
+/* So many files are beside its databases. */
+struct known_files {
+	char *id;
+	uint64_t n;
+};
+void files_known(const struct entry *e, uint64_t n);
+void files_forget_all(struct backup *b);
 
 /* From now on, or no longer, Litestream may know its databases. */
 void entry_attach(struct entry *e);

@@ -143,6 +143,11 @@ static void detach_start(struct op *op)
 			e, CONFIRM_LAST, loop_now(b->loop) + b->sync_timeout, on_confirmed, d);
 		return;
 	}
+	if (e->head.epoch && b->store && !entry_has_backup(e)) {
+		timer_cancel(&e->retry);
+		headjob_start(e, true, on_sealed, d);
+		return;
+	}
 	head_done(&e->head);
 	op_succeed(op);
 }

@@ -19,6 +19,7 @@
 #define EPOCH	  "epoch"
 #define DATABASES "databases"
 #define PREPARED  "prepared"
+#define FILES	  "files"
 
 void head_done(struct head *h)
 {
@@ -45,7 +46,9 @@ void head_copy(const struct head *from, struct head *ret)
 {
 	struct head copy = {.epoch = from->epoch,
 		.is_sealed = from->is_sealed,
-		.prepared = from->prepared};
+		.prepared = from->prepared,
+		.knows_files = from->knows_files,
+		.nfiles = from->nfiles};
 
 	memcpy(copy.writer, from->writer, sizeof(copy.writer));
 	for (size_t i = 0; i < from->ndatabases; i++)
@@ -177,6 +180,8 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 				      (json_int_t)h->left[i].since));
 	json_object_set_new(json, DATABASES, databases);
 	json_object_set_new(json, "left", left);
+	if (h->knows_files)
+		json_object_set_new(json, FILES, json_integer((json_int_t)h->nfiles));
 	if (h->prepared)
 		json_object_set_new(json, PREPARED,
 			json_sprintf("%016llx", (unsigned long long)h->prepared));
@@ -248,6 +253,12 @@ static void read_left(json_t *left, struct head *h)
 	}
 }
 
+static void read_files(const json_t *files, struct head *h)
+{
+	h->knows_files = json_is_integer(files) && json_integer_value(files) >= 0;
+	h->nfiles = h->knows_files ? (uint64_t)json_integer_value(files) : 0;
+}
+
 static uint64_t read_prepared(const json_t *json)
 {
 	const char *text = json_string_value(json_object_get(json, PREPARED));
@@ -270,6 +281,7 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 		read_left(json_object_get(json, "left"), &h);
 		snprintf(h.writer, sizeof(h.writer), "%s", by ? by : "");
 		h.prepared = read_prepared(json);
+		read_files(json_object_get(json, FILES), &h);
 	}
 	json_decref(json);
 	if (r < 0) {
@@ -428,6 +440,10 @@ static void add_missing(struct head *h, const struct head *from)
 	}
 	if (!h->prepared)
 		h->prepared = from->prepared;
+	if (!h->knows_files) {
+		h->knows_files = from->knows_files;
+		h->nfiles = from->nfiles;
+	}
 	for (size_t i = 0; i < from->nleft && !knows_left; i++)
 		add_left(h, from->left[i]);
 }

@@ -51,6 +51,8 @@ struct head {
 	char writer[64]; /* who wrote it, as read; head_write says who we are */
 	/* What the supervisor wrote down when the prepare command had succeeded; 0: nothing. */
 	uint64_t prepared;
+	bool knows_files;
+	uint64_t nfiles; /* beside the databases when it was detached last (beside.h) */
 };
 
 struct proof {

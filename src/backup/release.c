@@ -44,7 +44,8 @@ static void release_start(struct op *op)
 		op_succeed(op);
 		return;
 	}
-	tasks_start(&r->tasks, e, TASK_RELEASE, loop_now(b->loop) + b->sync_timeout, on_released, r);
+	tasks_start(&r->tasks, e, TASK_RELEASE, loop_now(b->loop) + b->sync_timeout, false,
+		on_released, r);
 }
 
 static void release_cancel(struct op *op)

@@ -77,6 +77,8 @@ static void take_plan(struct restore *r)
 	r->plan.head = (struct head){0};
 	e->etag = r->plan.etag;
 	e->is_offline = r->plan.is_offline;
+	if (!e->is_offline)
+		files_known(e, r->plan.nfiles);
 	e->is_proven = !r->plan.is_changed;
 	e->prepared = e->head.prepared;
 	if (is_same)
@@ -320,6 +322,7 @@ static void make_plan(struct restore *r)
 		.store_url = b->location.url,
 		.tenant = entry_id(e),
 		.dir = e->dir,
+		.files_matter = e->files_matter,
 		.until = loop_now(b->loop) + b->restore_timeout,
 		.may_change = !e->is_attached && !r->op.is_background,
 		.ndbs = e->ndbs};

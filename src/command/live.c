@@ -122,11 +122,14 @@ static void tell_tenant(const struct answer *a)
 	json_int_t pid = json_integer_value(json_object_get(j, "pid"));
 	json_int_t wake =
 		json_integer_value(json_object_get(json_object_get(j, "wake"), "total_ms"));
+	const char *gap = json_string_value(json_object_get(j, "not_backed_up"));
 	char duration[TEXT_MAX];
 
 	text_duration((msec)wake, duration);
 	if (id && state && pid)
 		printf("%s is %s (pid %d, woke in %s)\n", id, state, (int)pid, duration);
+	else if (id && state && gap)
+		printf("%s is %s; not in the backup: %s\n", id, state, gap);
 	else if (id && state)
 		printf("%s is %s\n", id, state);
 	json_decref(j);

@@ -54,6 +54,7 @@ struct control_tenant {
 	str reason;    /* of the last failure, in one sentence; empty if the last start succeeded */
 	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
 	str warning;   /* what was found wrong with where its data are, and is let pass; or empty */
+	str gap;       /* what is not backed up of it ("no database, 12 files"), or empty */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	struct control_cache cache;
 	str isolation; /* "private directories", "environment only", … */

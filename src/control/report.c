@@ -129,6 +129,7 @@ static void on_tenant(void *arg, const struct control_tenant *t)
 	json_bool(r->j, "here", t->is_here);
 	if (t->has_woken)
 		add_life(r, t);
+	json_str_or_null(r->j, "not_backed_up", t->gap);
 	json_str_or_null(r->j, "backup_pending", t->backup_pending);
 	json_close_object(r->j);
 }

@@ -93,10 +93,14 @@ static void show(const struct supervisor *s, const struct tenant_conf *conf,
 	control_tenant_fn *each, void *each_arg)
 {
 	struct control_tenant shown = basics(s, conf);
+	struct buf gap = {0};
 
+	backup_add_gap(s->backup, conf, &gap);
+	shown.gap = buf_str(&gap);
 	if (s->tenants[conf->slot])
 		add_run(&shown, s->tenants[conf->slot]);
 	each(each_arg, &shown);
+	buf_done(&gap);
 }
 
 static void show_tenants(void *arg, bool all, control_tenant_fn *each, void *each_arg)

@@ -105,6 +105,7 @@ struct tenant {
 	enum tenant_state failed_in;
 	unsigned starts, restarts;
 	uint32_t slot;
+	bool has_told_gap;  /* what is not backed up of it, in the log */
 	bool is_removed;    /* not in the configuration any more: gone when it rests */
 	bool is_starting;   /* counts for max_starting */
 	bool is_awake;	    /* counts for max_running */

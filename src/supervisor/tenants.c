@@ -146,6 +146,22 @@ static const char *reason_for_all(enum tenant_state failed_in)
 	return "It failed.";
 }
 
+/* For the page that is seen meanwhile, and once for the log. */
+static void add_gap(struct tenant *t, const struct tenant_conf *conf, struct buf *text)
+{
+	struct buf gap = {0};
+
+	backup_add_gap(t->sup->backup, conf, &gap);
+	if (buf_len(&gap))
+		buf_printf(text, "Not backed up: " STR_FMT ".", STR_ARG(buf_str(&gap)));
+	if (buf_len(&gap) && t->life.state == TENANT_STARTING && !t->has_told_gap) {
+		t->has_told_gap = true;
+		log_warn("tenant " STR_FMT ": not backed up: " STR_FMT, STR_ARG(conf->id),
+			STR_ARG(buf_str(&gap)));
+	}
+	buf_done(&gap);
+}
+
 void tenant_announce(struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
@@ -161,6 +177,8 @@ void tenant_announce(struct tenant *t)
 							       : reason_for_all(t->failed_in)));
 		}
 	}
+	if (conf && state_is_on_its_way(t->life.state) && wake_uses_backup(t))
+		add_gap(t, conf, &text);
 	proxy_child_send_state(t->sup->proxy, t->slot, t->life.state, buf_str(&text));
 	buf_done(&text);
 }

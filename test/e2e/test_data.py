@@ -58,9 +58,9 @@ def prepare(atc, script, n):
     return [sys.executable, "-S", "-E", str(path), str(n)]
 
 
-def config_of(atc, store, users=None, **app):
+def config_of(atc, store, users=None, env=None, **app):
     return knobs_config(users, None, {"restore_timeout": "20s", "sync_timeout": "5s", **store.config}, databases=DATABASES,
-                        env={"RUNS": str(atc.home / "runs")}, **app)
+                        env={"RUNS": str(atc.home / "runs"), **(env or {})}, **app)
 
 
 def start(atc, store, users=None, **app):
@@ -462,3 +462,92 @@ def test_the_end_of_fly_atc_fails_if_a_last_state_is_not_in_the_store(atc, store
     lose_disk(atc)
     again(atc, store)
     assert count(atc) == 5
+
+
+# --- files, which are not copied ---
+
+def put_files(atc, n, name=ID):
+    folder = atc.tenant_dir(name) / "uploads"
+    folder.mkdir(exist_ok=True)
+    for i in range(n):
+        (folder / ("%d.txt" % i)).write_text("kept")
+
+
+def test_what_is_not_backed_up_is_said_everywhere(atc, store):
+    """Knobs itself keeps the files boots and ready; the log, the cache and the database's own do not count."""
+    start(atc, store, files="local")
+    add(atc)
+    put_files(atc, 12)
+    for folder in ("tmp", "log"):
+        (atc.tenant_dir() / folder).mkdir(exist_ok=True)
+        (atc.tenant_dir() / folder / "x").write_text("x")
+    said = "14 files"
+    assert atc.cli("stop", ID).stdout == ID + " is stopped; not in the backup: 14 files\n"
+    assert atc.tenant()["not_backed_up"] == said and "not backed up: " + said in atc.cli("status").stdout
+    ok(atc)
+    atc.wait_log("not backed up: " + said)
+    checked = atc.cli("check", "-c", str(atc.config_file), env=store.environment)
+    assert checked.returncode == 0 and "not backed up of %s: %s" % (ID, said) in checked.stdout
+
+
+def test_the_waiting_page_says_what_is_not_backed_up(atc, store):
+    start(atc, store, files="local", waiting_page_after="100ms", env={"KNOBS_BOOT_DELAY": "3"})
+    ok(atc)
+    put_files(atc, 3)
+    stop_tenant(atc)
+    page = atc.get(WINTER + "/up", [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")])
+    assert page.status == 503
+    wait_until(lambda: "Not backed up: 5 files" in
+               atc.get(WINTER + "/up", [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate")]).text, 3)
+
+
+def test_a_tenant_whose_files_are_lost_is_not_served_as_if_it_were_new(atc, store):
+    start(atc, store, files="local")
+    add(atc, 2)
+    put_files(atc, 12)
+    stop_tenant(atc)
+    copy = atc.home / "copy"
+    shutil.copytree(atc.tenant_dir() / "uploads", copy)
+    lose_disk(atc)
+    answer = atc.get(WINTER + "/count", timeout=60)
+    assert answer.status == 503 and str(atc.home) not in answer.text
+    assert "14 files" in atc.tenant()["reason"] and "files: none" in atc.tenant()["reason"]
+    assert not (atc.tenant_dir() / "counter.sqlite3").exists() and atc.boots() == []
+    shutil.copytree(copy, atc.tenant_dir() / "uploads")
+    assert atc.cli("start", ID).returncode == 0
+    assert count(atc) == 2
+
+
+def test_files_that_do_not_matter_hold_nobody_up(atc, store):
+    start(atc, store, files="local")
+    add(atc, 2)
+    put_files(atc, 12)
+    stop_tenant(atc)
+    lose_disk(atc)
+    assert atc.get(WINTER + "/count", timeout=60).status == 503
+    atc.write_config(config_of(atc, store, files="none"))
+    assert atc.cli("reload").returncode == 0
+    assert atc.cli("start", ID).returncode == 0
+    assert count(atc) == 2 and atc.tenant()["not_backed_up"] is None
+
+
+def test_an_application_that_keeps_all_in_files_does_not_come_back_empty(atc, store):
+    config = knobs_config(backup=store.config, files="local", strict_databases=False)
+    atc.start(config, env=store.environment)
+    ok(atc)
+    stop_tenant(atc)
+    assert atc.tenant()["not_backed_up"] == "no database, 2 files"
+    lose_disk(atc)
+    assert atc.get(WINTER + "/up", timeout=60).status == 503
+    assert "2 files" in atc.tenant()["reason"] and atc.boots() == []
+
+
+def test_a_wake_from_the_disk_asks_for_no_files(atc, store):
+    """What was removed while it slept, or by a life that died, is not lost with a disk."""
+    start(atc, store, files="local")
+    add(atc, 2)
+    put_files(atc, 3)
+    stop_tenant(atc)
+    for path in [atc.tenant_dir() / "boots", atc.tenant_dir() / "ready", *(atc.tenant_dir() / "uploads").iterdir()]:
+        path.unlink()
+    assert count(atc) == 2
