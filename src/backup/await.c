@@ -85,8 +85,7 @@ void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done
 	struct await *s = xcalloc(1, sizeof(*s));
 	const struct entry *e;
 
-	*s = (struct await){
-		.b = b, .id = t ? str_dup(t->id) : NULL, .done = done, .arg = arg};
+	*s = (struct await){.b = b, .id = t ? str_dup(t->id) : NULL, .done = done, .arg = arg};
 	list_init(&s->node);
 	list_append(&b->awaits, &s->node);
 	e = find_pending(s);

@@ -70,9 +70,9 @@ void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *don
 void backup_catch_up(struct backup *b, const struct config *conf);
 /* Why the last state of a stopped tenant is not in the store yet; empty if it is. */
 str backup_pending(const struct backup *b, const struct tenant_conf *t);
-/* Waits until the last state of a stopped tenant (of all of them, if t is NULL) is in the store: not
- * beyond sync_timeout from its detach on, and not when it is attached again; then not ok, with the
- * reason. */
+/* Waits until the last state of a stopped tenant (of all of them, if t is NULL) is in the store:
+ * not beyond sync_timeout from its detach on, and not when it is attached again; then not ok, with
+ * the reason. */
 void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
 /* The waits for all end at once, as not ok. */
 void backup_await_no_longer(struct backup *b);

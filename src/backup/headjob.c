@@ -18,7 +18,8 @@ struct headjob {
 	const char *store_url, *dir;
 	str tenant;
 	msec until;
-	const struct database *dbs; /* the entry's: their names and paths stay while an operation runs */
+	const struct database
+		*dbs; /* the entry's: their names and paths stay while an operation runs */
 	size_t ndbs;
 	struct head head;
 	struct etag etag;
@@ -94,10 +95,10 @@ static void note_files(struct headjob *job)
 	for (size_t i = 0; i < job->ndbs; i++)
 		paths[i] = job->dbs[i].path;
 	job->head.knows_files = job->files_matter;
-	job->head.nfiles = job->files_matter
-				   ? beside_count(&(struct beside){job->dir, paths, job->ndbs},
-					     BESIDE_ENOUGH)
-				   : 0;
+	job->head.nfiles =
+		job->files_matter
+			? beside_count(&(struct beside){job->dir, paths, job->ndbs}, BESIDE_ENOUGH)
+			: 0;
 }
 
 /* A tenant without databases: its HEAD says already what there is to say. */

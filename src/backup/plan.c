@@ -284,8 +284,8 @@ static int refuse_older_store(struct plan *p, uint64_t local_epoch)
 	return -EINVAL;
 }
 
-/* A tenant that has lost its files with the disk is not the tenant that it was, though its databases
- * come back. */
+/* A tenant that has lost its files with the disk is not the tenant that it was, though its
+ * databases come back. */
 static int miss_files(struct plan *p)
 {
 	if (!p->files_matter || !p->head.nfiles || count_files(p, 1))

@@ -183,8 +183,8 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 	if (h->knows_files)
 		json_object_set_new(json, FILES, json_integer((json_int_t)h->nfiles));
 	if (h->prepared)
-		json_object_set_new(json, PREPARED,
-			json_sprintf("%016llx", (unsigned long long)h->prepared));
+		json_object_set_new(
+			json, PREPARED, json_sprintf("%016llx", (unsigned long long)h->prepared));
 	json_object_set_new(json, "written_by", json_string(record_writer()));
 	add_dump(out, json);
 }
@@ -201,14 +201,21 @@ static json_t *parse_record(str text, str tenant)
 	return NULL;
 }
 
+/* The greatest means "as it is" to chown(2). */
+static bool is_id(const json_t *id)
+{
+	return json_is_integer(id) && json_integer_value(id) >= 0 &&
+	       json_integer_value(id) < UINT32_MAX;
+}
+
 /* Without it, or with one that makes no sense, the database is the restorer's own. */
 static struct record_owner read_owner(const json_t *db)
 {
 	const char *mode = json_string_value(json_object_get(db, "mode"));
 	const json_t *uid = json_object_get(db, "uid"), *gid = json_object_get(db, "gid");
-	struct record_owner owner = {.is_known = mode && mode[0] && !mode[strspn(mode, "01234567")] &&
-						 strlen(mode) <= 4 && json_is_integer(uid) &&
-						 json_is_integer(gid)};
+	struct record_owner owner = {.is_known = mode && mode[0] &&
+						 !mode[strspn(mode, "01234567")] &&
+						 strlen(mode) <= 4 && is_id(uid) && is_id(gid)};
 
 	if (!owner.is_known)
 		return owner;

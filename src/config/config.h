@@ -165,7 +165,7 @@ char *config_database_url(const struct tenant_conf *t, const struct database_con
 bool config_path_matches(const struct str_list *patterns, str path);
 /* What to write where a tenant's database is not known. */
 #define CONFIG_NAME_ONE                                                                            \
-	"name it, such as `databases: [{name: primary, path: data.sqlite3, env: DATABASE_PATH, "     \
+	"name it, such as `databases: [{name: primary, path: data.sqlite3, env: DATABASE_PATH, "   \
 	"url: \"{path}\"}]`"
 /* The number of app_conf.stop_signal. */
 int config_stop_signal(const struct app_conf *app);

@@ -26,7 +26,8 @@ struct control;
 
 /* How long the phases of a start took; 0 for one that was not needed. */
 struct control_wake {
-	msec restore; /* databases restored, checked and registered for replication */
+	msec restore; /* databases restored and checked; and, after prepare, registered for
+			 replication */
 	msec prepare; /* the prepare command */
 	msec start;   /* from fork to execve: directories, namespace, socket */
 	msec ready;   /* from execve to the first good answer: the application's own time */

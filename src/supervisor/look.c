@@ -10,7 +10,7 @@
 #include "supervisor/strays.h"
 #include "supervisor/supervisor_int.h"
 
-#define SOON  500u /* msec: the request that woke it has opened what it needs */
+#define SOON  500u    /* msec: the request that woke it has opened what it needs */
 #define LATER 300000u /* of one that never sleeps */
 
 #define FOR_STRANGERS                                                                              \
@@ -73,7 +73,8 @@ static void tell_missing(
 	CLEAN_FREE char *path = config_database_path(t, db);
 
 	buf_printf(out,
-		"it is ready, but its database " STR_FMT " (%s) does not exist; if it reads another "
+		"it is ready, but its database " STR_FMT
+		" (%s) does not exist; if it reads another "
 		"variable than " STR_FMT ", name that: `databases: {" STR_FMT
 		": {env: NAME, url: \"{path}\"}}`; if it makes the file later: `{required: false}`; "
 		"if it has none: `databases: {" STR_FMT ": null}`",
@@ -161,8 +162,7 @@ static bool passes(struct tenant *t, const char *stray)
 	if (is_well && t->life.state == TENANT_STARTING)
 		forget_warning(t);
 	if (!is_well && is_strict)
-		tenant_blame_privately(
-			t, FOR_STRANGERS, STR_FMT, STR_ARG(buf_str(&fault)));
+		tenant_blame_privately(t, FOR_STRANGERS, STR_FMT, STR_ARG(buf_str(&fault)));
 	else if (!is_well)
 		warn(t, &fault);
 	buf_done(&fault);
@@ -206,7 +206,8 @@ static void look(struct tenant *t)
 	work_run(t->sup->work, run_look, on_looked, look);
 }
 
-/* A single application keeps its own where it likes; with a backup that must be where it is said. */
+/* A single application keeps its own where it likes; with a backup that must be where it is said.
+ */
 static bool is_looked_at(const struct tenant *t)
 {
 	return wake_uses_backup(t) && t->run->process;

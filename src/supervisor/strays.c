@@ -1,4 +1,5 @@
-/* strays.c - databases that a tenant's processes have open for writing outside its own directory. */
+/* strays.c - databases that a tenant's processes have open for writing outside its own directory.
+ */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/strays.h"
 
@@ -14,7 +15,7 @@
 #include "base/number.h"
 
 /* Of one tenant; what is beyond is not looked at. */
-#define MAX_PROCESSES 1024
+#define MAX_PROCESSES  1024
 #define MAX_OPEN_FILES 65536
 
 /* --- its own folders --- */
@@ -83,7 +84,8 @@ static bool has_magic(const char *bytes, size_t n)
 	return false;
 }
 
-/* Also by its WAL or its journal: the file itself is empty until the first of these is done with. */
+/* Also by its WAL or its journal: the file itself is empty until the first of these is done with.
+ */
 static bool is_database(int files, const char *number)
 {
 	CLEAN_FD int fd = openat(files, number, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -25,7 +25,7 @@
 #include "supervisor/supervisor_int.h"
 
 #define LOOK_THREADS 2
-#define FLUSH_LIMIT 2000 /* msec for the last lines of the log */
+#define FLUSH_LIMIT  2000 /* msec for the last lines of the log */
 /* Thruster's limit for requests whose application has ended. */
 #define SINGLE_DRAIN_LIMIT 5000
 

@@ -33,7 +33,7 @@ struct supervisor {
 	struct proxy_child *proxy;
 	struct opening_thread *opener;
 	struct backup *backup;
-	struct work *work; /* looks at the open files of tenants */
+	struct work *work;	 /* looks at the open files of tenants */
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct admission admission;
 	struct new_files_watcher new_files;
@@ -71,15 +71,15 @@ struct tenant_run {
 	struct process *process; /* the application, or the prepare command: */
 	bool is_preparing;
 	struct probe *probe;
-	struct timer timer;	     /* of the present state: start, idle, drain, stop */
-	msec drain_until;	     /* in DRAINING */
-	uint64_t phase_began;	     /* usec */
-	int port_fd;		     /* listening for the application, or keeping its port; -1 */
-	unsigned backups;	     /* calls of backup that have not come back */
-	bool must_detach;	     /* as soon as backups is 0 */
-	bool is_unobserved;	     /* its databases may have been written to, and not registered since */
-	bool is_cancelled;	     /* the step under way ends as BROKEN, whatever comes of it */
-	bool is_stale;		     /* its configuration changed: restart when nobody uses it */
+	struct timer timer;   /* of the present state: start, idle, drain, stop */
+	msec drain_until;     /* in DRAINING */
+	uint64_t phase_began; /* usec */
+	int port_fd;	      /* listening for the application, or keeping its port; -1 */
+	unsigned backups;     /* calls of backup that have not come back */
+	bool must_detach;     /* as soon as backups is 0 */
+	bool is_unobserved;   /* its databases may have been written to, and not registered since */
+	bool is_cancelled;    /* the step under way ends as BROKEN, whatever comes of it */
+	bool is_stale;	      /* its configuration changed: restart when nobody uses it */
 	unsigned missing_files;	     /* databases that were not there when they were registered */
 	struct new_files *new_files; /* waits for them while it runs, or NULL */
 	struct timer look_timer;     /* the first look while it runs */
@@ -125,7 +125,8 @@ void tenant_event(struct tenant *t, enum lifecycle_event event);
 /* Remembers why something failed. */
 void tenant_blame(struct tenant *t, const char *fmt, ...) PRINTF(2, 3);
 /* The same for what is no business of strangers: they are told `public`, a literal. */
-void tenant_blame_privately(struct tenant *t, const char *public, const char *fmt, ...) PRINTF(3, 4);
+void tenant_blame_privately(struct tenant *t, const char *public, const char *fmt, ...)
+	PRINTF(3, 4);
 /* Tells the proxy the state once more, for requests that missed it. */
 void tenant_announce(struct tenant *t);
 /* The states that were reached in this turn and may wait for its end. */
