@@ -208,18 +208,33 @@ static bool is_id(const json_t *id)
 	       json_integer_value(id) < UINT32_MAX;
 }
 
+/* Up to four octal digits. */
+static bool read_mode(const json_t *json, mode_t *ret)
+{
+	str text = str_of(json_is_string(json) ? json_string_value(json) : "");
+	mode_t mode = 0;
+
+	if (!text.n || text.n > 4)
+		return false;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '7')
+			return false;
+		mode = mode * 8 + (mode_t)(text.p[i] - '0');
+	}
+	*ret = mode & RECORD_MODE;
+	return true;
+}
+
 /* Without it, or with one that makes no sense, the database is the restorer's own. */
 static struct record_owner read_owner(const json_t *db)
 {
-	const char *mode = json_string_value(json_object_get(db, "mode"));
 	const json_t *uid = json_object_get(db, "uid"), *gid = json_object_get(db, "gid");
-	struct record_owner owner = {.is_known = mode && mode[0] &&
-						 !mode[strspn(mode, "01234567")] &&
-						 strlen(mode) <= 4 && is_id(uid) && is_id(gid)};
+	struct record_owner owner = {0};
 
+	owner.is_known =
+		is_id(uid) && is_id(gid) && read_mode(json_object_get(db, "mode"), &owner.mode);
 	if (!owner.is_known)
-		return owner;
-	owner.mode = (mode_t)strtoul(mode, NULL, 8) & RECORD_MODE;
+		return (struct record_owner){0};
 	owner.uid = (uid_t)json_integer_value(uid);
 	owner.gid = (gid_t)json_integer_value(gid);
 	return owner;
