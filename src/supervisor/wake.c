@@ -26,10 +26,13 @@ bool wake_uses_backup(const struct tenant *t)
 
 bool wake_came_back(struct tenant *t)
 {
-	t->run->backups--;
-	if (!t->run->must_detach)
+	struct tenant_run *run = t->run;
+
+	run->backups--;
+	if (!run->must_detach)
 		return true;
-	stop_detach_now(t);
+	if (!run->backups)
+		stop_detach_now(t);
 	return false;
 }
 

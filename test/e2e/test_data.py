@@ -551,3 +551,17 @@ def test_a_wake_from_the_disk_asks_for_no_files(atc, store):
     for path in [atc.tenant_dir() / "boots", atc.tenant_dir() / "ready", *(atc.tenant_dir() / "uploads").iterdir()]:
         path.unlink()
     assert count(atc) == 2
+
+
+def test_files_of_a_life_that_was_killed_are_known_at_the_next_start(atc, store):
+    """It has no database, and its last life never said what it left."""
+    config = knobs_config(backup=store.config, files="local", strict_databases=False)
+    atc.start(config, env=store.environment)
+    ok(atc)
+    atc.signal(signal.SIGKILL)
+    atc.wait_exit(-signal.SIGKILL)
+    again(atc, store)
+    wait_until(lambda: not (atc.tenant_dir() / ".fly-atc-open").exists(), 20)
+    lose_disk(atc)
+    assert atc.get(WINTER + "/up", timeout=60).status == 503
+    assert "2 files" in atc.tenant()["reason"]
