@@ -50,6 +50,29 @@ EXCLUSIVE = """
     with open(os.environ["RUNS"], "a") as runs:
         runs.write(os.environ["FLY_ATC_NAME"] + "\\n")
 """
+# Looks for two seconds whether a child of fly-atc has the database open too.
+ALONE = """
+    import os, sqlite3, sys, time
+    path = os.environ["DATABASE_PATH"]
+    db = sqlite3.connect(path)
+    db.execute("pragma journal_mode=wal")
+    db.execute("create table if not exists counter(n integer)")
+    db.commit()
+    supervisor = os.getppid()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        for pid in open("/proc/%d/task/%d/children" % (supervisor, supervisor)).read().split():
+            if int(pid) == os.getpid():
+                continue
+            for number in os.listdir("/proc/%s/fd" % pid):
+                try:
+                    open_file = os.readlink("/proc/%s/fd/%s" % (pid, number))
+                except OSError:
+                    continue
+                if open_file.startswith(path):
+                    sys.exit("process %s has %s open" % (pid, open_file))
+        time.sleep(0.05)
+"""
 
 
 def prepare(atc, script, n):
@@ -127,6 +150,12 @@ def test_migrations_of_new_tenants_find_no_lock(atc, store):
     for name in names:
         ok(atc, "/bellevue/" + name)
         assert rows(atc, "select count(*), sum(n) from migrations", "bellevue/" + name) == [(120, 7140)]
+
+
+def test_a_new_database_is_nobody_elses_while_it_is_prepared(atc, store):
+    start(atc, store, prepare=prepare(atc, ALONE, 0))
+    ok(atc)
+    assert add(atc) == 1
 
 
 def test_a_second_deployment_may_take_the_exclusive_lock(atc, store):
