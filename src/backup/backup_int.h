@@ -84,13 +84,13 @@ struct entry {
 	size_t ndbs;
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
 	struct etag etag;
-	bool is_proven;	  /* its files were here, and were the latest */
+	bool is_proven; /* its files were here, and were the latest */
 	bool files_matter;
 	uint64_t prepared; /* what HEAD is to say; see backup_set_prepared */
-	bool is_offline;  /* restored without the store; HEAD is still to be read */
-	bool is_attached; /* Litestream may know its databases */
-	bool is_pending;  /* detached, but not confirmed */
-	bool is_asked;	  /* somebody else than ourselves wants something with it */
+	bool is_offline;   /* restored without the store; HEAD is still to be read */
+	bool is_attached;  /* Litestream may know its databases */
+	bool is_pending;   /* detached, but not confirmed */
+	bool is_asked;	   /* somebody else than ourselves wants something with it */
 	struct why pending;
 	msec detach_began; /* the first try */
 	msec retry_pause;

@@ -138,7 +138,8 @@ bool tenant_is_asleep(const struct tenant *t);
 void wake_restore(struct tenant *t);
 void wake_prepare(struct tenant *t);
 void wake_cancel(struct tenant *t);
-/* A call that is counted in run->backups has come back: false if nobody is interested in its outcome any more. */
+/* A call that is counted in run->backups has come back: false if nobody is interested in its
+ * outcome any more. */
 bool wake_came_back(struct tenant *t);
 bool wake_uses_backup(const struct tenant *t);
 

@@ -106,8 +106,7 @@ static void an_owner_that_makes_no_sense_is_none(void **state)
 			"\"databases\":{\"primary\":{\"epoch\":1,\"txid\":1,%s}}}",
 			cases[i].text);
 		assert_int_equal(head_read(buf_str(&text), tenant, &head, &why), 0);
-		assert_int_equal(
-			head_find(&head, "primary")->owner.is_known, cases[i].is_known);
+		assert_int_equal(head_find(&head, "primary")->owner.is_known, cases[i].is_known);
 		assert_int_equal(head_find(&head, "primary")->owner.mode, cases[i].mode);
 		head_done(&head);
 		buf_done(&text);
