@@ -3,6 +3,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "backup/files.h"
 #include "backup/leftovers.h"
@@ -50,9 +52,26 @@ static int check(struct plan *p, struct plan_database *db, const char *path)
 	return 0;
 }
 
+/* As it was; somebody else's database is only ours to give if we are root.  What cannot be given is
+ * said: the application tells better than we do whether it can live with it. */
+static void give_back(struct plan *p, const struct record_owner *owner, const char *path)
+{
+	if (!owner->is_known)
+		return;
+	if (geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0)
+		buf_printf(&p->notes, "%s cannot be given to user %u, group %u again: %s\n", path,
+			(unsigned)owner->uid, (unsigned)owner->gid, strerror(errno));
+	if (chmod(path, owner->mode) < 0)
+		buf_printf(&p->notes, "%s cannot have its mode %04o again: %s\n", path,
+			(unsigned)owner->mode, strerror(errno));
+}
+
 static int settle(struct plan *p, struct plan_database *db, const char *path)
 {
-	int r = files_sync(path);
+	int r;
+
+	give_back(p, &db->owner, path);
+	r = files_sync(path);
 
 	if (r == 0 && rename(path, db->path) < 0)
 		r = -errno;

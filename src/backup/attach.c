@@ -76,6 +76,8 @@ static void attach_start(struct op *op)
 	msec limit = a->is_look ? LOOK_LIMIT : e->is_proven ? PROVEN_LIMIT : b->sync_timeout;
 
 	if (!entry_has_backup(e)) {
+		timer_cancel(&e->retry);
+		e->is_pending = false;
 		op_succeed(op);
 		return;
 	}
@@ -84,6 +86,8 @@ static void attach_start(struct op *op)
 		return;
 	}
 	if (!a->is_look) {
+		if (e->is_pending)
+			await_end(e, "it was woken again before that");
 		e->is_pending = false;
 		e->retry_pause = b->timing.first_retry;
 		timer_cancel(&e->retry);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backup/backup_int.h"
+#include "backup/beside.h"
 #include "base/alloc.h"
 
 #define MAX_THREADS   16u
@@ -86,6 +87,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 	b->work = work_new(l, MAX_THREADS);
 	list_init(&b->restores);
 	list_init(&b->late);
+	list_init(&b->awaits);
 	registry_init(&b->registry, l);
 	backup_configure(b, conf);
 	if (!conf->backup.url.n || open_store(b, conf, run_dir, ret_reason) == 0)
@@ -126,6 +128,34 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 	if (!e->is_attached && !e->running)
 		entry_configure(e, t);
 	ask(b, t, restore_op(false), done, arg);
+}
+
+void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	ask(b, t, release_op(), done, arg);
+}
+
+uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t)
+{
+	const struct entry *e = entry_find(b, t->id);
+
+	return e ? e->prepared : 0;
+}
+
+void backup_add_gap(const struct backup *b, const struct tenant_conf *t, struct buf *out)
+{
+	const struct known_files *known = map_get(&b->files, t->id);
+
+	if (b->store)
+		gap_add(t, known ? known->n : 0, out);
+}
+
+void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t fingerprint)
+{
+	struct entry *e = entry_find(b, t->id);
+
+	if (e)
+		e->prepared = fingerprint;
 }
 
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
@@ -271,6 +301,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	b->stopped_arg = arg;
 	watchdog_stop(b);
 	catchup_forget_all(b);
+	await_end_all(b, "fly-atc is stopping");
 	work_stop(b->work);
 	cancel_all(b);
 	backup_stop_advance(b);
@@ -287,6 +318,7 @@ void backup_free(struct backup *b)
 			break;
 		}
 	map_done(&b->entries);
+	files_forget_all(b);
 	daemon_free(b->daemon);
 	store_free(b->store);
 	work_free(b->work);

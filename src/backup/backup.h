@@ -35,6 +35,19 @@ void backup_configure(struct backup *b, const struct config *conf);
  * Every successful restore is followed by backup_detach in the end, attached or not. docs/backup.md
  * has the rules. */
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Between restore and attach: somebody (the prepare command) is going to write to the databases and
+ * wants them for himself.  Litestream lets go of those that it still has from a detach that was not
+ * confirmed.  attach notices what was written meanwhile. */
+void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Between restore and detach: a number that comes back with the databases, 0 where there is none.
+ * What is set reaches the store with what attach confirms. */
+uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t);
+void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t fingerprint);
+/* What is not backed up of a tenant, as far as it is known ("no database, 12 files"); nothing is
+ * appended where all is, or where no backup is configured. */
+void backup_add_gap(const struct backup *b, const struct tenant_conf *t, struct buf *out);
+/* The same by a look at the disk, for the command line.  Blocks. */
+void backup_find_gap(const struct config *c, const struct tenant_conf *t, struct buf *out);
 /* Looks whether the databases were written to since they were let go: by an operator, or after
  * backup_restore by the tenant's own migrations, which need no Litestream.  If so, and the files
  * are in order, a new epoch begins with a whole copy; for a database that is new the first copy is
@@ -57,6 +70,12 @@ void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *don
 void backup_catch_up(struct backup *b, const struct config *conf);
 /* Why the last state of a stopped tenant is not in the store yet; empty if it is. */
 str backup_pending(const struct backup *b, const struct tenant_conf *t);
+/* Waits until the last state of a stopped tenant (of all of them, if t is NULL) is in the store:
+ * not beyond sync_timeout from its detach on, and not when it is attached again; then not ok, with
+ * the reason. */
+void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* The waits for all end at once, as not ok. */
+void backup_await_no_longer(struct backup *b);
 /* Summary for `fly-atc status --json`:
  * {"url":…,"daemon":{"pid":…,"version":…,"restarts":…},"databases":[…]}. */
 void backup_status_json(const struct backup *b, struct buf *out);

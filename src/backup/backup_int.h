@@ -42,9 +42,12 @@ struct backup {
 	unsigned max_restores;
 
 	struct map entries;
+	struct map files; /* tenant -> struct known_files, also of those that rest */
 	unsigned nattached, nops;
 	struct list restores; /* children that wait for their turn */
 	unsigned nrestores;   /* that run */
+
+	struct list awaits; /* those who wait for the end of what is pending */
 
 	struct list late; /* catch-ups that wait for their turn */
 	unsigned nlate;	  /* that are under way */
@@ -82,12 +85,15 @@ struct entry {
 	size_t ndbs;
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
 	struct etag etag;
-	bool is_proven;	  /* its files were here, and were the latest */
-	bool is_offline;  /* restored without the store; HEAD is still to be read */
-	bool is_attached; /* Litestream may know its databases */
-	bool is_pending;  /* detached, but not confirmed */
-	bool is_asked;	  /* somebody else than ourselves wants something with it */
+	bool is_proven; /* its files were here, and were the latest */
+	bool files_matter;
+	uint64_t prepared; /* what HEAD is to say; see backup_set_prepared */
+	bool is_offline;   /* restored without the store; HEAD is still to be read */
+	bool is_attached;  /* Litestream may know its databases */
+	bool is_pending;   /* detached, but not confirmed */
+	bool is_asked;	   /* somebody else than ourselves wants something with it */
 	struct why pending;
+	msec detach_began; /* the first try */
 	msec retry_pause;
 	struct timer retry;
 	struct list ops; /* waiting */
@@ -120,6 +126,8 @@ struct entry *entry_find(const struct backup *b, str id);
 /* Takes the settings as they are now; only while nothing is attached. */
 void entry_configure(struct entry *e, const struct tenant_conf *t);
 void entry_free(struct entry *e);
+/* Absolute; free it. */
+char *entry_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
 static inline str entry_id(const struct entry *e)
 {
 	return str_of(e->id);
@@ -130,6 +138,14 @@ void entry_set_epoch_urls(struct entry *e);
 
 /* Nothing of the database is in the epoch that begins (or all that is there was told by others). */
 void entry_begin_epoch(struct database *db, bool is_fresh);
+
+/* So many files are beside its databases. */
+struct known_files {
+	char *id;
+	uint64_t n;
+};
+void files_known(const struct entry *e, uint64_t n);
+void files_forget_all(struct backup *b);
 
 /* From now on, or no longer, Litestream may know its databases. */
 void entry_attach(struct entry *e);
@@ -161,13 +177,14 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
-/* --- restore.c, attach.c, detach.c --- */
+/* --- restore.c, attach.c, detach.c, release.c --- */
 /* The transaction in the output of `litestream restore -json`. */
 bool restore_read_txid(str out, uint64_t *ret);
 struct op *restore_op(bool is_background) MUST_USE;
 struct op *attach_op(
 	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
 struct op *detach_op(bool is_background) MUST_USE;
+struct op *release_op(void) MUST_USE;
 /* Not confirmed: from now on we try by ourselves. */
 void detach_retry_later(struct entry *e, const char *why);
 
@@ -176,6 +193,11 @@ typedef void headjob_fn(void *arg, int result, const struct why *why);
 /* True if HEAD in the store says less, or another state, than it should. */
 bool headjob_is_needed(const struct entry *e, bool seals);
 void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg);
+
+/* --- await.c --- */
+/* e is not pending any more; why is NULL where it was confirmed. */
+void await_end(const struct entry *e, const char *why);
+void await_end_all(struct backup *b, const char *why);
 
 /* --- catchup.c --- */
 void catchup_forget_all(struct backup *b);

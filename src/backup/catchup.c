@@ -54,11 +54,12 @@ static void on_restored(void *arg, const struct backup_result *r)
 	struct late *late = arg;
 	struct entry *e = entry_find(late->b, str_of(late->id));
 
-	if (!r->is_ok || !e || e->is_asked || !entry_has_backup(e)) {
+	if (!r->is_ok || !e || e->is_asked) {
 		end(late);
 		return;
 	}
-	entry_attach(e);
+	if (entry_has_backup(e))
+		entry_attach(e);
 	add(e, detach_op(true), on_detached, late);
 }
 

@@ -66,6 +66,7 @@ static void succeed(struct detach *d)
 		log_info("tenant %s: its last state is confirmed in the store now", e->id);
 	timer_cancel(&e->retry);
 	e->is_pending = false;
+	await_end(e, NULL);
 	entry_unattach(e);
 	head_done(&e->head);
 	op_succeed(&d->op);
@@ -134,10 +135,17 @@ static void detach_start(struct op *op)
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
 
+	if (!e->is_pending)
+		e->detach_began = loop_now(b->loop);
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
 		d->confirm = confirm_start(e, CONFIRM_LAST,
 			msec_limit(loop_now(b->loop), b->sync_timeout), on_confirmed, d);
+		return;
+	}
+	if (e->head.epoch && b->store && !entry_has_backup(e)) {
+		timer_cancel(&e->retry);
+		headjob_start(e, true, on_sealed, d);
 		return;
 	}
 	head_done(&e->head);

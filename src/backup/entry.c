@@ -19,6 +19,13 @@ static void free_databases(struct entry *e)
 	e->ndbs = 0;
 }
 
+char *entry_database_path(const struct tenant_conf *t, const struct database_conf *db)
+{
+	return str_starts(db->path, STR("/"))
+		       ? str_dup(db->path)
+		       : xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->dir), STR_ARG(db->path));
+}
+
 void entry_configure(struct entry *e, const struct tenant_conf *t)
 {
 	const struct app_conf *app = t->app;
@@ -27,15 +34,14 @@ void entry_configure(struct entry *e, const struct tenant_conf *t)
 	free_databases(e);
 	free(e->dir);
 	e->dir = str_dup(t->dir);
+	e->files_matter = app->files == FILES_LOCAL;
 	e->dbs = xcalloc(app->ndatabases + 1, sizeof(*e->dbs));
 	for (size_t i = 0; i < app->ndatabases; i++) {
 		const struct database_conf *conf = &app->databases[i];
 		struct database *db = &e->dbs[e->ndbs++];
 
 		db->name = str_dup(conf->name);
-		db->path = str_starts(conf->path, STR("/"))
-				   ? str_dup(conf->path)
-				   : xasprintf("%s/" STR_FMT, e->dir, STR_ARG(conf->path));
+		db->path = entry_database_path(t, conf);
 		db->has_backup = conf->has_backup;
 		db->replica.path = db->path;
 	}
@@ -79,6 +85,29 @@ bool entry_has_backup(const struct entry *e)
 		if (e->dbs[i].has_backup)
 			return e->b->store != NULL;
 	return false;
+}
+
+void files_known(const struct entry *e, uint64_t n)
+{
+	struct known_files *known = map_get(&e->b->files, entry_id(e));
+
+	if (!known) {
+		known = xcalloc(1, sizeof(*known));
+		known->id = xstrdup(e->id);
+		map_put(&e->b->files, str_of(known->id), known);
+	}
+	known->n = n;
+}
+
+void files_forget_all(struct backup *b)
+{
+	map_foreach (it, &b->files) {
+		struct known_files *known = it->value;
+
+		free(known->id);
+		free(known);
+	}
+	map_done(&b->files);
 }
 
 void entry_set_epoch_urls(struct entry *e)

@@ -1,9 +1,11 @@
 /* headjob.c - HEAD and proof follow what Litestream has confirmed. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "backup/backup_int.h"
+#include "backup/beside.h"
 #include "base/alloc.h"
 
 /* A listing of these fits into STORE_OBJECT_MAX, whatever a store says of each object. */
@@ -16,9 +18,14 @@ struct headjob {
 	const char *store_url, *dir;
 	str tenant;
 	msec until;
+	const struct database
+		*dbs; /* the entry's: their names and paths stay while an operation runs */
+	size_t ndbs;
 	struct head head;
 	struct etag etag;
-	bool has_new_names, seals;
+	bool has_new_names, seals, files_matter;
+	bool is_without_databases, was_sealed, knew_files; /* as HEAD is now, with */
+	uint64_t known_files;
 	int64_t left_until;
 	int result;
 	struct why why;
@@ -42,7 +49,7 @@ static bool is_recorded(const struct entry *e, const struct database *db, bool w
 
 bool headjob_is_needed(const struct entry *e, bool seals)
 {
-	if (e->is_offline || e->head.is_sealed != seals)
+	if (e->is_offline || e->head.is_sealed != seals || e->prepared != e->head.prepared)
 		return true;
 	for (size_t i = 0; i < e->ndbs; i++)
 		if (is_recordable(&e->dbs[i]) && !is_recorded(e, &e->dbs[i], seals))
@@ -69,10 +76,49 @@ static void remove_left(struct headjob *job)
 	}
 }
 
+static void note_owners(struct headjob *job)
+{
+	for (size_t i = 0; i < job->ndbs; i++) {
+		struct record_database *db = head_find(&job->head, job->dbs[i].name);
+		struct stat st;
+
+		if (db && stat(job->dbs[i].path, &st) == 0)
+			db->owner = (struct record_owner){
+				true, st.st_mode & RECORD_MODE, st.st_uid, st.st_gid};
+	}
+}
+
+static void note_files(struct headjob *job)
+{
+	CLEAN_FREE const char **paths = xcalloc(job->ndbs + 1, sizeof(*paths));
+
+	for (size_t i = 0; i < job->ndbs; i++)
+		paths[i] = job->dbs[i].path;
+	job->head.knows_files = job->files_matter;
+	job->head.nfiles =
+		job->files_matter
+			? beside_count(&(struct beside){job->dir, paths, job->ndbs}, BESIDE_ENOUGH)
+			: 0;
+}
+
+/* A tenant without databases: its HEAD says already what there is to say. */
+static bool is_idle(const struct headjob *job)
+{
+	return job->is_without_databases && job->was_sealed &&
+	       job->knew_files == job->head.knows_files && job->known_files == job->head.nfiles;
+}
+
 static void run(void *arg)
 {
 	struct headjob *job = arg;
 
+	note_owners(job);
+	if (job->seals)
+		note_files(job);
+	if (job->seals && is_idle(job)) {
+		proof_set_open(job->dir, false);
+		return;
+	}
 	if (job->seals)
 		remove_left(job);
 	job->result =
@@ -94,6 +140,9 @@ static void on_done(void *arg)
 		e->head = job->head;
 		e->etag = job->etag;
 		e->is_offline = false;
+		e->prepared = e->head.prepared;
+		if (job->seals)
+			files_known(e, e->head.nfiles);
 	} else {
 		e->etag.text[0] = '\0'; /* unknown: the next time begins with reading */
 		head_done(&job->head);
@@ -112,15 +161,23 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 		.store_url = b->location.url,
 		.dir = e->dir,
 		.tenant = entry_id(e),
+		.dbs = e->dbs,
+		.ndbs = e->ndbs,
 		.until = msec_limit(loop_now(b->loop), b->sync_timeout),
 		.etag = e->etag,
 		.has_new_names = e->is_offline,
 		.seals = seals,
+		.files_matter = e->files_matter,
+		.is_without_databases = !entry_has_backup(e),
+		.was_sealed = e->head.is_sealed && !e->is_offline,
+		.knew_files = e->head.knows_files,
+		.known_files = e->head.nfiles,
 		.left_until = (int64_t)time(NULL) - (int64_t)(b->timing.keep_left / 1000),
 		.done = done,
 		.arg = arg};
 	head_copy(&e->head, &job->head);
 	job->head.is_sealed = seals;
+	job->head.prepared = e->prepared;
 	for (size_t i = 0; i < e->ndbs; i++) {
 		const struct database *db = &e->dbs[i];
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backup/beside.h"
 #include "backup/files.h"
 #include "backup/leftovers.h"
 #include "base/alloc.h"
@@ -148,6 +149,15 @@ static int check_nothing_there(struct plan *p)
 	return r;
 }
 
+static uint64_t count_files(const struct plan *p, uint64_t enough)
+{
+	CLEAN_FREE const char **paths = xcalloc(p->ndbs + 1, sizeof(*paths));
+
+	for (size_t i = 0; i < p->ndbs; i++)
+		paths[i] = p->dbs[i].path;
+	return beside_count(&(struct beside){p->dir, paths, p->ndbs}, enough);
+}
+
 /* The store answered that it has never heard of this tenant. */
 static int plan_birth(struct plan *p)
 {
@@ -168,6 +178,7 @@ static int plan_birth(struct plan *p)
 	if (r < 0)
 		return r;
 	p->is_new = !has_any_database(p);
+	p->nfiles = p->files_matter ? count_files(p, BESIDE_ENOUGH) : 0;
 	if (epoch > 1)
 		buf_printf(&p->notes,
 			"the store has lost its backup; it begins again at epoch %llu with the "
@@ -205,6 +216,7 @@ static int find_source(struct plan *p, struct plan_database *db)
 	db->is_restored = named || has;
 	db->epoch = has || !named ? p->head.epoch : named->epoch;
 	db->txid = has || !named ? 0 : named->txid;
+	db->owner = named ? named->owner : (struct record_owner){0};
 	return 0;
 }
 
@@ -272,6 +284,22 @@ static int refuse_older_store(struct plan *p, uint64_t local_epoch)
 	return -EINVAL;
 }
 
+/* A tenant that has lost its files with the disk is not the tenant that it was, though its
+ * databases come back. */
+static int miss_files(struct plan *p)
+{
+	if (!p->files_matter || !p->head.nfiles || count_files(p, 1))
+		return 0;
+	why_set(&p->why,
+		"%llu%s file%s that it kept beside its databases %s not here, and files are not "
+		"backed up: put them back into its directory, or say `files: none` to go on without "
+		"them",
+		(unsigned long long)p->head.nfiles,
+		p->head.nfiles >= BESIDE_ENOUGH ? " or more" : "", p->head.nfiles == 1 ? "" : "s",
+		p->head.nfiles == 1 ? "is" : "are");
+	return -ENODATA;
+}
+
 static int plan_known(struct plan *p)
 {
 	struct proof proof = {0};
@@ -289,8 +317,12 @@ static int plan_known(struct plan *p)
 		return r;
 	if (local_epoch > p->head.epoch)
 		return refuse_older_store(p, local_epoch);
+	p->nfiles = p->head.nfiles;
 	if (is_proven && count == 0)
 		return clear_leftovers(p, local_epoch);
+	r = is_proven ? 0 : miss_files(p);
+	if (r < 0)
+		return r;
 	if (!p->may_change) {
 		p->needs_change = true;
 		return 0;

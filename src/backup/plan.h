@@ -22,6 +22,7 @@ struct plan_database {
 	enum local_file local;
 	bool is_restored; /* from the replica of this epoch, of at least this transaction */
 	uint64_t epoch, txid;
+	struct record_owner owner;
 	bool has_come; /* between the steps: the child succeeded, and */
 	uint64_t came_txid;
 	struct why why; /* or the child's last words */
@@ -33,6 +34,7 @@ struct plan {
 	str tenant;
 	const char *dir;
 	msec until;
+	bool files_matter;
 	bool may_change; /* Litestream knows none of these files now */
 	struct plan_database *dbs;
 	size_t ndbs;
@@ -40,6 +42,7 @@ struct plan {
 	int result;	   /* 0, or -errno and why */
 	bool needs_change; /* make it again with may_change */
 	bool is_new, is_offline;
+	uint64_t nfiles; /* beside the databases */
 	bool is_changed; /* another epoch than before: plan_finish writes the proof */
 	struct head head;
 	struct etag etag;

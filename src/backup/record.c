@@ -12,11 +12,14 @@
 #include "backup/files.h"
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/number.h"
 
 /* Both texts. */
 #define TENANT	  "tenant"
 #define EPOCH	  "epoch"
 #define DATABASES "databases"
+#define PREPARED  "prepared"
+#define FILES	  "files"
 
 void head_done(struct head *h)
 {
@@ -33,14 +36,23 @@ static void add_left(struct head *h, struct record_left left)
 	h->left[h->nleft++] = left;
 }
 
+static void copy_database(struct head *h, const struct record_database *from)
+{
+	head_set(h, from->name, from->epoch, from->txid);
+	head_find(h, from->name)->owner = from->owner;
+}
+
 void head_copy(const struct head *from, struct head *ret)
 {
-	struct head copy = {.epoch = from->epoch, .is_sealed = from->is_sealed};
+	struct head copy = {.epoch = from->epoch,
+		.is_sealed = from->is_sealed,
+		.prepared = from->prepared,
+		.knows_files = from->knows_files,
+		.nfiles = from->nfiles};
 
 	memcpy(copy.writer, from->writer, sizeof(copy.writer));
 	for (size_t i = 0; i < from->ndatabases; i++)
-		head_set(&copy, from->databases[i].name, from->databases[i].epoch,
-			from->databases[i].txid);
+		copy_database(&copy, &from->databases[i]);
 	for (size_t i = 0; i < from->nleft; i++)
 		add_left(&copy, from->left[i]);
 	*ret = copy;
@@ -131,6 +143,15 @@ static void name_writer(void)
 		(unsigned long long)id);
 }
 
+static void add_owner(json_t *db, const struct record_owner *owner)
+{
+	if (!owner->is_known)
+		return;
+	json_object_set_new(db, "mode", json_sprintf("%04o", (unsigned)owner->mode));
+	json_object_set_new(db, "uid", json_integer((json_int_t)owner->uid));
+	json_object_set_new(db, "gid", json_integer((json_int_t)owner->gid));
+}
+
 const char *record_writer(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -150,6 +171,7 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 
 		json_object_set_new(db, EPOCH, json_integer((json_int_t)h->databases[i].epoch));
 		json_object_set_new(db, "txid", json_integer((json_int_t)h->databases[i].txid));
+		add_owner(db, &h->databases[i].owner);
 		json_object_set_new(databases, h->databases[i].name, db);
 	}
 	for (size_t i = 0; i < h->nleft; i++)
@@ -158,6 +180,11 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 				      (json_int_t)h->left[i].since));
 	json_object_set_new(json, DATABASES, databases);
 	json_object_set_new(json, "left", left);
+	if (h->knows_files)
+		json_object_set_new(json, FILES, json_integer((json_int_t)h->nfiles));
+	if (h->prepared)
+		json_object_set_new(
+			json, PREPARED, json_sprintf("%016llx", (unsigned long long)h->prepared));
 	json_object_set_new(json, "written_by", json_string(record_writer()));
 	add_dump(out, json);
 }
@@ -174,6 +201,45 @@ static json_t *parse_record(str text, str tenant)
 	return NULL;
 }
 
+/* The greatest means "as it is" to chown(2). */
+static bool is_id(const json_t *id)
+{
+	return json_is_integer(id) && json_integer_value(id) >= 0 &&
+	       json_integer_value(id) < UINT32_MAX;
+}
+
+/* Up to four octal digits. */
+static bool read_mode(const json_t *json, mode_t *ret)
+{
+	str text = str_of(json_is_string(json) ? json_string_value(json) : "");
+	mode_t mode = 0;
+
+	if (!text.n || text.n > 4)
+		return false;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '7')
+			return false;
+		mode = mode * 8 + (mode_t)(text.p[i] - '0');
+	}
+	*ret = mode & RECORD_MODE;
+	return true;
+}
+
+/* Without it, or with one that makes no sense, the database is the restorer's own. */
+static struct record_owner read_owner(const json_t *db)
+{
+	const json_t *uid = json_object_get(db, "uid"), *gid = json_object_get(db, "gid");
+	struct record_owner owner = {0};
+
+	owner.is_known =
+		is_id(uid) && is_id(gid) && read_mode(json_object_get(db, "mode"), &owner.mode);
+	if (!owner.is_known)
+		return (struct record_owner){0};
+	owner.uid = (uid_t)json_integer_value(uid);
+	owner.gid = (gid_t)json_integer_value(gid);
+	return owner;
+}
+
 static int read_databases(json_t *databases, struct head *h)
 {
 	const char *name;
@@ -187,6 +253,7 @@ static int read_databases(json_t *databases, struct head *h)
 		if (epoch <= 0 || (uint64_t)epoch > h->epoch || txid < 0)
 			return -EBADMSG;
 		head_set(h, name, (uint64_t)epoch, (uint64_t)txid);
+		head_find(h, name)->owner = read_owner(db);
 	}
 	return json_is_object(databases) ? 0 : -EBADMSG;
 }
@@ -208,6 +275,20 @@ static void read_left(json_t *left, struct head *h)
 	}
 }
 
+static void read_files(const json_t *files, struct head *h)
+{
+	h->knows_files = json_is_integer(files) && json_integer_value(files) >= 0;
+	h->nfiles = h->knows_files ? (uint64_t)json_integer_value(files) : 0;
+}
+
+static uint64_t read_prepared(const json_t *json)
+{
+	const char *text = json_string_value(json_object_get(json, PREPARED));
+	uint64_t value;
+
+	return text && number_parse_hex(str_of(text), UINT64_MAX, &value) == 0 ? value : 0;
+}
+
 int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 {
 	json_t *json = parse_record(text, tenant);
@@ -221,6 +302,8 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 		r = read_databases(json_object_get(json, DATABASES), &h);
 		read_left(json_object_get(json, "left"), &h);
 		snprintf(h.writer, sizeof(h.writer), "%s", by ? by : "");
+		h.prepared = read_prepared(json);
+		read_files(json_object_get(json, FILES), &h);
 	}
 	json_decref(json);
 	if (r < 0) {
@@ -375,7 +458,13 @@ static void add_missing(struct head *h, const struct head *from)
 		const struct record_database *db = &from->databases[i];
 
 		if (!head_find(h, db->name))
-			head_set(h, db->name, db->epoch, db->txid);
+			copy_database(h, db);
+	}
+	if (!h->prepared)
+		h->prepared = from->prepared;
+	if (!h->knows_files) {
+		h->knows_files = from->knows_files;
+		h->nfiles = from->nfiles;
 	}
 	for (size_t i = 0; i < from->nleft && !knows_left; i++)
 		add_left(h, from->left[i]);

@@ -12,14 +12,27 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <sys/types.h>
+
 #include "backup/store.h"
 
 #define RECORD_FILE ".fly-atc.json"
 #define RECORD_OPEN ".fly-atc-open" /* beside it while the databases may be ahead of the store */
 
+/* Whose a database is, and who else may use it: bits of a mode without those that give rights of
+ * their own. */
+#define RECORD_MODE 0777
+struct record_owner {
+	bool is_known;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
 struct record_database {
 	char *name;
 	uint64_t epoch, txid;
+	struct record_owner owner;
 };
 
 /* An epoch that nobody writes to any more, and since when (seconds since 1970). */
@@ -36,6 +49,10 @@ struct head {
 	struct record_left *left; /* their replicas are removed some days later */
 	size_t nleft;
 	char writer[64]; /* who wrote it, as read; head_write says who we are */
+	/* What the supervisor wrote down when the prepare command had succeeded; 0: nothing. */
+	uint64_t prepared;
+	bool knows_files;
+	uint64_t nfiles; /* beside the databases when it was detached last (beside.h) */
 };
 
 struct proof {

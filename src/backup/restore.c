@@ -77,7 +77,10 @@ static void take_plan(struct restore *r)
 	r->plan.head = (struct head){0};
 	e->etag = r->plan.etag;
 	e->is_offline = r->plan.is_offline;
+	if (!e->is_offline)
+		files_known(e, r->plan.nfiles);
 	e->is_proven = !r->plan.is_changed;
+	e->prepared = e->head.prepared;
 	if (is_same)
 		return;
 	entry_set_epoch_urls(e);
@@ -286,6 +289,8 @@ static void on_released(void *arg, bool is_ok)
 		return;
 	}
 	entry_unattach(r->op.entry);
+	if (r->op.entry->is_pending)
+		await_end(r->op.entry, "it was woken again before that");
 	r->op.entry->is_pending = false;
 	make_plan(r);
 }
@@ -319,6 +324,7 @@ static void make_plan(struct restore *r)
 		.store_url = b->location.url,
 		.tenant = entry_id(e),
 		.dir = e->dir,
+		.files_matter = e->files_matter,
 		.until = msec_limit(loop_now(b->loop), b->restore_timeout),
 		.may_change = !e->is_attached && !r->op.is_background,
 		.ndbs = e->ndbs};

@@ -144,14 +144,32 @@ static void tell_tenant(const struct answer *a)
 	json_int_t pid = json_integer_value(json_object_get(j, "pid"));
 	json_int_t wake =
 		json_integer_value(json_object_get(json_object_get(j, "wake"), "total_ms"));
+	const char *gap = json_string_value(json_object_get(j, "not_backed_up"));
 	char duration[TEXT_MAX];
 
 	text_duration((msec)wake, duration);
 	if (id && state && pid)
 		printf("%s is %s (pid %d, woke in %s)\n", id, state, (int)pid, duration);
+	else if (id && state && gap)
+		printf("%s is %s; not in the backup: %s\n", id, state, gap);
 	else if (id && state)
 		printf("%s is %s\n", id, state);
 	json_decref(j);
+}
+
+/* What was asked for is done, and yet not all is well. */
+static bool told_unsettled(const struct answer *a, const struct options *o)
+{
+	json_t *j = live_json(a);
+	const json_t *tenant = json_object_get(j, "tenant");
+	const char *reason = json_string_value(json_object_get(j, "error"));
+	const char *state = json_string_value(json_object_get(tenant, "state"));
+	bool is_it = reason && state && o->verb == VERB_STOP && strcmp(state, "stopped") == 0;
+
+	if (is_it)
+		complain("%s is stopped, but %s", o->words[0], reason);
+	json_decref(j);
+	return is_it;
 }
 
 int live_act(const struct options *o)
@@ -165,7 +183,7 @@ int live_act(const struct options *o)
 	live_tenant_target(&target, o->words[0], tail);
 	r = live_ask(o, "POST", buf_str(&target), &answer);
 	if (r == 0 && answer.status / 100 != 2)
-		r = live_refused(&answer, doing);
+		r = told_unsettled(&answer, o) ? EXIT_RUNTIME : live_refused(&answer, doing);
 	else if (r == 0)
 		tell_tenant(&answer);
 	free(tail);

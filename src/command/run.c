@@ -10,6 +10,7 @@
 #include "supervisor/environment.h"
 #include "supervisor/supervisor.h"
 
+#define GAPS_SHOWN	10u
 #define LOG_FLUSH_LIMIT 2000u /* milliseconds */
 
 static struct config_source source_of(const struct options *o, bool is_only_read)
@@ -96,6 +97,24 @@ static size_t count_users(const struct config *conf)
 	return n;
 }
 
+/* What the backup leaves out, as far as it lies here. */
+static void tell_gaps(const struct config *conf)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->ntenants; i++) {
+		struct buf gap = {0};
+
+		backup_find_gap(conf, &conf->tenants[i], &gap);
+		if (buf_len(&gap) && n++ < GAPS_SHOWN)
+			printf("not backed up of " STR_FMT ": " STR_FMT "\n",
+				STR_ARG(conf->tenants[i].id), STR_ARG(buf_str(&gap)));
+		buf_done(&gap);
+	}
+	if (n > GAPS_SHOWN)
+		printf("and something of %zu other tenants\n", n - GAPS_SHOWN);
+}
+
 static void tell_what_is_there(const struct config *conf)
 {
 	const char *file = conf->file.n ? conf->file.p : "no file";
@@ -109,6 +128,7 @@ static void tell_what_is_there(const struct config *conf)
 	if (conf->backup.url.n)
 		printf(", backup to " STR_FMT, STR_ARG(conf->backup.url));
 	putchar('\n');
+	tell_gaps(conf);
 }
 
 int run_check(const struct options *o)

@@ -104,6 +104,8 @@ static void add_notes(struct table *t, const json_t *tenant)
 		text_duration(number_at(tenant, "retry_ms"), retry);
 		add_note(t, "a request tries again in ", str_of(retry), TABLE_PLAIN);
 	}
+	add_note(t, "not backed up: ", text_at(tenant, "not_backed_up"), TABLE_BAD);
+	add_note(t, "warning: ", text_at(tenant, "warning"), TABLE_BAD);
 	add_note(t, "not in the store yet: ", text_at(tenant, "backup_pending"), TABLE_BAD);
 }
 

@@ -12,6 +12,7 @@ enum start_when { START_ON_REQUEST, START_AT_BOOT };
 enum listen_how { LISTEN_TCP, LISTEN_FD, LISTEN_UNIX };
 enum prefix_how { PREFIX_PASS, PREFIX_STRIP };
 enum replay_form { REPLAY_JSON, REPLAY_HEADER };
+enum files_care { FILES_LOCAL, FILES_NONE };
 enum cache_how { CACHE_THRUSTER, CACHE_RFC9111, CACHE_OFF };
 
 struct str_list {
@@ -42,6 +43,7 @@ struct env_list {
 #define CONFIG_ENUM_START     enum start_when
 #define CONFIG_ENUM_LISTEN    enum listen_how
 #define CONFIG_ENUM_PREFIX    enum prefix_how
+#define CONFIG_ENUM_FILES     enum files_care
 
 struct server_conf {
 #define SERVER_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
@@ -55,6 +57,7 @@ struct database_conf {
 	str env;	  /* variable that tells the application, empty: it is not told */
 	str url_template; /* its value; {path} is the absolute path */
 	bool has_backup;
+	bool is_required; /* its file is there when the application is ready */
 };
 
 /* Settings of a tenant; shared by all tenants that have the same ones.  The words of command and
@@ -172,6 +175,10 @@ char *config_database_path(const struct tenant_conf *t, const struct database_co
 char *config_database_url(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
 /* True if one of the patterns ("/path", "/prefix*", "*suffix") is that of a path. */
 bool config_path_matches(const struct str_list *patterns, str path);
+/* What to write where a tenant's database is not known. */
+#define CONFIG_NAME_ONE                                                                            \
+	"name it, such as `databases: [{name: primary, path: data.sqlite3, env: DATABASE_PATH, "   \
+	"url: \"{path}\"}]`"
 /* The number of app_conf.stop_signal. */
 int config_stop_signal(const struct app_conf *app);
 

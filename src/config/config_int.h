@@ -67,6 +67,7 @@ enum row_type {
 	TYPE_ENUM_START,
 	TYPE_ENUM_LISTEN,
 	TYPE_ENUM_PREFIX,
+	TYPE_ENUM_FILES,
 };
 enum row_flag { LIVE = 1, RESTART = 2, EDGE = 4, BOOT = 8, SUPERVISOR = 16, SECRET = 32 };
 
@@ -126,6 +127,7 @@ struct database_draft {
 	struct place place;
 	bool is_removed;
 	bool says_backup, has_backup;
+	bool says_required, is_required;
 };
 
 /* The settings of app:, of a user, or of a tenant that has some of its own. */

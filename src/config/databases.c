@@ -64,6 +64,13 @@ static void read_backup(struct loader *ld, const struct node *n, struct database
 	draft->says_backup = value_read(ld, &row, n, &draft->has_backup);
 }
 
+static void read_required(struct loader *ld, const struct node *n, struct database_draft *draft)
+{
+	static const struct row row = {.name = STR_INIT("required"), .type = TYPE_BOOL};
+
+	draft->says_required = value_read(ld, &row, n, &draft->is_required);
+}
+
 static void read_path(struct loader *ld, const struct node *n, struct database_draft *draft)
 {
 	if (read_part(ld, n, &draft->path) && !relative_path_is_safe(draft->path))
@@ -88,7 +95,8 @@ static void read_url(struct loader *ld, const struct node *n, struct database_dr
 
 static void read_parts(struct loader *ld, const struct node *map, struct database_draft *draft)
 {
-	static const char *const keys[] = {"name", "path", "env", "url", "backup", NULL};
+	static const char *const keys[] = {
+		"name", "path", "env", "url", "backup", "required", NULL};
 
 	node_foreach(n, map)
 	{
@@ -104,6 +112,8 @@ static void read_parts(struct loader *ld, const struct node *map, struct databas
 			read_url(ld, n, draft);
 		else if (str_eq(key, STR("backup")))
 			read_backup(ld, n, draft);
+		else if (str_eq(key, STR("required")))
+			read_required(ld, n, draft);
 		else
 			fault_unknown_key(ld, n->key, NULL, keys);
 	}
@@ -194,6 +204,11 @@ static struct database_conf other_database(struct loader *ld, const struct app_c
 	return db;
 }
 
+static bool is_primary(const struct database_conf *db)
+{
+	return str_eq(db->name, STR("primary"));
+}
+
 static struct database_conf *find(struct app_conf *app, str name)
 {
 	for (size_t i = 0; i < app->ndatabases; i++)
@@ -227,6 +242,10 @@ static void apply(struct loader *ld, struct app_conf *app, const struct database
 		db->url_template = draft->url;
 	if (draft->says_backup)
 		db->has_backup = draft->has_backup;
+	if (draft->says_required)
+		db->is_required = draft->is_required;
+	else if (is_primary(db) || !database_is_known_name(app->framework, db->name))
+		db->is_required = db->has_backup;
 }
 
 static bool names_a_file(str name)
@@ -270,7 +289,7 @@ bool databases_equal(const struct app_conf *a, const struct app_conf *b)
 
 		if (!str_eq(x->name, y->name) || !str_eq(x->path, y->path) ||
 			!str_eq(x->env, y->env) || !str_eq(x->url_template, y->url_template) ||
-			x->has_backup != y->has_backup)
+			x->has_backup != y->has_backup || x->is_required != y->is_required)
 			return false;
 	}
 	return true;
@@ -321,6 +340,10 @@ void databases_derive(struct loader *ld, struct app_layer *layer)
 			.url_template = dialect->url,
 			.has_backup = known->has_backup,
 		};
+		/* An application may do without what its framework offers; with a backup it would
+		 * look kept. */
+		app->databases[i].is_required = is_primary(&app->databases[i]) &&
+						ld->config->backup.url.n && !ld->config->is_single;
 	}
 	for (size_t i = 0; i < layer->ndrafts; i++)
 		apply(ld, app, &layer->drafts[i]);

@@ -168,6 +168,14 @@ static void derive_single(struct app_layer *layer)
 		app->idle_timeout = 0;
 		layer->origins[APP_idle_timeout] = note(NOTE_single);
 	}
+	if (!is_said(layer->origins[APP_files])) {
+		app->files = FILES_NONE;
+		layer->origins[APP_files] = note(NOTE_single);
+	}
+	if (!is_said(layer->origins[APP_strict_databases])) {
+		app->strict_databases = false;
+		layer->origins[APP_strict_databases] = note(NOTE_single);
+	}
 }
 
 /* Also for a single application: what is there is there to be seen. */

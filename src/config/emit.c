@@ -230,7 +230,8 @@ static void emit_database(struct emitter *e, const struct database_conf *db)
 	text_add(e->out, db->env);
 	buf_add(e->out, STR(", url: "));
 	text_add_escaped(e->out, db->url_template);
-	buf_printf(e->out, ", backup: %s}", db->has_backup ? "true" : "false");
+	buf_printf(e->out, ", backup: %s, required: %s}", db->has_backup ? "true" : "false",
+		db->is_required ? "true" : "false");
 	end_line(e);
 }
 

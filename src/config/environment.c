@@ -88,6 +88,7 @@ static bool read_value(
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		return value_read_text(ld, row, text, value, ret_why);
 	case TYPE_ARGV:
 	case TYPE_MAP:

@@ -282,6 +282,38 @@ static void check_commands(struct loader *ld)
 	}
 }
 
+static bool has_backup(const struct app_conf *app)
+{
+	for (size_t i = 0; i < app->ndatabases; i++)
+		if (app->databases[i].has_backup)
+			return true;
+	return false;
+}
+
+/* A backup that has nothing to do looks like one that has done all. */
+static void check_backups(struct loader *ld)
+{
+	const struct tenant_draft *first = NULL;
+	size_t n = 0;
+
+	if (ld->faults->errors || !ld->config->backup.url.n)
+		return;
+	for (size_t i = 0; i < ld->ntenants; i++)
+		if (!has_backup(ld->tenants[i].conf.app)) {
+			first = first ? first : &ld->tenants[i];
+			n++;
+		}
+	if (n)
+		warn_at(ld, first->private.place,
+			"tenant " STR_FMT
+			"%s no database that is copied to the backup, and files are not: " CONFIG_NAME_ONE
+			"; %s",
+			STR_ARG(first->conf.id), n > 1 ? " and others have" : " has",
+			first->conf.app->strict_databases
+				? "until then it does not start, unless strict_databases: false allows it"
+				: "until then all of it is on this disk only");
+}
+
 static int compare_ids(const void *a, const void *b)
 {
 	return str_cmp(((const struct tenant_draft *)a)->conf.id,
@@ -343,6 +375,7 @@ void tenants_finish(struct loader *ld)
 		check_ids(ld);
 		check_hosts(ld);
 		check_users(ld);
+		check_backups(ld);
 		check_commands(ld);
 	}
 	if (ld->nusers)

@@ -13,6 +13,7 @@ static const char *const framework_words[] = {"rails", "node", "generic", NULL};
 static const char *const start_words[] = {"on_request", "at_boot", NULL};
 static const char *const listen_words[] = {"tcp", "fd", "unix", NULL};
 static const char *const prefix_words[] = {"pass", "strip", NULL};
+static const char *const files_words[] = {"local", "none", NULL};
 static_assert(
 	sizeof(enum framework) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned),
 	"values of enums are written as unsigned int");
@@ -23,6 +24,7 @@ static_assert(NITEMS(framework_words) == FRAMEWORK_GENERIC + 2, "a word for each
 static_assert(NITEMS(start_words) == START_AT_BOOT + 2, "a word for each start");
 static_assert(NITEMS(listen_words) == LISTEN_UNIX + 2, "a word for each way");
 static_assert(NITEMS(prefix_words) == PREFIX_STRIP + 2, "a word for each way");
+static_assert(NITEMS(files_words) == FILES_NONE + 2, "a word for each care");
 
 const char *const *type_words(enum row_type type)
 {
@@ -51,6 +53,8 @@ const char *const *type_words(enum row_type type)
 		return listen_words;
 	case TYPE_ENUM_PREFIX:
 		return prefix_words;
+	case TYPE_ENUM_FILES:
+		return files_words;
 	}
 	return NULL;
 }
@@ -90,6 +94,8 @@ const char *type_text(enum row_type type)
 		return "tcp, fd or unix";
 	case TYPE_ENUM_PREFIX:
 		return "pass or strip";
+	case TYPE_ENUM_FILES:
+		return "local or none";
 	}
 	return "";
 }
@@ -121,6 +127,7 @@ const char *type_name(enum row_type type)
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		return type_text(type);
 	}
 	return "";
@@ -251,6 +258,7 @@ bool value_read_text(
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		r = read_word(text, type_words(row->type), value);
 		break;
 	}
@@ -444,6 +452,7 @@ static bool read_any(struct loader *ld, const struct row *row, const struct node
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		return read_scalar(ld, row, n, value);
 	}
 	return false;
@@ -505,6 +514,7 @@ bool value_equal(const struct row *row, const void *a, const void *b)
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		return *(const unsigned *)a == *(const unsigned *)b;
 	}
 	return false;

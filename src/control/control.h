@@ -26,7 +26,8 @@ struct control;
 
 /* How long the phases of a start took; 0 for one that was not needed. */
 struct control_wake {
-	msec restore; /* databases restored, checked and registered for replication */
+	msec restore; /* databases restored and checked; and, after prepare, registered for
+			 replication */
 	msec prepare; /* the prepare command */
 	msec start;   /* from fork to execve: directories, namespace, socket */
 	msec ready;   /* from execve to the first good answer: the application's own time */
@@ -54,6 +55,8 @@ struct control_tenant {
 	str reason; /* of the last failure, in one sentence; empty if the last start succeeded */
 	str last_crash; /* why it was restarted last, also when it runs again; or empty */
 	msec retry_at;	/* in FAILED: monotonic moment from which a request tries again; else 0 */
+	str warning; /* what was found wrong with where its data are, and is let pass; or empty */
+	str gap;     /* what is not backed up of it ("no database, 12 files"), or empty */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	struct control_cache cache;
 	str isolation;			  /* "private directories", "environment only", … */

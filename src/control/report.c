@@ -119,6 +119,7 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_number(j, "restarts", t->restarts);
 	json_str_or_null(j, "reason", t->reason);
 	json_str_or_null(j, "last_crash", t->last_crash);
+	json_str_or_null(j, "warning", t->warning);
 	if (t->retry_at)
 		json_number(j, "retry_ms", since(t->retry_at, r->now));
 	if (t->reason.n)
@@ -138,6 +139,7 @@ static void on_tenant(void *arg, const struct control_tenant *t)
 	json_bool(r->j, "here", t->is_here);
 	if (t->has_woken)
 		add_life(r, t);
+	json_str_or_null(r->j, "not_backed_up", t->gap);
 	json_str_or_null(r->j, "backup_pending", t->backup_pending);
 	json_close_object(r->j);
 }

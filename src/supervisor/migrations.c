@@ -26,8 +26,13 @@
 
 /* Below the application's directory; folders are read with all that is in them. */
 static const char *const patterns[] = {"Gemfile.lock", "package-lock.json", "config/database.yml",
-	"db/*migrate*", "db/*schema*", "db/*structure*", "prisma/schema.prisma",
-	"prisma/migrations", "migrations"};
+	"db/*migrate*", "prisma/schema.prisma", "prisma/migrations", "migrations"};
+/* Where there are migrations these are what the prepare command dumps after them, into a directory
+ * that all tenants share; alone they are what it loads. */
+static const char *const dumps[] = {"db/*schema*", "db/*structure*"};
+static const char *const migrations = "db/*migrate*";
+/* What a run leaves behind. */
+static const char *const leavings[] = {".*", "__pycache__", "*.pyc", "*~"};
 /* Where frameworks write down what was applied. */
 static const char *const tables[] = {"schema_migrations", "ar_internal_metadata",
 	"_prisma_migrations", "SequelizeMeta", "knex_migrations", "migrations",
@@ -40,7 +45,16 @@ static void add_number(struct buf *b, uint64_t v)
 	buf_add(b, (str){(const char *)&v, sizeof(v)});
 }
 
-static void add_file(struct buf *b, const char *path, size_t size)
+static bool is_leaving(const char *name)
+{
+	for (size_t i = 0; i < NITEMS(leavings); i++)
+		if (fnmatch(leavings[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+/* Named by the path from root, so that another place of the same application changes nothing. */
+static void add_file(struct buf *b, str root, const char *path, size_t size)
 {
 	struct buf content = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -50,7 +64,7 @@ static void add_file(struct buf *b, const char *path, size_t size)
 		buf_added(&content, (size_t)n);
 	if (fd >= 0)
 		close(fd);
-	buf_add(b, (str){path, strlen(path) + 1});
+	buf_add(b, (str){path + root.n, strlen(path) + 1 - root.n});
 	add_number(b, hash_keyed(buf_str(&content), KEY_0, KEY_1));
 	buf_done(&content);
 }
@@ -69,7 +83,7 @@ static char **list_folder(const char *path, const char *pattern)
 	size_t n = 0;
 
 	while (folder && (entry = readdir(folder))) {
-		if (entry->d_name[0] == '.' || fnmatch(pattern, entry->d_name, 0) != 0)
+		if (is_leaving(entry->d_name) || fnmatch(pattern, entry->d_name, 0) != 0)
 			continue;
 		names = xrealloc(names, (n + 2) * sizeof(*names));
 		names[n++] = xstrdup(entry->d_name);
@@ -81,44 +95,63 @@ static char **list_folder(const char *path, const char *pattern)
 	return names;
 }
 
-static void add_matching(struct buf *b, const char *folder, const char *pattern, int depth);
+static void add_matching(
+	struct buf *b, str root, const char *folder, const char *pattern, int depth);
 
-static void add_path(struct buf *b, const char *path, int depth)
+static void add_path(struct buf *b, str root, const char *path, int depth)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return;
 	if (S_ISREG(st.st_mode))
-		add_file(b, path, (size_t)st.st_size);
+		add_file(b, root, path, (size_t)st.st_size);
 	else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
-		add_matching(b, path, "*", depth + 1);
+		add_matching(b, root, path, "*", depth + 1);
 }
 
-static void add_matching(struct buf *b, const char *folder, const char *pattern, int depth)
+static void add_matching(
+	struct buf *b, str root, const char *folder, const char *pattern, int depth)
 {
 	char **names = list_folder(folder, pattern);
 
 	for (char **name = names; *name; name++) {
 		char *path = xasprintf("%s/%s", folder, *name);
 
-		add_path(b, path, depth);
+		add_path(b, root, path, depth);
 		free(path);
 		free(*name);
 	}
 	free(names);
 }
 
+static void add_pattern(struct buf *b, str root, const char *pattern)
+{
+	const char *slash = strrchr(pattern, '/');
+	char *folder = xasprintf(
+		STR_FMT "/%.*s", STR_ARG(root), slash ? (int)(slash - pattern) : 0, pattern);
+
+	add_matching(b, root, folder, slash ? slash + 1 : pattern, 0);
+	free(folder);
+}
+
+static bool has_migrations(str root)
+{
+	struct buf found = {0};
+	bool has;
+
+	add_pattern(&found, root, migrations);
+	has = buf_len(&found) > 0;
+	buf_done(&found);
+	return has;
+}
+
 static void add_application(struct buf *b, const struct app_conf *app)
 {
-	for (size_t i = 0; i < NITEMS(patterns); i++) {
-		const char *slash = strrchr(patterns[i], '/');
-		char *folder = xasprintf(STR_FMT "/%.*s", STR_ARG(app->root),
-			slash ? (int)(slash - patterns[i]) : 0, patterns[i]);
-
-		add_matching(b, folder, slash ? slash + 1 : patterns[i], 0);
-		free(folder);
-	}
+	for (size_t i = 0; i < NITEMS(patterns); i++)
+		add_pattern(b, app->root, patterns[i]);
+	for (size_t i = 0; i < NITEMS(dumps) && !has_migrations(app->root); i++)
+		add_pattern(b, app->root, dumps[i]);
 	for (size_t i = 0; i < app->prepare.count; i++) {
 		buf_add(b, app->prepare.items[i]);
 		buf_add_char(b, '\0');
@@ -158,13 +191,19 @@ static void add_table(struct buf *b, sqlite3 *db, const char *table)
 		add_rows(b, db, "SELECT version FROM schema_migrations ORDER BY version");
 }
 
+/* Without the tables that Litestream makes in every database that it replicates, which it may do
+ * after the prepare command. */
+#define SCHEMA                                                                                     \
+	"SELECT type, name, sql FROM sqlite_master "                                               \
+	"WHERE tbl_name NOT LIKE '\\_litestream\\_%' ESCAPE '\\' ORDER BY type, name"
+
 /* False if it is not there or cannot be read: then nothing is known. */
 static bool add_database(struct buf *b, const char *path)
 {
 	sqlite3 *db = NULL;
 	bool is_read = access(path, F_OK) == 0 &&
 		       sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-		       add_rows(b, db, "PRAGMA schema_version");
+		       add_rows(b, db, SCHEMA);
 
 	for (size_t i = 0; i < NITEMS(tables) && is_read; i++)
 		add_table(b, db, tables[i]);
@@ -201,10 +240,9 @@ static char *record_path(const struct tenant_conf *t)
 	return xasprintf(STR_FMT "/" RECORD, STR_ARG(t->dir));
 }
 
-bool migrations_are_done(const struct tenant_conf *t)
+static bool read_record(const struct tenant_conf *t, uint64_t *ret)
 {
 	char *path = record_path(t), text[32];
-	uint64_t now, then;
 	ssize_t n = -1;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -213,26 +251,41 @@ bool migrations_are_done(const struct tenant_conf *t)
 		n = read(fd, text, sizeof(text));
 		close(fd);
 	}
-	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, &then) == 0 &&
-	       take_fingerprint(t, &now) && now == then;
+	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, ret) == 0;
 }
 
-void migrations_remember(const struct tenant_conf *t)
+bool migrations_are_done(const struct tenant_conf *t, uint64_t known)
+{
+	uint64_t now, then;
+	bool has_record = read_record(t, &then);
+
+	if (!known && !has_record)
+		return false;
+	return take_fingerprint(t, &now) && (now == known || (has_record && now == then));
+}
+
+static void write_record(const struct tenant_conf *t, uint64_t fingerprint)
 {
 	char *path = record_path(t), text[32];
-	uint64_t fingerprint;
+	size_t n = number_write_hex(text, fingerprint);
 	int fd;
 
 	unlink(path);
-	fd = take_fingerprint(t, &fingerprint)
-		     ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)
-		     : -1;
+	fd = fingerprint ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
 	if (fd >= 0) {
-		size_t n = number_write_hex(text, fingerprint);
-
 		if (write(fd, text, n) != (ssize_t)n)
 			unlink(path);
 		close(fd);
 	}
 	free(path);
+}
+
+uint64_t migrations_remember(const struct tenant_conf *t)
+{
+	uint64_t fingerprint;
+
+	if (!take_fingerprint(t, &fingerprint))
+		fingerprint = 0;
+	write_record(t, fingerprint);
+	return fingerprint;
 }

@@ -1,15 +1,17 @@
 /* migrations.h - whether a prepare command has anything to do, without booting the application.
  *
  * After a successful run we remember a fingerprint of what decides it: the files of the migrations
- * and schemas, the command, and what the databases themselves say was applied (schema_version of
- * SQLite, the rows of the tables in which frameworks keep their migrations).  While it is the same
- * there is nothing to do. */
+ * (or of the schemas, where there are no migrations), the command, and what the databases
+ * themselves say was applied (their schema, the rows of the tables in which frameworks keep their
+ * migrations). While it is the same there is nothing to do.  It is kept in the tenant's directory,
+ * and in the store with its databases (backup_set_prepared), so that a restore brings it along. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "config/config.h"
 
-/* Nothing changed since the last success. */
-bool migrations_are_done(const struct tenant_conf *t);
-/* The prepare command has just succeeded. */
-void migrations_remember(const struct tenant_conf *t);
+/* Nothing changed since the last success that is remembered here, or that `known` is the
+ * fingerprint of (0: none). */
+bool migrations_are_done(const struct tenant_conf *t, uint64_t known);
+/* The prepare command has just succeeded.  The fingerprint, or 0 where nothing is known. */
+uint64_t migrations_remember(const struct tenant_conf *t);

@@ -66,6 +66,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.cache = cache_of(s, conf),
 		.reason = STR_EMPTY,
 		.last_crash = STR_EMPTY,
+		.warning = STR_EMPTY,
 	};
 }
 
@@ -89,6 +90,8 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 		shown->last_crash = str_of(t->last_crash);
 	if (t->reason)
 		shown->reason = str_of(t->reason);
+	if (t->warning)
+		shown->warning = str_of(t->warning);
 	if (t->life.state == TENANT_FAILED)
 		shown->retry_at = t->tally.retry_at;
 }
@@ -97,10 +100,14 @@ static void show(const struct supervisor *s, const struct tenant_conf *conf,
 	control_tenant_fn *each, void *each_arg)
 {
 	struct control_tenant shown = basics(s, conf);
+	struct buf gap = {0};
 
+	backup_add_gap(s->backup, conf, &gap);
+	shown.gap = buf_str(&gap);
 	if (s->tenants[conf->slot])
 		add_run(&shown, s->tenants[conf->slot]);
 	each(each_arg, &shown);
+	buf_done(&gap);
 }
 
 static void show_tenants(void *arg, bool all, control_tenant_fn *each, void *each_arg)

@@ -59,7 +59,8 @@ static bool read_user(const char *pid, uint64_t *ret)
 			is_found = str_starts(line, STR("Uid:\t"));
 			line = str_slice(line, 5, line.n);
 		}
-	is_found = is_found && str_split(&line, '\t', &id) && number_parse(id, UINT32_MAX, ret) == 0;
+	is_found =
+		is_found && str_split(&line, '\t', &id) && number_parse(id, UINT32_MAX, ret) == 0;
 	buf_done(&text);
 	return is_found;
 }

@@ -70,7 +70,7 @@ static void succeed(struct tenant *t)
 	struct tenant_run *run = t->run;
 
 	t->wake.ready = (clock_usec() - run->phase_began) / 1000;
-	tenant_event(t, EVENT_READY);
+	look_when_ready(t);
 }
 
 /* What the application made while it started is in the store before anybody is served. */
@@ -313,7 +313,8 @@ static void on_idle(struct timer *timer)
 {
 	struct tenant_run *run = container_of(timer, struct tenant_run, timer);
 
-	run_rearm_idle(run->tenant);
+	if (!look_when_idle(run->tenant))
+		run_rearm_idle(run->tenant);
 }
 
 bool run_try_idle(struct tenant *t)
@@ -366,6 +367,7 @@ void run_serve(struct tenant *t)
 	log_wake(t);
 	process_learn(run->process);
 	run_rearm_idle(t);
+	look_soon(t);
 	if (run->missing_files)
 		new_files_watch(t);
 }

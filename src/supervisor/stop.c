@@ -101,7 +101,7 @@ static void on_late_files_attached(void *arg, const struct backup_result *r)
 
 	t->run->backups--;
 	if (!r->is_ok)
-		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s",
+		log_error("tenant " STR_FMT ": its changed databases cannot be replicated: %s",
 			STR_ARG(t->run->conf->id), r->reason);
 	detach(t);
 }
@@ -115,7 +115,9 @@ void stop_detach_now(struct tenant *t)
 		tenant_event(t, EVENT_DETACHED);
 		return;
 	}
-	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
+	if (run->is_unobserved ||
+		(run->missing_files && new_files_missing(run->conf) < run->missing_files)) {
+		run->is_unobserved = false;
 		run->backups++;
 		backup_attach(t->sup->backup, run->conf, on_late_files_attached, t);
 		return;

@@ -24,7 +24,8 @@
 #include "supervisor/secret.h"
 #include "supervisor/supervisor_int.h"
 
-#define FLUSH_LIMIT 2000 /* msec for the last lines of the log */
+#define LOOK_THREADS 2
+#define FLUSH_LIMIT  2000 /* msec for the last lines of the log */
 /* Thruster's limit for requests whose application has ended. */
 #define SINGLE_DRAIN_LIMIT 5000
 
@@ -45,13 +46,30 @@ static bool is_reading(const struct supervisor *s)
 	return !s->is_impatient && work_pending(s->work);
 }
 
+/* Who told us to end may go on as if all were saved, unless he is told otherwise. */
+static void on_settled(void *arg, const struct backup_result *r)
+{
+	struct supervisor *s = arg;
+
+	if (!r->is_ok) {
+		log_error("ending though the last state of a tenant is on this disk only; the next "
+			  "start goes on with it: %s",
+			r->reason);
+		if (!s->exit_status)
+			s->exit_status = 1;
+	}
+	backup_stop(s->backup, on_backup_stopped, s);
+}
+
 static void end_if_all_is_over(struct supervisor *s)
 {
 	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) ||
 		s->is_stopping_backup || is_reading(s))
 		return;
 	s->is_stopping_backup = true;
-	backup_stop(s->backup, on_backup_stopped, s);
+	backup_await(s->backup, NULL, on_settled, s);
+	if (s->is_impatient)
+		backup_await_no_longer(s->backup);
 }
 
 void supervisor_on_proxy_gone(struct supervisor *s)
@@ -92,6 +110,7 @@ static void kill_everything(struct supervisor *s)
 	log_warn("told to end again: what still runs is killed");
 	s->is_impatient = true;
 	proxy_child_kill(s->proxy);
+	backup_await_no_longer(s->backup);
 	list_foreach (t, &s->awake, struct tenant, in_awake)
 		if (t->run->process)
 			process_signal(t->run->process, SIGKILL);
@@ -356,6 +375,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	for (uint32_t slot = 0; slot < s->nslots; slot++)
 		tenant_free(s->tenants[slot]);
 	backup_free(s->backup);
+	work_free(s->looking);
 	timer_cancel(&s->stale_timer);
 	places_done(&s->places);
 	admission_done(&s->admission);
@@ -388,6 +408,7 @@ static struct supervisor *supervisor_new(
 
 	s->loop = take_loop;
 	s->work = work_new(s->loop, 1);
+	s->looking = work_new(s->loop, LOOK_THREADS);
 	s->conf = take_conf;
 	s->source = source;
 	s->board.fd = -1;

@@ -34,6 +34,7 @@ struct supervisor {
 	struct proxy_child *proxy;
 	struct opening_thread *opener;
 	struct backup *backup;
+	struct work *looking;	 /* looks at the open files of tenants */
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct admission admission;
 	struct new_files_watcher new_files;
@@ -75,19 +76,22 @@ struct tenant_run {
 	struct process *process; /* the application, or the prepare command: */
 	bool is_preparing;
 	struct probe *probe;
-	struct probe *health;	     /* is asked because requests are not answered, or NULL */
-	struct timer health_limit;   /* for its answer */
-	struct timer timer;	     /* of the present state: start, idle, drain, stop */
-	msec drain_until;	     /* in DRAINING */
-	uint64_t phase_began;	     /* usec */
-	int port_fd;		     /* listening for the application, or keeping its port; -1 */
-	unsigned backups;	     /* calls of backup that have not come back */
-	bool must_detach;	     /* as soon as backups is 0 */
-	bool is_cancelled;	     /* the step under way ends as BROKEN, whatever comes of it */
-	bool is_hung;		     /* it is killed for not answering */
-	bool is_stale;		     /* its configuration changed: restart when nobody uses it */
+	struct probe *health;	   /* is asked because requests are not answered, or NULL */
+	struct timer health_limit; /* for its answer */
+	struct timer timer;	   /* of the present state: start, idle, drain, stop */
+	msec drain_until;	   /* in DRAINING */
+	uint64_t phase_began;	   /* usec */
+	int port_fd;		   /* listening for the application, or keeping its port; -1 */
+	unsigned backups;	   /* calls of backup that have not come back */
+	bool must_detach;	   /* as soon as backups is 0 */
+	bool is_unobserved; /* its databases may have been written to, and not registered since */
+	bool is_cancelled;  /* the step under way ends as BROKEN, whatever comes of it */
+	bool is_hung;	    /* it is killed for not answering */
+	bool is_stale;	    /* its configuration changed: restart when nobody uses it */
 	unsigned missing_files;	     /* databases that were not there when they were registered */
 	struct new_files *new_files; /* waits for them while it runs, or NULL */
+	struct timer look_timer;     /* the first look while it runs */
+	uint64_t looked_at;	     /* requests until the last look */
 };
 
 /* What is remembered of a tenant that was woken once. */
@@ -104,11 +108,14 @@ struct tenant {
 	struct list in_untold;	   /* supervisor.untold */
 	struct timer retry_timer;  /* of one that is to run from boot and has failed */
 	struct control_wake wake;
-	char *reason;	  /* of the last failure, for operators; or NULL */
-	char *last_crash; /* the reason of the last crash, also when it runs again; or NULL */
+	char *reason;	     /* of the last failure, for operators; or NULL */
+	char *last_crash;    /* the reason of the last crash, also when it runs again; or NULL */
+	char *public_reason; /* what strangers are told, where failed_in does not say it; or NULL */
+	char *warning;	     /* what the last look found and lets pass, or NULL */
 	enum tenant_state failed_in;
 	unsigned starts, restarts;
 	uint32_t slot;
+	bool has_told_gap;  /* what is not backed up of it, in the log */
 	bool is_removed;    /* not in the configuration any more: gone when it rests */
 	bool is_starting;   /* counts for max_starting */
 	bool is_awake;	    /* counts for max_running */
@@ -127,6 +134,9 @@ struct slot *tenant_slot(const struct tenant *t);
 void tenant_event(struct tenant *t, enum lifecycle_event event);
 /* Remembers why something failed. */
 void tenant_blame(struct tenant *t, const char *fmt, ...) PRINTF(2, 3);
+/* The same for what is no business of strangers: they are told `public`, a literal. */
+void tenant_blame_privately(struct tenant *t, const char *public, const char *fmt, ...)
+	PRINTF(3, 4);
 /* Tells the proxy the state once more, for requests that missed it. */
 void tenant_announce(struct tenant *t);
 /* The states that were reached in this turn and may wait for its end. */
@@ -138,7 +148,8 @@ bool tenant_is_asleep(const struct tenant *t);
 void wake_restore(struct tenant *t);
 void wake_prepare(struct tenant *t);
 void wake_cancel(struct tenant *t);
-/* A call of backup.h has come back: false if nobody is interested in its outcome any more. */
+/* A call that is counted in run->backups has come back: false if nobody is interested in its
+ * outcome any more. */
 bool wake_came_back(struct tenant *t);
 bool wake_uses_backup(const struct tenant *t);
 
@@ -161,6 +172,14 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 void run_describe_exit(int status, char *out, size_t size);
 /* Nothing of it is under way. */
 bool run_is_over(const struct tenant_run *run);
+
+/* look.c */
+/* The application answers: EVENT_READY or EVENT_REFUSED follows. */
+void look_when_ready(struct tenant *t);
+/* It runs: once more soon, since databases are opened late. */
+void look_soon(struct tenant *t);
+/* When its idle timer fires.  True if a look is under way, which arms that timer again. */
+bool look_when_idle(struct tenant *t);
 
 /* stop.c */
 void stop_watch(struct tenant *t);

@@ -47,6 +47,8 @@ void tenant_free(struct tenant *t)
 	tally_done(&t->tally);
 	free(t->reason);
 	free(t->last_crash);
+	free(t->public_reason);
+	free(t->warning);
 	t->sup->tenants[t->slot] = NULL;
 	loop_defer_free(t->sup->loop, t);
 }
@@ -72,17 +74,34 @@ bool tenant_is_asleep(const struct tenant *t)
 	return t->life.state == TENANT_ABSENT || t->life.state == TENANT_STOPPED;
 }
 
+static void blame(struct tenant *t, const char *public, const char *fmt, va_list ap)
+{
+	char *reason;
+
+	if (vasprintf(&reason, fmt, ap) < 0)
+		abort();
+	free(t->reason);
+	free(t->public_reason);
+	t->reason = reason;
+	t->public_reason = public ? xstrdup(public) : NULL;
+}
+
 void tenant_blame(struct tenant *t, const char *fmt, ...)
 {
 	va_list ap;
-	char *reason;
 
 	va_start(ap, fmt);
-	if (vasprintf(&reason, fmt, ap) < 0)
-		abort();
+	blame(t, NULL, fmt, ap);
 	va_end(ap);
-	free(t->reason);
-	t->reason = reason;
+}
+
+void tenant_blame_privately(struct tenant *t, const char *public, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	blame(t, public, fmt, ap);
+	va_end(ap);
 }
 
 /* --- telling the proxy --- */
@@ -129,6 +148,22 @@ static const char *reason_for_all(enum tenant_state failed_in)
 	return "It failed.";
 }
 
+/* For the page that is seen meanwhile, and once for the log. */
+static void add_gap(struct tenant *t, const struct tenant_conf *conf, struct buf *text)
+{
+	struct buf gap = {0};
+
+	backup_add_gap(t->sup->backup, conf, &gap);
+	if (buf_len(&gap))
+		buf_printf(text, "Not backed up: " STR_FMT ".", STR_ARG(buf_str(&gap)));
+	if (buf_len(&gap) && t->life.state == TENANT_STARTING && !t->has_told_gap) {
+		t->has_told_gap = true;
+		log_warn("tenant " STR_FMT ": not backed up: " STR_FMT, STR_ARG(conf->id),
+			STR_ARG(buf_str(&gap)));
+	}
+	buf_done(&gap);
+}
+
 void tenant_announce(struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
@@ -140,9 +175,12 @@ void tenant_announce(struct tenant *t)
 			buf_add(&text, str_of(t->reason));
 			add_last_words(t, &text);
 		} else {
-			buf_add(&text, str_of(reason_for_all(t->failed_in)));
+			buf_add(&text, str_of(t->public_reason ? t->public_reason
+							       : reason_for_all(t->failed_in)));
 		}
 	}
+	if (conf && state_is_on_its_way(t->life.state) && wake_uses_backup(t))
+		add_gap(t, conf, &text);
 	proxy_child_send_state(t->sup->proxy, t->slot, t->life.state, buf_str(&text));
 	buf_done(&text);
 }
@@ -244,6 +282,7 @@ static void run_free(struct tenant *t)
 		return;
 	assert(run_is_over(run));
 	timer_cancel(&run->timer);
+	timer_cancel(&run->look_timer);
 	close_fd(&run->port_fd);
 	config_unref(run->config);
 	list_remove(&t->in_awake);
@@ -275,7 +314,8 @@ static void rest(struct tenant *t)
 static void serve(struct tenant *t)
 {
 	free(t->reason);
-	t->reason = NULL;
+	free(t->public_reason);
+	t->reason = t->public_reason = NULL;
 	run_serve(t);
 }
 

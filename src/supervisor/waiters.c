@@ -59,6 +59,31 @@ static void check_running(struct waiter *w, struct tenant *t)
 		end(w, l, -ECANCELED, "it was stopped meanwhile");
 }
 
+/* A stop is over when the last state is in the store. */
+static void on_settled(void *arg, const struct backup_result *r)
+{
+	struct waiter *w = arg;
+
+	w->err = r->is_ok ? 0 : -EIO;
+	w->reason = r->is_ok ? xstrdup("")
+			     : xasprintf("its last state is not in the store: %s", r->reason);
+	tell(w);
+}
+
+static void check_stopped(struct waiter *w, struct tenant *t)
+{
+	const struct tenant_conf *conf = tenant_conf(t);
+
+	if (!tenant_is_asleep(t))
+		return;
+	if (!conf) {
+		end(w, t->sup->loop, 0, "");
+		return;
+	}
+	list_remove(&w->link);
+	backup_await(t->sup->backup, conf, on_settled, w);
+}
+
 static void check(struct waiter *w, struct tenant *t)
 {
 	switch (w->kind) {
@@ -66,8 +91,7 @@ static void check(struct waiter *w, struct tenant *t)
 		check_running(w, t);
 		break;
 	case WAIT_STOPPED:
-		if (tenant_is_asleep(t))
-			end(w, t->sup->loop, 0, "");
+		check_stopped(w, t);
 		break;
 	case WAIT_RESTARTED:
 		if (tenant_is_asleep(t))

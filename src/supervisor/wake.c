@@ -1,4 +1,4 @@
-/* wake.c - a tenant on its way up: databases restored and registered, migrations run. */
+/* wake.c - a tenant on its way up: databases restored, migrations run, databases registered. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdlib.h>
@@ -26,10 +26,13 @@ bool wake_uses_backup(const struct tenant *t)
 
 bool wake_came_back(struct tenant *t)
 {
-	t->run->backups--;
-	if (!t->run->must_detach)
+	struct tenant_run *run = t->run;
+
+	run->backups--;
+	if (!run->must_detach)
 		return true;
-	stop_detach_now(t);
+	if (!run->backups)
+		stop_detach_now(t);
 	return false;
 }
 
@@ -54,7 +57,7 @@ static struct tenant_run *run_new(struct tenant *t)
 	return run;
 }
 
-static void on_registered(void *arg, const struct backup_result *r)
+static void on_restored(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
@@ -62,24 +65,8 @@ static void on_registered(void *arg, const struct backup_result *r)
 		return;
 	t->wake.restore = elapsed(t->run);
 	if (!r->is_ok)
-		tenant_blame(t, "its databases cannot be replicated: %s", r->reason);
+		tenant_blame(t, "its databases cannot be restored: %s", r->reason);
 	end_step(t, r->is_ok ? EVENT_RESTORED : EVENT_BROKEN);
-}
-
-static void on_restored(void *arg, const struct backup_result *r)
-{
-	struct tenant *t = arg;
-
-	if (!wake_came_back(t))
-		return;
-	if (!r->is_ok || t->run->is_cancelled) {
-		if (!r->is_ok)
-			tenant_blame(t, "its databases cannot be restored: %s", r->reason);
-		end_step(t, EVENT_BROKEN);
-		return;
-	}
-	t->run->backups++;
-	backup_attach(t->sup->backup, t->run->conf, on_registered, t);
 }
 
 void wake_restore(struct tenant *t)
@@ -94,19 +81,36 @@ void wake_restore(struct tenant *t)
 	backup_restore(t->sup->backup, t->run->conf, on_restored, t);
 }
 
-/* --- prepare --- */
+/* --- the databases are registered, as they are once everything is prepared --- */
 
-static void on_prepared_registered(void *arg, const struct backup_result *r)
+static void on_registered(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
 	if (!wake_came_back(t))
 		return;
-	t->wake.prepare = elapsed(t->run);
+	t->wake.restore += elapsed(t->run);
 	if (!r->is_ok)
-		tenant_blame(t, "its prepared databases cannot be replicated: %s", r->reason);
+		tenant_blame(t, "its databases cannot be replicated: %s", r->reason);
 	end_step(t, r->is_ok ? EVENT_PREPARED : EVENT_BROKEN);
 }
+
+static void register_databases(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	t->wake.prepare = elapsed(run);
+	run->is_unobserved = false;
+	if (!wake_uses_backup(t) || run->is_cancelled) {
+		end_step(t, EVENT_PREPARED);
+		return;
+	}
+	run->phase_began = clock_usec();
+	run->backups++;
+	backup_attach(t->sup->backup, run->conf, on_registered, t);
+}
+
+/* --- prepare --- */
 
 static void on_prepare_exit(void *arg, int status)
 {
@@ -127,13 +131,8 @@ static void on_prepare_exit(void *arg, int status)
 		end_step(t, EVENT_BROKEN);
 		return;
 	}
-	migrations_remember(run->conf);
-	if (!wake_uses_backup(t)) {
-		end_step(t, EVENT_PREPARED);
-		return;
-	}
-	run->backups++;
-	backup_attach(t->sup->backup, run->conf, on_prepared_registered, t);
+	backup_set_prepared(t->sup->backup, run->conf, migrations_remember(run->conf));
+	register_databases(t);
 }
 
 static void on_prepare_limit(struct timer *timer)
@@ -145,20 +144,55 @@ static void on_prepare_limit(struct timer *timer)
 	process_signal(t->run->process, SIGKILL);
 }
 
+static void run_prepare(struct tenant *t)
+{
+	struct tenant_run *run = t->run;
+
+	if (run_spawn(t, &run->conf->app->prepare, NULL, on_prepare_exit) < 0) {
+		tenant_event(t, EVENT_BROKEN);
+		return;
+	}
+	run->is_preparing = true;
+	run->is_unobserved = wake_uses_backup(t);
+	timer_set(&run->timer, t->sup->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
+}
+
+static void on_released(void *arg, const struct backup_result *r)
+{
+	struct tenant *t = arg;
+
+	if (!wake_came_back(t))
+		return;
+	if (!r->is_ok)
+		tenant_blame(t, "its databases cannot be prepared: %s", r->reason);
+	if (!r->is_ok || t->run->is_cancelled)
+		end_step(t, EVENT_BROKEN);
+	else
+		run_prepare(t);
+}
+
+static bool needs_prepare(const struct tenant *t)
+{
+	const struct tenant_conf *conf = t->run->conf;
+
+	return conf->app->prepare.count &&
+	       !migrations_are_done(conf, backup_prepared(t->sup->backup, conf));
+}
+
+/* Migrations have the databases for themselves: some take SQLite's exclusive lock, most do not wait
+ * for one.  So the replicator has none of them now, and comes after. */
 void wake_prepare(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
-	const struct str_list *command = &run->conf->app->prepare;
 
 	run->phase_began = clock_usec();
-	if (!command->count || migrations_are_done(run->conf)) {
-		t->wake.prepare = elapsed(run);
-		tenant_event(t, EVENT_PREPARED);
-	} else if (run_spawn(t, command, NULL, on_prepare_exit) < 0) {
-		tenant_event(t, EVENT_BROKEN);
+	if (!needs_prepare(t)) {
+		register_databases(t);
+	} else if (!wake_uses_backup(t)) {
+		run_prepare(t);
 	} else {
-		run->is_preparing = true;
-		timer_set(&run->timer, t->sup->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
+		run->backups++;
+		backup_release(t->sup->backup, run->conf, on_released, t);
 	}
 }
 

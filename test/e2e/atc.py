@@ -36,7 +36,8 @@ def knobs_config(users=None, server=None, backup=None, env=None, **app):
     """A configuration that serves knobs to the users, by default the tenant bellevue/2025/winter."""
     config = {
         "server": {"log_level": "debug", **(server or {})},
-        "app": {"framework": "generic", "command": KNOBS_COMMAND,
+        # The notes that knobs keeps for a test may be lost with the disk.
+        "app": {"framework": "generic", "command": KNOBS_COMMAND, "files": "none",
                 "env": {"KNOBS_DIR": "${tenant.dir}", **(env or {})}, **app},
         "users": users or {"bellevue": {"tenants": ["2025/winter"]}},
     }

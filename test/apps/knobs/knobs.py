@@ -298,6 +298,21 @@ def ledger_route(req):
     req.json({"rows": rows})
 
 
+kept_open = []
+
+
+@route("/other")
+def other(req):
+    """Open a database of its own choosing, whatever DATABASE_PATH says, and keep it open."""
+    import sqlite3
+    if "mode" not in req.query:
+        make_database(knob("OTHER_DATABASE"))
+    database = sqlite3.connect("file:%s?mode=%s" % (knob("OTHER_DATABASE"), req.query.get("mode", "rw")), uri=True,
+                               check_same_thread=False)
+    kept_open.append(database)
+    req.json({"tables": database.execute("select count(*) from sqlite_master").fetchone()[0]})
+
+
 @route("/status")
 def status(req):
     req.reply("as told\n", status=int(req.query["code"]))
@@ -700,8 +715,23 @@ def install_signals():
         signal.signal(getattr(signal, "SIG" + name), on_other)
 
 
+def make_database(name):
+    import sqlite3
+    database = sqlite3.connect(name, timeout=10)
+    database.execute("pragma journal_mode=wal")
+    database.execute("create table if not exists counter(n integer)")
+    database.close()
+
+
 def boot():
     note("boots", os.getpid())
+    if os.environ.get("DATABASE_PATH") and not knob("LATE_DATABASE"):
+        make_database(os.environ["DATABASE_PATH"])
+    if knob("OTHER_AT_BOOT"):
+        import sqlite3
+        make_database(knob("OTHER_DATABASE"))
+        kept_open.append(sqlite3.connect(knob("OTHER_DATABASE"), check_same_thread=False))
+        kept_open[-1].execute("select * from counter").fetchall()
     if knob("BOOT_OUTPUT"):
         write_all(2, knob("BOOT_OUTPUT").encode() + b"\n")
     if knob("EXIT") and (not knob("EXIT_WHILE") or os.path.exists(knob("EXIT_WHILE"))):

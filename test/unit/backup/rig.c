@@ -249,6 +249,7 @@ struct rig *rig_new(enum rig_store kind)
 	r->dbs[1] = (struct database_conf){.name = STR("queue"),
 		.path = STR("storage/production_queue.sqlite3"),
 		.has_backup = true};
+	r->app.files = FILES_NONE; /* tests leave scratch files beside their databases */
 	r->app.databases = r->dbs;
 	r->app.ndatabases = 1;
 	r->tenant = (struct tenant_conf){.id = STR("bellevue/2025/winter"), .app = &r->app};

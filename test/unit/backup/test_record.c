@@ -21,7 +21,7 @@ static void head_is_read_as_it_was_written(void **state)
 	(void)state;
 	head_set(&head, "primary", 6, 41);
 	head_leave(&head, 6, 1700000000);
-	head_leave(&head, 5, 1700000000); /* nothing is there: not remembered */
+	head_leave(&head, 5, 1700000000); /* nothing was confirmed there, but files may lie there */
 	head_set(&head, "primary", 7, 42);
 	head_set(&head, "queue", 3, 0);
 	head_write(&head, tenant, &text);
@@ -33,16 +33,86 @@ static void head_is_read_as_it_was_written(void **state)
 	assert_int_equal(head_find(&again, "primary")->txid, 42);
 	assert_int_equal(head_find(&again, "queue")->epoch, 3);
 	assert_null(head_find(&again, "cable"));
-	assert_int_equal(again.nleft, 1);
+	assert_int_equal(again.nleft, 2);
 	assert_int_equal(head_expired(&again, 1699999999), 0);
 	assert_int_equal(head_expired(&again, 1700000000), 6);
 	head_set(&again, "queue", 6, 0);
-	assert_int_equal(head_expired(&again, 1700000000), 0); /* needed */
+	assert_int_equal(head_expired(&again, 1700000000), 5); /* the other one is needed */
+	head_forget(&again, 5);
+	assert_int_equal(head_expired(&again, 1700000000), 0);
 	head_forget(&again, 6);
 	assert_int_equal(again.nleft, 0);
 	head_done(&head);
 	head_done(&again);
 	buf_done(&text);
+}
+
+static void what_belongs_to_a_database_is_read_as_it_was_written(void **state)
+{
+	struct head head = {.epoch = 2, .prepared = 0xfedcba9876543210u}, again = {0}, copy = {0};
+	struct buf text = {0};
+	struct why why;
+
+	(void)state;
+	head_set(&head, "primary", 2, 1);
+	head_set(&head, "queue", 2, 1);
+	head_find(&head, "primary")->owner = (struct record_owner){true, 0660, 1000, 4294967294u};
+	head.knows_files = true;
+	head.nfiles = 12;
+	head_write(&head, tenant, &text);
+	assert_int_equal(head_read(buf_str(&text), tenant, &again, &why), 0);
+	head_copy(&again, &copy);
+	assert_true(copy.prepared == 0xfedcba9876543210u);
+	assert_true(copy.knows_files);
+	assert_int_equal(copy.nfiles, 12);
+	assert_true(head_find(&copy, "primary")->owner.is_known);
+	assert_int_equal(head_find(&copy, "primary")->owner.mode, 0660);
+	assert_int_equal(head_find(&copy, "primary")->owner.uid, 1000);
+	assert_int_equal(head_find(&copy, "primary")->owner.gid, 4294967294u);
+	assert_false(head_find(&copy, "queue")->owner.is_known);
+	head_set(&copy, "primary", 2, 9);
+	assert_true(head_find(&copy, "primary")->owner.is_known);
+	head_done(&head);
+	head_done(&again);
+	head_done(&copy);
+	buf_done(&text);
+}
+
+/* A mode that gives rights of its own, or is none, is not given to a file. */
+static void an_owner_that_makes_no_sense_is_none(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_known;
+		unsigned mode;
+	} cases[] = {
+		{"\"mode\":\"4755\",\"uid\":0,\"gid\":0", true, 0755},
+		{"\"mode\":\"0640\",\"uid\":7,\"gid\":8", true, 0640},
+		{"\"mode\":\"06400\",\"uid\":7,\"gid\":8", false, 0},
+		{"\"mode\":\"\",\"uid\":7,\"gid\":8", false, 0},
+		{"\"mode\":\"u=rw\",\"uid\":7,\"gid\":8", false, 0},
+		{"\"mode\":416,\"uid\":7,\"gid\":8", false, 0},
+		{"\"mode\":\"0640\",\"uid\":-1,\"gid\":8", false, 0},
+		{"\"mode\":\"0640\",\"uid\":4294967295,\"gid\":8", false, 0},
+		{"\"mode\":\"0640\",\"uid\":7", false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct head head = {0};
+		struct buf text = {0};
+		struct why why;
+
+		buf_printf(&text,
+			"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":1,\"state\":\"open\","
+			"\"databases\":{\"primary\":{\"epoch\":1,\"txid\":1,%s}}}",
+			cases[i].text);
+		assert_int_equal(head_read(buf_str(&text), tenant, &head, &why), 0);
+		assert_int_equal(head_find(&head, "primary")->owner.is_known, cases[i].is_known);
+		assert_int_equal(head_find(&head, "primary")->owner.mode, cases[i].mode);
+		head_done(&head);
+		buf_done(&text);
+	}
 }
 
 static void a_later_version_may_add_what_it_likes(void **state)
@@ -144,6 +214,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(head_is_read_as_it_was_written),
+		cmocka_unit_test(what_belongs_to_a_database_is_read_as_it_was_written),
+		cmocka_unit_test(an_owner_that_makes_no_sense_is_none),
 		cmocka_unit_test(a_later_version_may_add_what_it_likes),
 		cmocka_unit_test(a_damaged_head_is_not_believed),
 		cmocka_unit_test(the_proof_is_read_as_it_was_written),

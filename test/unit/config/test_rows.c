@@ -38,6 +38,7 @@ static const struct {
 	{"start", "at_boot", NULL},
 	{"listen", "unix", NULL},
 	{"prefix", "pass", NULL},
+	{"files", "none", NULL},
 };
 
 /* A value that is not the default, and its text in the dump. */
@@ -86,6 +87,7 @@ static const char *other_value(const struct row *row, const char **ret_dumped)
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		fail_msg("%s has no value to test with", row->name.p);
 	}
 	*ret_dumped = value;
@@ -210,6 +212,7 @@ static const char *environment_value(const struct row *row, const char **ret_dum
 	case TYPE_ENUM_START:
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
+	case TYPE_ENUM_FILES:
 		break;
 	}
 	return other_value(row, ret_dumped);

@@ -22,8 +22,8 @@ static struct env_var rows[] = {
 };
 static struct database_conf databases[] = {
 	{STR_INIT("primary"), STR_INIT("storage/one.sqlite3"), STR_INIT("DATABASE_URL"),
-		STR_INIT("sqlite3://{path}"), true},
-	{STR_INIT("quiet"), STR_INIT("storage/two.sqlite3"), STR_INIT(""), STR_INIT("{path}"),
+		STR_INIT("sqlite3://{path}"), true, true},
+	{STR_INIT("quiet"), STR_INIT("storage/two.sqlite3"), STR_INIT(""), STR_INIT("{path}"), true,
 		true},
 };
 static const struct tenant_port tcp = {.number = 4711},

@@ -94,10 +94,10 @@ static void nothing_is_known_before_the_first_run(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 	migrations_remember(&f->tenant);
-	assert_true(migrations_are_done(&f->tenant));
-	assert_true(migrations_are_done(&f->tenant));
+	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_true(migrations_are_done(&f->tenant, 0));
 }
 
 static void rows_of_the_application_change_nothing(void **state)
@@ -107,7 +107,7 @@ static void rows_of_the_application_change_nothing(void **state)
 	run_sql(f, "create table events(name)");
 	migrations_remember(&f->tenant);
 	run_sql(f, "insert into events values ('gala')");
-	assert_true(migrations_are_done(&f->tenant));
+	assert_true(migrations_are_done(&f->tenant, 0));
 }
 
 static void files_are_judged_by_content_and_not_by_time(void **state)
@@ -116,27 +116,89 @@ static void files_are_judged_by_content_and_not_by_time(void **state)
 
 	migrations_remember(&f->tenant);
 	write_text(f, "app/db/migrate/1_create.rb", "create");
-	assert_true(migrations_are_done(&f->tenant));
+	assert_true(migrations_are_done(&f->tenant, 0));
 	write_text(f, "app/db/migrate/1_create.rb", "CREATE");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 }
 
 static void whatever_decides_is_seen(void **state)
 {
-	static const char *const files[] = {"app/db/migrate/2_more.rb", "app/db/schema.rb",
-		"app/Gemfile.lock", "app/config/database.yml"};
+	static const char *const files[] = {
+		"app/db/migrate/2_more.rb", "app/Gemfile.lock", "app/config/database.yml"};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < NITEMS(files); i++) {
 		migrations_remember(&f->tenant);
-		assert_true(migrations_are_done(&f->tenant));
+		assert_true(migrations_are_done(&f->tenant, 0));
 		write_text(f, files[i], "new");
-		assert_false(migrations_are_done(&f->tenant));
+		assert_false(migrations_are_done(&f->tenant, 0));
 	}
 	run_shell("mkdir -p $ROOT/app/db/cache_migrate", f->root);
 	migrations_remember(&f->tenant);
 	write_text(f, "app/db/cache_migrate/1_cache.rb", "new");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
+}
+
+/* The directory is shared by all tenants: the first of them dumps its schema there. */
+static void what_a_run_leaves_in_the_application_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	run_shell("mkdir -p $ROOT/app/migrations", f->root);
+	write_text(f, "app/migrations/0001_first.py", "first");
+	migrations_remember(&f->tenant);
+	run_shell("mkdir -p $ROOT/app/migrations/__pycache__", f->root);
+	write_text(f, "app/db/schema.rb", "dumped");
+	write_text(f, "app/db/structure.sql", "dumped");
+	write_text(f, "app/migrations/__pycache__/0001_first.cpython-311.pyc", "compiled");
+	write_text(f, "app/migrations/0001_first.pyc", "compiled");
+	assert_true(migrations_are_done(&f->tenant, 0));
+}
+
+static void a_schema_without_migrations_decides(void **state)
+{
+	struct fixture *f = *state;
+
+	run_shell("rm -r $ROOT/app/db/migrate", f->root);
+	write_text(f, "app/db/schema.rb", "one");
+	migrations_remember(&f->tenant);
+	assert_true(migrations_are_done(&f->tenant, 0));
+	write_text(f, "app/db/schema.rb", "two");
+	assert_false(migrations_are_done(&f->tenant, 0));
+}
+
+static void a_fingerprint_from_elsewhere_is_as_good_as_the_record(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t known = migrations_remember(&f->tenant);
+	char *record = xasprintf("%s/.prepared", f->dir);
+
+	assert_true(known != 0);
+	assert_int_equal(unlink(record), 0);
+	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->tenant, known + 1));
+	assert_true(migrations_are_done(&f->tenant, known));
+	/* The same application in another place. */
+	run_shell("mv $ROOT/app $ROOT/release", f->root);
+	free(f->app_root);
+	f->app_root = xasprintf("%s/release", f->root);
+	f->app.root = str_of(f->app_root);
+	assert_true(migrations_are_done(&f->tenant, known));
+	write_text(f, "release/db/migrate/2_more.rb", "new");
+	assert_false(migrations_are_done(&f->tenant, known));
+	free(record);
+}
+
+static void tables_of_the_replicator_change_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	migrations_remember(&f->tenant);
+	run_sql(f, "create table _litestream_seq(id integer primary key, seq integer);"
+		   "create table _litestream_lock(id integer)");
+	assert_true(migrations_are_done(&f->tenant, 0));
+	run_sql(f, "create table xlitestream_x(id integer)");
+	assert_false(migrations_are_done(&f->tenant, 0));
 }
 
 static void a_database_that_was_taken_back_is_seen(void **state)
@@ -145,13 +207,13 @@ static void a_database_that_was_taken_back_is_seen(void **state)
 
 	migrations_remember(&f->tenant);
 	run_sql(f, "insert into schema_migrations values ('2')");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 	migrations_remember(&f->tenant);
 	run_sql(f, "create table more(x)");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 	migrations_remember(&f->tenant);
 	unlink(f->database);
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 }
 
 static void a_second_database_counts_once_it_is_there(void **state)
@@ -162,11 +224,11 @@ static void a_second_database_counts_once_it_is_there(void **state)
 	migrations_remember(&f->tenant);
 	f->database = path;
 	run_sql(f, "create table cache(x)");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 	migrations_remember(&f->tenant);
-	assert_true(migrations_are_done(&f->tenant));
+	assert_true(migrations_are_done(&f->tenant, 0));
 	unlink(path);
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 	f->database = first;
 	free(path);
 }
@@ -177,10 +239,10 @@ static void another_command_or_environment_is_another_matter(void **state)
 
 	migrations_remember(&f->tenant);
 	f->app.environment = STR("staging");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 	f->app.environment = STR("production");
 	f->command[1] = STR("db:migrate");
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 }
 
 static void a_database_that_is_none_is_prepared(void **state)
@@ -190,7 +252,7 @@ static void a_database_that_is_none_is_prepared(void **state)
 	write_text(f, "data/one.sqlite3",
 		"this is no database at all, but long enough to look like a file");
 	migrations_remember(&f->tenant);
-	assert_false(migrations_are_done(&f->tenant));
+	assert_false(migrations_are_done(&f->tenant, 0));
 }
 
 int main(void)
@@ -201,6 +263,10 @@ int main(void)
 		TEST(rows_of_the_application_change_nothing),
 		TEST(files_are_judged_by_content_and_not_by_time),
 		TEST(whatever_decides_is_seen),
+		TEST(what_a_run_leaves_in_the_application_changes_nothing),
+		TEST(a_schema_without_migrations_decides),
+		TEST(a_fingerprint_from_elsewhere_is_as_good_as_the_record),
+		TEST(tables_of_the_replicator_change_nothing),
 		TEST(a_database_that_was_taken_back_is_seen),
 		TEST(a_second_database_counts_once_it_is_there),
 		TEST(another_command_or_environment_is_another_matter),

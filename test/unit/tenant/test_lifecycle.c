@@ -147,6 +147,8 @@ static bool can_happen(const struct model *m, enum lifecycle_event e)
 	case EVENT_OVERDUE:
 	case EVENT_READY:
 		return m->is_probing;
+	case EVENT_REFUSED:
+		return m->is_probing || m->life.state == TENANT_RUNNING;
 	case EVENT_EXITED:
 		return m->is_alive;
 	case EVENT_HUNG:

@@ -1,0 +1,104 @@
+/* await.c - who stopped a tenant waits until its last state is in the store, within limits. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+
+struct await {
+	struct list node; /* on backup.awaits */
+	struct backup *b;
+	char *id; /* NULL: all */
+	struct timer limit;
+	struct backup_result result;
+	backup_fn *done;
+	void *arg;
+};
+
+static bool is_about(const struct await *s, const struct entry *e)
+{
+	return !s->id || str_eq(str_of(s->id), entry_id(e));
+}
+
+/* The one that may be waited for longest, or NULL. */
+static const struct entry *find_pending(const struct await *s)
+{
+	const struct entry *found = NULL;
+
+	map_foreach (it, &s->b->entries) {
+		const struct entry *e = it->value;
+
+		if (e->is_pending && is_about(s, e) &&
+			(!found || e->detach_began > found->detach_began))
+			found = e;
+	}
+	return found;
+}
+
+static void tell(void *arg)
+{
+	struct await *s = arg;
+
+	s->done(s->arg, &s->result);
+	free(s->id);
+	free(s);
+}
+
+static void end(struct await *s, const char *id, const char *why)
+{
+	list_remove(&s->node);
+	timer_cancel(&s->limit);
+	s->result.is_ok = !why;
+	if (why)
+		snprintf(s->result.reason, sizeof(s->result.reason), "%s%s%s", s->id ? "" : id,
+			s->id ? "" : ": ", why);
+	loop_defer(s->b->loop, tell, s);
+}
+
+static void on_limit(struct timer *t)
+{
+	struct await *s = container_of(t, struct await, limit);
+	const struct entry *e = find_pending(s);
+
+	end(s, e ? e->id : "", e ? e->pending.text : NULL);
+}
+
+void await_end(const struct entry *e, const char *why)
+{
+	list_foreach_safe (s, &e->b->awaits, struct await, node)
+		if (is_about(s, e) && (why || !find_pending(s)))
+			end(s, e->id, why);
+}
+
+void await_end_all(struct backup *b, const char *why)
+{
+	list_foreach_safe (s, &b->awaits, struct await, node) {
+		const struct entry *e = find_pending(s);
+
+		end(s, e ? e->id : "", e ? why : NULL);
+	}
+}
+
+void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	struct await *s = xcalloc(1, sizeof(*s));
+	const struct entry *e;
+
+	*s = (struct await){.b = b, .id = t ? str_dup(t->id) : NULL, .done = done, .arg = arg};
+	list_init(&s->node);
+	list_append(&b->awaits, &s->node);
+	e = find_pending(s);
+	if (e)
+		timer_set(
+			&s->limit, b->loop, msec_limit(e->detach_began, b->sync_timeout), on_limit);
+	else
+		end(s, "", NULL);
+}
+
+void backup_await_no_longer(struct backup *b)
+{
+	list_foreach_safe (s, &b->awaits, struct await, node)
+		if (!s->id)
+			on_limit(&s->limit);
+}

@@ -1,0 +1,119 @@
+/* beside.c - what a tenant keeps beside its databases, which nobody copies. */
+/* SPDX-License-Identifier: MIT */
+#include "backup/beside.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/record.h"
+#include "base/alloc.h"
+
+#define MAX_DEPTH 32
+
+/* Behind the name of a database: SQLite's, and ours while it is restored. */
+static const char *const sidecars[] = {
+	"", "-wal", "-shm", "-journal", ".restoring", ".restoring-*", ".restoring.*"};
+/* In front of it a dot: Litestream's and ours. */
+static const char *const hidden[] = {"-litestream", "-fly-atc", "-fly-atc.tmp"};
+/* In the tenant's directory itself. */
+static const char *const ours[] = {".fly-atc*", ".prepared", ".stale"};
+/* There too: what presets keep there for a while. */
+static const char *const passing[] = {"tmp", "log", "cache", ".tmp", ".run"};
+/* Anywhere: what can be had again, and what only holds a directory in a repository. */
+static const char *const worthless[] = {".cache", ".npm", ".keep", ".gitkeep"};
+
+struct walk {
+	const struct beside *b;
+	uint64_t found, enough;
+};
+
+static bool is_named(const char *name, const char *const *patterns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+/* `name` is `before` + database + one of `tails`. */
+static bool is_of(const char *name, const char *before, const char *database,
+	const char *const *tails, size_t n)
+{
+	size_t length = strlen(before);
+
+	if (strncmp(name, before, length) != 0)
+		return false;
+	name += length;
+	length = strlen(database);
+	return strncmp(name, database, length) == 0 && is_named(name + length, tails, n);
+}
+
+static bool is_of_database(const struct beside *b, const char *folder, const char *name)
+{
+	for (size_t i = 0; i < b->ndatabases; i++) {
+		const char *path = b->databases[i], *slash = strrchr(path, '/');
+		size_t length = slash ? (size_t)(slash - path) : 0;
+
+		if (!slash || strlen(folder) != length || strncmp(path, folder, length) != 0)
+			continue;
+		if (is_of(name, "", slash + 1, sidecars, NITEMS(sidecars)) ||
+			is_of(name, ".", slash + 1, hidden, NITEMS(hidden)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_other_tenant(const char *folder)
+{
+	CLEAN_FREE char *proof = xasprintf("%s/" RECORD_FILE, folder);
+
+	return access(proof, F_OK) == 0;
+}
+
+static void count_folder(struct walk *w, const char *folder, int depth);
+
+static void count_entry(struct walk *w, const char *folder, const char *name, int depth)
+{
+	CLEAN_FREE char *path = xasprintf("%s/%s", folder, name);
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return;
+	if (S_ISREG(st.st_mode))
+		w->found++;
+	else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH && !is_other_tenant(path))
+		count_folder(w, path, depth + 1);
+}
+
+static bool is_left_out(const struct walk *w, const char *folder, const char *name, int depth)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	       is_named(name, worthless, NITEMS(worthless)) ||
+	       (depth == 0 && (is_named(name, ours, NITEMS(ours)) ||
+				      is_named(name, passing, NITEMS(passing)))) ||
+	       is_of_database(w->b, folder, name);
+}
+
+static void count_folder(struct walk *w, const char *folder, int depth)
+{
+	DIR *entries = opendir(folder);
+	const struct dirent *entry;
+
+	while (entries && w->found < w->enough && (entry = readdir(entries)))
+		if (!is_left_out(w, folder, entry->d_name, depth))
+			count_entry(w, folder, entry->d_name, depth);
+	if (entries)
+		closedir(entries);
+}
+
+uint64_t beside_count(const struct beside *b, uint64_t enough)
+{
+	struct walk w = {.b = b, .enough = enough};
+
+	count_folder(&w, b->dir, 0);
+	return w.found;
+}
