@@ -20,11 +20,12 @@ static const char *const sidecars[] = {
 /* In front of it a dot: Litestream's and ours. */
 static const char *const hidden[] = {"-litestream", "-fly-atc", "-fly-atc.tmp"};
 /* In the tenant's directory itself. */
-static const char *const ours[] = {".fly-atc*", ".prepared", ".stale"};
+static const char *const ours[] = {".fly-atc*", ".prepared", ".stale", ".others"};
 /* There too: what presets keep there for a while. */
 static const char *const passing[] = {"tmp", "log", "cache", ".tmp", ".run"};
 /* Anywhere: what can be had again, and what only holds a directory in a repository. */
-static const char *const worthless[] = {".cache", ".npm", ".keep", ".gitkeep"};
+static const char *const worthless[] = {
+	".cache", ".npm", ".bundle", ".gem", ".yarn", ".*_history", ".keep", ".gitkeep"};
 
 struct walk {
 	const struct beside *b;
