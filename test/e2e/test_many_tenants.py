@@ -54,7 +54,7 @@ def test_371_tenants_are_routed_and_all_sleep(atc):
     assert len(atc.status()["tenants"]) == 371
     with atc.wire() as wire:
         for path in paths_of(users):
-            response = wire.get("/" + path)          # without its slash: a redirect, which wakes nothing
+            response = wire.get("/" + path, [("Accept", "text/html")])   # a browser's redirect wakes nothing
             assert response.header("Location") == "/%s/" % path
             assert wire.get("/%s-nobody/" % path.split("/")[0]).status == 404
     assert {tenant["state"] for tenant in atc.status()["tenants"]} == {"absent"}

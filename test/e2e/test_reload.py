@@ -354,6 +354,7 @@ def test_what_was_counted_for_a_removed_tenant_is_not_counted_for_the_next(atc):
         assert_right(atc, "/b%d/x" % i, WINTER)
 
 
+@pytest.mark.http1
 def test_a_client_that_reads_slowly_keeps_the_place_of_its_removed_tenant(atc):
     """It counts itself out at its end, from its own tenant and no other."""
     atc.start(swapped("aa", drain_timeout="100ms"))

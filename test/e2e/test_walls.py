@@ -107,18 +107,18 @@ def start(request, atc):
 
 
 @pytest.fixture
-def server():
+def bucket():
     with_bucket = S3()
     yield with_bucket
     with_bucket.remove()
 
 
-def s3_backup(server):
-    return {"url": "s3://bucket/atc", "endpoint": server.endpoint, "access_key_id": "${MY_KEY}", "secret_access_key": "${MY_SECRET}"}
+def s3_backup(bucket):
+    return {"url": "s3://bucket/atc", "endpoint": bucket.endpoint, "access_key_id": "${MY_KEY}", "secret_access_key": "${MY_SECRET}"}
 
 
-def test_no_tenant_finds_the_keys_of_the_store_or_the_master_secret(start, server):
-    house = start(backup=s3_backup(server))
+def test_no_tenant_finds_the_keys_of_the_store_or_the_master_secret(start, bucket):
+    house = start(backup=s3_backup(bucket))
     own = house.tried("environment")["what"]
     for secret in (KEY, SECRET, MASTER, "fly-token"):
         assert not [name for name, value in own.items() if secret in value], secret
@@ -131,8 +131,8 @@ def test_no_tenant_finds_the_keys_of_the_store_or_the_master_secret(start, serve
     house.atc.stop()
 
 
-def test_the_proxy_does_not_find_them_either(atc, server):
-    house = House(atc, None, False, backup=s3_backup(server))
+def test_the_proxy_does_not_find_them_either(atc, bucket):
+    house = House(atc, None, False, backup=s3_backup(bucket))
     environment = str(processes.environment(atc.proxy_pid()))
     for secret in (KEY, SECRET, MASTER, "fly-token"):
         assert secret not in environment
@@ -140,8 +140,8 @@ def test_the_proxy_does_not_find_them_either(atc, server):
 
 
 @pytest.mark.skipif(not HAS_WALLS, reason="the kernel has no Landlock, or is older than 5.19")
-def test_a_tenant_reads_and_traces_no_process_of_others(start, server):
-    house = start(backup=s3_backup(server))
+def test_a_tenant_reads_and_traces_no_process_of_others(start, bucket):
+    house = start(backup=s3_backup(bucket))
     for who, pid in house.others.items():
         assert not house.could("memory", pid), who
         assert not house.could("trace", pid), who
@@ -151,8 +151,8 @@ def test_a_tenant_reads_and_traces_no_process_of_others(start, server):
 
 
 @pytest.mark.skipif(not HAS_SIGNAL_WALLS, reason="the kernel is older than 6.12")
-def test_a_tenant_signals_no_process_of_others(start, server):
-    house = start(backup=s3_backup(server))
+def test_a_tenant_signals_no_process_of_others(start, bucket):
+    house = start(backup=s3_backup(bucket))
     for who, pid in house.others.items():
         assert not house.could("signal", pid), who
 
@@ -166,8 +166,8 @@ def test_the_control_socket_refuses_tenants(start):
     assert house.atc.cli("status", "-c", str(house.atc.config_file)).returncode == 0
 
 
-def test_with_private_directories_a_tenant_does_not_see_what_is_not_its_own(start, server):
-    house = start(backup=s3_backup(server))
+def test_with_private_directories_a_tenant_does_not_see_what_is_not_its_own(start, bucket):
+    house = start(backup=s3_backup(bucket))
     sibling = house.storage / "u" / "b"
     socket = house.atc.home / "run" / "fly-atc" / "private" / "litestream.sock"
     sight = {"database": house.could("read", sibling / "data" / "app.db"),
@@ -194,8 +194,8 @@ def test_with_private_directories_a_tenant_does_not_see_a_store_that_is_a_direct
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives the proxy another user")
-def test_the_proxy_is_a_user_of_its_own_who_can_read_nothing_of_tenants(atc, server):
-    house = House(atc, None, False, backup=s3_backup(server))
+def test_the_proxy_is_a_user_of_its_own_who_can_read_nothing_of_tenants(atc, bucket):
+    house = House(atc, None, False, backup=s3_backup(bucket))
     uid = processes.uid(atc.proxy_pid())
     assert uid not in {entry.pw_uid for entry in pwd.getpwall()} or pwd.getpwuid(uid).pw_name == "fly-atc"
     assert [p for p in processes.all_pids() if processes.status_line(p, "Uid").split()[:1] == [str(uid)]] == [atc.proxy_pid()]
@@ -226,8 +226,8 @@ def test_the_storage_is_ours_alone_also_where_it_was_open(atc):
     assert atc.log.count("was open to others") == 1
 
 
-def test_a_key_that_the_file_names_leaves_the_environment_of_tenants(start, server):
-    house = start(backup=s3_backup(server), env={"GIVEN": "${OTHERS_SECRET_ACCESS_KEY}"})
+def test_a_key_that_the_file_names_leaves_the_environment_of_tenants(start, bucket):
+    house = start(backup=s3_backup(bucket), env={"GIVEN": "${OTHERS_SECRET_ACCESS_KEY}"})
     own = house.tried("environment")["what"]
     assert not {"MY_KEY", "MY_SECRET", "LITESTREAM_SECRET_ACCESS_KEY", "OTHERS_SECRET_ACCESS_KEY", "FLY_API_TOKEN"} & set(own)
     assert own["GIVEN"] == "others-" + SECRET       # what an operator gives a tenant is given
