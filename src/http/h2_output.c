@@ -162,6 +162,7 @@ void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 	else
 		h2_check(nghttp2_submit_response(s->ng, st->id, s->fields.items, s->fields.count,
 			has_body || st->is_tunnel ? &payload : NULL));
+	st->is_answered |= status >= 200;
 }
 
 void h2_stream_write(struct h2_stream *st, str payload)
@@ -243,7 +244,7 @@ ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max)
 	}
 	if (buf_len(to) > before)
 		return (ssize_t)(buf_len(to) - before);
-	return st->has_ended ? 0 : -EAGAIN;
+	return st->has_ended && !st->is_short ? 0 : -EAGAIN;
 }
 
 void h2_stream_ignore(struct h2_stream *st)

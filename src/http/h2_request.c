@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/h2_request.h"
 
+#include "base/number.h"
 #include "http/http_int.h"
 
 static const str pseudo_names[H2_NPSEUDO] = {
@@ -19,7 +20,8 @@ void h2_request_begin(struct h2_request *r)
 	buf_clear(&r->pseudo);
 	r->has = 0;
 	r->size = 0;
-	r->has_field = r->has_length = r->has_payload = false;
+	r->has_field = r->has_host = r->has_length = r->has_payload = false;
+	r->length = UINT64_MAX;
 }
 
 void h2_request_done(struct h2_request *r)
@@ -109,6 +111,7 @@ static bool add_te(struct h2_request *r, str name, str value)
 /* RFC 9113 8.3.1; without :authority the parser sees to it that there is one, once. */
 static bool add_host(struct h2_request *r, str name, str value)
 {
+	r->has_host = true;
 	if (r->has & 1u << H2_AUTHORITY)
 		return str_eq_nocase(pseudo_value(r, H2_AUTHORITY), value);
 	add_line(&r->fields, name, value);
@@ -130,8 +133,13 @@ static bool add_cookie(struct h2_request *r, str name, str value)
 
 static bool add_length(struct h2_request *r, str name, str value)
 {
+	uint64_t length;
+
+	if (r->has_length || number_parse(value, INT64_MAX, &length) < 0)
+		return false;
 	r->has_length = true;
-	r->has_payload |= !str_eq(value, STR("0"));
+	r->length = length;
+	r->has_payload = length > 0;
 	add_line(&r->fields, name, value);
 	return true;
 }
@@ -197,7 +205,10 @@ static bool is_complete(const struct h2_request *r, bool has_body)
 		return false;
 	if (!str_eq_nocase(scheme, STR("http")) && !str_eq_nocase(scheme, STR("https")))
 		return false;
-	return path.p[0] == '/' || str_eq(path, STR("*"));
+	if (!r->has_host && !(r->has & 1u << H2_AUTHORITY))
+		return false;
+	return path.p[0] == '/' || (str_eq(path, STR("*")) &&
+					   str_eq(pseudo_value(r, H2_METHOD), STR("OPTIONS")));
 }
 
 static void add_request_line(const struct h2_request *r, struct buf *out)

@@ -31,7 +31,8 @@ struct h2_request {
 	size_t size;  /* names and values, and 32 for each, as SETTINGS_MAX_HEADER_LIST_SIZE counts
 		       */
 	bool has_field; /* one that is not a pseudo field */
-	bool has_length;
+	bool has_host, has_length;
+	uint64_t length;  /* Content-Length; UINT64_MAX: it was not told */
 	bool has_payload; /* Content-Length is not 0 */
 };
 

@@ -127,15 +127,6 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	return is_good ? 0 : refuse_head(ng, st, NGHTTP2_PROTOCOL_ERROR);
 }
 
-/* nghttp2 would leave such a field out; a message with one is malformed. */
-static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-	size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *arg)
-{
-	(void)ng, (void)frame, (void)name, (void)name_n, (void)value, (void)value_n;
-	(void)flags, (void)arg;
-	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
 static void end_head(struct h2_session *s, struct h2_stream *st)
 {
 	size_t before = buf_len(&s->texts);
@@ -143,6 +134,7 @@ static void end_head(struct h2_session *s, struct h2_stream *st)
 	unsigned status = st->status;
 
 	st->is_extended = h2_request_is_extended(&s->request);
+	st->declared = s->request.length;
 	st->is_chunked = h2_request_is_chunked(&s->request, has_body);
 	if (st->is_extended)
 		websocket_key(st->key);
@@ -159,6 +151,20 @@ static void end_head(struct h2_session *s, struct h2_stream *st)
 	st->text_at = before;
 	st->text_n = buf_len(&s->texts) - before;
 	h2_tell(st, H2_REQUEST);
+}
+
+/* A request whose body is not as long as it said is malformed (RFC 9113 8.1.1).  But clients that
+ * see the answer before they have sent all end their half at once: they are told the rest of it. */
+static void end_body(struct h2_stream *st)
+{
+	bool is_less = !st->is_broken && st->declared != UINT64_MAX && st->came < st->declared;
+
+	if (!st->has_ended || (is_less && !st->is_answered)) {
+		refuse_head(st->session->ng, st, NGHTTP2_PROTOCOL_ERROR);
+		return;
+	}
+	st->is_short = is_less;
+	h2_tell(st, H2_INPUT);
 }
 
 /* --- frames --- */
@@ -268,8 +274,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		end_head(s, st);
-	else if (st->has_ended)
-		h2_tell(st, H2_INPUT);
+	else if (st->has_ended || frame->hd.type == NGHTTP2_HEADERS)
+		end_body(st);
 	return 0;
 }
 
@@ -285,6 +291,11 @@ static int on_data(
 		return 0;
 	}
 	st->came += n;
+	if (st->came > st->declared) {
+		h2_check(nghttp2_session_consume_connection(ng, n));
+		refuse_head(ng, st, NGHTTP2_PROTOCOL_ERROR);
+		return 0;
+	}
 	h2_tell(st, H2_INPUT);
 	if (st->is_ignored) {
 		h2_check(nghttp2_session_consume(ng, id, n));
@@ -325,13 +336,15 @@ static nghttp2_session *new_session(struct h2_session *s)
 	nghttp2_session_callbacks_set_on_begin_frame_callback(calls, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(calls, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
-	nghttp2_session_callbacks_set_on_invalid_header_callback(calls, on_invalid_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_close);
 	h2_output_callbacks(calls);
 	h2_check(nghttp2_option_new(&option));
 	nghttp2_option_set_no_auto_window_update(option, 1);
+	/* What a request may look like is for h2_request to say, and when its end is too early for
+	 * end_body. */
+	nghttp2_option_set_no_http_messaging(option, 1);
 	/* Its own limit comes behind ours. */
 	nghttp2_option_set_stream_reset_rate_limit(option, BROKEN_BURST * 2, BROKEN_RATE * 2);
 	nghttp2_option_set_max_continuations(

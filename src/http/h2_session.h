@@ -59,6 +59,7 @@ struct h2_stream {
 	unsigned status;	 /* of H2_REQUEST: the answer to one that cannot be served, or 0 */
 	size_t text_at, text_n;	 /* in the session's texts */
 	uint64_t came;		 /* bytes of payload */
+	uint64_t declared;	 /* that will come, by Content-Length; UINT64_MAX: not told */
 	struct buf received;	 /* payload that the owner has not read */
 	struct buf trailers;	 /* lines */
 	struct buf waiting;	 /* payload that is no frame yet */
@@ -67,6 +68,8 @@ struct h2_stream {
 	bool is_extended;
 	bool is_chunked; /* the text said so: payload is read in that coding */
 	bool has_ended;	 /* the client's half */
+	bool is_short;	 /* it ended before what was declared, with the answer on its way */
+	bool is_answered; /* the final head went */
 	bool is_end_read;
 	bool is_wide;	   /* it has H2_WINDOW */
 	bool is_deferred;  /* nghttp2 waits to be told of more payload */

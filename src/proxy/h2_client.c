@@ -227,13 +227,10 @@ static void begin(struct h2_client *hc)
 	unsigned status = hc->stream.status;
 	size_t used, scanned = 0;
 
-	hc->declared = UINT64_MAX;
 	if (status) {
 		exchange_refuse(&hc->client, status, NULL);
 	} else if (request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
 			   &scanned, &limits, &used, &status) == PARSE_OK) {
-		if (head.body == BODY_LENGTH)
-			hc->declared = head.content_length;
 		exchange_begin(&hc->client, &head);
 	} else {
 		exchange_refuse(&hc->client, status, &head.fault);
@@ -293,7 +290,7 @@ static void linger(struct h2_client *hc)
 		timer_cancel(&hc->timer);
 		return;
 	}
-	if (hc->stream.came >= hc->declared)
+	if (hc->stream.came >= hc->stream.declared)
 		silence = CLIENT_LINGER_LIMIT; /* it has nothing more to say but its end */
 	if (!hc->linger_until)
 		hc->linger_until =

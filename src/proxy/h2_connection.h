@@ -44,7 +44,6 @@ struct h2_client {
 	struct list finishing; /* of the connection */
 	struct timer timer;    /* of its exchange; later of what is left of the answer */
 	size_t unsent;	       /* when that was set */
-	uint64_t declared;     /* length of the request's body; UINT64_MAX: none was told */
 	msec linger_until;     /* 0: its request has ended, or its answer has not */
 };
 

@@ -143,6 +143,28 @@ def test_curl_sees_the_answer_that_comes_before_its_upload_has_ended(atc, limit)
         assert (done.returncode, done.stdout) == (0, "413" if limit else "403"), done
 
 
+def test_a_client_that_ends_its_upload_when_it_sees_the_answer_gets_the_rest_of_it(h2c):
+    """As curl does: fewer bytes than were declared, which is malformed only as long as nothing was answered."""
+    with connect(h2c, checks=False) as wire:
+        number = wire.request("POST", WINTER + "/slow?n=2&len=5&steps=go", [("content-length", "100")], end=False)
+        wire.send(number, b"x" * 10)
+        assert wire.head(number).status == 200
+        wire.end(number)
+        h2c.allow("go")
+        assert wire.response(number).body == b"x" * 10
+
+
+@pytest.mark.parametrize("sent", [5, 15])
+def test_a_body_that_is_not_as_long_as_it_said_is_malformed(h2c, sent):
+    with connect(h2c, checks=False) as wire:
+        number = wire.request("POST", WINTER + "/upload", [("content-length", "10")], end=False)
+        with pytest.raises(Reset) as reset:
+            wire.send(number, b"x" * sent, end=True)
+            wire.response(number)
+        assert reset.value.code == h2wire.PROTOCOL_ERROR
+        assert wire.get(WINTER + "/up").status == 200
+
+
 # --- shortage ---
 
 def test_out_of_descriptors_a_connection_that_is_served_is_not_an_idle_one(atc):
