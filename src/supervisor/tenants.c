@@ -74,7 +74,7 @@ bool tenant_is_asleep(const struct tenant *t)
 	return t->life.state == TENANT_ABSENT || t->life.state == TENANT_STOPPED;
 }
 
-static void blame(struct tenant *t, const char *public, const char *fmt, va_list ap)
+static void PRINTF(3, 0) blame(struct tenant *t, const char *public, const char *fmt, va_list ap)
 {
 	char *reason;
 
