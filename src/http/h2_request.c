@@ -207,8 +207,8 @@ static bool is_complete(const struct h2_request *r, bool has_body)
 		return false;
 	if (!r->has_host && !(r->has & 1u << H2_AUTHORITY))
 		return false;
-	return path.p[0] == '/' || (str_eq(path, STR("*")) &&
-					   str_eq(pseudo_value(r, H2_METHOD), STR("OPTIONS")));
+	return path.p[0] == '/' ||
+	       (str_eq(path, STR("*")) && str_eq(pseudo_value(r, H2_METHOD), STR("OPTIONS")));
 }
 
 static void add_request_line(const struct h2_request *r, struct buf *out)

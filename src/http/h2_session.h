@@ -66,9 +66,9 @@ struct h2_stream {
 	struct buf out_trailers; /* lines */
 	char key[WEBSOCKET_KEY_SIZE]; /* of a WebSocket, which is_extended */
 	bool is_extended;
-	bool is_chunked; /* the text said so: payload is read in that coding */
-	bool has_ended;	 /* the client's half */
-	bool is_short;	 /* it ended before what was declared, with the answer on its way */
+	bool is_chunked;  /* the text said so: payload is read in that coding */
+	bool has_ended;	  /* the client's half */
+	bool is_short;	  /* it ended before what was declared, with the answer on its way */
 	bool is_answered; /* the final head went */
 	bool is_end_read;
 	bool is_wide;	   /* it has H2_WINDOW */
