@@ -209,9 +209,26 @@ void check_url_path(struct loader *ld, const struct row *row, void *value, struc
 		complain(ld, row, place, path, "must not have a blank or #");
 }
 
-void check_optional_path(struct loader *ld, const struct row *row, void *value, struct place place)
+/* As a request's path is after it has been brought into one form: another one no request has. */
+static bool is_in_one_form(str path)
 {
-	if (((const str *)value)->n)
+	str rest = str_slice(path, 1, path.n), segment;
+
+	while (str_split(&rest, '/', &segment))
+		if (!segment.n || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+			return false;
+	return str_find_char(path, '?') < 0 && str_find_char(path, '%') < 0;
+}
+
+void check_own_path(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	str path = *(str *)value;
+
+	if (!path.n)
+		return;
+	if (path.p[0] == '/' && !is_in_one_form(path))
+		complain(ld, row, place, path, "must not have ?, %, nor an empty or a dot segment");
+	else
 		check_url_path(ld, row, value, place);
 }
 

@@ -156,6 +156,17 @@ def test_the_path_of_the_health_check_can_be_another_one_or_none_and_a_tenants_o
     assert "<h1>knobs" in owned.get("/up").text
 
 
+def test_a_path_of_the_health_check_that_no_request_can_have_is_a_fault(atc):
+    for path in ("up", "/up?full=1", "/a/../up", "/./up", "/up//", "//up", "/%75p", "/u p"):
+        atc.write_config({"server": {"health_path": path}, "users": {"bellevue": None}})
+        done = atc.cli("check", "-c", str(atc.config_file))
+        assert done.returncode == 2 and "health_path" in done.stderr, (path, done)
+    for path in ("/", "/up/", "/-/health.json"):
+        atc.start(knobs_config(server={"health_path": path}))
+        assert atc.get(path).status == 200, path
+        atc.stop()
+
+
 def test_nobodys_path_is_404_and_wakes_nothing(atc):
     atc.start(knobs_config())
     for path in ("/", "/favicon.ico", "/bellevue", "/bellevue/2025", "/bellevue/2025/win", "/bellevue/2025/winterx/",
