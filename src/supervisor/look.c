@@ -56,6 +56,7 @@ static void tell_stray(const struct tenant_conf *t, const char *path, struct buf
 			STR_ARG(db->name), STR_ARG(db->env.n ? db->env : STR("none")));
 	else
 		buf_add(out, STR(CONFIG_NAME_ONE));
+	buf_add(out, STR("; if it only reads that file, it should open it read-only (`mode=ro`)"));
 	add_way_out(out);
 }
 

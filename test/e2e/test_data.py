@@ -311,6 +311,12 @@ def test_a_database_outside_the_tenants_directory_fails_the_start(atc):
     assert [line for line in atc.log_lines(msg="tenant failed") if "data.sqlite3" in line["reason"]]
 
 
+def test_who_only_reads_another_database_is_told_how_to_open_it(atc):
+    stranger(atc, env={"KNOBS_OTHER_AT_BOOT": "1"})
+    assert refused(atc.get(WINTER + "/up"))
+    assert "read-only (`mode=ro`)" in atc.tenant()["reason"]
+
+
 def test_it_is_told_in_full_to_whoever_develops(atc):
     stranger(atc, env={"KNOBS_OTHER_AT_BOOT": "1"}, environment="development")
     assert "data.sqlite3" in atc.get(WINTER + "/up").text
