@@ -73,7 +73,7 @@ void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
 	if (!db) {
 		h->databases = xrealloc(h->databases, (h->ndatabases + 1) * sizeof(*h->databases));
 		db = &h->databases[h->ndatabases++];
-		db->name = xstrdup(name);
+		*db = (struct record_database){.name = xstrdup(name)};
 	}
 	db->epoch = epoch;
 	db->txid = txid;

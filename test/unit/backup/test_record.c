@@ -1,6 +1,7 @@
 /* test_record.c - HEAD and the proof as texts: what is written is read, what is damaged is not
  * believed. */
 /* SPDX-License-Identifier: MIT */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,6 +80,25 @@ static void what_belongs_to_a_database_is_read_as_it_was_written(void **state)
 }
 
 /* A mode that gives rights of its own, or is none, is not given to a file. */
+/* In memory that held something else before. */
+static void a_database_that_is_new_has_no_owner(void **state)
+{
+	struct head head = {.epoch = 1};
+	struct buf text = {0};
+
+	(void)state;
+	mallopt(M_PERTURB, 0x5a);
+	head_set(&head, "primary", 1, 1);
+	head_set(&head, "queue", 1, 1);
+	mallopt(M_PERTURB, 0);
+	assert_false(head_find(&head, "primary")->owner.is_known);
+	assert_false(head_find(&head, "queue")->owner.is_known);
+	head_write(&head, tenant, &text);
+	assert_true(str_find(buf_str(&text), STR("mode")) < 0);
+	head_done(&head);
+	buf_done(&text);
+}
+
 static void an_owner_that_makes_no_sense_is_none(void **state)
 {
 	static const struct {
@@ -215,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(head_is_read_as_it_was_written),
 		cmocka_unit_test(what_belongs_to_a_database_is_read_as_it_was_written),
+		cmocka_unit_test(a_database_that_is_new_has_no_owner),
 		cmocka_unit_test(an_owner_that_makes_no_sense_is_none),
 		cmocka_unit_test(a_later_version_may_add_what_it_likes),
 		cmocka_unit_test(a_damaged_head_is_not_believed),
