@@ -116,12 +116,19 @@ json_t *live_json(const struct answer *a)
 	return live_json_of(buf_str(&a->body));
 }
 
-static void print_output(json_t *tenant)
+const json_t *live_output(const json_t *tenant)
 {
-	json_t *line;
+	const json_t *error = json_object_get(tenant, "error_output");
+
+	return json_array_size(error) ? error : json_object_get(tenant, "last_output");
+}
+
+static void print_output(const json_t *tenant)
+{
+	const json_t *line;
 	size_t i;
 
-	json_array_foreach(json_object_get(tenant, "last_output"), i, line)
+	json_array_foreach(live_output(tenant), i, line)
 		fprintf(stderr, "  %s\n", json_string_value(line));
 }
 

@@ -22,6 +22,8 @@ json_t *live_json(const struct answer *a) MUST_USE;
 json_t *live_json_of(str body) MUST_USE;
 /* Tells on standard error what an answer other than 2xx says.  Returns EXIT_RUNTIME. */
 int live_refused(const struct answer *a, const char *doing);
+/* Of what a tenant wrote: the lines that say why it failed, else the last ones. */
+const json_t *live_output(const json_t *tenant);
 
 int live_act(const struct options *o);
 int live_logs(const struct options *o);

@@ -98,7 +98,7 @@ static void add_notes(struct table *t, const json_t *tenant)
 	size_t i;
 
 	add_note(t, "", text_at(tenant, "reason"), TABLE_BAD);
-	json_array_foreach(json_object_get(tenant, "last_output"), i, line)
+	json_array_foreach(live_output(tenant), i, line)
 		add_note(t, "| ", str_of(json_string_value(line)), TABLE_DIM);
 	if (number_at(tenant, "retry_ms")) {
 		text_duration(number_at(tenant, "retry_ms"), retry);

@@ -53,6 +53,7 @@ struct control_tenant {
 	unsigned starts;	  /* since fly-atc began */
 	unsigned restarts;	  /* after crashes, since fly-atc began */
 	str reason; /* of the last failure, in one sentence; empty if the last start succeeded */
+	str error;  /* the lines of its output that say why it failed then; or empty */
 	str last_crash; /* why it was restarted last, also when it runs again; or empty */
 	msec retry_at;	/* in FAILED: monotonic moment from which a request tries again; else 0 */
 	str warning; /* what was found wrong with where its data are, and is let pass; or empty */

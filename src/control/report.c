@@ -92,6 +92,17 @@ static void add_output(struct tenant_report *r, str id)
 	json_close_array(r->j);
 }
 
+/* Why it failed, in the words of the application. */
+static void add_error(struct json *j, str rest)
+{
+	str line;
+
+	json_open_array(j, "error_output");
+	while (str_split(&rest, '\n', &line))
+		json_str(j, NULL, line);
+	json_close_array(j);
+}
+
 static void add_losses(struct json *j, const char *key, const struct log_losses *l)
 {
 	json_open_object(j, key);
@@ -122,8 +133,10 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_str_or_null(j, "warning", t->warning);
 	if (t->retry_at)
 		json_number(j, "retry_ms", since(t->retry_at, r->now));
-	if (t->reason.n)
+	if (t->reason.n) {
+		add_error(j, t->error);
 		add_output(r, t->id);
+	}
 	json_str_or_null(j, "isolation", t->isolation);
 	add_losses(j, "output_dropped", &t->output_dropped);
 }

@@ -65,6 +65,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
 		.reason = STR_EMPTY,
+		.error = STR_EMPTY,
 		.last_crash = STR_EMPTY,
 		.warning = STR_EMPTY,
 	};
@@ -90,6 +91,8 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 		shown->last_crash = str_of(t->last_crash);
 	if (t->reason)
 		shown->reason = str_of(t->reason);
+	if (t->error)
+		shown->error = str_of(t->error);
 	if (t->warning)
 		shown->warning = str_of(t->warning);
 	if (t->life.state == TENANT_FAILED)
@@ -192,7 +195,7 @@ static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *
 	const struct supervisor *s = arg;
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 	const struct tenant *t = conf ? s->tenants[conf->slot] : NULL;
-	uint32_t count = t ? t->output.count : 0;
+	uint32_t count = t ? t->output.last.count : 0;
 
 	for (uint32_t i = count - (uint32_t)MIN(n, (size_t)count); i < count; i++) {
 		struct control_line line = output_at(&t->output, i);

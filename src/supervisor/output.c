@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "supervisor/reason.h"
 
 /* --- the ring --- */
 
@@ -19,35 +20,30 @@ static uint64_t wall_clock(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static struct output_line *place(const struct output *o, uint32_t i)
+static struct output_line *place(const struct output_ring *r, uint32_t i, uint32_t size)
 {
-	return &o->lines[(o->first + i) % OUTPUT_AWAKE_LINES];
+	return &r->lines[(r->first + i) % size];
 }
 
-static void drop_first(struct output *o)
+static void drop_beyond(struct output_ring *r, uint32_t size, uint32_t lines, size_t bytes)
 {
-	struct output_line *line = place(o, 0);
+	while (r->count > lines || (r->count && r->bytes > bytes)) {
+		struct output_line *line = place(r, 0, size);
 
-	o->bytes -= line->size;
-	free(line->text);
-	*line = (struct output_line){0};
-	o->first = (o->first + 1) % OUTPUT_AWAKE_LINES;
-	o->count--;
+		r->bytes -= line->size;
+		free(line->text);
+		*line = (struct output_line){0};
+		r->first = (r->first + 1) % size;
+		r->count--;
+	}
 }
 
-static void drop_beyond(struct output *o, uint32_t lines, size_t bytes)
+/* The caller has made room. */
+static void ring_add(
+	struct output_ring *r, uint32_t size, enum process_stream stream, str line, bool is_cut)
 {
-	while (o->count > lines || (o->count && o->bytes > bytes))
-		drop_first(o);
-}
-
-void output_add(struct output *o, enum process_stream stream, str line, bool is_cut)
-{
-	if (!o->lines)
-		o->lines = xcalloc(OUTPUT_AWAKE_LINES, sizeof(*o->lines));
-	drop_beyond(o, OUTPUT_AWAKE_LINES - 1, OUTPUT_AWAKE_BYTES - line.n);
-	o->bytes += line.n;
-	*place(o, o->count++) = (struct output_line){
+	r->bytes += line.n;
+	*place(r, r->count++, size) = (struct output_line){
 		.time = wall_clock(),
 		.size = (uint32_t)line.n,
 		.is_stderr = stream == PROCESS_STDERR,
@@ -56,24 +52,93 @@ void output_add(struct output *o, enum process_stream stream, str line, bool is_
 	};
 }
 
-struct control_line output_at(const struct output *o, uint32_t i)
+static void add_error(struct output_ring *r, str line)
 {
-	const struct output_line *line = place(o, i);
+	line = str_slice(line, 0, OUTPUT_ERROR_BYTES);
+	if (!r->lines)
+		r->lines = xcalloc(OUTPUT_ERROR_LINES, sizeof(*r->lines));
+	drop_beyond(r, OUTPUT_ERROR_LINES, OUTPUT_ERROR_LINES - 1, OUTPUT_ERROR_BYTES - line.n);
+	ring_add(r, OUTPUT_ERROR_LINES, PROCESS_STDERR, line, false);
+}
 
+static void ring_done(struct output_ring *r, uint32_t size)
+{
+	drop_beyond(r, size, 0, 0);
+	free(r->lines);
+	*r = (struct output_ring){0};
+}
+
+void output_begin(struct output *o)
+{
+	o->fresh = 0;
+	ring_done(&o->errors, OUTPUT_ERROR_LINES);
+}
+
+void output_add(struct output *o, enum process_stream stream, str line, bool is_cut)
+{
+	struct output_ring *r = &o->last;
+
+	if (!r->lines)
+		r->lines = xcalloc(OUTPUT_AWAKE_LINES, sizeof(*r->lines));
+	drop_beyond(r, OUTPUT_AWAKE_LINES, OUTPUT_AWAKE_LINES - 1, OUTPUT_AWAKE_BYTES - line.n);
+	ring_add(r, OUTPUT_AWAKE_LINES, stream, line, is_cut);
+	o->fresh = MIN(o->fresh + 1, OUTPUT_AWAKE_LINES);
+	if (stream == PROCESS_STDERR)
+		add_error(&o->errors, line);
+}
+
+static struct control_line shown(const struct output_line *line)
+{
 	return (struct control_line){
 		line->time, line->is_stderr, line->is_cut, {line->text, line->size}};
 }
 
+struct control_line output_at(const struct output *o, uint32_t i)
+{
+	return shown(place(&o->last, i, OUTPUT_AWAKE_LINES));
+}
+
 void output_shrink(struct output *o)
 {
-	drop_beyond(o, OUTPUT_LAST_LINES, OUTPUT_LAST_BYTES);
+	drop_beyond(&o->last, OUTPUT_AWAKE_LINES, OUTPUT_LAST_LINES, OUTPUT_LAST_BYTES);
 }
 
 void output_done(struct output *o)
 {
-	drop_beyond(o, 0, 0);
-	free(o->lines);
-	*o = (struct output){0};
+	ring_done(&o->last, OUTPUT_AWAKE_LINES);
+	ring_done(&o->errors, OUTPUT_ERROR_LINES);
+	o->fresh = 0;
+}
+
+/* --- what went wrong --- */
+
+static void add_found(const str *lines, size_t n, struct buf *text)
+{
+	size_t found[REASON_LINES], count = reason_find(lines, n, found);
+
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buf_add_char(text, '\n');
+		buf_add(text, str_slice(lines[found[i]], 0, OUTPUT_ERROR_WIDTH));
+	}
+}
+
+void output_add_error(const struct output *o, struct buf *text)
+{
+	str lines[MAX(OUTPUT_AWAKE_LINES, OUTPUT_ERROR_LINES)];
+	uint32_t fresh = MIN(o->fresh, o->last.count);
+	size_t n = 0, before = buf_len(text);
+
+	for (uint32_t i = 0; i < o->errors.count; i++)
+		lines[n++] = shown(place(&o->errors, i, OUTPUT_ERROR_LINES)).text;
+	add_found(lines, n, text);
+	if (buf_len(text) > before)
+		return;
+	n = 0;
+	for (uint32_t i = o->last.count - fresh; i < o->last.count; i++)
+		if (!output_at(o, i).is_stderr)
+			lines[n++] = output_at(o, i).text;
+	add_found(lines, n, text);
 }
 
 /* --- the log --- */

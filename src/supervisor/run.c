@@ -134,7 +134,7 @@ static void on_ready(void *arg)
 static void on_overdue(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
-	char why[128] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
+	char why[256] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
 	msec now = loop_now(t->sup->loop);
 
 	/* We were stopped ourselves: it may be ready, and nobody has asked it. */
@@ -145,7 +145,8 @@ static void on_overdue(struct timer *timer)
 	if (t->run->probe)
 		probe_describe(t->run->probe, why, sizeof(why));
 	number_duration_text(t->run->conf->app->start_timeout, limit);
-	tenant_blame(t, "it was not ready within %s: %s", limit, why);
+	tenant_blame(t, "it (pid %d) was not ready within %s: %s",
+		t->run->process ? (int)process_pid(t->run->process) : 0, limit, why);
 	tenant_event(t, EVENT_OVERDUE);
 }
 
@@ -192,7 +193,7 @@ static void probe(struct tenant *t)
 
 static bool said(const struct tenant *t, str words)
 {
-	for (uint32_t i = 0; i < t->output.count; i++)
+	for (uint32_t i = 0; i < t->output.last.count; i++)
 		if (str_find(output_at(&t->output, i).text, words) >= 0)
 			return true;
 	return false;
@@ -217,15 +218,24 @@ static const char *hint_about_port(const struct tenant *t)
 	return "";
 }
 
-static void blame_exit(struct tenant *t, int status)
+/* One that forks and ends is a success in its own eyes. */
+static const char *hint_about_end(const struct tenant *t, int status)
+{
+	return status == 0 ? "; it must stay in the foreground, and not put itself into the "
+			     "background (as a daemon)"
+			   : hint_about_port(t);
+}
+
+static void blame_exit(struct tenant *t, pid_t pid, int status)
 {
 	char how[64];
 
 	run_describe_exit(status, how, sizeof(how));
 	if (t->life.state == TENANT_STARTING)
-		tenant_blame(t, "it %s before it was ready%s", how, hint_about_port(t));
+		tenant_blame(t, "it (pid %d) %s before it was ready%s", (int)pid, how,
+			hint_about_end(t, status));
 	else if (t->life.state == TENANT_RUNNING || t->life.state == TENANT_DRAINING)
-		tenant_blame(t, "it %s", how);
+		tenant_blame(t, "it (pid %d) %s", (int)pid, how);
 }
 
 /* An end that we have asked for is clean if the application says so, also in the words of a signal
@@ -263,12 +273,13 @@ static void on_exit_status(void *arg, int status)
 	struct tenant *t = arg;
 	struct tenant_run *run = t->run;
 	int port_fd = run->port_fd;
+	pid_t pid = process_pid(run->process);
 
 	run->process = NULL;
 	run->port_fd = -1;
 	health_forget(run);
 	log_exit(t, status);
-	blame_exit(t, status);
+	blame_exit(t, pid, status);
 	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is
 	 * let go. */
 	if (t->life.state == TENANT_STARTING && run->conf->app->listen == LISTEN_TCP)

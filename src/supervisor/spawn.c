@@ -76,7 +76,7 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 	output_add(&t->output, stream, line, is_cut);
 	if (!t->sup->control)
 		return;
-	last = output_at(&t->output, t->output.count - 1);
+	last = output_at(&t->output, t->output.last.count - 1);
 	control_on_output(t->sup->control, conf->id, &last);
 }
 

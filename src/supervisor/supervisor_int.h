@@ -109,18 +109,20 @@ struct tenant {
 	struct timer retry_timer;  /* of one that is to run from boot and has failed */
 	struct control_wake wake;
 	char *reason;	     /* of the last failure, for operators; or NULL */
+	char *error;	     /* lines of its output that say why, then; or NULL */
 	char *last_crash;    /* the reason of the last crash, also when it runs again; or NULL */
 	char *public_reason; /* what strangers are told, where failed_in does not say it; or NULL */
 	char *warning;	     /* what the last look found and lets pass, or NULL */
 	enum tenant_state failed_in;
 	unsigned starts, restarts;
 	uint32_t slot;
-	bool has_told_gap;  /* what is not backed up of it, in the log */
-	bool is_removed;    /* not in the configuration any more: gone when it rests */
-	bool is_starting;   /* counts for max_starting */
-	bool is_awake;	    /* counts for max_running */
-	bool is_stepping;   /* inside tenant_event: further events wait */
-	bool releases_port; /* the application could not bind a port that we kept */
+	bool has_told_signal; /* that it does not end by stop_signal, and what may help */
+	bool has_told_gap;    /* what is not backed up of it, in the log */
+	bool is_removed;      /* not in the configuration any more: gone when it rests */
+	bool is_starting;     /* counts for max_starting */
+	bool is_awake;	      /* counts for max_running */
+	bool is_stepping;     /* inside tenant_event: further events wait */
+	bool releases_port;   /* the application could not bind a port that we kept */
 	uint32_t pending[4];
 	unsigned npending;
 };

@@ -46,6 +46,7 @@ void tenant_free(struct tenant *t)
 	output_done(&t->output);
 	tally_done(&t->tally);
 	free(t->reason);
+	free(t->error);
 	free(t->last_crash);
 	free(t->public_reason);
 	free(t->warning);
@@ -106,19 +107,38 @@ void tenant_blame_privately(struct tenant *t, const char *public, const char *fm
 
 /* --- telling the proxy --- */
 
+static bool is_among_output(const struct tenant *t, uint32_t first, str line)
+{
+	for (uint32_t i = first; i < t->output.last.count; i++)
+		if (str_starts(output_at(&t->output, i).text, line))
+			return true;
+	return false;
+}
+
+/* The lines that say why, unless they are to be seen among the last ones. */
+static void add_error(const struct tenant *t, uint32_t first, struct buf *text)
+{
+	str rest = str_of(t->error ? t->error : ""), line;
+
+	if (str_split(&rest, '\n', &line) && !is_among_output(t, first, line))
+		buf_printf(text, "\n%s\n\n…", t->error);
+}
+
 /* In development the page shows what the application said last. */
 static void add_last_words(const struct tenant *t, struct buf *text)
 {
-	uint32_t first =
-		t->output.count > OUTPUT_LAST_LINES ? t->output.count - OUTPUT_LAST_LINES : 0;
-	size_t size = buf_len(text);
+	uint32_t first = t->output.last.count > OUTPUT_LAST_LINES
+				 ? t->output.last.count - OUTPUT_LAST_LINES
+				 : 0;
+	size_t size = buf_len(text) + (t->error ? strlen(t->error) : 0) + sizeof("\n\n\n…");
 
-	for (uint32_t i = t->output.count; i > first; i--) {
+	for (uint32_t i = t->output.last.count; i > first; i--) {
 		size += output_at(&t->output, i - 1).text.n + 1;
 		if (size > CHANNEL_TEXT_MAX)
 			first = i;
 	}
-	for (uint32_t i = first; i < t->output.count; i++) {
+	add_error(t, first, text);
+	for (uint32_t i = first; i < t->output.last.count; i++) {
 		buf_add_char(text, '\n');
 		buf_add(text, output_at(&t->output, i).text);
 	}
@@ -219,7 +239,19 @@ static void log_state(const struct tenant *t, enum log_level level, const char *
 	log_field_str(line, "tenant", conf ? conf->id : STR("?"));
 	if (t->reason)
 		log_field_str(line, "reason", str_of(t->reason));
+	if (t->error)
+		log_field_str(line, "error", str_of(t->error));
 	log_line_close(line);
+}
+
+static void remember_error(struct tenant *t)
+{
+	struct buf text = {0};
+
+	free(t->error);
+	output_add_error(&t->output, &text);
+	t->error = buf_len(&text) ? str_dup(buf_str(&text)) : NULL;
+	buf_done(&text);
 }
 
 static bool is_at_boot(const struct tenant *t)
@@ -240,6 +272,7 @@ static void fail(struct tenant *t)
 
 	if (!t->reason)
 		tenant_blame(t, "it failed");
+	remember_error(t);
 	tally_fail(&t->tally, loop_now(t->sup->loop));
 	atomic_store(&slot->fail_status, 503);
 	atomic_store(&slot->retry_at, t->tally.retry_at);
@@ -255,6 +288,7 @@ static void crash(struct tenant *t)
 	if (t->sup->is_ending)
 		return;
 	t->restarts++;
+	remember_error(t);
 	free(t->last_crash);
 	t->last_crash = t->reason ? xstrdup(t->reason) : NULL;
 	log_state(t, LOG_WARN, "tenant crashed");
@@ -314,8 +348,9 @@ static void rest(struct tenant *t)
 static void serve(struct tenant *t)
 {
 	free(t->reason);
+	free(t->error);
 	free(t->public_reason);
-	t->reason = t->public_reason = NULL;
+	t->reason = t->error = t->public_reason = NULL;
 	run_serve(t);
 }
 

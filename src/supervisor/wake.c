@@ -53,6 +53,7 @@ static struct tenant_run *run_new(struct tenant *t)
 	run->port_fd = -1;
 	run->phase_began = clock_usec();
 	t->wake = (struct control_wake){0};
+	output_begin(&t->output);
 	list_append(&t->sup->awake, &t->in_awake);
 	return run;
 }

@@ -34,7 +34,7 @@ static void the_oldest_lines_go_first(void **state)
 
 	(void)state;
 	add_numbered(&o, 0, 1234);
-	assert_int_equal(o.count, OUTPUT_AWAKE_LINES);
+	assert_int_equal(o.last.count, OUTPUT_AWAKE_LINES);
 	expect(&o, 0, "line 734");
 	expect(&o, OUTPUT_AWAKE_LINES - 1, "line 1233");
 	output_done(&o);
@@ -47,7 +47,7 @@ static void fifty_are_left_after_the_end(void **state)
 	(void)state;
 	add_numbered(&o, 0, 700);
 	output_shrink(&o);
-	assert_int_equal(o.count, OUTPUT_LAST_LINES);
+	assert_int_equal(o.last.count, OUTPUT_LAST_LINES);
 	expect(&o, 0, "line 650");
 	add_numbered(&o, 700, 701);
 	expect(&o, OUTPUT_LAST_LINES, "line 700");
@@ -62,12 +62,12 @@ static void long_lines_count_by_their_bytes(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		output_add(&o, PROCESS_STDERR, (str){text, PROCESS_LINE_MAX}, true);
-		assert_true(o.bytes <= OUTPUT_AWAKE_BYTES);
+		assert_true(o.last.bytes <= OUTPUT_AWAKE_BYTES);
 	}
-	assert_int_equal(o.count, OUTPUT_AWAKE_BYTES / PROCESS_LINE_MAX);
+	assert_int_equal(o.last.count, OUTPUT_AWAKE_BYTES / PROCESS_LINE_MAX);
 	assert_true(output_at(&o, 0).is_stderr && output_at(&o, 0).is_cut);
 	output_shrink(&o);
-	assert_true(o.bytes <= OUTPUT_LAST_BYTES);
+	assert_true(o.last.bytes <= OUTPUT_LAST_BYTES);
 	output_done(&o);
 	free(text);
 }
@@ -79,7 +79,7 @@ static void an_empty_one_costs_nothing(void **state)
 	(void)state;
 	output_shrink(&o);
 	output_done(&o);
-	assert_null(o.lines);
+	assert_null(o.last.lines);
 }
 
 /* 1000 bytes a second, and four times as much at once. */
@@ -110,6 +110,50 @@ static void a_tenant_has_a_rate_and_what_is_beyond_is_counted(void **state)
 		assert_false(output_log(&o, STR("a"), PROCESS_STDOUT, line, false, 0, 260000));
 	assert_int_equal(o.dropped.lines, 11);
 	output_done(&o);
+	assert_int_equal(o.dropped.lines, 11);
+}
+
+static void expect_error(const struct output *o, const char *text)
+{
+	struct buf got = {0};
+
+	output_add_error(o, &got);
+	assert_true(str_eq(buf_str(&got), str_of(text)));
+	buf_done(&got);
+}
+
+static void an_error_is_kept_while_stdout_goes_on(void **state)
+{
+	struct output o = {0};
+
+	(void)state;
+	output_add(&o, PROCESS_STDOUT, STR("Error: said on stdout"), false);
+	expect_error(&o, "Error: said on stdout");
+	output_add(&o, PROCESS_STDERR, STR("KeyError: 'wishes'"), false);
+	add_numbered(&o, 0, 3000);
+	expect_error(&o, "KeyError: 'wishes'");
+	output_shrink(&o);
+	expect_error(&o, "KeyError: 'wishes'");
+	output_begin(&o);
+	expect_error(&o, "");
+	output_done(&o);
+}
+
+static void stderr_has_bounds_of_its_own(void **state)
+{
+	char *text = xcalloc(PROCESS_LINE_MAX + 1, 1);
+	struct output o = {0};
+
+	(void)state;
+	memset(text, 'x', PROCESS_LINE_MAX);
+	memcpy(text, "Error: ", 7);
+	for (int i = 0; i < 300; i++) {
+		output_add(&o, PROCESS_STDERR, (str){text, i % 3 ? 20 : PROCESS_LINE_MAX}, false);
+		assert_true(o.errors.bytes <= OUTPUT_ERROR_BYTES);
+		assert_true(o.errors.count <= OUTPUT_ERROR_LINES);
+	}
+	output_done(&o);
+	free(text);
 }
 
 int main(void)
@@ -118,6 +162,8 @@ int main(void)
 		cmocka_unit_test(the_oldest_lines_go_first),
 		cmocka_unit_test(fifty_are_left_after_the_end),
 		cmocka_unit_test(long_lines_count_by_their_bytes),
+		cmocka_unit_test(an_error_is_kept_while_stdout_goes_on),
+		cmocka_unit_test(stderr_has_bounds_of_its_own),
 		cmocka_unit_test(an_empty_one_costs_nothing),
 		cmocka_unit_test(a_tenant_has_a_rate_and_what_is_beyond_is_counted),
 	};
