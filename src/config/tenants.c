@@ -262,6 +262,19 @@ static void check_users(struct loader *ld)
 	map_done(&seen);
 }
 
+static const char *example_of_command(enum framework framework)
+{
+	switch (framework) {
+	case FRAMEWORK_RAILS:
+		return "bin/rails server";
+	case FRAMEWORK_NODE:
+		return "node server.js";
+	case FRAMEWORK_GENERIC:
+		break;
+	}
+	return "PROGRAM";
+}
+
 static void check_commands(struct loader *ld)
 {
 	for (size_t i = 0; i < ld->ntenants; i++) {
@@ -276,8 +289,8 @@ static void check_commands(struct loader *ld)
 			place.kind = PLACE_COMMAND_LINE;
 		(ld->source->is_only_read ? warn_at : fault_at)(ld, place,
 			"tenant " STR_FMT
-			" has no command; say `fly-atc bin/rails server`, or set command in app:",
-			STR_ARG(t->conf.id));
+			" has no command; say `fly-atc %s`, or set command in app:",
+			STR_ARG(t->conf.id), example_of_command(t->conf.app->framework));
 		return;
 	}
 }

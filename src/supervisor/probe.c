@@ -227,16 +227,31 @@ struct probe *probe_start(
 	return p;
 }
 
+static void describe_address(const struct probe *p, char *out, size_t size)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&p->address;
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&p->address;
+
+	if (p->address.ss_family == AF_INET)
+		snprintf(out, size, "127.0.0.1:%u", ntohs(in->sin_port));
+	else
+		snprintf(out, size, "%s", un->sun_path);
+}
+
 void probe_describe(const struct probe *p, char *out, size_t size)
 {
+	char at[sizeof(struct sockaddr_un)];
+
+	describe_address(p, at, sizeof(at));
 	if (p->is_connected && p->watch.fd >= 0)
-		snprintf(out, size, "it accepts connections but does not answer");
+		snprintf(out, size, "it accepts connections on %s but does not answer", at);
 	else if (p->last_error)
-		snprintf(out, size, "it does not accept connections: %s", strerror(p->last_error));
+		snprintf(out, size, "it does not accept connections on %s: %s", at,
+			strerror(p->last_error));
 	else if (p->last_status)
-		snprintf(out, size, "it answers with status %u", p->last_status);
+		snprintf(out, size, "it answers on %s with status %u", at, p->last_status);
 	else
-		snprintf(out, size, "it closes connections without an answer");
+		snprintf(out, size, "it closes connections on %s without an answer", at);
 }
 
 void probe_free(struct probe *p)

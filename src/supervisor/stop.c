@@ -67,11 +67,23 @@ void stop_signal(struct tenant *t)
 	at(t, t->sup->is_impatient ? now : msec_limit(now, app->stop_timeout), on_kill_time);
 }
 
+/* Once: some programs know only what a terminal sends. */
+static const char *hint_about_signal(struct tenant *t)
+{
+	bool is_told = t->has_told_signal || t->run->is_hung || t->sup->is_impatient ||
+		       config_stop_signal(t->run->conf->app) != SIGTERM;
+
+	if (is_told)
+		return "";
+	t->has_told_signal = true;
+	return ": it seems to ignore TERM; perhaps `stop_signal: INT` ends it";
+}
+
 void stop_kill(struct tenant *t)
 {
 	timer_cancel(&t->run->timer);
-	log_warn("tenant " STR_FMT " did not %s in time and is killed", STR_ARG(t->run->conf->id),
-		t->run->is_hung ? "answer" : "end");
+	log_warn("tenant " STR_FMT " did not %s in time and is killed%s", STR_ARG(t->run->conf->id),
+		t->run->is_hung ? "answer" : "end", hint_about_signal(t));
 	if (t->run->process)
 		process_signal(t->run->process, SIGKILL);
 }

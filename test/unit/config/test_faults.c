@@ -304,8 +304,8 @@ static void test_a_missing_command(void **state)
 	struct loaded l = load_with("users: {a: {tenants: [b, c]}}\n", NULL, NULL);
 
 	(void)state;
-	assert_true(has_fault(&l,
-		"atc.yml:1:23: error: tenant a/b has no command; say `fly-atc bin/rails server`"));
+	assert_true(has_fault(
+		&l, "atc.yml:1:23: error: tenant a/b has no command; say `fly-atc PROGRAM`"));
 	assert_int_equal(l.faults.count, 1);
 	loaded_done(&l);
 	l = load_with(NULL, NULL, NULL);
@@ -313,6 +313,14 @@ static void test_a_missing_command(void **state)
 	loaded_done(&l);
 	l = load_source(&(struct config_source){.is_only_read = true});
 	assert_true(l.c && has_fault(&l, "command line: warning: tenant main has no command"));
+	loaded_done(&l);
+	l = load_with("users: {a: {tenants: [b]}}\napp: {framework: node}\n", NULL, NULL);
+	assert_true(has_fault(&l, "atc.yml:1:23: error: tenant a/b has no command; "
+				  "say `fly-atc node server.js`, or set command in app:"));
+	loaded_done(&l);
+	l = load_with("users: {a: {tenants: [b]}}\napp: {framework: rails}\n", NULL, NULL);
+	assert_true(has_fault(&l, "atc.yml:1:23: error: tenant a/b has no command; "
+				  "say `fly-atc bin/rails server`, or set command in app:"));
 	loaded_done(&l);
 	l = load_with("users: {a: {tenants: [b]}}\napp: {command: 'a | b'}\n", NULL, NULL);
 	assert_int_equal(l.faults.count, 1);

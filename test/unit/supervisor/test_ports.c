@@ -268,9 +268,11 @@ static void it_asks_again_until_the_answer_is_below_500(void **state)
 }
 
 /* Sooner or later: at any one moment it may be in the middle of a try. */
-static void expect_reason(unsigned port, const char *reason)
+static void expect_reason(unsigned port, const char *before, const char *behind)
 {
-	char why[128] = "";
+	char why[128] = "", reason[128];
+
+	snprintf(reason, sizeof(reason), "%s127.0.0.1:%u%s", before, port, behind);
 
 	for (int i = 0; i < 50 && strcmp(why, reason) != 0; i++)
 		assert_int_equal(probe_until(port, 50, why, sizeof(why)), 0);
@@ -285,15 +287,15 @@ static void it_says_what_it_waits_for(void **state)
 
 	(void)state;
 	assert_int_equal(port_hold(&fd, &port), 0);
-	expect_reason(port, "it does not accept connections: Connection refused");
+	expect_reason(port, "it does not accept connections on ", ": Connection refused");
 	close(fd);
 	assert_int_equal(port_listen(&fd, &port), 0);
-	expect_reason(port, "it accepts connections but does not answer");
+	expect_reason(port, "it accepts connections on ", " but does not answer");
 	close(fd);
 	start_server(&busy, &fd);
 	while (!busy.listener)
 		usleep(1000);
-	expect_reason(busy.port, "it answers with status 500");
+	expect_reason(busy.port, "it answers on ", " with status 500");
 	stop_server(&busy, fd);
 }
 
