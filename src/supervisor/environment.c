@@ -98,7 +98,7 @@ static const char *const secrets[] = {"AWS_*", "LITESTREAM_*", "FLY_API_TOKEN", 
 	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*", "*_ACCESS_KEY_ID", "*_SECRET_ACCESS_KEY"};
 /* What belongs to this process and not to its children. */
 static const char *const ours_alone[] = {
-	"LISTEN_*", "NOTIFY_SOCKET", "PORT", "PIDFILE", "FLY_ATC_RUN"};
+	"LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_*", "PORT", "PIDFILE", "FLY_ATC_RUN"};
 static const char *const for_proxy[] = {"PATH", "LANG", "LC_*", "TZ", "TZDIR", "LD_LIBRARY_PATH",
 	"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
 
@@ -280,6 +280,8 @@ void environment_of_single(
 {
 	environment_copy(e, ours);
 	environment_unset(e, "NOTIFY_SOCKET");
+	environment_unset(e, "WATCHDOG_USEC");
+	environment_unset(e, "WATCHDOG_PID");
 	environment_unset(e, "LISTEN_FDS");
 	environment_unset(e, "LISTEN_PID");
 	environment_unset(e, "LISTEN_FDNAMES");

@@ -11,9 +11,10 @@
 static char *const ours[] = {"PATH=/bin", "LANG=C.UTF-8", "INHERITED=yes", "AWS_ACCESS_KEY_ID=key",
 	"AWS_REGION=auto", "AWS_SECRET_ACCESS_KEY=s3-secret", "LITESTREAM_ACCESS_KEY_ID=key",
 	"FLY_API_TOKEN=token", "SECRET_KEY_BASE=master", "LISTEN_FDS=1", "LISTEN_PID=7",
-	"NOTIFY_SOCKET=/run/x", "PORT=80", "BUCKET_NAME=bucket", "THRUSTER_HTTP_PORT=80",
-	"RAILS_RELATIVE_URL_ROOT=/old", "FLY_REGION=sea", "MY_KEY=named", "HOME=/srv",
-	"XDG_CACHE_HOME=/var/cache", "SPACES_SECRET_ACCESS_KEY=by its end", NULL};
+	"NOTIFY_SOCKET=/run/x", "WATCHDOG_USEC=30000000", "WATCHDOG_PID=7", "PORT=80",
+	"BUCKET_NAME=bucket", "THRUSTER_HTTP_PORT=80", "RAILS_RELATIVE_URL_ROOT=/old",
+	"FLY_REGION=sea", "MY_KEY=named", "HOME=/srv", "XDG_CACHE_HOME=/var/cache",
+	"SPACES_SECRET_ACCESS_KEY=by its end", NULL};
 
 static struct env_var rows[] = {
 	{STR_INIT("WHO"), STR_INIT("${tenant.id} on ${tenant.port}"), false},
@@ -167,6 +168,8 @@ static void node_is_told_what_node_reads(void **state)
 	expect(&e, "NODE_ENV", "production");
 	expect(&e, "HOST", "127.0.0.1");
 	expect(&e, "RAILS_ENV", NULL);
+	expect(&e, "WATCHDOG_USEC", NULL);
+	expect(&e, "WATCHDOG_PID", NULL);
 	environment_done(&e);
 }
 
@@ -184,6 +187,8 @@ static void a_single_application_has_all_that_we_have(void **state)
 	expect(&e, "THRUSTER_HTTP_PORT", "80");
 	expect(&e, "AWS_SECRET_ACCESS_KEY", "s3-secret");
 	expect(&e, "LISTEN_FDS", NULL);
+	expect(&e, "WATCHDOG_USEC", NULL);
+	expect(&e, "WATCHDOG_PID", NULL);
 	environment_done(&e);
 }
 
