@@ -203,7 +203,7 @@ static bool parse_head(struct connection *c)
 	struct head_limits limits = {
 		.max_bytes = server->max_header_bytes,
 		.max_headers = (size_t)server->max_headers,
-		.max_target = HEAD_LIMITS_DEFAULT.max_target,
+		.max_target = server->max_url_bytes,
 	};
 	struct request_head head;
 	unsigned status;

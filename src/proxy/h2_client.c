@@ -221,7 +221,7 @@ static void begin(struct h2_client *hc)
 	struct head_limits limits = {
 		.max_bytes = SIZE_MAX, /* the session has counted */
 		.max_headers = (size_t)settings(hc)->max_headers,
-		.max_target = HEAD_LIMITS_DEFAULT.max_target,
+		.max_target = settings(hc)->max_url_bytes,
 	};
 	struct request_head head;
 	unsigned status = hc->stream.status;

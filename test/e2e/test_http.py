@@ -226,6 +226,17 @@ def test_a_target_over_the_limit_is_414(knobs):
     assert (response.status, response.error) == (414, "uri_too_long")
 
 
+def test_the_limit_of_a_target_is_a_setting(atc):
+    atc.start(knobs_config(server={"max_url_bytes": "2KiB"}))
+    path = WINTER + "/up?"
+    assert atc.get(path + "q" * (2048 - len(path))).status == 200
+    response = atc.get(path + "q" * (2049 - len(path)))
+    assert (response.status, response.error) == (414, "uri_too_long")
+    atc.write_config(knobs_config(server={"max_url_bytes": "32KiB"}))
+    atc.cli("reload")
+    wait_until(lambda: atc.get(path + "q" * 30000).status == 200)
+
+
 def test_an_answer_with_a_head_over_the_limit_is_502(knobs):
     response = knobs.get(WINTER + "/headers?bytes=70000")
     assert (response.status, response.error) == (502, "bad_response")
