@@ -167,7 +167,7 @@ void config_needs_restart(
 	const struct config *before, const struct config *after, struct buf *ret_names);
 
 /* A word of command or prepare, or a value of env, for one tenant: ${tenant.id}, user, name, dir,
- * port, and $$.  A new string; free() it. */
+ * port, prefix, host, url, database.NAME, and $$.  A new string; free() it. */
 char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port) MUST_USE;
 /* Absolute path of a database, and the value of its variable (url_template).  New strings; free()
  * them. */

@@ -205,6 +205,9 @@ void faults_sort(struct config_faults *faults);
 void fault_unknown_key(struct loader *ld, const struct node *key, const struct section *s,
 	const char *const *extra);
 
+/* The nearest of `words` (NULL-ended), or empty if none is near. */
+str nearest_word(str word, const char *const *words);
+
 /* yaml.c: the root of the tree, or NULL (empty file, or faults were reported). */
 const struct node *yaml_parse(struct loader *ld, str text, bool is_json);
 bool node_is_null(const struct node *n);
@@ -220,6 +223,10 @@ bool expand_text(
 	struct loader *ld, str text, bool is_template, struct place place, str *ret) MUST_USE;
 /* A word of the command line, as a template. */
 str expand_literal(struct loader *ld, str word);
+/* The first ${tenant.database.NAME} of a database that there is not, or empty. */
+str words_unknown_database(const struct app_conf *app);
+/* What is told the application depends on the tenant's host. */
+bool words_name_host(const struct app_conf *app);
 const char *environment_get(const struct loader *ld, const char *name);
 /* A secret is taken from it. */
 void secret_variable_add(struct loader *ld, str name);

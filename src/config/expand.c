@@ -7,14 +7,27 @@
 #include "base/number.h"
 #include "config/config_int.h"
 
-static const char tenant_words[] =
-	"${tenant.id}, ${tenant.user}, ${tenant.name}, ${tenant.dir} and ${tenant.port}";
+#define DATABASE "tenant.database."
+
+static const char *const tenant_words[] = {"tenant.id", "tenant.user", "tenant.name", "tenant.dir",
+	"tenant.port", "tenant.prefix", "tenant.host", "tenant.url", NULL};
+
+static bool names_database(str word)
+{
+	return str_starts(word, STR(DATABASE)) && word.n > strlen(DATABASE);
+}
+
+static str name_of_database(str word)
+{
+	return str_slice(word, strlen(DATABASE), word.n);
+}
 
 static bool is_tenant_word(str word)
 {
-	return str_eq(word, STR("tenant.id")) || str_eq(word, STR("tenant.user")) ||
-	       str_eq(word, STR("tenant.name")) || str_eq(word, STR("tenant.dir")) ||
-	       str_eq(word, STR("tenant.port"));
+	for (size_t i = 0; tenant_words[i]; i++)
+		if (str_eq(word, str_of(tenant_words[i])))
+			return true;
+	return names_database(word);
 }
 
 /* At text[at] begins "${": the inside, or false without an end. */
@@ -81,6 +94,23 @@ static void add_value(struct buf *out, str value, bool is_template)
 	}
 }
 
+static void fault_unknown_word(struct loader *ld, struct place place, str word)
+{
+	str nearest = nearest_word(word, tenant_words);
+	struct buf all = {0};
+
+	for (size_t i = 0; tenant_words[i]; i++)
+		buf_printf(&all, "${%s}, ", tenant_words[i]);
+	if (nearest.n)
+		fault_at(ld, place, "${" STR_FMT "} is unknown; did you mean ${" STR_FMT "}?",
+			STR_ARG(word), STR_ARG(nearest));
+	else
+		fault_at(ld, place,
+			"${" STR_FMT "} is unknown; there are " STR_FMT "and ${" DATABASE "NAME}",
+			STR_ARG(word), STR_ARG(buf_str(&all)));
+	buf_done(&all);
+}
+
 static bool add_tenant_word(
 	struct loader *ld, struct buf *out, str word, bool is_template, struct place place)
 {
@@ -90,8 +120,7 @@ static bool add_tenant_word(
 		return false;
 	}
 	if (!is_tenant_word(word)) {
-		fault_at(ld, place, "${" STR_FMT "} is unknown; there are %s", STR_ARG(word),
-			tenant_words);
+		fault_unknown_word(ld, place, word);
 		return false;
 	}
 	buf_printf(out, "${" STR_FMT "}", STR_ARG(word));
@@ -121,8 +150,11 @@ static bool add_variable(
 		return true;
 	}
 	if (!value) {
-		fault_at(ld, place, "the variable %s is not set; set it, or write ${%s:-default}",
-			name0, name0);
+		fault_at(ld, place, "the variable %s is not set; set it, or write ${%s:-default}%s",
+			name0, name0,
+			is_template && str_find(name, STR("DATABASE")) >= 0
+				? ", or ${" DATABASE "NAME} for the path of a tenant's own"
+				: "");
 		return false;
 	}
 	if (utf8_valid_length(str_of(value)) != strlen(value)) {
@@ -206,17 +238,97 @@ str expand_literal(struct loader *ld, str word)
 	return result;
 }
 
-static str tenant_value(str word, const struct tenant_conf *t, str port)
+static const struct database_conf *database_of(const struct app_conf *app, str word)
 {
-	if (str_eq(word, STR("tenant.id")))
-		return t->id;
-	if (str_eq(word, STR("tenant.user")))
-		return t->user;
-	if (str_eq(word, STR("tenant.name")))
-		return t->name;
-	if (str_eq(word, STR("tenant.dir")))
-		return t->dir;
-	return port;
+	for (size_t i = 0; i < app->ndatabases; i++)
+		if (str_eq(app->databases[i].name, name_of_database(word)))
+			return &app->databases[i];
+	return NULL;
+}
+
+/* Where no host is known the address is the path alone. */
+static void add_url(struct buf *out, const struct tenant_conf *t)
+{
+	if (t->host.n)
+		buf_printf(out, "https://" STR_FMT, STR_ARG(t->host));
+	buf_add(out, t->prefix);
+}
+
+static void add_tenant_value(struct buf *out, str word, const struct tenant_conf *t, str port)
+{
+	const struct {
+		str word, value;
+	} values[] = {
+		{STR("tenant.id"), t->id},
+		{STR("tenant.user"), t->user},
+		{STR("tenant.name"), t->name},
+		{STR("tenant.dir"), t->dir},
+		{STR("tenant.port"), port},
+		{STR("tenant.prefix"), t->prefix},
+		{STR("tenant.host"), t->host},
+	};
+	const struct database_conf *db;
+
+	for (size_t i = 0; i < NITEMS(values); i++)
+		if (str_eq(word, values[i].word)) {
+			buf_add(out, values[i].value);
+			return;
+		}
+	db = names_database(word) ? database_of(t->app, word) : NULL;
+	if (db)
+		buf_printf(out, STR_FMT "/" STR_FMT, STR_ARG(t->dir), STR_ARG(db->path));
+	else if (str_eq(word, STR("tenant.url")))
+		add_url(out, t);
+}
+
+static bool names_host(str text)
+{
+	return str_find(text, STR("${tenant.host}")) >= 0 ||
+	       str_find(text, STR("${tenant.url}")) >= 0;
+}
+
+bool words_name_host(const struct app_conf *app)
+{
+	const struct str_list *lists[] = {&app->command, &app->prepare};
+	bool is_named = false;
+
+	for (size_t l = 0; l < NITEMS(lists); l++)
+		for (size_t i = 0; i < lists[l]->count; i++)
+			is_named |= names_host(lists[l]->items[i]);
+	for (size_t i = 0; i < app->env.count; i++)
+		is_named |= names_host(app->env.items[i].value);
+	return is_named;
+}
+
+/* The first word of a template that names a database which the tenant does not have, or empty. */
+static str unknown_database(str text, const struct app_conf *app)
+{
+	str inside;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] != '$')
+			continue;
+		if (has_at(text, i + 1, '$'))
+			i++;
+		else if (has_at(text, i + 1, '{') && braced(text, i, &inside) &&
+			 names_database(inside) && !database_of(app, inside))
+			return inside;
+	}
+	return STR_EMPTY;
+}
+
+str words_unknown_database(const struct app_conf *app)
+{
+	const struct str_list *lists[] = {&app->command, &app->prepare};
+	str word = STR_EMPTY;
+
+	for (size_t l = 0; l < NITEMS(lists); l++)
+		for (size_t i = 0; i < lists[l]->count && !word.n; i++)
+			word = unknown_database(lists[l]->items[i], app);
+	for (size_t i = 0; i < app->env.count && !word.n; i++)
+		if (!app->env.items[i].is_unset)
+			word = unknown_database(app->env.items[i].value, app);
+	return word;
 }
 
 char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
@@ -229,7 +341,7 @@ char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] == '$' && has_at(text, i + 1, '{') && braced(text, i, &inside) &&
 			is_tenant_word(inside)) {
-			buf_add(&out, tenant_value(inside, t, port_text));
+			add_tenant_value(&out, inside, t, port_text);
 			i += inside.n + 2;
 			continue;
 		}

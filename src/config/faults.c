@@ -183,3 +183,12 @@ void fault_unknown_key(struct loader *ld, const struct node *key, const struct s
 	else
 		fault_at(ld, key->place, "unknown key \"" STR_FMT "\"", STR_ARG(key->text));
 }
+
+str nearest_word(str word, const char *const *words)
+{
+	struct nearest nearest = {word, STR_EMPTY, 1 + word.n / 6};
+
+	for (size_t i = 0; words[i]; i++)
+		consider(&nearest, str_of(words[i]));
+	return nearest.word;
+}

@@ -295,6 +295,23 @@ static void check_commands(struct loader *ld)
 	}
 }
 
+/* What command, prepare and env say of databases is known only with all layers. */
+static void check_words(struct loader *ld)
+{
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		const struct tenant_draft *t = &ld->tenants[i];
+		bool is_new = !i || t->conf.app != ld->tenants[i - 1].conf.app;
+		str word = is_new ? words_unknown_database(t->conf.app) : STR_EMPTY;
+
+		if (!word.n)
+			continue;
+		fault_at(ld, t->private.place,
+			"tenant " STR_FMT ": ${" STR_FMT "} is the name of none of its databases",
+			STR_ARG(t->conf.id), STR_ARG(word));
+		return;
+	}
+}
+
 static bool has_backup(const struct app_conf *app)
 {
 	for (size_t i = 0; i < app->ndatabases; i++)
@@ -346,10 +363,12 @@ static uint64_t fingerprint(const struct config *c, const struct tenant_conf *t,
 	uint64_t hash;
 	int64_t port = c->is_single ? c->server.target_port : 0;
 
+	str host = words_name_host(t->app) ? t->host : STR_EMPTY;
+
 	buf_add(&text, (str){(const char *)&layer, sizeof(layer)});
 	buf_add(&text, (str){(const char *)&port, sizeof(port)});
-	for (size_t i = 0; i < 4; i++) {
-		str s = ((str[]){t->id, t->name, t->prefix, t->dir})[i];
+	for (size_t i = 0; i < 5; i++) {
+		str s = ((str[]){t->id, t->name, t->prefix, t->dir, host})[i];
 
 		buf_add(&text, (str){(const char *)&s.n, sizeof(s.n)});
 		buf_add(&text, s);
@@ -390,6 +409,7 @@ void tenants_finish(struct loader *ld)
 		check_users(ld);
 		check_backups(ld);
 		check_commands(ld);
+		check_words(ld);
 	}
 	if (ld->nusers)
 		qsort(ld->users, ld->nusers, sizeof(*ld->users), compare_users);

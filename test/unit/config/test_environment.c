@@ -302,6 +302,52 @@ static void test_what_a_tenant_is_told(void **state)
 	config_unref(c);
 }
 
+static void test_a_tenant_is_told_its_addresses_and_databases(void **state)
+{
+	struct config *c =
+		load_good("app:\n"
+			  "  prepare: [a, \"--db=${tenant.database.primary}\", \"${tenant.url}\"]\n"
+			  "  env: {A: \"${tenant.prefix}|${tenant.host}\"}\n"
+			  "  databases: {primary: {path: data/one.sqlite3}}\n"
+			  "users: {u: {tenants: [s]}, v: {host: v.example.com, tenants: [s]}}\n",
+			NULL);
+	const struct tenant_conf *t = tenant(c, "u/s"), *v = tenant(c, "v/s");
+	char expected[4096];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "--db=%s/data/one.sqlite3", t->dir.p);
+	assert_expands(t->app->prepare.items[1], t, expected);
+	assert_expands(t->app->prepare.items[2], t, "/u/s");
+	assert_expands(t->app->env.items[0].value, t, "/u/s|");
+	snprintf(expected, sizeof(expected), "https://v.example.com" STR_FMT, STR_ARG(v->prefix));
+	assert_expands(v->app->prepare.items[2], v, expected);
+	config_unref(c);
+}
+
+static uint64_t fingerprint_with(const char *host, const char *words)
+{
+	struct config *c;
+	uint64_t fingerprint;
+	char text[400];
+
+	snprintf(text, sizeof(text),
+		"app: {prepare: [a, \"%s\"]}\nusers: {u: {host: %s, tenants: [s]}}\n", words, host);
+	c = load_good(text, NULL);
+	fingerprint = tenant(c, "u/s")->fingerprint;
+	config_unref(c);
+	return fingerprint;
+}
+
+static void test_another_host_means_restart_only_for_who_is_told_it(void **state)
+{
+	(void)state;
+	assert_int_equal(fingerprint_with("a.example", "x"), fingerprint_with("b.example", "x"));
+	assert_int_not_equal(fingerprint_with("a.example", "${tenant.url}"),
+		fingerprint_with("b.example", "${tenant.url}"));
+	assert_int_not_equal(fingerprint_with("a.example", "-h ${tenant.host}"),
+		fingerprint_with("b.example", "-h ${tenant.host}"));
+}
+
 static void test_the_command_line_is_literal_but_for_the_tenant(void **state)
 {
 	static const char *const command[] = {
@@ -341,6 +387,8 @@ int main(void)
 		cmocka_unit_test(test_the_environment_of_the_application),
 		cmocka_unit_test(test_variables_in_texts),
 		cmocka_unit_test(test_what_a_tenant_is_told),
+		cmocka_unit_test(test_a_tenant_is_told_its_addresses_and_databases),
+		cmocka_unit_test(test_another_host_means_restart_only_for_who_is_told_it),
 		cmocka_unit_test(test_the_command_line_is_literal_but_for_the_tenant),
 	};
 

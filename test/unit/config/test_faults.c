@@ -228,7 +228,13 @@ static void test_each_fault_of_a_file(void **state)
 			"2:9: error: ${tenant.id} may stand in command, prepare and env only\n"},
 		{"app:\n  env: {A: \"${tenant.color}\"}\n",
 			"2:12: error: ${tenant.color} is unknown; there are ${tenant.id}, ${tenant.user}, ${tenant.name}, "
-			"${tenant.dir} and ${tenant.port}\n"},
+			"${tenant.dir}, ${tenant.port}, ${tenant.prefix}, ${tenant.host}, ${tenant.url}, "
+			"and ${tenant.database.NAME}\n"},
+		{"app:\n  env: {A: \"${tenant.prefx}\"}\n",
+			"2:12: error: ${tenant.prefx} is unknown; did you mean ${tenant.prefix}?\n"},
+		{"app:\n  env: {A: \"${MY_DATABASE}\"}\n",
+			"2:12: error: the variable MY_DATABASE is not set; set it, or write "
+			"${MY_DATABASE:-default}, or ${tenant.database.NAME} for the path of a tenant's own\n"},
 	};
 
 	(void)state;
@@ -296,6 +302,33 @@ static void test_a_file_that_cannot_be_read(void **state)
 	loaded_done(&l);
 	l = load_source(&(struct config_source){.file = ".", .command = words(WORDS("app"))});
 	assert_true(has_fault(&l, ".: error: cannot be read: Is a directory"));
+	loaded_done(&l);
+}
+
+static void test_words_of_databases(void **state)
+{
+	static const char *const wrong[] = {"command: 'a ${tenant.database.secondary}'",
+		"command: a, prepare: [b, '${tenant.database.secondary}']",
+		"command: a, env: {A: '$$x ${tenant.database.primary} ${tenant.database.secondary}'}"};
+	char text[400];
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(wrong); i++) {
+		snprintf(text, sizeof(text),
+			"app: {%s, databases: {primary: {path: a.sqlite3}}}\nusers: {a: {tenants: [b]}}\n",
+			wrong[i]);
+		l = load_with(text, NULL, NULL);
+		assert_true(has_fault(&l,
+			"tenant a/b: ${tenant.database.secondary} is the name of none of its databases"));
+		assert_int_equal(l.faults.errors, 1);
+		loaded_done(&l);
+	}
+	l = load_with(
+		"app: {command: 'a $${tenant.database.x}', databases: {primary: {path: a.sqlite3}}}\n"
+		"users: {a: {tenants: [b]}}\n",
+		NULL, NULL);
+	assert_non_null(l.c);
 	loaded_done(&l);
 }
 
@@ -392,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_json_is_strict),
 		cmocka_unit_test(test_deep_nesting_is_refused),
 		cmocka_unit_test(test_a_file_that_cannot_be_read),
+		cmocka_unit_test(test_words_of_databases),
 		cmocka_unit_test(test_a_missing_command),
 		cmocka_unit_test(test_nested_tenants),
 		cmocka_unit_test(test_only_one_of_the_usual_files_is_read),
