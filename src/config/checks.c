@@ -232,38 +232,48 @@ void check_own_path(struct loader *ld, const struct row *row, void *value, struc
 		check_url_path(ld, row, value, place);
 }
 
-/* "/path", "/prefix*", "*suffix". */
+static bool is_exception(str pattern)
+{
+	return str_starts(pattern, STR("!"));
+}
+
+/* "/path", "/prefix*", "*suffix", and "!" before one that is excepted. */
 void check_path_patterns(struct loader *ld, const struct row *row, void *value, struct place place)
 {
 	const struct str_list *list = value;
 
 	for (size_t i = 0; i < list->count; i++) {
-		str pattern = list->items[i];
+		str pattern =
+			str_slice(list->items[i], is_exception(list->items[i]), list->items[i].n);
 		bool has_first = str_starts(pattern, STR("*"));
 		ssize_t star = str_find_char(str_slice(pattern, has_first, pattern.n), '*');
 
 		if (!has_first && !str_starts(pattern, STR("/")))
-			complain(ld, row, place, pattern, "must begin with / or *");
+			complain(ld, row, place, pattern,
+				"must begin with / or *, after a ! if it is an exception");
 		else if (star >= 0 && (has_first || (size_t)star + 1 < pattern.n))
 			complain(ld, row, place, pattern,
 				"may have one * only, at its beginning or its end");
 	}
 }
 
+static bool pattern_matches(str pattern, str path)
+{
+	if (str_starts(pattern, STR("*")))
+		return str_ends(path, str_slice(pattern, 1, pattern.n));
+	if (str_ends(pattern, STR("*")))
+		return str_starts(path, str_slice(pattern, 0, pattern.n - 1));
+	return str_eq(path, pattern);
+}
+
 bool config_path_matches(const struct str_list *patterns, str path)
 {
-	for (size_t i = 0; i < patterns->count; i++) {
+	for (size_t i = patterns->count; i-- > 0;) {
 		str pattern = patterns->items[i];
+		bool is_excepted = is_exception(pattern);
 
-		if (str_starts(pattern, STR("*"))) {
-			if (str_ends(path, str_slice(pattern, 1, pattern.n)))
-				return true;
-		} else if (str_ends(pattern, STR("*"))) {
-			if (str_starts(path, str_slice(pattern, 0, pattern.n - 1)))
-				return true;
-		} else if (str_eq(path, pattern)) {
-			return true;
-		}
+		if (pattern_matches(str_slice(pattern, is_excepted, pattern.n), path))
+			return !is_excepted;
 	}
 	return false;
 }

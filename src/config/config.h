@@ -173,7 +173,8 @@ char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
  * them. */
 char *config_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
 char *config_database_url(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
-/* True if one of the patterns ("/path", "/prefix*", "*suffix") is that of a path. */
+/* True if the last of the patterns ("/path", "/prefix*", "*suffix") that is that of a path has no
+ * "!" before it. */
 bool config_path_matches(const struct str_list *patterns, str path);
 /* What to write where a tenant's database is not known. */
 #define CONFIG_NAME_ONE                                                                            \

@@ -350,6 +350,20 @@ def test_what_wakes_nobody_is_a_setting(atc):
     assert atc.tenant()["starts"] == 1
 
 
+def test_well_known_places_wake_as_others_do(atc):
+    atc.start(knobs_config())
+    assert atc.get(WINTER + "/.well-known").error == "not_found" and is_asleep(atc)
+    assert atc.get(WINTER + "/.well-known/caldav").error is None
+    assert atc.tenant()["starts"] == 1
+
+
+def test_a_path_may_be_excepted_from_those_that_wake_nobody(atc):
+    atc.start(knobs_config(no_wake=["/.*", "!/.web/*"]))
+    assert atc.get(WINTER + "/.other/").error == "not_found" and is_asleep(atc)
+    assert atc.get(WINTER + "/.web/").error is None
+    assert atc.tenant()["starts"] == 1
+
+
 def test_at_the_bare_root_nobody_is_woken(atc):
     atc.start(knobs_config())
     for path in ("/favicon.ico", "/robots.txt"):

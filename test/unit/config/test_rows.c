@@ -19,7 +19,7 @@ static const struct {
 	{"log_exclude", "[/health]", NULL},
 	{"compression_order", "[br, gzip]", NULL},
 	{"public_exclude", "[/health]", NULL},
-	{"no_wake", "[/health]", NULL},
+	{"no_wake", "[/health, \"!/health/x\"]", NULL},
 	{"error_pages", "/usr", NULL},
 	{"root", "/usr", NULL},
 	{"environment", "staging", NULL},

@@ -297,6 +297,21 @@ static void test_patterns_of_paths(void **state)
 	assert_false(config_path_matches(&(struct str_list){0}, STR("/a")));
 }
 
+static void test_the_last_pattern_decides(void **state)
+{
+	str excepted[] = {
+		STR("/.*"), STR("!/.well-known/*"), STR("!*.ics"), STR("/.well-known/s*")};
+	struct str_list dots = {excepted, NITEMS(excepted)};
+
+	(void)state;
+	assert_true(config_path_matches(&dots, STR("/.env")));
+	assert_true(config_path_matches(&dots, STR("/.well-known")));
+	assert_false(config_path_matches(&dots, STR("/.well-known/caldav")));
+	assert_false(config_path_matches(&dots, STR("/.web/a.ics")));
+	assert_true(config_path_matches(&dots, STR("/.well-known/security.txt")));
+	assert_false(config_path_matches(&dots, STR("/index")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_env_is_joined_from_far_to_near),
 		cmocka_unit_test(test_stop_signals),
 		cmocka_unit_test(test_patterns_of_paths),
+		cmocka_unit_test(test_the_last_pattern_decides),
 	};
 
 	return cmocka_run_group_tests_name("values", tests, enter_directory, leave_directory);
