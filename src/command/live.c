@@ -12,31 +12,51 @@
 #define STATUS_ACCEPTED	     202
 #define STATUS_UNPROCESSABLE 422
 
-/* Where fly-atc listens unless it is told otherwise; for when the configuration cannot be read. */
-static char *default_socket(void)
-{
-	const char *run = getenv("XDG_RUNTIME_DIR");
+/* Where fly-atc may answer, likeliest first. */
+struct sockets {
+	char *paths[CONFIG_RUN_DIR_TMP + 2];
+	size_t count;
+};
 
-	return run && *run ? xasprintf("%s/fly-atc/control.sock", run)
-			   : xstrdup("/run/fly-atc/control.sock");
+static void sockets_done(struct sockets *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->paths[i]);
 }
 
-static char *find_socket(const struct options *o, size_t *ret_faults)
+/* Unless it is told otherwise; for when the configuration cannot be read. */
+static void add_default_sockets(struct sockets *s)
+{
+	struct config_run_dirs dirs;
+
+	config_run_dirs(getenv("XDG_RUNTIME_DIR"), "storage/tenants", &dirs);
+	for (size_t i = 0; i < dirs.count; i++)
+		if (dirs.items[i].kind != CONFIG_RUN_DIR_TMP ||
+			config_run_dir_is_ours(dirs.items[i].path))
+			s->paths[s->count++] = xasprintf("%s/control.sock", dirs.items[i].path);
+}
+
+static void find_sockets(const struct options *o, struct sockets *ret, size_t *ret_faults)
 {
 	struct config_source source = {.file = o->file, .environ = environ, .is_only_read = true};
 	struct config_faults faults;
 	struct config *conf;
-	char *path;
 
 	*ret_faults = 0;
-	if (o->socket)
-		return xstrdup(o->socket);
+	*ret = (struct sockets){0};
+	if (o->socket) {
+		ret->paths[ret->count++] = xstrdup(o->socket);
+		return;
+	}
 	conf = config_load(&source, &faults);
 	*ret_faults = faults.errors;
-	path = conf ? str_dup(conf->server.control_socket) : default_socket();
+	if (!conf)
+		add_default_sockets(ret);
+	else
+		for (size_t i = 0; i < conf->control_sockets.count; i++)
+			ret->paths[ret->count++] = str_dup(conf->control_sockets.items[i]);
 	config_faults_done(&faults);
 	config_unref(conf);
-	return path;
 }
 
 static void tell_unreachable(const char *path, size_t faults, int err)
@@ -56,16 +76,30 @@ static void tell_unreachable(const char *path, size_t faults, int err)
 			faults, faults == 1 ? "" : "s");
 }
 
+/* Nothing was asked: it may be another one's, or be elsewhere. */
+static bool is_nobody(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ECONNREFUSED || err == -EACCES;
+}
+
 static int ask(const struct options *o, const char *method, str target, client_data_fn *on_data,
 	void *arg, unsigned *ret_status)
 {
-	size_t faults;
-	char *path = find_socket(o, &faults);
-	int err = client_ask(path, method, target, on_data, arg, ret_status);
+	struct sockets sockets;
+	size_t faults, told = 0;
+	int err = -ENOENT, first = -ENOENT;
 
+	find_sockets(o, &sockets, &faults);
+	for (size_t i = 0; i < sockets.count && is_nobody(err); i++) {
+		err = client_ask(sockets.paths[i], method, target, on_data, arg, ret_status);
+		if (first == -ENOENT && err < 0 && err != -ENOENT) {
+			first = err;
+			told = i;
+		}
+	}
 	if (err < 0)
-		tell_unreachable(path, faults, err);
-	free(path);
+		tell_unreachable(sockets.paths[told], faults, first);
+	sockets_done(&sockets);
 	return err < 0 ? EXIT_RUNTIME : 0;
 }
 

@@ -182,6 +182,7 @@ static void add_configuration(struct buf *out, const json_t *j)
 	/* It ended by itself and will be started again; while all tenants sleep it is "off". */
 	if (str_eq(text_at(daemon, "state"), STR("pausing")))
 		add_line(out, "litestream", text_at(daemon, "why"));
+	add_line(out, "run_dir", text_at(j, "run_dir"));
 	add_line(out, "isolation", text_at(j, "isolation"));
 	add_losses(out, "lost from the log", json_object_get(j, "log_dropped"));
 	add_line(out, "machine", text_at(j, "machine"));

@@ -100,6 +100,8 @@ struct config {
 	bool is_single;			  /* no users, no routes: Thruster for one application */
 	struct str_list secret_variables; /* of the environment: secrets were taken from them */
 	str file;			  /* that was read, or empty */
+	struct str_list control_sockets;  /* where one that runs may be asked, likeliest first; none
+					     in a snapshot */
 	str fly_machine; /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
 	str fly_region;
 	uint64_t version;		/* hash of the effective configuration */
@@ -132,6 +134,26 @@ struct config_source {
 /* In run_dir: what belongs to Litestream, and tenants do not see where they have private
  * directories. */
 #define CONFIG_PRIVATE_RUN_DIR "private"
+
+/* Where run_dir is if nobody says it, best first: the first that can be written to is taken. */
+#define CONFIG_RUN_DIR_SIZE 84 /* so that the names in it fit into the address of a socket */
+enum config_run_dir_kind {
+	CONFIG_RUN_DIR_XDG,
+	CONFIG_RUN_DIR_SYSTEM,
+	CONFIG_RUN_DIR_STORAGE,
+	CONFIG_RUN_DIR_TMP /* where anybody makes names: only if config_run_dir_is_ours */
+};
+struct config_run_dirs {
+	struct config_run_dir {
+		enum config_run_dir_kind kind;
+		char path[CONFIG_RUN_DIR_SIZE];
+	} items[CONFIG_RUN_DIR_TMP + 1];
+	size_t count; /* at least one */
+};
+/* xdg: $XDG_RUNTIME_DIR; storage: a path; both may be NULL. */
+void config_run_dirs(const char *xdg, const char *storage, struct config_run_dirs *ret);
+/* A true directory (no link to one) of this user, in which nobody else can make names. */
+bool config_run_dir_is_ours(const char *path);
 
 /* Reads everything and reports all faults, sorted by position.  NULL if there are errors.  The
  * result has one reference.  *faults is overwritten; release it with config_faults_done. */

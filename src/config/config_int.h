@@ -36,6 +36,11 @@ enum origin_note {
 	NNOTES
 };
 
+static inline bool origin_is_said(struct origin origin)
+{
+	return origin.kind != ORIGIN_DEFAULT && origin.kind != ORIGIN_NOTE;
+}
+
 /* A parsed file.  Texts are NUL-ended and belong to the loader's tree arena. */
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 struct node {
@@ -286,6 +291,9 @@ struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent);
 void layer_derive(struct loader *ld, struct app_layer *layer);
 void server_derive(struct loader *ld);
 void backup_derive(struct loader *ld);
+
+/* run_dir.c, after whether we are for a single application is known */
+void run_dir_derive(struct loader *ld);
 
 /* databases.c */
 void databases_read(struct loader *ld, struct app_layer *layer, const struct node *n);

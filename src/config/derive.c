@@ -33,7 +33,7 @@ struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent)
 
 static bool is_said(struct origin origin)
 {
-	return origin.kind != ORIGIN_DEFAULT && origin.kind != ORIGIN_NOTE;
+	return origin_is_said(origin);
 }
 
 static struct origin note(enum origin_note n)
@@ -234,28 +234,6 @@ static void derive_ports(struct loader *ld)
 			"target_port: is for a single tenant; here each tenant gets a port of its own");
 }
 
-static void derive_run_dir(struct loader *ld)
-{
-	struct server_conf *server = &ld->config->server;
-	struct origin *origins = ld->config->private->server_origins;
-	const char *xdg = environment_get(ld, "XDG_RUNTIME_DIR");
-	const struct row *row = &sections[SECTION_SERVER].rows[SERVER_control_socket];
-
-	if (!is_said(origins[SERVER_run_dir])) {
-		if (xdg && *xdg == '/') {
-			server->run_dir = join(ld, path_absolute(ld, str_of(xdg)), "fly-atc");
-			origins[SERVER_run_dir] = note(NOTE_xdg_runtime_dir);
-		} else {
-			server->run_dir = STR("/run/fly-atc");
-		}
-	}
-	if (!is_said(origins[SERVER_control_socket])) {
-		server->control_socket = join(ld, server->run_dir, "control.sock");
-		origins[SERVER_control_socket] = note(NOTE_run_dir);
-		row->check(ld, row, &server->control_socket, (struct place){PLACE_FILE, 0, 0});
-	}
-}
-
 /* One line for everything about TLS that has no effect here. */
 static void warn_of_edge(struct loader *ld)
 {
@@ -288,7 +266,7 @@ void server_derive(struct loader *ld)
 	if (ld->is_snapshot)
 		return;
 	derive_ports(ld);
-	derive_run_dir(ld);
+	run_dir_derive(ld);
 	if (!is_said(origins[SERVER_forward_headers]) && server->tls_domain.count) {
 		server->forward_headers = false;
 		origins[SERVER_forward_headers] = note(NOTE_tls_domain);

@@ -203,6 +203,7 @@ static void add_global(
 	json_number(j, "uptime_ms", since(loop_now(c->loop), g->started_at));
 	json_str(j, "state", g->is_draining ? STR("ending") : STR("serving"));
 	json_str(j, "address", g->address);
+	json_str(j, "run_dir", g->conf->server.run_dir);
 	add_memory(j, m, getpid());
 	add_proxy(j, g, m);
 	add_config(j, g);

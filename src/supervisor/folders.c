@@ -60,6 +60,22 @@ static int keep_visible(const char *dir, const char *private_source, const char 
 	return r;
 }
 
+/* What of ours lies in a directory that the tenant does not see, and is mounted there once more. */
+struct hidden {
+	bool dir, run_dir;
+};
+
+static int keep_ours_visible(const struct config *c, const struct tenant_conf *t,
+	const char *private_source, const char *private_target, struct hidden *hidden)
+{
+	int r = keep_visible(t->dir.p, private_source, private_target, &hidden->dir);
+
+	if (r == 0 && c->server.run_dir.n)
+		r = keep_visible(
+			c->server.run_dir.p, private_source, private_target, &hidden->run_dir);
+	return r;
+}
+
 /* Within the tenant's directory. */
 static int make_beneath(const struct tenant_conf *t, const char *rest)
 {
@@ -71,8 +87,8 @@ static int make_beneath(const struct tenant_conf *t, const char *rest)
 }
 
 /* A private directory of the application: *ret_path is the one that could not be made. */
-static int add_private(const struct tenant_conf *t, str name, struct tenant_mounts *m,
-	bool *is_hidden, char **ret_path)
+static int add_private(const struct config *c, const struct tenant_conf *t, str name,
+	struct tenant_mounts *m, struct hidden *hidden, char **ret_path)
 {
 	char *source = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->dir), STR_ARG(name));
 	char *target = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(t->app->root), STR_ARG(name));
@@ -84,7 +100,7 @@ static int add_private(const struct tenant_conf *t, str name, struct tenant_moun
 	} else if (process_can_mount()) {
 		r = folder_make(target, 0755);
 		if (r == 0)
-			r = keep_visible(t->dir.p, source, target, is_hidden);
+			r = keep_ours_visible(c, t, source, target, hidden);
 		if (r < 0)
 			*ret_path = xstrdup(target);
 	}
@@ -161,7 +177,7 @@ static void hide_folder(const struct tenant_conf *t, str path, struct tenant_mou
 
 /* The directories of the others, at their true place. */
 static int hide_storage(const struct config *c, const struct tenant_conf *t,
-	struct tenant_mounts *m, bool *is_hidden, char **ret_path)
+	struct tenant_mounts *m, struct hidden *hidden, char **ret_path)
 {
 	char *others = xasprintf(STR_FMT "/" TENANT_OTHERS, STR_ARG(t->dir));
 	int r;
@@ -172,8 +188,8 @@ static int hide_storage(const struct config *c, const struct tenant_conf *t,
 	}
 	r = folder_make(others, 0700);
 	if (r == 0)
-		r = keep_visible(t->dir.p, others, c->server.storage.p, is_hidden);
-	if (r == 0 && *is_hidden) {
+		r = keep_ours_visible(c, t, others, c->server.storage.p, hidden);
+	if (r == 0 && hidden->dir) {
 		add_mount(m, others, str_dup(c->server.storage));
 		return 0;
 	}
@@ -193,18 +209,24 @@ static void hide_file(const char *path, struct tenant_mounts *m)
 		add_mount(m, xstrdup("/dev/null"), real);
 }
 
-static int hide(const struct config *c, const struct tenant_conf *t, struct tenant_mounts *m,
-	bool *is_hidden, char **ret_path)
+static void hide_private_run_dir(
+	const struct config *c, const struct tenant_conf *t, struct tenant_mounts *m)
 {
 	CLEAN_FREE char *run =
 		xasprintf(STR_FMT "/" CONFIG_PRIVATE_RUN_DIR, STR_ARG(c->server.run_dir));
-	str store = c->backup.url;
 
 	hide_folder(t, str_of(run), m);
+}
+
+static int hide(const struct config *c, const struct tenant_conf *t, struct tenant_mounts *m,
+	struct hidden *hidden, char **ret_path)
+{
+	str store = c->backup.url;
+
 	if (str_starts(store, STR("file://")))
 		hide_folder(t, str_slice(store, strlen("file://"), store.n), m);
 	hide_file(c->file.p, m);
-	return hide_storage(c, t, m, is_hidden, ret_path);
+	return hide_storage(c, t, m, hidden, ret_path);
 }
 
 int tenant_folders_make(const struct config *c, const struct tenant_conf *t,
@@ -212,7 +234,7 @@ int tenant_folders_make(const struct config *c, const struct tenant_conf *t,
 {
 	const struct str_list *names = &t->app->private_directories;
 	struct tenant_mounts m = {0};
-	bool is_hidden = false;
+	struct hidden hidden = {0};
 	int r = folder_make(t->dir.p, 0755);
 
 	if (r < 0)
@@ -224,10 +246,14 @@ int tenant_folders_make(const struct config *c, const struct tenant_conf *t,
 	if (r == 0)
 		r = make_own_folders(t, ret_path);
 	if (r == 0 && names->count && process_can_mount())
-		r = hide(c, t, &m, &is_hidden, ret_path);
+		r = hide(c, t, &m, &hidden, ret_path);
 	for (size_t i = 0; i < names->count && r == 0; i++)
-		r = add_private(t, names->items[i], &m, &is_hidden, ret_path);
-	if (r == 0 && is_hidden)
+		r = add_private(c, t, names->items[i], &m, &hidden, ret_path);
+	if (r == 0 && hidden.run_dir)
+		add_mount(&m, str_dup(c->server.run_dir), str_dup(c->server.run_dir));
+	if (r == 0 && names->count && process_can_mount())
+		hide_private_run_dir(c, t, &m);
+	if (r == 0 && hidden.dir)
 		add_mount(&m, xstrdup(t->dir.p), xstrdup(t->dir.p));
 	if (r < 0)
 		tenant_mounts_done(&m);

@@ -103,14 +103,37 @@ static int make_private_run_dir(str run_dir)
 	return make_private(str_of(path), false);
 }
 
+/* True where anybody makes names, as in /tmp. */
+static bool is_in_public_place(str path)
+{
+	CLEAN_FREE char *parent = str_dup(path);
+	char *slash = strrchr(parent, '/');
+	struct stat st;
+
+	if (!slash)
+		return false;
+	slash[slash == parent] = '\0';
+	return stat(parent, &st) == 0 && (st.st_mode & S_IWOTH);
+}
+
+/* There somebody may have been faster, with a directory of his own or a link to one of ours. */
+static int make_in_public_place(const char *path)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return config_run_dir_is_ours(path) ? 0 : -EPERM;
+}
+
 /* The proxy reaches the sockets of tenants through it, and sees nothing else.  A directory
  * that was there before may have its mode for a reason. */
 static int make_run_dir(str path)
 {
-	bool is_new = access(path.p, F_OK) < 0;
-	int r = folder_make(path.p, 0755);
+	bool is_new = access(path.p, F_OK) < 0, is_public = is_in_public_place(path);
+	/* Without root the proxy is our user. */
+	mode_t mode = is_public && geteuid() != 0 ? 0700 : 0711;
+	int r = is_public ? make_in_public_place(path.p) : folder_make(path.p, 0755);
 
-	if (r == 0 && is_new && chmod(path.p, 0711) < 0)
+	if (r == 0 && is_new && chmod(path.p, mode) < 0)
 		r = -errno;
 	return r < 0 ? r : make_private_run_dir(path);
 }
@@ -127,6 +150,10 @@ static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reaso
 		*ret_reason = xasprintf("another fly-atc (pid %s) is running with " STR_FMT
 					"; stop it, or set server.run_dir for this one",
 			pid, STR_ARG(conf->server.control_socket));
+	} else if (r == -EPERM && is_in_public_place(path)) {
+		*ret_reason = xasprintf("cannot use " STR_FMT ": it is not a directory of ours "
+					"alone; remove it, or set server.run_dir to another",
+			STR_ARG(path));
 	} else if (r < 0) {
 		*ret_reason = xasprintf("cannot use " STR_FMT
 					": %s; set server.run_dir or XDG_RUNTIME_DIR to a "
@@ -163,7 +190,13 @@ static int open_storage(const struct config *conf, int *ret_fd, char **ret_reaso
 int locks_take(struct locks *ret, const struct config *conf, char **ret_reason)
 {
 	struct locks l = {-1, -1};
-	int r = open_run_dir(conf, &l.run_fd, ret_reason);
+	str storage = conf->server.storage;
+	int r = 0;
+
+	/* Before what is in it, which would make it open to all. */
+	if (!conf->is_single && str_starts(conf->server.run_dir, storage))
+		(void)make_private(storage, true); /* open_storage tells what is wrong */
+	r = open_run_dir(conf, &l.run_fd, ret_reason);
 
 	if (r == 0 && !conf->is_single)
 		r = open_storage(conf, &l.storage_fd, ret_reason);

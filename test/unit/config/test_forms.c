@@ -518,18 +518,48 @@ static void test_json_is_the_same(void **state)
 
 static void test_run_dir(void **state)
 {
-	struct config *c = load_good(NULL, WORDS("XDG_RUNTIME_DIR=/run/user/7"));
+	struct config *c = load_good(NULL, WORDS("XDG_RUNTIME_DIR=/tmp/run/7"));
 
 	(void)state;
-	assert_str(c->server.run_dir, "/run/user/7/fly-atc");
-	assert_str(c->server.control_socket, "/run/user/7/fly-atc/control.sock");
+	assert_str(c->server.run_dir, "/tmp/run/7/fly-atc");
+	assert_str(c->server.control_socket, "/tmp/run/7/fly-atc/control.sock");
+	config_unref(c);
+	c = load_good(NULL, WORDS("XDG_RUNTIME_DIR=/dev/null"));
+	assert_false(str_starts(c->server.run_dir, STR("/dev/null")));
+	assert_str(c->control_sockets.items[1], "/dev/null/fly-atc/control.sock");
 	config_unref(c);
 	c = load_good("server: {run_dir: /x}\n", WORDS("XDG_RUNTIME_DIR=/run/user/7"));
 	assert_str(c->server.control_socket, "/x/control.sock");
+	assert_int_equal(c->control_sockets.count, 1);
 	config_unref(c);
 	c = load_good(NULL, WORDS("XDG_RUNTIME_DIR=relative"));
-	assert_str(c->server.control_socket, "/run/fly-atc/control.sock");
+	for (size_t i = 0; i < c->control_sockets.count; i++)
+		assert_false(str_starts(c->control_sockets.items[i], STR("relative")));
 	config_unref(c);
+}
+
+static void test_the_places_of_run_dir(void **state)
+{
+	struct config_run_dirs dirs;
+	char too_long[CONFIG_RUN_DIR_SIZE], *tmp;
+
+	(void)state;
+	config_run_dirs("/x", "/s", &dirs);
+	tmp = xasprintf("/tmp/fly-atc-%u", (unsigned)geteuid());
+	assert_int_equal(dirs.count, 4);
+	assert_string_equal(dirs.items[0].path, "/x/fly-atc");
+	assert_string_equal(dirs.items[1].path, "/run/fly-atc");
+	assert_string_equal(dirs.items[2].path, "/s/.run");
+	assert_string_equal(dirs.items[3].path, tmp);
+	free(tmp);
+	memset(too_long, 's', sizeof(too_long) - 5);
+	too_long[0] = '/';
+	too_long[sizeof(too_long) - 5] = '\0';
+	config_run_dirs("relative", too_long, &dirs);
+	assert_int_equal(dirs.count, 2);
+	too_long[sizeof(too_long) - 6] = '\0';
+	config_run_dirs(NULL, too_long, &dirs);
+	assert_int_equal(dirs.count, 3);
 }
 
 int main(void)
@@ -555,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_generic_databases),
 		cmocka_unit_test(test_json_is_the_same),
 		cmocka_unit_test(test_run_dir),
+		cmocka_unit_test(test_the_places_of_run_dir),
 	};
 
 	return cmocka_run_group_tests_name("forms", tests, enter, leave_directory);
