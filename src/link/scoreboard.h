@@ -36,11 +36,12 @@ struct slot {
 	_Atomic uint32_t generation; /* of the running copy: changes with each start */
 	_Atomic uint32_t
 		port; /* where it listens on 127.0.0.1; 0 = its unix socket (slot_socket_path) */
+	_Atomic uint32_t is_ipv6;     /* not on 127.0.0.1 but on ::1 */
 	_Atomic uint32_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
 	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
 	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
-	char padding[16];
+	char padding[8];
 	/* written by the proxy */
 	_Alignas(64) _Atomic uint32_t in_flight; /* requests and upgrades under way */
 	_Atomic uint32_t upgrades;		 /* of these: upgraded connections */

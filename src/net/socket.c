@@ -99,12 +99,16 @@ static int connect_to(int fd, const struct sockaddr *to, socklen_t size)
 	return r;
 }
 
-int socket_connect_local(uint16_t port)
+int socket_connect_local(uint16_t port, bool is_ipv6)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
 		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd =
+		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0) {
 		socket_set_nodelay(fd);
@@ -112,6 +116,8 @@ int socket_connect_local(uint16_t port)
 		 * timers) buys nothing. */
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	}
+	if (is_ipv6)
+		return connect_to(fd, (const struct sockaddr *)&to6, sizeof(to6));
 	return connect_to(fd, (const struct sockaddr *)&to, sizeof(to));
 }
 

@@ -26,8 +26,8 @@ str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 /* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN without one, or another
  * -errno. */
 int socket_accept(int listener, struct address *ret_peer) MUST_USE;
-/* Begins to connect; LOOP_WRITE tells the end.  A descriptor or -errno. */
-int socket_connect_local(uint16_t port) MUST_USE;
+/* Begins to connect, to 127.0.0.1 or ::1; LOOP_WRITE tells the end.  A descriptor or -errno. */
+int socket_connect_local(uint16_t port, bool is_ipv6) MUST_USE;
 int socket_connect_unix(const char *path) MUST_USE;
 /* Sends each write at once (TCP_NODELAY); sockets accepted from a listener inherit it. */
 void socket_set_nodelay(int fd);

@@ -84,7 +84,8 @@ static int connect_tenant(struct worker *w, struct tenant *t)
 	char path[128];
 
 	if (port)
-		return socket_connect_local((uint16_t)port);
+		return socket_connect_local(
+			(uint16_t)port, atomic_load(&w->slots[t->slot].is_ipv6) != 0);
 	slot_socket_path(STR("."), t->slot, path, sizeof(path));
 	return socket_connect_unix(path);
 }

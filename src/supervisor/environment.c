@@ -97,8 +97,10 @@ static void set_number(struct environment *e, const char *name, unsigned value)
 static const char *const secrets[] = {"AWS_*", "LITESTREAM_*", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN",
 	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*", "*_ACCESS_KEY_ID", "*_SECRET_ACCESS_KEY"};
 /* What belongs to this process and not to its children. */
-static const char *const ours_alone[] = {
-	"LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_*", "PORT", "PIDFILE", "FLY_ATC_RUN"};
+static const char *const ours_alone[] = {"LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_*", "PORT",
+	"PIDFILE", "FLY_ATC_RUN",
+	/* The container's own name, to whose address servers bind that know the variable. */
+	"HOSTNAME"};
 static const char *const for_proxy[] = {"PATH", "LANG", "LC_*", "TZ", "TZDIR", "LD_LIBRARY_PATH",
 	"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
 
@@ -212,6 +214,7 @@ static void add_framework(struct environment *e, const struct tenant_conf *t)
 	case FRAMEWORK_NODE:
 		environment_set(e, "NODE_ENV", t->app->environment);
 		environment_set(e, "HOST", STR("127.0.0.1"));
+		environment_set(e, "HOSTNAME", STR("127.0.0.1"));
 		break;
 	case FRAMEWORK_GENERIC:
 		break;
@@ -286,6 +289,10 @@ void environment_of_single(
 	environment_unset(e, "LISTEN_PID");
 	environment_unset(e, "LISTEN_FDNAMES");
 	set_number(e, "PORT", port);
+	/* Containers set it, and some servers of Node bind to it and to nothing else.  HOST is only
+	 * there where somebody meant it. */
+	if (t->app->framework == FRAMEWORK_NODE)
+		environment_set(e, "HOSTNAME", STR("127.0.0.1"));
 	add_databases(e, t);
 	add_rows(e, t, port);
 }

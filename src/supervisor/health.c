@@ -16,10 +16,11 @@ void health_forget(struct tenant_run *run)
 	run->health = NULL;
 }
 
-static void on_healthy(void *arg)
+static void on_healthy(void *arg, bool is_ipv6)
 {
 	struct tenant *t = arg;
 
+	(void)is_ipv6;
 	t->run->health = NULL; /* it frees itself */
 	health_forget(t->run);
 	atomic_store(&tenant_slot(t)->timeouts, 0);

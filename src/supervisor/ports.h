@@ -11,3 +11,6 @@ int port_listen(int *ret_fd, unsigned *ret_port) MUST_USE;
  * port, and an application that sets SO_REUSEADDR, as servers do, can bind and listen all the same
  * (Linux allows that as long as the other one does not listen). */
 int port_hold(int *ret_fd, unsigned *ret_port) MUST_USE;
+/* The same, and the port of this number at ::1 too, so that nobody else is found there.
+ * *ret_fd6 is -1 where that cannot be had. */
+int port_hold_both(int *ret_fd, int *ret_fd6, unsigned *ret_port) MUST_USE;

@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/probe.h"
 
+#include <assert.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,7 +33,8 @@ struct probe {
 	size_t request_size, sent;
 	char answer[STATUS_LINE_MIN];
 	size_t received;
-	msec began, first_answer; /* 0: it has not answered */
+	msec began, first_answer;   /* 0: it has not answered */
+	bool is_ipv6, may_be_other; /* of a port: at ::1; or at the other loopback address */
 	bool is_connected;
 	int last_error;	      /* of the last connection, 0 if there was one */
 	unsigned last_status; /* of the last answer, 0 without one */
@@ -68,10 +71,38 @@ static msec pause_after(msec since, unsigned part, msec first, msec last)
 	return MIN(MAX((clock_now() - since) / part, first), last);
 }
 
-static void refused(struct probe *p, int error)
+static void set_port(struct probe *p, in_port_t port);
+
+/* At ::1 right after 127.0.0.1.  What is said of it is what came of 127.0.0.1. */
+static bool try_other(struct probe *p, int error)
 {
+	bool was_ipv6 = p->is_ipv6;
+
+	if (!p->may_be_other)
+		return false;
+	p->is_ipv6 = !was_ipv6;
+	set_port(p, ((struct sockaddr_in *)&p->address)->sin_port);
+	if (was_ipv6) {
+		/* There is no ::1 on this machine. */
+		p->may_be_other = error == ECONNREFUSED;
+		return false;
+	}
 	p->last_error = error;
 	p->last_status = 0;
+	try_later(p, 0);
+	return true;
+}
+
+static void refused(struct probe *p, int error)
+{
+	bool was_ipv6 = p->is_ipv6;
+
+	if (try_other(p, error))
+		return;
+	if (!was_ipv6 || p->is_ipv6) {
+		p->last_error = error;
+		p->last_status = 0;
+	}
 	try_later(p, pause_after(p->began, 256, CONNECT_PAUSE_FIRST, CONNECT_PAUSE_LAST));
 }
 
@@ -88,9 +119,10 @@ static void succeed(struct probe *p)
 {
 	probe_fn *on_ready = p->on_ready;
 	void *arg = p->arg;
+	bool is_ipv6 = p->is_ipv6;
 
 	probe_free(p);
-	on_ready(arg);
+	on_ready(arg, is_ipv6);
 }
 
 static bool send_request(struct probe *p)
@@ -193,16 +225,35 @@ static void attempt(struct probe *p)
 	}
 }
 
-static void set_address(struct probe *p, const struct probe_target *target)
+/* Of the same number at the other loopback address: in both structures it is at the same place. */
+static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+	"ports");
+
+static void set_port(struct probe *p, in_port_t port)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)&p->address;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&p->address;
+
+	if (p->is_ipv6) {
+		*in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+			.sin6_port = port,
+			.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+		p->address_size = sizeof(*in6);
+	} else {
+		*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		p->address_size = sizeof(*in);
+	}
+}
+
+static void set_address(struct probe *p, const struct probe_target *target)
+{
 	struct sockaddr_un *un = (struct sockaddr_un *)&p->address;
 
 	if (target->port) {
-		*in = (struct sockaddr_in){
-			.sin_family = AF_INET, .sin_port = htons((uint16_t)target->port)};
-		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		p->address_size = sizeof(*in);
+		p->is_ipv6 = target->is_ipv6;
+		p->may_be_other = target->may_be_ipv6 && !target->is_ipv6;
+		set_port(p, htons((uint16_t)target->port));
 	} else {
 		un->sun_family = AF_UNIX;
 		snprintf(un->sun_path, sizeof(un->sun_path), "%s", target->socket_path);

@@ -1,4 +1,4 @@
-/* probe.h - finds within milliseconds that an application answers.
+/* probe.h - finds within milliseconds that an application answers, and at which loopback address.
  *
  * A refused connection is tried again after 1 to 3 ms, less often the longer the start takes.  A
  * connection that is accepted (by the kernel already, where the listening socket is ours) is waited
@@ -10,11 +10,14 @@
 #include "loop/loop.h"
 
 struct probe;
-/* It answers.  Called once, never from inside probe_start; the probe frees itself afterwards. */
-typedef void probe_fn(void *arg);
+/* It answers, at ::1 or elsewhere.  Called once, never from inside probe_start; the probe frees
+ * itself afterwards. */
+typedef void probe_fn(void *arg, bool is_ipv6);
 
 struct probe_target {
 	unsigned port;		 /* on 127.0.0.1; 0: */
+	bool is_ipv6;		 /* the port is on ::1 */
+	bool may_be_ipv6;	 /* or may be there: both are tried in turn */
 	const char *socket_path; /* a unix socket */
 	str request;		 /* a whole HTTP request; empty: being connected is enough */
 };

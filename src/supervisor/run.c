@@ -33,6 +33,12 @@ static void socket_path(const struct tenant *t, char *out, size_t size)
 	slot_socket_path(t->sup->conf->server.run_dir, t->slot, out, size);
 }
 
+static void let_go_of_port(struct tenant_run *run)
+{
+	close_fd(&run->port_fd);
+	close_fd(&run->port6_fd);
+}
+
 static int choose_port(struct tenant *t, char *path, size_t path_size, struct tenant_port *ret)
 {
 	struct tenant_run *run = t->run;
@@ -41,6 +47,7 @@ static int choose_port(struct tenant *t, char *path, size_t path_size, struct te
 	*ret = (struct tenant_port){0};
 	if (t->sup->conf->is_single) {
 		ret->number = (unsigned)t->sup->conf->server.target_port;
+		run->may_be_ipv6 = true;
 		return 0;
 	}
 	switch (run->conf->app->listen) {
@@ -49,9 +56,10 @@ static int choose_port(struct tenant *t, char *path, size_t path_size, struct te
 		ret->is_inherited = true;
 		break;
 	case LISTEN_TCP:
-		r = port_hold(&run->port_fd, &ret->number);
+		r = port_hold_both(&run->port_fd, &run->port6_fd, &ret->number);
+		run->may_be_ipv6 = run->port6_fd >= 0;
 		if (t->releases_port)
-			close_fd(&run->port_fd);
+			let_go_of_port(run);
 		break;
 	case LISTEN_UNIX:
 		socket_path(t, path, path_size);
@@ -116,12 +124,13 @@ static void open_socket_to_proxy(struct tenant *t)
 			STR_ARG(t->run->conf->id), path, strerror(-r));
 }
 
-static void on_ready(void *arg)
+static void on_ready(void *arg, bool is_ipv6)
 {
 	struct tenant *t = arg;
 	struct tenant_run *run = t->run;
 
 	run->probe = NULL;
+	atomic_store(&tenant_slot(t)->is_ipv6, is_ipv6);
 	open_socket_to_proxy(t);
 	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
 		run->backups++;
@@ -167,8 +176,10 @@ static char *probe_request(const struct tenant_conf *t)
 struct probe *run_probe(struct tenant *t, probe_fn *on_answer)
 {
 	char *request = t->sup->conf->is_single ? xstrdup("") : probe_request(t->run->conf);
-	struct probe_target target = {
-		.port = atomic_load(&tenant_slot(t)->port), .request = str_of(request)};
+	struct probe_target target = {.port = atomic_load(&tenant_slot(t)->port),
+		.is_ipv6 = atomic_load(&tenant_slot(t)->is_ipv6),
+		.may_be_ipv6 = t->run->may_be_ipv6 && t->life.state == TENANT_STARTING,
+		.request = str_of(request)};
 	struct probe *probe;
 	char path[256];
 
@@ -272,11 +283,11 @@ static void on_exit_status(void *arg, int status)
 {
 	struct tenant *t = arg;
 	struct tenant_run *run = t->run;
-	int port_fd = run->port_fd;
+	int port_fd = run->port_fd, port6_fd = run->port6_fd;
 	pid_t pid = process_pid(run->process);
 
 	run->process = NULL;
-	run->port_fd = -1;
+	run->port_fd = run->port6_fd = -1;
 	health_forget(run);
 	log_exit(t, status);
 	blame_exit(t, pid, status);
@@ -289,6 +300,7 @@ static void on_exit_status(void *arg, int status)
 	tenant_event(t, exit_event(t));
 	/* Resets the connections that nobody has accepted.  Their requests find the new state. */
 	close_fd(&port_fd);
+	close_fd(&port6_fd);
 }
 
 /* --- effects --- */
@@ -307,7 +319,7 @@ void run_start(struct tenant *t)
 	if (r == 0)
 		r = run_spawn(t, &run->conf->app->command, &port, on_exit_status);
 	if (r < 0) {
-		close_fd(&run->port_fd);
+		let_go_of_port(run);
 		tenant_event(t, EVENT_BROKEN);
 		return;
 	}
@@ -315,6 +327,7 @@ void run_start(struct tenant *t)
 	run->phase_began = clock_usec();
 	t->wake.start = (run->phase_began - began) / 1000;
 	atomic_store(&slot->port, port.number);
+	atomic_store(&slot->is_ipv6, 0);
 	atomic_fetch_add(&slot->generation, 1);
 	run->missing_files = wake_uses_backup(t) ? new_files_missing(run->conf) : 0;
 	probe(t);
@@ -374,7 +387,7 @@ void run_serve(struct tenant *t)
 	struct tenant_run *run = t->run;
 
 	if (run->conf->app->listen == LISTEN_TCP)
-		close_fd(&run->port_fd); /* the application has it now */
+		let_go_of_port(run); /* the application has it now */
 	log_wake(t);
 	process_learn(run->process);
 	run_rearm_idle(t);

@@ -82,6 +82,8 @@ struct tenant_run {
 	msec drain_until;	   /* in DRAINING */
 	uint64_t phase_began;	   /* usec */
 	int port_fd;		   /* listening for the application, or keeping its port; -1 */
+	int port6_fd;		   /* keeps its port at ::1, or -1 */
+	bool may_be_ipv6;	   /* nobody else can be at ::1 with its port */
 	unsigned backups;	   /* calls of backup that have not come back */
 	bool must_detach;	   /* as soon as backups is 0 */
 	bool is_unobserved; /* its databases may have been written to, and not registered since */

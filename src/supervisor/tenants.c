@@ -318,6 +318,7 @@ static void run_free(struct tenant *t)
 	timer_cancel(&run->timer);
 	timer_cancel(&run->look_timer);
 	close_fd(&run->port_fd);
+	close_fd(&run->port6_fd);
 	config_unref(run->config);
 	list_remove(&t->in_awake);
 	t->run = NULL;

@@ -14,7 +14,7 @@ import sys
 import pytest
 import yaml
 
-from atc import APPS, KNOBS, PROGRAM, ROOT, TOOLS, WINTER, Background, knobs_config
+from atc import APPS, KNOBS, KNOBS_COMMAND, PROGRAM, ROOT, TOOLS, WINTER, Background, free_port, knobs_config
 from test_lifecycle import may_mount
 from waiting import stretched, wait_until
 
@@ -182,12 +182,14 @@ def test_a_directory_in_tmp_that_is_not_ours_alone_is_refused(stranger, trick):
 def test_a_single_application_has_a_control_socket_in_tmp_and_makes_no_storage(stranger):
     container, place = stranger
     atc = container.atc
+    container.give(atc.home / "notes")
     atc.control_socket = lambda: str(place / "control.sock") if (place / "control.sock").exists() else None
-    container.start(sys.executable, "-S", "-E", container.knobs, env={"TARGET_PORT": "0", "KNOBS_DIR": str(atc.reports)})
+    container.start(sys.executable, "-S", "-E", container.knobs,
+                    env={"TARGET_PORT": str(free_port()), "KNOBS_DIR": str(atc.home / "notes")})
+    wait_until(lambda: atc.get("/whoami").status == 200, 10, "it answers")
     status = container.cli("status")
     assert status.returncode == 0 and str(place) in status.stdout, status
     assert not list(atc.app.iterdir())
-    atc.stop(143)
 
 
 # --- the recipe ---
@@ -228,3 +230,49 @@ def test_the_recipe_comes_up_step_by_step_as_the_images_user(container):
     assert "bellevue/2025/winter" in container.cli("status", env=env).stdout
     assert not (atc.app / "tmp" / "pids" / "server.pid").exists()
     wait_until(lambda: list((atc.home / "store").rglob("*.ltx")), 30, "the backup has come")
+
+
+# --- where the application listens ---
+
+NODE = {"framework": "node", "databases": {}}
+
+
+@pytest.mark.parametrize("listens_on", ["127.0.0.1", "::1"])
+def test_a_tenant_is_found_on_either_loopback_address(atc, listens_on):
+    atc.start(knobs_config(env={"KNOBS_ADDRESS": listens_on}, listen="tcp"))
+    for _ in range(2):
+        assert atc.get(WINTER + "/up").status == 200
+        assert atc.cli("restart", "bellevue/2025/winter").returncode == 0
+    assert not [line for line in atc.log_lines(level="WARN") if "port" in line["msg"]]
+
+
+@pytest.mark.parametrize("listens_on", ["127.0.0.1", "::1"])
+def test_a_single_application_is_found_on_either_loopback_address(atc, listens_on):
+    atc.start(command=[*KNOBS_COMMAND], env={"KNOBS_ADDRESS": listens_on, "KNOBS_DIR": str(atc.app), "TARGET_PORT": str(free_port())})
+    wait_until(lambda: atc.get("/whoami").status == 200, 10, "it answers")
+
+
+@pytest.mark.parametrize("framework", [{}, NODE])
+def test_the_containers_name_is_no_address_for_tenants(atc, framework):
+    """Servers bind to what HOSTNAME says, and Docker sets it."""
+    atc.start(knobs_config(**framework), env={"HOSTNAME": "4f66ad9a0b2e", "HOST": "example.org"})
+    env = atc.get(WINTER + "/env").json()
+    assert env.get("HOSTNAME") == ("127.0.0.1" if framework else None)
+    assert env["HOST"] == ("127.0.0.1" if framework else "example.org")
+
+
+def test_what_the_operator_says_of_the_address_wins(atc):
+    atc.start(knobs_config(**NODE, env={"HOSTNAME": "0.0.0.0", "HOST": "example.org"}), env={"HOSTNAME": "4f66ad9a0b2e"})
+    env = atc.get(WINTER + "/env").json()
+    assert (env["HOSTNAME"], env["HOST"]) == ("0.0.0.0", "example.org")
+
+
+@pytest.mark.parametrize("is_node", [False, True])
+def test_a_single_application_keeps_the_containers_name_unless_it_is_of_node(atc, is_node):
+    if is_node:
+        (atc.app / "package.json").write_text("{}")
+    atc.start(command=KNOBS_COMMAND, env={"HOSTNAME": "4f66ad9a0b2e", "HOST": "example.org", "KNOBS_DIR": str(atc.home),
+                                          "TARGET_PORT": str(free_port())})
+    wait_until(lambda: atc.get("/whoami").status == 200, 10, "it answers")
+    env = atc.get("/env").json()
+    assert (env["HOSTNAME"], env["HOST"]) == ("127.0.0.1" if is_node else "4f66ad9a0b2e", "example.org")

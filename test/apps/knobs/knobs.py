@@ -674,9 +674,10 @@ def listening_socket():
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(path)
     else:
-        sock = socket.socket()
+        address = knob("ADDRESS", "127.0.0.1")
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", int(port)))
+        sock.bind((address, int(port)))
     sock.listen(1024)
     return sock
 

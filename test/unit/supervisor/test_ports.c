@@ -18,6 +18,26 @@
 #include "supervisor/listeners.h"
 #include "supervisor/probe.h"
 
+/* It is nobody else's, at ::1 neither. */
+static void a_port_is_held_at_both_addresses(void **state)
+{
+	struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int held, held6, fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	unsigned port;
+
+	(void)state;
+	assert_int_equal(port_hold_both(&held, &held6, &port), 0);
+	assert_true(held >= 0 && held6 >= 0);
+	in.sin6_port = htons((uint16_t)port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), -1);
+	assert_int_equal(errno, EADDRINUSE);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	close(fd);
+	close(held);
+	close(held6);
+}
+
 static int bind_port(unsigned port, bool reuses)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -190,12 +210,14 @@ static void stop_server(struct server *s, int held)
 struct waiting {
 	struct loop *loop;
 	msec ready_at;
+	bool is_ipv6;
 };
 
-static void on_ready(void *arg)
+static void on_ready(void *arg, bool is_ipv6)
 {
 	struct waiting *w = arg;
 
+	w->is_ipv6 = is_ipv6;
 	w->ready_at = clock_now();
 	loop_stop(w->loop);
 }
@@ -224,6 +246,7 @@ static msec probe_until(unsigned port, msec limit, char *why, size_t size)
 		loop_run(w.loop);
 	}
 	loop_free(w.loop);
+	assert_false(w.is_ipv6);
 	return w.ready_at;
 }
 
@@ -316,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_held_port_is_for_servers_that_set_reuseaddr),
+		cmocka_unit_test(a_port_is_held_at_both_addresses),
 		cmocka_unit_test(no_port_is_given_out_twice),
 		cmocka_unit_test(every_thread_has_a_socket_on_the_same_port),
 		cmocka_unit_test(by_default_both_families_are_served),
