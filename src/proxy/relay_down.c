@@ -84,6 +84,7 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 	if (caching_takes(x, h))
 		return GONE;
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
+	upstream_learn(x->upstream, h);
 	upstream_deadline(x->upstream, MSEC_NEVER);
 	if (files_are_asked(x, h)) {
 		files_open(x, h);

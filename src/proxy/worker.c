@@ -498,7 +498,7 @@ static void on_state(void *arg)
 	free(t->reason);
 	t->reason = p->reason;
 	t->wake_sent = state_is_on_its_way(p->state); /* then the supervisor knows it */
-	if (p->state != TENANT_RUNNING && p->state != TENANT_DRAINING)
+	if (p->state != TENANT_RUNNING)
 		upstream_close_idle(t);
 	tell(&t->held, p->state);
 	tell(&t->watched, p->state);

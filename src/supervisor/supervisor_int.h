@@ -80,6 +80,7 @@ struct tenant_run {
 	struct timer health_limit; /* for its answer */
 	struct timer timer;	   /* of the present state: start, idle, drain, stop */
 	msec drain_until;	   /* in DRAINING */
+	msec close_until;	   /* then, until our connections to it are closed */
 	uint64_t phase_began;	   /* usec */
 	int port_fd;		   /* listening for the application, or keeping its port; -1 */
 	unsigned backups;	   /* calls of backup that have not come back */

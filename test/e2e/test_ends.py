@@ -1,0 +1,107 @@
+"""How tenants and the program end when connections are open: at once, and nothing is held against them.
+SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+from atc import WINTER, together
+from waiting import holds_for, wait_until
+
+pytestmark = pytest.mark.usefixtures("spoken")
+
+CLINGING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../apps/clinging/clinging.py")
+
+
+class Clinging:
+    def __init__(self, atc, tmp_path, extra="", at_once=1, server=None, **app):
+        self.atc, self.notes = atc, tmp_path
+        tmp_path.chmod(0o777)
+        atc.start({"server": {"log_level": "debug", **(server or {})},
+                   "app": {"framework": "generic", "command": [sys.executable, CLINGING], "listen": "tcp", "files": "none",
+                           "stop_timeout": "20m", "env": {"NOTES": str(tmp_path), "EXTRA": extra, "TOGETHER": str(at_once)}, **app},
+                   "users": {"bellevue": {"tenants": ["2025/winter"]}}})
+
+    def note(self, name):
+        path = self.notes / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def left(self):
+        """Connections that it has now."""
+        return self.note("open")
+
+
+MANY = 40
+FOR_EVER = "Keep-Alive: timeout=86400\\r\\n"
+
+
+def stop(atc):
+    done = atc.cli("stop", "bellevue/2025/winter", timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def end(atc):
+    atc.signal(signal.SIGTERM)
+    atc.wait_exit(0)
+
+
+@pytest.mark.parametrize("how", [stop, end])
+def test_a_tenant_has_no_connection_of_ours_when_it_is_told_to_end(atc, tmp_path, how):
+    """One that waits for its connections to end would wait for ever for one on which nothing will come."""
+    tenant = Clinging(atc, tmp_path, extra=FOR_EVER, at_once=MANY)
+    assert {response.status for response in together(MANY, lambda i: atc.get(WINTER + "/together?%d" % i))} == {200}
+    wait_until(lambda: tenant.left() == MANY)
+    how(atc)
+    assert tenant.note("open_when_told") == 0
+    assert tenant.note("ended")
+
+
+def test_an_idle_tenant_has_no_connection_of_ours_when_it_is_told_to_end(atc, tmp_path):
+    tenant = Clinging(atc, tmp_path, extra=FOR_EVER, at_once=MANY, idle_timeout="1s")
+    assert {response.status for response in together(MANY, lambda i: atc.get(WINTER + "/together?%d" % i))} == {200}
+    wait_until(lambda: tenant.note("ended"))
+    assert tenant.note("open_when_told") == 0
+
+
+def test_a_proxy_that_hangs_does_not_keep_a_tenant_from_its_end(atc, tmp_path):
+    tenant = Clinging(atc, tmp_path, extra=FOR_EVER, stop_timeout="1s")
+    assert atc.get(WINTER + "/").status == 200
+    proxy = atc.proxy_pid()
+    os.kill(proxy, signal.SIGSTOP)
+    try:
+        stop(atc)
+    finally:
+        os.kill(proxy, signal.SIGCONT)
+    assert tenant.note("open_when_told") == 1
+
+
+# --- connections that nobody uses ---
+
+def test_a_connection_that_is_not_used_is_ended_before_the_application_does(atc, tmp_path):
+    tenant = Clinging(atc, tmp_path)
+    assert atc.get(WINTER + "/").status == 200
+    wait_until(lambda: tenant.left() == 0)
+    assert atc.get(WINTER + "/").status == 200
+
+
+def test_an_application_is_taken_at_its_word_how_long_it_keeps_connections(atc, tmp_path):
+    tenant = Clinging(atc, tmp_path, extra="Keep-Alive: max=5, timeout=2\\r\\n", server={"upstream_idle_timeout": "60s"})
+    assert atc.get(WINTER + "/").status == 200
+    wait_until(lambda: tenant.left() == 0)
+
+
+def test_an_application_that_keeps_connections_for_long_finds_them_used_again(atc, tmp_path):
+    tenant = Clinging(atc, tmp_path, extra=FOR_EVER, server={"upstream_idle_timeout": "100ms"})
+    assert atc.get(WINTER + "/").status == 200
+    wait_until(lambda: tenant.left() == 1)
+    holds_for(lambda: tenant.left() == 1, 1)
+
+
+@pytest.mark.parametrize("field", ["timeout=0", "timeout=99999999999999999999999", "timeout=-1", "timeout=", "timeout", ",,="])
+def test_whatever_an_application_says_of_its_connections_it_is_served(atc, tmp_path, field):
+    tenant = Clinging(atc, tmp_path, extra="Keep-Alive: %s\\r\\n" % field)
+    assert [atc.get(WINTER + "/").status for _ in range(3)] == [200] * 3
+    wait_until(lambda: tenant.left() == 0)
