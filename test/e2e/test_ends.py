@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from atc import WINTER, together
+from atc import WINTER, Background, knobs_config, together
 from waiting import holds_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("spoken")
@@ -30,8 +30,9 @@ class Clinging:
         return json.loads(path.read_text()) if path.exists() else None
 
     def left(self):
-        """Connections that it has now."""
-        return self.note("open")
+        """Connections that it has now; None before one of ours came, which was not the probe's."""
+        now, accepted = self.note("open") or (0, 0)
+        return now if accepted > 1 else None
 
 
 MANY = 40
@@ -105,3 +106,66 @@ def test_whatever_an_application_says_of_its_connections_it_is_served(atc, tmp_p
     tenant = Clinging(atc, tmp_path, extra="Keep-Alive: %s\\r\\n" % field)
     assert [atc.get(WINTER + "/").status for _ in range(3)] == [200] * 3
     wait_until(lambda: tenant.left() == 0)
+
+
+# --- what has no end of its own ---
+
+SLOW_TO_GIVE_UP = {"server": {"drain_timeout": "20m"}, "stop_timeout": "20m"}
+FOR_DAYS = "/sse?n=1000000&gap=0.05"
+
+
+@pytest.mark.http1
+@pytest.mark.parametrize("how", [stop, end])
+def test_an_open_tunnel_does_not_hold_up_the_end(atc, how):
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    with atc.wire().websocket(WINTER + "/ws") as wire:
+        assert wire.send_frame(b"still there?", 2).message() == b"still there?"
+        ended = Background(how, atc)
+        assert wire.is_closed()
+        ended.result()
+
+
+def event_stream(atc, target=WINTER + FOR_DAYS, name="bellevue/2025/winter"):
+    """What comes of it when it has ended."""
+    stream = Background(atc.get, target)
+    wait_until(lambda: atc.tenant(name)["in_flight"] == 1)
+    return stream
+
+
+@pytest.mark.parametrize("how", [stop, end])
+def test_an_event_stream_does_not_hold_up_the_end_and_ends_in_order(atc, how):
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    stream = event_stream(atc)
+    how(atc)
+    response = stream.result()
+    assert response.status == 200 and response.text.startswith("data: 0\n\ndata: 1\n\n")
+
+
+def test_an_event_stream_that_is_about_to_end_may_do_so(atc):
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    stream = event_stream(atc, WINTER + "/sse?n=5&gap=0.1")
+    stop(atc)
+    assert stream.result().text.endswith("data: 4\n\n")
+
+
+def test_an_answer_that_is_no_event_stream_is_waited_for(atc):
+    """However long it takes, within the limits that there are."""
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    stream = event_stream(atc)
+    slow = Background(atc.get, WINTER + "/sleep?until=go")
+    wait_until(lambda: atc.tenant()["in_flight"] == 2)
+    atc.signal(signal.SIGTERM)
+    assert stream.result().status == 200
+    assert not slow.is_done
+    atc.allow("go")
+    assert slow.result().status == 200
+    atc.wait_exit(0)
+
+
+def test_an_event_stream_of_a_tenant_that_is_removed_ends(atc):
+    users = {name: {"tenants": ["2025"]} for name in ("ann", "bob")}
+    atc.start(knobs_config(users=users, **SLOW_TO_GIVE_UP))
+    stream = event_stream(atc, "/ann/2025" + FOR_DAYS, "ann/2025")
+    atc.write_config(knobs_config(users={"bob": users["bob"]}, **SLOW_TO_GIVE_UP))
+    assert atc.cli("reload").returncode == 0
+    assert stream.result().status == 200

@@ -62,11 +62,12 @@ def end(*_):
 def keep_writing():
     last = None
     while True:
-        if (now := len(connections)) != last:
+        if (now := [len(connections), accepted]) != last:
             write("open", last := now)
         threading.Event().wait(0.05)
 
 
+accepted = 0
 gate = threading.Barrier(int(os.environ.get("TOGETHER", "1")))
 writer = threading.Thread(target=keep_writing, daemon=True)
 writer.start()
@@ -74,4 +75,5 @@ signal.signal(signal.SIGTERM, end)
 while True:
     conn, _ = listener.accept()
     connections.add(conn)
+    accepted += 1
     threading.Thread(target=serve, args=(conn,), daemon=True).start()
