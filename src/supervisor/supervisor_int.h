@@ -61,6 +61,7 @@ struct supervisor {
 	bool has_run_dir;	 /* it could be made and locked */
 	bool is_ending;		 /* told to end */
 	bool is_impatient;	 /* told twice */
+	bool has_terminal;	 /* it was started on one, and ends with it */
 	bool has_announced;	 /* sd_notify READY=1 */
 	bool is_proxy_gone;	 /* for good */
 	bool is_stopping_backup; /* the last thing to end */

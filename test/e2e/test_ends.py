@@ -169,3 +169,47 @@ def test_an_event_stream_of_a_tenant_that_is_removed_ends(atc):
     atc.write_config(knobs_config(users={"bob": users["bob"]}, **SLOW_TO_GIVE_UP))
     assert atc.cli("reload").returncode == 0
     assert stream.result().status == 200
+
+
+# --- the terminal that it was started on ---
+
+ON_TERMINAL = """
+import os, signal, sys
+if os.getsid(0) != os.getpid():
+    os.setsid()
+os.open(sys.argv[1], os.O_RDWR)     # a leader of a session gets it for its own
+if sys.argv[2] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
+def start_on_terminal(atc, how="plain"):
+    """The other end of it."""
+    ours, its = os.openpty()
+    atc.start(knobs_config(), wrapper=[sys.executable, "-c", ON_TERMINAL, os.ttyname(its), how])
+    assert atc.get(WINTER + "/up").status == 200
+    os.close(its)
+    return ours
+
+
+@pytest.mark.http1
+def test_the_program_ends_with_the_terminal_that_it_was_started_on(atc):
+    os.close(start_on_terminal(atc))
+    atc.wait_exit(0)
+
+
+@pytest.mark.http1
+def test_a_hangup_with_the_terminal_still_there_is_a_reload(atc):
+    terminal = start_on_terminal(atc)
+    atc.write_config(knobs_config(users={"ann": {"tenants": ["2025"]}}))
+    atc.signal(signal.SIGHUP)
+    wait_until(lambda: atc.get("/ann/2025/up").status == 200)
+    os.close(terminal)
+    atc.wait_exit(0)
+
+
+@pytest.mark.http1
+def test_who_started_it_with_nohup_keeps_it_without_a_terminal(atc):
+    os.close(start_on_terminal(atc, "nohup"))
+    holds_for(lambda: atc.is_running and atc.get(WINTER + "/up").status == 200, 1)
