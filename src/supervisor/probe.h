@@ -10,7 +10,8 @@
 #include "loop/loop.h"
 
 struct probe;
-/* It answers.  Called once, never from inside probe_start; the probe frees itself afterwards. */
+/* Each is called once, never from inside probe_start: that it answers, and then, never from inside
+ * that, that its answer was read to the end, or for long enough, and the probe is freed. */
 typedef void probe_fn(void *arg);
 
 struct probe_target {
@@ -20,8 +21,8 @@ struct probe_target {
 };
 
 /* Copies target.  Goes on until it succeeds or is freed. */
-struct probe *probe_start(
-	struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg) MUST_USE;
+struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready,
+	probe_fn *on_end, void *arg) MUST_USE;
 /* What came of the last try, for people: "it refuses connections", "it answers with status 500". */
 void probe_describe(const struct probe *p, char *out, size_t size);
 /* NULL is fine. */

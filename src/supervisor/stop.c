@@ -91,6 +91,7 @@ static void on_close_pause(struct timer *timer)
 void stop_signal(struct tenant *t)
 {
 	health_forget(t->run);
+	run_forget_answered(t->run);
 	if (!t->run->process)
 		return;
 	t->run->close_until = loop_now(t->sup->loop) + CLOSE_LIMIT;

@@ -213,3 +213,39 @@ def test_a_hangup_with_the_terminal_still_there_is_a_reload(atc):
 def test_who_started_it_with_nohup_keeps_it_without_a_terminal(atc):
     os.close(start_on_terminal(atc, "nohup"))
     holds_for(lambda: atc.is_running and atc.get(WINTER + "/up").status == 200, 1)
+
+
+# --- the question whether it answers ---
+
+IN_PIECES = """
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    conn, _ = listener.accept()
+    conn.recv(65536)
+    conn.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\n\\r\\n")
+    try:
+        for piece in range(20):
+            conn.sendall(b"piece")
+            conn.settimeout(0.01)
+            try:
+                print("connection ended: %r" % conn.recv(1), flush=True)
+                break
+            except TimeoutError:
+                pass
+        else:
+            print("said all", flush=True)
+    except OSError as error:
+        print("connection broken: %s" % error, flush=True)
+    conn.close()
+"""
+
+
+@pytest.mark.http1
+def test_the_answer_of_a_health_check_is_read_to_its_end(atc):
+    """An application that is still writing it would find the connection reset, and tell so at length."""
+    atc.start({"app": {"framework": "generic", "command": [sys.executable, "-c", IN_PIECES], "listen": "tcp", "files": "none"},
+               "users": {"bellevue": {"tenants": ["2025/winter"]}}})
+    assert atc.cli("start", "bellevue/2025/winter").returncode == 0
+    atc.wait_log("said all")
+    assert "connection ended" not in atc.log and "connection broken" not in atc.log
