@@ -76,8 +76,9 @@ void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n)
 			atomic_store(&slot->cache_entries, 0);
 		}
 		if (!atomic_load(&slot->in_flight) && !atomic_load(&slot->held) &&
-			!atomic_load(&slot->timeouts))
+			!atomic_load(&slot->timeouts) && !atomic_load(&slot->connections))
 			continue;
+		atomic_store(&slot->connections, 0);
 		atomic_store(&slot->in_flight, 0);
 		atomic_store(&slot->upgrades, 0);
 		atomic_store(&slot->held, 0);

@@ -41,7 +41,9 @@ struct slot {
 	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
 	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
-	char padding[8];
+	char padding[4];
+	/* Written by the proxy, if seldom: its open connections to the tenant, of whatever copy. */
+	_Atomic uint32_t connections;
 	/* written by the proxy */
 	_Alignas(64) _Atomic uint32_t in_flight; /* requests and upgrades under way */
 	_Atomic uint32_t upgrades;		 /* of these: upgraded connections */
@@ -111,6 +113,16 @@ static inline bool slot_enter(struct slot *s, uint64_t owner)
 static inline void slot_leave(struct slot *s)
 {
 	atomic_fetch_sub(&s->in_flight, 1);
+}
+
+/* Supervisor, who has written DRAINING or what follows it: connections to the tenant are open that
+ * no request is under way on, or only what was upgraded. */
+static inline bool slot_has_unused_connections(const struct slot *s)
+{
+	uint32_t connections = atomic_load(&s->connections), upgrades = atomic_load(&s->upgrades),
+		 in_flight = atomic_load(&s->in_flight);
+
+	return connections > (in_flight > upgrades ? in_flight - upgrades : 0);
 }
 
 /* Supervisor: RUNNING becomes DRAINING unless a request is under way.  True if it did. */

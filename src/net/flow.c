@@ -102,6 +102,14 @@ enum parse flow_end(struct flow *f, struct gather *g)
 	return f->in == BODY_UNTIL_CLOSE ? gather_end(f, g) : PARSE_BAD;
 }
 
+void flow_finish(struct flow *f, struct gather *g)
+{
+	if (f->is_done)
+		return;
+	f->in = BODY_UNTIL_CLOSE; /* no trailers */
+	gather_end(f, g);
+}
+
 uint64_t flow_raw(const struct flow *f)
 {
 	if (f->is_done || f->out == BODY_CHUNKED)

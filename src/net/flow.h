@@ -31,6 +31,8 @@ void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kin
 enum parse flow_feed(struct flow *f, str bytes, size_t *ret_used, struct gather *g) MUST_USE;
 /* The sender closed.  OK if that is how this body ends; BAD if it was cut off. */
 enum parse flow_end(struct flow *f, struct gather *g) MUST_USE;
+/* Ends it here, in order, whatever the sender would have said. */
+void flow_finish(struct flow *f, struct gather *g);
 /* Payload that comes and goes without framing from here on: may be moved by the kernel; then
  * flow_skip. */
 uint64_t flow_raw(const struct flow *f);

@@ -50,7 +50,7 @@ enum exchange_state {
 };
 
 struct exchange {
-	struct list link; /* of the tenant: held or watched; of the worker: free */
+	struct list link; /* of the tenant: held, watched or streams; of the worker: free */
 	struct worker *worker;
 	struct client *client;
 	/* The configuration under which it began, and its tenant there; NULL once the head of an
@@ -131,6 +131,9 @@ void exchange_upstream_timeout(struct exchange *x);
 void exchange_go_on(struct exchange *x);
 /* What the supervisor tells: the tenant of a held or watching exchange changed. */
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state);
+/* It is one of the tenant's streams, which is about to end: so does the stream, in order, and its
+ * connection to the tenant. */
+void exchange_dismiss(struct exchange *x);
 /* The worker has another configuration: the tenant of a held or watching exchange may be gone. */
 void exchange_view_changed(struct exchange *x);
 /* fly-atc ends: a held or watching exchange will not see its tenant start any more. */

@@ -222,6 +222,24 @@ void relay_start(struct exchange *x)
 		relay_run(x);
 }
 
+void exchange_dismiss(struct exchange *x)
+{
+	if (x->state != EXCHANGE_RELAYING || x->down.is_done)
+		return;
+	if (x->stages) { /* what is stored must not look whole */
+		exchange_abort(x, ERROR_NONE);
+		return;
+	}
+	x->keep_alive &= x->up.is_done;
+	flow_finish(&x->down, &x->worker->gather);
+	if (relay_send_down(x) == GONE)
+		return;
+	exchange_drop_upstream(x, false);
+	exchange_leave_tenant(x);
+	x->pace = (struct pace){0};
+	exchange_finish_answer(x);
+}
+
 /* One slow answer is none of our business; when nothing is answered, the supervisor has a look. */
 static void fail_late(struct exchange *x, enum error error)
 {

@@ -1,6 +1,7 @@
 /* relay_down.c - a response on its way to the client: interim heads, the final one, its body, what
  * a tenant says in a tunnel. */
 /* SPDX-License-Identifier: MIT */
+#include "http/field.h"
 #include "net/socket.h"
 #include "proxy/answer.h"
 #include "proxy/caching.h"
@@ -52,9 +53,20 @@ static void become_tunnel(struct exchange *x)
 	flow_init(&x->down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
 }
 
+/* Without an end of its own: a browser opens it again when it ends. */
+static bool is_event_stream(const struct response_head *h)
+{
+	str type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE), params;
+
+	return (h->body == BODY_CHUNKED || h->body == BODY_UNTIL_CLOSE) &&
+	       str_eq_nocase(field_value(type, &params), STR("text/event-stream"));
+}
+
 /* Gathers the final head; the body's flow begins. */
 static enum step begin_down(struct exchange *x, struct response_head *h)
 {
+	if (h->has_upgrade || is_event_stream(h))
+		worker_stream_began(x);
 	caching_head(x, h);
 	respond_begin(x, h);
 	if (h->has_upgrade)
@@ -84,6 +96,7 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 	if (caching_takes(x, h))
 		return GONE;
 	x->can_reuse = h->keep_alive && !h->has_upgrade;
+	upstream_learn(x->upstream, h);
 	upstream_deadline(x->upstream, MSEC_NEVER);
 	if (files_are_asked(x, h)) {
 		files_open(x, h);

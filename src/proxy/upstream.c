@@ -6,14 +6,18 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
+#include "http/head.h"
 #include "net/socket.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_int.h"
 #include "proxy/worker.h"
 
-/* An idle connection is given up after this long: applications close theirs after 5 s (Node) to 75
- * s. */
+/* However long the application says that it keeps a connection. */
 #define IDLE_LIMIT 60000
+/* We end it so long before the application does, and keep it so long at least. */
+#define IDLE_MARGIN 1000
+#define IDLE_LEAST  500
 
 static void on_event(struct watch *w, unsigned events)
 {
@@ -90,7 +94,13 @@ static int connect_tenant(struct worker *w, struct tenant *t)
 	return socket_connect_unix(path);
 }
 
-int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
+/* The supervisor signals a tenant only when it is counted no more. */
+static void uncount(struct worker *w, struct tenant *t)
+{
+	atomic_fetch_sub(&w->slots[t->slot].connections, 1);
+}
+
+static int open_upstream(struct worker *w, struct tenant *t, struct upstream **ret)
 {
 	uint32_t generation = atomic_load(&w->slots[t->slot].generation);
 	int fd = connect_tenant(w, t), r;
@@ -115,6 +125,40 @@ int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
 	return 0;
 }
 
+int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
+{
+	int r;
+
+	atomic_fetch_add(&w->slots[t->slot].connections, 1);
+	r = open_upstream(w, t, ret);
+	if (r < 0)
+		uncount(w, t);
+	return r;
+}
+
+void upstream_learn(struct upstream *u, const struct response_head *h)
+{
+	str fields = header_value(h->headers, h->nheaders, HEADER_KEEP_ALIVE), field;
+	uint64_t seconds;
+
+	u->idle_limit = 0;
+	while (str_split(&fields, ',', &field)) {
+		field = str_trim(field);
+		if (!str_starts_nocase(field, STR("timeout=")) ||
+			number_parse(str_slice(field, 8, field.n), UINT32_MAX, &seconds) < 0)
+			continue;
+		u->idle_limit = MAX(seconds * 1000, (msec)(IDLE_LEAST + IDLE_MARGIN)) - IDLE_MARGIN;
+	}
+}
+
+static msec idle_limit(const struct upstream *u)
+{
+	msec limit =
+		u->idle_limit ? u->idle_limit : u->worker->view->conf->server.upstream_idle_timeout;
+
+	return MIN(limit, (msec)IDLE_LIMIT);
+}
+
 /* Nothing waits behind the response.  Only a read that took all it could leaves a doubt. */
 static bool is_silent(const struct upstream *u)
 {
@@ -129,14 +173,15 @@ void upstream_give_back(struct upstream *u)
 
 	u->exchange = NULL;
 	if (u->is_deaf || u->tenant->is_former || !is_silent(u) || !outbox_is_empty(&u->out) ||
-		atomic_load(&slot->generation) != u->generation) {
+		atomic_load(&slot->generation) != u->generation ||
+		slot_state(slot, u->tenant->owner) != TENANT_RUNNING) {
 		upstream_close(u);
 		return;
 	}
 	inbox_done(&u->in);
 	u->scanned = 0;
 	u->idle_since = loop_now(u->worker->loop);
-	upstream_deadline(u, u->idle_since + IDLE_LIMIT);
+	upstream_deadline(u, u->idle_since + idle_limit(u));
 	list_push(&u->tenant->idle, &u->link);
 }
 
@@ -152,6 +197,7 @@ void upstream_close(struct upstream *u)
 	timer_cancel(&u->timer);
 	watch_close(&u->watch);
 	close(fd);
+	uncount(u->worker, u->tenant);
 	inbox_done(&u->in);
 	outbox_done(&u->out);
 	proxy_upstream_gone(u->worker->proxy);

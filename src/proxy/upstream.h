@@ -10,6 +10,7 @@
 struct worker;
 struct tenant;
 struct exchange;
+struct response_head;
 
 struct upstream {
 	struct watch watch;
@@ -24,6 +25,7 @@ struct upstream {
 	size_t unsent;	     /* in the socket when its deadline was set */
 	uint32_t generation; /* of the copy that it leads to */
 	msec idle_since;
+	msec idle_limit;    /* as the application says; 0: it does not */
 	bool is_connecting; /* until it has taken the first byte */
 	bool is_reused;	    /* carried another request before */
 	bool is_deaf;	    /* takes no more; what it said before may still be read */
@@ -37,6 +39,8 @@ struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_befo
 int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret) MUST_USE;
 /* exchange_upstream_timeout is called at that moment; MSEC_NEVER: no more. */
 void upstream_deadline(struct upstream *u, msec at);
+/* From an answer's head: how long the application keeps a connection that is not used. */
+void upstream_learn(struct upstream *u, const struct response_head *h);
 /* The response ended cleanly: keep it for the next request. */
 void upstream_give_back(struct upstream *u);
 /* Never used again.  The memory lives until the end of the turn. */

@@ -21,6 +21,7 @@
 #define BUSY_PAUSE	 200 /* msec between two times that the supervisor is told of requests */
 #define TELL_EVERY	 10000
 #define TRIM_AFTER	 1000 /* msec, when what belongs to it has been freed too */
+#define STREAM_GRACE	 2000 /* msec that an event stream may go on while its tenant ends */
 #define IDLE_TRIES	 8    /* idle connections looked at for one that can be closed */
 
 static void on_listener(struct watch *watch, unsigned events);
@@ -189,10 +190,60 @@ static void tenant_free_unused(struct tenant *t)
 	free(t);
 }
 
-/* Its exchanges go on with it; nobody else will. */
+/* Those that are older than that, and tunnels.  One may take others of its connection along, so
+ * they leave the list as long as they have not had their turn. */
+static void dismiss_streams(struct tenant *t, uint64_t older_than)
+{
+	uint64_t now = clock_usec();
+	struct list all;
+
+	list_take_all(&all, &t->streams);
+	while (!list_is_empty(&all)) {
+		struct exchange *x = container_of(list_pop(&all), struct exchange, link);
+
+		list_append(&t->streams, &x->link);
+		if (x->is_tunnel || now - x->began >= older_than)
+			exchange_dismiss(x);
+	}
+}
+
+static void on_streams_end(struct timer *timer)
+{
+	dismiss_streams(container_of(timer, struct tenant, streams_end), 0);
+}
+
+static void dismiss_streams_later(struct worker *w, struct tenant *t)
+{
+	if (!timer_is_set(&t->streams_end))
+		timer_set(
+			&t->streams_end, w->loop, loop_now(w->loop) + STREAM_GRACE, on_streams_end);
+}
+
+/* Nothing else would end them before it is killed.  An answer that may be just short has a moment.
+ */
+static void begin_dismissal(struct worker *w, struct tenant *t)
+{
+	dismiss_streams(t, STREAM_GRACE * 1000);
+	if (!list_is_empty(&t->streams))
+		dismiss_streams_later(w, t);
+}
+
+void worker_stream_began(struct exchange *x)
+{
+	struct tenant *t = x->tenant;
+
+	list_remove(&x->link);
+	list_append(&t->streams, &x->link);
+	if (slot_state(&x->worker->slots[t->slot], t->owner) != TENANT_RUNNING)
+		dismiss_streams_later(x->worker, t);
+}
+
+/* Its exchanges go on with it, but for those that would do so for ever; nobody else will. */
 static void forget_tenant(struct worker *w, struct tenant *t)
 {
 	upstream_close_idle(t);
+	timer_cancel(&t->streams_end);
+	dismiss_streams(t, 0);
 	w->tenants[t->slot] = NULL;
 	t->is_former = true;
 	tenant_free_unused(t);
@@ -207,6 +258,7 @@ static struct tenant *tenant_new(uint32_t slot, uint64_t owner)
 	list_init(&t->idle);
 	list_init(&t->held);
 	list_init(&t->watched);
+	list_init(&t->streams);
 	return t;
 }
 
@@ -498,8 +550,13 @@ static void on_state(void *arg)
 	free(t->reason);
 	t->reason = p->reason;
 	t->wake_sent = state_is_on_its_way(p->state); /* then the supervisor knows it */
-	if (p->state != TENANT_RUNNING && p->state != TENANT_DRAINING)
+	if (p->state != TENANT_RUNNING) {
 		upstream_close_idle(t);
+		if (p->state == TENANT_DRAINING)
+			begin_dismissal(w, t);
+		else
+			dismiss_streams(t, 0);
+	}
 	tell(&t->held, p->state);
 	tell(&t->watched, p->state);
 	free(p);

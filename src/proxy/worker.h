@@ -22,6 +22,7 @@
 struct client;
 struct cache_share;
 struct compressor;
+struct exchange;
 struct proxy;
 
 /* A line in the log for what may happen often: one each ten seconds, with their number. */
@@ -40,8 +41,10 @@ struct tenant {
 	bool is_former;	     /* removed: not in worker.tenants any more */
 	struct list idle;    /* upstream connections that wait for a request, the last used first */
 	struct list held;    /* exchanges that wait for the tenant */
-	struct list watched; /* exchanges that show its progress to a browser */
-	uint32_t generation; /* of the copy that the idle connections lead to */
+	struct list streams; /* exchanges without an end of their own: tunnels and event streams */
+	struct timer streams_end; /* of those that had just begun when it was told to end */
+	struct list watched;	  /* exchanges that show its progress to a browser */
+	uint32_t generation;	  /* of the copy that the idle connections lead to */
 	bool wake_sent;
 	struct cache_share *share; /* what it has in the cache; NULL: not asked for yet */
 	char *reason;		   /* why it failed; NULL or empty when it did not */
@@ -108,6 +111,8 @@ void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state,
 /* For one more exchange, which gives it back by worker_leave_tenant (NULL is fine). */
 struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf);
 void worker_leave_tenant(struct tenant *t);
+/* The answer has no end of its own: it is dismissed when the tenant is about to end. */
+void worker_stream_began(struct exchange *x);
 /* A request has come: other threads may be in want of attention. */
 void worker_busy(struct worker *w);
 /* Asks the supervisor to start a tenant, once until it is told that the tenant is at rest again. */

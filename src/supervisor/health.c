@@ -21,7 +21,7 @@ static void on_healthy(void *arg, bool is_ipv6)
 	struct tenant *t = arg;
 
 	(void)is_ipv6;
-	t->run->health = NULL; /* it frees itself */
+	run_keep_answered(t->run, &t->run->health);
 	health_forget(t->run);
 	atomic_store(&tenant_slot(t)->timeouts, 0);
 	log_info("tenant " STR_FMT " answers its health check: it is slow, and left alone",

@@ -22,6 +22,9 @@
 
 /* "HTTP/1.1 200": all of the answer that matters. */
 #define STATUS_LINE_MIN 12
+/* Of the rest, which is read only so that it can be said: bytes, and msec. */
+#define REST_MAX   (256u * 1024)
+#define REST_LIMIT 1000
 
 struct probe {
 	struct loop *loop;
@@ -35,10 +38,11 @@ struct probe {
 	size_t received;
 	msec began, first_answer;   /* 0: it has not answered */
 	bool is_ipv6, may_be_other; /* of a port: at ::1; or at the other loopback address */
-	bool is_connected;
+	bool is_connected, is_answered;
 	int last_error;	      /* of the last connection, 0 if there was one */
 	unsigned last_status; /* of the last answer, 0 without one */
 	probe_fn *on_ready;
+	probe_end_fn *on_end;
 	void *arg;
 };
 
@@ -115,14 +119,53 @@ static void not_answered(struct probe *p, unsigned status)
 	try_later(p, pause_after(p->first_answer, 64, ANSWER_PAUSE_FIRST, ANSWER_PAUSE_LAST));
 }
 
-static void succeed(struct probe *p)
+static void end(struct probe *p)
 {
-	probe_fn *on_ready = p->on_ready;
+	probe_end_fn *on_end = p->on_end;
 	void *arg = p->arg;
-	bool is_ipv6 = p->is_ipv6;
 
 	probe_free(p);
-	on_ready(arg, is_ipv6);
+	on_end(arg);
+}
+
+static void on_rest_limit(struct timer *t)
+{
+	end(container_of(t, struct probe, pause));
+}
+
+/* An application that is still writing its answer finds a connection that was reset, and tells so
+ * at length.  True when there is nothing more to read. */
+static bool read_rest(struct probe *p)
+{
+	char rest[4096];
+
+	while (p->received < REST_MAX) {
+		ssize_t n = recv(p->watch.fd, rest, sizeof(rest), 0);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return false;
+		if (n <= 0)
+			break;
+		p->received += (size_t)n;
+	}
+	return true;
+}
+
+static void on_rest(struct watch *w, unsigned events)
+{
+	struct probe *p = container_of(w, struct probe, watch);
+
+	if ((events & (LOOP_READ | LOOP_HUP)) && read_rest(p))
+		end(p);
+}
+
+static void succeed(struct probe *p)
+{
+	bool is_over = !p->request_size || read_rest(p);
+
+	p->is_answered = true;
+	timer_set(&p->pause, p->loop, clock_now() + (is_over ? 0 : REST_LIMIT), on_rest_limit);
+	p->on_ready(p->arg, p->is_ipv6);
 }
 
 static bool send_request(struct probe *p)
@@ -194,6 +237,10 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct probe *p = container_of(w, struct probe, watch);
 
+	if (p->is_answered) {
+		on_rest(w, events);
+		return;
+	}
 	if (!p->is_connected) {
 		if (events & (LOOP_WRITE | LOOP_HUP))
 			connected(p);
@@ -261,13 +308,14 @@ static void set_address(struct probe *p, const struct probe_target *target)
 	}
 }
 
-struct probe *probe_start(
-	struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg)
+struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready,
+	probe_end_fn *on_end, void *arg)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 
 	p->loop = l;
 	p->on_ready = on_ready;
+	p->on_end = on_end;
 	p->arg = arg;
 	p->request = str_dup(target->request);
 	p->request_size = target->request.n;

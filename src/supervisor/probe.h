@@ -10,9 +10,11 @@
 #include "loop/loop.h"
 
 struct probe;
-/* It answers, at ::1 or elsewhere.  Called once, never from inside probe_start; the probe frees
- * itself afterwards. */
+/* Each is called once, never from inside probe_start: that it answers, at ::1 or elsewhere; and
+ * then, never from inside that, that its answer was read to the end, or for long enough, and the
+ * probe is freed. */
 typedef void probe_fn(void *arg, bool is_ipv6);
+typedef void probe_end_fn(void *arg);
 
 struct probe_target {
 	unsigned port;		 /* on 127.0.0.1; 0: */
@@ -23,8 +25,8 @@ struct probe_target {
 };
 
 /* Copies target.  Goes on until it succeeds or is freed. */
-struct probe *probe_start(
-	struct loop *l, const struct probe_target *target, probe_fn *on_ready, void *arg) MUST_USE;
+struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready,
+	probe_end_fn *on_end, void *arg) MUST_USE;
 /* What came of the last try, for people: "it refuses connections", "it answers with status 500". */
 void probe_describe(const struct probe *p, char *out, size_t size);
 /* NULL is fine. */

@@ -124,12 +124,32 @@ static void open_socket_to_proxy(struct tenant *t)
 			STR_ARG(t->run->conf->id), path, strerror(-r));
 }
 
+void run_forget_answered(struct tenant_run *run)
+{
+	probe_free(run->answered);
+	run->answered = NULL;
+}
+
+void run_keep_answered(struct tenant_run *run, struct probe **take_probe)
+{
+	run_forget_answered(run);
+	run->answered = *take_probe;
+	*take_probe = NULL;
+}
+
+static void on_probe_end(void *arg)
+{
+	struct tenant *t = arg;
+
+	t->run->answered = NULL; /* it frees itself */
+}
+
 static void on_ready(void *arg, bool is_ipv6)
 {
 	struct tenant *t = arg;
 	struct tenant_run *run = t->run;
 
-	run->probe = NULL;
+	run_keep_answered(run, &run->probe);
 	atomic_store(&tenant_slot(t)->is_ipv6, is_ipv6);
 	open_socket_to_proxy(t);
 	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
@@ -185,7 +205,7 @@ struct probe *run_probe(struct tenant *t, probe_fn *on_answer)
 
 	socket_path(t, path, sizeof(path));
 	target.socket_path = path;
-	probe = probe_start(t->sup->loop, &target, on_answer, t);
+	probe = probe_start(t->sup->loop, &target, on_answer, on_probe_end, t);
 	free(request);
 	return probe;
 }
@@ -288,6 +308,7 @@ static void on_exit_status(void *arg, int status)
 
 	run->process = NULL;
 	run->port_fd = run->port6_fd = -1;
+	run_forget_answered(run);
 	health_forget(run);
 	log_exit(t, status);
 	blame_exit(t, pid, status);

@@ -9,6 +9,9 @@
 
 /* How often we look whether the last request has ended: the proxy says nothing. */
 #define DRAIN_PAUSE 10
+/* The same until it has closed its connections, and how long that may take. */
+#define CLOSE_PAUSE 1
+#define CLOSE_LIMIT 500
 
 static void at(struct tenant *t, msec moment, timer_fn *on_time)
 {
@@ -55,16 +58,44 @@ static void on_kill_time(struct timer *timer)
 	tenant_event(container_of(timer, struct tenant_run, timer)->tenant, EVENT_KILL_TIME);
 }
 
-void stop_signal(struct tenant *t)
+static void signal_now(struct tenant *t)
 {
 	const struct app_conf *app = t->run->conf->app;
 	msec now = loop_now(t->sup->loop);
 
-	health_forget(t->run);
-	if (!t->run->process)
-		return;
 	process_signal(t->run->process, config_stop_signal(app));
 	at(t, t->sup->is_impatient ? now : msec_limit(now, app->stop_timeout), on_kill_time);
+}
+
+static void on_close_pause(struct timer *timer);
+
+/* Servers that let each connection end by itself would wait for one of ours for ever, on which
+ * nothing will come.  The proxy knows the state and closes them; one that hangs is not waited for.
+ */
+static void signal_when_closed(struct tenant *t)
+{
+	msec now = loop_now(t->sup->loop);
+
+	if (t->sup->is_impatient || now >= t->run->close_until ||
+		!slot_has_unused_connections(tenant_slot(t)))
+		signal_now(t);
+	else
+		at(t, now + CLOSE_PAUSE, on_close_pause);
+}
+
+static void on_close_pause(struct timer *timer)
+{
+	signal_when_closed(container_of(timer, struct tenant_run, timer)->tenant);
+}
+
+void stop_signal(struct tenant *t)
+{
+	health_forget(t->run);
+	run_forget_answered(t->run);
+	if (!t->run->process)
+		return;
+	t->run->close_until = loop_now(t->sup->loop) + CLOSE_LIMIT;
+	signal_when_closed(t);
 }
 
 /* Once: some programs know only what a terminal sends. */

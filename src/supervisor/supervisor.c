@@ -23,6 +23,7 @@
 #include "supervisor/run_dir.h"
 #include "supervisor/secret.h"
 #include "supervisor/supervisor_int.h"
+#include "supervisor/terminal.h"
 
 #define LOOK_THREADS 2
 #define FLUSH_LIMIT  2000 /* msec for the last lines of the log */
@@ -182,6 +183,17 @@ static void relay(struct supervisor *s, int signo)
 static const int signals[] = {
 	SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD, 0};
 
+/* Whoever closes the window wants us gone, and the port free; it may be said twice. */
+static void on_hangup(struct supervisor *s)
+{
+	if (s->is_ending)
+		return;
+	if (s->has_terminal && !terminal_is_there())
+		supervisor_end(s);
+	else
+		reload(s, NULL, NULL);
+}
+
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
 {
 	struct supervisor *s = arg;
@@ -194,8 +206,7 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	} else if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) {
 		supervisor_end(s);
 	} else if (signo == SIGHUP) {
-		if (!s->is_ending)
-			reload(s, NULL, NULL);
+		on_hangup(s);
 	} else {
 		log_debug("signal %s means nothing to fly-atc with tenants", sigabbrev_np(signo));
 	}
@@ -413,6 +424,7 @@ static struct supervisor *supervisor_new(
 	s->source = source;
 	s->board.fd = -1;
 	s->started_at = clock_now();
+	s->has_terminal = terminal_holds_us();
 	s->run_dir = str_dup(take_conf->server.run_dir);
 	s->private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->run_dir);
 	s->control_path = str_dup(take_conf->server.control_socket);

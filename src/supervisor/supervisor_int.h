@@ -61,6 +61,7 @@ struct supervisor {
 	bool has_run_dir;	 /* it could be made and locked */
 	bool is_ending;		 /* told to end */
 	bool is_impatient;	 /* told twice */
+	bool has_terminal;	 /* it was started on one, and ends with it */
 	bool has_announced;	 /* sd_notify READY=1 */
 	bool is_proxy_gone;	 /* for good */
 	bool is_stopping_backup; /* the last thing to end */
@@ -77,9 +78,11 @@ struct tenant_run {
 	bool is_preparing;
 	struct probe *probe;
 	struct probe *health;	   /* is asked because requests are not answered, or NULL */
+	struct probe *answered;	   /* one of them, whose answer is still being read; or NULL */
 	struct timer health_limit; /* for its answer */
 	struct timer timer;	   /* of the present state: start, idle, drain, stop */
 	msec drain_until;	   /* in DRAINING */
+	msec close_until;	   /* then, until our connections to it are closed */
 	uint64_t phase_began;	   /* usec */
 	int port_fd;		   /* listening for the application, or keeping its port; -1 */
 	int port6_fd;		   /* keeps its port at ::1, or -1 */
@@ -160,6 +163,9 @@ bool wake_uses_backup(const struct tenant *t);
 /* run.c */
 /* Asks its health check, at the port or socket of the present start. */
 struct probe *run_probe(struct tenant *t, probe_fn *on_ready) MUST_USE;
+/* A probe that has answered reads on; it is forgotten before the tenant is told to end. */
+void run_keep_answered(struct tenant_run *run, struct probe **take_probe);
+void run_forget_answered(struct tenant_run *run);
 /* It runs, and is about to have crashed: counts that.  False: once too often. */
 bool run_may_restart(struct tenant *t);
 void run_start(struct tenant *t);

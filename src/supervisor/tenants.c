@@ -315,6 +315,7 @@ static void run_free(struct tenant *t)
 	if (!run)
 		return;
 	assert(run_is_over(run));
+	run_forget_answered(run);
 	timer_cancel(&run->timer);
 	timer_cancel(&run->look_timer);
 	close_fd(&run->port_fd);

@@ -75,8 +75,10 @@ static void test_the_board_is_the_same_memory_for_both(void **state)
 	atomic_store(&a.slots[SCOREBOARD_SLOTS - 1].port, 4711);
 	assert_int_equal(atomic_load(&b.slots[SCOREBOARD_SLOTS - 1].port), 4711);
 	atomic_store(&b.slots[3].in_flight, 5);
+	atomic_store(&b.slots[2].connections, 6);
 	scoreboard_forget_proxy(&a, 4);
 	assert_int_equal(atomic_load(&b.slots[3].in_flight), 0);
+	assert_int_equal(atomic_load(&b.slots[2].connections), 0);
 	b.fd = -1;
 	munmap(b.slots, SCOREBOARD_SLOTS * sizeof(struct slot));
 	scoreboard_done(&a);

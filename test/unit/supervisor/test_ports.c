@@ -211,6 +211,7 @@ struct waiting {
 	struct loop *loop;
 	msec ready_at;
 	bool is_ipv6;
+	bool has_ended;
 };
 
 static void on_ready(void *arg, bool is_ipv6)
@@ -220,6 +221,13 @@ static void on_ready(void *arg, bool is_ipv6)
 	w->is_ipv6 = is_ipv6;
 	w->ready_at = clock_now();
 	loop_stop(w->loop);
+}
+
+static void on_end(void *arg)
+{
+	struct waiting *w = arg;
+
+	w->has_ended = true;
 }
 
 static void on_limit(struct timer *t)
@@ -233,18 +241,18 @@ static msec probe_until(unsigned port, msec limit, char *why, size_t size)
 	struct waiting w = {.loop = loop_new()};
 	struct probe_target target = {
 		.port = port, .request = STR("GET /up HTTP/1.1\r\nHost: x\r\n\r\n")};
-	struct probe *p = probe_start(w.loop, &target, on_ready, &w);
+	struct probe *p = probe_start(w.loop, &target, on_ready, on_end, &w);
 	struct timer timer = {0};
 
 	timer_set(&timer, w.loop, clock_now() + limit, on_limit);
 	loop_run(w.loop);
 	timer_cancel(&timer);
-	if (!w.ready_at) {
+	if (!w.ready_at)
 		probe_describe(p, why, size);
+	if (!w.has_ended)
 		probe_free(p);
-		timer_set(&timer, w.loop, clock_now(), on_limit);
-		loop_run(w.loop);
-	}
+	timer_set(&timer, w.loop, clock_now(), on_limit);
+	loop_run(w.loop);
 	loop_free(w.loop);
 	assert_false(w.is_ipv6);
 	return w.ready_at;
