@@ -291,7 +291,7 @@ def test_a_local_file_that_is_damaged_is_not_served(atc, store):
     response = atc.get(WINTER + "/count", timeout=60)
     assert response.status == 503 or response.json()["count"] == 300, response
     atc.signal(signal.SIGTERM)
-    atc.process.wait(60)        # with 1 if Litestream cannot read what is left of it
+    atc.process.wait(stretched(60))     # with 1 if Litestream cannot read what is left of it
     atc.ended_as_told = True
     assert atc.process.returncode in (0, 1)
 

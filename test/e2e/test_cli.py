@@ -131,6 +131,7 @@ def test_status_is_a_table_for_people(atc):
 def test_status_json_tells_everything_about_a_tenant(atc):
     atc.start(knobs_config(env={"KNOBS_BOOT_DELAY": "0.2"}))
     pid = atc.whoami()["pid"]
+    wait_until(lambda: atc.tenant()["in_flight"] == 0)
     done = atc.cli("status", "--json")
     assert done.returncode == 0
     tenant = next(tenant for tenant in json.loads(done.stdout)["tenants"] if tenant["id"] == ID)

@@ -268,7 +268,7 @@ def test_uploads_that_no_tenant_reads_do_not_fill_the_memory(atc):
 def test_what_came_in_time_is_not_late_after_a_pause(atc, protocol):
     """The rest of an upload is here before body_timeout is over, and we are stopped until it is."""
     limit = stretched(1000)
-    atc.start(knobs_config(server={"h2c_enabled": True, "body_timeout": "%dms" % limit, "threads": 1}))
+    atc.start(knobs_config(server={"h2c_enabled": True, "body_timeout": "%dms" % limit, "threads": 1, "heartbeat_timeout": "1h"}))
     proxy = atc.proxy_pid()
     assert atc.get(WINTER + "/up").status == 200
     with atc.wire() if protocol == "HTTP/1.1" else connect(atc) as wire:
@@ -294,7 +294,7 @@ def test_what_came_in_time_is_not_late_after_a_pause(atc, protocol):
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2.0"])
 def test_an_answer_that_came_in_time_is_not_late_after_a_pause(atc, protocol):
     limit = stretched(1000)
-    atc.start(knobs_config(server={"h2c_enabled": True, "response_timeout": "%dms" % limit, "threads": 1}))
+    atc.start(knobs_config(server={"h2c_enabled": True, "response_timeout": "%dms" % limit, "threads": 1, "heartbeat_timeout": "1h"}))
     proxy = atc.proxy_pid()
     assert atc.get(WINTER + "/up").status == 200
     path = WINTER + "/sleep?until=go"

@@ -202,6 +202,7 @@ def test_sigterm_ends_everything_with_0(atc):
 def test_the_end_lets_requests_in_flight_finish(atc, number):
     atc.start(knobs_config())
     atc.get(WINTER + "/up")
+    wait_until(lambda: atc.tenant()["in_flight"] == 0)
     slow = Background(atc.get, WINTER + "/sleep?until=go")
     wait_until(lambda: atc.tenant()["in_flight"] == 1)
     atc.signal(number)

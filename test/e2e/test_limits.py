@@ -134,7 +134,8 @@ def test_a_reader_that_takes_little_is_ended(atc, target):
 
 def test_who_has_nothing_to_take_is_not_slow(atc):
     """Events, a tunnel, a long poll: silent for longer than any span, and at a rate that nobody reaches."""
-    atc.start(server(write_timeout=seconds(0.3), min_write_rate="100GB", body_timeout=seconds(0.3), min_body_rate="100GB"))
+    atc.start(server(write_timeout=seconds(0.3), min_write_rate="100GB", body_timeout=seconds(0.3), min_body_rate="100GB",
+                     response_timeout=0))
     poll = Background(atc.get, WINTER + "/sleep?s=%g" % stretched(6))
     with atc.wire() as events, atc.wire() as tunnel:
         events.request("GET", WINTER + "/sse?n=4&gap=%g" % stretched(2))

@@ -109,6 +109,7 @@ def test_requests_in_flight_finish_when_the_application_lets_them(atc):
     start(atc, env={"KNOBS_TERM_UNTIL": "end"})
     from atc import Background
     wait_until(lambda: atc.get("/up").status == 200)
+    wait_until(lambda: atc.tenant("main")["in_flight"] == 0)
     slow = Background(atc.get, "/sleep?until=go")
     wait_until(lambda: atc.tenant("main")["in_flight"] == 1)
     atc.signal(signal.SIGTERM)
