@@ -178,8 +178,7 @@ import os, signal, sys
 if os.getsid(0) != os.getpid():
     os.setsid()
 os.open(sys.argv[1], os.O_RDWR)     # a leader of a session gets it for its own
-if sys.argv[2] == "nohup":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[2] == "nohup" else signal.SIG_DFL)
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 
