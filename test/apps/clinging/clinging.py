@@ -45,7 +45,10 @@ def serve(conn):
 
 def is_open(conn):
     poll = select.poll()
-    poll.register(conn, select.POLLIN | select.POLLRDHUP)
+    try:
+        poll.register(conn, select.POLLIN | select.POLLRDHUP)
+    except ValueError:                      # its thread has closed it meanwhile
+        return False
     return not poll.poll(0)
 
 
