@@ -14,6 +14,7 @@
 #include "backup/plan.h"
 #include "backup/replica.h"
 #include "base/map.h"
+#include "process/process.h"
 
 /* Limits that tests lower. */
 struct backup_timing {
@@ -178,6 +179,10 @@ void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
 /* --- restore.c, attach.c, detach.c, release.c --- */
+/* `litestream restore`, with the keys of the store: what is at `url` into the file `to`.  `spec`
+ * has whom it tells.  0, or -errno and the step that failed. */
+int restore_child(struct backup *b, const char *url, const char *to, struct process_spec spec,
+	struct process **ret, const char **ret_step) MUST_USE;
 /* The transaction in the output of `litestream restore -json`. */
 bool restore_read_txid(str out, uint64_t *ret);
 struct op *restore_op(bool is_background) MUST_USE;

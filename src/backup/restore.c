@@ -189,6 +189,22 @@ static void on_child_exit(void *arg, int status)
 	end_child(c);
 }
 
+int restore_child(struct backup *b, const char *url, const char *to, struct process_spec spec,
+	struct process **ret, const char **ret_step)
+{
+	CLEAN_FREE char *from = xstrdup(url), *into = xstrdup(to);
+	char restore[] = "restore", json[] = "-json", output[] = "-o";
+	char *argv[] = {b->program, restore, json, output, into, from, NULL};
+
+	spec.name = "litestream restore";
+	spec.program = b->program;
+	spec.argv = argv;
+	spec.env = b->env;
+	spec.fds = &b->keys_fd;
+	spec.nfds = b->keys_fd >= 0;
+	return process_start(b->loop, &spec, ret, ret_step);
+}
+
 static int start_child(struct fetch *c)
 {
 	struct entry *e = c->restore->op.entry;
@@ -196,19 +212,9 @@ static int start_child(struct fetch *c)
 	CLEAN_FREE char *key = location_replica_key(entry_id(e), c->db->epoch, str_of(c->db->name));
 	CLEAN_FREE char *url = location_replica_url(&b->location, key);
 	CLEAN_FREE char *to = xasprintf("%s" PLAN_SUFFIX, c->db->path);
-	char restore[] = "restore", json[] = "-json", output[] = "-o";
-	char *argv[] = {b->program, restore, json, output, to, url, NULL};
-	struct process_spec spec = {.name = "litestream restore",
-		.program = b->program,
-		.argv = argv,
-		.env = b->env,
-		.fds = &b->keys_fd,
-		.nfds = b->keys_fd >= 0,
-		.on_line = on_output,
-		.on_exit = on_child_exit,
-		.arg = c};
+	struct process_spec spec = {.on_line = on_output, .on_exit = on_child_exit, .arg = c};
 	const char *step = NULL;
-	int r = process_start(b->loop, &spec, &c->process, &step);
+	int r = restore_child(b, url, to, spec, &c->process, &step);
 
 	if (r < 0)
 		why_set(&c->db->why, "cannot start %s: %s: %s", b->program, step, strerror(-r));

@@ -265,7 +265,6 @@ static void on_copy_limit(struct timer *t)
 static void start_copy(struct confirm *c)
 {
 	struct backup *b = c->entry->b;
-	char restore[] = "restore", json[] = "-json", output[] = "-o";
 	struct confirm_part *part;
 	const char *step = NULL;
 
@@ -283,19 +282,10 @@ static void start_copy(struct confirm *c)
 	leftovers_clear_restore(part->db->path);
 	{
 		CLEAN_FREE char *path = copy_path(part);
-		char *argv[] = {
-			b->program, restore, json, output, path, part->db->replica.url, NULL};
-		struct process_spec spec = {.name = "litestream restore",
-			.program = b->program,
-			.argv = argv,
-			.env = b->env,
-			.fds = &b->keys_fd,
-			.nfds = b->keys_fd >= 0,
-			.on_line = on_copy_output,
-			.on_exit = on_copied,
-			.arg = c};
+		struct process_spec spec = {
+			.on_line = on_copy_output, .on_exit = on_copied, .arg = c};
 
-		if (process_start(b->loop, &spec, &c->copying, &step) < 0) {
+		if (restore_child(b, part->db->replica.url, path, spec, &c->copying, &step) < 0) {
 			confirm_fail(c, step);
 			return;
 		}
