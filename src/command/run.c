@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "backup/backup.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "command/command_int.h"
 #include "supervisor/environment.h"
@@ -68,6 +69,7 @@ static int explain_missing_command(const struct options *o)
 
 int run_run(const struct options *o)
 {
+	static struct crash_record crash;
 	struct config_source source = source_of(o, false);
 	struct environment ours = {0};
 	struct config *conf;
@@ -79,6 +81,7 @@ int run_run(const struct options *o)
 	if (!conf)
 		return EXIT_USAGE;
 	log_init("supervisor", conf->server.log_level);
+	crash_watch(&crash, FLY_ATC_VERSION, true);
 	environment_copy(&ours, environ); /* a reload and the tenants need it */
 	source.environ = ours.items;
 	environment_wipe(environ, &conf->secret_variables);

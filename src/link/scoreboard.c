@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BOARD_SIZE ((size_t)SCOREBOARD_SLOTS * sizeof(struct slot))
+#define SLOTS_SIZE ((size_t)SCOREBOARD_SLOTS * sizeof(struct slot))
+#define BOARD_SIZE (SLOTS_SIZE + sizeof(struct crash_record))
 
 static const char *const names[] = {
 #define STATE(name, text, phase) text,
@@ -32,11 +33,11 @@ const char *tenant_state_phase(enum tenant_state state)
 
 int scoreboard_map(int fd, struct scoreboard *ret)
 {
-	void *at = mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *at = mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (at == MAP_FAILED)
 		return -errno;
-	*ret = (struct scoreboard){fd, at};
+	*ret = (struct scoreboard){fd, (void *)at, (void *)(at + SLOTS_SIZE)};
 	return 0;
 }
 

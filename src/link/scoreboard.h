@@ -4,13 +4,13 @@
  * The race between a request and a stop is decided here (sequentially consistent): the proxy adds
  * itself to in_flight and then reads the state; the supervisor writes DRAINING and then reads
  * in_flight; who sees the other backs off.  The memory belongs to the supervisor and survives a
- * crash of the proxy. */
+ * crash of the proxy, whose last words are in it, too. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include <stdatomic.h>
 
-#include "base/str.h"
+#include "base/crash.h"
 
 enum tenant_state {
 #define STATE(name, text, phase) TENANT_##name,
@@ -59,6 +59,7 @@ struct slot {
 struct scoreboard {
 	int fd; /* sealed against resizing; inherited by the proxy */
 	struct slot *slots;
+	struct crash_record *crash; /* written by the proxy when it dies by its own fault */
 };
 
 /* 0 or -errno. */

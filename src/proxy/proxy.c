@@ -226,6 +226,7 @@ void proxy_broken(struct proxy *p)
 
 static void *run_worker(void *arg)
 {
+	crash_watch_thread("fly-atc-worker");
 	worker_run(arg);
 	return NULL;
 }
@@ -480,6 +481,7 @@ int proxy_main(const struct proxy_start *start)
 	p.loop = loop_new();
 	if (!p.loop || scoreboard_map(start->scoreboard_fd, &p.board) < 0)
 		return 1;
+	crash_watch(p.board.crash, FLY_ATC_VERSION, false);
 	loop_on_turn(p.loop, on_turn, &p);
 	p.wake_fd = fcntl(start->channel_fd, F_DUPFD_CLOEXEC, 0);
 	if (p.wake_fd < 0)

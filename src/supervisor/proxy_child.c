@@ -266,6 +266,20 @@ static void remember_end(struct proxy_child *p, const char *how)
 	p->is_hung = false;
 }
 
+/* The record is a copy from here on: what faces the clients wrote it. */
+static void add_last_words(struct proxy_child *p)
+{
+	struct crash_record record = *p->sup->board.crash;
+	char words[CRASH_TEXT_MAX], *reason = p->reason;
+
+	memset(p->sup->board.crash, 0, sizeof(*p->sup->board.crash));
+	if (!record.is_written)
+		return;
+	crash_text(&record, words, sizeof(words));
+	p->reason = xasprintf("%s: %s", reason, words);
+	free(reason);
+}
+
 static void on_exit_status(void *arg, int status)
 {
 	struct proxy_child *p = arg;
@@ -286,6 +300,7 @@ static void on_exit_status(void *arg, int status)
 	}
 	run_describe_exit(status, how, sizeof(how));
 	remember_end(p, how);
+	add_last_words(p);
 	log_error("the proxy %s; it is started again", p->reason);
 	p->restarts++;
 	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + restart_pause(p), on_restart);

@@ -18,7 +18,8 @@ RULES = [
     ("getaddrinfo gethostbyname system popen sleep usleep", "what does not block the loop", None, None),
     # The guard is a process that has no loop.
     ("nanosleep", "a timer of the loop", "src/process/guard.c", None),
-    ("signal sigaction", "signals_open", None, HANDLED_ELSEWHERE),
+    # A fatal signal does not come back to the loop.
+    ("signal sigaction", "signals_open", "src/base/crash.c", HANDLED_ELSEWHERE),
     ("rand random srand srandom rand_r drand48", "random_bytes", None, None),
     ("localtime gmtime ctime asctime inet_ntoa", "the form with a buffer of the caller's", None, None),
     ("vfork daemon setjmp longjmp sigsetjmp siglongjmp", "nothing of that kind", None, None),

@@ -1,0 +1,49 @@
+/* crash.h - what a process writes down when it dies by its own fault: a failed assertion (also one
+ * of a library), abort(), or a fatal signal.
+ *
+ * The record lies in memory that another process shares and reads afterwards; core files are not
+ * to be had, since the memory of this program is hidden from who has its user.  All that happens
+ * after the fault is safe in a signal handler (POSIX.1-2017 2.4.3): no memory is taken. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/str.h"
+
+#define CRASH_FRAMES 16
+
+/* Texts end in NUL where a process that can be trusted wrote them: crash_text believes none. */
+struct crash_record {
+	_Atomic uint32_t is_written; /* 1; the last thing to be written but `id` and `frames` */
+	int32_t signal;
+	uint32_t line; /* of the assertion that failed; 0: there was none */
+	char file[48], function[48], expression[160];
+	char thread[16]; /* its name */
+	char step[24];	 /* of the work that it did, as told by crash_note */
+	char id[128];	 /* of that work */
+	char version[32];
+	/* Return addresses in the program, newest first, from its start (for addr2line -e); 0:
+	 * none. */
+	uint64_t frames[CRASH_FRAMES];
+};
+
+/* From now on a fault of this process is written to `where`, which stays.  `says_it`: a line on
+ * standard error, too, for the one whose record nobody reads. */
+void crash_watch(struct crash_record *where, const char *version, bool says_it);
+/* Names this thread (at most 15 bytes) and gives it a stack for its end: one that overflowed has
+ * none.  NULL leaves the name as it is. */
+void crash_watch_thread(const char *name);
+
+/* What this thread works at: a step by its name (a literal), and the name of what takes it, which
+ * is read only if the thread dies before the next note. */
+struct crash_note {
+	const char *step;
+	str id;
+};
+extern _Thread_local struct crash_note crash_note;
+
+/* "proxy/hold.c:93: x->is_held (hold_leave), thread worker 2, request 4f at hold, version 1.0, at
+ * 0x1f00 0x2e10": in one line, of printable ASCII, NUL-ended, cut at `size` (at least 1). */
+#define CRASH_TEXT_MAX 1024
+void crash_text(const struct crash_record *record, char *out, size_t size);
