@@ -28,6 +28,7 @@ static inline char *buf_room(struct buf *b, size_t n)
 }
 static inline void buf_added(struct buf *b, size_t n)
 {
+	assert(n <= b->cap - b->end);
 	b->end += n;
 }
 static inline void buf_add(struct buf *b, str s)

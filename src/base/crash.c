@@ -21,9 +21,9 @@
 
 _Thread_local struct crash_note crash_note;
 
-static struct crash_record *record;
-static const char *version_text = "";
-static bool says_it_too;
+static struct crash_record own;
+static struct crash_record *record = &own;
+static const char *version_text = "unknown";
 static uintptr_t program_start, program_end;
 static atomic_flag is_taken = ATOMIC_FLAG_INIT;
 
@@ -150,8 +150,6 @@ static void write_down(int number)
 	struct crash_record *r = record;
 	struct crash_note note = crash_note;
 
-	if (!r)
-		return;
 	r->signal = number;
 	COPY(r->version, version_text);
 	prctl(PR_GET_NAME, r->thread);
@@ -161,7 +159,7 @@ static void write_down(int number)
 	if (note.step && note.id.p)
 		copy(r->id, sizeof(r->id), note.id.p, note.id.n);
 	write_frames(r);
-	if (says_it_too)
+	if (r == &own)
 		say_it(r);
 }
 
@@ -182,12 +180,10 @@ NORETURN void __assert_fail(
 void __assert_fail(const char *expression, const char *file, unsigned line, const char *function)
 {
 	if (!atomic_flag_test_and_set(&is_taken)) {
-		if (record) {
-			record->line = line;
-			COPY(record->file, file);
-			COPY(record->function, function ? function : "?");
-			COPY(record->expression, expression);
-		}
+		record->line = line;
+		COPY(record->file, file);
+		COPY(record->function, function ? function : "?");
+		COPY(record->expression, expression);
 		write_down(SIGABRT);
 	}
 	abort();
@@ -231,11 +227,10 @@ static const int signals[] = {
 #endif
 };
 
-void crash_watch(struct crash_record *where, const char *version, bool says_it)
+void crash_watch(struct crash_record *where, const char *version)
 {
-	record = where;
+	record = where ? where : &own;
 	version_text = version;
-	says_it_too = says_it;
 #ifdef HAS_BACKTRACE
 	void *once[1];
 

@@ -28,9 +28,9 @@ struct crash_record {
 	uint64_t frames[CRASH_FRAMES];
 };
 
-/* From now on a fault of this process is written to `where`, which stays.  `says_it`: a line on
- * standard error, too, for the one whose record nobody reads. */
-void crash_watch(struct crash_record *where, const char *version, bool says_it);
+/* From now on a fault of this process is written to `where`, which stays.  NULL: nobody would read
+ * it, so it is a line on standard error, as a failed assertion is without this call. */
+void crash_watch(struct crash_record *where, const char *version);
 /* Names this thread (at most 15 bytes) and gives it a stack for its end: one that overflowed has
  * none.  NULL leaves the name as it is. */
 void crash_watch_thread(const char *name);

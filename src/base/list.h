@@ -21,6 +21,7 @@ static inline bool list_is_empty(const struct list *l)
 
 static inline void list_insert_between(struct list *item, struct list *prev, struct list *next)
 {
+	assert(prev->next == next && next->prev == prev);
 	item->prev = prev;
 	item->next = next;
 	prev->next = item;
@@ -40,6 +41,7 @@ static inline void list_append(struct list *l, struct list *item)
 
 static inline void list_remove(struct list *item)
 {
+	assert(item->prev->next == item && item->next->prev == item);
 	item->prev->next = item->next;
 	item->next->prev = item->prev;
 	list_init(item);
@@ -51,7 +53,9 @@ static inline void list_take_all(struct list *to, struct list *from)
 	list_init(to);
 	if (list_is_empty(from))
 		return;
-	list_insert_between(to, from->prev, from->next);
+	*to = *from;
+	to->next->prev = to;
+	to->prev->next = to;
 	list_init(from);
 }
 
@@ -60,6 +64,7 @@ static inline struct list *list_pop(struct list *l)
 {
 	struct list *item = l->next;
 
+	assert(item != l && item->prev == l && item->next->prev == item);
 	l->next = item->next;
 	item->next->prev = l;
 	list_init(item);

@@ -69,7 +69,6 @@ static int explain_missing_command(const struct options *o)
 
 int run_run(const struct options *o)
 {
-	static struct crash_record crash;
 	struct config_source source = source_of(o, false);
 	struct environment ours = {0};
 	struct config *conf;
@@ -81,7 +80,7 @@ int run_run(const struct options *o)
 	if (!conf)
 		return EXIT_USAGE;
 	log_init("supervisor", conf->server.log_level);
-	crash_watch(&crash, FLY_ATC_VERSION, true);
+	crash_watch(NULL, FLY_ATC_VERSION);
 	environment_copy(&ours, environ); /* a reload and the tenants need it */
 	source.environ = ours.items;
 	environment_wipe(environ, &conf->secret_variables);

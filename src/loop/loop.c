@@ -34,6 +34,8 @@ struct loop {
 	struct timer_heap timers;
 	struct work_list deferred;
 	struct work on_turn;
+	pthread_t thread; /* whose it is, once it runs */
+	bool has_thread;
 	pthread_mutex_t post_lock; /* guards posted */
 	struct work_list posted;
 	struct watch post_watch;
@@ -63,6 +65,12 @@ uint64_t clock_usec(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* Of one that runs nobody else may touch more than loop_post. */
+static bool is_own(const struct loop *l)
+{
+	return !l->has_thread || pthread_equal(l->thread, pthread_self());
+}
+
 msec loop_now(const struct loop *l)
 {
 	return l->now;
@@ -70,6 +78,7 @@ msec loop_now(const struct loop *l)
 
 struct timer_heap *loop_timers(struct loop *l)
 {
+	assert(is_own(l));
 	return &l->timers;
 }
 
@@ -148,6 +157,7 @@ static int watch_add(struct watch *w, struct loop *l, int fd, watch_fn *on_event
 {
 	struct epoll_event event = {.events = mask, .data.ptr = w};
 
+	assert(is_own(l) && on_event);
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		return -errno;
 	*w = (struct watch){l, on_event, fd};
@@ -170,6 +180,7 @@ void watch_close(struct watch *w)
 
 	if (!l || w->fd < 0)
 		return;
+	assert(is_own(l));
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	w->fd = -1;
 	for (int i = l->event_at + 1; i < l->event_count; i++)
@@ -179,6 +190,7 @@ void watch_close(struct watch *w)
 
 void loop_defer(struct loop *l, loop_fn *fn, void *arg)
 {
+	assert(is_own(l) && fn);
 	work_add(&l->deferred, fn, arg);
 }
 
@@ -191,6 +203,7 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 {
 	uint64_t one = 1;
 
+	assert(fn);
 	pthread_mutex_lock(&l->post_lock);
 	work_add(&l->posted, fn, arg);
 	pthread_mutex_unlock(&l->post_lock);
@@ -239,8 +252,10 @@ static int serve_events(struct loop *l, int limit)
 		struct epoll_event *event = &l->events[l->event_at];
 		struct watch *w = event->data.ptr;
 
-		if (w)
-			w->on_event(w, events_of(event->events));
+		if (!w)
+			continue;
+		assert(w->loop == l && w->fd >= 0);
+		w->on_event(w, events_of(event->events));
 	}
 	l->event_count = 0;
 	return n;
@@ -274,10 +289,13 @@ static void turn(struct loop *l)
 void loop_run(struct loop *l)
 {
 	l->is_running = true;
+	l->thread = pthread_self();
+	l->has_thread = true;
 	l->now = clock_now();
 	run_deferred(l);
 	while (l->is_running)
 		turn(l);
+	l->has_thread = false;
 }
 
 void loop_stop(struct loop *l)

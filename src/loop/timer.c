@@ -41,7 +41,10 @@ static void sift_down(struct timer_heap *h, uint32_t slot, struct timer *t)
 static void heap_remove(struct timer_heap *h, struct timer *t)
 {
 	uint32_t slot = t->slot;
-	struct timer *last = h->items[h->count--];
+	struct timer *last;
+
+	assert(slot && slot <= h->count && h->items[slot] == t);
+	last = h->items[h->count--];
 
 	t->slot = 0;
 	if (last == t)
@@ -66,6 +69,7 @@ void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time)
 {
 	struct timer_heap *h = loop_timers(l);
 
+	assert(on_time && (!t->slot || t->loop == l));
 	at = MAX(at, h->earliest);
 	t->loop = l;
 	t->on_time = on_time;

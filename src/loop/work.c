@@ -45,6 +45,7 @@ static void tell_done(void *arg)
 	loop_fn *done = job->done;
 	void *owner = job->arg;
 
+	assert(job->work->pending > 0);
 	job->work->pending--;
 	free(job);
 	done(owner);
@@ -103,6 +104,7 @@ void work_run(struct work *w, loop_fn *run, loop_fn *done, void *arg)
 	struct job *job = xmalloc(sizeof(*job));
 	bool starts_one, is_alone;
 
+	assert(run && done);
 	*job = (struct job){.work = w, .run = run, .done = done, .arg = arg};
 	w->pending++;
 	pthread_mutex_lock(&w->lock);

@@ -33,6 +33,7 @@ str flow_trailers(const struct flow *f)
 
 static enum parse gather_end(struct flow *f, struct gather *g)
 {
+	assert(!f->is_done);
 	f->is_done = true;
 	if (f->out != BODY_CHUNKED)
 		return PARSE_OK;
@@ -124,6 +125,7 @@ void flow_skip(struct flow *f, uint64_t n)
 	f->bytes += n;
 	if (f->in != BODY_LENGTH)
 		return;
+	assert(n <= f->left);
 	f->left -= n;
 	f->is_done = !f->left;
 }

@@ -22,6 +22,7 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size) MUST_US
 /* The first n bytes of unread have been used. */
 static inline void inbox_take(struct inbox *in, size_t n)
 {
+	assert(n <= in->unread.n);
 	in->unread = (str){in->unread.p + n, in->unread.n - n};
 }
 /* Call before the scratch buffer is used for another connection. */

@@ -47,6 +47,7 @@ static inline void gather_add(struct gather *g, str s)
 /* Where a text of at most GATHER_NOTE_SIZE may be written that is then given to gather_add next. */
 static inline char *gather_note(struct gather *g)
 {
+	assert(g->count < GATHER_PIECES);
 	return g->notes[g->count];
 }
 

@@ -481,7 +481,7 @@ int proxy_main(const struct proxy_start *start)
 	p.loop = loop_new();
 	if (!p.loop || scoreboard_map(start->scoreboard_fd, &p.board) < 0)
 		return 1;
-	crash_watch(p.board.crash, FLY_ATC_VERSION, false);
+	crash_watch(p.board.crash, FLY_ATC_VERSION);
 	loop_on_turn(p.loop, on_turn, &p);
 	p.wake_fd = fcntl(start->channel_fd, F_DUPFD_CLOEXEC, 0);
 	if (p.wake_fd < 0)

@@ -26,7 +26,7 @@ static int die(struct crash_record *record, fault_fn *fault)
 
 	if (child == 0) {
 		setrlimit(RLIMIT_CORE, &(struct rlimit){0});
-		crash_watch(record, "1.2.3", false);
+		crash_watch(record, "1.2.3");
 		fault();
 		_exit(0);
 	}
