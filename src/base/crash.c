@@ -173,9 +173,7 @@ static void on_signal(int number)
 }
 
 /* The C library's assert() calls this when it fails, in this program and in its libraries; ours is
- * found first. NOLINTNEXTLINE(bugprone-reserved-identifier) */
-NORETURN void __assert_fail(
-	const char *expression, const char *file, unsigned line, const char *function);
+ * found first. */
 /* NOLINTNEXTLINE(bugprone-reserved-identifier) */
 void __assert_fail(const char *expression, const char *file, unsigned line, const char *function)
 {
