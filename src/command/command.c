@@ -43,8 +43,9 @@ static int dispatch(const struct options *o)
 		return status_run(o);
 	case VERB_START:
 	case VERB_STOP:
-	case VERB_RESTART:
 		return live_act(o);
+	case VERB_RESTART:
+		return o->shows_all ? restart_all(o) : live_act(o);
 	case VERB_LOGS:
 		return live_logs(o);
 	case VERB_CACHE:

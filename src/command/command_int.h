@@ -10,6 +10,7 @@
 
 #define EXIT_RUNTIME 1
 #define EXIT_USAGE   2
+#define EXIT_WAITING 3 /* it goes on, and was not waited for any longer */
 
 enum verb {
 #define VERB(name, text, words, min, max, summary) VERB_##name,
@@ -25,9 +26,10 @@ struct options {
 	bool wants_help, wants_version;
 	const char *file;   /* -c */
 	const char *socket; /* -s */
-	bool as_json, shows_all, follows, no_wait;
-	const char *lines; /* -n; digits */
-	char **words;	   /* behind the command; NULL-ended */
+	bool as_json, shows_all, follows, no_wait, keeps_going, is_hurried;
+	const char *lines;   /* -n; digits */
+	const char *timeout; /* a duration */
+	char **words;	     /* behind the command; NULL-ended */
 	size_t nwords;
 };
 

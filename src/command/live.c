@@ -251,50 +251,64 @@ static void print_line(str text)
 	json_decref(j);
 }
 
-struct log_answer {
-	struct answer answer;
-	bool as_json;
+struct line_reader {
+	struct answer *answer;
+	live_line_fn *on_line;
+	void *arg;
 };
 
-/* Prints whole lines as they come; what is no answer of lines is kept to be told. */
-static void on_log_piece(void *arg, unsigned status, str piece)
+/* Takes whole lines as they come; what is no answer of lines is kept to be told. */
+static void on_piece(void *arg, unsigned status, str piece)
 {
-	struct log_answer *l = arg;
-	struct answer *a = &l->answer;
+	struct line_reader *r = arg;
+	struct buf *body = &r->answer->body;
 	ssize_t end;
 
-	buf_add(&a->body, piece);
+	buf_add(body, piece);
 	if (status != 200)
 		return;
-	while ((end = str_find_char(buf_str(&a->body), '\n')) >= 0) {
-		str line = str_slice(buf_str(&a->body), 0, (size_t)end);
-
-		if (l->as_json)
-			printf(STR_FMT "\n", STR_ARG(line));
-		else
-			print_line(line);
-		buf_consume(&a->body, (size_t)end + 1);
+	while ((end = str_find_char(buf_str(body), '\n')) >= 0) {
+		r->on_line(r->arg, str_slice(buf_str(body), 0, (size_t)end));
+		buf_consume(body, (size_t)end + 1);
 	}
 	fflush(stdout);
+}
+
+int live_ask_lines(const struct options *o, const char *method, str target, live_line_fn *on_line,
+	void *arg, struct answer *ret)
+{
+	struct line_reader r = {ret, on_line, arg};
+
+	return ask(o, method, target, on_piece, &r, &ret->status);
+}
+
+static void on_log_line(void *arg, str line)
+{
+	const struct options *o = arg;
+
+	if (o->as_json)
+		printf(STR_FMT "\n", STR_ARG(line));
+	else
+		print_line(line);
 }
 
 int live_logs(const struct options *o)
 {
 	struct buf target = {0};
-	struct log_answer l = {.as_json = o->as_json};
+	struct answer answer = {0};
 	char *tail = xasprintf(
 		"/logs?n=%s%s", o->lines ? o->lines : "50", o->follows ? "&follow=1" : "");
 	char *doing = xasprintf("show the logs of %s", o->words[0]);
 	int r;
 
 	live_tenant_target(&target, o->words[0], tail);
-	r = ask(o, "GET", buf_str(&target), on_log_piece, &l, &l.answer.status);
-	if (r == 0 && l.answer.status != 200)
-		r = live_refused(&l.answer, doing);
+	r = live_ask_lines(o, "GET", buf_str(&target), on_log_line, (void *)(uintptr_t)o, &answer);
+	if (r == 0 && answer.status != 200)
+		r = live_refused(&answer, doing);
 	free(tail);
 	free(doing);
 	buf_done(&target);
-	buf_done(&l.answer.body);
+	buf_done(&answer.body);
 	return r;
 }
 

@@ -11,6 +11,8 @@ struct answer {
 	struct buf body;
 };
 
+typedef void live_line_fn(void *arg, str line);
+
 /* One request.  0, or EXIT_RUNTIME when the failure has been told.  The body is the caller's to
  * release in any case. */
 int live_ask(const struct options *o, const char *method, str target, struct answer *ret) MUST_USE;
@@ -25,6 +27,13 @@ int live_refused(const struct answer *a, const char *doing);
 /* Of what a tenant wrote: the lines that say why it failed, else the last ones. */
 const json_t *live_output(const json_t *tenant);
 
+/* One request whose answer comes in pieces, of which those of status 200 are lines. */
+int live_ask_lines(const struct options *o, const char *method, str target, live_line_fn *on_line,
+	void *arg, struct answer *ret) MUST_USE;
+
 int live_act(const struct options *o);
 int live_logs(const struct options *o);
 int live_reload(const struct options *o);
+
+/* restart.c */
+int restart_all(const struct options *o);

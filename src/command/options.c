@@ -273,6 +273,30 @@ static int check_word_count(const struct options *o)
 	return 0;
 }
 
+/* A tenant or all of them, and how only for all. */
+static int check_restart(const struct options *o)
+{
+	msec timeout;
+
+	if (o->shows_all && o->nwords) {
+		complain("restart: %s or --all?", o->words[0]);
+		return usage_fault(o);
+	}
+	if (!o->shows_all && !o->nwords) {
+		complain("restart: which tenant?  For every one that is awake: --all");
+		return usage_fault(o);
+	}
+	if (!o->shows_all && (o->keeps_going || o->is_hurried || o->timeout)) {
+		complain("restart: --keep-going, --now and --timeout go with --all");
+		return usage_fault(o);
+	}
+	if (o->timeout && number_parse_duration(str_of(o->timeout), &timeout) < 0) {
+		complain("--timeout takes a duration as 30s or 5m, not %s", o->timeout);
+		return usage_fault(o);
+	}
+	return 0;
+}
+
 static bool is_called_thrust(const char *path)
 {
 	str name = str_of(path);
@@ -297,6 +321,8 @@ int options_parse(struct options *ret, int argc, char **argv)
 		err = check_options(&r);
 	if (!err && !ret->wants_help && !ret->wants_version)
 		err = check_word_count(ret);
+	if (!err && !ret->wants_help && !ret->wants_version && ret->verb == VERB_RESTART)
+		err = check_restart(ret);
 	return err;
 }
 

@@ -91,6 +91,26 @@ static void add_note(struct table *t, const char *label, str text, enum table_st
 	buf_done(&line);
 }
 
+static void add_replacement(struct table *t, const json_t *r)
+{
+	const json_t *within = json_object_get(r, "within_ms");
+	char since[TEXT_MAX], left[TEXT_MAX] = "";
+	struct buf line = {0};
+
+	if (!json_is_object(r))
+		return;
+	text_duration(number_at(r, "for_ms"), since);
+	text_duration((uint64_t)json_integer_value(within), left);
+	buf_printf(&line, "  to be replaced for %s (%s), waits for " STR_FMT, since,
+		str_eq(text_at(r, "because_of"), STR("configuration")) ? "its settings changed"
+								       : "restart --all",
+		STR_ARG(text_at(r, "waits_for")));
+	if (json_is_integer(within))
+		buf_printf(&line, "; at the latest in %s", left);
+	table_note(t, buf_str(&line), TABLE_BUSY);
+	buf_done(&line);
+}
+
 static void add_notes(struct table *t, const json_t *tenant)
 {
 	char retry[TEXT_MAX];
@@ -104,6 +124,7 @@ static void add_notes(struct table *t, const json_t *tenant)
 		text_duration(number_at(tenant, "retry_ms"), retry);
 		add_note(t, "a request tries again in ", str_of(retry), TABLE_PLAIN);
 	}
+	add_replacement(t, json_object_get(tenant, "to_be_replaced"));
 	add_note(t, "not backed up: ", text_at(tenant, "not_backed_up"), TABLE_BAD);
 	add_note(t, "warning: ", text_at(tenant, "warning"), TABLE_BAD);
 	add_note(t, "not in the store yet: ", text_at(tenant, "backup_pending"), TABLE_BAD);

@@ -105,6 +105,78 @@ void action_purge(struct session *s, str path)
 	c->ops->purge(c->arg, s->tenant, path, on_purged, action_new(s, true));
 }
 
+static const str rolled_names[] = {
+#define ROLLED(name, text, doc) STR_INIT(text),
+#include "control/rolled.def"
+};
+static_assert(NITEMS(rolled_names) == CONTROL_NROLLED, "one text for each");
+
+static void add_over(struct json *j, const struct control_rolled_tenant *t)
+{
+	const struct control_roll_counts *c = &t->counts;
+
+	json_number(j, "replaced", c->replaced);
+	json_number(j, "asleep", c->asleep);
+	json_number(j, "failed", c->failed);
+	json_number(j, "kept", c->kept);
+	json_number(j, "waiting", c->waiting);
+	json_bool(j, "goes_on", t->goes_on);
+}
+
+static void add_rolled(struct buf *out, const struct control_rolled_tenant *t)
+{
+	struct json j = {.out = out};
+
+	json_open_object(&j, NULL);
+	json_str(&j, "what", rolled_names[t->what]);
+	if (t->what != ROLLED_OVER)
+		json_str(&j, "tenant", t->id);
+	else
+		add_over(&j, t);
+	if (t->what == ROLLED_REPLACED)
+		json_number(&j, "wake_ms",
+			t->wake.restore + t->wake.prepare + t->wake.start + t->wake.ready);
+	json_str_or_null(&j, "reason", t->reason);
+	json_close_object(&j);
+	buf_add_char(out, '\n');
+}
+
+/* The last line always comes, and says that it is the last. */
+static void on_rolled(void *arg, const struct control_rolled_tenant *t)
+{
+	struct action *a = arg;
+	bool is_over = t->what == ROLLED_OVER;
+	struct session *s = is_over ? action_end(a) : a->session;
+	struct buf line = {0};
+
+	if (!s)
+		return;
+	add_rolled(&line, t);
+	if (is_over) {
+		session_stream_piece(s, buf_str(&line));
+		session_stream_end(s);
+	} else {
+		session_stream_line(s, buf_str(&line));
+	}
+	buf_done(&line);
+}
+
+void action_restart_all(struct session *s, const struct control_roll *how, bool waits)
+{
+	struct control *c = s->control;
+	struct action *a = action_new(s, waits);
+	const char *why_not = c->ops->restart_all(c->arg, how, on_rolled, a);
+
+	if (why_not) {
+		action_end(a);
+		session_refuse(s, 409, str_of(why_not));
+	} else if (waits) {
+		session_stream(s, LINES_TYPE);
+	} else {
+		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
+	}
+}
+
 static void add_fault(struct json *j, const struct config_fault *f)
 {
 	json_open_object(j, NULL);

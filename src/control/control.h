@@ -4,6 +4,8 @@
  *   GET  /v1/status                 fly-atc and its tenants; ?all=1 with those that only sleep
  *   GET  /v1/tenants/<id>           one tenant
  *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
+ *   POST /v1/restart                all that are awake, one after the other; lines of JSON as they
+ *                                   are replaced; ?timeout=5m, ?keep_going=1, ?now=1, ?wait=0
  *   POST /v1/tenants/<id>/purge     what is cached of it is forgotten; ?path=/x: only that
  *   GET  /v1/cache                  what is cached, by tenant
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
@@ -55,9 +57,13 @@ struct control_tenant {
 	str reason; /* of the last failure, in one sentence; empty if the last start succeeded */
 	str error;  /* the lines of its output that say why it failed then; or empty */
 	str last_crash; /* why it was restarted last, also when it runs again; or empty */
-	msec retry_at;	/* in FAILED: monotonic moment from which a request tries again; else 0 */
-	str warning; /* what was found wrong with where its data are, and is let pass; or empty */
-	str gap;     /* what is not backed up of it ("no database, 12 files"), or empty */
+	/* It is to be replaced: since when (monotonic; 0: it is not), at the latest when
+	 * (MSEC_NEVER), why, and what for it waits. */
+	msec replace_since, replace_at;
+	str replace_why, replace_waits;
+	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
+	str warning;   /* what was found wrong with where its data are, and is let pass; or empty */
+	str gap;       /* what is not backed up of it ("no database, 12 files"), or empty */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	struct control_cache cache;
 	str isolation;			  /* "private directories", "environment only", … */
@@ -107,6 +113,34 @@ struct control_reload {
 };
 typedef void control_reload_fn(void *arg, const struct control_reload *r);
 
+/* A restart of all that are awake. */
+struct control_roll {
+	bool keeps_going; /* also when one fails */
+	bool is_hurried;  /* nobody who uses them is waited for, but for drain_timeout */
+	msec timeout;	  /* what still waits then is reported, and goes on; 0: none */
+};
+
+enum control_rolled {
+#define ROLLED(name, text, doc) ROLLED_##name,
+#include "control/rolled.def"
+	CONTROL_NROLLED
+};
+
+struct control_roll_counts {
+	size_t replaced, asleep, failed, kept, waiting;
+};
+
+/* What has become of one of them; after ROLLED_OVER nothing comes.  Strings are borrowed. */
+struct control_rolled_tenant {
+	enum control_rolled what;
+	str id;
+	str reason;			   /* why it waits or failed; OVER: why early, or empty */
+	struct control_wake wake;	   /* REPLACED */
+	struct control_roll_counts counts; /* OVER */
+	bool goes_on;			   /* OVER: without who asked */
+};
+typedef void control_rolled_fn(void *arg, const struct control_rolled_tenant *t);
+
 /* What the supervisor can do.  Every `done` is called exactly once, never from inside the call that
  * took it, and may also be called after control_free (it is then ignored).  `each` is called from
  * inside. */
@@ -132,6 +166,10 @@ struct control_ops {
 	void (*backup)(void *arg, struct buf *json);
 	/* What is cached of a tenant, or only for this path (not empty), is forgotten. */
 	void (*purge)(void *arg, str id, str path, control_purged_fn *done, void *done_arg);
+	/* Each awake tenant is stopped when nobody uses it, and started.  NULL and then `each`, or
+	 * why not. */
+	const char *(*restart_all)(
+		void *arg, const struct control_roll *how, control_rolled_fn *each, void *each_arg);
 };
 
 /* Creates the socket (mode 0600) at `path`, and the last directory of it (mode 0700) if it is

@@ -67,6 +67,10 @@ void session_refuse(struct session *s, unsigned status, str reason);
 /* An answer without an end: the head, then pieces. */
 void session_stream(struct session *s, str type);
 void session_stream_piece(struct session *s, str piece);
+/* A line that is left out, and counted, where too many wait for who does not read them. */
+void session_stream_line(struct session *s, str line);
+/* It has an end after all. */
+void session_stream_end(struct session *s);
 
 /* routes.c: finds what a request asks for and does it, or begins to. */
 void control_route(struct session *s, const struct request_head *h);
@@ -75,6 +79,7 @@ void control_route(struct session *s, const struct request_head *h);
 void action_start(struct session *s, control_action_fn *op, bool waits);
 void action_reload(struct session *s);
 void action_purge(struct session *s, str path);
+void action_restart_all(struct session *s, const struct control_roll *how, bool waits);
 void action_forget(struct session *s);
 /* report.c: status and tenants as JSON. */
 void report_status(struct session *s);
@@ -88,4 +93,5 @@ void cached_answer_purged(struct session *s, int err, uint32_t entries);
 /* logs.c */
 void logs_answer(struct session *s, size_t lines, bool follows);
 
-#define JSON_TYPE STR("application/json")
+#define JSON_TYPE  STR("application/json")
+#define LINES_TYPE STR("application/x-ndjson")

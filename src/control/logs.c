@@ -5,8 +5,6 @@
 #include "control/control_int.h"
 #include "control/json.h"
 
-#define LINES_TYPE STR("application/x-ndjson")
-
 static void add_time(struct json *j, uint64_t time)
 {
 	time_t seconds = (time_t)(time / 1000);
@@ -58,23 +56,6 @@ void logs_answer(struct session *s, size_t lines, bool follows)
 	buf_done(&kept);
 }
 
-static void send_line(struct session *s, str line)
-{
-	struct buf note = {0};
-
-	if (buf_len(&s->out) > CONTROL_MAX_FOLLOW) {
-		s->dropped++;
-		return;
-	}
-	if (s->dropped) {
-		buf_printf(&note, "{\"dropped\":%llu}\n", (unsigned long long)s->dropped);
-		session_stream_piece(s, buf_str(&note));
-		buf_done(&note);
-		s->dropped = 0;
-	}
-	session_stream_piece(s, line);
-}
-
 void control_on_output(struct control *c, str tenant, const struct control_line *line)
 {
 	struct buf text = {0};
@@ -86,7 +67,7 @@ void control_on_output(struct control *c, str tenant, const struct control_line 
 			continue;
 		if (!buf_len(&text))
 			add_line(&text, line);
-		send_line(s, buf_str(&text));
+		session_stream_line(s, buf_str(&text));
 	}
 	buf_done(&text);
 }

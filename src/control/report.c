@@ -111,6 +111,25 @@ static void add_losses(struct json *j, const char *key, const struct log_losses 
 	json_close_object(j);
 }
 
+static void add_replacement(struct tenant_report *r, const struct control_tenant *t)
+{
+	struct json *j = r->j;
+
+	if (!t->replace_since) {
+		json_null(j, "to_be_replaced");
+		return;
+	}
+	json_open_object(j, "to_be_replaced");
+	json_number(j, "for_ms", since(r->now, t->replace_since));
+	json_str(j, "because_of", t->replace_why);
+	json_str(j, "waits_for", t->replace_waits);
+	if (t->replace_at == MSEC_NEVER)
+		json_null(j, "within_ms");
+	else
+		json_number(j, "within_ms", since(t->replace_at, r->now));
+	json_close_object(j);
+}
+
 static void add_life(struct tenant_report *r, const struct control_tenant *t)
 {
 	struct json *j = r->j;
@@ -131,6 +150,7 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_str_or_null(j, "reason", t->reason);
 	json_str_or_null(j, "last_crash", t->last_crash);
 	json_str_or_null(j, "warning", t->warning);
+	add_replacement(r, t);
 	if (t->retry_at)
 		json_number(j, "retry_ms", since(t->retry_at, r->now));
 	if (t->reason.n) {

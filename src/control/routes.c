@@ -12,6 +12,7 @@
 
 struct query {
 	bool is_for_all, follows, waits;
+	struct control_roll roll;
 	size_t lines;
 	str path;
 };
@@ -48,6 +49,11 @@ static void on_stop(struct session *s, const struct query *q)
 static void on_restart(struct session *s, const struct query *q)
 {
 	action_start(s, s->control->ops->restart, q->waits);
+}
+
+static void on_restart_all(struct session *s, const struct query *q)
+{
+	action_restart_all(s, &q->roll, q->waits);
 }
 
 static void on_reload(struct session *s, const struct query *q)
@@ -93,6 +99,7 @@ struct route {
 static const struct route routes[] = {
 	{STR_INIT("/v1/status"), METHOD_GET, on_status},
 	{STR_INIT("/v1/cache"), METHOD_GET, on_cache},
+	{STR_INIT("/v1/restart"), METHOD_POST, on_restart_all},
 	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},
 	{STR_INIT("/v1/config"), METHOD_GET, on_config},
 	{STR_INIT("/v1/version"), METHOD_GET, on_version},
@@ -127,6 +134,12 @@ static bool read_parameter(str name, str value, struct query *q)
 		return read_flag(value, &q->follows);
 	if (str_eq(name, STR("wait")))
 		return read_flag(value, &q->waits);
+	if (str_eq(name, STR("keep_going")))
+		return read_flag(value, &q->roll.keeps_going);
+	if (str_eq(name, STR("now")))
+		return read_flag(value, &q->roll.is_hurried);
+	if (str_eq(name, STR("timeout")))
+		return number_parse_duration(value, &q->roll.timeout) == 0;
 	if (str_eq(name, STR("path"))) {
 		q->path = value;
 		return true;
@@ -201,8 +214,8 @@ void control_route(struct session *s, const struct request_head *h)
 						 : STR("only GET reads this"));
 	else if (!read_query(h->query, &query))
 		session_refuse(s, 400,
-			STR("unknown parameter or value; there are all, follow, wait (0 or 1), "
-			    "n (0 to 1000) and path"));
+			STR("unknown parameter or value; there are all, follow, wait, now, "
+			    "keep_going (0 or 1), n (0 to 1000), timeout (5m) and path"));
 	else if (s->tenant.n && !knows_tenant(s))
 		session_refuse(s, 404,
 			str_of(arena_printf(&s->arena, "no tenant " STR_FMT, STR_ARG(s->tenant))));

@@ -279,3 +279,29 @@ void session_stream_piece(struct session *s, str piece)
 	if (is_first)
 		answer_soon(s);
 }
+
+void session_stream_line(struct session *s, str line)
+{
+	struct buf note = {0};
+
+	if (buf_len(&s->out) > CONTROL_MAX_FOLLOW) {
+		s->dropped++;
+		return;
+	}
+	if (s->dropped) {
+		buf_printf(&note, "{\"dropped\":%llu}\n", (unsigned long long)s->dropped);
+		session_stream_piece(s, buf_str(&note));
+		buf_done(&note);
+		s->dropped = 0;
+	}
+	session_stream_piece(s, line);
+}
+
+void session_stream_end(struct session *s)
+{
+	if (!s->is_http10)
+		buf_add(&s->out, STR("0\r\n\r\n"));
+	end_request(s);
+	s->state = SESSION_ENDING;
+	answer_soon(s);
+}

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "loop/child.h"
 #include "process/process_int.h"
@@ -17,10 +18,20 @@
 /* Pages of the table come into being when they are used. */
 #define MAX_TARGETS 131072u
 
+/* Two, so that one is left when the other is killed with us: whoever kills by name or by command
+ * line (`pkill -9 fly-atc`) finds the first and us.  Each is all that is needed. */
+static struct sentry {
+	const char *name;
+	bool is_disguised; /* its command line is its name */
+	struct child child;
+	int pipe_fd; /* our end; -1 without this one */
+} sentries[] = {
+	{.name = "fly-atc-guard", .pipe_fd = -1},
+	{.name = "atc-guard", .is_disguised = true, .pipe_fd = -1},
+};
+
 static struct {
 	struct loop *loop;
-	struct child child;
-	int pipe_fd; /* our end; -1 without a guard */
 	struct table {
 		uint32_t used; /* targets beyond are empty */
 		struct target {
@@ -30,7 +41,7 @@ static struct {
 				learned; /* of a session; 0: it is no session but a group of ours */
 		} targets[MAX_TARGETS];
 	} * table;
-} guard = {.pipe_fd = -1};
+} guard;
 
 /* What we say to it by the pipe. */
 #define GO_AWAY '\0'
@@ -106,14 +117,32 @@ static void kill_all(void)
 		nanosleep(&pause, NULL);
 }
 
-static NORETURN void run_guard(int pipe_fd)
+/* Our memory behind argv[0] is the command line. */
+static void disguise(const char *name)
+{
+	char bytes[4096];
+	size_t size = 0;
+	ssize_t n;
+	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0)
+		size += (size_t)n;
+	if (size < 2)
+		return;
+	memset(program_invocation_name, 0, size);
+	memcpy(program_invocation_name, name, MIN(strlen(name), size - 1));
+}
+
+static NORETURN void run_guard(const struct sentry *sentry, int pipe_fd)
 {
 	char bytes[64];
 	sigset_t all;
 	ssize_t n;
 
 	setsid();
-	prctl(PR_SET_NAME, "fly-atc-guard");
+	prctl(PR_SET_NAME, sentry->name);
+	if (sentry->is_disguised)
+		disguise(sentry->name);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (dup2(pipe_fd, 0) < 0 || close_range(1, ~0u, 0) < 0 || chdir("/") < 0)
@@ -128,21 +157,22 @@ static NORETURN void run_guard(int pipe_fd)
 	_exit(0);
 }
 
-static int fork_guard(void);
+static int fork_guard(struct sentry *s);
 
 static void on_guard_exit(struct child *c, int status)
 {
-	(void)c;
+	struct sentry *s = container_of(c, struct sentry, child);
+
 	(void)status;
-	close(guard.pipe_fd);
-	guard.pipe_fd = -1;
-	log_warn("the guard process was killed; starting it again");
-	if (fork_guard() < 0)
+	close_fd(&s->pipe_fd);
+	log_warn("the process %s was killed; starting it again", s->name);
+	if (fork_guard(s) < 0)
 		log_error(
-			"cannot start the guard process: if fly-atc is killed now, processes of tenants may survive");
+			"cannot start the process %s: if fly-atc is killed now, processes of tenants may survive",
+			s->name);
 }
 
-static int fork_guard(void)
+static int fork_guard(struct sentry *s)
 {
 	int fds[2], r;
 	pid_t pid;
@@ -152,13 +182,13 @@ static int fork_guard(void)
 	fcntl(fds[1], F_SETFL, O_NONBLOCK);
 	pid = fork();
 	if (pid == 0)
-		run_guard(fds[0]);
-	r = pid < 0 ? -errno : child_open(&guard.child, guard.loop, pid, on_guard_exit);
+		run_guard(s, fds[0]);
+	r = pid < 0 ? -errno : child_open(&s->child, guard.loop, pid, on_guard_exit);
 	close(fds[0]);
 	if (r < 0)
 		close(fds[1]);
 	else
-		guard.pipe_fd = fds[1];
+		s->pipe_fd = fds[1];
 	return r;
 }
 
@@ -167,13 +197,16 @@ int guard_start(struct loop *l)
 	char mark[MARK_MAX];
 	void *table = mmap(NULL, sizeof(*guard.table), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int r = 0;
 
 	if (table == MAP_FAILED)
 		return -errno;
-	mark_write(mark, 0); /* made before the fork, so that both know it */
+	mark_write(mark, 0); /* made before the fork, so that all know it */
 	guard.loop = l;
 	guard.table = table;
-	return fork_guard();
+	for (size_t i = 0; r == 0 && i < NITEMS(sentries); i++)
+		r = fork_guard(&sentries[i]);
+	return r;
 }
 
 static void dismiss(pid_t pid, int pipe_fd)
@@ -183,35 +216,48 @@ static void dismiss(pid_t pid, int pipe_fd)
 	close(pipe_fd);
 }
 
+static void renew(struct sentry *s)
+{
+	pid_t former = s->child.pid;
+	int former_pipe = s->pipe_fd;
+
+	if (former_pipe < 0)
+		return;
+	child_close(&s->child);
+	if (fork_guard(s) == 0)
+		dismiss(former, former_pipe);
+	else if (child_open(&s->child, guard.loop, former, on_guard_exit) < 0)
+		log_warn("the process %s is not watched any more", s->name);
+}
+
 void guard_renew(void)
 {
-	pid_t former = guard_pid();
-	int former_pipe = guard.pipe_fd;
-
-	if (!former)
-		return;
-	child_close(&guard.child);
-	if (fork_guard() == 0)
-		dismiss(former, former_pipe);
-	else if (child_open(&guard.child, guard.loop, former, on_guard_exit) < 0)
-		log_warn("the guard process is not watched any more");
+	for (size_t i = 0; i < NITEMS(sentries); i++)
+		renew(&sentries[i]);
 }
 
 void guard_stop(void)
 {
-	if (guard.pipe_fd >= 0) {
-		child_close(&guard.child);
-		dismiss(guard.child.pid, guard.pipe_fd);
+	for (size_t i = 0; i < NITEMS(sentries); i++) {
+		struct sentry *s = &sentries[i];
+
+		if (s->pipe_fd >= 0) {
+			child_close(&s->child);
+			dismiss(s->child.pid, s->pipe_fd);
+		}
+		s->pipe_fd = -1;
 	}
-	guard.pipe_fd = -1;
 	if (guard.table)
 		munmap(guard.table, sizeof(*guard.table));
 	guard.table = NULL;
 }
 
-pid_t guard_pid(void)
+bool guard_is(pid_t pid)
 {
-	return guard.pipe_fd >= 0 ? guard.child.pid : 0;
+	for (size_t i = 0; i < NITEMS(sentries); i++)
+		if (sentries[i].pipe_fd >= 0 && sentries[i].child.pid == pid)
+			return true;
+	return false;
 }
 
 static uint32_t find(pid_t target)
@@ -226,8 +272,9 @@ static uint32_t find(pid_t target)
 /* A full pipe makes it look, too. */
 static void look(void)
 {
-	if (guard.pipe_fd >= 0)
-		(void)!write(guard.pipe_fd, (char[]){LOOK}, 1);
+	for (size_t i = 0; i < NITEMS(sentries); i++)
+		if (sentries[i].pipe_fd >= 0)
+			(void)!write(sentries[i].pipe_fd, (char[]){LOOK}, 1);
 }
 
 static void put(struct target target)

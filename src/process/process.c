@@ -481,7 +481,7 @@ static bool is_watched(pid_t pid)
 	list_foreach (p, &processes, struct process, link)
 		if (p->child.pid == pid && !p->has_ended)
 			return true;
-	return pid == guard_pid();
+	return guard_is(pid);
 }
 
 /* Looks without taking.  One that is watched is reaped by its watch, which calls us again. */

@@ -45,8 +45,8 @@ void guard_label(pid_t target, uint64_t label);
  * later. */
 void guard_add_session(pid_t session, uint64_t learned);
 void guard_remove(pid_t target);
-/* The guard's own pid, 0 without one. */
-pid_t guard_pid(void);
+/* It is a guard. */
+bool guard_is(pid_t pid);
 
 /* Sessions that descendants of `pid` have opened: sets of numbers, each once. */
 struct sessions {

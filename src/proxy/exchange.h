@@ -106,6 +106,7 @@ struct exchange {
 	uint64_t upstream_began;
 	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
 	msec held_until, connect_until;
+	unsigned stops; /* of the tenant on its way up, while this was held */
 	struct pace pace;
 	bool client_took, client_gave; /* since the client's deadline was looked at */
 	char id[REQUEST_ID_SIZE];

@@ -19,6 +19,10 @@
 #define HEARTBEAT 15000
 /* A watcher for whom more than this waits does not look any more. */
 #define WATCH_MAX 16384
+/* Who waits for a start that is stopped waits for the next one.  Whose starts are stopped again and
+ * again would wait for ever: this long at least, and then the next stop ends it. */
+#define STOPS_MAX  2
+#define STOPS_TIME 10000
 
 static str reason_of(const struct exchange *x)
 {
@@ -110,6 +114,7 @@ static void hold(struct exchange *x, msec retry_at)
 	}
 	if (!x->held_since) {
 		x->held_since = clock_usec();
+		x->stops = 0;
 		x->held_until = msec_limit(now, app->start_timeout);
 		x->page_at = x->wants_page && app->waiting_page_after
 				     ? now + app->waiting_page_after
@@ -323,6 +328,11 @@ void exchange_view_changed(struct exchange *x)
 		exchange_give_up(x);
 }
 
+static bool is_stopped_for_good(const struct exchange *x)
+{
+	return x->stops >= STOPS_MAX && clock_usec() - x->held_since >= STOPS_TIME * 1000;
+}
+
 void exchange_tenant_changed(struct exchange *x, enum tenant_state state)
 {
 	if (x->state == EXCHANGE_WATCHING) {
@@ -335,6 +345,8 @@ void exchange_tenant_changed(struct exchange *x, enum tenant_state state)
 		hold_want_tenant(x);
 	} else if (has_failed(x)) {
 		exchange_fail(x, ERROR_START_FAILED, reason_of(x));
+	} else if (is_stopped_for_good(x)) {
+		exchange_fail(x, ERROR_STOPPED, STR_EMPTY);
 	} else {
 		x->retry_at = MSEC_NEVER;
 		set_deadline(x);

@@ -526,6 +526,17 @@ static void tell(struct list *exchanges, enum tenant_state state)
 		exchange_tenant_changed(container_of(list_pop(&all), struct exchange, link), state);
 }
 
+/* The start that they wait for has been cut short. */
+static void count_stop(struct tenant *t, enum tenant_state state)
+{
+	bool is_stop = state == TENANT_STOPPING || state == TENANT_STOPPED;
+
+	if (is_stop && state_is_on_its_way(t->told))
+		list_foreach (x, &t->held, struct exchange, link)
+			x->stops++;
+	t->told = state;
+}
+
 /* One that has been removed is told how it ends, as long as it is known. */
 static struct tenant *told_tenant(struct worker *w, uint32_t slot)
 {
@@ -557,6 +568,7 @@ static void on_state(void *arg)
 		else
 			dismiss_streams(t, 0);
 	}
+	count_stop(t, p->state);
 	tell(&t->held, p->state);
 	tell(&t->watched, p->state);
 	free(p);

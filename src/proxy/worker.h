@@ -45,6 +45,7 @@ struct tenant {
 	struct timer streams_end; /* of those that had just begun when it was told to end */
 	struct list watched;	  /* exchanges that show its progress to a browser */
 	uint32_t generation;	  /* of the copy that the idle connections lead to */
+	enum tenant_state told;	  /* last */
 	bool wake_sent;
 	struct cache_share *share; /* what it has in the cache; NULL: not asked for yet */
 	char *reason;		   /* why it failed; NULL or empty when it did not */

@@ -91,7 +91,7 @@ uint64_t admission_free_memory(void)
 
 /* --- room --- */
 
-static size_t max_starting(const struct supervisor *s)
+size_t admission_max_starting(const struct supervisor *s)
 {
 	cpu_set_t cores;
 
@@ -165,7 +165,8 @@ static void admit_all(struct supervisor *s)
 {
 	struct admission *a = &s->admission;
 
-	while (!list_is_empty(&a->queue) && (s->conf->is_single || a->starting < max_starting(s))) {
+	while (!list_is_empty(&a->queue) &&
+		(s->conf->is_single || a->starting < admission_max_starting(s))) {
 		if (!s->conf->is_single && lacks_room(s)) {
 			make_room(s);
 			timer_set(&a->timer, s->loop, loop_now(s->loop) + RECHECK, on_timer);

@@ -5,6 +5,7 @@
 #include "supervisor/proxy_child.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
+#include "supervisor/roll.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/waiters.h"
 
@@ -99,18 +100,33 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 		shown->retry_at = t->tally.retry_at;
 }
 
+static void add_replacement(struct control_tenant *shown, const struct tenant *t, struct buf *waits)
+{
+	if (!replace_is_marked(t))
+		return;
+	replace_describe(t, waits);
+	shown->replace_since = t->run->marked_at;
+	shown->replace_at = replace_due(t);
+	shown->replace_why = t->run->is_stale ? STR("configuration") : STR("restart");
+	shown->replace_waits = buf_str(waits);
+}
+
 static void show(const struct supervisor *s, const struct tenant_conf *conf,
 	control_tenant_fn *each, void *each_arg)
 {
 	struct control_tenant shown = basics(s, conf);
-	struct buf gap = {0};
+	struct tenant *t = s->tenants[conf->slot];
+	struct buf gap = {0}, waits = {0};
 
 	backup_add_gap(s->backup, conf, &gap);
 	shown.gap = buf_str(&gap);
-	if (s->tenants[conf->slot])
-		add_run(&shown, s->tenants[conf->slot]);
+	if (t) {
+		add_run(&shown, t);
+		add_replacement(&shown, t, &waits);
+	}
 	each(each_arg, &shown);
 	buf_done(&gap);
+	buf_done(&waits);
 }
 
 static void show_tenants(void *arg, bool all, control_tenant_fn *each, void *each_arg)
@@ -190,6 +206,12 @@ static void restart(void *arg, str id, control_done_fn *done, void *done_arg)
 	start_now(t, WAIT_RESTARTED, done, done_arg);
 }
 
+static const char *restart_all(
+	void *arg, const struct control_roll *how, control_rolled_fn *each, void *each_arg)
+{
+	return roll_start(arg, how, each, each_arg);
+}
+
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
 {
 	const struct supervisor *s = arg;
@@ -223,6 +245,7 @@ const struct control_ops operator_ops = {
 	.start = start,
 	.stop = stop,
 	.restart = restart,
+	.restart_all = restart_all,
 	.tail = show_tail,
 	.reload = reload_all,
 	.backup = show_backup,

@@ -15,10 +15,6 @@
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 
-/* Changed tenants that are in use are looked at again, at first often. */
-#define STALE_PAUSE_FIRST 50
-#define STALE_PAUSE_LAST  1000
-
 /* What the proxy is given to take a configuration over; it is some milliseconds. */
 #define USE_LIMIT 10000
 
@@ -155,6 +151,7 @@ static void remove_tenants(struct supervisor *s, const struct config *after)
 		places_retire(s, conf, serial);
 		if (!t)
 			continue;
+		replace_forget(t);
 		t->is_removed = true;
 		if (t->run || t->life.state == TENANT_QUEUED)
 			tenant_event(t, EVENT_STOP);
@@ -179,26 +176,6 @@ void tenant_retire(struct tenant *t)
 	tenant_free(t);
 }
 
-static void on_stale(struct timer *timer)
-{
-	struct supervisor *s = container_of(timer, struct supervisor, stale_timer);
-	bool is_any_left = false;
-
-	list_foreach_safe (t, &s->awake, struct tenant, in_awake) {
-		if (!t->run->is_stale || t->life.state != TENANT_RUNNING) {
-			is_any_left |= t->run->is_stale && t->life.state < TENANT_RUNNING;
-			continue;
-		}
-		if (run_try_idle(t))
-			tenant_event(t, EVENT_WAKE); /* with its new settings */
-		else
-			is_any_left = true;
-	}
-	s->stale_pause = MIN(s->stale_pause * 2, (msec)STALE_PAUSE_LAST);
-	if (is_any_left)
-		timer_set(timer, s->loop, loop_now(s->loop) + s->stale_pause, on_stale);
-}
-
 /* Awake tenants that are the same go on under the new configuration, so that the old one can go. */
 static void adopt(struct tenant *t, struct config *c)
 {
@@ -207,8 +184,11 @@ static void adopt(struct tenant *t, struct config *c)
 	if (!now)
 		return;
 	t->run->is_stale = now->fingerprint != t->run->conf->fingerprint;
-	if (t->run->is_stale)
+	if (t->run->is_stale) {
+		replace_mark(t);
 		return;
+	}
+	replace_unmark(t);
 	config_ref(c);
 	config_unref(t->run->config);
 	t->run->config = c;
@@ -257,8 +237,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	work_run(s->work, free_config, on_freed, before);
 	guard_renew();
 	reload_wake_at_boot(s);
-	s->stale_pause = STALE_PAUSE_FIRST;
-	timer_set(&s->stale_timer, s->loop, loop_now(s->loop), on_stale);
+	replace_soon(s);
 }
 
 /* --- the outcome --- */

@@ -299,6 +299,13 @@ static enum lifecycle_event exit_event(struct tenant *t)
 	return EVENT_CRASHED_OUT;
 }
 
+/* We have told it to end, and it is wanted: by a restart, or since its settings have changed. */
+static bool starts_again(const struct tenant *t)
+{
+	return (t->life.state == TENANT_DRAINING || t->life.state == TENANT_STOPPING) &&
+	       t->life.is_wanted;
+}
+
 static void on_exit_status(void *arg, int status)
 {
 	struct tenant *t = arg;
@@ -316,7 +323,7 @@ static void on_exit_status(void *arg, int status)
 	 * let go. */
 	if (t->life.state == TENANT_STARTING && run->conf->app->listen == LISTEN_TCP)
 		t->releases_port = !t->releases_port;
-	if (t->sup->conf->is_single)
+	if (t->sup->conf->is_single && !starts_again(t))
 		supervisor_on_single_exit(t->sup, status);
 	tenant_event(t, exit_event(t));
 	/* Resets the connections that nobody has accepted.  Their requests find the new state. */

@@ -44,9 +44,9 @@ static void on_drain_pause(struct timer *timer)
 void stop_watch(struct tenant *t)
 {
 	const struct supervisor *s = t->sup;
-	/* An operator who stops one tenant waits for his answer; a reload and the end have time. */
-	msec limit = s->is_ending || t->is_removed ? s->conf->server.drain_timeout
-						   : t->run->conf->app->stop_timeout;
+	/* An operator who stops one tenant waits for his answer; all others have time. */
+	bool has_time = s->is_ending || t->is_removed || t->is_being_replaced;
+	msec limit = has_time ? s->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
 
 	health_forget(t->run);
 	t->run->drain_until = msec_limit(loop_now(s->loop), limit);

@@ -131,6 +131,7 @@ void supervisor_end(struct supervisor *s)
 	notify("STOPPING=1");
 	log_info("ending");
 	reload_give_up(s);
+	roll_give_up(s);
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : SINGLE_DRAIN_LIMIT;
 	proxy_child_drain(s->proxy, limit);
@@ -164,15 +165,25 @@ void supervisor_on_single_failed(struct supervisor *s, const char *reason)
 	supervisor_end(s);
 }
 
+/* It will end, and that would not end us: it is to be started again. */
+static bool is_between_copies(const struct supervisor *s, const struct tenant *t)
+{
+	return !s->is_ending &&
+	       (t->life.state == TENANT_DRAINING || t->life.state == TENANT_STOPPING);
+}
+
 /* As if we were not there: each signal reaches it, each time. */
 static void relay(struct supervisor *s, int signo)
 {
 	struct tenant *t = only_tenant(s);
+	bool is_end = signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP;
 
 	if (t->run && t->run->process) {
 		log_info("relaying signal %s to the application", sigabbrev_np(signo));
 		process_signal(t->run->process, signo);
-	} else if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP) {
+		is_end = is_end && is_between_copies(s, t);
+	}
+	if (is_end) {
 		s->exit_status = s->is_ending ? s->exit_status : 128 + signo;
 		supervisor_end(s);
 	}
@@ -380,6 +391,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 
 static void done(struct supervisor *s, struct locks *locks)
 {
+	roll_give_up(s);
 	control_free(s->control);
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
@@ -387,7 +399,7 @@ static void done(struct supervisor *s, struct locks *locks)
 		tenant_free(s->tenants[slot]);
 	backup_free(s->backup);
 	work_free(s->looking);
-	timer_cancel(&s->stale_timer);
+	timer_cancel(&s->replacing.timer);
 	places_done(&s->places);
 	admission_done(&s->admission);
 	new_files_watcher_done(&s->new_files);
@@ -435,6 +447,7 @@ static struct supervisor *supervisor_new(
 	list_init(&s->to_load);
 	places_init(&s->places);
 	admission_init(&s->admission);
+	rolling_init(&s->rolling);
 	new_files_watcher_init(&s->new_files);
 	return s;
 }

@@ -16,6 +16,8 @@
 #include "supervisor/output.h"
 #include "supervisor/places.h"
 #include "supervisor/probe.h"
+#include "supervisor/replace.h"
+#include "supervisor/roll.h"
 #include "supervisor/supervisor.h"
 #include "tenant/lifecycle.h"
 #include "tenant/tally.h"
@@ -43,8 +45,8 @@ struct supervisor {
 	struct list to_load; /* reloads: the first is being read by a thread */
 	struct list reloads; /* in force, and waiting for the proxy */
 	struct places places;
-	struct timer stale_timer; /* looks for changed tenants that nobody uses at the moment */
-	msec stale_pause;
+	struct replacing replacing;
+	struct rolling rolling;
 	struct process_user proxy_user;
 	char *secret;		 /* master of the tenants' SECRET_KEY_BASE */
 	uint32_t *index_of_slot; /* slot -> conf->tenants, UINT32_MAX for none */
@@ -92,7 +94,11 @@ struct tenant_run {
 	bool is_unobserved; /* its databases may have been written to, and not registered since */
 	bool is_cancelled;  /* the step under way ends as BROKEN, whatever comes of it */
 	bool is_hung;	    /* it is killed for not answering */
-	bool is_stale;	    /* its configuration changed: restart when nobody uses it */
+	/* Why it is to be replaced (replace.h): */
+	bool is_stale;		     /* its configuration changed */
+	bool is_outdated;	     /* its code changed, says an operator */
+	bool is_hurried;	     /* it is not waited for those who use it */
+	msec marked_at;		     /* since then; 0: it is not */
 	unsigned missing_files;	     /* databases that were not there when they were registered */
 	struct new_files *new_files; /* waits for them while it runs, or NULL */
 	struct timer look_timer;     /* the first look while it runs */
@@ -121,13 +127,16 @@ struct tenant {
 	enum tenant_state failed_in;
 	unsigned starts, restarts;
 	uint32_t slot;
-	bool has_told_signal; /* that it does not end by stop_signal, and what may help */
-	bool has_told_gap;    /* what is not backed up of it, in the log */
-	bool is_removed;      /* not in the configuration any more: gone when it rests */
-	bool is_starting;     /* counts for max_starting */
-	bool is_awake;	      /* counts for max_running */
-	bool is_stepping;     /* inside tenant_event: further events wait */
-	bool releases_port;   /* the application could not bind a port that we kept */
+	bool has_told_signal;	/* that it does not end by stop_signal, and what may help */
+	bool has_told_gap;	/* what is not backed up of it, in the log */
+	bool is_removed;	/* not in the configuration any more: gone when it rests */
+	bool is_being_replaced; /* stopped for it, and not running again */
+	bool is_in_roll;	/* its end is awaited (roll.h) */
+	bool has_told_waiting;	/* that it cannot be replaced yet */
+	bool is_starting;	/* counts for max_starting */
+	bool is_awake;		/* counts for max_running */
+	bool is_stepping;	/* inside tenant_event: further events wait */
+	bool releases_port;	/* the application could not bind a port that we kept */
 	uint32_t pending[4];
 	unsigned npending;
 };

@@ -39,6 +39,7 @@ void tenant_free(struct tenant *t)
 		return;
 	assert(!t->run);
 	waiters_cancel(t, "it was removed from the configuration");
+	replace_forget(t);
 	list_remove(&t->in_queue);
 	list_remove(&t->in_untold);
 	timer_cancel(&t->retry_timer);
@@ -407,6 +408,7 @@ static void step(struct tenant *t, enum lifecycle_event event)
 	publish(t);
 	do_effects(t, todo & ~BEFORE_PUBLISHING);
 	waiters_check(t);
+	replace_check(t);
 }
 
 /* Effects bring about events; those wait until all effects of the step before are done. */

@@ -203,6 +203,36 @@ def test_readiness_is_found_within_milliseconds(atc, how):
     assert sorted(late)[1] < stretched(0.015), late
 
 
+# --- a start that is stopped ---
+
+def test_a_request_whose_start_is_stopped_waits_for_the_next_one(atc):
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout=0, waiting_page_after=0))
+    request = Background(atc.get, WINTER + "/up", timeout=60)
+    for starts in (1, 2, 3):
+        wait_until(lambda starts=starts: atc.tenant()["starts"] == starts and atc.tenant()["held"] == 1)
+        if starts < 3:
+            assert atc.cli("stop", "bellevue/2025/winter").returncode == 0
+    atc.allow("go")
+    assert request.result().status == 200
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart"])
+def test_a_request_whose_starts_are_stopped_for_long_is_told(atc, verb):
+    """Otherwise it would wait for ever, or for start_timeout, which would be blamed on the application."""
+    atc.start(knobs_config(env={"KNOBS_BOOT_UNTIL": "go"}, start_timeout=0, waiting_page_after=0))
+    request = Background(atc.get, WINTER + "/up", timeout=120)
+
+    def is_told():
+        atc.control("POST", "/v1/tenants/bellevue/2025/winter/%s?wait=0" % verb)
+        time.sleep(0.2)
+        return request.is_done
+    wait_until(is_told, 60)
+    answer = request.result()
+    assert (answer.status, answer.error, answer.header("Retry-After")) == (503, "stopped", "1")
+    atc.allow("go")
+    assert atc.get(WINTER + "/up").status == 200
+
+
 # --- the waiting page ---
 
 def test_a_browser_gets_a_page_when_the_start_takes_longer(atc):

@@ -250,6 +250,48 @@ def test_kill_9_of_the_supervisor_ends_everything(atc):
     wait_until(lambda: not any(processes.is_alive(pid) for pid in pids), 5)
 
 
+def guards(atc):
+    return {processes.read(pid, "comm").decode().strip(): pid for pid in processes.children(atc.pid)
+            if b"guard" in processes.read(pid, "comm")}
+
+
+def killed_together(atc, *more):
+    """Both in the same moment: nobody can start another one in between."""
+    pids = [atc.whoami()["pid"], *map(int, atc.lines("grandchildren"))]
+    assert len(pids) == 2
+    os.kill(atc.pid, signal.SIGSTOP)
+    for pid in (*more, atc.pid):
+        os.kill(pid, signal.SIGKILL)
+    atc.wait_exit(-signal.SIGKILL)
+    wait_until(lambda: not any(processes.is_alive(pid) for pid in pids), 10)
+
+
+@pytest.mark.parametrize("name", ["fly-atc-guard", "atc-guard"])
+@pytest.mark.parametrize("how", ["group", "setsid"])
+def test_kill_9_of_the_supervisor_and_a_guard_ends_everything(atc, name, how):
+    atc.start(knobs_config(env={"KNOBS_GRANDCHILD": how, "KNOBS_IGNORE_TERM": "1"}))
+    killed_together(atc, guards(atc)[name])
+
+
+def test_who_kills_by_name_or_command_line_leaves_nothing(atc):
+    """pkill -9 fly-atc, with or without -f."""
+    atc.start(knobs_config(env={"KNOBS_GRANDCHILD": "setsid"}))
+    assert len(guards(atc)) == 2
+    named = [pid for pid in processes.children(atc.pid) if "knobs" not in processes.command_line(pid) and
+             ("fly-atc" in processes.command_line(pid) or b"fly-atc" in processes.read(pid, "comm"))]
+    assert atc.proxy_pid() in named and len(set(guards(atc).values()) - set(named)) == 1
+    killed_together(atc, *named)
+
+
+def test_a_guard_that_is_killed_comes_back_and_still_guards(atc):
+    atc.start(knobs_config(env={"KNOBS_GRANDCHILD": "setsid"}))
+    before = guards(atc)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: guards(atc).keys() == before.keys() and not set(guards(atc).values()) & set(before.values()))
+    killed_together(atc, guards(atc)["fly-atc-guard"])
+
+
 def test_after_kill_9_it_starts_again_on_what_was_left(atc):
     """Stale sockets and pid files are in the way of nobody."""
     config = knobs_config(listen="unix")

@@ -96,6 +96,10 @@ static void options_are_found_on_both_sides_of_a_command(void **state)
 	assert_true(o.as_json && o.shows_all);
 	assert_string_equal(o.socket, "/s");
 	done(&l, &o);
+	assert_int_equal(parse(&l, "fly-atc restart --timeout 5m -a --keep-going", &o), 0);
+	assert_true(o.shows_all && o.keeps_going && !o.is_hurried);
+	assert_string_equal(o.timeout, "5m");
+	done(&l, &o);
 	assert_int_equal(parse(&l, "fly-atc stop -- -odd", &o), 0);
 	assert_string_equal(o.words[0], "-odd");
 	done(&l, &o);
@@ -121,6 +125,14 @@ static void what_makes_no_sense_is_a_fault_of_usage(void **state)
 		"fly-atc realod",
 		"fly-atc chek",
 		"fly-atc run --json x",
+		"fly-atc restart",
+		"fly-atc restart a b",
+		"fly-atc restart a --all",
+		"fly-atc restart a --now",
+		"fly-atc restart a --keep-going",
+		"fly-atc restart a --timeout 5m",
+		"fly-atc restart --all --timeout soon",
+		"fly-atc stop --all",
 	};
 
 	(void)state;

@@ -312,6 +312,46 @@ static void a_purge_says_how_many_are_gone(void **state)
 	free(ask_text("GET", "/v1/tenants/" WINTER "/purge", 405));
 }
 
+static void a_restart_of_all_is_told_line_by_line_to_its_end(void **state)
+{
+	char *text;
+
+	(void)state;
+	w.nrolled = 2;
+	text = ask_text("POST", "/v1/restart?timeout=5m&keep_going=1", 200);
+	assert_string_equal(w.asked, "roll 1 0 300000");
+	assert_string_equal(text,
+		"{\"what\":\"waits\",\"tenant\":\"" WINTER "\",\"reason\":\"1 open tunnel\"}\n"
+		"{\"what\":\"replaced\",\"tenant\":\"" WINTER
+		"\",\"wake_ms\":4321,\"reason\":null}\n"
+		"{\"what\":\"replaced\",\"tenant\":\"" WINTER
+		"\",\"wake_ms\":4321,\"reason\":null}\n"
+		"{\"what\":\"over\",\"replaced\":2,\"asleep\":0,\"failed\":0,"
+		"\"kept\":0,\"waiting\":0,\"goes_on\":false,\"reason\":null}\n");
+	free(text);
+	free(ask_text("POST", "/v1/restart?wait=0&now=1", 202));
+	assert_string_equal(w.asked, "roll 0 1 0");
+	free(ask_text("POST", "/v1/restart?timeout=soon", 400));
+	free(ask_text("GET", "/v1/restart", 405));
+	w.nrolled = 0;
+	free(ask_text("POST", "/v1/restart", 409));
+}
+
+static void who_does_not_read_how_all_are_restarted_still_gets_the_end(void **state)
+{
+	int fd = connect_raw();
+	char *text;
+
+	(void)state;
+	w.nrolled = 20000;
+	send_raw(fd, "POST /v1/restart HTTP/1.1\r\nHost: x\r\n\r\n");
+	text = read_raw(fd, NULL);
+	assert_true(count_of(text, "\"what\":\"replaced\"") < w.nrolled);
+	assert_int_equal(count_of(text, "\"what\":\"over\",\"replaced\":20000"), 1);
+	free(text);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +366,8 @@ int main(void)
 		over_socket(one_who_follows_gets_lines_as_they_are_written),
 		over_socket(one_who_follows_too_slowly_is_told_what_was_lost),
 		over_socket(a_reload_says_what_it_did),
+		over_socket(a_restart_of_all_is_told_line_by_line_to_its_end),
+		over_socket(who_does_not_read_how_all_are_restarted_still_gets_the_end),
 		over_socket(the_cache_is_told_by_tenant_and_in_all),
 		over_socket(a_purge_says_how_many_are_gone),
 		over_socket(a_faulty_reload_gives_each_fault_with_its_place),

@@ -174,8 +174,59 @@ static void op_purge(void *arg, str id, str path, control_purged_fn *done, void 
 	loop_defer(w.loop, finish_purge, call);
 }
 
+struct roll_call {
+	control_rolled_fn *each;
+	void *arg;
+};
+
+static void finish_roll(void *arg)
+{
+	struct roll_call *call = arg;
+	struct control_rolled_tenant waits =
+					     {
+						     .what = ROLLED_WAITS,
+						     .id = STR(WINTER),
+						     .reason = STR("1 open tunnel"),
+					     },
+				     replaced =
+					     {
+						     .what = ROLLED_REPLACED,
+						     .id = STR(WINTER),
+						     .reason = STR_EMPTY,
+						     .wake = {1, 20, 300, 4000},
+					     },
+				     over = {
+					     .what = ROLLED_OVER,
+					     .id = STR_EMPTY,
+					     .reason = STR_EMPTY,
+					     .counts = {.replaced = w.nrolled},
+				     };
+
+	call->each(call->arg, &waits);
+	for (size_t i = 0; i < w.nrolled; i++)
+		call->each(call->arg, &replaced);
+	call->each(call->arg, &over);
+	free(call);
+}
+
+static const char *op_restart_all(
+	void *arg, const struct control_roll *how, control_rolled_fn *each, void *each_arg)
+{
+	struct roll_call *call;
+
+	(void)arg;
+	snprintf(w.asked, sizeof(w.asked), "roll %d %d %llu", how->keeps_going, how->is_hurried,
+		(unsigned long long)how->timeout);
+	if (!w.nrolled)
+		return "fly-atc is about to end";
+	call = xcalloc(1, sizeof(*call));
+	*call = (struct roll_call){each, each_arg};
+	loop_defer(w.loop, finish_roll, call);
+	return NULL;
+}
+
 const struct control_ops ops = {op_global, op_tenants, op_tenant, op_start, op_stop, op_restart,
-	op_tail, op_reload, op_backup, op_purge};
+	op_tail, op_reload, op_backup, op_purge, op_restart_all};
 
 static void *run(void *unused)
 {

@@ -36,6 +36,7 @@ extern struct world {
 	char asked[128]; /* the last action: "start bellevue/2025/winter" */
 	struct config_faults faults;
 	bool is_proxy_late;
+	size_t nrolled; /* replaced by a restart of all; 0: it is refused */
 } w;
 extern const struct control_ops ops;
 
