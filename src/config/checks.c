@@ -266,16 +266,22 @@ static bool pattern_matches(str pattern, str path)
 	return str_eq(path, pattern);
 }
 
-bool config_path_matches(const struct str_list *patterns, str path)
+str config_path_pattern(const struct str_list *patterns, str path)
 {
 	for (size_t i = patterns->count; i-- > 0;) {
 		str pattern = patterns->items[i];
-		bool is_excepted = is_exception(pattern);
 
-		if (pattern_matches(str_slice(pattern, is_excepted, pattern.n), path))
-			return !is_excepted;
+		if (pattern_matches(str_slice(pattern, is_exception(pattern), pattern.n), path))
+			return pattern;
 	}
-	return false;
+	return STR_EMPTY;
+}
+
+bool config_path_matches(const struct str_list *patterns, str path)
+{
+	str pattern = config_path_pattern(patterns, path);
+
+	return pattern.n && !is_exception(pattern);
 }
 
 bool relative_path_is_safe(str path)

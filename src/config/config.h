@@ -198,6 +198,8 @@ char *config_database_url(const struct tenant_conf *t, const struct database_con
 /* True if the last of the patterns ("/path", "/prefix*", "*suffix") that is that of a path has no
  * "!" before it. */
 bool config_path_matches(const struct str_list *patterns, str path);
+/* The pattern that decides, with its "!"; empty: none is that of the path. */
+str config_path_pattern(const struct str_list *patterns, str path);
 /* What to write where a tenant's database is not known. */
 #define CONFIG_NAME_ONE                                                                            \
 	"name it, such as `databases: [{name: primary, path: data.sqlite3, env: DATABASE_PATH, "   \

@@ -42,8 +42,10 @@ struct slot {
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
 	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
 	char padding[4];
-	/* Written by the proxy, if seldom: its open connections to the tenant, of whatever copy. */
+	/* Written by the proxy, if seldom: its open connections to the tenant, of whatever copy;
+	 * and what it has learned of it. */
 	_Atomic uint32_t connections;
+	_Atomic uint64_t hidden_names; /* that it serves (proxy/no_wake.h) */
 	/* written by the proxy */
 	_Alignas(64) _Atomic uint32_t in_flight; /* requests and upgrades under way */
 	_Atomic uint32_t upgrades;		 /* of these: upgraded connections */

@@ -16,6 +16,7 @@
 #include "proxy/exchange_int.h"
 #include "proxy/files.h"
 #include "proxy/forward.h"
+#include "proxy/no_wake.h"
 #include "proxy/own_answer.h"
 #include "proxy/proxy_int.h"
 #include "proxy/quota.h"
@@ -609,7 +610,7 @@ static void begin_here(struct exchange *x, const struct request_head *head,
 	x->wants_upgrade = forward_is_upgrade(head);
 	x->awaits_continue = head->expects_continue;
 	x->wants_page = waiting_wants_page(head);
-	if (caching_begin(x, head, client) || files_let_sleep(x))
+	if (caching_begin(x, head, client) || no_wake_refuses(x))
 		return;
 	in.now = wall_msec(CLOCK_REALTIME);
 	buf_clear(&x->request);

@@ -63,6 +63,15 @@ void exchange_leave_tenant(struct exchange *x);
 const struct server_conf *exchange_settings(const struct exchange *x);
 /* The head of its answer has been written. */
 void exchange_forget_view(struct exchange *x);
+/* Its path in normal form below the tenant's prefix; one that came by referer is not below it. */
+static inline str exchange_path_below(const struct exchange *x)
+{
+	str path = x->record.path, prefix = x->conf->prefix;
+
+	if (prefix.n && path.n > prefix.n && str_starts(path, prefix) && path.p[prefix.n] == '/')
+		return str_slice(path, prefix.n, path.n);
+	return path;
+}
 str exchange_date(void);
 /* Milliseconds since 1970, as of the last tick of the kernel: for dates and ages. */
 uint64_t exchange_wall(void);

@@ -208,16 +208,6 @@ static void answer_public(
 	answer(x, &a);
 }
 
-/* Below the tenant's prefix; a path that came by referer is not. */
-static str path_of(const struct exchange *x)
-{
-	str path = x->record.path, prefix = x->conf->prefix;
-
-	if (prefix.n && path.n > prefix.n && str_starts(path, prefix) && path.p[prefix.n] == '/')
-		return str_slice(path, prefix.n, path.n);
-	return path;
-}
-
 static enum public_verdict find_public(
 	struct exchange *x, const struct request_head *head, str path, struct public_file *ret)
 {
@@ -241,31 +231,11 @@ static enum public_verdict find_public(
 	return verdict;
 }
 
-static bool is_asleep(const struct exchange *x)
-{
-	switch (exchange_tenant_state(x)) {
-	case TENANT_ABSENT:
-	case TENANT_DRAINING:
-	case TENANT_STOPPING:
-	case TENANT_STOPPED:
-	case TENANT_FAILED:
-		return true;
-	case TENANT_QUEUED:
-	case TENANT_RESTORING:
-	case TENANT_PREPARING:
-	case TENANT_STARTING:
-	case TENANT_RUNNING:
-	case TENANT_NSTATES:
-		break;
-	}
-	return false;
-}
-
 bool files_answer(struct exchange *x, const struct request_head *head)
 {
 	struct public_file file;
 
-	switch (find_public(x, head, path_of(x), &file)) {
+	switch (find_public(x, head, exchange_path_below(x), &file)) {
 	case PUBLIC_FILE:
 		answer_public(x, head, &file);
 		return true;
@@ -276,14 +246,6 @@ bool files_answer(struct exchange *x, const struct request_head *head)
 		break;
 	}
 	return false;
-}
-
-bool files_let_sleep(struct exchange *x)
-{
-	if (!config_path_matches(&x->conf->app->no_wake, path_of(x)) || !is_asleep(x))
-		return false;
-	exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	return true;
 }
 
 /* --- of the tenant --- */

@@ -9,8 +9,6 @@
 /* A request for a tenant: true if its public directory has the answer.  Then the exchange may be
  * gone. */
 bool files_answer(struct exchange *x, const struct request_head *head);
-/* True if it is refused, because nobody wakes a tenant for such a path (no_wake). */
-bool files_let_sleep(struct exchange *x);
 
 /* True if the tenant wants us to send a file in place of its body. */
 bool files_are_asked(const struct exchange *x, const struct response_head *h);

@@ -6,6 +6,7 @@
 #include "proxy/answer.h"
 #include "proxy/caching.h"
 #include "proxy/files.h"
+#include "proxy/no_wake.h"
 #include "proxy/relay_int.h"
 #include "proxy/respond.h"
 
@@ -92,6 +93,7 @@ static enum step take_head(struct exchange *x, struct response_head *h)
 	/* Nothing has been said yet, so that it can still be said what is wrong. */
 	if (h->body == BODY_CHUNKED && !chunked_is_sound(x->upstream->in.unread))
 		return refuse_head(x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
+	no_wake_learn(x, h->status);
 	x->record.upstream_ms = (int64_t)((clock_usec() - x->upstream_began) / 1000);
 	if (caching_takes(x, h))
 		return GONE;
