@@ -26,6 +26,11 @@ struct cache_flights *caching_flights(const struct exchange *x)
 	return proxy_flights(x->worker->proxy);
 }
 
+uint64_t caching_pattern(const struct exchange *x)
+{
+	return cache_pattern_of(x->tenant->owner, x->path);
+}
+
 struct cache_moment caching_moment(const struct exchange *x)
 {
 	return (struct cache_moment){loop_now(x->worker->loop), (int64_t)exchange_wall()};
@@ -174,6 +179,13 @@ static bool may_join(const struct exchange *x, bool is_known)
 	       (is_known || (!c->has_cookie && !c->has_authorization));
 }
 
+/* Of paths like this one nothing is stored: nobody should wait for the first answer to each. */
+static bool is_hopeless(const struct exchange *x)
+{
+	return cache_pattern_is_refused(
+		proxy_patterns(x->worker->proxy), caching_pattern(x), loop_now(x->worker->loop));
+}
+
 /* What is stored cannot be used as it is. */
 static void keep_old(struct caching *c, struct cache_entry *e, enum cache_why why)
 {
@@ -207,7 +219,7 @@ static bool find(struct exchange *x, const struct request_head *head)
 	buf_clear(&x->worker->added);
 	if (!e || e->kind != CACHE_RESPONSE) {
 		c->forwarded = varies ? FORWARDED_VARY_MISS : FORWARDED_URI_MISS;
-		c->may_join = !e && may_join(x, varies);
+		c->may_join = !e && may_join(x, varies) && (varies || !is_hopeless(x));
 		c->is_known = varies;
 		cache_entry_unref(e);
 		return false;

@@ -8,6 +8,7 @@
 #include "http/vary.h"
 #include "proxy/background.h"
 #include "proxy/caching_int.h"
+#include "proxy/proxy_int.h"
 
 /* So long nobody waits for what was not stored. */
 #define REFUSED_FOR (5 * 60 * 1000)
@@ -45,6 +46,52 @@ static void refuse(struct exchange *x)
 	cache_store(caching_cache(x), &c->key, e);
 	cache_entry_unref(e);
 	land(x);
+}
+
+/* True of what an application says each time for its own reasons, and not because of this request,
+ * or of this one answer. */
+static bool is_habit(enum cache_why why, unsigned status)
+{
+	switch (why) {
+	case WHY_NO_STORE:
+	case WHY_PRIVATE:
+	case WHY_GARBLED:
+	case WHY_NOT_PUBLIC:
+	case WHY_NO_LIFETIME:
+	case WHY_STALE:
+	case WHY_NO_CACHE:
+	case WHY_SET_COOKIE:
+	case WHY_VARY:
+	case WHY_REPLAY:
+	case WHY_NO_LENGTH:
+		return status < 400;
+	case WHY_OK:
+	case WHY_OFF:
+	case WHY_METHOD:
+	case WHY_UPGRADE:
+	case WHY_PRECONDITION:
+	case WHY_AUTHORIZATION:
+	case WHY_REQUEST_NO_STORE:
+	case WHY_STATUS:
+	case WHY_TOO_LARGE:
+	case WHY_BUSY:
+	case WHY_REQUEST:
+	case NWHYS:
+		break;
+	}
+	return false;
+}
+
+/* What has been seen of one path is believed of those like it. */
+static void learn(struct exchange *x, unsigned status)
+{
+	struct cache_patterns *patterns = proxy_patterns(x->worker->proxy);
+	const struct caching *c = x->caching;
+
+	if (c->why == WHY_OK)
+		cache_pattern_allow(patterns, caching_pattern(x));
+	else if (c->flight && is_habit(c->why, status))
+		cache_pattern_refuse(patterns, caching_pattern(x), loop_now(x->worker->loop));
 }
 
 /* In the form that keys have (x->path); false if it is none. */
@@ -369,6 +416,7 @@ void caching_head(struct exchange *x, struct response_head *h)
 	if (c->key.share) {
 		c->why = may_store(x, h, &found);
 		is_stored = c->why == WHY_OK;
+		learn(x, h->status);
 		fwd_status = c->old ? h->status : 0;
 	}
 	if (is_stored)

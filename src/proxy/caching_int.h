@@ -5,6 +5,7 @@
 #pragma once
 
 #include "content/cache_flight.h"
+#include "content/cache_pattern.h"
 #include "proxy/caching.h"
 #include "proxy/respond.h"
 #include "proxy/worker.h"
@@ -44,6 +45,8 @@ struct caching {
 
 struct cache *caching_cache(const struct exchange *x);
 struct cache_flights *caching_flights(const struct exchange *x);
+/* Of the path that is asked for. */
+uint64_t caching_pattern(const struct exchange *x);
 /* Counts the request, once. */
 void caching_count(struct exchange *x, bool is_hit);
 struct cache_moment caching_moment(const struct exchange *x);

@@ -13,6 +13,7 @@
 #include "base/budget.h"
 #include "base/log.h"
 #include "content/cache_flight.h"
+#include "content/cache_pattern.h"
 #include "link/channel.h"
 #include "link/scoreboard.h"
 #include "loop/work.h"
@@ -43,6 +44,7 @@ struct proxy {
 	struct quota connections, requests; /* of each client */
 	struct cache *cache;
 	struct cache_flights *flights;
+	struct cache_patterns *patterns;
 	struct timer drain_limit;
 	int status;
 };
@@ -141,6 +143,11 @@ struct cache *proxy_cache(const struct proxy *p)
 struct cache_flights *proxy_flights(const struct proxy *p)
 {
 	return p->flights;
+}
+
+struct cache_patterns *proxy_patterns(const struct proxy *p)
+{
+	return p->patterns;
 }
 
 static void on_wake(void *arg)
@@ -276,6 +283,7 @@ static void configure_cache(struct proxy *p)
 	if (!p->cache) {
 		p->cache = cache_new(size, conf->server.max_cache_item_size);
 		p->flights = cache_flights_new();
+		p->patterns = cache_patterns_new();
 		return;
 	}
 	cache_resize(p->cache, size, conf->server.max_cache_item_size);

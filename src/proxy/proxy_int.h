@@ -6,6 +6,7 @@
 
 struct cache;
 struct cache_flights;
+struct cache_patterns;
 struct proxy;
 struct quota;
 
@@ -26,6 +27,7 @@ struct quota *proxy_request_quota(struct proxy *p);
 /* What all threads share: stored responses, and who brings which. */
 struct cache *proxy_cache(const struct proxy *p);
 struct cache_flights *proxy_flights(const struct proxy *p);
+struct cache_patterns *proxy_patterns(const struct proxy *p);
 /* Asks the supervisor to start the tenant of a slot. */
 void proxy_wake(struct proxy *p, uint32_t slot);
 /* A worker has something to do. */

@@ -254,6 +254,43 @@ def test_many_that_ask_for_the_same_are_one(site):
     assert sum("fwd=uri-miss; collapsed" in status_of(answer) for answer in answers) >= 5
 
 
+def ask_twice(site, path):
+    """Two at once for what is answered when both are there; True if one was kept waiting for the other first."""
+    until = "go" + path.replace("/", "-")
+    site.put(**{path: says("private", until=until)})
+    asked = [Background(site.get, path) for _ in range(2)]
+    wait_until(lambda: len(site.asked(path)) == 2, what="the tenant is asked by both")
+    site.allow(until)
+    assert {each.result().status for each in asked} == {200}
+    lines = wait_until(lambda: [found for found in [site.atc.requests_logged(path=site.prefix + path)] if len(found) == 2],
+                       what="both are logged")[0]
+    return any(line["dur"] - line["upstream_ms"] >= 900 for line in lines)
+
+
+def test_what_is_not_stored_at_one_path_is_not_waited_for_at_those_like_it(site):
+    assert ask_twice(site, "/items/0")
+    others = ["/items/%d" % n for n in range(1, 11)]
+    assert sum(ask_twice(site, path) for path in others) < 5
+    assert ask_twice(site, "/other/0")
+
+
+def test_what_is_stored_at_one_path_is_waited_for_at_those_like_it_again(site):
+    site.put(**{"/items/1": says("private"), "/items/2": says("max-age=60")})
+    assert site.get("/items/1").status == 200 and site.get("/items/2").status == 200
+    for n in range(3, 13):
+        path, began = "/items/%d" % n, time.monotonic()
+        site.put(**{path: says("max-age=60", until="go%d" % n)})
+        asked = [Background(site.get, path) for _ in range(5)]
+        wait_until(lambda: site.asked(path), what="the tenant is asked")
+        holds_for(lambda: True, 0.2)
+        site.allow("go%d" % n)
+        took = time.monotonic() - began
+        assert {each.result().status for each in asked} == {200}
+        if took < 0.8:
+            break
+    assert len(site.asked(path)) == 1
+
+
 def test_who_brings_it_may_leave(site):
     """One of the others brings it then; it is waited for as above."""
     for n in range(10):
