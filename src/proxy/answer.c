@@ -26,6 +26,16 @@ static rewrite_fn *const rewriters[HEADER_NIDS] = {
 	[HEADER_SET_COOKIE] = rewrite_cookie,
 };
 
+bool answer_has_places(const struct header *f)
+{
+	return rewriters[f->id];
+}
+
+bool answer_rewrite(struct buf *out, const struct header *f, const struct rewrite *r)
+{
+	return rewriters[f->id] && rewriters[f->id](out, r, f->value);
+}
+
 enum body_kind answer_framing(const struct response_head *h, unsigned client_minor)
 {
 	switch (h->body) {
@@ -66,7 +76,7 @@ static bool add_changed(struct lines *lines, const struct header *h, const struc
 	before = buf_len(out);
 	buf_add(out, h->name);
 	buf_add(out, STR(": "));
-	if (!r || !rewriters[h->id] || !rewriters[h->id](out, r, h->value)) {
+	if (!r || !answer_rewrite(out, h, r)) {
 		if (!h->is_mended) {
 			out->end = out->start + before;
 			return false;

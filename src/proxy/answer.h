@@ -9,6 +9,12 @@
  * known, else BODY_UNTIL_CLOSE, after which the connection cannot be kept. */
 enum body_kind answer_framing(const struct response_head *h, unsigned client_minor);
 
+/* It speaks of places, which the application may not know. */
+bool answer_has_places(const struct header *f);
+/* Appends the value that a field is to have which speaks of places, or appends nothing and returns
+ * false: it stays. */
+bool answer_rewrite(struct buf *out, const struct header *f, const struct rewrite *r);
+
 struct answer_in {
 	unsigned minor;		/* the client's HTTP/1.x */
 	enum body_kind framing; /* from answer_framing */

@@ -7,6 +7,7 @@
 #include "proxy/caching.h"
 #include "proxy/files.h"
 #include "proxy/no_wake.h"
+#include "proxy/own_address.h"
 #include "proxy/relay_int.h"
 #include "proxy/respond.h"
 
@@ -83,6 +84,7 @@ static enum step refuse_head(struct exchange *x, str why)
 
 static enum step take_head(struct exchange *x, struct response_head *h)
 {
+	own_address_hide(x, h);
 	if (h->status < 200 && !h->has_upgrade)
 		return relay_interim(x, h);
 	/* What is left of a body must not become the first words of another protocol. */

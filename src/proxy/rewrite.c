@@ -3,6 +3,7 @@
 #include "proxy/rewrite.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "route/own_url.h"
@@ -38,10 +39,36 @@ static bool is_root_path(str url)
 	return url.n && url.p[0] == '/' && !(url.n > 1 && (url.p[1] == '/' || url.p[1] == '\\'));
 }
 
+static bool is_own_address(str url, unsigned port, str *ret_rest)
+{
+	static const char *const names[] = {"127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::]"};
+	char host[32];
+
+	for (size_t i = 0; i < NITEMS(names); i++) {
+		snprintf(host, sizeof(host), "%s:%u", names[i], port);
+		if (own_url(url, str_of(host), ret_rest))
+			return true;
+	}
+	return false;
+}
+
+static bool rewrite_own_address(struct buf *out, const struct rewrite *r, str value)
+{
+	str rest;
+
+	if (!is_own_address(value, r->own_port, &rest))
+		return false;
+	buf_add(out, r->origin);
+	buf_add(out, rest);
+	return true;
+}
+
 bool rewrite_url(struct buf *out, const struct rewrite *r, str value)
 {
 	str rest = value;
 
+	if (r->own_port)
+		return rewrite_own_address(out, r, value);
 	if (!r->is_stripped || !r->prefix.n)
 		return false;
 	if (!is_root_path(value) && !own_url(value, r->host, &rest))

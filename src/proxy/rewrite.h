@@ -13,6 +13,11 @@ struct rewrite {
 	str tenant_host;  /* if the tenant has a host of its own, else empty */
 	bool is_stripped; /* the application does not know its prefix */
 	bool is_by_referer;
+	/* Not 0: instead of all this, where the application means itself by the address at which it
+	 * listens (http or https at 127.0.0.1, localhost, 0.0.0.0, [::1] or [::], and this port),
+	 * clients are told `origin`: scheme, "://", and the host that they know. */
+	unsigned own_port;
+	str origin;
 };
 void rewrite_init(struct rewrite *r, const struct route *route, str host);
 

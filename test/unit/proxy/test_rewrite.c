@@ -127,6 +127,47 @@ static void urls_are_put_below_the_prefix(void **state)
 	check_rows(rewrite_location_or_json, &r, locations, NITEMS(locations));
 }
 
+static const struct row own_addresses[] = {
+	{"http://127.0.0.1:4321/login?to=/x#y", "https://example.com/login?to=/x#y"},
+	{"https://localhost:4321/", "https://example.com/"},
+	{"HTTP://LocalHost:4321", "https://example.com"},
+	{"http://0.0.0.0:4321?x", "https://example.com?x"},
+	{"http://[::1]:4321/x", "https://example.com/x"},
+	{"http://[::]:4321/x", "https://example.com/x"},
+	{"http://127.0.0.1:4322/x", NULL},
+	{"http://127.0.0.1:43210/x", NULL},
+	{"http://127.0.0.1/x", NULL},
+	{"http://127.0.0.2:4321/x", NULL},
+	{"http://localhost.evil.net:4321/x", NULL},
+	{"http://x@localhost:4321/x", NULL},
+	{"http://localhost:4321@evil.net/x", NULL},
+	{"http://evil.net/?to=http://localhost:4321/x", NULL},
+	{"ws://localhost:4321/x", NULL},
+	{"//localhost:4321/x", NULL},
+	{"/x", NULL},
+	{"", NULL},
+};
+
+static void an_own_address_is_that_of_the_outside(void **state)
+{
+	static const struct row json = {
+		"{\"path\":\"http://[::]:4321/x\"}", "{\"path\":\"https://example.com/x\"}"};
+	static const struct row refresh = {
+		"5; url='http://[::]:4321/x'", "5; url='https://example.com/x'"};
+	static const struct row link = {
+		"<http://localhost:4321/a>; rel=x, </b>, <http://[::1]:4321/c>",
+		"<https://example.com/a>; rel=x, </b>, <https://example.com/c>"};
+	static const struct row cookie = {"a=b; Path=/; Domain=localhost", NULL};
+	struct rewrite r = {.own_port = 4321, .origin = STR("https://example.com")};
+
+	(void)state;
+	check_rows(rewrite_url, &r, own_addresses, NITEMS(own_addresses));
+	check(rewrite_location_or_json, &r, &json);
+	check(rewrite_refresh, &r, &refresh);
+	check(rewrite_link, &r, &link);
+	check(rewrite_cookie, &r, &cookie);
+}
+
 static void places_in_requests_are_taken_out_of_the_prefix(void **state)
 {
 	struct rewrite r = rewrite_for(&tenant_strip, false);
@@ -330,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urls_are_put_below_the_prefix),
+		cmocka_unit_test(an_own_address_is_that_of_the_outside),
 		cmocka_unit_test(places_in_requests_are_taken_out_of_the_prefix),
 		cmocka_unit_test(nothing_to_do_where_the_prefix_is_known_or_empty),
 		cmocka_unit_test(refreshes_lead_below_the_prefix),
