@@ -101,6 +101,19 @@ void access_log(const struct access_record *r)
 	add_if_known(line, STR(",\"upstream_ms\":"), r->upstream_ms);
 	add_if_known(line, STR(",\"wake_ms\":"), r->wake_ms);
 	add_if_any(line, STR(",\"error\":\""), error_token(r->error));
+	if (r->is_cut)
+		buf_add(line, STR(",\"cut\":true"));
 	add_if_any(line, STR(",\"detail\":\""), r->detail);
+	log_line_close(line);
+}
+
+void access_log_cut(str request_id, str remote_addr, enum error error, size_t unsent)
+{
+	struct buf *line = log_line_open(LOG_INFO, "Answer cut");
+
+	log_field_str(line, "request_id", request_id);
+	log_field_str(line, "remote_addr", remote_addr);
+	log_field_str(line, "error", error_token(error));
+	log_field_number(line, "unsent", (int64_t)unsent);
 	log_line_close(line);
 }

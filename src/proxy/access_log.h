@@ -31,8 +31,13 @@ struct access_record {
 				ACCESS_UNKNOWN */
 	int64_t wake_ms;     /* held for a tenant to be ready; or ACCESS_UNKNOWN */
 	enum error error;
-	str detail; /* why, when error is not enough */
+	bool is_cut; /* an answer of `status` began, and did not come to its end */
+	str detail;  /* why, when error is not enough */
 };
+
+/* An exchange has had its line, and `unsent` bytes of its answer that were to follow will not be
+ * sent after all: a line of its own. */
+void access_log_cut(str request_id, str remote_addr, enum error error, size_t unsent);
 
 /* The line; nothing unless the log's level has INFO. Fields that are empty or unknown are left out,
  * except those that Thruster writes always. */

@@ -226,6 +226,7 @@ void exchange_client_gone(struct exchange *x)
 		x->record.error = ERROR_CLIENT_GONE;
 	if (!x->answer_began)
 		x->record.status = error_status(x->record.error);
+	x->record.is_cut = x->answer_began && !x->is_tunnel;
 	x->client->exchange = NULL;
 	let_go(x);
 	exchange_free(x);
@@ -358,8 +359,8 @@ static void answer_error(struct exchange *x, enum error error, str reason)
 	bool is_development = x->conf && str_eq(x->conf->app->environment, STR("development"));
 	/* Where a file of the server is, or is not, is nobody's business; what an application has
 	 * said wrong is its developers'. */
-	bool is_hidden =
-		error == ERROR_SENDFILE || (error == ERROR_BAD_RESPONSE && !is_development);
+	bool is_hidden = error == ERROR_SENDFILE || error == ERROR_FILE_UNREADABLE ||
+			 (error == ERROR_BAD_RESPONSE && !is_development);
 	/* Of a start: with the last lines of the application. */
 	bool has_output = is_development && error == ERROR_START_FAILED;
 	str shown = is_hidden ? STR_EMPTY : reason;

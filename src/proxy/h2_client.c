@@ -80,8 +80,31 @@ static int h2_flush(struct client *c)
 	return 0;
 }
 
+/* The exchange is about to be over, and is logged with all that it has said. */
+static void keep_request(struct h2_client *hc)
+{
+	const struct exchange *x = hc->client.exchange;
+
+	if (x && x->is_logged && !hc->request && h2_stream_waiting(&hc->stream))
+		hc->request = str_dup(x->record.request_id);
+}
+
+/* What is left of the answer of an exchange that is over will not be sent. */
+static void tell_cut(struct h2_client *hc, enum error error)
+{
+	size_t unsent = h2_stream_waiting(&hc->stream);
+	char peer[ADDRESS_TEXT_MAX];
+
+	if (unsent && hc->request)
+		access_log_cut(
+			str_of(hc->request), address_text(&hc->client.peer, peer), error, unsent);
+	free(hc->request);
+	hc->request = NULL;
+}
+
 static void h2_end(struct client *c, str trailers)
 {
+	keep_request(client_of(c));
 	h2_stream_end(&client_of(c)->stream, trailers);
 	h2_connection_touch(client_of(c)->h2);
 }
@@ -107,6 +130,12 @@ static size_t h2_piece(const struct client *c)
 	return h2_connection_is_short(hc->h2) ? SHORT_PIECE : SIZE_MAX;
 }
 
+static void cut(struct h2_client *hc)
+{
+	tell_cut(hc, ERROR_WRITE_TIMEOUT);
+	h2_stream_reset(&hc->stream, NGHTTP2_CANCEL);
+}
+
 static void on_time(struct timer *t)
 {
 	struct h2_client *hc = container_of(t, struct h2_client, timer);
@@ -118,7 +147,7 @@ static void on_time(struct timer *t)
 	else if (h2_stream_waiting(&hc->stream) < hc->unsent)
 		h2_client_finish(hc);
 	else
-		h2_stream_reset(&hc->stream, NGHTTP2_CANCEL);
+		cut(hc);
 	h2_connection_touch(hc->h2);
 }
 
@@ -244,6 +273,7 @@ static void free_client(struct h2_client *hc)
 	timer_cancel(&hc->timer);
 	inbox_done(&hc->client.in);
 	outbox_done(&hc->client.out);
+	free(hc->request);
 	h2_stream_done(&hc->stream);
 	hc->h2->nclients--;
 	loop_defer_free(hc->client.worker->loop, hc);
@@ -256,6 +286,8 @@ void h2_client_close(struct h2_client *hc)
 	c->is_closed = true;
 	if (c->exchange)
 		exchange_client_gone(c->exchange);
+	else
+		tell_cut(hc, ERROR_CLIENT_GONE);
 	free_client(hc);
 }
 

@@ -44,6 +44,7 @@ struct h2_client {
 	struct list finishing; /* of the connection */
 	struct timer timer;    /* of its exchange; later of what is left of the answer */
 	size_t unsent;	       /* when that was set */
+	char *request;	       /* whose answer waits still, for the log; or NULL */
 	msec linger_until;     /* 0: its request has ended, or its answer has not */
 };
 

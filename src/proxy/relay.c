@@ -227,7 +227,7 @@ void exchange_dismiss(struct exchange *x)
 	if (x->state != EXCHANGE_RELAYING || x->down.is_done)
 		return;
 	if (x->stages) { /* what is stored must not look whole */
-		exchange_abort(x, ERROR_NONE);
+		exchange_abort(x, ERROR_DISMISSED);
 		return;
 	}
 	x->keep_alive &= x->up.is_done;

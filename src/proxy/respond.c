@@ -228,9 +228,60 @@ static void advance(struct source *s, uint64_t n)
 	}
 }
 
+/* Behind a head a small file is cheaper read than sent by a call of its own. */
+static bool is_copied(const struct source *s)
+{
+	return segment_length(&s->segments[s->at]) - s->done <= COPIED_FILE;
+}
+
+/* 0, or -errno: of a file that cannot be read it is said while it can be said.  What is read of one
+ * that comes first stays in the scratch buffer, and need not be read again. */
+static int look_ahead(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	const struct source *s = &x->source;
+	size_t at = 0, most = 1;
+	bool is_whole;
+	ssize_t n;
+
+	while (at < s->count && (s->segments[at].fd < 0 || !s->segments[at].length))
+		at++;
+	if (at == s->count)
+		return 0;
+	is_whole = !at && is_copied(s);
+	if (is_whole)
+		most = client_piece(x->client, (size_t)s->segments[at].length);
+	n = pread(s->segments[at].fd, w->upstream_bytes, most, (off_t)s->segments[at].offset);
+	if (n < (ssize_t)most)
+		return n < 0 ? -errno : -ENODATA;
+	w->ahead = is_whole ? most : 0;
+	return 0;
+}
+
+static str why_unreadable(int error)
+{
+	return error == -ENODATA ? STR("it has become shorter") : str_of(strerrordesc_np(-error));
+}
+
+/* Nothing has been said yet. */
+static void refuse_unreadable(struct exchange *x, int error)
+{
+	buf_clear(&x->worker->added);
+	respond_done(x);
+	exchange_fail(x, ERROR_FILE_UNREADABLE, why_unreadable(error));
+}
+
+static enum step cut_unreadable(struct exchange *x, int error)
+{
+	x->record.detail = why_unreadable(error);
+	return exchange_cut(x, ERROR_FILE_UNREADABLE);
+}
+
 void respond_segments(struct exchange *x, struct response_head *h, const struct source *take_source)
 {
+	struct worker *w = x->worker;
 	struct source *s = &x->source;
+	int r;
 
 	*s = *take_source;
 	x->pace = (struct pace){0};
@@ -240,12 +291,29 @@ void respond_segments(struct exchange *x, struct response_head *h, const struct 
 	for (size_t i = 0; i < s->count; i++)
 		h->content_length += segment_length(&s->segments[i]);
 	h->body = has_body(x, h->status) ? BODY_LENGTH : BODY_NONE;
+	r = h->body == BODY_NONE ? 0 : look_ahead(x);
+	if (r < 0) {
+		refuse_unreadable(x, r);
+		return;
+	}
 	respond_begin(x, h);
 	if (h->body == BODY_NONE)
 		s->count = 0;
 	advance(s, 0);
 	x->state = EXCHANGE_SENDING;
 	respond_run(x);
+	w->ahead = 0;
+}
+
+/* sendfile cannot tell whose fault it was. */
+static enum step cut_sent_file(struct exchange *x, const struct segment *from, off_t at)
+{
+	char byte;
+	ssize_t n = pread(from->fd, &byte, 1, at);
+
+	if (n > 0)
+		return exchange_cut(x, ERROR_CLIENT_GONE);
+	return cut_unreadable(x, n < 0 ? -errno : -ENODATA);
 }
 
 /* The kernel sends the file; nothing of it comes here. */
@@ -259,10 +327,8 @@ static enum step send_file(struct exchange *x, const struct segment *from)
 		c->out.is_blocked = true;
 		return WAIT;
 	}
-	if (n < 0)
-		return exchange_cut(x, ERROR_CLIENT_GONE);
-	if (!n)
-		return exchange_cut(x, ERROR_TRUNCATED); /* it has become shorter */
+	if (n <= 0)
+		return cut_sent_file(x, from, at);
 	x->down.bytes += (uint64_t)n;
 	advance(&x->source, (uint64_t)n);
 	return GO;
@@ -281,20 +347,18 @@ static int take_piece(struct exchange *x, struct gather *to)
 	if (from->fd < 0) {
 		gather_add(to, str_slice(from->text, s->done, s->done + (size_t)n));
 	} else {
-		n = pread(from->fd, scratch, (size_t)n, (off_t)(from->offset + s->done));
+		if (x->worker->ahead)
+			n = (ssize_t)x->worker->ahead;
+		else
+			n = pread(from->fd, scratch, (size_t)n, (off_t)(from->offset + s->done));
 		if (n <= 0)
 			return n < 0 ? -errno : -ENODATA;
+		x->worker->ahead = 0;
 		gather_add(to, (str){scratch, (size_t)n});
 	}
 	x->down.bytes += (uint64_t)n;
 	advance(s, (uint64_t)n);
 	return 0;
-}
-
-/* Behind a head a small file is cheaper read than sent by a call of its own. */
-static bool is_copied(const struct source *s)
-{
-	return segment_length(&s->segments[s->at]) - s->done <= COPIED_FILE;
 }
 
 /* Pieces of text that are here go in one write, with a small file behind them. */
@@ -335,7 +399,7 @@ static enum step send_pieces(struct exchange *x)
 	if (r < 0) {
 		gather_forget(&w->payload);
 		gather_forget(&w->gather);
-		return exchange_cut(x, ERROR_TRUNCATED);
+		return cut_unreadable(x, r);
 	}
 	w->gather.is_followed = w->gather.bytes && is_for_kernel(x);
 	return client_send(x->client) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;

@@ -93,6 +93,7 @@ struct worker {
 	struct header headers[HEADERS_MAX];
 	char client_bytes[CLIENT_READ];
 	char upstream_bytes[UPSTREAM_READ];
+	size_t ahead; /* bytes of a file that are there before its head was made */
 };
 
 /* Takes the listening socket, the link to the opener and a reference of the snapshot.  NULL if they
