@@ -17,6 +17,9 @@
  * that none waits for one that the client does not read. */
 #define SHORT_PIECE (4u * 1024)
 
+/* In the budget: with what the session has of it, about. */
+#define STREAM_COST (sizeof(struct h2_client) + 1024)
+
 static struct h2_client *client_of(struct client *c)
 {
 	return container_of(c, struct h2_client, client);
@@ -53,8 +56,16 @@ static void h2_settle(struct client *c)
 	inbox_keep(&c->in);
 }
 
+static void count(struct h2_client *hc, size_t n)
+{
+	budget_resize(hc->counted, n);
+	hc->counted = n;
+}
+
 static void h2_head(struct client *c, str text, bool has_body)
 {
+	count(client_of(c),
+		STREAM_COST + text.n); /* it waits in the session, and may not be sent */
 	h2_stream_head(&client_of(c)->stream, text, has_body);
 	h2_connection_touch(client_of(c)->h2);
 }
@@ -166,6 +177,7 @@ static void h2_done(struct client *c, bool keep_alive)
 	if (c->is_closed)
 		return;
 	timer_cancel(&hc->timer);
+	hc->over_since = loop_now(c->worker->loop);
 	h2_stream_ignore(&hc->stream);
 	list_append(&hc->h2->finishing, &hc->finishing);
 	h2_connection_touch(hc->h2);
@@ -239,6 +251,8 @@ struct h2_stream *h2_client_open(struct h2_session *s)
 		.ops = &http2, .worker = c->worker, .peer = c->peer, .fd = -1, .is_framed = true};
 	list_init(&hc->client.eager);
 	list_init(&hc->finishing);
+	count(hc, STREAM_COST);
+	hc->over_since = loop_now(c->worker->loop);
 	h2->nclients++;
 	h2->began = true;
 	return &hc->stream;
@@ -274,6 +288,7 @@ static void free_client(struct h2_client *hc)
 	inbox_done(&hc->client.in);
 	outbox_done(&hc->client.out);
 	free(hc->request);
+	count(hc, 0);
 	h2_stream_done(&hc->stream);
 	hc->h2->nclients--;
 	loop_defer_free(hc->client.worker->loop, hc);

@@ -44,6 +44,8 @@ struct h2_client {
 	struct list finishing; /* of the connection */
 	struct timer timer;    /* of its exchange; later of what is left of the answer */
 	size_t unsent;	       /* when that was set */
+	size_t counted;	       /* in the budget: the stream, and its head */
+	msec over_since;       /* without an exchange, when it has none */
 	char *request;	       /* whose answer waits still, for the log; or NULL */
 	msec linger_until;     /* 0: its request has ended, or its answer has not */
 };

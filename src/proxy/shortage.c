@@ -12,6 +12,7 @@
 #include "base/number.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
+#include "proxy/h2_connection.h"
 #include "proxy/worker.h"
 
 /* Kept for connections to tenants: an eighth of all descriptors, but no more than these. */
@@ -83,6 +84,30 @@ static bool may_end_exchange(const struct exchange *x, uint64_t *ret_rate)
 	return true;
 }
 
+/* An exchange that is over, but not its stream, has a client that takes nothing of the answer, or
+ * does not end its request. */
+static bool may_end_stream(const struct h2_client *hc, uint64_t *ret_rate)
+{
+	*ret_rate = 0;
+	if (hc->client.exchange)
+		return may_end_exchange(hc->client.exchange, ret_rate);
+	return loop_now(hc->client.worker->loop) - hc->over_since >= BODY_GRACE;
+}
+
+/* Streams share a socket: it is ended if that costs none that waits for a tenant, or is new. */
+static bool may_end_streams(const struct h2_connection *h2, uint64_t *ret_rate)
+{
+	uint64_t rate = 0, each;
+
+	list_foreach (st, &h2->session.streams, struct h2_stream, link) {
+		if (!may_end_stream(container_of(st, struct h2_client, stream), &each))
+			return false;
+		rate += each;
+	}
+	*ret_rate = rate;
+	return h2->nclients;
+}
+
 /* False for who may not be ended.  The rate is in bytes a second. */
 static bool may_end(const struct connection *c, uint64_t *ret_rate)
 {
@@ -90,9 +115,10 @@ static bool may_end(const struct connection *c, uint64_t *ret_rate)
 
 	switch (c->phase) {
 	case CONNECTION_IDLE:
-	case CONNECTION_STREAMS:
 	case CONNECTION_STREAMS_IDLE:
 		return false;
+	case CONNECTION_STREAMS:
+		return may_end_streams(c->h2, ret_rate);
 	case CONNECTION_LINGER:
 		*ret_rate = 0; /* it has its answer */
 		return true;
@@ -138,9 +164,21 @@ static void tell(struct worker *w, const struct connection *c)
 			n, STR_ARG(address_text(&c->client.peer, peer)));
 }
 
+static void blame(struct h2_connection *h2, enum error error)
+{
+	list_foreach (st, &h2->session.streams, struct h2_stream, link) {
+		struct exchange *x = container_of(st, struct h2_client, stream)->client.exchange;
+
+		if (x)
+			x->record.error = error;
+	}
+}
+
 static void end(struct connection *c)
 {
 	tell(c->client.worker, c);
+	if (c->h2)
+		blame(c->h2, ERROR_CROWDED);
 	if (c->phase == CONNECTION_EXCHANGE)
 		exchange_end_slow(c->client.exchange);
 	else

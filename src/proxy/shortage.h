@@ -2,7 +2,8 @@
  *
  * First who has been idle for long, then the slowest of those whose request is not complete or who
  * do not take their answer: to hold what others need must cost as many bytes as others send.  Who
- * waits for a tenant, and tunnels, are left alone. */
+ * waits for a tenant, and tunnels, are left alone, and so is a connection of HTTP/2 that has one of
+ * these among its streams. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

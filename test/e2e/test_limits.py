@@ -9,6 +9,7 @@ import pytest
 
 import processes
 from atc import WINTER, Background, knobs_config
+from h2wire import H2Wire
 from waiting import stretched, wait_until
 from wire import Closed, Wire
 
@@ -187,6 +188,35 @@ def test_memory_that_is_short_is_taken_from_the_slowest(atc):
         wire.close()
 
 
+def test_memory_that_streams_hold_is_taken_from_the_slowest(atc):
+    """Answers that nobody reads, a hundred on each connection: as many live as there is memory for."""
+    atc.start(server(max_request_memory="4MiB", h2c_enabled=True, write_timeout="5m"))
+    wires = [H2Wire(("127.0.0.1", atc.port), reads=False) for _ in range(20)]
+    for wire in wires:
+        for _ in range(100):
+            wire.request("GET", WINTER + "/download?bytes=1000000")
+
+    ended = set()
+
+    def find_ended():
+        """Behind what is in the socket there is the end."""
+        for wire in wires:
+            try:
+                while wire not in ended and has_something(wire):
+                    if not wire.sock.recv(65536):
+                        ended.add(wire)
+            except ConnectionResetError:
+                ended.add(wire)
+        return len(ended)
+    wait_until(lambda: find_ended() >= 10, 30, "most of them have been ended")
+    atc.wait_log("no room for others")
+    assert find_ended() < 20, "all were ended"
+    assert atc.get(WINTER + "/up").status == 200
+    wait_until(lambda: atc.requests_logged(error="crowded", cut=True), 10, "it is logged")
+    for wire in wires:
+        wire.sock.close()
+
+
 def test_memory_is_given_back_after_a_flood(atc):
     atc.start(server(max_request_memory="1GiB"))
     skip_if_sanitized(atc)
@@ -248,6 +278,24 @@ def test_a_full_house_has_room_for_those_who_ask_for_something(atc, kind):
     atc.wait_log("no room for others")
     for wire in wires:
         wire.close()
+
+
+@pytest.mark.parametrize("kind", ["upload", "reader"])
+def test_a_full_house_of_streams_has_room_for_those_who_ask_for_something(atc, kind):
+    """As above, over HTTP/2."""
+    atc.start(server(max_connections_per_address=0, h2c_enabled=True), wrapper=FEW)
+    assert atc.get(WINTER + "/up").status == 200
+    wires = [H2Wire(("127.0.0.1", atc.port), reads=False) for _ in range(250)]
+    for wire in wires:
+        if kind == "upload":
+            wire.request("POST", WINTER + "/upload", [("content-length", "1000000")], end=False)
+        else:
+            wire.request("GET", WINTER + "/download?bytes=100000000")
+    for _ in range(5):
+        assert atc.get(WINTER + "/whoami").status == 200
+    atc.wait_log("no room for others")
+    for wire in wires:
+        wire.sock.close()
 
 
 def test_a_fast_upload_lives_through_a_full_house(atc):
