@@ -51,8 +51,8 @@ static void end(struct await *s, const char *id, const char *why)
 	timer_cancel(&s->limit);
 	s->result.is_ok = !why;
 	if (why)
-		snprintf(s->result.reason, sizeof(s->result.reason), "%s%s%s", s->id ? "" : id,
-			s->id ? "" : ": ", why);
+		snprintf(s->result.reason, sizeof(s->result.reason), "%s%s%.*s", s->id ? "" : id,
+			s->id ? "" : ": ", (int)sizeof(s->result.reason) - 3, why);
 	loop_defer(s->b->loop, tell, s);
 }
 
