@@ -188,9 +188,23 @@ const struct tenant_conf *config_find_tenant(const struct config *c, str id);
 void config_needs_restart(
 	const struct config *before, const struct config *after, struct buf *ret_names);
 
+/* Variables that an application is told beside those of its databases: told.def. */
+enum told {
+#define TOLD(name, whom, doc) TOLD_##name,
+#include "config/told.def"
+	NTOLD
+};
+const char *config_told_name(enum told told);
+/* With tenants. */
+bool config_told_applies(enum told told, enum framework framework);
+/* Whether the application is told a variable of this name, by its database or by told.def. */
+bool config_is_told(const struct app_conf *app, str name);
+
 /* A word of command or prepare, or a value of env, for one tenant: ${tenant.id}, user, name, dir,
- * port, prefix, host, url, database.NAME, and $$.  A new string; free() it. */
-char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port) MUST_USE;
+ * port, prefix, host, url, database.NAME, variables that the application is told, whose values are
+ * in `told` (NAME=value, NULL-ended), and $$.  A new string; free() it. */
+char *config_expand_tenant(
+	str text, const struct tenant_conf *t, unsigned port, char *const *told) MUST_USE;
 /* Absolute path of a database, and the value of its variable (url_template).  New strings; free()
  * them. */
 char *config_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
@@ -210,3 +224,5 @@ int config_stop_signal(const struct app_conf *app);
 /* The tables of all settings, for docs/configuration.md and fly-atc.yml(5). */
 enum config_keys_format { CONFIG_KEYS_MARKDOWN, CONFIG_KEYS_MDOC };
 void config_keys_write(enum config_keys_format format, struct buf *out);
+/* The table of the variables of told.def, likewise. */
+void config_told_write(enum config_keys_format format, struct buf *out);

@@ -198,6 +198,8 @@ struct loader {
 	size_t ntenants, tenants_cap;
 	uint32_t single_slot;
 	const struct node *upstream_command, *upstream_args;
+	struct str_list told; /* variables of databases */
+	size_t told_cap;
 	const char *variable; /* of the environment that is being read */
 	bool reads_secret;    /* what is expanded goes into a row with flag SECRET */
 };
@@ -228,8 +230,11 @@ bool expand_text(
 	struct loader *ld, str text, bool is_template, struct place place, str *ret) MUST_USE;
 /* A word of the command line, as a template. */
 str expand_literal(struct loader *ld, str word);
-/* The first ${tenant.database.NAME} of a database that there is not, or empty. */
-str words_unknown_database(const struct app_conf *app);
+/* At text[at] begins "${": the inside, or false without an end. */
+bool braced(str text, size_t at, str *ret_inside) MUST_USE;
+/* The inside of the first ${…} that names what a tenant of these settings does not have: a
+ * database, or a variable that it is not told and that is nothing otherwise.  Or empty. */
+str words_unknown(const struct app_conf *app);
 /* What is told the application depends on the tenant's host. */
 bool words_name_host(const struct app_conf *app);
 const char *environment_get(const struct loader *ld, const char *name);
@@ -238,6 +243,13 @@ void secret_variable_add(struct loader *ld, str name);
 /* The words of a command written as one string. */
 bool words_split(
 	struct loader *ld, str name, str text, struct place place, struct str_list *ret) MUST_USE;
+
+/* told.c: which variables applications are told. */
+/* Before anything is expanded: the names that the file gives to the variables of databases. */
+void told_collect(struct loader *ld, const struct node *root);
+/* Whether every tenant is told it, and whether some may be. */
+bool is_told_to_all(const struct loader *ld, str name) MUST_USE;
+bool may_be_told(const struct loader *ld, str name) MUST_USE;
 
 /* rows.c */
 const struct row *section_find(const struct section *s, str key);

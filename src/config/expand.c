@@ -1,4 +1,5 @@
-/* expand.c - ${VAR} from the environment while loading, ${tenant.x} when a tenant is started. */
+/* expand.c - ${VAR} from the environment while loading; ${tenant.x}, and variables that the
+ * application is told, when a tenant is started. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,21 +31,37 @@ static bool is_tenant_word(str word)
 	return names_database(word);
 }
 
-/* At text[at] begins "${": the inside, or false without an end. */
-static bool braced(str text, size_t at, str *ret_inside)
-{
-	str rest = str_slice(text, at + 2, text.n);
-	ssize_t end = str_find_char(rest, '}');
-
-	if (end < 0)
-		return false;
-	*ret_inside = str_slice(rest, 0, (size_t)end);
-	return true;
-}
-
 static bool has_at(str text, size_t i, char c)
 {
 	return i < text.n && text.p[i] == c;
+}
+
+/* In a default "$$" and "$}" stand for what follows the dollar sign. */
+static bool is_escape(str text, size_t i)
+{
+	return has_at(text, i, '$') && (has_at(text, i + 1, '$') || has_at(text, i + 1, '}'));
+}
+
+bool braced(str text, size_t at, str *ret_inside)
+{
+	for (size_t i = at + 2; i < text.n; i++) {
+		if (text.p[i] == '}') {
+			*ret_inside = str_slice(text, at + 2, i);
+			return true;
+		}
+		i += is_escape(text, i);
+	}
+	return false;
+}
+
+static bool has_braces(str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (has_at(text, i, '$') && has_at(text, i + 1, '{'))
+			return true;
+		i += is_escape(text, i);
+	}
+	return false;
 }
 
 const char *environment_get(const struct loader *ld, const char *name)
@@ -127,12 +144,53 @@ static bool add_tenant_word(
 	return true;
 }
 
+struct variable {
+	str name, fallback;
+	bool has_fallback;
+};
+
+static struct variable variable_of(str inside)
+{
+	ssize_t colon = str_find(inside, STR(":-"));
+
+	if (colon < 0)
+		return (struct variable){inside, STR_EMPTY, false};
+	return (struct variable){str_slice(inside, 0, (size_t)colon),
+		str_slice(inside, (size_t)colon + 2, inside.n), true};
+}
+
+static void add_fallback(struct buf *out, str fallback, bool is_template)
+{
+	for (size_t i = 0; i < fallback.n; i++) {
+		i += is_escape(fallback, i);
+		add_value(out, str_slice(fallback, i, i + 1), is_template);
+	}
+}
+
+/* Whether the tenant is told it shows when it is known: until then what it is otherwise stays
+ * beside it, as its default. */
+static void add_told(struct buf *out, const struct variable *v, const char *value)
+{
+	buf_printf(out, "${" STR_FMT, STR_ARG(v->name));
+	if (value && (*value || !v->has_fallback)) {
+		buf_add(out, STR(":-"));
+		for (const char *p = value; *p; p++) {
+			if (*p == '$' || *p == '}')
+				buf_add_char(out, '$');
+			buf_add_char(out, *p);
+		}
+	} else if (v->has_fallback) {
+		buf_printf(out, ":-" STR_FMT, STR_ARG(v->fallback));
+	}
+	buf_add_char(out, '}');
+}
+
 /* VAR or VAR:-default. */
 static bool add_variable(
 	struct loader *ld, struct buf *out, str inside, bool is_template, struct place place)
 {
-	ssize_t colon = str_find(inside, STR(":-"));
-	str name = colon < 0 ? inside : str_slice(inside, 0, (size_t)colon);
+	struct variable v = variable_of(inside);
+	str name = v.name;
 	CLEAN_FREE char *name0 = str_dup(name);
 	const char *value;
 
@@ -144,9 +202,21 @@ static bool add_variable(
 	}
 	if (ld->reads_secret)
 		secret_variable_add(ld, name);
+	if (is_template && is_told_to_all(ld, name)) {
+		buf_printf(out, "${" STR_FMT "}", STR_ARG(name));
+		return true;
+	}
 	value = environment_get(ld, name0);
-	if (colon >= 0 && (!value || !*value)) {
-		add_value(out, str_slice(inside, (size_t)colon + 2, inside.n), is_template);
+	if (value && utf8_valid_length(str_of(value)) != strlen(value)) {
+		fault_at(ld, place, "the variable %s holds bytes that are not text", name0);
+		return false;
+	}
+	if (is_template && may_be_told(ld, name)) {
+		add_told(out, &v, value);
+		return true;
+	}
+	if (v.has_fallback && (!value || !*value)) {
+		add_fallback(out, v.fallback, is_template);
 		return true;
 	}
 	if (!value) {
@@ -157,10 +227,6 @@ static bool add_variable(
 				: "");
 		return false;
 	}
-	if (utf8_valid_length(str_of(value)) != strlen(value)) {
-		fault_at(ld, place, "the variable %s holds bytes that are not text", name0);
-		return false;
-	}
 	add_value(out, str_of(value), is_template);
 	return true;
 }
@@ -168,7 +234,7 @@ static bool add_variable(
 static bool add_braced(
 	struct loader *ld, struct buf *out, str inside, bool is_template, struct place place)
 {
-	if (str_find(inside, STR("${")) >= 0) {
+	if (has_braces(inside)) {
 		fault_at(ld, place, "${…} within ${…} is not understood");
 		return false;
 	}
@@ -300,8 +366,17 @@ bool words_name_host(const struct app_conf *app)
 	return is_named;
 }
 
-/* The first word of a template that names a database which the tenant does not have, or empty. */
-static str unknown_database(str text, const struct app_conf *app)
+static bool is_unknown(str inside, const struct app_conf *app)
+{
+	struct variable v = variable_of(inside);
+
+	if (names_database(inside))
+		return !database_of(app, inside);
+	return !is_tenant_word(inside) && !v.has_fallback && !config_is_told(app, v.name);
+}
+
+/* The first word of a template that names what the tenant does not have, or empty. */
+static str unknown_word(str text, const struct app_conf *app)
 {
 	str inside;
 
@@ -311,27 +386,44 @@ static str unknown_database(str text, const struct app_conf *app)
 		if (has_at(text, i + 1, '$'))
 			i++;
 		else if (has_at(text, i + 1, '{') && braced(text, i, &inside) &&
-			 names_database(inside) && !database_of(app, inside))
+			 is_unknown(inside, app))
 			return inside;
 	}
 	return STR_EMPTY;
 }
 
-str words_unknown_database(const struct app_conf *app)
+str words_unknown(const struct app_conf *app)
 {
 	const struct str_list *lists[] = {&app->command, &app->prepare};
 	str word = STR_EMPTY;
 
 	for (size_t l = 0; l < NITEMS(lists); l++)
 		for (size_t i = 0; i < lists[l]->count && !word.n; i++)
-			word = unknown_database(lists[l]->items[i], app);
+			word = unknown_word(lists[l]->items[i], app);
 	for (size_t i = 0; i < app->env.count && !word.n; i++)
 		if (!app->env.items[i].is_unset)
-			word = unknown_database(app->env.items[i].value, app);
+			word = unknown_word(app->env.items[i].value, app);
 	return word;
 }
 
-char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
+static void add_told_value(
+	struct buf *out, str inside, const struct tenant_conf *t, char *const *told)
+{
+	struct variable v = variable_of(inside);
+
+	if (!config_is_told(t->app, v.name)) {
+		add_fallback(out, v.fallback, false);
+		return;
+	}
+	for (; told && *told; told++) {
+		str item = str_of(*told);
+
+		if (str_starts(item, v.name) && has_at(item, v.name.n, '='))
+			buf_add(out, str_slice(item, v.name.n + 1, item.n));
+	}
+}
+
+char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port, char *const *told)
 {
 	char digits[20];
 	str inside, port_text = {digits, number_write(digits, port)};
@@ -339,9 +431,11 @@ char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port)
 	char *result;
 
 	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '$' && has_at(text, i + 1, '{') && braced(text, i, &inside) &&
-			is_tenant_word(inside)) {
-			add_tenant_value(&out, inside, t, port_text);
+		if (text.p[i] == '$' && has_at(text, i + 1, '{') && braced(text, i, &inside)) {
+			if (is_tenant_word(inside))
+				add_tenant_value(&out, inside, t, port_text);
+			else
+				add_told_value(&out, inside, t, told);
 			i += inside.n + 2;
 			continue;
 		}

@@ -186,6 +186,7 @@ static void load_tree(struct loader *ld, const struct node *root)
 
 	find_parts(ld, root, parts);
 	c->is_single = !parts[PART_USERS] && !(parts[PART_ROUTES] && parts[PART_ROUTES]->count);
+	told_collect(ld, root);
 	if (parts[PART_SNAPSHOT])
 		read_snapshot_head(ld, parts[PART_SNAPSHOT]);
 	read_server(ld, parts[PART_SERVER]);

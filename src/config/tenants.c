@@ -295,19 +295,30 @@ static void check_commands(struct loader *ld)
 	}
 }
 
-/* What command, prepare and env say of databases is known only with all layers. */
+static void fault_unknown(struct loader *ld, const struct tenant_draft *t, str word)
+{
+	if (str_starts(word, STR("tenant.")))
+		fault_at(ld, t->private.place,
+			"tenant " STR_FMT ": ${" STR_FMT "} is the name of none of its databases",
+			STR_ARG(t->conf.id), STR_ARG(word));
+	else
+		fault_at(ld, t->private.place,
+			"tenant " STR_FMT ": it is not told the variable " STR_FMT
+			", as none of its databases has it, and fly-atc's own environment has none",
+			STR_ARG(t->conf.id), STR_ARG(word));
+}
+
+/* What command, prepare and env say of databases and variables is known only with all layers. */
 static void check_words(struct loader *ld)
 {
 	for (size_t i = 0; i < ld->ntenants; i++) {
 		const struct tenant_draft *t = &ld->tenants[i];
 		bool is_new = !i || t->conf.app != ld->tenants[i - 1].conf.app;
-		str word = is_new ? words_unknown_database(t->conf.app) : STR_EMPTY;
+		str word = is_new ? words_unknown(t->conf.app) : STR_EMPTY;
 
 		if (!word.n)
 			continue;
-		fault_at(ld, t->private.place,
-			"tenant " STR_FMT ": ${" STR_FMT "} is the name of none of its databases",
-			STR_ARG(t->conf.id), STR_ARG(word));
+		fault_unknown(ld, t, word);
 		return;
 	}
 }

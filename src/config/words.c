@@ -28,13 +28,12 @@ static bool fail(struct splitter *s, const char *why)
 /* ${…} goes over whole, whatever quotes are around and in it. */
 static bool take_braced(struct splitter *s)
 {
-	str rest = str_slice(s->text, s->at, s->text.n);
-	ssize_t end = str_find_char(rest, '}');
+	str inside;
 
-	if (end < 0)
+	if (!braced(s->text, s->at, &inside))
 		return fail(s, "${ without }; write $$ for a dollar sign");
-	buf_add(&s->word, str_slice(rest, 0, (size_t)end + 1));
-	s->at += (size_t)end + 1;
+	buf_printf(&s->word, "${" STR_FMT "}", STR_ARG(inside));
+	s->at += inside.n + 3;
 	return true;
 }
 

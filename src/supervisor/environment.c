@@ -191,10 +191,6 @@ char *environment_pid_file(const struct tenant_conf *t)
 
 static void add_rails(struct environment *e, const struct tenant_conf *t)
 {
-	char *pid_file = environment_pid_file(t);
-
-	environment_set(e, "RAILS_ENV", t->app->environment);
-	environment_set(e, "PIDFILE", str_of(pid_file));
 	environment_set(e, "BINDING", STR("127.0.0.1"));
 	environment_default(e, "RAILS_LOG_TO_STDOUT", STR("1"));
 	environment_default(e, "RAILS_SERVE_STATIC_FILES", STR("1"));
@@ -202,7 +198,6 @@ static void add_rails(struct environment *e, const struct tenant_conf *t)
 		environment_set(e, "RAILS_RELATIVE_URL_ROOT", t->prefix);
 	else
 		environment_unset(e, "RAILS_RELATIVE_URL_ROOT");
-	free(pid_file);
 }
 
 static void add_framework(struct environment *e, const struct tenant_conf *t)
@@ -212,7 +207,6 @@ static void add_framework(struct environment *e, const struct tenant_conf *t)
 		add_rails(e, t);
 		break;
 	case FRAMEWORK_NODE:
-		environment_set(e, "NODE_ENV", t->app->environment);
 		environment_set(e, "HOST", STR("127.0.0.1"));
 		environment_set(e, "HOSTNAME", STR("127.0.0.1"));
 		break;
@@ -245,20 +239,65 @@ static void add_port(struct environment *e, const struct tenant_port *port)
 		environment_set(e, "LISTEN_FDS", STR("1"));
 }
 
-static void add_rows(struct environment *e, const struct tenant_conf *t, unsigned port)
+static void set_pid_file(struct environment *e, const struct tenant_conf *t)
 {
-	for (size_t i = 0; i < t->app->env.count; i++) {
-		const struct env_var *v = &t->app->env.items[i];
-		char *value;
+	char *path = environment_pid_file(t);
 
-		if (v->is_unset) {
-			environment_unset(e, v->name.p);
-			continue;
-		}
-		value = config_expand_tenant(v->value, t, port);
-		environment_set(e, v->name.p, str_of(value));
-		free(value);
+	environment_set(e, "PIDFILE", str_of(path));
+	free(path);
+}
+
+static void add_told(struct environment *e, const struct tenant_conf *t, enum told told,
+	const struct tenant_port *port, const char *secret)
+{
+	const char *name = config_told_name(told);
+
+	switch (told) {
+	case TOLD_PORT:
+		if (port)
+			add_port(e, port);
+		return;
+	case TOLD_SECRET_KEY_BASE:
+		environment_set(e, name, str_of(secret));
+		return;
+	case TOLD_FLY_ATC_SCOPE:
+		environment_set(e, name, t->prefix);
+		return;
+	case TOLD_FLY_ATC_NAME:
+		environment_set(e, name, t->name.n ? t->name : t->id);
+		return;
+	case TOLD_RAILS_ENV:
+	case TOLD_NODE_ENV:
+		environment_set(e, name, t->app->environment);
+		return;
+	case TOLD_PIDFILE:
+		set_pid_file(e, t);
+		return;
+	case NTOLD:
+		return;
 	}
+}
+
+/* What they name of the variables is what we tell, whatever others of them make of it. */
+void environment_add_rows(struct environment *e, const struct tenant_conf *t, unsigned port)
+{
+	size_t n = t->app->env.count;
+	char **values = xcalloc(n + 1, sizeof(*values));
+
+	for (size_t i = 0; i < n; i++)
+		if (!t->app->env.items[i].is_unset)
+			values[i] =
+				config_expand_tenant(t->app->env.items[i].value, t, port, e->items);
+	for (size_t i = 0; i < n; i++) {
+		const struct env_var *v = &t->app->env.items[i];
+
+		if (v->is_unset)
+			environment_unset(e, v->name.p);
+		else
+			environment_set(e, v->name.p, str_of(values[i]));
+		free(values[i]);
+	}
+	free(values);
 }
 
 void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
@@ -267,15 +306,12 @@ void environment_of_tenant(struct environment *e, char *const *ours, const struc
 	environment_copy(e, ours);
 	remove_secrets(e, secret_names);
 	remove_named(e, ours_alone, NITEMS(ours_alone), false);
-	environment_set(e, "FLY_ATC_SCOPE", t->prefix);
-	environment_set(e, "FLY_ATC_NAME", t->name.n ? t->name : t->id);
-	environment_set(e, "SECRET_KEY_BASE", str_of(secret));
 	add_own_folders(e, t);
+	for (enum told told = 0; told < NTOLD; told++)
+		if (config_told_applies(told, t->app->framework))
+			add_told(e, t, told, port, secret);
 	add_framework(e, t);
 	add_databases(e, t);
-	if (port)
-		add_port(e, port);
-	add_rows(e, t, port ? port->number : 0);
 }
 
 void environment_of_single(
@@ -294,7 +330,6 @@ void environment_of_single(
 	if (t->app->framework == FRAMEWORK_NODE)
 		environment_set(e, "HOSTNAME", STR("127.0.0.1"));
 	add_databases(e, t);
-	add_rows(e, t, port);
 }
 
 void environment_of_proxy(struct environment *e, char *const *ours)

@@ -27,15 +27,15 @@ static void add_rack_words(const struct supervisor *s, const struct tenant_conf 
 	free(path);
 }
 
-/* The command with ${tenant.x} filled in; for the application itself (port is not NULL) with what
- * Rack has to know. */
+/* The command with ${tenant.x} and what is told filled in; for the application itself (port is not
+ * NULL) with what Rack has to know. */
 static char **words_of(const struct supervisor *s, const struct tenant_conf *t,
-	const struct str_list *words, const struct tenant_port *port)
+	const struct str_list *words, const struct tenant_port *port, char *const *told)
 {
 	char **argv = xcalloc(words->count + RACKUP_WORDS + 2, sizeof(*argv));
 
 	for (size_t i = 0; i < words->count; i++)
-		argv[i] = config_expand_tenant(words->items[i], t, port ? port->number : 0);
+		argv[i] = config_expand_tenant(words->items[i], t, port ? port->number : 0, told);
 	if (port && t->app->framework == FRAMEWORK_RAILS && !s->conf->is_single)
 		add_rack_words(s, t, port, argv, words->count);
 	return argv;
@@ -118,9 +118,9 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 {
 	struct tenant_run *run = t->run;
 	bool is_single = t->sup->conf->is_single;
-	char **argv = words_of(t->sup, run->conf, words, port), *path = NULL;
 	struct tenant_mounts mounts = {0};
 	struct environment env = {0};
+	char **argv, *path = NULL;
 	const char *step = "";
 	struct process_spec spec;
 	int r = is_single ? 0 : tenant_folders_make(run->config, run->conf, &mounts, &path);
@@ -128,10 +128,11 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 	if (r < 0) {
 		tenant_blame(t, "cannot make %s: %s", path, strerror(-r));
 		free(path);
-		free_words(argv);
 		return r;
 	}
 	make_environment(&env, t, port);
+	argv = words_of(t->sup, run->conf, words, port, env.items);
+	environment_add_rows(&env, run->conf, port ? port->number : 0);
 	spec = (struct process_spec){.name = run->conf->id.p,
 		.argv = argv,
 		.env = env.items,

@@ -2,11 +2,13 @@
 SPDX-License-Identifier: MIT
 """
 import json
+import shlex
 
 import pytest
 import yaml
 
-from atc import KNOBS_COMMAND, WINTER, knobs_config
+from atc import KNOBS_COMMAND, WINTER, free_port, knobs_config
+from waiting import wait_until
 
 
 def check(atc, text, env=None, name="atc.yml"):
@@ -168,6 +170,89 @@ def test_words_of_a_tenant_are_filled_in(atc):
     atc.start(knobs_config(env={"ALL": "${tenant.id}|${tenant.user}|${tenant.name}|${tenant.dir}|${tenant.port}|$$HOME"}))
     env = atc.get(WINTER + "/env").json()
     assert env["ALL"] == "bellevue/2025/winter|bellevue|2025/winter|%s|%s|$HOME" % (atc.tenant_dir(), env["PORT"])
+
+
+SAY_WORDS = 'printf "%s\\n" "$@" >"$KNOBS_DIR/words"; exec ' + " ".join(map(shlex.quote, KNOBS_COMMAND))
+DATABASES = {"primary": {"path": "data/one.db", "env": "APP_FILE", "backup": False, "required": False}}
+
+
+def told(atc, *names, **more):
+    """What these words become in command and in env."""
+    values = ["${%s}" % name for name in names]
+    atc.start(knobs_config(command=["sh", "-c", SAY_WORDS, "say", *values],
+                           env={"SEEN_%d" % i: value for i, value in enumerate(values)}, **more),
+              env={"DATABASE_URL": "of ours", "RAILS_ENV": "ours"})
+    env = atc.get(WINTER + "/env").json()
+    seen = [env["SEEN_%d" % i] for i in range(len(names))]
+    assert atc.lines("words") == seen
+    return dict(zip(names, seen)), env
+
+
+def test_a_tenant_is_told_its_addresses_and_its_databases(atc):
+    seen, env = told(atc, "tenant.prefix", "tenant.host", "tenant.url", "tenant.database.primary", "tenant.port",
+                     databases=DATABASES)
+    assert seen == {"tenant.prefix": WINTER, "tenant.host": "", "tenant.url": WINTER, "tenant.port": env["PORT"],
+                    "tenant.database.primary": str(atc.tenant_dir() / "data/one.db")}
+
+
+def test_a_tenant_with_a_host_is_told_of_it(atc):
+    users = {"bellevue": {"host": "bellevue.example.com", "tenants": ["2025/winter"]}}
+    atc.start(knobs_config(users, command=["sh", "-c", SAY_WORDS, "say", "${tenant.host}", "${tenant.url}", "${tenant.prefix}"]))
+    assert atc.ask("GET", "/2025/winter/up", host="bellevue.example.com").status == 200
+    assert atc.lines("words") == ["bellevue.example.com", "https://bellevue.example.com/2025/winter", "/2025/winter"]
+
+
+def test_variables_that_the_application_is_told_may_be_named(atc):
+    seen, env = told(atc, "APP_FILE", "PORT", "FLY_ATC_SCOPE", "FLY_ATC_NAME", "SECRET_KEY_BASE", databases=DATABASES)
+    assert seen == {name: env[name] for name in seen}
+    assert seen["APP_FILE"].endswith("bellevue/2025/winter/data/one.db")
+
+
+@pytest.mark.parametrize("framework, url", [("node", "file:"), ("rails", "sqlite3://")])
+def test_the_variables_of_a_preset_are_the_tenants_own(atc, framework, url):
+    seen, env = told(atc, "DATABASE_URL", "RAILS_ENV", framework=framework, environment="staging", prepare=[],
+                     listen="tcp", prefix="strip")
+    assert seen["DATABASE_URL"] == env["DATABASE_URL"] == url + str(atc.tenant_dir() / "storage/staging.sqlite3")
+    assert seen["RAILS_ENV"] == ("staging" if framework == "rails" else "ours")
+
+
+def test_a_variable_that_a_tenant_is_not_told_is_ours_or_its_default(atc):
+    seen, _ = told(atc, "DATABASE_URL", "OTHER_DATABASE_URL:-of $$ our {own$}")
+    assert list(seen.values()) == ["of ours", "of $ our {own}"]
+
+
+def test_what_env_makes_of_a_variable_is_not_seen_elsewhere(atc):
+    atc.start(knobs_config(databases=DATABASES, env={"A": "${APP_FILE}", "APP_FILE": "other:${APP_FILE}",
+                                                     "Z": "${APP_FILE}"}))
+    env = atc.get(WINTER + "/env").json()
+    assert env["A"] == env["Z"] == str(atc.tenant_dir() / "data/one.db")
+    assert env["APP_FILE"] == "other:" + env["A"]
+
+
+def test_the_prepare_command_is_told_the_same(atc):
+    say = 'printf "%s\\n" "$@" >"$KNOBS_DIR/words"'
+    atc.start(knobs_config(framework="rails", listen="tcp", prefix="strip", databases={"primary": {"env": "MINE", "required": False}},
+                           private_directories=[],
+                           prepare=["sh", "-c", say, "say", "${MINE}", "${tenant.database.primary}", "${PORT}|"]))
+    assert atc.get(WINTER + "/up").status == 200
+    path = str(atc.tenant_dir() / "storage/production.sqlite3")
+    assert atc.lines("words") == ["sqlite3://" + path, path, "|"]
+
+
+def test_a_single_application_is_told_its_port(atc):
+    port = str(free_port())
+    atc.start({"app": {"framework": "generic", "command": ["sh", "-c", SAY_WORDS, "say", "${PORT}", "${tenant.port}"]}},
+              env={"TARGET_PORT": port, "KNOBS_DIR": str(atc.home), "PORT": "1"})
+    wait_until(lambda: atc.get("/whoami").status == 200, 10, "it answers")
+    assert (atc.home / "words").read_text().split() == [port, port]
+
+
+def test_a_variable_that_nobody_tells_is_a_fault_with_its_place(atc):
+    done = check(atc, "app:\n  command: [a, '${DATABSE_PATH}']\n" + GOOD.partition("users")[1] + GOOD.partition("users")[2])
+    assert done.returncode == 2 and "atc.yml:2:16: error: the variable DATABSE_PATH is not set" in done.stderr, done.stderr
+    done = check(atc, "app:\n  command: [a, '${DATABASE_PATH}']\nusers:\n"
+                 "  a: {databases: {primary: {path: d, env: DATABASE_PATH}}}\n  b:\n")
+    assert done.returncode == 2 and "atc.yml:5:3: error: tenant b: it is not told the variable DATABASE_PATH" in done.stderr
 
 
 def test_a_hundred_thousand_tenants_are_checked_in_seconds(atc):

@@ -397,6 +397,21 @@ def test_a_body_that_is_not_as_long_as_told_is_refused(h2c):
             assert why.value.code == h2wire.PROTOCOL_ERROR
 
 
+def test_an_address_beyond_the_limit_is_414_and_the_limit_is_a_setting(atc):
+    server = {"h2c_enabled": True, "max_url_bytes": "2KiB"}
+    atc.start(knobs_config(server=server))
+    path = WINTER + "/up?"
+    with connect(atc) as wire:
+        assert wire.get(path + "q" * (2048 - len(path))).status == 200
+        response = wire.get(path + "q" * (2049 - len(path)))
+        assert (response.status, response.header("fly-atc-error")) == (414, "uri_too_long")
+        assert wire.get(WINTER + "/up").status == 200
+    atc.write_config(knobs_config(server={**server, "max_url_bytes": "32KiB"}))
+    atc.cli("reload")
+    with connect(atc) as wire:
+        wait_until(lambda: wire.get(path + "q" * 30000).status == 200)
+
+
 def test_a_list_of_fields_beyond_the_limit_is_431(h2c):
     with connect(h2c) as wire:
         headers = [("x-%d" % i, "v" * 1000) for i in range(80)]

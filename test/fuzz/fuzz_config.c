@@ -80,7 +80,7 @@ static void check_tenants(const struct config *c)
 		assert(!t->prefix.n || t->prefix.p[0] == '/');
 		assert(config_find_tenant(c, t->id) == t);
 		for (size_t k = 0; k < t->app->env.count; k++)
-			free(config_expand_tenant(t->app->env.items[k].value, t, 1));
+			free(config_expand_tenant(t->app->env.items[k].value, t, 1, NULL));
 		for (size_t k = 0; k < t->app->ndatabases; k++)
 			free(config_database_url(t, &t->app->databases[k]));
 	}

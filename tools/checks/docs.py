@@ -9,43 +9,47 @@ import subprocess
 from checks.source import ROOT, files
 
 PROGRAM = ROOT / "build" / "tools" / "config-keys"
-# What stands between these two lines is what `config-keys FORMAT` prints.
+# What stands between these two lines is what `config-keys FORMAT [told]` prints.
 TABLES = {
-    "docs/configuration.md": ("markdown", "<!-- settings: begin -->\n", "<!-- settings: end -->\n"),
-    "man/fly-atc.yml.5": ("mdoc", '.\\" settings: begin\n', '.\\" settings: end\n'),
+    "docs/configuration.md": [(["markdown"], "<!-- settings: begin -->\n", "<!-- settings: end -->\n"),
+                              (["markdown", "told"], "<!-- told: begin -->\n", "<!-- told: end -->\n")],
+    "man/fly-atc.yml.5": [(["mdoc"], '.\\" settings: begin\n', '.\\" settings: end\n'),
+                          (["mdoc", "told"], '.\\" told: begin\n', '.\\" told: end\n')],
 }
 LINT = re.compile(r"^mandoc: (\S+?):(\d+):\d+: (?:WARNING|ERROR|UNSUPP): (.*)", re.M)
 # It knows the manuals of this machine only.
 NOT_A_FAULT = "referenced manual not found"
 
 
-def table(form):
+def table(words):
     subprocess.run(["ninja", "-C", str(ROOT / "build"), "tools/config-keys"], check=True, capture_output=True)
-    return subprocess.run([PROGRAM, form], check=True, capture_output=True).stdout.decode()
+    return subprocess.run([PROGRAM, *words], check=True, capture_output=True).stdout.decode()
 
 
 def renewed(name):
-    """The text of a document with the table that it should have."""
-    form, begin, end = TABLES[name]
-    content = (ROOT / name).read_text()
-    head, found, rest = content.partition(begin)
-    tail = rest.partition(end)[2]
-    return content, head + begin + table(form) + end + tail if found else None
+    """The text of a document with the tables that it should have."""
+    content = right = (ROOT / name).read_text()
+    for words, begin, end in TABLES[name]:
+        head, found, rest = right.partition(begin)
+        if not found:
+            return content, None
+        right = head + begin + table(words) + end + rest.partition(end)[2]
+    return content, right
 
 
 def check_tables():
     if not (ROOT / "build" / "build.ninja").is_file():
         return ["build/ is not configured: run script/setup"]
     faults = []
-    for name, (_, begin, _) in TABLES.items():
+    for name in TABLES:
         if not (ROOT / name).is_file():
             faults.append("%s: is missing" % name)
             continue
         content, right = renewed(name)
         if right is None:
-            faults.append("%s:1: has no line %s" % (name, begin.strip()))
+            faults.append("%s:1: a line that begins a table is missing" % name)
         elif right != content:
-            faults.append("%s:1: its settings are not those of the program; try tools/check --fix" % name)
+            faults.append("%s:1: its tables are not those of the program; try tools/check --fix" % name)
     return faults
 
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "support.h"
 
 static void test_precedence(void **state)
@@ -277,7 +278,9 @@ static void test_variables_in_texts(void **state)
 
 static void assert_expands(str text, const struct tenant_conf *t, const char *expected)
 {
-	char *result = config_expand_tenant(text, t, 4321);
+	char *result = config_expand_tenant(text, t, 4321,
+		words(WORDS("PORT=4321", "DATABASE_URL=sqlite3:///own", "MY_DB=/own/db",
+			"DATABASE_URL_X=x", "SECRET_KEY_BASE=own", "RAILS_ENV=staging")));
 
 	assert_string_equal(result, expected);
 	free(result);
@@ -321,6 +324,59 @@ static void test_a_tenant_is_told_its_addresses_and_databases(void **state)
 	assert_expands(t->app->env.items[0].value, t, "/u/s|");
 	snprintf(expected, sizeof(expected), "https://v.example.com" STR_FMT, STR_ARG(v->prefix));
 	assert_expands(v->app->prepare.items[2], v, expected);
+	config_unref(c);
+}
+
+static void test_variables_that_a_tenant_is_told_are_its_own(void **state)
+{
+	struct config *c = load_good(
+		"app: {framework: generic, prepare: [a, \"${MY_DB} ${DATABASE_URL}\", \"${RAILS_ENV:-x}\"]}\n"
+		"users:\n"
+		"  u:\n"
+		"    databases: {primary: {path: d, env: MY_DB}}\n"
+		"    tenants: {s: , r: {framework: rails}}\n"
+		"  v: {databases: {primary: {path: d, env: OTHER}}, tenants: [s]}\n"
+		"  w: {prepare: '${MY_DB:-no$}ne$$} $${MY_DB} ${PORT} ${SECRET_KEY_BASE}', tenants: [s]}\n",
+		WORDS("DATABASE_URL=of ${ours} $}}", "MY_DB=", "SECRET_KEY_BASE=master"));
+	const struct tenant_conf *s = tenant(c, "u/s"), *r = tenant(c, "u/r"),
+				 *v = tenant(c, "v/s"), *w = tenant(c, "w/s");
+	CLEAN_FREE char *dump = dump_text(c);
+	struct config *again = load_good(dump, NULL);
+
+	(void)state;
+	assert_expands(s->app->prepare.items[1], s, "/own/db of ${ours} $}}");
+	assert_expands(s->app->prepare.items[2], s, "x");
+	assert_expands(r->app->prepare.items[2], r, "staging");
+	assert_expands(v->app->prepare.items[1], v, " of ${ours} $}}");
+	assert_expands(w->app->prepare.items[0], w, "no}ne$");
+	assert_expands(w->app->prepare.items[1], w, "${MY_DB}");
+	assert_expands(w->app->prepare.items[2], w, "4321");
+	assert_expands(w->app->prepare.items[3], w, "own");
+	assert_null(strstr(dump, "master"));
+	s = tenant(again, "u/s"), w = tenant(again, "w/s");
+	assert_expands(s->app->prepare.items[1], s, "/own/db of ${ours} $}}");
+	assert_expands(w->app->prepare.items[0], w, "no}ne$");
+	config_unref(again);
+	config_unref(c);
+}
+
+static void test_a_preset_tells_of_its_databases(void **state)
+{
+	struct config *c =
+		load_good("app: {framework: rails, prepare: 'a ${DATABASE_URL}'}\n"
+			  "users: {u: {tenants: {s: , t: {databases: {primary: null}}}}}\n",
+			WORDS("DATABASE_URL=ours"));
+	const struct tenant_conf *s = tenant(c, "u/s"), *t = tenant(c, "u/t");
+
+	(void)state;
+	assert_expands(s->app->prepare.items[1], s, "sqlite3:///own");
+	assert_expands(t->app->prepare.items[1], t, "ours");
+	config_unref(c);
+	c = load_good("app: {framework: rails, prepare: 'a ${DATABASE_URL} ${RAILS_ENV}'}\n",
+		WORDS("DATABASE_URL=ours", "RAILS_ENV=test"));
+	s = tenant(c, "main");
+	assert_expands(s->app->prepare.items[1], s, "ours");
+	assert_expands(s->app->prepare.items[2], s, "test");
 	config_unref(c);
 }
 
@@ -388,6 +444,8 @@ int main(void)
 		cmocka_unit_test(test_variables_in_texts),
 		cmocka_unit_test(test_what_a_tenant_is_told),
 		cmocka_unit_test(test_a_tenant_is_told_its_addresses_and_databases),
+		cmocka_unit_test(test_variables_that_a_tenant_is_told_are_its_own),
+		cmocka_unit_test(test_a_preset_tells_of_its_databases),
 		cmocka_unit_test(test_another_host_means_restart_only_for_who_is_told_it),
 		cmocka_unit_test(test_the_command_line_is_literal_but_for_the_tenant),
 	};

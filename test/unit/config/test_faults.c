@@ -334,6 +334,30 @@ static void test_words_of_databases(void **state)
 	loaded_done(&l);
 }
 
+static void test_variables_that_some_tenant_is_not_told(void **state)
+{
+	static const char *const wrong[] = {"command: 'a ${MY_DB}'",
+		"command: a, prepare: [b, '${MY_DB}']",
+		"command: a, env: {A: '$$x ${PORT} ${MY_DB}'}"};
+	char text[400];
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(wrong); i++) {
+		snprintf(text, sizeof(text),
+			"app: {%s}\nusers:\n"
+			"  a: {databases: {primary: {path: a.sqlite3, env: MY_DB}}, tenants: [b]}\n"
+			"  c: {tenants: [d]}\n",
+			wrong[i]);
+		l = load_with(text, NULL, NULL);
+		assert_true(has_fault(&l,
+			"atc.yml:4:17: error: tenant c/d: it is not told the variable MY_DB, as none of "
+			"its databases has it, and fly-atc's own environment has none"));
+		assert_int_equal(l.faults.errors, 1);
+		loaded_done(&l);
+	}
+}
+
 static void test_a_missing_command(void **state)
 {
 	struct loaded l = load_with("users: {a: {tenants: [b, c]}}\n", NULL, NULL);
@@ -428,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_deep_nesting_is_refused),
 		cmocka_unit_test(test_a_file_that_cannot_be_read),
 		cmocka_unit_test(test_words_of_databases),
+		cmocka_unit_test(test_variables_that_some_tenant_is_not_told),
 		cmocka_unit_test(test_a_missing_command),
 		cmocka_unit_test(test_nested_tenants),
 		cmocka_unit_test(test_only_one_of_the_usual_files_is_read),

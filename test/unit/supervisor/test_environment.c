@@ -77,6 +77,7 @@ static void a_tenant_sees_no_secret_and_nothing_that_is_ours_alone(void **state)
 
 	(void)state;
 	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
+	environment_add_rows(&e, &t, tcp.number);
 	for (size_t i = 0; i < NITEMS(gone); i++)
 		expect(&e, gone[i], NULL);
 	expect(&e, "SECRET_KEY_BASE", "derived");
@@ -96,6 +97,7 @@ static void a_tenant_is_told_who_and_where_it_is(void **state)
 
 	(void)state;
 	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
+	environment_add_rows(&e, &t, tcp.number);
 	expect(&e, "FLY_ATC_SCOPE", "/bellevue/2025");
 	expect(&e, "FLY_ATC_NAME", "2025");
 	expect(&e, "PORT", "4711");
@@ -111,6 +113,7 @@ static void the_file_has_the_last_word(void **state)
 
 	(void)state;
 	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
+	environment_add_rows(&e, &t, tcp.number);
 	expect(&e, "WHO", "bellevue/2025 on 4711");
 	expect(&e, "INHERITED", NULL);
 	expect(&e, "AWS_REGION", "given back");
@@ -125,14 +128,17 @@ static void each_way_to_listen_has_its_words(void **state)
 
 	(void)state;
 	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
+	environment_add_rows(&e, &t, inherited.number);
 	expect(&e, "LISTEN_FDS", "1");
 	expect(&e, "PORT", "4711");
 	environment_done(&e);
 	environment_of_tenant(&e, ours, &t, &unix_socket, "derived", &named);
+	environment_add_rows(&e, &t, unix_socket.number);
 	expect(&e, "LISTEN_FDS", NULL);
 	expect(&e, "PORT", "/run/tenant-3.sock");
 	environment_done(&e);
 	environment_of_tenant(&e, ours, &t, NULL, "derived", &named);
+	environment_add_rows(&e, &t, 0);
 	expect(&e, "PORT", NULL);
 	environment_done(&e);
 }
@@ -145,6 +151,7 @@ static void rails_is_told_what_rails_reads(void **state)
 
 	(void)state;
 	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
+	environment_add_rows(&e, &t, inherited.number);
 	expect(&e, "RAILS_ENV", "production");
 	expect(&e, "BINDING", "127.0.0.1");
 	expect(&e, "PIDFILE", "/data/bellevue/2025/tmp/pids/server.pid");
@@ -153,6 +160,7 @@ static void rails_is_told_what_rails_reads(void **state)
 	environment_done(&e);
 	t.prefix = STR("");
 	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
+	environment_add_rows(&e, &t, inherited.number);
 	expect(&e, "RAILS_RELATIVE_URL_ROOT", NULL);
 	environment_done(&e);
 }
@@ -165,6 +173,7 @@ static void node_is_told_what_node_reads(void **state)
 
 	(void)state;
 	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
+	environment_add_rows(&e, &t, tcp.number);
 	expect(&e, "NODE_ENV", "production");
 	expect(&e, "HOST", "127.0.0.1");
 	expect(&e, "RAILS_ENV", NULL);
