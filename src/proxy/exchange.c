@@ -16,6 +16,7 @@
 #include "proxy/exchange_int.h"
 #include "proxy/files.h"
 #include "proxy/forward.h"
+#include "proxy/index.h"
 #include "proxy/no_wake.h"
 #include "proxy/own_answer.h"
 #include "proxy/proxy_int.h"
@@ -649,7 +650,7 @@ static void begin_placed(struct exchange *x, const struct request_head *head,
 	case PLACE_NOT_FOUND:
 		if (is_health_path(x, x->record.path))
 			answer_for_server(x);
-		else
+		else if (!index_answer(x, head))
 			exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 		return;
 	case PLACE_MISDIRECTED:

@@ -131,6 +131,11 @@ static uint32_t find_host(const struct route_table *t, str name)
 	return ANY_HOST;
 }
 
+uint32_t route_host_number(const struct route_table *t, str host)
+{
+	return find_host(t, bare_host(host));
+}
+
 static uint32_t add_host(struct route_table *t, str host)
 {
 	str name = bare_host(host);

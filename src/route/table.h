@@ -38,6 +38,9 @@ void route_table_free(struct route_table *t);
  *
  * *ret borrows from the path and the configuration. */
 void route_find(const struct route_table *t, str host, str path, struct route *ret);
+/* Which of the hosts that have tenants of their own a host is (of a request, or of a tenant); 0:
+ * none of them. */
+uint32_t route_host_number(const struct route_table *t, str host);
 
 /* A request for a path at which route_find found NONE. */
 struct route_asker {

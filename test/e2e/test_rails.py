@@ -431,10 +431,13 @@ def test_the_demo_serves_what_it_prints_and_cleans_up(tmp_path):
         demo = subprocess.Popen([str(ROOT / "script" / "server")], stdout=out, stderr=out, env={**os.environ, "PORT": str(port)},
                                 start_new_session=True)
     try:
-        wait_until(lambda: log.read_text().count("http://localhost:%d/" % port) >= 10 or demo.poll() is not None, 120)
+        wait_until(lambda: "all asleep" in log.read_text() or demo.poll() is not None, 120)
         from wire import Wire
+        with Wire(("127.0.0.1", port), 120) as wire:
+            links = re.findall(r'<a href="/([^"]+)/">', wire.get("/", [("Connection", "close")]).text)
+        printed = re.findall(r"http://localhost:%d/(\S+)/ " % port, log.read_text())
+        assert sorted(links) == sorted(PATHS) and printed == PATHS[:1]
         for path in PATHS[:2]:
-            assert "http://localhost:%d/%s/" % (port, path) in log.read_text()
             with Wire(("127.0.0.1", port), 120) as wire:
                 assert wire.get("/%s/events.json" % path, [("Connection", "close")]).body == b"[]"
         os.killpg(demo.pid, signal.SIGINT)
