@@ -81,9 +81,9 @@ static enum rank rank_of(str line)
 	static const char *const exceptions[] = {"Exception in thread ",
 		"panic: ", "fatal error: ", "PHP Fatal error: ", "Fatal error: ", "** ("};
 	static const char *const reports[] = {
-		"FATAL", "Fatal", "fatal: ", "ERROR", "error: ", "E: ", "[FATAL]", "[ERROR]"};
+		"FATAL", "Fatal", "fatal: ", "CRITICAL", "ERROR", "error: ", "E: "};
 	static const char *const inside[] = {
-		" FATAL ", " FATAL: ", " -- : FATAL", "\"level\":\"fatal\"", "\"level\":60"};
+		" FATAL ", " FATAL: ", " -- : FATAL", "[FATAL]", "[CRITICAL]", "[ERROR]", "\"level\":\"fatal\"", "\"level\":60"};
 
 	line = without_introduction(str_trim(line));
 	if (begins_with_class(line) || ends_with_class(line) ||
@@ -121,13 +121,36 @@ static bool is_code(str line)
 	return str_starts(line, STR("code: '")) || str_starts(line, STR("errorCode: '"));
 }
 
-/* Python's traceback ends with the exception: the place and the line of code stand before it. */
-static size_t lines_before(const str *lines, size_t head)
+/* "    ~~~~^^^": below a line of code, what of it has failed. */
+static bool is_marker(str line)
 {
-	if (head >= 2 && is_indented(lines[head - 1]) && !is_indented(lines[head]) &&
-		str_starts(str_trim(lines[head - 2]), STR("File \"")))
-		return 2;
-	return 0;
+	line = str_trim(line);
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] != '^' && line.p[i] != '~')
+			return false;
+	return line.n > 0;
+}
+
+static bool is_place(str line)
+{
+	return is_indented(line) && str_starts(str_trim(line), STR("File \""));
+}
+
+/* Python's traceback ends with the exception.  Before it stand the place and the line of code, then
+ * perhaps a marker, or places in Python's own loader, which have no code. */
+static size_t add_place(const str *lines, size_t head, size_t *ret)
+{
+	size_t i = head;
+
+	if (!head || is_indented(lines[head]))
+		return 0;
+	while (i && (is_marker(lines[i - 1]) || is_place(lines[i - 1])))
+		i--;
+	if (i < 2 || !is_indented(lines[i - 1]) || !is_place(lines[i - 2]))
+		return 0;
+	ret[0] = i - 2;
+	ret[1] = i - 1;
+	return 2;
 }
 
 static size_t add_code(const str *lines, size_t n, size_t from, size_t count, size_t *ret)
@@ -142,10 +165,8 @@ static size_t add_code(const str *lines, size_t n, size_t from, size_t count, si
 
 static size_t collect(const str *lines, size_t n, size_t head, size_t *ret)
 {
-	size_t count = 0, i = head + 1, last;
+	size_t count = add_place(lines, head, ret), i = head + 1, last;
 
-	for (size_t before = lines_before(lines, head); before; before--)
-		ret[count++] = head - before;
 	ret[count++] = head;
 	last = MIN(count + LINES_BEHIND, REASON_LINES - 1);
 	for (; i < n && count < last; i++) {

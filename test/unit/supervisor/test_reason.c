@@ -122,6 +122,38 @@ static void a_traceback_of_python_ends_with_its_exception(void **state)
 		"    db.execute(sql)\n"
 		"sqlite3.OperationalError: database is locked\n"
 		"[2025-01-01 10:00:00 +0000] [7] [INFO] Worker exiting (pid: 7)\n");
+	expect("  File \"/app/shop/wsgi.py\", line 4, in <module>\n"
+	       "    application = get_wsgi_application()\n"
+	       "                  ^^^^^^^^^^^^^^^^^^^^^^\n"
+	       "  File \"<frozen importlib._bootstrap>\", line 1204, in _gcd_import\n"
+	       "  File \"<frozen importlib._bootstrap>\", line 1176, in _find_and_load\n"
+	       "ModuleNotFoundError: No module named 'nowhere'\n",
+		"  File \"/app/shop/wsgi.py\", line 4, in <module>\n"
+		"    application = get_wsgi_application()\n"
+		"ModuleNotFoundError: No module named 'nowhere'\n");
+	expect("  File \"/app/a.py\", line 3\n"
+	       "    x = {;\n"
+	       "         ^\n"
+	       "SyntaxError: invalid syntax\n",
+		"  File \"/app/a.py\", line 3\n"
+		"    x = {;\n"
+		"SyntaxError: invalid syntax\n");
+	expect("  File \"<frozen importlib._bootstrap>\", line 1176, in _find_and_load\n"
+	       "ModuleNotFoundError: No module named 'nowhere'\n",
+		"ModuleNotFoundError: No module named 'nowhere'\n");
+}
+
+static void a_line_of_a_log_says_how_bad_it_is(void **state)
+{
+	(void)state;
+	expect("[2026-01-01 10:00:00 +0000] [7] [INFO] Starting gunicorn\n"
+	       "[2026-01-01 10:00:01 +0000] [7] [ERROR] Invalid address: ('192.0.2.1', 80)\n"
+	       "[2026-01-01 10:00:02 +0000] [7] [ERROR] Can't connect to ('192.0.2.1', 80)\n",
+		"[2026-01-01 10:00:02 +0000] [7] [ERROR] Can't connect to ('192.0.2.1', 80)\n");
+	expect("[2026-01-01 10:00:00 +0000] [7] [INFO] Logging level set to: 'INFO'\n"
+	       "[2026-01-01 10:00:00 +0000] [7] [CRITICAL] Invalid configuration: no such file\n",
+		"[2026-01-01 10:00:00 +0000] [7] [CRITICAL] Invalid configuration: no such file\n");
+	expect("INFO:root:up\nCRITICAL:root:no such file\n", "CRITICAL:root:no such file\n");
 }
 
 static void an_error_of_prisma_is_told_to_its_end(void **state)
@@ -199,6 +231,7 @@ int main(void)
 		cmocka_unit_test(a_module_of_node_that_is_missing_is_named),
 		cmocka_unit_test(code_that_throws_is_no_error),
 		cmocka_unit_test(a_traceback_of_python_ends_with_its_exception),
+		cmocka_unit_test(a_line_of_a_log_says_how_bad_it_is),
 		cmocka_unit_test(an_error_of_prisma_is_told_to_its_end),
 		cmocka_unit_test(other_languages_have_heads_of_their_own),
 		cmocka_unit_test(what_looks_like_no_error_is_none),
