@@ -11,11 +11,26 @@ static const struct verb_help verbs[] = {
 #include "command/verbs.def"
 };
 
+/* Where the summaries begin. */
+#define COLUMN 24
+
 void help_usage(struct buf *out)
 {
-	buf_add(out,
-		STR("usage: fly-atc [run] [-c FILE] [COMMAND...]\n"
-		    "       fly-atc check|dump|status|start|stop|restart|logs|reload|version|help\n"));
+	buf_add(out, STR("usage: fly-atc [run] [-c FILE] [COMMAND...]\n       fly-atc "));
+	for (unsigned i = VERB_RUN + 1; i < NVERBS; i++)
+		buf_printf(out, "%s%s", verb_name((enum verb)i), i + 1 < NVERBS ? "|" : "\n");
+}
+
+static void describe_verb(enum verb v, struct buf *out)
+{
+	int used = (int)(strlen(verb_name(v)) + strlen(verbs[v].words) + 3);
+
+	buf_printf(out, "  %s %s", verb_name(v), verbs[v].words);
+	if (used > COLUMN - 2) {
+		buf_add_char(out, '\n');
+		used = 0;
+	}
+	buf_printf(out, "%*s%s\n", COLUMN - used, "", verbs[v].summary);
 }
 
 static void help_all(struct buf *out)
@@ -26,12 +41,10 @@ static void help_all(struct buf *out)
 		    "Serves many tenants of a web application, each with its own databases; each\n"
 		    "is restored and started when a request comes, and stopped when idle.\n"
 		    "\n"));
-	for (unsigned i = 0; i < NVERBS; i++) {
-		int used = (int)(strlen(verb_name((enum verb)i)) + strlen(verbs[i].words) + 1);
-
-		buf_printf(out, "  %s %s%*s%s\n", verb_name((enum verb)i), verbs[i].words,
-			MAX(22 - used, 1), "", verbs[i].summary);
-	}
+	for (unsigned i = 0; i < NVERBS; i++)
+		describe_verb((enum verb)i, out);
+	buf_add_char(out, '\n');
+	options_describe(VERB_RUN, out);
 	buf_add(out,
 		STR("\n"
 		    "A first word that is none of these is the application's command:\n"

@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 
@@ -22,8 +23,10 @@ def test_version_and_help(atc):
     for words in (["help"], ["--help"], ["-h"]):
         done = atc.cli(*words)
         assert done.returncode == 0 and done.stderr == ""
-        for command in ("run", "check", "dump", "status", "start", "stop", "restart", "logs", "reload", "version"):
-            assert command in done.stdout
+        usage, _, rest = done.stdout.partition("\n\n")
+        for command in ("check", "dump", "status", "start", "stop", "restart", "logs", "cache", "reload", "version"):
+            assert command in re.split(r"[|\s]", usage) and re.search(r"^  %s\b.*(\n {24}|  )\w" % command, rest, re.MULTILINE)
+        assert "-c, --config FILE" in rest
 
 
 def test_help_on_a_full_disk_is_an_error(atc):
