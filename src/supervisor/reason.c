@@ -82,8 +82,8 @@ static enum rank rank_of(str line)
 		"panic: ", "fatal error: ", "PHP Fatal error: ", "Fatal error: ", "** ("};
 	static const char *const reports[] = {
 		"FATAL", "Fatal", "fatal: ", "CRITICAL", "ERROR", "error: ", "E: "};
-	static const char *const inside[] = {
-		" FATAL ", " FATAL: ", " -- : FATAL", "[FATAL]", "[CRITICAL]", "[ERROR]", "\"level\":\"fatal\"", "\"level\":60"};
+	static const char *const inside[] = {" FATAL ", " FATAL: ", " -- : FATAL", "[FATAL]",
+		"[CRITICAL]", "[ERROR]", "\"level\":\"fatal\"", "\"level\":60"};
 
 	line = without_introduction(str_trim(line));
 	if (begins_with_class(line) || ends_with_class(line) ||
