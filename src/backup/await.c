@@ -1,6 +1,5 @@
 /* await.c - who stopped a tenant waits until its last state is in the store, within limits. */
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "backup/backup_int.h"
@@ -45,14 +44,19 @@ static void tell(void *arg)
 	free(s);
 }
 
+static_assert(
+	sizeof(((struct backup_result *)0)->reason) == WHY_MAX, "a reason is as long as a why");
+
 static void end(struct await *s, const char *id, const char *why)
 {
+	struct why said = {0};
+
 	list_remove(&s->node);
 	timer_cancel(&s->limit);
 	s->result.is_ok = !why;
 	if (why)
-		snprintf(s->result.reason, sizeof(s->result.reason), "%s%s%s", s->id ? "" : id,
-			s->id ? "" : ": ", why);
+		why_set(&said, "%s%s%s", s->id ? "" : id, s->id ? "" : ": ", why);
+	memcpy(s->result.reason, said.text, sizeof(said.text));
 	loop_defer(s->b->loop, tell, s);
 }
 
