@@ -93,7 +93,10 @@ def run_load(name, options):
 
 def run_peers(load, options):
     """A load on every peer that it is about and that the command line does not leave out."""
-    about = [peer for peer in load.peers if not options.chosen or peer in options.chosen] or options.peers
+    chosen = options.chosen or ()
+    about = [peer for peer in load.peers if not chosen or peer in chosen] or options.peers
+    # The command line may always ask how another fly-atc does it.
+    about += [peer for peer in chosen if peer.startswith("fly-atc-") and peer not in about]
     wanted = [variant for peer in about for variant in (load.nginx if peer == "nginx" else (peer,))]
     return compete(options, load, [(peer, peer, load.task()) for peer in wanted], base=load.base)
 

@@ -105,15 +105,12 @@ int number_parse_size(str s, uint64_t *ret)
 
 size_t number_write(char *out, uint64_t v)
 {
-	char reversed[20];
-	size_t n = 0;
+	size_t n = 1;
 
-	do {
-		reversed[n++] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
-	for (size_t i = 0; i < n; i++)
-		out[i] = reversed[n - 1 - i];
+	for (uint64_t least = 10; n < 20 && v >= least; least *= 10)
+		n++;
+	for (size_t i = n; i-- > 0; v /= 10)
+		out[i] = (char)('0' + v % 10);
 	return n;
 }
 

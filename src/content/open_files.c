@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "base/budget.h"
 #include "base/hash.h"
 
 /* The same on every machine and after every start. */
@@ -74,6 +75,8 @@ void open_file_unref(struct open_file *f)
 	if (!f || --f->refs)
 		return;
 	close_fd(&f->fd);
+	budget_give(f->text.n);
+	free((void *)(uintptr_t)f->text.p);
 	free((void *)(uintptr_t)f->key.p);
 	free(f);
 }
@@ -83,6 +86,7 @@ static void forget(struct open_files *o, struct open_file *f)
 	map_remove(&o->map, f->key);
 	list_remove(&f->link);
 	o->count--;
+	o->bytes -= f->text.n;
 	open_file_unref(f);
 }
 
@@ -139,6 +143,7 @@ static struct open_file *recall(struct open_files *o, str key, msec now)
 	list_remove(&f->link);
 	list_push(&o->used, &f->link);
 	f->refs++;
+	f->was_used = true;
 	return f;
 }
 
@@ -174,7 +179,50 @@ static bool is_same(const struct open_file *f)
 {
 	struct stat st;
 
-	return fstat(f->fd, &st) == 0 && st.st_nlink > 0 && changed_at(&st) == f->facts.changed;
+	return fstat(f->fd, &st) == 0 && st.st_nlink > 0 && changed_at(&st) == f->facts.changed &&
+	       (uint64_t)st.st_size == f->facts.size;
+}
+
+/* NULL: it has become shorter, or cannot be read. */
+static char *read_whole(const struct open_file *f)
+{
+	size_t size = (size_t)f->facts.size, done = 0;
+	char *text = xmalloc(size);
+
+	while (done < size) {
+		ssize_t n = pread(f->fd, text + done, size - done, (off_t)done);
+
+		if (n <= 0) {
+			free(text);
+			return NULL;
+		}
+		done += (size_t)n;
+	}
+	return text;
+}
+
+static bool may_keep_text(const struct open_files *o, const struct open_file *f)
+{
+	return f->fd >= 0 && f->was_used && !list_is_empty(&f->link) && f->facts.size &&
+	       f->facts.size <= OPEN_FILES_SMALL && o->bytes + f->facts.size <= OPEN_FILES_BYTES;
+}
+
+str open_files_text(struct open_files *o, struct open_file *f)
+{
+	char *text;
+
+	if (f->text.n || !may_keep_text(o, f))
+		return f->text;
+	text = read_whole(f);
+	/* Half of what it was and half of what it became would be kept, too. */
+	if (!text || !is_same(f)) {
+		free(text);
+		return STR_EMPTY;
+	}
+	f->text = (str){text, (size_t)f->facts.size};
+	o->bytes += f->text.n;
+	budget_take(f->text.n);
+	return f->text;
 }
 
 struct open_file *open_files_find(struct open_files *o, str key, msec now)

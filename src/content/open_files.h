@@ -1,7 +1,8 @@
 /* open_files.h - files that are kept open for a moment, in case they are asked for again.
  *
  * Of one thread.  What is known about a name, also that there is no such file, is believed for
- * OPEN_FILES_VALID milliseconds; the least recently used go when there are too many. */
+ * OPEN_FILES_VALID milliseconds; the least recently used go when there are too many.  Of small ones
+ * that are asked for again meanwhile the content is kept, too. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,6 +11,8 @@
 
 #define OPEN_FILES_VALID 1000
 #define OPEN_FILES_MAX	 1024u
+#define OPEN_FILES_SMALL 16384u	    /* bytes of a file whose content may be kept */
+#define OPEN_FILES_BYTES (2u << 20) /* of all that is kept */
 
 /* What a file says about its content. */
 #define FILE_ETAG_SIZE 18 /* "0123456789abcdef" with its quotes */
@@ -31,7 +34,12 @@ struct open_file {
 	int fd;	   /* -1: */
 	int error; /* -errno: it is not there, or not to be had; -EXDEV, -ELOOP: it leads out */
 	struct file_facts facts;
+	/* public_file.c's: which precompressed neighbours it has, if it looked for them */
+	unsigned neighbours;
+	bool knows_neighbours;
 	/* the cache's own */
+	str text;
+	bool was_used; /* before */
 	struct list link;
 	msec valid_until;
 	unsigned refs;
@@ -42,6 +50,7 @@ struct open_files {
 	struct map map;
 	struct list used; /* the last used first */
 	size_t count;
+	size_t bytes; /* of their contents */
 };
 
 void open_files_init(struct open_files *o);
@@ -54,6 +63,9 @@ bool open_files_sweep(struct open_files *o, msec now);
  * caller gives it back by open_file_unref. */
 struct open_file *open_files_get(struct open_files *o, int dir, str name, msec now) MUST_USE;
 void open_file_unref(struct open_file *f);
+/* All of a file that `o` has just given, as it was when it was opened; lives as long as the file.
+ * Empty: it must be read. */
+str open_files_text(struct open_files *o, struct open_file *f);
 
 /* For files that others have opened.  Under any key: NULL, or one that is still the same file with
  * the same content; and a new one, which is remembered. */

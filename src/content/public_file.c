@@ -119,9 +119,12 @@ struct search {
 	struct arena *arena;
 };
 
-static str join(struct search *s, str a, const char *b)
+static str join(struct search *s, str a, str b)
 {
-	return str_of(arena_printf(s->arena, STR_FMT "%s", STR_ARG(a), b));
+	char *text = arena_alloc(s->arena, a.n + b.n);
+
+	memcpy(mempcpy(text, a.p, a.n), b.p, b.n);
+	return (str){text, a.n + b.n};
 }
 
 /* NONE: try another name.  FILE: *ret_file. */
@@ -143,7 +146,7 @@ static enum public_verdict look(struct search *s, str path, struct open_file **r
 static enum public_verdict look_for_page(
 	struct search *s, str path, struct open_file **ret_file, str *ret_path)
 {
-	static const char *const endings[] = {"", ".html", "/index.html"};
+	static const str endings[] = {STR_INIT(""), STR_INIT(".html"), STR_INIT("/index.html")};
 	bool is_folder = str_ends(path, STR("/"));
 	size_t count = mime_of(path).n ? 1 : NITEMS(endings);
 
@@ -162,31 +165,39 @@ static enum public_verdict look_for_page(
 }
 
 /* The neighbour that the client likes best takes the place of the file.  Of those it likes alike it
- * is the first, which is usually the smallest. */
+ * is the first, which is usually the smallest.  Where there is none is known as long as the file is
+ * believed. */
 static void negotiate(struct search *s, str path, str accept_encoding, struct public_file *f)
 {
 	static const struct coding {
-		const char *ending;
-		str name;
-	} codings[] = {
-		{".br", STR_INIT("br")}, {".zst", STR_INIT("zstd")}, {".gz", STR_INIT("gzip")}};
-	unsigned best = 0;
+		str ending, name;
+	} codings[] = {{STR_INIT(".br"), STR_INIT("br")}, {STR_INIT(".zst"), STR_INIT("zstd")},
+		{STR_INIT(".gz"), STR_INIT("gzip")}};
+	struct open_file *best = NULL, *neighbour;
+	unsigned best_weight = 0, weight, present = 0;
 
 	for (size_t i = 0; i < NITEMS(codings); i++) {
-		unsigned weight = coding_weight(accept_encoding, codings[i].name);
-		struct open_file *neighbour;
-
+		if (f->file->knows_neighbours && !(f->file->neighbours & 1u << i))
+			continue;
 		if (look(s, join(s, path, codings[i].ending), &neighbour) != PUBLIC_FILE)
 			continue;
-		f->is_negotiated = true;
-		if (weight <= best) {
+		present |= 1u << i;
+		weight = coding_weight(accept_encoding, codings[i].name);
+		if (weight <= best_weight) {
 			open_file_unref(neighbour);
 			continue;
 		}
-		best = weight;
-		open_file_unref(f->file);
-		f->file = neighbour;
+		best_weight = weight;
+		open_file_unref(best);
+		best = neighbour;
 		f->encoding = codings[i].name;
+	}
+	f->is_negotiated = present != 0;
+	f->file->neighbours = present;
+	f->file->knows_neighbours = true;
+	if (best) {
+		open_file_unref(f->file);
+		f->file = best;
 	}
 }
 

@@ -174,18 +174,32 @@ int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event)
 	return watch_add(w, l, fd, on_event, EPOLLIN);
 }
 
-void watch_close(struct watch *w)
+/* Nothing more of this turn is delivered to it. */
+static void watch_forget(struct watch *w)
 {
 	struct loop *l = w->loop;
 
-	if (!l || w->fd < 0)
-		return;
 	assert(is_own(l));
-	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	w->fd = -1;
 	for (int i = l->event_at + 1; i < l->event_count; i++)
 		if (l->events[i].data.ptr == w)
 			l->events[i].data.ptr = NULL;
+}
+
+void watch_close(struct watch *w)
+{
+	if (!w->loop || w->fd < 0)
+		return;
+	epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	watch_forget(w);
+}
+
+void watch_close_fd(struct watch *w)
+{
+	if (!w->loop || w->fd < 0)
+		return;
+	close(w->fd);
+	watch_forget(w);
 }
 
 void loop_defer(struct loop *l, loop_fn *fn, void *arg)

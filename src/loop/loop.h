@@ -63,6 +63,9 @@ int watch_open(struct watch *w, struct loop *l, int fd, watch_fn *on_event) MUST
 int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event) MUST_USE;
 /* Unregisters; the caller closes the descriptor afterwards.  May be repeated. */
 void watch_close(struct watch *w);
+/* Closes the descriptor, which has no duplicate: with its last one the kernel forgets the watch, so
+ * that it need not be told.  May be repeated. */
+void watch_close_fd(struct watch *w);
 
 /* Sets or moves the timer; it fires once, at the first turn not before `at`; set from inside a
  * timer's callback, in a later turn.  One that is late, since we were stopped, fires after the

@@ -17,7 +17,8 @@
 struct gather {
 	struct iovec pieces[GATHER_PIECES];
 	int count;
-	bool is_followed; /* at once, by what the kernel sends: it need not go out alone */
+	bool is_followed; /* at once, by what the kernel sends or the end: it need not go out alone
+			   */
 	size_t bytes;
 	char notes[GATHER_PIECES][GATHER_NOTE_SIZE]; /* small texts made on the way: chunk sizes */
 };

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "net/socket.h"
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
 #include "proxy/proxy_int.h"
@@ -17,6 +18,8 @@
 
 /* Requests and reads of one connection before others have their turn. */
 #define STEPS_PER_TURN 32
+/* Bytes that TCP sends without having heard of the others (RFC 6928: ten segments). */
+#define FIRST_WINDOW 14600
 
 static const struct server_conf *settings(const struct connection *c)
 {
@@ -129,7 +132,6 @@ static void on_event(struct watch *w, unsigned events)
 void connection_close(struct connection *c)
 {
 	struct worker *w = c->client.worker;
-	int fd = c->watch.fd;
 
 	if (c->client.is_closed)
 		return;
@@ -137,8 +139,7 @@ void connection_close(struct connection *c)
 	list_remove(&c->link);
 	list_remove(&c->client.eager);
 	timer_cancel(&c->timer);
-	watch_close(&c->watch);
-	close(fd);
+	watch_close_fd(&c->watch);
 	if (c->client.exchange)
 		exchange_client_gone(c->client.exchange);
 	if (c->h2)
@@ -213,6 +214,7 @@ static bool parse_head(struct connection *c)
 		&limits, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&c->client.in, used);
+		c->is_last = !head.keep_alive && head.body == BODY_NONE && !head.has_upgrade;
 		connection_set_phase(c, CONNECTION_EXCHANGE);
 		connection_deadline(c, MSEC_NEVER);
 		exchange_begin(&c->client, &head);
@@ -362,6 +364,14 @@ static void http1_deadline(struct client *c, msec at)
 	connection_deadline(connection_of(c), at);
 }
 
+/* The client has said that nothing will follow its request, nothing has, and its answer is on the
+ * way: should something come after all, the reset that answers it overtakes nothing. */
+static bool is_over(const struct connection *c)
+{
+	return c->is_last && !c->client.in.unread.n && !c->client.in.can_read &&
+	       socket_unsent(c->watch.fd) <= FIRST_WINDOW;
+}
+
 static void http1_done(struct client *client, bool keep_alive)
 {
 	struct connection *c = connection_of(client);
@@ -371,9 +381,12 @@ static void http1_done(struct client *client, bool keep_alive)
 		return;
 	if (keep_alive && !client->worker->is_draining)
 		become_idle(c);
+	else if (is_over(c))
+		connection_close(c);
 	else
 		connection_linger(c);
-	connection_run(c);
+	if (!client->is_closed)
+		connection_run(c);
 }
 
 static void http1_reset(struct client *c)

@@ -27,6 +27,8 @@ struct connection {
 	msec since;		  /* in this phase */
 	enum connection_phase phase;
 	bool may_switch; /* nothing but the beginning of HTTP/2's preface has come, if anything */
+	bool is_last; /* its client closes it after the request that it sent last, which has no body
+		       */
 	bool is_running; /* connection_run is on the stack */
 	bool is_counted; /* among those of its address */
 };

@@ -296,6 +296,7 @@ void exchange_answer(struct exchange *x, unsigned status, bool keep_alive)
 	x->record.response_length = (int64_t)body;
 	client_head(x->client, str_slice(answer, 0, answer.n - body), body);
 	gather_add(&w->gather, str_slice(answer, answer.n - body, answer.n));
+	w->gather.is_followed = !keep_alive;
 	if (client_send(x->client) < 0) {
 		exchange_abort(x, ERROR_CLIENT_GONE);
 		return;

@@ -36,8 +36,9 @@ struct answer {
 	unsigned status;
 	str reason;
 	int fd;
+	str text; /* all that is in it; empty: to be read */
 	struct file_facts facts;
-	void (*release)(void *owner); /* of the descriptor */
+	void (*release)(void *owner); /* of both */
 	void *owner;
 };
 
@@ -130,7 +131,8 @@ static void give_file(struct exchange *x, struct response_head *h, struct answer
 	enum range_verdict verdict = RANGE_WHOLE;
 	size_t n = 0, count = 1;
 
-	*whole = (struct segment){.fd = a->fd, .length = a->facts.size};
+	*whole = (struct segment){
+		.fd = a->text.n ? -1 : a->fd, .text = a->text, .length = a->facts.size};
 	if (h->status == 200 && precondition_range_holds(a->asked, a->nasked, v, now))
 		verdict =
 			range_of_request(a->asked, a->nasked, x->method, a->facts.size, ranges, &n);
@@ -191,6 +193,7 @@ static void answer_public(
 		.nasked = head->nheaders,
 		.status = 200,
 		.fd = f->file->fd,
+		.text = open_files_text(&x->worker->open_files, f->file),
 		.facts = f->file->facts,
 		.release = release_file,
 		.owner = f->file,
@@ -366,6 +369,7 @@ static void send_opened(struct exchange *x, struct open_file *take_file)
 		.status = s->status,
 		.reason = s->reason,
 		.fd = take_file->fd,
+		.text = open_files_text(&x->worker->sent_files, take_file),
 		.facts = take_file->facts,
 		.release = release_file,
 		.owner = take_file,

@@ -80,10 +80,13 @@ static bool is_asleep(const struct exchange *x)
 
 bool no_wake_refuses(struct exchange *x)
 {
-	str path = exchange_path_below(x),
-	    pattern = config_path_pattern(&x->conf->app->no_wake, path);
+	str path, pattern;
 
-	if (!pattern.n || pattern.p[0] == '!' || !is_asleep(x))
+	if (!is_asleep(x))
+		return false;
+	path = exchange_path_below(x);
+	pattern = config_path_pattern(&x->conf->app->no_wake, path);
+	if (!pattern.n || pattern.p[0] == '!')
 		return false;
 	if (str_eq(pattern, ALL_HIDDEN) && serves(x, path))
 		return false;

@@ -13,10 +13,13 @@
 
 enum step relay_send_down(struct exchange *x)
 {
+	bool is_end = x->answer_began && x->down.is_done;
+
 	x->client_took = true; /* all that waited before */
+	x->worker->gather.is_followed = is_end && !x->keep_alive && !x->is_tunnel;
 	if (client_send(x->client) < 0)
 		return relay_client_failed(x);
-	if (x->answer_began && x->down.is_done)
+	if (is_end)
 		exchange_tell_end(x);
 	return GO;
 }

@@ -36,18 +36,19 @@ static uint64_t next(struct request_ids *ids)
 static void write_uuid(char *out, uint64_t high, uint64_t low)
 {
 	static const char digits[] = "0123456789abcdef";
+	uint64_t half;
 
 	/* RFC 9562 5.4: the version and the variant have their places. */
 	high = (high & ~(uint64_t)0xf000) | 0x4000;
 	low = (low & ~((uint64_t)3 << 62)) | (uint64_t)2 << 62;
-	for (unsigned i = 0; i < REQUEST_ID_SIZE; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			out[i] = '-';
-			continue;
-		}
-		out[i] = digits[high >> 60];
-		high = high << 4 | low >> 60;
-		low <<= 4;
+	half = high;
+	for (unsigned byte = 0; byte < 16; byte++, half <<= 8) {
+		if (byte == 8)
+			half = low;
+		if (byte == 4 || byte == 6 || byte == 8 || byte == 10)
+			*out++ = '-';
+		*out++ = digits[half >> 60];
+		*out++ = digits[half >> 56 & 15];
 	}
 }
 

@@ -401,7 +401,8 @@ static enum step send_pieces(struct exchange *x)
 		gather_forget(&w->gather);
 		return cut_unreadable(x, r);
 	}
-	w->gather.is_followed = w->gather.bytes && is_for_kernel(x);
+	w->gather.is_followed =
+		w->gather.bytes && (is_for_kernel(x) || (s->has_ended && !x->keep_alive));
 	return client_send(x->client) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
 }
 

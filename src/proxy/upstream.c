@@ -187,16 +187,13 @@ void upstream_give_back(struct upstream *u)
 
 void upstream_close(struct upstream *u)
 {
-	int fd = u->watch.fd;
-
 	if (u->is_closed)
 		return;
 	u->is_closed = true;
 	u->exchange = NULL;
 	list_remove(&u->link);
 	timer_cancel(&u->timer);
-	watch_close(&u->watch);
-	close(fd);
+	watch_close_fd(&u->watch);
 	uncount(u->worker, u->tenant);
 	inbox_done(&u->in);
 	outbox_done(&u->out);

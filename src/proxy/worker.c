@@ -114,13 +114,18 @@ static bool is_shortage(int error)
 	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
+/* To ask for one more connection than there is costs as much as to take it.  So one is taken, and
+ * twice as many as before when the listener comes again in the very next turn. */
 static void on_listener(struct watch *watch, unsigned events)
 {
 	struct worker *w = container_of(watch, struct worker, listener);
+	int most = w->accepts;
 	struct address peer;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN && w->listener.fd >= 0; i++) {
+	w->is_accepting = true;
+	w->accepts = MIN(2 * most, ACCEPTS_PER_TURN);
+	for (int i = 0; i < most && w->listener.fd >= 0; i++) {
 		int fd = is_full(w) ? -EMFILE : socket_accept(w->listener.fd, &peer);
 
 		if (fd >= 0)
@@ -134,8 +139,13 @@ static void on_listener(struct watch *watch, unsigned events)
 
 static void on_turn(void *arg)
 {
+	struct worker *w = arg;
+
 	log_publish();
-	shortage_watch_memory(arg);
+	shortage_watch_memory(w);
+	if (!w->is_accepting)
+		w->accepts = 1;
+	w->is_accepting = false;
 }
 
 static void on_opener_closed(void *arg)
@@ -172,6 +182,7 @@ struct worker *worker_new(struct proxy *proxy, int take_listen_fd, int take_open
 	}
 	socket_set_nodelay(take_listen_fd);
 	socket_set_keepalive(take_listen_fd);
+	w->accepts = 1;
 	loop_on_turn(w->loop, on_turn, w);
 	listen_again(w);
 	return w;

@@ -61,6 +61,8 @@ struct worker {
 	bool is_draining;
 	msec busy_told;			/* when the supervisor was last told of a request */
 	struct timer accept_retry;	/* set while there are as many connections as can be */
+	bool is_accepting;		/* in this turn */
+	int accepts;			/* how many at once, at the next event */
 	size_t max_sockets;		/* of all threads, see shortage.h */
 	bool wants_descriptors;		/* when room_timer comes */
 	struct timer room_timer;	/* set while somebody is to be ended for others */

@@ -2,6 +2,7 @@
 SPDX-License-Identifier: MIT
 """
 import os
+import select
 import signal
 import socket
 import struct
@@ -342,6 +343,59 @@ def test_a_client_that_pipelines_without_end_does_not_keep_others_waiting(atc):
         for worker in workers:
             worker.result()
     assert slowest < stretched(0.5)
+
+
+# --- a client that says that it ends its connection ---
+
+LAST = [("Connection", "close")]
+TCP_INFO_SEGMENTS_IN = 140      # where a struct tcp_info has tcpi_segs_in
+
+
+def test_a_connection_that_its_client_ends_is_given_up_with_the_answer(knobs):
+    """Nothing is waited for: what it says against its word finds nobody, which a connection that lingers would take."""
+    for target in (WINTER + "/up", "/nobody"):
+        with knobs.wire() as wire:
+            wire.request("GET", target, LAST)
+            assert wire.response().header("Connection") == "close" and wire.is_closed()
+            wire.send(b"x")
+            ended = select.poll()
+            ended.register(wire.sock, 0)
+            assert ended.poll(stretched(PROMPT) * 1000), "it lingers"
+
+
+@pytest.mark.parametrize("target", [WINTER + "/up", "/nobody"])
+def test_the_last_answer_and_the_end_of_its_connection_are_one_segment(knobs, target):
+    """The third that comes, behind those that accept the connection and the request."""
+    with knobs.wire() as wire:
+        wire.request("GET", target, LAST)
+        assert wire.response().header("Connection") == "close" and wire.is_closed()
+        info = wire.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        assert struct.unpack_from("I", info, TCP_INFO_SEGMENTS_IN)[0] <= 3
+
+
+@pytest.mark.parametrize("extra", [b"\r\n", b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n" * 100], ids=["a line", "requests"])
+def test_what_comes_behind_the_last_request_does_not_cost_its_answer(knobs, extra):
+    """What is unread when a connection is closed resets it, and takes what is on its way to the client along."""
+    for pause in (0, 0.01):
+        with knobs.wire() as wire:
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            request = "GET %s/download?bytes=%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % (WINTER, MiB)
+            wire.send(request.encode() + (b"" if pause else extra))
+            time.sleep(pause)
+            wire.send(extra if pause else b"")
+            assert len(wire.response().body) == MiB and wire.is_closed()
+
+
+def test_many_connections_at_once_are_all_answered(knobs):
+    """They are taken one by one at first, then ever more at once."""
+    os.kill(knobs.proxy_pid(), signal.SIGSTOP)
+    try:
+        wires = [knobs.wire().request("GET", WINTER + "/up", LAST) for _ in range(200)]
+    finally:
+        os.kill(knobs.proxy_pid(), signal.SIGCONT)
+    for wire in wires:
+        assert wire.response().status == 200 and wire.is_closed()
+        wire.close()
 
 
 # --- connections at their limit ---

@@ -1,6 +1,7 @@
 """Files of app.public are served without the application, also while it sleeps; paths that nobody is woken for.
 SPDX-License-Identifier: MIT
 """
+import gzip
 import os
 import re
 import socket
@@ -157,6 +158,49 @@ def test_a_changed_file_is_seen_within_a_moment(public):
     wait_until(lambda: atc.get(WINTER + "/plain").body == b"changed", 5, "the new content")
     (atc.app / "public" / "later.txt").write_text("later")
     wait_until(lambda: atc.get(WINTER + "/later.txt").body == b"later", 5, "the new file")
+
+
+def ask_often(atc, path, times=20, **asked):
+    return {(r.header("ETag"), r.body) for r in (atc.get(path, **asked) for _ in range(times))}
+
+
+def test_a_file_that_is_asked_for_often_is_seen_to_change_however_it_does(public):
+    """Replaced, written over and deleted; its tag is that of what comes with it."""
+    atc = public()
+    file = atc.app / "public" / "app.css"
+    [(tag, body)] = ask_often(atc, WINTER + "/app.css")
+    assert body == STYLE
+    (atc.app / "public" / "new").write_bytes(STYLE.replace(b"teal", b"blue"))
+    os.rename(atc.app / "public" / "new", file)
+    wait_until(lambda: {body for _, body in ask_often(atc, WINTER + "/app.css")} == {STYLE.replace(b"teal", b"blue")}, 5, "it is replaced")
+    file.write_bytes(b"short")
+    wait_until(lambda: {body for _, body in ask_often(atc, WINTER + "/app.css")} == {b"short"}, 5, "it is written over")
+    assert tag not in {tag for tag, _ in ask_often(atc, WINTER + "/app.css")}
+    file.unlink()
+    wait_until(lambda: atc.get(WINTER + "/app.css").status == 404, 5, "it is gone")
+
+
+def test_a_file_that_is_asked_for_often_is_the_same_in_parts_and_compressed(public):
+    atc = public()
+    path = WINTER + "/app.css"
+    assert len(ask_often(atc, path)) == 1
+    assert atc.get(path, [("Range", "bytes=5-9")]).body == STYLE[5:10]
+    parts = atc.get(path, [("Range", "bytes=0-3,100-103")]).body
+    assert STYLE[:4] + b"\r\n" in parts and STYLE[100:104] + b"\r\n" in parts
+    assert gzip.decompress(atc.get(path, [("Accept-Encoding", "gzip")]).body) == STYLE
+    assert atc.ask("HEAD", path).body == b""
+    assert atc.get(path).body == STYLE
+
+
+def test_a_neighbour_that_comes_or_goes_is_seen_within_a_moment(public):
+    atc = public()
+    path, neighbour = WINTER + "/plain", public.atc.app / "public" / "plain.br"
+    asked = {"headers": [("Accept-Encoding", "br")]}
+    assert {body for _, body in ask_often(atc, path, **asked)} == {b"plain"}
+    neighbour.write_bytes(b"brotli")
+    wait_until(lambda: {body for _, body in ask_often(atc, path, **asked)} == {b"brotli"}, 5, "it is there")
+    neighbour.unlink()
+    wait_until(lambda: {body for _, body in ask_often(atc, path, **asked)} == {b"plain"}, 5, "it is gone")
 
 
 def test_what_is_not_to_be_shown_is_refused(public):

@@ -239,6 +239,112 @@ static void what_others_opened_is_kept_while_it_is_the_same(void **state)
 	assert_null(open_files_find(&files, key, now));
 }
 
+static str text_of(str name, msec at, struct open_file **ret_file)
+{
+	*ret_file = open_files_get(&files, dir, name, at);
+	return open_files_text(&files, *ret_file);
+}
+
+static void the_content_of_a_small_file_is_kept_when_it_is_asked_for_again(void **state)
+{
+	struct open_file *first, *second, *third;
+	str text;
+
+	(void)state;
+	open_files_clear(&files);
+	put("small", "content");
+	assert_int_equal(text_of(STR("small"), now, &first).n, 0);
+	text = text_of(STR("small"), now, &second);
+	assert_true(str_eq(text, STR("content")));
+	assert_int_equal(files.bytes, 7);
+	put("small", "another");
+	assert_ptr_equal(open_files_text(&files, first).p, text.p);
+	assert_int_equal(text_of(STR("small"), now + OPEN_FILES_VALID, &third).n, 0);
+	assert_int_equal(files.bytes, 0);
+	assert_true(str_eq(text, STR("content"))); /* for those that are sending it */
+	open_file_unref(third);
+	assert_true(str_eq(text_of(STR("small"), now + OPEN_FILES_VALID, &third), STR("another")));
+	open_file_unref(first);
+	open_file_unref(second);
+	open_file_unref(third);
+	open_files_clear(&files);
+	assert_int_equal(files.bytes, 0);
+}
+
+static void what_has_changed_since_it_was_opened_is_not_kept(void **state)
+{
+	struct open_file *f, *same;
+
+	(void)state;
+	put("written", "one");
+	put("deleted", "one");
+	text_of(STR("written"), now, &f);
+	put("written", "other");
+	assert_int_equal(text_of(STR("written"), now, &same).n, 0);
+	assert_ptr_equal(f, same);
+	open_file_unref(f);
+	open_file_unref(same);
+	text_of(STR("deleted"), now, &f);
+	assert_int_equal(unlinkat(dir, "deleted", 0), 0);
+	assert_int_equal(text_of(STR("deleted"), now, &same).n, 0);
+	open_file_unref(f);
+	open_file_unref(same);
+}
+
+static void only_so_much_is_kept(void **state)
+{
+	enum { MANY = OPEN_FILES_BYTES / OPEN_FILES_SMALL + 5 };
+	char *content = xmalloc(OPEN_FILES_SMALL + 2), name[16];
+	struct open_file *f;
+	size_t n = 0;
+
+	(void)state;
+	memset(content, 'x', OPEN_FILES_SMALL + 1);
+	content[OPEN_FILES_SMALL + 1] = '\0';
+	put("larger", content);
+	content[OPEN_FILES_SMALL] = '\0';
+	open_files_clear(&files);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "small%d", i);
+		put(name, content);
+		open_file_unref(open_files_get(&files, dir, str_of(name), now));
+		n += text_of(str_of(name), now, &f).n > 0;
+		open_file_unref(f);
+	}
+	assert_int_equal(n, OPEN_FILES_BYTES / OPEN_FILES_SMALL);
+	assert_int_equal(files.bytes, OPEN_FILES_BYTES);
+	open_files_clear(&files);
+	open_file_unref(open_files_get(&files, dir, STR("larger"), now));
+	assert_int_equal(text_of(STR("larger"), now, &f).n, 0);
+	open_file_unref(f);
+	free(content);
+}
+
+static bool is_negotiated(str path, msec at)
+{
+	struct arena arena = {0};
+	struct public_file f;
+
+	assert_int_equal(
+		public_file_find(&files, dir, path, STR("br"), &arena, at, &f), PUBLIC_FILE);
+	open_file_unref(f.file);
+	arena_done(&arena);
+	return f.is_negotiated && str_eq(f.encoding, STR("br"));
+}
+
+static void that_there_is_no_neighbour_is_believed_as_long_as_the_file(void **state)
+{
+	(void)state;
+	put("lonely.css", "l");
+	assert_false(is_negotiated(STR("/lonely.css"), now));
+	put("lonely.css.br", "br");
+	assert_false(is_negotiated(STR("/lonely.css"), now + OPEN_FILES_VALID - 1));
+	assert_true(is_negotiated(STR("/lonely.css"), now + OPEN_FILES_VALID));
+	assert_int_equal(unlinkat(dir, "lonely.css.br", 0), 0);
+	assert_true(is_negotiated(STR("/lonely.css"), now + 2 * OPEN_FILES_VALID - 1));
+	assert_false(is_negotiated(STR("/lonely.css"), now + 2 * OPEN_FILES_VALID));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +353,10 @@ int main(void)
 		cmocka_unit_test(what_is_known_is_believed_for_a_moment),
 		cmocka_unit_test(the_least_used_go),
 		cmocka_unit_test(what_others_opened_is_kept_while_it_is_the_same),
+		cmocka_unit_test(the_content_of_a_small_file_is_kept_when_it_is_asked_for_again),
+		cmocka_unit_test(what_has_changed_since_it_was_opened_is_not_kept),
+		cmocka_unit_test(only_so_much_is_kept),
+		cmocka_unit_test(that_there_is_no_neighbour_is_believed_as_long_as_the_file),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -241,6 +241,34 @@ static void on_close_both(struct watch *w, unsigned events)
 	watch_close(&pair[1].watch);
 }
 
+static void on_close_both_fds(struct watch *w, unsigned events)
+{
+	struct peer *p = container_of(w, struct peer, watch);
+
+	(void)events;
+	p->calls++;
+	for (int i = 0; i < 2; i++) {
+		watch_close_fd(&pair[i].watch);
+		watch_close_fd(&pair[i].watch);
+	}
+}
+
+static void a_descriptor_that_was_closed_with_its_watch_is_heard_of_no_more(void **state)
+{
+	(void)state;
+	peer_open(&pair[0], on_close_both_fds);
+	peer_open(&pair[1], on_close_both_fds);
+	assert_false(run_up_to(20));
+	assert_int_equal(pair[0].calls + pair[1].calls, 1);
+	for (int i = 0; i < 2; i++) {
+		char byte;
+
+		assert_int_equal(fcntl(pair[i].fd, F_GETFD), -1);
+		assert_int_equal(read(pair[i].other, &byte, 1), 0);
+		close_fd(&pair[i].other);
+	}
+}
+
 static void a_watch_that_was_closed_in_this_turn_hears_nothing_more(void **state)
 {
 	(void)state;
@@ -422,6 +450,7 @@ int main(void)
 		in_loop(posts_of_a_thread_arrive_all_and_in_order),
 		in_loop(what_happens_to_a_socket_is_told_once),
 		in_loop(a_watch_that_was_closed_in_this_turn_hears_nothing_more),
+		in_loop(a_descriptor_that_was_closed_with_its_watch_is_heard_of_no_more),
 		in_loop(a_watch_for_reading_is_called_as_long_as_there_is_something),
 		in_loop(what_cannot_be_watched_is_an_error),
 		in_loop(a_loop_with_nothing_to_do_does_nothing),
