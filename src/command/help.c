@@ -15,7 +15,7 @@ void help_usage(struct buf *out)
 {
 	buf_add(out,
 		STR("usage: fly-atc [run] [-c FILE] [COMMAND...]\n"
-		    "       fly-atc check|dump|status|start|stop|restart|logs|reload|version|help\n"));
+		    "       fly-atc check|dump|status|start|stop|restart|busy|logs|reload|version|help\n"));
 }
 
 static void help_all(struct buf *out)

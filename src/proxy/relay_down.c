@@ -4,6 +4,7 @@
 #include "http/field.h"
 #include "net/socket.h"
 #include "proxy/answer.h"
+#include "proxy/busy.h"
 #include "proxy/caching.h"
 #include "proxy/files.h"
 #include "proxy/no_wake.h"
@@ -138,6 +139,7 @@ static enum step parse_down(struct exchange *x)
 	case PARSE_OK:
 		inbox_take(&u->in, used);
 		note_answer(x);
+		busy_take(x, &head);
 		return take_head(x, &head);
 	case PARSE_BAD:
 		return refuse_head(x, head_fault_text(&x->arena, &head.fault));
