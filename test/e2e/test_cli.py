@@ -22,7 +22,7 @@ def test_version_and_help(atc):
     for words in (["help"], ["--help"], ["-h"]):
         done = atc.cli(*words)
         assert done.returncode == 0 and done.stderr == ""
-        for command in ("run", "check", "dump", "status", "start", "stop", "restart", "logs", "reload", "version"):
+        for command in ("run", "check", "dump", "status", "start", "stop", "restart", "busy", "logs", "reload", "version"):
             assert command in done.stdout
 
 
@@ -42,7 +42,7 @@ def test_wrong_usage_is_2_and_explained(atc, words):
 
 
 def test_without_a_running_fly_atc_the_live_commands_say_so(atc):
-    for words in (["status"], ["stop", ID], ["start", ID], ["restart", ID], ["logs", ID], ["reload"]):
+    for words in (["status"], ["stop", ID], ["start", ID], ["restart", ID], ["busy", ID, "5m"], ["logs", ID], ["reload"]):
         done = atc.cli(*words)
         assert done.returncode == 1 and "fly-atc: " in done.stderr and "run" in done.stderr.lower(), done
 

@@ -104,10 +104,10 @@ static void op_restart(void *arg, str id, control_done_fn *done, void *done_arg)
 	take("restart", id, done, done_arg);
 }
 
-static void op_busy(
-	void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg)
+static void op_busy(void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg)
 {
-	char *verb = xasprintf("busy %llu \"" STR_FMT "\"", (unsigned long long)length, STR_ARG(hold));
+	char *verb =
+		xasprintf("busy %llu \"" STR_FMT "\"", (unsigned long long)length, STR_ARG(hold));
 
 	(void)arg;
 	take(verb, id, done, done_arg);
