@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "http/head.h"
+#include "http/websocket.h"
 #include "net/flow.h"
 #include "net/splice.h"
 #include "link/scoreboard.h"
@@ -81,10 +82,13 @@ struct exchange {
 
 	uint64_t quota_key; /* of the client among whose requests it is counted; 0: it is not */
 
-	bool keep_alive; /* the client's connection may be used again */
-	bool is_counted; /* in the tenant's in_flight */
-	bool was_here;	 /* counted among the tenant's requests */
-	bool is_tunnel;	 /* after 101 */
+	bool keep_alive;   /* the client's connection may be used again */
+	bool is_counted;   /* in the tenant's in_flight */
+	bool was_here;	   /* counted among the tenant's requests */
+	bool is_tunnel;	   /* after 101 */
+	bool is_dismissed; /* ended with its tenant: its client has a moment to take the rest */
+	bool is_websocket; /* of the tunnels */
+	struct websocket_frames frames; /* of the tenant, that have been relayed */
 	bool is_retried;
 	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
 	bool awaits_continue;  /* the client sends its body only after a 100 */
