@@ -86,7 +86,6 @@ struct exchange {
 	bool is_counted;   /* in the tenant's in_flight */
 	bool was_here;	   /* counted among the tenant's requests */
 	bool is_tunnel;	   /* after 101 */
-	bool is_dismissed; /* ended with its tenant: its client has a moment to take the rest */
 	bool is_websocket; /* of the tunnels */
 	struct websocket_frames frames; /* of the tenant, that have been relayed */
 	bool is_retried;
