@@ -82,11 +82,11 @@ struct exchange {
 
 	uint64_t quota_key; /* of the client among whose requests it is counted; 0: it is not */
 
-	bool keep_alive;   /* the client's connection may be used again */
-	bool is_counted;   /* in the tenant's in_flight */
-	bool was_here;	   /* counted among the tenant's requests */
-	bool is_tunnel;	   /* after 101 */
-	bool is_websocket; /* of the tunnels */
+	bool keep_alive;		/* the client's connection may be used again */
+	bool is_counted;		/* in the tenant's in_flight */
+	bool was_here;			/* counted among the tenant's requests */
+	bool is_tunnel;			/* after 101 */
+	bool is_websocket;		/* of the tunnels */
 	struct websocket_frames frames; /* of the tenant, that have been relayed */
 	bool is_retried;
 	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
