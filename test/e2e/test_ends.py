@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from atc import WINTER, Background, knobs_config, together
+from ends import DATABASES, Leaving
 from h2wire import H2Wire, Tunnel
 from waiting import holds_for, wait_until
 
@@ -241,6 +242,24 @@ def test_an_event_stream_of_a_tenant_that_is_removed_ends(atc):
     atc.write_config(knobs_config(users={"bob": users["bob"]}, **SLOW_TO_GIVE_UP))
     assert atc.cli("reload").returncode == 0
     assert stream.result().status == 200
+
+
+@pytest.mark.http1
+def test_tenants_end_together_and_none_waits_for_another(atc, store):
+    """Nor for its backup, nor for clients; `ends.py` measures how long it takes."""
+    leaving = Leaving(atc, store, 4, env={"KNOBS_TERM_UNTIL": "go"}, **SLOW_TO_GIVE_UP)
+    leaving.start()
+    leaving.open()
+    atc.signal(signal.SIGTERM)
+    assert leaving.told() == {"told": 4} and leaving.streamed() == {"in order": 4}
+    wait_until(lambda: atc.log.count("knobs: signal SIGTERM") == 4)
+    for name in reversed(leaving.tenants):
+        assert atc.is_running and not atc.log_lines(msg="tenant stopped", tenant=name)
+        atc.allow("go", name)
+        wait_until(lambda: atc.log_lines(msg="tenant stopped", tenant=name)) # pylint: disable=cell-var-from-loop
+    atc.wait_exit(0)
+    atc.write_config(knobs_config(leaving.users(), backup=store.config, databases=DATABASES))
+    assert leaving.restored() == [1] * 4
 
 
 # --- the terminal that it was started on ---
