@@ -52,18 +52,25 @@ static void end_hold(struct tenant *t, struct hold *h)
 	hold_free(h);
 }
 
-/* Those that are over; their names may be many. */
-static void end_old(struct tenant *t)
+/* Those that would be over then. */
+static void end_until(struct tenant *t, msec moment)
 {
-	list_foreach_safe (h, &t->run->holds, struct hold, link)
-		if (h->until <= now_of(t))
+	struct list all;
+
+	list_take_all(&all, &t->run->holds);
+	while (!list_is_empty(&all)) {
+		struct hold *h = container_of(list_pop(&all), struct hold, link);
+
+		if (h->until <= moment)
 			end_hold(t, h);
+		else
+			list_append(&t->run->holds, &h->link);
+	}
 }
 
 static void end_all(struct tenant *t)
 {
-	list_foreach_safe (h, &t->run->holds, struct hold, link)
-		end_hold(t, h);
+	end_until(t, MSEC_NEVER);
 	if (said_by_itself(t) > now_of(t))
 		t->run->busy_ended = now_of(t);
 	slot_say_busy(tenant_slot(t), 0);
@@ -112,7 +119,7 @@ int busy_hold(struct tenant *t, str name, msec length)
 	size_t count;
 	int r = 0;
 
-	end_old(t);
+	end_until(t, now_of(t)); /* their names may be many */
 	h = find(t, name, &count);
 	if (length)
 		r = extend(t, h, count, name, length);
@@ -126,6 +133,6 @@ int busy_hold(struct tenant *t, str name, msec length)
 
 void busy_forget(struct tenant_run *run)
 {
-	list_foreach_safe (h, &run->holds, struct hold, link)
-		hold_free(h);
+	while (!list_is_empty(&run->holds))
+		hold_free(container_of(list_pop(&run->holds), struct hold, link));
 }

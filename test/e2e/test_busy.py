@@ -103,6 +103,13 @@ def test_who_may_not_be_busy_goes_to_sleep(atc):
     atc.wait_log("busy_max is 0")
 
 
+def test_busy_max_has_a_limit_itself(atc):
+    for length, status in (("365d", 0), ("366d", 2), ("18446744073709551615ms", 2)):
+        atc.write_config(knobs_config(busy_max=length))
+        done = atc.cli("check", "-c", str(atc.config_file))
+        assert done.returncode == status and (status == 0 or "busy_max" in done.stderr), done
+
+
 def test_a_tenant_speaks_for_itself_alone(atc):
     """Nor do clients speak for it."""
     users = {name: {"tenants": ["2025"]} for name in ("ann", "bob")}
