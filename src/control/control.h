@@ -11,9 +11,10 @@
  *   POST /v1/tenants/<id>/purge     what is cached of it is forgotten; ?path=/x: only that
  *   GET  /v1/cache                  what is cached, by tenant
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
- *   POST /v1/reload                 422 with the faults if the new configuration has any; 202 if it
- * is in force, but not used by the proxy yet GET  /v1/config                 the effective
- * configuration (YAML) GET  /v1/version
+ *   POST /v1/reload                 422 with the faults if the new configuration has any;
+ *                                   202 if it is in force, but not used by the proxy yet
+ *   GET  /v1/config                 the effective configuration (YAML)
+ *   GET  /v1/version
  *
  * The server lives in the supervisor's loop and never blocks it.  What it shows and does comes from
  * `struct control_ops`, which the supervisor implements; the shape of the JSON is decided here

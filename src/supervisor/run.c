@@ -357,8 +357,8 @@ void run_start(struct tenant *t)
 	t->wake.start = (run->phase_began - began) / 1000;
 	atomic_store(&slot->port, port.number);
 	atomic_store(&slot->is_ipv6, 0);
-	atomic_store(&slot->busy_until, 0);
 	atomic_fetch_add(&slot->generation, 1);
+	atomic_store(&slot->busy_until, 0); /* what the former copy said, and can say no more */
 	run->missing_files = wake_uses_backup(t) ? new_files_missing(run->conf) : 0;
 	probe(t);
 }
