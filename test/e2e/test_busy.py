@@ -239,6 +239,7 @@ def test_a_changed_tenant_is_replaced_when_it_is_not_busy_any_more(atc):
     atc.write_config(knobs_config(env={"CHANGED": "yes"}))
     assert atc.cli("reload").returncode == 0
     holds_for(lambda: len(atc.boots()) == 1, 1)
+    assert "waits for the work that it is busy with" in atc.cli("status").stdout
     says(atc, "0")
     wait_until(lambda: len(atc.boots()) == 2)
 
