@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "command/busy.h"
 #include "command/cache.h"
 #include "command/command_int.h"
 #include "command/live.h"
@@ -46,6 +47,8 @@ static int dispatch(const struct options *o)
 		return live_act(o);
 	case VERB_RESTART:
 		return o->shows_all ? restart_all(o) : live_act(o);
+	case VERB_BUSY:
+		return busy_run(o);
 	case VERB_LOGS:
 		return live_logs(o);
 	case VERB_CACHE:

@@ -27,10 +27,12 @@ struct options {
 	const char *file;   /* -c */
 	const char *socket; /* -s */
 	bool as_json, shows_all, follows, no_wait, keeps_going, is_hurried;
+	bool is_quiet;	     /* nothing is told where nobody answers */
 	const char *lines;   /* -n; digits */
 	const char *timeout; /* a duration */
 	char **words;	     /* behind the command; NULL-ended */
 	size_t nwords;
+	size_t ncommand; /* of them: behind "--"; the last ones */
 };
 
 /* options.c: 0, or EXIT_USAGE when the fault has been told on standard error. */

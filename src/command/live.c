@@ -97,7 +97,7 @@ static int ask(const struct options *o, const char *method, str target, client_d
 			told = i;
 		}
 	}
-	if (err < 0)
+	if (err < 0 && !o->is_quiet)
 		tell_unreachable(sockets.paths[told], faults, first);
 	sockets_done(&sockets);
 	return err < 0 ? EXIT_RUNTIME : 0;

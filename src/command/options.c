@@ -11,7 +11,7 @@
 
 #define ON(verb)  (1u << VERB_##verb)
 #define ACTIONS	  (ON(START) | ON(STOP) | ON(RESTART))
-#define LIVE	  (ACTIONS | ON(STATUS) | ON(LOGS) | ON(CACHE) | ON(RELOAD))
+#define LIVE	  (ACTIONS | ON(BUSY) | ON(STATUS) | ON(LOGS) | ON(CACHE) | ON(RELOAD))
 #define ALL	  UINT_MAX
 #define MAX_LINES 1000
 
@@ -217,6 +217,9 @@ static int take_words(struct reader *r)
 		if (*r->argv && !has_ended)
 			r->o->words[r->o->nwords++] = *r->argv++;
 	}
+	if (has_ended)
+		for (char **at = r->argv; *at; at++)
+			r->o->ncommand++;
 	take_rest(r);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "command/command_int.h"
+#include "command/platform.h"
 #include "supervisor/environment.h"
 #include "supervisor/supervisor.h"
 
@@ -143,6 +144,7 @@ int run_check(const struct options *o)
 	if (!conf)
 		return EXIT_USAGE;
 	faults = backup_check(conf, &notes);
+	platform_check(conf, &notes);
 	print_buf(&notes, stderr);
 	buf_done(&notes);
 	if (!faults)

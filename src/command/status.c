@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "command/command_int.h"
 #include "command/live.h"
 #include "command/table.h"
@@ -111,6 +112,21 @@ static void add_replacement(struct table *t, const json_t *r)
 	buf_done(&line);
 }
 
+/* "until 14:03:21, for 59m12s". */
+static void add_busy(struct table *t, const json_t *tenant)
+{
+	msec left = number_at(tenant, "busy_ms");
+	char length[TEXT_MAX], moment[TEXT_MAX], *text;
+
+	if (!left)
+		return;
+	text_duration(left, length);
+	text_moment(left, moment);
+	text = xasprintf("%s, for %s", moment, length);
+	add_note(t, "busy until ", str_of(text), TABLE_PLAIN);
+	free(text);
+}
+
 static void add_notes(struct table *t, const json_t *tenant)
 {
 	char retry[TEXT_MAX];
@@ -125,6 +141,7 @@ static void add_notes(struct table *t, const json_t *tenant)
 		add_note(t, "a request tries again in ", str_of(retry), TABLE_PLAIN);
 	}
 	add_replacement(t, json_object_get(tenant, "to_be_replaced"));
+	add_busy(t, tenant);
 	add_note(t, "not backed up: ", text_at(tenant, "not_backed_up"), TABLE_BAD);
 	add_note(t, "warning: ", text_at(tenant, "warning"), TABLE_BAD);
 	add_note(t, "not in the store yet: ", text_at(tenant, "backup_pending"), TABLE_BAD);

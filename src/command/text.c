@@ -3,6 +3,7 @@
 #include "command/text.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define SECOND 1000u
 #define MINUTE (60 * SECOND)
@@ -33,6 +34,19 @@ void text_duration(msec v, char out[TEXT_MAX])
 		in_two_units(v, HOUR, "h", MINUTE, "m", out);
 	else
 		in_two_units(v, DAY, "d", HOUR, "h", out);
+}
+
+void text_moment(msec from_now, char out[TEXT_MAX])
+{
+	time_t now = time(NULL), then = now + (time_t)(from_now / SECOND);
+	struct tm today, day;
+
+	localtime_r(&now, &today);
+	localtime_r(&then, &day);
+	strftime(out, TEXT_MAX,
+		day.tm_yday == today.tm_yday && day.tm_year == today.tm_year ? "%H:%M:%S"
+									     : "%Y-%m-%d %H:%M:%S",
+		&day);
 }
 
 void text_size(uint64_t bytes, char out[TEXT_MAX])

@@ -75,6 +75,12 @@ void check_head_bytes(struct loader *ld, const struct row *row, void *value, str
 			STR_ARG(subject(ld, row, place)));
 }
 
+void check_year(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	if (*(msec *)value > 365ull * 86400 * 1000)
+		fault_at(ld, place, STR_FMT ": more than 365d", STR_ARG(subject(ld, row, place)));
+}
+
 static bool is_address(str text, int *ret_bits)
 {
 	char zero_ended[INET6_ADDRSTRLEN];

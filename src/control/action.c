@@ -90,6 +90,13 @@ void action_start(struct session *s, control_action_fn *op, bool waits)
 		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
 }
 
+void action_busy(struct session *s, str hold, msec length)
+{
+	struct control *c = s->control;
+
+	c->ops->busy(c->arg, s->tenant, hold, length, on_done, action_new(s, true));
+}
+
 static void on_purged(void *arg, int err, uint32_t entries)
 {
 	struct session *s = action_end(arg);

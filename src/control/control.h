@@ -6,12 +6,15 @@
  *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
  *   POST /v1/restart                all that are awake, one after the other; lines of JSON as they
  *                                   are replaced; ?timeout=5m, ?keep_going=1, ?now=1, ?wait=0
+ *   POST /v1/tenants/<id>/busy      ?for=5m: it stays awake for so long; 0: no more;
+ *                                   ?hold=NAME: only what this name said is replaced
  *   POST /v1/tenants/<id>/purge     what is cached of it is forgotten; ?path=/x: only that
  *   GET  /v1/cache                  what is cached, by tenant
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
- *   POST /v1/reload                 422 with the faults if the new configuration has any; 202 if it
- * is in force, but not used by the proxy yet GET  /v1/config                 the effective
- * configuration (YAML) GET  /v1/version
+ *   POST /v1/reload                 422 with the faults if the new configuration has any;
+ *                                   202 if it is in force, but not used by the proxy yet
+ *   GET  /v1/config                 the effective configuration (YAML)
+ *   GET  /v1/version
  *
  * The server lives in the supervisor's loop and never blocks it.  What it shows and does comes from
  * `struct control_ops`, which the supervisor implements; the shape of the JSON is decided here
@@ -62,6 +65,7 @@ struct control_tenant {
 	msec replace_since, replace_at;
 	str replace_why, replace_waits;
 	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
+	msec busy_until; /* monotonic moment until which it is said to be at work; 0: it is not */
 	str warning;   /* what was found wrong with where its data are, and is let pass; or empty */
 	str gap;       /* what is not backed up of it ("no database, 12 files"), or empty */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
@@ -159,6 +163,10 @@ struct control_ops {
 	control_action_fn *stop;
 	/* stop, then start. */
 	control_action_fn *restart;
+	/* It runs, and is said to be at work for so long from now (0: no more) by `hold`, which may
+	 * be empty. */
+	void (*busy)(
+		void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg);
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
 	void (*tail)(void *arg, str id, size_t n, control_line_fn *each, void *each_arg);
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);

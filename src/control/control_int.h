@@ -77,6 +77,7 @@ void control_route(struct session *s, const struct request_head *h);
 /* action.c: what takes its time.  A session that ends forgets its action; the action itself goes
  * on. */
 void action_start(struct session *s, control_action_fn *op, bool waits);
+void action_busy(struct session *s, str hold, msec length);
 void action_reload(struct session *s);
 void action_purge(struct session *s, str path);
 void action_restart_all(struct session *s, const struct control_roll *how, bool waits);

@@ -149,6 +149,8 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_number(j, "restarts", t->restarts);
 	json_str_or_null(j, "reason", t->reason);
 	json_str_or_null(j, "last_crash", t->last_crash);
+	if (t->busy_until > r->now)
+		json_number(j, "busy_ms", t->busy_until - r->now);
 	json_str_or_null(j, "warning", t->warning);
 	add_replacement(r, t);
 	if (t->retry_at)

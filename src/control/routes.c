@@ -9,12 +9,15 @@
 #define TENANTS	      STR("/v1/tenants/")
 #define DEFAULT_LINES 50
 #define MAX_LINES     1000
+#define HOLD_NAME_MAX 64
 
 struct query {
 	bool is_for_all, follows, waits;
 	struct control_roll roll;
 	size_t lines;
-	str path;
+	str path, hold;
+	bool has_length;
+	msec length;
 };
 
 typedef void answer_fn(struct session *s, const struct query *q);
@@ -54,6 +57,14 @@ static void on_restart(struct session *s, const struct query *q)
 static void on_restart_all(struct session *s, const struct query *q)
 {
 	action_restart_all(s, &q->roll, q->waits);
+}
+
+static void on_busy(struct session *s, const struct query *q)
+{
+	if (q->has_length)
+		action_busy(s, q->hold, q->length);
+	else
+		session_refuse(s, 400, STR("for how long is it busy? ?for=5m"));
 }
 
 static void on_reload(struct session *s, const struct query *q)
@@ -110,6 +121,7 @@ static const struct route tenant_routes[] = {
 	{STR_INIT("/start"), METHOD_POST, on_start},
 	{STR_INIT("/stop"), METHOD_POST, on_stop},
 	{STR_INIT("/restart"), METHOD_POST, on_restart},
+	{STR_INIT("/busy"), METHOD_POST, on_busy},
 	{STR_INIT("/purge"), METHOD_POST, on_purge},
 	{STR_INIT(""), METHOD_GET, on_tenant},
 };
@@ -122,6 +134,18 @@ static bool read_flag(str value, bool *ret)
 		return false;
 	*ret = is_on;
 	return true;
+}
+
+static bool read_hold(str value, str *ret)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		char c = char_lower(value.p[i]);
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+			return false;
+	}
+	*ret = value;
+	return value.n <= HOLD_NAME_MAX;
 }
 
 static bool read_parameter(str name, str value, struct query *q)
@@ -143,6 +167,12 @@ static bool read_parameter(str name, str value, struct query *q)
 	if (str_eq(name, STR("path"))) {
 		q->path = value;
 		return true;
+	}
+	if (str_eq(name, STR("hold")))
+		return read_hold(value, &q->hold);
+	if (str_eq(name, STR("for"))) {
+		q->has_length = true;
+		return number_parse_duration(value, &q->length) == 0;
 	}
 	if (!str_eq(name, STR("n")) || number_parse(value, MAX_LINES, &lines) < 0)
 		return false;
@@ -203,7 +233,8 @@ static bool knows_tenant(struct session *s)
 
 void control_route(struct session *s, const struct request_head *h)
 {
-	struct query query = {.waits = true, .lines = DEFAULT_LINES, .path = STR_EMPTY};
+	struct query query = {
+		.waits = true, .lines = DEFAULT_LINES, .path = STR_EMPTY, .hold = STR_EMPTY};
 	const struct route *r = find_route(s, h->path);
 
 	if (!r)
@@ -215,7 +246,8 @@ void control_route(struct session *s, const struct request_head *h)
 	else if (!read_query(h->query, &query))
 		session_refuse(s, 400,
 			STR("unknown parameter or value; there are all, follow, wait, now, "
-			    "keep_going (0 or 1), n (0 to 1000), timeout (5m) and path"));
+			    "keep_going (0 or 1), n (0 to 1000), timeout (5m), path, for (5m) "
+			    "and hold (letters, digits, - and _)"));
 	else if (s->tenant.n && !knows_tenant(s))
 		session_refuse(s, 404,
 			str_of(arena_printf(&s->arena, "no tenant " STR_FMT, STR_ARG(s->tenant))));

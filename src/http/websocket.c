@@ -1,4 +1,4 @@
-/* websocket.c - the handshake of WebSocket. */
+/* websocket.c - WebSocket, as far as a proxy has a part in it. */
 /* SPDX-License-Identifier: MIT */
 #include "http/websocket.h"
 
@@ -30,4 +30,64 @@ bool websocket_is_accepted(str key, str accept)
 	SHA1(joined, sizeof(joined), digest);
 	EVP_EncodeBlock(text, digest, sizeof(digest));
 	return str_eq(accept, (str){(const char *)text, ACCEPT_SIZE});
+}
+
+/* --- frames --- */
+
+#define OPCODE	     0x0fu
+#define OPCODE_CLOSE 8u
+#define MASKED	     0x80u
+#define LENGTH	     0x7fu
+#define LENGTH_16    126u
+#define LENGTH_64    127u
+
+/* Of a head of which `n` bytes are known. */
+static size_t head_size(const unsigned char *head, size_t n)
+{
+	unsigned length = n < 2 ? 0 : head[1] & LENGTH;
+
+	if (length == LENGTH_64)
+		return 10;
+	return length == LENGTH_16 ? 4 : 2;
+}
+
+static uint64_t payload_size(const unsigned char *head, size_t n)
+{
+	uint64_t size = 0;
+
+	if (n == 2)
+		return head[1] & LENGTH;
+	for (size_t i = 2; i < n; i++)
+		size = size << 8 | head[i];
+	return size;
+}
+
+static void begin_frame(struct websocket_frames *f)
+{
+	f->left = payload_size(f->head, f->nhead);
+	f->is_broken = (f->head[1] & MASKED) || f->left > INT64_MAX;
+	f->is_over = (f->head[0] & OPCODE) == OPCODE_CLOSE;
+	f->nhead = 0;
+}
+
+void websocket_follow(struct websocket_frames *f, str bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes.n && !f->is_broken && !f->is_over) {
+		size_t skipped = (size_t)MIN(f->left, (uint64_t)(bytes.n - at));
+
+		f->left -= skipped;
+		at += skipped;
+		if (at == bytes.n)
+			return;
+		f->head[f->nhead++] = (unsigned char)bytes.p[at++];
+		if (f->nhead == head_size(f->head, f->nhead))
+			begin_frame(f);
+	}
+}
+
+bool websocket_may_speak(const struct websocket_frames *f)
+{
+	return !f->left && !f->nhead && !f->is_over && !f->is_broken;
 }

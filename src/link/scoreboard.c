@@ -96,6 +96,7 @@ void slot_give(struct slot *s, uint64_t owner)
 	atomic_store(&s->requests, 0);
 	atomic_store(&s->timeouts, 0);
 	atomic_store(&s->hidden_names, 0);
+	atomic_store(&s->busy_until, 0);
 	atomic_store(&s->cache_hits, 0);
 	atomic_store(&s->cache_misses, 0);
 	atomic_store(&s->cache_bytes, 0);

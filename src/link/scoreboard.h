@@ -36,15 +36,17 @@ struct slot {
 	_Atomic uint32_t generation; /* of the running copy: changes with each start */
 	_Atomic uint32_t
 		port; /* where it listens on 127.0.0.1; 0 = its unix socket (slot_socket_path) */
-	_Atomic uint32_t is_ipv6;     /* not on 127.0.0.1 but on ::1 */
-	_Atomic uint32_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
+	_Atomic uint16_t is_ipv6;     /* not on 127.0.0.1 but on ::1 */
+	_Atomic uint16_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
 	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
 	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
-	char padding[4];
 	/* Written by the proxy, if seldom: its open connections to the tenant, of whatever copy;
 	 * and what it has learned of it. */
 	_Atomic uint32_t connections;
+	/* Until when the running copy is at work, as it says in its answers: monotonic msec, or 0.
+	 * The supervisor begins each copy with 0. */
+	_Atomic uint64_t busy_until;
 	_Atomic uint64_t hidden_names; /* that it serves (proxy/no_wake.h) */
 	/* written by the proxy */
 	_Alignas(64) _Atomic uint32_t in_flight; /* requests and upgrades under way */
@@ -128,11 +130,23 @@ static inline bool slot_has_unused_connections(const struct slot *s)
 	return connections > (in_flight > upgrades ? in_flight - upgrades : 0);
 }
 
-/* Supervisor: RUNNING becomes DRAINING unless a request is under way.  True if it did. */
-static inline bool slot_try_drain(struct slot *s)
+/* Proxy: the running copy says in an answer, whose request is counted in, that it works until then;
+ * it never takes back what it said for longer.  0 does. */
+static inline void slot_say_busy(struct slot *s, msec until)
+{
+	uint64_t before = atomic_load(&s->busy_until);
+
+	while ((!until || before < until) &&
+		!atomic_compare_exchange_weak(&s->busy_until, &before, until))
+		;
+}
+
+/* Supervisor: RUNNING becomes DRAINING unless a request is under way, or the last one has said that
+ * the tenant works on.  True if it did. */
+static inline bool slot_try_drain(struct slot *s, msec now)
 {
 	atomic_store(&s->state, TENANT_DRAINING);
-	if (atomic_load(&s->in_flight) == 0)
+	if (atomic_load(&s->in_flight) == 0 && atomic_load(&s->busy_until) <= now)
 		return true;
 	atomic_store(&s->state, TENANT_RUNNING);
 	return false;

@@ -72,6 +72,7 @@ struct client {
 	int fd; /* takes payload as it is, so that the kernel may move it; -1: framed by us */
 	bool is_framed; /* HTTP/2 */
 	bool is_closed;
+	bool is_hurried; /* of its answer the rest is worth a moment, and no more */
 };
 
 static inline ssize_t client_read(struct client *c)

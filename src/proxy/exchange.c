@@ -104,6 +104,7 @@ static struct exchange *exchange_new(struct client *c)
 	x->began = clock_usec();
 	x->record.upstream_ms = x->record.wake_ms = ACCESS_UNKNOWN;
 	c->exchange = x;
+	c->is_hurried = false;
 	return x;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "http/head.h"
+#include "http/websocket.h"
 #include "net/flow.h"
 #include "net/splice.h"
 #include "link/scoreboard.h"
@@ -75,16 +76,18 @@ struct exchange {
 	struct rewrite rewrite;
 	struct flow up, down; /* the bodies: to the tenant, to the client */
 	struct splice_pipe up_pipe, down_pipe;
+	struct websocket_frames frames; /* of the tenant, as far as they have been relayed */
 	enum method method;
 	unsigned minor; /* of the client's HTTP/1: 0 or 1; 2 is HTTP/2 */
 	enum wants wants;
 
 	uint64_t quota_key; /* of the client among whose requests it is counted; 0: it is not */
 
-	bool keep_alive; /* the client's connection may be used again */
-	bool is_counted; /* in the tenant's in_flight */
-	bool was_here;	 /* counted among the tenant's requests */
-	bool is_tunnel;	 /* after 101 */
+	bool keep_alive;   /* the client's connection may be used again */
+	bool is_counted;   /* in the tenant's in_flight */
+	bool was_here;	   /* counted among the tenant's requests */
+	bool is_tunnel;	   /* after 101 */
+	bool is_websocket; /* a tunnel that is one */
 	bool is_retried;
 	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
 	bool awaits_continue;  /* the client sends its body only after a 100 */

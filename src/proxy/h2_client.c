@@ -348,7 +348,7 @@ static void linger(struct h2_client *hc)
 void h2_client_finish(struct h2_client *hc)
 {
 	struct worker *w = hc->client.worker;
-	msec limit = settings(hc)->write_timeout;
+	msec limit = hc->client.is_hurried ? CLIENT_LINGER_SILENCE : settings(hc)->write_timeout;
 
 	list_remove(&hc->finishing);
 	hc->unsent = h2_stream_waiting(&hc->stream);

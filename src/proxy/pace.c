@@ -19,7 +19,7 @@ static msec silence_limit(const struct exchange *x, enum client_owes owes)
 	case CLIENT_FREE:
 		return 0;
 	case CLIENT_TAKES:
-		return server->write_timeout;
+		return x->client->is_hurried ? CLIENT_GONE_AFTER : server->write_timeout;
 	case CLIENT_SENDS:
 		return server->body_timeout;
 	case CLIENT_IS_TOLD:

@@ -231,6 +231,9 @@ void exchange_dismiss(struct exchange *x)
 		return;
 	}
 	x->keep_alive &= x->up.is_done;
+	x->client->is_hurried = true;
+	if (x->is_websocket && websocket_may_speak(&x->frames))
+		gather_add(&x->worker->gather, WEBSOCKET_GOING_AWAY);
 	flow_finish(&x->down, &x->worker->gather);
 	if (relay_send_down(x) == GONE)
 		return;

@@ -4,6 +4,7 @@
 #include "http/field.h"
 #include "net/socket.h"
 #include "proxy/answer.h"
+#include "proxy/busy.h"
 #include "proxy/caching.h"
 #include "proxy/files.h"
 #include "proxy/no_wake.h"
@@ -48,9 +49,10 @@ static enum step relay_interim(struct exchange *x, const struct response_head *h
 	return relay_send_down(x);
 }
 
-static void become_tunnel(struct exchange *x)
+static void become_tunnel(struct exchange *x, const struct response_head *h)
 {
 	x->is_tunnel = true;
+	x->is_websocket = str_eq_nocase(h->upgrade, STR("websocket"));
 	x->keep_alive = false;
 	atomic_fetch_add(&exchange_slot(x)->upgrades, 1);
 	flow_done(&x->up);
@@ -75,7 +77,7 @@ static enum step begin_down(struct exchange *x, struct response_head *h)
 	caching_head(x, h);
 	respond_begin(x, h);
 	if (h->has_upgrade)
-		become_tunnel(x);
+		become_tunnel(x, h);
 	return GO;
 }
 
@@ -141,6 +143,7 @@ static enum step parse_down(struct exchange *x)
 	case PARSE_OK:
 		inbox_take(&u->in, used);
 		note_answer(x);
+		busy_take(x, &head);
 		return take_head(x, &head);
 	case PARSE_BAD:
 		return refuse_head(x, head_fault_text(&x->arena, &head.fault));
@@ -168,6 +171,8 @@ static enum step feed_down(struct exchange *x)
 	enum parse r =
 		flow_feed(&x->down, u->in.unread, &used, x->stages ? &w->payload : &w->gather);
 
+	if (x->is_websocket)
+		websocket_follow(&x->frames, str_slice(u->in.unread, 0, used));
 	inbox_take(&u->in, used);
 	if (r == PARSE_BAD) {
 		gather_forget(&w->payload);

@@ -67,6 +67,7 @@ struct worker {
 	bool wants_descriptors;		/* when room_timer comes */
 	struct timer room_timer;	/* set while somebody is to be ended for others */
 	struct seldom ended, refused;	/* in the log: clients for others, or beyond their share */
+	struct seldom misstated;	/* the same: tenants that say how busy they are */
 	struct list idle_connections;	/* between two requests, the longest idle last */
 	struct list active_connections; /* everything else */
 	size_t nconnections;

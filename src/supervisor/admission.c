@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/number.h"
+#include "supervisor/busy.h"
 #include "supervisor/supervisor_int.h"
 
 /* Without an idle tenant to stop we look again after this long: nobody tells us of idleness. */
@@ -119,7 +120,7 @@ static bool may_be_stopped(const struct tenant *t)
 	msec since = atomic_load(&slot->since);
 
 	if (t->life.state != TENANT_RUNNING || !t->run->conf->app->idle_timeout ||
-		atomic_load(&slot->in_flight) || atomic_load(&slot->held))
+		atomic_load(&slot->in_flight) || atomic_load(&slot->held) || busy_is(t))
 		return false;
 	return atomic_load(&slot->last_activity) >= since ||
 	       loop_now(t->sup->loop) >= since + SETTLE_TIME;

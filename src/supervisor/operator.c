@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/operator.h"
 
+#include "supervisor/busy.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
@@ -96,6 +97,8 @@ static void add_run(struct control_tenant *shown, const struct tenant *t)
 		shown->error = str_of(t->error);
 	if (t->warning)
 		shown->warning = str_of(t->warning);
+	if (t->run)
+		shown->busy_until = busy_last(t);
 	if (t->life.state == TENANT_FAILED)
 		shown->retry_at = t->tally.retry_at;
 }
@@ -212,6 +215,26 @@ static const char *restart_all(
 	return roll_start(arg, how, each, each_arg);
 }
 
+static void hold(void *arg, str id, str name, msec length, control_done_fn *done, void *done_arg)
+{
+	struct supervisor *s = arg;
+	struct tenant *t = find(s, id, done, done_arg);
+	const char *why = "";
+	int r = length ? -ECANCELED : 0;
+
+	if (!t)
+		return;
+	if (t->life.state == TENANT_RUNNING)
+		r = busy_hold(t, name, length);
+	if (r == -ECANCELED)
+		why = "it does not run; fly-atc start wakes it";
+	else if (r == -EPERM)
+		why = "busy_max is 0: it cannot be busy without requests";
+	else if (r == -EBUSY)
+		why = "too many others say so already";
+	waiters_answer(s->loop, done, done_arg, r, why);
+}
+
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
 {
 	const struct supervisor *s = arg;
@@ -246,6 +269,7 @@ const struct control_ops operator_ops = {
 	.stop = stop,
 	.restart = restart,
 	.restart_all = restart_all,
+	.busy = hold,
 	.tail = show_tail,
 	.reload = reload_all,
 	.backup = show_backup,

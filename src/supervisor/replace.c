@@ -3,6 +3,7 @@
 #include "supervisor/replace.h"
 
 #include "base/log.h"
+#include "supervisor/busy.h"
 #include "supervisor/roll.h"
 #include "supervisor/supervisor_int.h"
 
@@ -57,6 +58,8 @@ void replace_describe(const struct tenant *t, struct buf *out)
 	}
 	add_count(out, all > tunnels ? all - tunnels : 0, "open request");
 	add_count(out, tunnels, "open tunnel");
+	if (busy_is(t))
+		buf_printf(out, "%sthe work that it is busy with", buf_len(out) ? ", " : "");
 	if (!buf_len(out))
 		buf_add(out, STR("its turn"));
 }

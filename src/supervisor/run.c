@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "supervisor/busy.h"
 #include "supervisor/folders.h"
 #include "supervisor/health.h"
 #include "supervisor/new_files.h"
@@ -357,6 +358,7 @@ void run_start(struct tenant *t)
 	atomic_store(&slot->port, port.number);
 	atomic_store(&slot->is_ipv6, 0);
 	atomic_fetch_add(&slot->generation, 1);
+	atomic_store(&slot->busy_until, 0); /* what the former copy said, and can say no more */
 	run->missing_files = wake_uses_backup(t) ? new_files_missing(run->conf) : 0;
 	probe(t);
 }
@@ -371,14 +373,26 @@ static void on_idle(struct timer *timer)
 
 bool run_try_idle(struct tenant *t)
 {
-	if (t->life.state != TENANT_RUNNING || !slot_try_drain(tenant_slot(t)))
+	if (t->life.state != TENANT_RUNNING || busy_is(t) ||
+		!slot_try_drain(tenant_slot(t), loop_now(t->sup->loop)))
 		return false;
 	tenant_event(t, EVENT_IDLE);
 	return true;
 }
 
+/* Since when nobody has used it and it has not been at work; may lie ahead. */
+static msec idle_since(const struct tenant *t)
+{
+	const struct slot *slot = tenant_slot(t);
+	msec used = MAX(atomic_load(&slot->last_activity), atomic_load(&slot->since));
+	msec busy = busy_last(t);
+
+	return MAX(used, busy);
+}
+
 /* While a request is under way its end is unknown, but not before now: then one look a whole
- * idle_timeout later is early enough, and finds the exact moment. */
+ * idle_timeout later is early enough, and finds the exact moment.  So it is with one that is busy,
+ * which may be told to be over at any time. */
 void run_rearm_idle(struct tenant *t)
 {
 	const struct slot *slot = tenant_slot(t);
@@ -387,7 +401,7 @@ void run_rearm_idle(struct tenant *t)
 	timer_cancel(&t->run->timer);
 	if (!idle || t->sup->conf->is_single)
 		return;
-	due = MAX(atomic_load(&slot->last_activity), atomic_load(&slot->since)) + idle;
+	due = MIN(idle_since(t), now) + idle;
 	if (atomic_load(&slot->in_flight)) {
 		due = now + idle;
 		proxy_child_ask(t->sup->proxy); /* one that hangs would count it for ever */

@@ -102,6 +102,8 @@ struct tenant_run {
 	unsigned missing_files;	     /* databases that were not there when they were registered */
 	struct new_files *new_files; /* waits for them while it runs, or NULL */
 	struct timer look_timer;     /* the first look while it runs */
+	struct list holds;	     /* of operators who say that it is busy: busy.h */
+	msec busy_ended;	     /* when the last of those that are over was; or 0 */
 	uint64_t looked_at;	     /* requests until the last look */
 };
 
@@ -181,7 +183,7 @@ void run_start(struct tenant *t);
 void run_serve(struct tenant *t);
 /* Sets the idle timer by the present configuration. */
 void run_rearm_idle(struct tenant *t);
-/* Stops it unless a request is under way.  True if it does. */
+/* Stops it unless a request is under way or it is busy.  True if it does. */
 bool run_try_idle(struct tenant *t);
 /* Starts a program of the tenant: argv is taken apart by config_expand_tenant.  0 or -errno; the
  * blame is laid. */

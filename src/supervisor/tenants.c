@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "link/channel.h"
+#include "supervisor/busy.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/waiters.h"
@@ -317,6 +318,7 @@ static void run_free(struct tenant *t)
 		return;
 	assert(run_is_over(run));
 	run_forget_answered(run);
+	busy_forget(run);
 	timer_cancel(&run->timer);
 	timer_cancel(&run->look_timer);
 	close_fd(&run->port_fd);

@@ -50,6 +50,7 @@ static struct tenant_run *run_new(struct tenant *t)
 	run->config = config_ref(t->sup->conf);
 	run->conf = tenant_conf(t);
 	run->tenant = t;
+	list_init(&run->holds);
 	run->port_fd = run->port6_fd = -1;
 	run->phase_began = clock_usec();
 	t->wake = (struct control_wake){0};

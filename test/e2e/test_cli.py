@@ -24,7 +24,7 @@ def test_version_and_help(atc):
         done = atc.cli(*words)
         assert done.returncode == 0 and done.stderr == ""
         usage, _, rest = done.stdout.partition("\n\n")
-        for command in ("check", "dump", "status", "start", "stop", "restart", "logs", "cache", "reload", "version"):
+        for command in ("check", "dump", "status", "start", "stop", "restart", "busy", "logs", "cache", "reload", "version"):
             assert command in re.split(r"[|\s]", usage) and re.search(r"^  %s\b.*(\n {24}|  )\w" % command, rest, re.MULTILINE)
         assert "-c, --config FILE" in rest
 
@@ -45,7 +45,7 @@ def test_wrong_usage_is_2_and_explained(atc, words):
 
 
 def test_without_a_running_fly_atc_the_live_commands_say_so(atc):
-    for words in (["status"], ["stop", ID], ["start", ID], ["restart", ID], ["logs", ID], ["reload"]):
+    for words in (["status"], ["stop", ID], ["start", ID], ["restart", ID], ["busy", ID, "5m"], ["logs", ID], ["reload"]):
         done = atc.cli(*words)
         assert done.returncode == 1 and "fly-atc: " in done.stderr and "run" in done.stderr.lower(), done
 
@@ -215,3 +215,50 @@ def test_a_port_in_use_is_a_loud_failure(atc):
     done = atc.cli("run", "-c", str(atc.config_file))
     assert done.returncode == 1 and str(taken.getsockname()[1]) in done.stderr
     assert not atc.boots()
+
+
+# --- whether the platform lets us end ---
+
+FORTY = {"server": {"drain_timeout": "20s"}, "stop_timeout": "20s"}
+
+
+def check_with_fly_toml(atc, text, config=None, beside=False, **env):
+    atc.write_config(knobs_config(**FORTY) if config is None else config)
+    if text is not None:
+        ((atc.home if beside else atc.app) / "fly.toml").write_text(text)
+    done = atc.cli("check", "-c", str(atc.config_file), env=env)
+    assert done.returncode == 0, done
+    return done.stderr
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["working directory", "beside the configuration"])
+def test_check_warns_when_fly_would_kill_it_before_it_may_have_ended(atc, beside):
+    told = check_with_fly_toml(atc, 'app = "x"\nkill_timeout = "39s"\n\n[http_service]\n', beside=beside)
+    assert "fly.toml:2: warning: " in told and "39s" in told and "40s" in told
+
+
+def test_check_warns_when_fly_is_told_nothing(atc):
+    told = check_with_fly_toml(atc, 'app = "x"\n[http_service]\nkill_timeout = "1h"\n')
+    assert "no kill_timeout" in told and "40s" in told
+
+
+@pytest.mark.parametrize("said", ['"40s"', "40", '"5m"', "'1m30s'"])
+def test_check_is_silent_when_fly_waits_long_enough(atc, said):
+    assert check_with_fly_toml(atc, "kill_timeout = %s\n" % said) == ""
+
+
+def test_check_warns_of_a_kill_timeout_that_is_none(atc):
+    assert "kill_timeout is no length of time" in check_with_fly_toml(atc, 'kill_timeout = "soon"\n')
+
+
+def test_check_counts_the_backup_and_what_has_no_limit(atc):
+    store = {"url": "file://%s" % (atc.home / "store"), "sync_timeout": "5m"}
+    told = check_with_fly_toml(atc, 'kill_timeout = "5m"\n', knobs_config(backup=store, **FORTY))
+    assert "340s" in told and "5m at most" in told and "sync_timeout" in told
+    told = check_with_fly_toml(atc, 'kill_timeout = "5m"\n', knobs_config(stop_timeout=0))
+    assert "any time" in told
+
+
+def test_check_gives_a_hint_on_fly_where_there_is_no_fly_toml(atc):
+    assert "40s" in check_with_fly_toml(atc, None, FLY_APP_NAME="x")
+    assert check_with_fly_toml(atc, None) == ""

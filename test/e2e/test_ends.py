@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from atc import WINTER, Background, knobs_config, together
+from ends import DATABASES, Leaving
+from h2wire import H2Wire, Tunnel
 from waiting import holds_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("spoken")
@@ -41,6 +43,11 @@ FOR_EVER = "Keep-Alive: timeout=86400\\r\\n"
 
 def stop(atc):
     done = atc.cli("stop", "bellevue/2025/winter", timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def restart(atc):
+    done = atc.cli("restart", "bellevue/2025/winter", timeout=120)
     assert done.returncode == 0, done.stderr
 
 
@@ -111,18 +118,84 @@ def test_whatever_an_application_says_of_its_connections_it_is_served(atc, tmp_p
 # --- what has no end of its own ---
 
 SLOW_TO_GIVE_UP = {"server": {"drain_timeout": "20m"}, "stop_timeout": "20m"}
+GOING_AWAY = (8, b"\x03\xe9")
 FOR_DAYS = "/sse?n=1000000&gap=0.05"
 
 
 @pytest.mark.http1
-@pytest.mark.parametrize("how", [stop, end])
+@pytest.mark.parametrize("how", [stop, restart, end])
 def test_an_open_tunnel_does_not_hold_up_the_end(atc, how):
     atc.start(knobs_config(**SLOW_TO_GIVE_UP))
     with atc.wire().websocket(WINTER + "/ws") as wire:
         assert wire.send_frame(b"still there?", 2).message() == b"still there?"
         ended = Background(how, atc)
+        assert wire.frame() == GOING_AWAY
         assert wire.is_closed()
         ended.result()
+
+
+@pytest.mark.http1
+@pytest.mark.parametrize("how", [stop, restart, end])
+def test_a_websocket_of_http_2_is_told_that_its_tenant_goes_away(atc, how):
+    atc.speaks_h2 = True
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    with H2Wire(("127.0.0.1", atc.port), checks=False) as wire:
+        tunnel = Tunnel(wire, WINTER + "/ws")
+        tunnel.send_message(b"still there?")
+        assert tunnel.message() == (2, b"still there?")
+        ended = Background(how, atc)
+        assert tunnel.message() == GOING_AWAY
+        wire.pull_until(lambda: tunnel.stream.ended)
+        ended.result()
+
+
+UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+           ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
+ABC = b"\x81\x03abc"
+
+
+@pytest.mark.http1
+@pytest.mark.parametrize("said, is_told", [
+    pytest.param(b"", True, id="nothing"), pytest.param(ABC, True, id="one"),
+    pytest.param(ABC + b"\x01\x03abc", True, id="part of a message"),
+    pytest.param(b"\x82\x7e\x00\x80" + bytes(128), True, id="long"),
+    pytest.param(ABC[:1], False, id="half a head"), pytest.param(ABC[:4], False, id="half a frame"),
+    pytest.param(ABC + b"\x82\x7e\x00\x80" + bytes(127), False, id="all but one byte"),
+    pytest.param(ABC + b"\x88\x02\x03\xe8", False, id="a close"), pytest.param(b"\x81\x831234abc", False, id="masked"),
+    pytest.param(b"no frames at all", False, id="other words"),
+])
+def test_a_websocket_is_told_only_between_two_frames(atc, said, is_told):
+    """Inside of one it would be a part of that."""
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    head = b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    with atc.wire() as wire:
+        wire.request("GET", WINTER + "/raw?stay&hex=" + (head + said).hex(), UPGRADE)
+        assert wire.head().status == 101 and wire.exactly(len(said)) == said
+        ended = Background(stop, atc)
+        assert wire.rest() == (b"\x88\x02\x03\xe9" if is_told else b"")
+        ended.result()
+
+
+@pytest.mark.http1
+def test_another_protocol_gets_no_words_of_this_one(atc):
+    atc.start(knobs_config(**SLOW_TO_GIVE_UP))
+    with atc.wire() as wire:
+        wire.request("GET", WINTER + "/upgrade/custom?greet", [("Connection", "Upgrade"), ("Upgrade", "custom")])
+        assert wire.head().status == 101 and wire.exactly(7) == b"welcome"
+        ended = Background(stop, atc)
+        assert wire.rest() == b""
+        ended.result()
+
+
+def test_a_client_that_takes_nothing_does_not_hold_up_the_end(atc):
+    """Events that it does not read, and perhaps never will."""
+    atc.start(knobs_config(server={"drain_timeout": "20m", "write_timeout": 0, "min_write_rate": 0}, stop_timeout="20m"))
+    with H2Wire(("127.0.0.1", atc.port), reads=False) if atc.speaks_h2 else atc.wire() as wire:
+        asked = wire.request("GET", WINTER + "/sse?n=1000000&gap=0&pad=65536")
+        head = wire.head(asked) if atc.speaks_h2 else wire.head()
+        assert head.status == 200
+        holds_for(lambda: atc.tenant()["in_flight"] == 1, 1) # until all that is between is full
+        end(atc)
 
 
 def event_stream(atc, target=WINTER + FOR_DAYS, name="bellevue/2025/winter"):
@@ -169,6 +242,24 @@ def test_an_event_stream_of_a_tenant_that_is_removed_ends(atc):
     atc.write_config(knobs_config(users={"bob": users["bob"]}, **SLOW_TO_GIVE_UP))
     assert atc.cli("reload").returncode == 0
     assert stream.result().status == 200
+
+
+@pytest.mark.http1
+def test_tenants_end_together_and_none_waits_for_another(atc, store):
+    """Nor for its backup, nor for clients; `ends.py` measures how long it takes."""
+    leaving = Leaving(atc, store, 4, env={"KNOBS_TERM_UNTIL": "go"}, **SLOW_TO_GIVE_UP)
+    leaving.start()
+    leaving.open()
+    atc.signal(signal.SIGTERM)
+    assert leaving.told() == {"told": 4} and leaving.streamed() == {"in order": 4}
+    wait_until(lambda: atc.log.count("knobs: signal SIGTERM") == 4)
+    for name in reversed(leaving.tenants):
+        assert atc.is_running and not atc.log_lines(msg="tenant stopped", tenant=name)
+        atc.allow("go", name)
+        wait_until(lambda: atc.log_lines(msg="tenant stopped", tenant=name)) # pylint: disable=cell-var-from-loop
+    atc.wait_exit(0)
+    atc.write_config(knobs_config(leaving.users(), backup=store.config, databases=DATABASES))
+    assert leaving.restored() == [1] * 4
 
 
 # --- the terminal that it was started on ---

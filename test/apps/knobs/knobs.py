@@ -423,14 +423,14 @@ def refuse(req):
 
 @route("/sse")
 def events(req):
-    """?n= events with ?gap= between them; with ?steps= each one once this file has another line."""
-    n, gap = int(req.query.get("n", 3)), req.number("gap", 0.2)
+    """?n= events with ?gap= between them, each longer by ?pad= bytes; with ?steps= each one once this file has another line."""
+    n, gap, pad = int(req.query.get("n", 3)), req.number("gap", 0.2), b"x" * int(req.query.get("pad", 0))
     req.start_chunked("text/event-stream", [("Cache-Control", "no-cache")])
     time.sleep(req.number("first", 0))
     for i in range(n):
         if "steps" in req.query:
             wait_for_lines(req.query["steps"], i + 1)
-        req.chunk(b"data: %d\n\n" % i)
+        req.chunk(b"data: %d%s\n\n" % (i, pad))
         if "steps" not in req.query:
             time.sleep(gap)
     req.conn.send(b"0\r\n\r\n")

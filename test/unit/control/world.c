@@ -104,6 +104,16 @@ static void op_restart(void *arg, str id, control_done_fn *done, void *done_arg)
 	take("restart", id, done, done_arg);
 }
 
+static void op_busy(void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg)
+{
+	char *verb =
+		xasprintf("busy %llu \"" STR_FMT "\"", (unsigned long long)length, STR_ARG(hold));
+
+	(void)arg;
+	take(verb, id, done, done_arg);
+	free(verb);
+}
+
 static void op_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
 {
 	struct control_line line = {
@@ -226,7 +236,7 @@ static const char *op_restart_all(
 }
 
 const struct control_ops ops = {op_global, op_tenants, op_tenant, op_start, op_stop, op_restart,
-	op_tail, op_reload, op_backup, op_purge, op_restart_all};
+	op_busy, op_tail, op_reload, op_backup, op_purge, op_restart_all};
 
 static void *run(void *unused)
 {

@@ -27,7 +27,7 @@ static void *stop_again_and_again(void *arg)
 	struct slot *slot = arg;
 
 	for (int i = 0; i < RACE_ROUNDS; i++) {
-		if (!slot_try_drain(slot))
+		if (!slot_try_drain(slot, 0))
 			continue;
 		/* The stop won: as long as it lasts nobody may be inside (those who try back off).
 		 */

@@ -1,0 +1,138 @@
+/* busy.c - who says that a tenant is at work although no request is under way. */
+/* SPDX-License-Identifier: MIT */
+#include "supervisor/busy.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "supervisor/supervisor_int.h"
+
+struct hold {
+	struct list link; /* tenant_run.holds */
+	msec until;
+	char *name;
+};
+
+static void hold_free(struct hold *h)
+{
+	list_remove(&h->link);
+	free(h->name);
+	free(h);
+}
+
+static msec now_of(const struct tenant *t)
+{
+	return loop_now(t->sup->loop);
+}
+
+/* What the proxy notes is no more than it may. */
+static msec said_by_itself(const struct tenant *t)
+{
+	return MIN(
+		atomic_load(&tenant_slot(t)->busy_until), now_of(t) + t->run->conf->app->busy_max);
+}
+
+msec busy_last(const struct tenant *t)
+{
+	msec last = MAX(said_by_itself(t), t->run->busy_ended);
+
+	list_foreach (h, &t->run->holds, struct hold, link)
+		last = MAX(last, h->until);
+	return last;
+}
+
+bool busy_is(const struct tenant *t)
+{
+	return busy_last(t) > now_of(t);
+}
+
+static void end_hold(struct tenant *t, struct hold *h)
+{
+	t->run->busy_ended = MAX(t->run->busy_ended, MIN(h->until, now_of(t)));
+	hold_free(h);
+}
+
+/* Those that would be over then. */
+static void end_until(struct tenant *t, msec moment)
+{
+	struct list all;
+
+	list_take_all(&all, &t->run->holds);
+	while (!list_is_empty(&all)) {
+		struct hold *h = container_of(list_pop(&all), struct hold, link);
+
+		if (h->until <= moment)
+			end_hold(t, h);
+		else
+			list_append(&t->run->holds, &h->link);
+	}
+}
+
+static void end_all(struct tenant *t)
+{
+	end_until(t, MSEC_NEVER);
+	if (said_by_itself(t) > now_of(t))
+		t->run->busy_ended = now_of(t);
+	slot_say_busy(tenant_slot(t), 0);
+}
+
+static struct hold *find(struct tenant *t, str name, size_t *ret_count)
+{
+	struct hold *found = NULL;
+
+	*ret_count = 0;
+	list_foreach (h, &t->run->holds, struct hold, link) {
+		++*ret_count;
+		if (str_eq(str_of(h->name), name))
+			found = h;
+	}
+	return found;
+}
+
+static struct hold *hold_new(struct tenant *t, str name)
+{
+	struct hold *h = xcalloc(1, sizeof(*h));
+
+	h->name = str_dup(name);
+	list_init(&h->link);
+	list_append(&t->run->holds, &h->link);
+	return h;
+}
+
+static int extend(struct tenant *t, struct hold *h, size_t count, str name, msec length)
+{
+	msec max = t->run->conf->app->busy_max;
+
+	if (!max)
+		return -EPERM;
+	if (!h && count >= BUSY_HOLDS_MAX)
+		return -EBUSY;
+	if (!h)
+		h = hold_new(t, name);
+	h->until = now_of(t) + MIN(length, max);
+	return 0;
+}
+
+int busy_hold(struct tenant *t, str name, msec length)
+{
+	struct hold *h;
+	size_t count;
+	int r = 0;
+
+	end_until(t, now_of(t)); /* their names may be many */
+	h = find(t, name, &count);
+	if (length)
+		r = extend(t, h, count, name, length);
+	else if (!name.n)
+		end_all(t);
+	else if (h)
+		end_hold(t, h);
+	run_rearm_idle(t);
+	return r;
+}
+
+void busy_forget(struct tenant_run *run)
+{
+	while (!list_is_empty(&run->holds))
+		hold_free(container_of(list_pop(&run->holds), struct hold, link));
+}
