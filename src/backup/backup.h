@@ -76,6 +76,9 @@ str backup_pending(const struct backup *b, const struct tenant_conf *t);
 void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
 /* The waits for all end at once, as not ok. */
 void backup_await_no_longer(struct backup *b);
+/* Asks the store for something that is not there, whatever else is under way: ok if it answers.
+ * False: there is no store, or the end has begun; then done is not called. */
+bool backup_reach(struct backup *b, backup_fn *done, void *arg) MUST_USE;
 /* Summary for `fly-atc status --json`:
  * {"url":…,"daemon":{"pid":…,"version":…,"restarts":…},"databases":[…]}. */
 void backup_status_json(const struct backup *b, struct buf *out);

@@ -44,6 +44,10 @@ struct env_list {
 #define CONFIG_ENUM_LISTEN    enum listen_how
 #define CONFIG_ENUM_PREFIX    enum prefix_how
 #define CONFIG_ENUM_FILES     enum files_care
+#define CONFIG_PORT	      int64_t /* from 1 to 65535, or: */
+
+#define CONFIG_PORT_ANY	 0    /* the kernel's choice */
+#define CONFIG_PORT_AUTO (-1) /* that too, and then wherever the application listens */
 
 struct server_conf {
 #define SERVER_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
@@ -100,6 +104,8 @@ struct config {
 	bool is_single;			  /* no users, no routes: Thruster for one application */
 	struct str_list secret_variables; /* of the environment: secrets were taken from them */
 	str file;			  /* that was read, or empty */
+	const uint64_t *said_ports;	  /* 65536 bits: of the tenants that have one of their own;
+					     NULL: there are none, or this is a snapshot */
 	struct str_list control_sockets;  /* where one that runs may be asked, likeliest first; none
 					     in a snapshot */
 	str fly_machine; /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
@@ -182,6 +188,11 @@ struct slot_claim {
  * ones slots below `nslots` that nobody has, nor had in `before`.  -ENOSPC. */
 int config_assign_slots(struct config *c, const struct config *before,
 	const struct slot_claim *claims, size_t nclaims, uint32_t nslots) MUST_USE;
+/* It is the `port` of a tenant: no other one is given it. */
+static inline bool config_port_is_said(const struct config *c, unsigned port)
+{
+	return c->said_ports && (c->said_ports[port / 64] >> port % 64 & 1);
+}
 const struct tenant_conf *config_find_tenant(const struct config *c, str id);
 /* Settings with flag RESTART that differ: their names ("server.http_port, backup.url"), for the log
  * of a reload. */

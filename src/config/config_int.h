@@ -58,6 +58,7 @@ struct node {
 enum row_type {
 	TYPE_BOOL,
 	TYPE_INT,
+	TYPE_PORT,
 	TYPE_MSEC,
 	TYPE_SIZE,
 	TYPE_STR,

@@ -135,8 +135,10 @@ static void derive_from_preset(struct loader *ld, struct app_layer *layer)
 	const char *why;
 
 	if (!is_said(layer->origins[APP_listen])) {
-		app->listen = preset->listen;
-		layer->origins[APP_listen] = origin;
+		bool is_auto = app->port == CONFIG_PORT_AUTO;
+
+		app->listen = is_auto ? LISTEN_TCP : preset->listen;
+		layer->origins[APP_listen] = is_auto ? note(NOTE_port_auto) : origin;
 	}
 	if (!is_said(layer->origins[APP_prefix])) {
 		app->prefix = preset->prefix;
@@ -278,7 +280,22 @@ void server_derive(struct loader *ld)
 	warn_of_edge(ld);
 }
 
-void backup_derive(struct loader *ld)
+/* A health check that says less than its operator believes. */
+static void check_health_store(struct loader *ld)
+{
+	const struct server_conf *server = &ld->config->server;
+	struct origin origin = ld->config->private->server_origins[SERVER_health_store];
+
+	if (server->health_store &&
+		(ld->config->is_single || !ld->config->backup.url.n || !server->health_path.n))
+		warn_at(ld, (struct place){PLACE_FILE, origin.at, 1},
+			"health_store: without effect, there is no %s",
+			ld->config->is_single	 ? "health_path with a single application"
+			: !server->health_path.n ? "health_path"
+						 : "backup");
+}
+
+static void derive_backup_url(struct loader *ld)
 {
 	const struct row *row = &sections[SECTION_BACKUP].rows[BACKUP_url];
 	struct origin *origin = &ld->config->private->backup_origins[BACKUP_url];
@@ -290,4 +307,12 @@ void backup_derive(struct loader *ld)
 	*url = str_of(arena_printf(ld->arena, "s3://%s/atc", bucket));
 	*origin = note(NOTE_bucket_name);
 	row->check(ld, row, url, (struct place){PLACE_ENVIRONMENT, 0, 0});
+}
+
+void backup_derive(struct loader *ld)
+{
+	if (ld->is_snapshot)
+		return;
+	derive_backup_url(ld);
+	check_health_store(ld);
 }

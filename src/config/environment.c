@@ -79,6 +79,7 @@ static bool read_value(
 	case TYPE_LIST:
 		*(struct str_list *)value = read_comma_list(ld, text);
 		return true;
+	case TYPE_PORT:
 	case TYPE_STR:
 	case TYPE_PATH:
 	case TYPE_ENUM_LOG_LEVEL:

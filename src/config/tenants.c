@@ -323,6 +323,84 @@ static void check_words(struct loader *ld)
 	}
 }
 
+/* --- ports --- */
+
+static struct place place_of_port(const struct tenant_draft *t)
+{
+	struct origin origin = t->private.layer->origins[APP_port];
+
+	return origin.kind == ORIGIN_FILE ? (struct place){PLACE_FILE, origin.at, 1}
+					  : t->private.place;
+}
+
+/* What is wrong with it even if there were no other tenant, or NULL. */
+static const char *objection_to_port(const struct loader *ld, const struct app_conf *app)
+{
+	const struct config *c = ld->config;
+
+	if (c->is_single)
+		return app->port > 0 ? "is for tenants; that of a single application is "
+				       "server: target_port"
+				     : NULL;
+	if (app->listen == LISTEN_UNIX && app->port != CONFIG_PORT_ANY)
+		return "and `listen: unix` exclude each other";
+	if (app->listen == LISTEN_FD && app->port == CONFIG_PORT_AUTO)
+		return "auto needs `listen: tcp`: of `listen: fd` the port is open before the "
+		       "application is";
+	if (app->port > 0 && app->port == c->server.http_port)
+		return "is http_port too; the application needs another";
+	return NULL;
+}
+
+static bool said_port_is_alone(
+	struct loader *ld, struct tenant_draft **seen, struct tenant_draft *t)
+{
+	int64_t port = t->conf.app->port;
+	CLEAN_FREE char *why = NULL;
+
+	if (!seen[port]) {
+		seen[port] = t;
+		return true;
+	}
+	why = xasprintf("have the same port, %lld", (long long)port);
+	report_pair(ld, t, seen[port], why);
+	return false;
+}
+
+static void check_ports(struct loader *ld)
+{
+	CLEAN_FREE struct tenant_draft **seen = xcalloc(65536, sizeof(struct tenant_draft *));
+	const struct app_conf *told = NULL;
+
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		struct tenant_draft *t = &ld->tenants[i];
+		const struct app_conf *app = t->conf.app;
+		const char *objection = objection_to_port(ld, app);
+
+		if (objection && app != told)
+			fault_at(ld, place_of_port(t), "port: %s", objection);
+		told = objection ? app : told;
+		if (!objection && app->port > 0 && !said_port_is_alone(ld, seen, t))
+			return;
+	}
+}
+
+static const uint64_t *said_ports(struct loader *ld)
+{
+	uint64_t *bits = NULL;
+
+	for (size_t i = 0; i < ld->ntenants && !ld->is_snapshot; i++) {
+		int64_t port = ld->tenants[i].conf.app->port;
+
+		if (port <= 0)
+			continue;
+		if (!bits)
+			bits = arena_zalloc(ld->arena, 65536 / 8);
+		bits[port / 64] |= (uint64_t)1 << port % 64;
+	}
+	return bits;
+}
+
 static bool has_backup(const struct app_conf *app)
 {
 	for (size_t i = 0; i < app->ndatabases; i++)
@@ -395,6 +473,7 @@ static void hand_over(struct loader *ld)
 	struct config_private *private = c->private;
 
 	c->ntenants = ld->ntenants;
+	c->said_ports = said_ports(ld);
 	c->tenants = arena_alloc(ld->arena, ld->ntenants * sizeof(*c->tenants));
 	private->tenants = arena_alloc(ld->arena, ld->ntenants * sizeof(*private->tenants));
 	for (size_t i = 0; i < ld->ntenants; i++) {
@@ -421,6 +500,7 @@ void tenants_finish(struct loader *ld)
 		check_backups(ld);
 		check_commands(ld);
 		check_words(ld);
+		check_ports(ld);
 	}
 	if (ld->nusers)
 		qsort(ld->users, ld->nusers, sizeof(*ld->users), compare_users);

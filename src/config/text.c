@@ -51,6 +51,14 @@ static void add_list(struct buf *out, const struct str_list *list, bool is_templ
 	buf_add_char(out, ']');
 }
 
+static void add_port(struct buf *out, int64_t port)
+{
+	if (port > 0)
+		buf_add_number(out, (uint64_t)port);
+	else
+		buf_add(out, port == CONFIG_PORT_AUTO ? STR("auto") : STR("any"));
+}
+
 void value_add(struct buf *out, const struct row *row, const void *value)
 {
 	char text[NUMBER_TEXT_MAX];
@@ -61,6 +69,9 @@ void value_add(struct buf *out, const struct row *row, const void *value)
 		break;
 	case TYPE_INT:
 		buf_printf(out, "%lld", (long long)*(const int64_t *)value);
+		break;
+	case TYPE_PORT:
+		add_port(out, *(const int64_t *)value);
 		break;
 	case TYPE_MSEC:
 		number_duration_text(*(const msec *)value, text);

@@ -31,6 +31,7 @@ const char *const *type_words(enum row_type type)
 	switch (type) {
 	case TYPE_BOOL:
 	case TYPE_INT:
+	case TYPE_PORT:
 	case TYPE_MSEC:
 	case TYPE_SIZE:
 	case TYPE_STR:
@@ -66,6 +67,8 @@ const char *type_text(enum row_type type)
 		return "true or false";
 	case TYPE_INT:
 		return "a whole number";
+	case TYPE_PORT:
+		return "any, auto or a port from 1 to 65535";
 	case TYPE_MSEC:
 		return "a duration such as 250ms, 5s, 10m, 2h or 1d, or a number of seconds";
 	case TYPE_SIZE:
@@ -105,6 +108,8 @@ const char *type_name(enum row_type type)
 	switch (type) {
 	case TYPE_INT:
 		return "number";
+	case TYPE_PORT:
+		return "any, auto or number";
 	case TYPE_MSEC:
 		return "duration";
 	case TYPE_SIZE:
@@ -155,6 +160,21 @@ static int read_int(str text, int64_t *ret)
 	if (r == 0)
 		*ret = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
 	return r;
+}
+
+static int read_port(str text, int64_t *ret)
+{
+	uint64_t number;
+
+	if (str_eq(text, STR("any")))
+		*ret = CONFIG_PORT_ANY;
+	else if (str_eq(text, STR("auto")))
+		*ret = CONFIG_PORT_AUTO;
+	else if (number_parse(text, 65535, &number) < 0 || !number)
+		return -EINVAL;
+	else
+		*ret = (int64_t)number;
+	return 0;
 }
 
 static int read_word(str text, const char *const *words, unsigned *ret)
@@ -227,6 +247,9 @@ bool value_read_text(
 		break;
 	case TYPE_INT:
 		r = read_int(text, value);
+		break;
+	case TYPE_PORT:
+		r = read_port(text, value);
 		break;
 	case TYPE_MSEC:
 		r = number_parse_duration(text, value);
@@ -441,6 +464,7 @@ static bool read_any(struct loader *ld, const struct row *row, const struct node
 		return read_env(ld, row, n, value);
 	case TYPE_BOOL:
 	case TYPE_INT:
+	case TYPE_PORT:
 	case TYPE_MSEC:
 	case TYPE_SIZE:
 	case TYPE_STR:
@@ -496,6 +520,7 @@ bool value_equal(const struct row *row, const void *a, const void *b)
 	case TYPE_BOOL:
 		return *(const bool *)a == *(const bool *)b;
 	case TYPE_INT:
+	case TYPE_PORT:
 	case TYPE_MSEC:
 	case TYPE_SIZE:
 		return *(const uint64_t *)a == *(const uint64_t *)b;

@@ -64,10 +64,10 @@ struct control_tenant {
 	 * (MSEC_NEVER), why, and what for it waits. */
 	msec replace_since, replace_at;
 	str replace_why, replace_waits;
-	msec retry_at; /* in FAILED: monotonic moment from which a request tries again; else 0 */
+	msec retry_at;	 /* in FAILED: monotonic moment from which a request tries again; else 0 */
 	msec busy_until; /* monotonic moment until which it is said to be at work; 0: it is not */
-	str warning;   /* what was found wrong with where its data are, and is let pass; or empty */
-	str gap;       /* what is not backed up of it ("no database, 12 files"), or empty */
+	str warning; /* what was found wrong with where its data are, and is let pass; or empty */
+	str gap;     /* what is not backed up of it ("no database, 12 files"), or empty */
 	str backup_pending; /* why its last state is not in the store yet; empty if it is */
 	struct control_cache cache;
 	str isolation;			  /* "private directories", "environment only", … */

@@ -11,15 +11,16 @@
 
 enum channel_type {
 	/* proxy to supervisor */
-	CHANNEL_WAKE = 1,   /* slot: a request waits for this tenant */
-	CHANNEL_LISTENING,  /* the proxy serves */
-	CHANNEL_CONFIGURED, /* value: of the CONFIG that every thread uses now */
-	CHANNEL_MISSED,	    /* value: of a CONFIG for whose descriptor there was no place */
-	CHANNEL_PURGED,	    /* value: of the PURGE; slot: the number of entries */
-	CHANNEL_STUCK,	    /* slot: its last `max_timeouts` requests were not answered in time */
-	CHANNEL_BUSY,	    /* a request has come: a reason to ask whether all else goes on */
-	CHANNEL_ALIVE,	    /* value: of the ASK; every event loop turns */
-	CHANNEL_DRAINED,    /* after DRAIN: no request is left */
+	CHANNEL_WAKE = 1,    /* slot: a request waits for this tenant */
+	CHANNEL_LISTENING,   /* the proxy serves */
+	CHANNEL_CONFIGURED,  /* value: of the CONFIG that every thread uses now */
+	CHANNEL_MISSED,	     /* value: of a CONFIG for whose descriptor there was no place */
+	CHANNEL_PURGED,	     /* value: of the PURGE; slot: the number of entries */
+	CHANNEL_STUCK,	     /* slot: its last `max_timeouts` requests were not answered in time */
+	CHANNEL_BUSY,	     /* a request has come: a reason to ask whether all else goes on */
+	CHANNEL_ALIVE,	     /* value: of the ASK; every event loop turns */
+	CHANNEL_STORE_ASKED, /* a health check wants to know whether the backup's store answers */
+	CHANNEL_DRAINED,     /* after DRAIN: no request is left */
 	/* supervisor to proxy */
 	CHANNEL_STATE =
 		64,	/* slot, value = enum tenant_state; text = reason in FAILED, else empty */
@@ -27,9 +28,12 @@ enum channel_type {
 			 */
 	CHANNEL_PURGE,	/* slot, value = a number for the answer; text = a path, empty: all */
 	CHANNEL_PUBLIC, /* fd, text: a directory of the next CONFIG's `public`, opened */
-	CHANNEL_ASK,	/* whether every event loop turns; value: a number for the answer */
-	CHANNEL_DRAIN,	/* stop accepting, finish, close idle connections; value: msec at most */
+	CHANNEL_STORE, /* slot = enum store_state: what the last look at the backup's store found */
+	CHANNEL_ASK,   /* whether every event loop turns; value: a number for the answer */
+	CHANNEL_DRAIN, /* stop accepting, finish, close idle connections; value: msec at most */
 };
+
+enum store_state { STORE_UNKNOWN, STORE_ANSWERS, STORE_SILENT };
 
 #define CHANNEL_TEXT_MAX 4096
 

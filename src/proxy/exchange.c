@@ -15,10 +15,10 @@
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/files.h"
+#include "proxy/for_server.h"
 #include "proxy/forward.h"
 #include "proxy/index.h"
 #include "proxy/no_wake.h"
-#include "proxy/own_answer.h"
 #include "proxy/proxy_int.h"
 #include "proxy/quota.h"
 #include "proxy/respond.h"
@@ -431,14 +431,6 @@ static void record_request(
 	r->remote_addr = arena_dup(a, client->address);
 }
 
-/* Where a platform asks whether the machine as a whole is well, unless a tenant lives there. */
-static bool is_health_path(const struct exchange *x, str path)
-{
-	str health = exchange_settings(x)->health_path;
-
-	return health.n && str_eq(path, health);
-}
-
 /* The route, by the path or else by the page that asks. */
 static void find_route_of(
 	struct exchange *x, const struct request_head *head, str path, struct route *ret)
@@ -447,7 +439,7 @@ static void find_route_of(
 	struct route_asker asker;
 
 	route_find(routes, head->host, path, ret);
-	if (ret->found != ROUTE_NONE || is_health_path(x, path))
+	if (ret->found != ROUTE_NONE || for_server_is_health(x, path))
 		return;
 	asker = (struct route_asker){
 		.host = head->host,
@@ -559,24 +551,6 @@ static void answer_replay(struct exchange *x, const struct placement *where)
 	exchange_answer(x, 307, in.keep_alive);
 }
 
-/* Asked for the server as a whole, by OPTIONS * (RFC 9110 9.3.7) or a health check: it is there,
- * and nobody is woken. */
-static void answer_for_server(struct exchange *x)
-{
-	struct worker *w = x->worker;
-	struct own_answer answer = {
-		.status = 200,
-		.minor = x->minor,
-		.keep_alive = x->keep_alive && x->up.is_done,
-		.date = exchange_date(),
-	};
-
-	buf_clear(&w->head_out);
-	own_answer_begin(&w->head_out, &answer);
-	own_answer_empty(&w->head_out);
-	exchange_answer(x, 200, answer.keep_alive);
-}
-
 /* Ours: the head for the tenant is made now, since the received one is gone after this turn. */
 static void begin_here(struct exchange *x, const struct request_head *head,
 	const struct route *route, const struct remote *client)
@@ -650,8 +624,8 @@ static void begin_placed(struct exchange *x, const struct request_head *head,
 		answer_replay(x, &where);
 		return;
 	case PLACE_NOT_FOUND:
-		if (is_health_path(x, x->record.path))
-			answer_for_server(x);
+		if (for_server_is_health(x, x->record.path))
+			for_server_answer_health(x);
 		else if (!index_answer(x, head))
 			exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 		return;
@@ -694,7 +668,7 @@ void exchange_begin(struct client *c, const struct request_head *head)
 		record_request(x, head, &client);
 	if (str_eq(head->path, STR("*"))) {
 		x->record.path = STR("*");
-		answer_for_server(x);
+		for_server_answer(x);
 		return;
 	}
 	if (uri_path_read(&x->arena, head->path, &path, &at) < 0) {

@@ -11,6 +11,10 @@
 #include "proxy/waiting.h"
 #include "proxy/worker.h"
 
+/* The supervisor has the same limit, finds out why, and tells it: so long (msec) it is waited for.
+ */
+#define REASON_GRACE 1000
+
 /* A refused port is tried again after this long, up to connect_timeout. */
 #define REFUSED_RETRY 20
 /* An idle connection that is older may be closed by the application at this moment; a request that
@@ -115,7 +119,8 @@ static void hold(struct exchange *x, msec retry_at)
 	if (!x->held_since) {
 		x->held_since = clock_usec();
 		x->stops = 0;
-		x->held_until = msec_limit(now, app->start_timeout);
+		x->held_until =
+			msec_limit(now, app->start_timeout ? app->start_timeout + REASON_GRACE : 0);
 		x->page_at = x->wants_page && app->waiting_page_after
 				     ? now + app->waiting_page_after
 				     : MSEC_NEVER;

@@ -23,6 +23,7 @@
 #include "proxy/worker.h"
 
 #define THREADS_MAX 64
+#define STORE_PAUSE 1000 /* msec; the supervisor has a longer one */
 
 struct proxy {
 	struct loop *loop; /* of the main thread: the channel only */
@@ -40,6 +41,8 @@ struct proxy {
 	size_t nconfigured, ndrained; /* of the workers, as told by them */
 	size_t nalive;		      /* of them, to the last ASK: */
 	uint64_t asked;
+	_Atomic uint32_t store;	       /* enum store_state */
+	_Atomic uint64_t store_ask_at; /* the next question is not before this moment */
 	_Atomic size_t nheld, nconnections, nupstreams;
 	struct quota connections, requests; /* of each client */
 	struct cache *cache;
@@ -170,6 +173,25 @@ void proxy_busy(struct proxy *p)
 {
 	if (channel_try_send(p->wake_fd, CHANNEL_BUSY, 0) < 0)
 		return;
+}
+
+/* Where the socket is full, a later health check asks. */
+str proxy_store_fault(struct proxy *p)
+{
+	uint64_t now = clock_now(), at = atomic_load(&p->store_ask_at);
+
+	if (now >= at && atomic_compare_exchange_strong(&p->store_ask_at, &at, now + STORE_PAUSE) &&
+		channel_try_send(p->wake_fd, CHANNEL_STORE_ASKED, 0) < 0)
+		log_debug("a health check found no room to ask about the store");
+	switch ((enum store_state)atomic_load(&p->store)) {
+	case STORE_UNKNOWN:
+		return STR("It has not been asked yet.");
+	case STORE_SILENT:
+		return STR("It did not answer when it was asked last.");
+	case STORE_ANSWERS:
+		break;
+	}
+	return STR_EMPTY;
 }
 
 static void on_stuck(void *arg)
@@ -448,6 +470,8 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		tell_workers(p, m);
 	else if (m->type == CHANNEL_PURGE)
 		purge(p, m);
+	else if (m->type == CHANNEL_STORE && m->slot <= STORE_SILENT)
+		atomic_store(&p->store, m->slot);
 	else if (m->type == CHANNEL_ASK)
 		ask_workers(p, m->value);
 	else if (m->type == CHANNEL_DRAIN)

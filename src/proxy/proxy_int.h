@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/base.h"
+#include "base/str.h"
 
 struct cache;
 struct cache_flights;
@@ -32,6 +32,9 @@ struct cache_patterns *proxy_patterns(const struct proxy *p);
 void proxy_wake(struct proxy *p, uint32_t slot);
 /* A worker has something to do. */
 void proxy_busy(struct proxy *p);
+/* For a health check: why the backup's store is not known to be in reach; empty: it is.  The
+ * supervisor is asked to look once more. */
+str proxy_store_fault(struct proxy *p);
 /* The tenant of a slot has left `max_timeouts` requests in a row without an answer. */
 void proxy_stuck(struct proxy *p, uint32_t slot);
 /* The loop of a worker turns: the answer to worker_post_ask. */

@@ -9,10 +9,14 @@
 #define BACKLOG 4096
 /* Ports that somebody has at ::1 alone are few. */
 #define HOLD_TRIES 16
+/* Of the kernel's choices those that are said are few. */
+#define AVOID_TRIES 256
 
-static int bind_loopback(int fd, unsigned *ret_port)
+static int bind_loopback(int fd, unsigned *port)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)*port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(in);
 	int on = 1;
 
@@ -20,34 +24,55 @@ static int bind_loopback(int fd, unsigned *ret_port)
 		bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 ||
 		getsockname(fd, (struct sockaddr *)&in, &size) < 0)
 		return -errno;
-	*ret_port = ntohs(in.sin_port);
+	*port = ntohs(in.sin_port);
 	return 0;
 }
 
-static int open_port(bool listens, int *ret_fd, unsigned *ret_port)
+static int open_port(unsigned number, bool listens, int *ret_fd, unsigned *ret_port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
 
 	if (fd < 0)
 		return -errno;
-	r = bind_loopback(fd, ret_port);
+	r = bind_loopback(fd, &number);
 	if (r == 0 && listens && listen(fd, BACKLOG) < 0)
 		r = -errno;
-	if (r < 0)
+	if (r < 0) {
 		close(fd);
-	else
+		return r;
+	}
+	*ret_fd = fd;
+	*ret_port = number;
+	return 0;
+}
+
+static int open_wish(const struct port_wish *wish, bool listens, int *ret_fd, unsigned *ret_port)
+{
+	const struct config *avoids = wish ? wish->avoids : NULL;
+	unsigned number = wish ? wish->number : 0, port = 0, again = 0;
+	int fd = -1, r = open_port(number, listens, &fd, &port);
+
+	while (r == 0 && !number && avoids && config_port_is_said(avoids, port)) {
+		int former = fd;
+
+		r = again++ < AVOID_TRIES ? open_port(0, listens, &fd, &port) : -EADDRINUSE;
+		close(former); /* only now, so that the next one is another */
+	}
+	if (r == 0) {
 		*ret_fd = fd;
+		*ret_port = port;
+	}
 	return r;
 }
 
-int port_listen(int *ret_fd, unsigned *ret_port)
+int port_listen(const struct port_wish *wish, int *ret_fd, unsigned *ret_port)
 {
-	return open_port(true, ret_fd, ret_port);
+	return open_wish(wish, true, ret_fd, ret_port);
 }
 
-int port_hold(int *ret_fd, unsigned *ret_port)
+int port_hold(const struct port_wish *wish, int *ret_fd, unsigned *ret_port)
 {
-	return open_port(false, ret_fd, ret_port);
+	return open_wish(wish, false, ret_fd, ret_port);
 }
 
 static int hold_ipv6(unsigned port, int *ret_fd)
@@ -70,14 +95,16 @@ static int hold_ipv6(unsigned port, int *ret_fd)
 	return r;
 }
 
-int port_hold_both(int *ret_fd, int *ret_fd6, unsigned *ret_port)
+int port_hold_both(const struct port_wish *wish, int *ret_fd, int *ret_fd6, unsigned *ret_port)
 {
-	int fd = -1, fd6 = -1, r = port_hold(&fd, ret_port), again = 0;
+	bool is_said = wish && wish->number;
+	int fd = -1, fd6 = -1, again = 0, r = port_hold(wish, &fd, ret_port);
 
 	while (r == 0 && hold_ipv6(*ret_port, &fd6) == -EADDRINUSE && again++ < HOLD_TRIES) {
 		int former = fd;
 
-		r = port_hold(&fd, ret_port); /* another one, as the former is still held */
+		/* another one, as the former is still held */
+		r = is_said ? -EADDRINUSE : port_hold(wish, &fd, ret_port);
 		close(former);
 	}
 	if (r < 0)

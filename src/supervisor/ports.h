@@ -1,16 +1,23 @@
-/* ports.h - a port of the kernel's choice, held for an application until it has bound. */
+/* ports.h - a port for an application, held until it has bound. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/base.h"
+#include "config/config.h"
 
-/* A socket that listens on 127.0.0.1 at a port of the kernel's choice, for `listen: fd`.  0 or
- * -errno. */
-int port_listen(int *ret_fd, unsigned *ret_port) MUST_USE;
+/* NULL, or all zero: whichever the kernel has free. */
+struct port_wish {
+	unsigned number;	     /* this one and no other; 0: the kernel's choice, but */
+	const struct config *avoids; /* none that is a tenant's `port` there; or NULL */
+};
+
+/* A socket that listens on 127.0.0.1 for `listen: fd`.  0 or -errno. */
+int port_listen(const struct port_wish *wish, int *ret_fd, unsigned *ret_port) MUST_USE;
 /* A socket that is bound there and does not listen, for `listen: tcp`: nobody else is given the
  * port, and an application that sets SO_REUSEADDR, as servers do, can bind and listen all the same
  * (Linux allows that as long as the other one does not listen). */
-int port_hold(int *ret_fd, unsigned *ret_port) MUST_USE;
+int port_hold(const struct port_wish *wish, int *ret_fd, unsigned *ret_port) MUST_USE;
 /* The same, and the port of this number at ::1 too, so that nobody else is found there.
- * *ret_fd6 is -1 where that cannot be had. */
-int port_hold_both(int *ret_fd, int *ret_fd6, unsigned *ret_port) MUST_USE;
+ * *ret_fd6 is -1 where that cannot be had; a port that was asked for and is another's at ::1 is
+ * -EADDRINUSE. */
+int port_hold_both(
+	const struct port_wish *wish, int *ret_fd, int *ret_fd6, unsigned *ret_port) MUST_USE;

@@ -337,6 +337,11 @@ static void describe_address(const struct probe *p, char *out, size_t size)
 		snprintf(out, size, "%s", un->sun_path);
 }
 
+bool probe_has_status(const struct probe *p)
+{
+	return p->last_status > 0;
+}
+
 void probe_describe(const struct probe *p, char *out, size_t size)
 {
 	char at[sizeof(struct sockaddr_un)];

@@ -27,6 +27,8 @@ struct probe_target {
 /* Copies target.  Goes on until it succeeds or is freed. */
 struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready,
 	probe_end_fn *on_end, void *arg) MUST_USE;
+/* The last try had an answer of HTTP. */
+bool probe_has_status(const struct probe *p);
 /* What came of the last try, for people: "it refuses connections", "it answers with status 500". */
 void probe_describe(const struct probe *p, char *out, size_t size);
 /* NULL is fine. */

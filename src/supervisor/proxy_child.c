@@ -192,6 +192,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_BUSY:
 		heartbeat_ask(&p->heartbeat);
 		return;
+	case CHANNEL_STORE_ASKED:
+		store_watch_asked(p->sup);
+		return;
 	case CHANNEL_ALIVE:
 		heartbeat_answered(&p->heartbeat, m->value);
 		return;
@@ -209,6 +212,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_CONFIG:
 	case CHANNEL_PURGE:
 	case CHANNEL_PUBLIC:
+	case CHANNEL_STORE:
 	case CHANNEL_ASK:
 	case CHANNEL_DRAIN:
 		break;
@@ -362,6 +366,12 @@ static int launch_with_openers(struct proxy_child *p, int channel_fd, const char
 	return r;
 }
 
+static void tell_store(struct proxy_child *p)
+{
+	if (p->channel)
+		channel_send(p->channel, CHANNEL_STORE, p->sup->store_watch.state, 0, STR_EMPTY);
+}
+
 static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 {
 	int pair[2], r;
@@ -376,10 +386,12 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 	}
 	if (r == 0) {
 		p->channel = channel_new(p->sup->loop, pair[0], on_message, on_closed, p);
-		if (p->channel)
+		if (p->channel) {
 			send_snapshot(p);
-		else
+			tell_store(p);
+		} else {
 			process_signal(p->process, SIGKILL);
+		}
 	}
 	*ret_error = -r;
 	if (r == 0)
@@ -455,6 +467,12 @@ void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_st
 {
 	if (p && p->channel)
 		channel_send(p->channel, CHANNEL_STATE, slot, state, text);
+}
+
+void proxy_child_tell_store(struct proxy_child *p)
+{
+	if (p)
+		tell_store(p);
 }
 
 bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path)

@@ -24,6 +24,7 @@ void proxy_child_ask(struct proxy_child *p);
 /* NULL is fine: there may be no proxy at the moment, and the next one is told everything. */
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
+void proxy_child_tell_store(struct proxy_child *p);
 /* False: there is none, so there is nothing to forget.  Else purge_on_answer is called, or
  * purge_on_proxy_gone. */
 bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path) MUST_USE;

@@ -234,6 +234,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
 	proxy_child_configure(s->proxy, take_snapshot_fd);
+	store_watch_asked(s);
 	work_run(s->work, free_config, on_freed, before);
 	guard_renew();
 	reload_wake_at_boot(s);

@@ -40,10 +40,32 @@ static void let_go_of_port(struct tenant_run *run)
 	close_fd(&run->port6_fd);
 }
 
+static int open_port(struct tenant *t, struct tenant_port *ret)
+{
+	struct tenant_run *run = t->run;
+	int64_t said = run->conf->app->port;
+	struct port_wish wish = {.number = said > 0 ? (unsigned)said : 0, .avoids = t->sup->conf};
+	int r;
+
+	if (run->conf->app->listen == LISTEN_FD) {
+		ret->is_inherited = true;
+		r = port_listen(&wish, &run->port_fd, &ret->number);
+	} else {
+		r = port_hold_both(&wish, &run->port_fd, &run->port6_fd, &ret->number);
+		run->may_be_ipv6 = run->port6_fd >= 0;
+		if (t->releases_port)
+			let_go_of_port(run);
+	}
+	if (r < 0 && wish.number)
+		tenant_blame(t, "cannot have its port %u: %s", wish.number, strerror(-r));
+	else if (r < 0)
+		tenant_blame(t, "cannot get a port for it: %s", strerror(-r));
+	return r;
+}
+
 static int choose_port(struct tenant *t, char *path, size_t path_size, struct tenant_port *ret)
 {
 	struct tenant_run *run = t->run;
-	int r = 0;
 
 	*ret = (struct tenant_port){0};
 	if (t->sup->conf->is_single) {
@@ -51,25 +73,11 @@ static int choose_port(struct tenant *t, char *path, size_t path_size, struct te
 		run->may_be_ipv6 = true;
 		return 0;
 	}
-	switch (run->conf->app->listen) {
-	case LISTEN_FD:
-		r = port_listen(&run->port_fd, &ret->number);
-		ret->is_inherited = true;
-		break;
-	case LISTEN_TCP:
-		r = port_hold_both(&run->port_fd, &run->port6_fd, &ret->number);
-		run->may_be_ipv6 = run->port6_fd >= 0;
-		if (t->releases_port)
-			let_go_of_port(run);
-		break;
-	case LISTEN_UNIX:
-		socket_path(t, path, path_size);
-		ret->socket_path = path;
-		break;
-	}
-	if (r < 0)
-		tenant_blame(t, "cannot get a port for it: %s", strerror(-r));
-	return r;
+	if (run->conf->app->listen != LISTEN_UNIX)
+		return open_port(t, ret);
+	socket_path(t, path, path_size);
+	ret->socket_path = path;
+	return 0;
 }
 
 /* --- readiness --- */
@@ -79,6 +87,10 @@ static void succeed(struct tenant *t)
 	struct tenant_run *run = t->run;
 
 	t->wake.ready = (clock_usec() - run->phase_began) / 1000;
+	if (t->sup->conf->is_single) {
+		free(t->warning);
+		t->warning = NULL;
+	}
 	look_when_ready(t);
 }
 
@@ -145,12 +157,11 @@ static void on_probe_end(void *arg)
 	t->run->answered = NULL; /* it frees itself */
 }
 
-static void on_ready(void *arg, bool is_ipv6)
+static void is_answered(struct tenant *t, bool is_ipv6)
 {
-	struct tenant *t = arg;
 	struct tenant_run *run = t->run;
 
-	run_keep_answered(run, &run->probe);
+	elsewhere_end(run);
 	atomic_store(&tenant_slot(t)->is_ipv6, is_ipv6);
 	open_socket_to_proxy(t);
 	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
@@ -161,10 +172,53 @@ static void on_ready(void *arg, bool is_ipv6)
 	succeed(t);
 }
 
+static void on_ready(void *arg, bool is_ipv6)
+{
+	struct tenant *t = arg;
+
+	run_keep_answered(t->run, &t->run->probe);
+	is_answered(t, is_ipv6);
+}
+
+void run_is_answered_at(struct tenant *t, unsigned port, bool is_ipv6)
+{
+	probe_free(t->run->probe);
+	t->run->probe = NULL;
+	atomic_store(&tenant_slot(t)->port, port);
+	is_answered(t, is_ipv6);
+}
+
+static void warn_overdue(struct tenant *t, const char *fault)
+{
+	free(t->warning);
+	t->warning = xstrdup(fault);
+	log_warn("the application: %s", fault);
+}
+
+/* A single application has all the time it wants; but its operator is to know. */
+static void tell_overdue(struct tenant *t, str where)
+{
+	char why[256] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
+	CLEAN_FREE char *fault = NULL;
+
+	if (t->run->probe)
+		probe_describe(t->run->probe, why, sizeof(why));
+	number_duration_text(t->run->conf->app->start_timeout, limit);
+	fault = xasprintf("it (pid %d) was not ready within %s: %s" STR_FMT,
+		t->run->process ? (int)process_pid(t->run->process) : 0, limit, why,
+		STR_ARG(where));
+	if (t->sup->conf->is_single) {
+		warn_overdue(t, fault);
+		return;
+	}
+	tenant_blame(t, "%s", fault);
+	tenant_event(t, EVENT_OVERDUE);
+}
+
 static void on_overdue(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
-	char why[256] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
+	const struct tenant_run *run = t->run;
 	msec now = loop_now(t->sup->loop);
 
 	/* We were stopped ourselves: it may be ready, and nobody has asked it. */
@@ -172,12 +226,10 @@ static void on_overdue(struct timer *timer)
 		timer_set(timer, t->sup->loop, now + PAUSE, on_overdue);
 		return;
 	}
-	if (t->run->probe)
-		probe_describe(t->run->probe, why, sizeof(why));
-	number_duration_text(t->run->conf->app->start_timeout, limit);
-	tenant_blame(t, "it (pid %d) was not ready within %s: %s",
-		t->run->process ? (int)process_pid(t->run->process) : 0, limit, why);
-	tenant_event(t, EVENT_OVERDUE);
+	if (run->process && run->probe && !probe_has_status(run->probe))
+		elsewhere_tell(t, tell_overdue);
+	else
+		tell_overdue(t, STR_EMPTY);
 }
 
 static char *probe_request(const struct tenant_conf *t)
@@ -194,21 +246,30 @@ static char *probe_request(const struct tenant_conf *t)
 		STR_ARG(t->host.n ? t->host : STR("localhost")));
 }
 
+struct probe *run_ask(
+	struct tenant *t, struct probe_target *target, probe_fn *on_answer, probe_end_fn *on_end)
+{
+	char *request = probe_request(t->run->conf);
+	struct probe *probe;
+
+	target->request = str_of(request);
+	probe = probe_start(t->sup->loop, target, on_answer, on_end, t);
+	free(request);
+	return probe;
+}
+
 struct probe *run_probe(struct tenant *t, probe_fn *on_answer)
 {
-	char *request = t->sup->conf->is_single ? xstrdup("") : probe_request(t->run->conf);
 	struct probe_target target = {.port = atomic_load(&tenant_slot(t)->port),
 		.is_ipv6 = atomic_load(&tenant_slot(t)->is_ipv6),
-		.may_be_ipv6 = t->run->may_be_ipv6 && t->life.state == TENANT_STARTING,
-		.request = str_of(request)};
-	struct probe *probe;
+		.may_be_ipv6 = t->run->may_be_ipv6 && t->life.state == TENANT_STARTING};
 	char path[256];
 
 	socket_path(t, path, sizeof(path));
 	target.socket_path = path;
-	probe = probe_start(t->sup->loop, &target, on_answer, on_probe_end, t);
-	free(request);
-	return probe;
+	if (t->sup->conf->is_single)
+		return probe_start(t->sup->loop, &target, on_answer, on_probe_end, t);
+	return run_ask(t, &target, on_answer, on_probe_end);
 }
 
 static void probe(struct tenant *t)
@@ -216,9 +277,9 @@ static void probe(struct tenant *t)
 	struct tenant_run *run = t->run;
 
 	run->probe = run_probe(t, on_ready);
-	if (!t->sup->conf->is_single)
-		timer_set(&run->timer, t->sup->loop,
-			msec_limit(clock_now(), run->conf->app->start_timeout), on_overdue);
+	elsewhere_begin(t);
+	timer_set(&run->timer, t->sup->loop, msec_limit(clock_now(), run->conf->app->start_timeout),
+		on_overdue);
 }
 
 /* --- the end --- */
@@ -349,9 +410,13 @@ void run_start(struct tenant *t)
 		r = run_spawn(t, &run->conf->app->command, &port, on_exit_status);
 	if (r < 0) {
 		let_go_of_port(run);
-		tenant_event(t, EVENT_BROKEN);
+		if (r == -EADDRINUSE && run->conf->app->port > 0)
+			elsewhere_blame_owner(t, (unsigned)run->conf->app->port);
+		else
+			tenant_event(t, EVENT_BROKEN);
 		return;
 	}
+	run->told_port = port.number;
 	t->starts++;
 	run->phase_began = clock_usec();
 	t->wake.start = (run->phase_began - began) / 1000;

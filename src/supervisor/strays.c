@@ -12,11 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/number.h"
-
-/* Of one tenant; what is beyond is not looked at. */
-#define MAX_PROCESSES  1024
-#define MAX_OPEN_FILES 65536
+#include "supervisor/family.h"
 
 /* --- its own folders --- */
 
@@ -149,51 +145,13 @@ static char *find_in_process(pid_t pid, const struct own_folders *own, size_t *l
 
 /* --- processes --- */
 
-struct family {
-	pid_t pids[MAX_PROCESSES];
-	size_t count;
-};
-
-/* A list of pids with blanks between them: the children that one thread has made. */
-static void add_children(struct family *f, const char *path)
-{
-	char text[8192];
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	str rest = {text, n > 0 ? (size_t)n : 0}, word;
-	uint64_t pid;
-
-	while (str_split(&rest, ' ', &word))
-		if (f->count < MAX_PROCESSES && number_parse(word, INT32_MAX, &pid) == 0)
-			f->pids[f->count++] = (pid_t)pid;
-}
-
-static void add_children_of(struct family *f, pid_t pid)
-{
-	CLEAN_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
-	DIR *threads = opendir(path);
-	const struct dirent *entry;
-
-	while (threads && (entry = readdir(threads))) {
-		CLEAN_FREE char *children = xasprintf("%s/%s/children", path, entry->d_name);
-
-		if (entry->d_name[0] != '.')
-			add_children(f, children);
-	}
-	if (threads)
-		closedir(threads);
-}
-
 char *stray_find(pid_t leader, const struct own_folders *own)
 {
-	CLEAN_FREE struct family *f = xcalloc(1, sizeof(*f));
-	size_t left = MAX_OPEN_FILES;
+	CLEAN_FREE struct family *f = family_find(leader);
+	size_t left = FAMILY_MAX_FILES;
 	char *found = NULL;
 
-	f->pids[f->count++] = leader;
-	for (size_t i = 0; i < f->count && !found; i++) {
-		add_children_of(f, f->pids[i]);
+	for (size_t i = 0; i < f->count && !found; i++)
 		found = find_in_process(f->pids[i], own, &left);
-	}
 	return found;
 }

@@ -386,6 +386,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	else
 		reload_wake_at_boot(s);
 	backup_catch_up(s->backup, s->conf);
+	store_watch_asked(s);
 	return 0;
 }
 

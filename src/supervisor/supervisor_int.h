@@ -10,6 +10,7 @@
 #include "loop/signals.h"
 #include "process/process.h"
 #include "supervisor/admission.h"
+#include "supervisor/elsewhere.h"
 #include "supervisor/environment.h"
 #include "supervisor/listeners.h"
 #include "supervisor/new_files.h"
@@ -18,6 +19,7 @@
 #include "supervisor/probe.h"
 #include "supervisor/replace.h"
 #include "supervisor/roll.h"
+#include "supervisor/store_watch.h"
 #include "supervisor/supervisor.h"
 #include "tenant/lifecycle.h"
 #include "tenant/tally.h"
@@ -36,6 +38,7 @@ struct supervisor {
 	struct proxy_child *proxy;
 	struct opening_thread *opener;
 	struct backup *backup;
+	struct store_watch store_watch;
 	struct work *looking;	 /* looks at the open files of tenants */
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct admission admission;
@@ -79,18 +82,20 @@ struct tenant_run {
 	struct process *process; /* the application, or the prepare command: */
 	bool is_preparing;
 	struct probe *probe;
-	struct probe *health;	   /* is asked because requests are not answered, or NULL */
-	struct probe *answered;	   /* one of them, whose answer is still being read; or NULL */
-	struct timer health_limit; /* for its answer */
-	struct timer timer;	   /* of the present state: start, idle, drain, stop */
-	msec drain_until;	   /* in DRAINING */
-	msec close_until;	   /* then, until our connections to it are closed */
-	uint64_t phase_began;	   /* usec */
-	int port_fd;		   /* listening for the application, or keeping its port; -1 */
-	int port6_fd;		   /* keeps its port at ::1, or -1 */
-	bool may_be_ipv6;	   /* nobody else can be at ::1 with its port */
-	unsigned backups;	   /* calls of backup that have not come back */
-	bool must_detach;	   /* as soon as backups is 0 */
+	struct probe *health;	    /* is asked because requests are not answered, or NULL */
+	struct probe *answered;	    /* one of them, whose answer is still being read; or NULL */
+	struct timer health_limit;  /* for its answer */
+	struct timer timer;	    /* of the present state: start, idle, drain, stop */
+	msec drain_until;	    /* in DRAINING */
+	msec close_until;	    /* then, until our connections to it are closed */
+	uint64_t phase_began;	    /* usec */
+	int port_fd;		    /* listening for the application, or keeping its port; -1 */
+	int port6_fd;		    /* keeps its port at ::1, or -1 */
+	bool may_be_ipv6;	    /* nobody else can be at ::1 with its port */
+	unsigned told_port;	    /* where it was told to listen; 0: at a unix socket */
+	struct elsewhere elsewhere; /* where it does listen */
+	unsigned backups;	    /* calls of backup that have not come back */
+	bool must_detach;	    /* as soon as backups is 0 */
 	bool is_unobserved; /* its databases may have been written to, and not registered since */
 	bool is_cancelled;  /* the step under way ends as BROKEN, whatever comes of it */
 	bool is_hung;	    /* it is killed for not answering */
@@ -174,6 +179,11 @@ bool wake_uses_backup(const struct tenant *t);
 /* run.c */
 /* Asks its health check, at the port or socket of the present start. */
 struct probe *run_probe(struct tenant *t, probe_fn *on_ready) MUST_USE;
+/* The same elsewhere; the target's request is filled in. */
+struct probe *run_ask(struct tenant *t, struct probe_target *target, probe_fn *on_answer,
+	probe_end_fn *on_end) MUST_USE;
+/* It starts, and has answered at this port, which is not the one that it was told. */
+void run_is_answered_at(struct tenant *t, unsigned port, bool is_ipv6);
 /* A probe that has answered reads on; it is forgotten before the tenant is told to end. */
 void run_keep_answered(struct tenant_run *run, struct probe **take_probe);
 void run_forget_answered(struct tenant_run *run);

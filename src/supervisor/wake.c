@@ -206,6 +206,7 @@ void wake_cancel(struct tenant *t)
 	timer_cancel(&run->timer);
 	probe_free(run->probe);
 	run->probe = NULL;
+	elsewhere_end(run);
 	if (run->is_preparing)
 		process_signal(run->process, SIGKILL);
 }

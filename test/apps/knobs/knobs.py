@@ -662,7 +662,26 @@ def not_found(req):
     req.reply("no such knob: %s\n" % req.target, status=404)
 
 
+def port_of_its_own():
+    """Of a server that has its own opinion: a number, 0 for any, or with KNOBS_REMEMBER the one of its first start."""
+    known = lines_of("port") if knob("REMEMBER") else []
+    return int(known[0]) if known else int(knob("PORT") or os.environ["PORT"])
+
+
+def bound_tcp(port):
+    address = knob("ADDRESS", "127.0.0.1")
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((address, port))
+    sock.listen(1024)
+    return sock
+
+
 def listening_socket():
+    if knob("PORT") or knob("REMEMBER"):
+        sock = bound_tcp(port_of_its_own())
+        note("port", sock.getsockname()[1])
+        return sock
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and int(os.environ.get("LISTEN_FDS", "0")) >= 1:
         sock = socket.socket(fileno=3)
         sock.set_inheritable(False)
@@ -674,10 +693,7 @@ def listening_socket():
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(path)
     else:
-        address = knob("ADDRESS", "127.0.0.1")
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address, int(port)))
+        return bound_tcp(int(port))
     sock.listen(1024)
     return sock
 
@@ -753,6 +769,10 @@ def main():
     if not knob("BIND_FIRST"):
         time.sleep(delay)
     listener = listening_socket()
+    if knob("SECOND_PORT"):
+        kept_open.append(bound_tcp(0))
+    for _ in range(int(knob("OPEN_FILES", "0"))):
+        kept_open.append(open("/dev/null"))
     if knob("BIND_FIRST"):
         time.sleep(delay)
     say("listening on %s as %d" % (listener.getsockname(), os.getpid()))

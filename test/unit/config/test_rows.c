@@ -60,6 +60,9 @@ static const char *other_value(const struct row *row, const char **ret_dumped)
 	case TYPE_INT:
 		value = "17";
 		break;
+	case TYPE_PORT:
+		value = "auto";
+		break;
 	case TYPE_MSEC:
 		value = "77s";
 		break;
@@ -201,6 +204,7 @@ static const char *environment_value(const struct row *row, const char **ret_dum
 		return "a.example, b.example";
 	case TYPE_BOOL:
 	case TYPE_INT:
+	case TYPE_PORT:
 	case TYPE_STR:
 	case TYPE_PATH:
 	case TYPE_ARGV:

@@ -26,7 +26,7 @@ static void a_port_is_held_at_both_addresses(void **state)
 	unsigned port;
 
 	(void)state;
-	assert_int_equal(port_hold_both(&held, &held6, &port), 0);
+	assert_int_equal(port_hold_both(NULL, &held, &held6, &port), 0);
 	assert_true(held >= 0 && held6 >= 0);
 	in.sin6_port = htons((uint16_t)port);
 	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), -1);
@@ -61,7 +61,7 @@ static void a_held_port_is_for_servers_that_set_reuseaddr(void **state)
 	int held, fd;
 
 	(void)state;
-	assert_int_equal(port_hold(&held, &port), 0);
+	assert_int_equal(port_hold(NULL, &held, &port), 0);
 	assert_int_equal(bind_port(port, false), -EADDRINUSE);
 	fd = bind_port(port, true);
 	assert_true(fd >= 0);
@@ -77,13 +77,59 @@ static void no_port_is_given_out_twice(void **state)
 
 	(void)state;
 	for (int i = 0; i < N; i++) {
-		assert_int_equal(
-			i % 2 ? port_hold(&fds[i], &ports[i]) : port_listen(&fds[i], &ports[i]), 0);
+		assert_int_equal(i % 2 ? port_hold(NULL, &fds[i], &ports[i])
+				       : port_listen(NULL, &fds[i], &ports[i]),
+			0);
 		for (int j = 0; j < i; j++)
 			assert_int_not_equal(ports[i], ports[j]);
 	}
 	for (int i = 0; i < N; i++)
 		close(fds[i]);
+}
+
+/* Half of all ports are said: of the others there are enough. */
+static void a_port_that_is_said_is_given_to_nobody_else(void **state)
+{
+	enum { N = 50 };
+	uint64_t said[65536 / 64];
+	struct config conf = {.said_ports = said};
+	struct port_wish wish = {.avoids = &conf};
+	unsigned port;
+	int fds[N];
+
+	(void)state;
+	memset(said, 0xf0, sizeof(said));
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(i % 2 ? port_hold(&wish, &fds[i], &port)
+				       : port_listen(&wish, &fds[i], &port),
+			0);
+		assert_false(config_port_is_said(&conf, port));
+		assert_int_equal(port & 4, 0);
+	}
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+	memset(said, 0xff, sizeof(said));
+	assert_int_equal(port_hold(&wish, &fds[0], &port), -EADDRINUSE);
+}
+
+static void a_port_that_is_said_is_that_one_or_none(void **state)
+{
+	struct port_wish wish = {0};
+	int fd, fd6, again = -1, again6 = -1;
+	unsigned port;
+
+	(void)state;
+	assert_int_equal(port_hold_both(NULL, &fd, &fd6, &wish.number), 0);
+	close(fd);
+	close(fd6);
+	assert_int_equal(port_hold_both(&wish, &fd, &fd6, &port), 0);
+	assert_int_equal(port, wish.number);
+	assert_int_equal(listen(fd6, 1), 0); /* somebody is at ::1 */
+	close(fd);
+	port = 7;
+	assert_int_equal(port_hold_both(&wish, &again, &again6, &port), -EADDRINUSE);
+	assert_true(again == -1 && again6 == -1);
+	close(fd6);
 }
 
 /* --- listeners --- */
@@ -194,7 +240,7 @@ static void *serve(void *arg)
 
 static void start_server(struct server *s, int *ret_held)
 {
-	assert_int_equal(port_hold(ret_held, &s->port), 0);
+	assert_int_equal(port_hold(NULL, ret_held, &s->port), 0);
 	pthread_create(&s->thread, NULL, serve, s);
 }
 
@@ -317,10 +363,10 @@ static void it_says_what_it_waits_for(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(port_hold(&fd, &port), 0);
+	assert_int_equal(port_hold(NULL, &fd, &port), 0);
 	expect_reason(port, "it does not accept connections on ", ": Connection refused");
 	close(fd);
-	assert_int_equal(port_listen(&fd, &port), 0);
+	assert_int_equal(port_listen(NULL, &fd, &port), 0);
 	expect_reason(port, "it accepts connections on ", " but does not answer");
 	close(fd);
 	start_server(&busy, &fd);
@@ -349,6 +395,8 @@ int main(void)
 		cmocka_unit_test(a_held_port_is_for_servers_that_set_reuseaddr),
 		cmocka_unit_test(a_port_is_held_at_both_addresses),
 		cmocka_unit_test(no_port_is_given_out_twice),
+		cmocka_unit_test(a_port_that_is_said_is_given_to_nobody_else),
+		cmocka_unit_test(a_port_that_is_said_is_that_one_or_none),
 		cmocka_unit_test(every_thread_has_a_socket_on_the_same_port),
 		cmocka_unit_test(by_default_both_families_are_served),
 		cmocka_unit_test(a_second_one_is_refused_and_told_who_has_the_port),

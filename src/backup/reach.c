@@ -1,0 +1,56 @@
+/* reach.c - whether the store can be reached at all. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "backup/backup_int.h"
+#include "base/alloc.h"
+
+#define ASK_LIMIT 5000u /* msec for its answer */
+/* Nobody ever wrote it: that it is not there is the answer of a store that works, and the cheapest.
+ */
+#define NO_OBJECT "is-it-there"
+
+struct reach {
+	struct backup *b;
+	msec until;
+	int result;
+	struct why why;
+	backup_fn *done;
+	void *arg;
+};
+
+static void ask(void *arg)
+{
+	struct reach *r = arg;
+	struct etag etag;
+	struct buf body = {0};
+
+	r->result = store_get(r->b->store, NO_OBJECT, r->until, &body, &etag, &r->why);
+	buf_done(&body);
+}
+
+static void on_answer(void *arg)
+{
+	struct reach *r = arg;
+	struct backup *b = r->b;
+	struct backup_result result = {.is_ok = r->result == 0 || r->result == -ENOENT};
+
+	if (!result.is_ok)
+		memcpy(result.reason, r->why.text, MIN(sizeof(result.reason), sizeof(r->why.text)));
+	r->done(r->arg, &result);
+	free(r);
+	backup_stop_advance(b);
+}
+
+bool backup_reach(struct backup *b, backup_fn *done, void *arg)
+{
+	struct reach *r;
+
+	if (!b->store || b->is_stopping)
+		return false;
+	r = xcalloc(1, sizeof(*r));
+	*r = (struct reach){
+		.b = b, .until = loop_now(b->loop) + ASK_LIMIT, .done = done, .arg = arg};
+	work_run(b->work, ask, on_answer, r);
+	return true;
+}

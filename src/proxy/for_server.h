@@ -1,0 +1,16 @@
+/* for_server.h - what is asked of the server as a whole, and of no tenant: nobody is woken. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/str.h"
+
+struct exchange;
+
+/* Where a platform asks whether the machine is well, unless a tenant lives there. */
+bool for_server_is_health(const struct exchange *x, str path);
+
+/* After these the exchange is gone. */
+/* It is there: OPTIONS * (RFC 9110 9.3.7). */
+void for_server_answer(struct exchange *x);
+/* The same to a health check, or 503 with server.health_store. */
+void for_server_answer_health(struct exchange *x);

@@ -1,0 +1,37 @@
+/* elsewhere.h - an application that does not listen where it was told to: found, told, and with
+ * `port: auto` used. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "loop/loop.h"
+#include "supervisor/listening.h"
+
+struct probe;
+struct tenant;
+struct tenant_run;
+
+/* words: what is to be said of it ("; it listens on X (pid 7), was told Y"), or empty. */
+typedef void elsewhere_fn(struct tenant *t, str words);
+
+/* Of a run, from its start until it is ready or given up.  Zero before. */
+struct elsewhere {
+	struct timer timer;	    /* the next look */
+	struct probe *probe;	    /* asks the candidate, or NULL */
+	struct open_port candidate; /* port 0: there is none */
+	msec found_at;		    /* when it was seen first */
+	bool is_answered;	    /* it speaks HTTP, */
+	bool answers_ipv6;	    /* at ::1 */
+	bool is_looking;
+	bool is_over;
+	elsewhere_fn *to_tell; /* waits for a look, or NULL */
+};
+
+/* It has been started and is asked at the port that it was told. */
+void elsewhere_begin(struct tenant *t);
+/* It is ready, or the start is cut short; nothing is called any more.  Repeating it is fine. */
+void elsewhere_end(struct tenant_run *run);
+/* Looks once more and calls `tell`, unless it is ready or given up before.  Only while it is asked
+ * where it was told to listen. */
+void elsewhere_tell(struct tenant *t, elsewhere_fn *tell);
+/* The port that it is to have is another's: blames whoever that is, EVENT_BROKEN follows. */
+void elsewhere_blame_owner(struct tenant *t, unsigned port);
