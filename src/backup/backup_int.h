@@ -74,6 +74,8 @@ struct database {
 	uint64_t verified_txid; /* the last transaction whose state in the store was compared
 				   with the database; 0: none in this epoch */
 	msec verified_at;
+	uint64_t ahead_txid; /* at the last look Litestream had this one, and SQLite did not; 0: no
+				such thing */
 	struct identity verified; /* what the database looked like then */
 	bool is_settled;	  /* let go, as `verified` */
 	bool is_doubted;	  /* the store was found to have something else */

@@ -29,6 +29,7 @@ struct confirm_part {
 	char *key; /* of its replica */
 	struct observation look;
 	bool follows, compares;
+	bool looks;    /* whether Litestream has read what is not committed; then it compares */
 	uint64_t txid; /* to follow to */
 	struct identity seen;
 	struct pages live;

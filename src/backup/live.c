@@ -12,24 +12,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "backup/wal_index.h"
 #include "base/alloc.h"
 
 #define BUSY_TIMEOUT 5000 /* msec: only SQLite's recovery of a WAL locks readers out */
 #define MAX_TRIES    200  /* until nobody commits while the snapshot is opened */
-#define WAL_HEADER   32
-#define FRAME_HEADER 24
 #define LOOK_AT_STOP 256u /* pages */
 
-/* The first two copies of the WAL-index header, and how much of the WAL is in the file already. */
-struct wal_index {
-	uint32_t version, unused, change;
-	uint8_t is_init, is_big_endian;
-	uint16_t page_size;
-	uint32_t max_frame, pages;
-	uint32_t frame_checksum[2];
-	uint32_t salt[2];
-	uint32_t checksum[2];
-};
 #define INDEX_BACKFILLED 96 /* offset of the number of frames that were copied back */
 #define INDEX_REGION	 32768
 
@@ -40,7 +29,7 @@ struct live {
 	struct why *why;
 	uint32_t page_size, count;
 	uint32_t max_frame; /* 0: all is in the file */
-	uint8_t salt[8];    /* of each frame, as it stands in the WAL */
+	uint8_t salt[8];    /* of each frame */
 	uint32_t *frame_of; /* by page; 0: in the file */
 	char *page;
 };
@@ -103,17 +92,6 @@ static int open_database(struct live *l, const char *path)
 	return run(l, "PRAGMA cache_size = 16");
 }
 
-/* Both copies alike, or somebody is writing it at this moment. */
-static bool read_index(const volatile char *region, struct wal_index *ret)
-{
-	char copies[2][sizeof(struct wal_index)];
-
-	for (size_t i = 0; i < 2 * sizeof(struct wal_index); i++)
-		copies[i / sizeof(struct wal_index)][i % sizeof(struct wal_index)] = region[i];
-	memcpy(ret, copies[0], sizeof(*ret));
-	return ret->is_init && memcmp(copies[0], copies[1], sizeof(*ret)) == 0;
-}
-
 #define BEGIN "BEGIN; SELECT count(*) FROM sqlite_master"
 
 /* The region belongs to SQLite, and stays for as long as the database is open. */
@@ -152,10 +130,10 @@ static int open_snapshot(struct live *l)
 		bool is_quiet;
 
 		r = run(l, "COMMIT");
-		is_quiet = read_index(region, &before);
+		is_quiet = wal_index_take(region, &before);
 		if (r == 0)
 			r = run(l, BEGIN);
-		if (r < 0 || !is_quiet || !read_index(region, &after) ||
+		if (r < 0 || !is_quiet || !wal_index_take(region, &after) ||
 			memcmp(&before, &after, sizeof(before)) != 0)
 			continue;
 		take_index(l, &after, region);
@@ -184,13 +162,13 @@ static uint32_t big_endian(const unsigned char *p)
 
 static int64_t frame_offset(const struct live *l, uint32_t frame)
 {
-	return WAL_HEADER + (int64_t)(frame - 1) * (FRAME_HEADER + (int64_t)l->page_size);
+	return WAL_HEADER + (int64_t)(frame - 1) * (WAL_FRAME_HEADER + (int64_t)l->page_size);
 }
 
 /* The last frame of each page. */
 static int read_frames(struct live *l)
 {
-	unsigned char head[FRAME_HEADER];
+	unsigned char head[WAL_FRAME_HEADER];
 
 	for (uint32_t i = 1; i <= l->max_frame; i++) {
 		uint32_t page;
@@ -213,8 +191,8 @@ static int read_page(struct live *l, uint32_t page)
 {
 	uint32_t frame = l->frame_of[page];
 	sqlite3_file *from = frame ? l->wal : l->file;
-	int64_t offset =
-		frame ? frame_offset(l, frame) + FRAME_HEADER : (int64_t)(page - 1) * l->page_size;
+	int64_t offset = frame ? frame_offset(l, frame) + WAL_FRAME_HEADER
+			       : (int64_t)(page - 1) * l->page_size;
 
 	if (from->pMethods->xRead(from, l->page, (int)l->page_size, offset) != SQLITE_OK)
 		return fail(l, frame ? "the WAL is too short" : "the file is too short");

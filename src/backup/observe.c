@@ -10,6 +10,7 @@
 
 #include "backup/live.h"
 #include "backup/ltx.h"
+#include "backup/wal_index.h"
 #include "base/alloc.h"
 #include "base/number.h"
 
@@ -28,23 +29,30 @@ static bool is_later(const char *name, const char *than)
 	return strlen(name) == 37 && strcmp(name + 33, ".ltx") == 0 && strcmp(name, than) > 0;
 }
 
+static int read_header(int dir_fd, const char *name, struct ltx_header *ret)
+{
+	CLEAN_FD int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	char bytes[LTX_HEADER_SIZE];
+
+	return fd >= 0 && read(fd, bytes, sizeof(bytes)) == sizeof(bytes)
+		       ? ltx_read_header((str){bytes, sizeof(bytes)}, ret)
+		       : -EIO;
+}
+
 static int read_last_header(const char *database, struct ltx_header *ret)
 {
 	CLEAN_FREE char *directory = state_path(database, "/ltx/0");
-	char last[64] = "", bytes[LTX_HEADER_SIZE];
+	char last[64] = "";
 	DIR *dir = opendir(directory);
 	struct dirent *entry;
-	int fd, r = -EIO;
+	int r;
 
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir)) != NULL)
 		if (is_later(entry->d_name, last))
 			memcpy(last, entry->d_name, 38);
-	fd = *last ? openat(dirfd(dir), last, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0 && read(fd, bytes, sizeof(bytes)) == sizeof(bytes))
-		r = ltx_read_header((str){bytes, sizeof(bytes)}, ret);
-	close_fd(&fd);
+	r = *last ? read_header(dirfd(dir), last, ret) : -EIO;
 	closedir(dir);
 	return r;
 }
@@ -142,4 +150,26 @@ void observe(struct observation *o)
 		else
 			observe_new(o);
 	}
+}
+
+static bool is_beyond(const struct ltx_header *last, const struct wal_index *index)
+{
+	uint8_t salt[sizeof(index->salt)];
+
+	for (size_t i = 0; i < sizeof(salt); i++)
+		salt[i] = (uint8_t)(last->wal_salt[i / 4] >> (24 - 8 * (i % 4)));
+	return memcmp(salt, index->salt, sizeof(salt)) == 0 &&
+	       last->wal_offset + last->wal_size > wal_index_end(index);
+}
+
+bool observe_is_ahead(const char *path, uint64_t txid)
+{
+	CLEAN_FREE char *tail = xasprintf(
+		"/ltx/0/%016llx-%016llx.ltx", (unsigned long long)txid, (unsigned long long)txid);
+	CLEAN_FREE char *file = state_path(path, tail);
+	struct ltx_header last;
+	struct wal_index index;
+
+	return read_header(AT_FDCWD, file, &last) == 0 && wal_index_read(path, &index) &&
+	       is_beyond(&last, &index);
 }

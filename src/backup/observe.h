@@ -36,3 +36,9 @@ struct observation {
 	struct why why;
 };
 void observe(struct observation *o);
+
+/* Litestream has read more of the WAL than is committed: a writer was killed after it had written
+ * its commit, and before SQLite's index of the WAL named it; or one is about to name it.
+ * Litestream takes it for committed, and not what the next writer puts in its place, until that
+ * reaches the end of it.  txid: the last transaction that Litestream has.  Blocks for a moment. */
+bool observe_is_ahead(const char *path, uint64_t txid);

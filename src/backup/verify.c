@@ -37,6 +37,15 @@ static void read_live(struct confirm *c, struct confirm_part *part)
 	part->has_live = part->result == 0;
 }
 
+/* A commit that was under way at the last look is a transaction of its own by now. */
+static bool is_still_ahead(struct database *db, uint64_t txid)
+{
+	uint64_t before = db->ahead_txid;
+
+	db->ahead_txid = observe_is_ahead(db->path, txid) ? txid : 0;
+	return db->ahead_txid && db->ahead_txid == before;
+}
+
 static void run_verify(void *arg)
 {
 	struct confirm *c = arg;
@@ -44,6 +53,8 @@ static void run_verify(void *arg)
 	for (size_t i = 0; i < c->nparts; i++) {
 		struct confirm_part *part = &c->parts[i];
 
+		if (part->looks && is_still_ahead(part->db, part->txid))
+			part->follows = part->compares = true;
 		if (part->follows)
 			part->result = mirror_follow(&part->db->mirror, c->entry->b->store,
 				part->key, part->txid, &c->stop, NULL, &part->why);
@@ -181,10 +192,11 @@ bool verify_start(struct confirm *c)
 		part->txid = db->replica.txid;
 		part->follows = is_there && db->mirror.txid < part->txid;
 		part->compares = is_there && (c->kind == CONFIRM_LAST || is_due(c, db));
+		part->looks = is_there && c->kind == CONFIRM_LOOK && !part->compares;
 		part->differ = 0;
 		part->result = 0;
 		part->has_live = false;
-		has_work |= part->follows || part->compares;
+		has_work |= part->follows || part->compares || part->looks;
 	}
 	if (has_work)
 		confirm_work(c, run_verify, on_verified);

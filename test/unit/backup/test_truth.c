@@ -3,8 +3,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backup/confirm.h"
 #include "base/alloc.h"
@@ -306,6 +309,72 @@ static void a_wal_that_began_anew_before_litestream_saw_it_begins_an_epoch(void 
 	assert_comes_back(r, 500);
 }
 
+/* SQLite makes the WAL durable after it has written a commit to it, and before it names the commit
+ * in the index of the WAL. */
+static int die(sqlite3_file *file, int flags)
+{
+	(void)file, (void)flags;
+	return kill(getpid(), SIGKILL);
+}
+
+/* As a program of its own: a writer that is killed in the middle of a commit. */
+static int die_in_commit(const char *path)
+{
+	sqlite3 *db = NULL;
+	sqlite3_file *wal = NULL;
+	static sqlite3_io_methods methods;
+
+	if (sqlite3_open(path, &db) != SQLITE_OK ||
+		sqlite3_exec(db,
+			"PRAGMA synchronous = FULL; BEGIN IMMEDIATE;"
+			"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 900) "
+			"INSERT INTO t SELECT hex(randomblob(20)) FROM c",
+			NULL, NULL, NULL) != SQLITE_OK ||
+		sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK)
+		return 0;
+	methods = *wal->pMethods;
+	methods.xSync = die;
+	wal->pMethods = &methods;
+	sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	return 0;
+}
+
+/* Litestream has what the dead one wrote, and goes on behind it. */
+static void what_follows_a_commit_that_died_half_way_is_not_missed(void **state)
+{
+	struct rig *r = *state;
+	CLEAN_FREE char *path = rig_path(r, "primary");
+	char self[PATH_MAX] = "";
+
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	rig_wake(r);
+	rig_make_rows(r, "primary", 500);
+	assert_true(rig_attach(r).is_ok);
+	rig_shell("! %s die %s", self, path);
+	assert_true(rig_attach(r).is_ok);
+	rig_sql(r, "primary", "INSERT INTO t VALUES ('acknowledged')");
+	assert_true(rig_attach(r).is_ok);
+	assert_true(primary(r)->replica.is_confirmed);
+	rig_until(r, is_in_second_epoch);
+	rig_close(r); /* the machine dies */
+	rig_wipe(r);
+	rig_open(r);
+	rig_wake(r);
+	assert_int_equal(rig_count(r, "primary"), 501);
+}
+
+static void a_quiet_database_is_not_compared_without_need(void **state)
+{
+	struct rig *r = *state;
+
+	rig_wake(r);
+	rig_make_rows(r, "primary", 500);
+	assert_true(rig_attach(r).is_ok);
+	rig_turn_for(r, 1000); /* looks */
+	assert_int_equal(primary(r)->verified_txid, 0);
+	assert_int_equal(head_epoch(r), 1);
+}
+
 /* As Litestream leaves it when it has merged files, after an hour: a restore tells what there is.
  */
 static void a_missing_file_in_the_store_is_made_up_for_by_a_restore(void **state)
@@ -492,6 +561,8 @@ static const struct CMUnitTest cases[] = {
 	CASE(a_difference_begins_an_epoch_while_it_runs),
 	CASE(a_damaged_file_in_the_store_begins_an_epoch),
 	CASE(a_wal_that_began_anew_before_litestream_saw_it_begins_an_epoch),
+	CASE(what_follows_a_commit_that_died_half_way_is_not_missed),
+	CASE(a_quiet_database_is_not_compared_without_need),
 	CASE(a_missing_file_in_the_store_is_made_up_for_by_a_restore),
 	CASE(a_renewal_that_died_after_its_announcement_changes_nothing),
 	CASE(a_renewal_that_died_after_taking_the_epoch_keeps_what_is_here),
@@ -506,6 +577,8 @@ static const struct CMUnitTest file_cases[] = {
 
 int main(int argc, char **argv)
 {
+	if (argc > 2 && strcmp(argv[1], "die") == 0)
+		return die_in_commit(argv[2]);
 	kind = argc > 1 && strcmp(argv[1], "s3") == 0 ? RIG_S3 : RIG_FILE;
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
