@@ -22,6 +22,14 @@ static struct attach *attach_of(struct op *op)
 	return container_of(op, struct attach, op);
 }
 
+/* Until the next success. */
+static void note_why(struct entry *e, const char *why)
+{
+	for (size_t i = 0; i < e->ndbs; i++)
+		if (e->dbs[i].has_backup && !e->dbs[i].replica.why.text[0])
+			why_set(&e->dbs[i].replica.why, "%s", why);
+}
+
 /* The databases stay with Litestream, or are given to it by a look, which goes on trying until they
  * are detached.  What is here is proven: nobody waits for it. */
 static void fail(struct attach *a, const char *why)
@@ -34,6 +42,7 @@ static void fail(struct attach *a, const char *why)
 		return;
 	}
 	log_warn("tenant %s: its changes do not reach the store: %s", e->id, why);
+	note_why(e, why);
 	if (a->is_look) {
 		op_fail(&a->op, why);
 		return;

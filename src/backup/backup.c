@@ -8,6 +8,7 @@
 #include "backup/backup_int.h"
 #include "backup/beside.h"
 #include "base/alloc.h"
+#include "base/log.h"
 
 #define MAX_THREADS   16u
 #define VERSION_LIMIT 5000u /* msec */
@@ -43,6 +44,42 @@ static void on_daemon_lost(void *arg)
 	registry_lost(&b->registry);
 }
 
+/* Some tenant has been in it, from here: the URL is no mistake. */
+static bool is_known_store(const struct config *conf, const char *url)
+{
+	bool is_known = false;
+
+	for (size_t i = 0; i < conf->ntenants && !is_known; i++) {
+		const struct tenant_conf *t = &conf->tenants[i];
+		CLEAN_FREE char *dir = str_dup(t->dir);
+		struct proof proof = {0};
+
+		if (proof_load(dir, t->id, &proof) < 0)
+			continue;
+		is_known = strcmp(proof.store, url) == 0;
+		proof_done(&proof);
+	}
+	return is_known;
+}
+
+/* A directory that is not there, or not to be written to, is a mistake in the configuration, unless
+ * it was our store before: then it is a store that does not answer, and tenants whose files are
+ * proven are served, as with a bucket. */
+static int prepare_store(struct backup *b, const struct config *conf, char **ret_reason)
+{
+	struct why why;
+
+	if (store_prepare(b->store, &why) == 0)
+		return 0;
+	if (!is_known_store(conf, b->location.url)) {
+		*ret_reason = xasprintf("backup.url: %s: %s", b->location.url, why.text);
+		return -EINVAL;
+	}
+	log_error("backup.url: %s: %s; tenants are served where their files here are proven",
+		b->location.url, why.text);
+	return 0;
+}
+
 static int open_store(struct backup *b, const struct config *conf, str run_dir, char **ret_reason)
 {
 	CLEAN_FREE char *version = NULL;
@@ -54,7 +91,7 @@ static int open_store(struct backup *b, const struct config *conf, str run_dir, 
 		program_check(b->program, VERSION_LIMIT, &version, ret_reason) < 0)
 		return -EINVAL;
 	b->store = store_new(&b->location, b->work, ret_reason);
-	if (!b->store)
+	if (!b->store || prepare_store(b, conf, ret_reason) < 0)
 		return -EINVAL;
 	b->env = program_env(&b->location);
 	r = program_keys_open(&b->location, &b->keys_fd);

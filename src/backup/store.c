@@ -28,12 +28,7 @@ struct store *store_new(const struct location *l, const struct work *work, char 
 {
 	struct store_s3 *s3 = NULL;
 	struct store *s;
-	struct why why;
 
-	if (l->kind == LOCATION_FILE && store_file_prepare(l->directory, &why) < 0) {
-		*ret_reason = xasprintf("backup.url: %s: %s", l->url, why.text);
-		return NULL;
-	}
 	if (l->kind == LOCATION_S3) {
 		s3 = store_s3_new(l, work, ret_reason);
 		if (!s3)
@@ -43,6 +38,11 @@ struct store *store_new(const struct location *l, const struct work *work, char 
 	s->location = l;
 	s->s3 = s3;
 	return s;
+}
+
+int store_prepare(struct store *s, struct why *ret_why)
+{
+	return s->s3 ? 0 : store_file_prepare(s->location->directory, ret_why);
 }
 
 void store_free(struct store *s)

@@ -25,6 +25,9 @@ struct etag {
 struct store *store_new(
 	const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
 void store_free(struct store *s);
+/* Makes the directory of a store that is new; one that was used before may be read-only.  A bucket
+ * is not asked: it may be silent just now.  0, -EIO. */
+int store_prepare(struct store *s, struct why *ret_why) MUST_USE;
 
 /* Appends the object to body.  0, -ENOENT, -EIO. */
 int store_get(struct store *s, const char *key, msec until, struct buf *ret_body,

@@ -29,13 +29,12 @@ int store_file_prepare(const char *root, struct why *ret_why)
 	CLEAN_FREE char *mark = xasprintf("%s/" MARK, root);
 	int r = files_make_parents(mark, 0700);
 
+	if (access(mark, F_OK) == 0)
+		return 0;
 	if (r < 0)
 		return cannot(ret_why, "make", root, -r);
-	if (access(mark, F_OK) < 0)
-		r = files_write(mark, STR("Backups of fly-atc.\n"), 0600);
-	if (r < 0)
-		return cannot(ret_why, "write to", root, -r);
-	return access(root, W_OK | X_OK) < 0 ? cannot(ret_why, "write to", root, errno) : 0;
+	r = files_write(mark, STR("Backups of fly-atc.\n"), 0600);
+	return r < 0 ? cannot(ret_why, "write to", root, -r) : 0;
 }
 
 static int check_root(const char *root, struct why *ret_why)

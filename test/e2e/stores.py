@@ -22,6 +22,15 @@ class Directory:
     def path(self, name):
         return self.root / name
 
+    def take_away(self):
+        """As a disk that is not there: what stands in its place is no directory, and can be made one by nobody."""
+        self.root.rename("%s.away" % self.root)
+        self.root.touch()
+
+    def bring_back(self):
+        self.root.unlink()
+        pathlib.Path("%s.away" % self.root).rename(self.root)
+
     def remove(self):
         shutil.rmtree(self.root, ignore_errors=True)
 
@@ -39,6 +48,12 @@ class Bucket:
 
     def path(self, name):
         return self.server.home / "data" / "bucket" / "atc" / name
+
+    def take_away(self):
+        self.server.stop()
+
+    def bring_back(self):
+        self.server.start()
 
     def remove(self):
         self.server.remove()

@@ -12,9 +12,9 @@ import threading
 
 import pytest
 
-from atc import WINTER, Background
+from atc import WINTER, Background, knobs_config
 from chaos import KINDS, Chaos
-from test_backup import DATABASES, ID, again, count, lose_disk, start, stop_tenant
+from test_backup import APRIL, DATABASES, ID, TWO, again, count, lose_disk, start, stop_tenant
 from waiting import wait_until
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "fly-atc" / "bin"
@@ -154,6 +154,10 @@ def test_what_litestream_missed_is_found_while_the_tenant_runs(atc, store):
     assert rows_of(atc) == [(i, "row %d" % i) for i in range(1, rows + 1)]
 
 
+def database_of(atc, name):
+    return next(database for database in atc.status()["backup"]["databases"] if database["tenant"] == name)
+
+
 def mortal(atc, store):
     """A Litestream that does not come back from its death while there is a file: the function that makes and removes it."""
     program, grave = atc.home / "dies", atc.home / "dead"
@@ -262,6 +266,36 @@ def test_a_wake_waits_for_no_store_that_refuses_writes(atc, store):
     wait_until(lambda: not atc.tenant()["backup_pending"], 90)
     lose_disk(atc)
     assert count(atc) == 2
+
+
+def test_a_store_that_is_not_there_at_the_start_stops_nobody_whose_files_are_proven(atc, store):
+    start(atc, store, TWO)
+    for prefix in (WINTER, APRIL):
+        assert atc.post(prefix + "/count").status == 200
+    atc.stop(0)
+    shutil.rmtree(atc.tenant_dir("boston/2025/april"))
+    store.take_away()
+    again(atc, store)
+    assert atc.post(WINTER + "/count", timeout=60).json()["count"] == 2
+    gone = atc.get(APRIL + "/count", timeout=60)
+    assert gone.status == 503 and "the store gives no answer" in atc.tenant("boston/2025/april")["reason"]
+    wait_until(lambda: database_of(atc, ID)["why"], 60, "the status says that its changes reach no store")
+    assert not confirmed(atc)
+    store.bring_back()
+    wait_until(lambda: database_of(atc, ID)["state"] == "confirmed", 90)
+    atc.get_until_ok(APRIL + "/count", 60)
+    assert count(atc, APRIL) == 1
+    for name in (ID, "boston/2025/april"):
+        stop_tenant(atc, name)
+    lose_disk(atc)
+    assert count(atc) == 2
+
+
+def test_a_directory_that_never_was_the_store_is_a_mistake_at_the_start(atc):
+    atc.write_config(knobs_config(backup={"url": "file://%s/bakcups" % (atc.home / "file")}, databases=DATABASES))
+    (atc.home / "file").touch()
+    done = atc.cli("run", "-c", str(atc.config_file))
+    assert done.returncode == 1 and "backup.url: file://%s/file/bakcups: cannot make" % atc.home in done.stderr
 
 
 def test_a_wake_waits_for_no_litestream_that_dies_again_and_again(atc, store):
