@@ -1,10 +1,11 @@
-/* main.c - where the program begins: as the proxy, or as what the command line says. */
+/* main.c - where the program begins: as the proxy, as a trial, or as what the command line says. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "backup/trial.h"
 #include "base/alloc.h"
 #include "base/number.h"
 #include "command/command.h"
@@ -80,5 +81,7 @@ int main(int argc, char **argv)
 	fill_standard_descriptors();
 	if (argc == 3 && str_eq(str_of(argv[1]), STR(SUPERVISOR_PROXY_FLAG)))
 		return run_proxy(str_of(argv[2]));
+	if (argc == 5 && str_eq(str_of(argv[1]), STR(TRIAL_FLAG)))
+		return trial_main(argv);
 	return command_main(argc, argv);
 }

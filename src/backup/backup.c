@@ -21,6 +21,7 @@ static const struct backup_timing usual_timing = {
 	.longest_retry = 60000,
 	.keep_left = 72 * 3600 * 1000,
 	.max_released = 2000, /* each leaks a descriptor and some 50 KB */
+	.tries_program = true,
 };
 
 static void on_daemon_ready(void *arg)
@@ -110,6 +111,8 @@ static int open_store(struct backup *b, const struct config *conf, str run_dir, 
 		.arg = b};
 	b->daemon = daemon_new(&spec, ret_reason);
 	b->registry.daemon = b->daemon;
+	if (b->daemon && b->timing.tries_program)
+		probation_start(b, conf, run_dir, version);
 	return b->daemon ? 0 : -EINVAL;
 }
 
@@ -136,6 +139,12 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 struct backup *backup_new(struct loop *l, const struct config *conf, str run_dir, char **ret_reason)
 {
 	return backup_new_timed(l, conf, run_dir, &usual_timing, ret_reason);
+}
+
+void backup_on_refused(struct backup *b, backup_fn *refused, void *arg)
+{
+	b->on_refused = refused;
+	b->refused_arg = arg;
 }
 
 /* Everything else needs a restart. */
@@ -304,7 +313,8 @@ static void on_all_stopped(void *arg)
 
 void backup_stop_advance(struct backup *b)
 {
-	if (!b->is_stopping || b->is_stop_sent || b->nops || work_pending(b->work))
+	if (!b->is_stopping || b->is_stop_sent || b->nops || work_pending(b->work) ||
+		probation_is_under_way(b))
 		return;
 	b->is_stop_sent = true;
 	if (b->daemon)
@@ -337,6 +347,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	b->on_stopped = done;
 	b->stopped_arg = arg;
 	watchdog_stop(b);
+	probation_stop(b);
 	catchup_forget_all(b);
 	await_end_all(b, "fly-atc is stopping");
 	work_stop(b->work);
@@ -356,6 +367,7 @@ void backup_free(struct backup *b)
 		}
 	map_done(&b->entries);
 	files_forget_all(b);
+	probation_free(b);
 	daemon_free(b->daemon);
 	store_free(b->store);
 	work_free(b->work);

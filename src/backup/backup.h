@@ -26,6 +26,10 @@ typedef void backup_fn(void *arg, const struct backup_result *r);
  * old, bad url). Borrows run_dir. */
 struct backup *backup_new(
 	struct loop *l, const struct config *conf, str run_dir, char **ret_reason);
+/* A Litestream that was not tried before is tried while we serve already; nothing is replicated and
+ * restored meanwhile.  Called at most once, with the reason, if it loses commits: then nothing ever
+ * is, and the caller should end. */
+void backup_on_refused(struct backup *b, backup_fn *refused, void *arg);
 /* After a reload.  b copies what it needs of conf and of tenant_conf; nothing is borrowed beyond a
  * call. */
 void backup_configure(struct backup *b, const struct config *conf);

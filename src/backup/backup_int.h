@@ -25,6 +25,7 @@ struct backup_timing {
 	msec first_retry, longest_retry; /* of a detach that failed */
 	msec keep_left;			 /* what is in an epoch that was left */
 	uint64_t max_released;		 /* databases that one daemon has let go */
+	bool tries_program;		 /* tests are not the program that can */
 };
 
 struct backup {
@@ -37,6 +38,9 @@ struct backup {
 	char **env;
 	int keys_fd; /* for it; -1 without */
 	struct daemon *daemon;
+	struct probation *probation; /* NULL: passed */
+	backup_fn *on_refused;
+	void *refused_arg;
 	struct registry registry;
 	struct backup_timing timing;
 	msec restore_timeout, sync_timeout, verify_interval;
@@ -185,6 +189,8 @@ void tasks_done(struct tasks *t);
  * has whom it tells.  0, or -errno and the step that failed. */
 int restore_child(struct backup *b, const char *url, const char *to, struct process_spec spec,
 	struct process **ret, const char **ret_step) MUST_USE;
+/* Those that waited for their turn, or for the program to be tried. */
+void restore_run_waiting(struct backup *b);
 /* The transaction in the output of `litestream restore -json`. */
 bool restore_read_txid(str out, uint64_t *ret);
 struct op *restore_op(bool is_background) MUST_USE;
@@ -208,6 +214,15 @@ void await_end_all(struct backup *b, const char *why);
 
 /* --- catchup.c --- */
 void catchup_forget_all(struct backup *b);
+
+/* --- probation.c --- */
+/* Litestream, of this version, is tried where this very file has not passed before; it is barred
+ * meanwhile. */
+void probation_start(struct backup *b, const struct config *conf, str run_dir, const char *version);
+bool probation_is_under_way(const struct backup *b);
+/* Its end calls backup_stop_advance. */
+void probation_stop(struct backup *b);
+void probation_free(struct backup *b);
 
 /* --- watchdog.c --- */
 void watchdog_start(struct backup *b);

@@ -23,15 +23,11 @@ static int check_program(const struct config *c, struct buf *ret_text)
 		buf_printf(ret_text, "%s\n", reason);
 		return r;
 	}
-	r = trial_run(path, &why);
-	if (r == -EUCLEAN)
-		buf_printf(ret_text,
-			"%s (Litestream %s) loses commits, whatever its version: in a trial on this machine "
-			"%s. " PROGRAM_INSTALL "\n",
-			path, version, why.text);
-	else if (r < 0)
-		buf_printf(ret_text, "%s (Litestream %s) could not be tried: %s\n", path, version,
-			why.text);
+	r = trial_run(path, NULL, NULL, &why);
+	if (r < 0) {
+		trial_explain(path, version, r, &why, ret_text);
+		buf_add_char(ret_text, '\n');
+	}
 	return r;
 }
 

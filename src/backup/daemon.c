@@ -39,6 +39,7 @@ struct daemon {
 	struct process *process;
 	enum state state;
 	unsigned holds;
+	bool is_barred;
 	bool is_ending;	   /* for good */
 	bool is_explained; /* why says more than the status of its end will */
 	loop_fn *on_stopped;
@@ -151,7 +152,7 @@ static void enter(struct daemon *d, enum state state)
 
 static bool is_needed(const struct daemon *d)
 {
-	return (d->holds > 0 || timer_is_set(&d->linger)) && !d->is_ending;
+	return (d->holds > 0 || timer_is_set(&d->linger)) && !d->is_ending && !d->is_barred;
 }
 
 static void on_pause_over(struct timer *t)
@@ -395,7 +396,7 @@ void daemon_hold(struct daemon *d)
 {
 	d->holds++;
 	timer_cancel(&d->linger);
-	if (d->state == OFF && !d->is_ending)
+	if (d->state == OFF && is_needed(d))
 		start(d);
 	if (!timer_is_set(&d->timer) && d->holds == 1)
 		pulse_later(d);
@@ -412,7 +413,22 @@ void daemon_warm(struct daemon *d)
 {
 	if (d->holds == 0 && !d->is_ending)
 		linger(d);
-	if (d->state == OFF && !d->is_ending)
+	if (d->state == OFF && is_needed(d))
+		start(d);
+}
+
+void daemon_bar(struct daemon *d, const char *why)
+{
+	assert(d->state == OFF);
+	d->is_barred = true;
+	why_set(&d->why, "%s", why);
+}
+
+void daemon_unbar(struct daemon *d)
+{
+	d->is_barred = false;
+	why_set(&d->why, "Litestream is not running");
+	if (is_needed(d))
 		start(d);
 }
 

@@ -42,6 +42,11 @@ void daemon_replace(struct daemon *d, bool is_stuck, const char *why);
 /* Ends it for good; done exactly once, also when it does not run. */
 void daemon_stop(struct daemon *d, loop_fn *done, void *arg);
 
+/* From the beginning on it is not started, whoever needs it; why says what is waited for.  Then it
+ * may be. */
+void daemon_bar(struct daemon *d, const char *why);
+void daemon_unbar(struct daemon *d);
+
 bool daemon_is_ready(const struct daemon *d);
 /* It has died and pauses before it is started again. */
 bool daemon_has_died(const struct daemon *d);

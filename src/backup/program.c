@@ -190,7 +190,7 @@ int program_check(const char *path, msec limit, char **ret_version, char **ret_r
 char **program_env(const struct location *l)
 {
 	static const char *const kept[] = {
-		"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+		"PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
 	char **env = xcalloc(NITEMS(kept) + 8, sizeof(*env));
 	size_t n = 0;
 

@@ -113,8 +113,6 @@ static void on_arrived(void *arg)
 
 /* --- the children --- */
 
-static void run_waiting(struct backup *b);
-
 static void on_children_ended(struct restore *r)
 {
 	struct backup *b = r->op.entry->b;
@@ -185,7 +183,7 @@ static void on_child_exit(void *arg, int status)
 		log_info("tenant %s: %s restored to transaction %llu in %llu ms",
 			c->restore->op.entry->id, c->db->name, (unsigned long long)c->db->came_txid,
 			(unsigned long long)(clock_now() - c->started_at));
-	run_waiting(b);
+	restore_run_waiting(b);
 	end_child(c);
 }
 
@@ -221,9 +219,9 @@ static int start_child(struct fetch *c)
 	return r;
 }
 
-static void run_waiting(struct backup *b)
+void restore_run_waiting(struct backup *b)
 {
-	while (b->nrestores < b->max_restores && !list_is_empty(&b->restores)) {
+	while (!b->probation && b->nrestores < b->max_restores && !list_is_empty(&b->restores)) {
 		struct fetch *c = list_first(&b->restores, struct fetch, node);
 
 		list_remove(&c->node);
@@ -279,7 +277,7 @@ static void start_children(struct restore *r)
 		return;
 	}
 	timer_set(&r->limit, b->loop, r->plan.until, on_limit);
-	run_waiting(b);
+	restore_run_waiting(b);
 }
 
 /* --- the plan --- */

@@ -23,13 +23,14 @@
 #define ANEW_ROWS    10	  /* fewer than what was confirmed of the WAL before */
 #define LOOK_AT_SALT 5
 #define LIMIT	     30000u /* msec for all of it */
+#define MAX_DEATHS   3u
 #define HASH_TEXT    65u
 #define PASSED	     "This Litestream keeps what is committed.\n"
 
 struct trial {
 	struct loop *loop;
 	const char *program;
-	char *dir, *run_dir, *path, *url, *copy;
+	char *dir, *path, *url, *copy;
 	char **env;
 	struct location location;
 	struct daemon *daemon;
@@ -40,6 +41,7 @@ struct trial {
 	sqlite3 *db;
 	sqlite3_stmt *insert;
 	int round, rows, result;
+	unsigned deaths;
 	struct why why;
 };
 
@@ -228,6 +230,10 @@ static void on_lost(void *arg)
 	struct trial *t = arg;
 
 	registry_lost(&t->registry);
+	if (++t->deaths == MAX_DEATHS) {
+		why_set(&t->why, "%s", daemon_why(t->daemon));
+		end(t, -EIO);
+	}
 }
 
 static void on_stopped(void *arg)
@@ -239,24 +245,30 @@ static void on_stopped(void *arg)
 
 /* --- the place --- */
 
-static int make_place(struct trial *t)
+static int make_directory(struct trial *t, const char *place)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	t->dir = xasprintf("%s/fly-atc-trial-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (!mkdtemp(t->dir)) {
-		free(t->dir);
-		t->dir = NULL;
-		return cannot(t, "make a directory for a trial");
-	}
-	t->run_dir = xasprintf("%s/run", t->dir);
+	t->dir = place ? xstrdup(place)
+		       : xasprintf("%s/fly-atc-trial-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (place ? mkdir(t->dir, 0700) == 0 : mkdtemp(t->dir) != NULL)
+		return 0;
+	free(t->dir);
+	t->dir = NULL;
+	return cannot(t, "make a directory for a trial");
+}
+
+static int make_place(struct trial *t, const char *place)
+{
+	int r = make_directory(t, place);
+
+	if (r < 0)
+		return r;
 	t->path = xasprintf("%s/db", t->dir);
 	t->copy = xasprintf("%s/copy", t->dir);
 	t->url = xasprintf("file://%s/store", t->dir);
 	t->location.kind = LOCATION_FILE;
-	return files_make_parents(t->path, 0700) < 0 || mkdir(t->run_dir, 0700) < 0
-		       ? cannot(t, "make a directory for a trial")
-		       : open_database(t);
+	return open_database(t);
 }
 
 static int make_daemon(struct trial *t)
@@ -264,7 +276,7 @@ static int make_daemon(struct trial *t)
 	CLEAN_FREE char *reason = NULL;
 	struct daemon_spec spec = {.program = t->program,
 		.keys_fd = -1, /* its store is a directory */
-		.run_dir = str_of(t->run_dir),
+		.run_dir = str_of(t->dir),
 		.on_ready = on_ready,
 		.on_lost = on_lost,
 		.arg = t};
@@ -292,15 +304,14 @@ static void clear(struct trial *t)
 		t->dir[0] = '\0'; /* others will find it in the directory for what is temporary */
 	program_env_free(t->env);
 	free(t->dir);
-	free(t->run_dir);
 	free(t->path);
 	free(t->copy);
 	free(t->url);
 }
 
-static int try_out(struct trial *t)
+static int try_out(struct trial *t, const char *place)
 {
-	int r = make_place(t);
+	int r = make_place(t, place);
 
 	if (r == 0)
 		r = make_daemon(t);
@@ -346,42 +357,136 @@ static int hash_file(const char *path, char ret[HASH_TEXT])
 	return n < 0 ? -EIO : 0;
 }
 
-/* NULL where nothing can be remembered. */
-static char *memory_path(const char *program)
+/* Where it is remembered: two directories, of which each may be missing. */
+struct memories {
+	char *dirs[2];
+};
+
+static void memories_of(const char *memory, struct memories *ret)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char hash[HASH_TEXT];
 
-	if (hash_file(program, hash) < 0)
-		return NULL;
-	if (cache && *cache)
-		return xasprintf("%s/fly-atc/trials/" FLY_ATC_VERSION "-%s", cache, hash);
-	return home && *home
-		       ? xasprintf("%s/.cache/fly-atc/trials/" FLY_ATC_VERSION "-%s", home, hash)
-		       : NULL;
+	ret->dirs[0] = memory ? xstrdup(memory) : NULL;
+	ret->dirs[1] = cache && *cache ? xasprintf("%s/fly-atc/trials", cache)
+		       : home && *home ? xasprintf("%s/.cache/fly-atc/trials", home)
+				       : NULL;
 }
 
-static void remember(const char *memory)
+static void memories_done(struct memories *m)
 {
-	if (memory && files_make_parents(memory, 0700) == 0 &&
-		files_write(memory, STR(PASSED), 0600) < 0)
+	for (size_t i = 0; i < NITEMS(m->dirs); i++)
+		free(m->dirs[i]);
+}
+
+static bool is_in(const char *dir, const char *name)
+{
+	CLEAN_FREE char *path = dir ? xasprintf("%s/%s", dir, name) : NULL;
+
+	return path && access(path, F_OK) == 0;
+}
+
+static bool is_remembered(const struct memories *m, const char *name)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < NITEMS(m->dirs); i++)
+		is |= is_in(m->dirs[i], name);
+	return is;
+}
+
+static void remember(const char *dir, const char *name)
+{
+	CLEAN_FREE char *path = dir && name ? xasprintf("%s/%s", dir, name) : NULL;
+
+	if (path && files_make_parents(path, 0700) == 0 && files_write(path, STR(PASSED), 0600) < 0)
 		return; /* it is tried again, that is all */
 }
 
-int trial_run(const char *program, struct why *ret_why)
+/* NULL where the file cannot be looked at. */
+static char *name_of_inode(const char *program)
 {
-	CLEAN_FREE char *memory = memory_path(program);
-	struct trial t = {.program = program};
-	int r;
+	struct stat st;
 
-	if (memory && access(memory, F_OK) == 0)
-		return 0;
-	r = try_out(&t);
+	if (stat(program, &st) < 0)
+		return NULL;
+	return xasprintf(FLY_ATC_VERSION "-%llx-%llx-%llx-%lld.%09ld-%lld.%09ld",
+		(unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+		(unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+		(long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+}
+
+static char *name_of_content(const char *program)
+{
+	char hash[HASH_TEXT];
+
+	return hash_file(program, hash) < 0 ? NULL : xasprintf(FLY_ATC_VERSION "-%s", hash);
+}
+
+bool trial_has_passed(const char *program, const char *memory)
+{
+	CLEAN_FREE char *name = name_of_inode(program);
+	struct memories m;
+	bool has;
+
+	memories_of(memory, &m);
+	has = name && is_remembered(&m, name);
+	memories_done(&m);
+	return has;
+}
+
+static int run_trial(const char *program, const char *place, struct why *ret_why)
+{
+	struct trial t = {.program = program};
+	int r = try_out(&t, place);
+
 	daemon_free(t.daemon);
 	loop_free(t.loop);
 	clear(&t);
-	if (r == 0)
-		remember(memory);
 	*ret_why = t.why;
 	return r;
+}
+
+int trial_run(const char *program, const char *place, const char *memory, struct why *ret_why)
+{
+	/* Both before it is tried: it may be replaced meanwhile. */
+	CLEAN_FREE char *inode = name_of_inode(program), *content = name_of_content(program);
+	struct memories m;
+	bool is_known;
+	int r = 0;
+
+	memories_of(memory, &m);
+	is_known = content && is_remembered(&m, content);
+	if (!is_known)
+		r = run_trial(program, place, ret_why);
+	for (size_t i = 0; i < NITEMS(m.dirs) && r == 0; i++) {
+		if (is_known && !is_in(m.dirs[i], content))
+			continue; /* one memory is no proof for the other */
+		remember(m.dirs[i], content);
+		remember(m.dirs[i], inode);
+	}
+	memories_done(&m);
+	return r;
+}
+
+void trial_explain(const char *program, const char *version, int result, const struct why *why,
+	struct buf *out)
+{
+	if (result == -EUCLEAN)
+		buf_printf(out,
+			"%s (Litestream %s) loses commits, whatever its version: in a trial on this machine "
+			"%s. " PROGRAM_INSTALL,
+			program, version, why->text);
+	else
+		buf_printf(out, "%s (Litestream %s) could not be tried: %s", program, version,
+			why->text);
+}
+
+int trial_main(char **argv)
+{
+	struct why why = {""};
+	int r = trial_run(argv[2], *argv[3] ? argv[3] : NULL, *argv[4] ? argv[4] : NULL, &why);
+
+	if (r < 0)
+		puts(why.text);
+	return r == 0 ? TRIAL_PASSED : r == -EUCLEAN ? TRIAL_LOSES : EXIT_FAILURE;
 }

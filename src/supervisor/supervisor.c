@@ -360,6 +360,16 @@ static void warn_of_limits(const struct supervisor *s)
 			s->run_dir);
 }
 
+static void on_backup_refused(void *arg, const struct backup_result *r)
+{
+	struct supervisor *s = arg;
+
+	log_error("%s", r->reason);
+	s->exit_status = 1;
+	if (!s->is_ending)
+		supervisor_end(s);
+}
+
 static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = prepare(s, locks, ret_reason);
@@ -371,6 +381,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	s->backup = backup_new(s->loop, s->conf, str_of(s->private_dir), ret_reason);
 	if (!s->backup)
 		return -EINVAL;
+	backup_on_refused(s->backup, on_backup_refused, s);
 	r = opening_thread_start(s->conf, &s->opener);
 	if (r < 0) {
 		*ret_reason = xasprintf("cannot start a thread: %s", strerror(-r));

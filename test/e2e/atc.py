@@ -1,6 +1,7 @@
 """atc.py - the program under test: its configuration, process, sockets, log and the check that it left nothing.
 SPDX-License-Identifier: MIT
 """
+import atexit
 import glob
 import json
 import os
@@ -26,6 +27,9 @@ KNOBS = str(APPS / "knobs" / "knobs.py")
 KNOBS_COMMAND = [sys.executable, "-S", "-E", KNOBS]
 TOOLS = pathlib.Path(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))) / "fly-atc" / "bin"
 WINTER = "/bellevue/2025/winter"
+# Where fly-atc remembers which Litestream it has tried: one trial for all tests, and nothing of theirs in the user's cache.
+MEMORY = tempfile.mkdtemp(prefix="cache-", dir="/tmp")
+atexit.register(shutil.rmtree, MEMORY, ignore_errors=True)
 
 # Passes the listening socket as systemd does: descriptor 3, and a pid that is right after exec.
 ACTIVATE = 'fd=$1; shift; if [ "$fd" != 3 ]; then exec 3<&"$fd"; eval "exec $fd<&-"; fi; ' \
@@ -137,6 +141,7 @@ class Atc:
         keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
         env = {name: os.environ[name] for name in keep if name in os.environ}
         env["PATH"] = "%s:%s" % (TOOLS, env["PATH"])
+        env["XDG_CACHE_HOME"] = MEMORY
         env["XDG_RUNTIME_DIR"] = str(self.home / "run")
         env["FLY_ATC_TEST"] = str(self.home)
         sanitizer = "log_path=%s/report:exitcode=99:" % self.reports

@@ -1,6 +1,7 @@
 """What the store has is what the databases are: whatever Litestream missed, whoever wrote unobserved, whatever died.
 SPDX-License-Identifier: MIT
 """
+import hashlib
 import json
 import os
 import pathlib
@@ -12,10 +13,11 @@ import threading
 
 import pytest
 
-from atc import WINTER, Background, knobs_config
+from atc import PROGRAM, WINTER, Background, knobs_config
 from chaos import KINDS, Chaos
 from test_backup import APRIL, DATABASES, ID, TWO, again, count, lose_disk, start, stop_tenant
 from waiting import wait_until
+from wire import Closed
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "fly-atc" / "bin"
 
@@ -26,6 +28,15 @@ def lossy():
     assert program.exists(), "script/setup builds %s" % program
     assert "0.5.18" in subprocess.run([program, "version"], capture_output=True, text=True).stdout
     return str(program)
+
+
+def passed(atc, program):
+    """As if it had been tried, and had kept everything."""
+    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    trials = atc.app / "storage" / "tenants" / ".trials"
+    trials.mkdir(parents=True)
+    (trials / ("%s-%s" % (version, hashlib.sha256(pathlib.Path(program).read_bytes()).hexdigest()))).touch()
+    return program
 
 
 def litestream():
@@ -113,7 +124,7 @@ def test_more_rows_than_a_wal_holds_come_back(atc, store):
 
 
 def test_what_litestream_missed_is_found_by_comparing_and_copied_whole(atc, store):
-    store.config["program"] = lossy()
+    store.config["program"] = passed(atc, lossy())
     start(atc, store)
     count(atc)
     writer = Writer(atc)
@@ -131,7 +142,7 @@ def test_what_litestream_missed_is_found_by_comparing_and_copied_whole(atc, stor
 
 
 def test_what_litestream_missed_is_found_while_the_tenant_runs(atc, store):
-    store.config.update(program=lossy(), verify_interval="1s")
+    store.config.update(program=passed(atc, lossy()), verify_interval="1s")
     start(atc, store)
     count(atc)
     writer = Writer(atc)
@@ -365,11 +376,82 @@ def test_check_refuses_a_litestream_whose_restore_leaves_something_out(atc):
 def test_check_tries_a_litestream_once(atc):
     assert check(atc, "litestream").returncode == 0
     trials = list((atc.home / "cache" / "fly-atc" / "trials").iterdir())
-    assert len(trials) == 1
+    assert trials
     assert check(atc, "litestream", TMPDIR="/nowhere").returncode == 0  # it would have no place to try
-    trials[0].unlink()
+    for trial in trials:
+        trial.unlink()
     done = check(atc, "litestream", TMPDIR="/nowhere")
     assert done.returncode != 0 and "could not be tried" in done.stderr
+
+
+def copies(store):
+    return [name for name in store.files() if name.endswith(".ltx")]
+
+
+def test_run_refuses_a_litestream_that_loses_commits_before_anything_is_copied(atc, store):
+    store.config["program"] = lossy()
+    start(atc, store)
+    asked = Background(atc.post, WINTER + "/count", timeout=60)
+    atc.wait_exit(1, 60)
+    try:
+        asked.result()
+    except (OSError, Closed):
+        pass  # it came while all was ending
+    assert "loses commits" in atc.log and "came back" in atc.log
+    assert not copies(store)
+
+
+def test_run_tries_a_litestream_once(atc, store):
+    cache = {"XDG_CACHE_HOME": str(atc.home / "cache")}
+    store.environment = {**store.environment, **cache}
+    start(atc, store)
+    assert atc.post(WINTER + "/count", timeout=60).status == 200
+    assert copies(store)
+    atc.stop(0)
+    assert atc.log.count("was tried, and keeps") == 1
+    shutil.rmtree(atc.home / "cache")  # as in a new container; the storage stays
+    again(atc, store)
+    assert atc.post(WINTER + "/count", timeout=60).status == 200
+    atc.stop(0)
+    assert atc.log.count("was tried, and keeps") == 1
+
+
+def test_a_tenant_whose_files_are_proven_does_not_wait_for_the_trial(atc, store):
+    start(atc, store, TWO)
+    assert atc.post(WINTER + "/count").status == 200
+    atc.stop(0)
+    program, gate = atc.home / "slow", atc.home / "gate"
+    program.write_text('#!/bin/sh\nwhile [ "$1" = replicate ] && [ -e %s ]; do sleep 0.05; done\nexec %s "$@"\n' % (gate, litestream()))
+    program.chmod(0o755)
+    gate.touch()
+    before, tried = copies(store), atc.log.count("was tried, and keeps")
+    store.config["program"] = str(program)
+    start(atc, store, TWO)
+    assert atc.post(WINTER + "/count", timeout=60).json()["count"] == 2
+    born = Background(atc.post, APRIL + "/count", timeout=60)
+    assert atc.status()["backup"]["daemon"]["pid"] is None and "on trial" in atc.status()["backup"]["daemon"]["why"]
+    assert copies(store) == before and atc.log.count("was tried, and keeps") == tried
+    gate.unlink()
+    assert born.result().status == 200
+    wait_until(lambda: confirmed(atc), 90)
+    for name in (ID, "boston/2025/april"):
+        stop_tenant(atc, name)
+    lose_disk(atc)
+    assert count(atc) == 2
+
+
+def test_a_trial_that_cannot_be_made_is_made_again(atc, store):
+    program, broken = atc.home / "broken", atc.home / "is-broken"
+    program.write_text('#!/bin/sh\n[ "$1" = replicate ] && [ -e %s ] && exit 1\nexec %s "$@"\n' % (broken, litestream()))
+    program.chmod(0o755)
+    broken.touch()
+    store.config["program"] = str(program)
+    start(atc, store)
+    atc.wait_log("could not be tried", 60)
+    assert not copies(store)
+    broken.unlink()
+    atc.wait_log("was tried, and keeps", 60)
+    atc.get_until_ok(WINTER + "/count", 60)
 
 
 def test_check_refuses_old_litestreams_by_name_and_reason(atc):

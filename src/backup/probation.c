@@ -1,0 +1,192 @@
+/* probation.c - Litestream is tried in a process of its own before it is let near a database.
+ *
+ * Until then it is neither started nor asked for a restore.  Who is woken meanwhile waits for it as
+ * for a Litestream that is slow to start: a tenant whose files are proven not for long. */
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "backup/backup_int.h"
+#include "backup/files.h"
+#include "backup/trial.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define FIRST_PAUSE   1000u /* msec before it is tried again where it could not be */
+#define LONGEST_PAUSE 60000u
+
+struct probation {
+	struct backup *b;
+	char *place, *memory, *version; /* place, memory: "" is none */
+	struct process *process;
+	struct timer retry;
+	msec pause;
+	struct why why;
+};
+
+static void start(struct probation *p);
+
+static void free_probation(struct probation *p)
+{
+	p->b->probation = NULL;
+	timer_cancel(&p->retry);
+	free(p->place);
+	free(p->memory);
+	free(p->version);
+	loop_defer_free(p->b->loop, p);
+}
+
+static void pass(struct probation *p)
+{
+	struct backup *b = p->b;
+
+	log_info("%s (Litestream %s) was tried, and keeps what is committed", b->program,
+		p->version);
+	free_probation(p);
+	daemon_unbar(b->daemon);
+	restore_run_waiting(b);
+}
+
+static void refuse(struct probation *p)
+{
+	struct backup *b = p->b;
+	struct backup_result result = {.is_ok = false};
+	struct buf text = {0};
+
+	trial_explain(b->program, p->version, -EUCLEAN, &p->why, &text);
+	snprintf(result.reason, sizeof(result.reason), STR_FMT, STR_ARG(buf_str(&text)));
+	buf_done(&text);
+	daemon_bar(b->daemon, result.reason);
+	if (b->on_refused)
+		b->on_refused(b->refused_arg, &result);
+}
+
+static void on_retry(struct timer *t)
+{
+	start(container_of(t, struct probation, retry));
+}
+
+static void try_again(struct probation *p)
+{
+	struct backup *b = p->b;
+	struct buf text = {0};
+
+	trial_explain(b->program, p->version, -EIO, &p->why, &text);
+	log_error(STR_FMT "; it is tried again", STR_ARG(buf_str(&text)));
+	buf_add_char(&text, '\0');
+	daemon_bar(b->daemon, text.p + text.start);
+	buf_done(&text);
+	timer_set(&p->retry, b->loop, loop_now(b->loop) + p->pause, on_retry);
+	p->pause = MIN(p->pause * 2, (msec)LONGEST_PAUSE);
+}
+
+static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
+{
+	struct probation *p = arg;
+
+	(void)is_cut;
+	if (stream == PROCESS_STDOUT && line.n)
+		why_set(&p->why, STR_FMT, STR_ARG(line));
+}
+
+/* A trial that was killed leaves its directory. */
+static void clear_place(const struct probation *p)
+{
+	if (*p->place && files_remove(p->place) < 0)
+		log_warn("cannot remove %s: %s", p->place, strerror(errno));
+}
+
+static void on_exit_status(void *arg, int status)
+{
+	struct probation *p = arg;
+	struct backup *b = p->b;
+
+	p->process = NULL;
+	clear_place(p);
+	if (b->is_stopping)
+		backup_stop_advance(b);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == TRIAL_PASSED)
+		pass(p);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == TRIAL_LOSES)
+		refuse(p);
+	else
+		try_again(p);
+}
+
+static void start(struct probation *p)
+{
+	struct backup *b = p->b;
+	char name[] = "fly-atc: trial", flag[] = TRIAL_FLAG;
+	char *argv[] = {name, flag, b->program, p->place, p->memory, NULL};
+	struct process_spec spec = {.name = "trial of Litestream",
+		.program = "/proc/self/exe",
+		.argv = argv,
+		.env = b->env,
+		.on_line = on_line,
+		.on_exit = on_exit_status,
+		.arg = p};
+	const char *step = NULL;
+	int r;
+
+	clear_place(p);
+	why_set(&p->why, "it was ended");
+	r = process_start(b->loop, &spec, &p->process, &step);
+	if (r < 0) {
+		why_set(&p->why, "%s: %s", step, strerror(-r));
+		try_again(p);
+	}
+}
+
+/* Of ours, if its socket's name is not too long there; else the trial finds one by itself. */
+static char *find_place(str run_dir)
+{
+	char *place = xasprintf(STR_FMT "/trial", STR_ARG(run_dir));
+
+	if (strlen(place) + strlen("/litestream.sock") >=
+		sizeof(((struct sockaddr_un *)0)->sun_path))
+		*place = '\0';
+	return place;
+}
+
+void probation_start(struct backup *b, const struct config *conf, str run_dir, const char *version)
+{
+	CLEAN_FREE char *memory =
+		conf->is_single ? xstrdup("")
+				: xasprintf(STR_FMT "/.trials", STR_ARG(conf->server.storage));
+	struct probation *p;
+
+	if (trial_has_passed(b->program, *memory ? memory : NULL))
+		return;
+	p = xcalloc(1, sizeof(*p));
+	*p = (struct probation){.b = b,
+		.place = find_place(run_dir),
+		.memory = xstrdup(memory),
+		.version = xstrdup(version),
+		.pause = FIRST_PAUSE};
+	b->probation = p;
+	daemon_bar(b->daemon, "Litestream is on trial");
+	start(p);
+}
+
+bool probation_is_under_way(const struct backup *b)
+{
+	return b->probation && b->probation->process;
+}
+
+void probation_stop(struct backup *b)
+{
+	if (!b->probation)
+		return;
+	timer_cancel(&b->probation->retry);
+	if (b->probation->process)
+		process_signal(b->probation->process, SIGKILL);
+}
+
+void probation_free(struct backup *b)
+{
+	if (b->probation)
+		free_probation(b->probation);
+}
