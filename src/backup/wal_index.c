@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 
-static_assert(sizeof(struct wal_index) == 48);
+static_assert(sizeof(struct wal_index) == 48, "as SQLite writes it (wal.c, WalIndexHdr)");
 
 bool wal_index_take(const volatile char *region, struct wal_index *ret)
 {

@@ -63,7 +63,7 @@ class House:
         atc.start(args=["run", "-c", str(atc.config_file)], program=program, wrapper=wrapper,
                   env={"SECRET_KEY_BASE": MASTER, "MY_KEY": KEY, "MY_SECRET": SECRET, "LITESTREAM_SECRET_ACCESS_KEY": "aws-" + SECRET,
                        "OTHERS_SECRET_ACCESS_KEY": "others-" + SECRET, "FLY_API_TOKEN": "fly-token",
-                       "XDG_CACHE_HOME": "/nowhere", "HOME": str(atc.home)})
+                       "XDG_CACHE_HOME": str(atc.home / "cache"), "HOME": str(atc.home)})
         for tenant in (B, A):
             assert atc.get(tenant + "/up", timeout=60).status == 200
         status = atc.status()
