@@ -14,7 +14,7 @@ LONG = (1 << 63) - 1
 # What the functions of checks.c let through, of rows with a number; whether that is so is asked below.
 BOUNDS = {
     "port": (0, 65535), "threads": (0, 64), "headers": (8, 256), "streams": (1, 1000), "count": (0, (1 << 31) - 1),
-    "positive": (1, (1 << 31) - 1), "head_bytes": (1024, 16 << 20),
+    "positive": (1, (1 << 31) - 1), "head_bytes": (1024, 16 << 20), "year": (0, 365 * 86400 * 1000),
 }
 ROW = re.compile(r'^(SERVER|APP|BACKUP)_ROW\((INT|MSEC|SIZE), (\w+), [^,]+, "[^"]*", [\w| ]+, (\w+), "', re.MULTILINE)
 

@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 import os
 
 import pytest
+from h2.settings import SettingCodes
 
 from atc import WINTER, Background, knobs_config
 from h2wire import CANCEL, INTERNAL_ERROR, H2Wire, Reset
@@ -14,7 +15,6 @@ from wire import Closed
 # Files of the kernel that have a size and no content, and one that has less than its size.
 NOTHING, LESS = "speed", "mtu"
 BIG = 32 << 20
-WINDOW = 65535 # of a client of HTTP/2 that has not said more
 BOTH = pytest.mark.parametrize("protocol", ["http1", "h2"])
 
 
@@ -118,10 +118,11 @@ def test_an_answer_that_came_whole_is_not_cut(atc):
 
 @pytest.mark.parametrize("who", ["we", "client"])
 def test_what_waits_in_a_stream_when_it_ends_is_told_after_the_request(atc, who):
-    """All of the answer is in the stream, and its window is too small for it."""
-    site = Site(atc, page={"body": "x" * (WINDOW + 5000)})
+    """All of the answer is in the stream, and its window is too small for it: it comes in one piece."""
+    site = Site(atc, page={"body": "x" * 6000})
     atc.start(pages_config(server={"h2c_enabled": True, "write_timeout": "1s" if who == "we" else "1h"}))
     with H2Wire(("127.0.0.1", atc.port), reads=False) as wire:
+        wire.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1000})
         number = wire.request("GET", site.prefix + "/page")
         wire.head(number)
         line = logged(atc, "/page")
