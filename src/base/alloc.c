@@ -74,3 +74,8 @@ void free_ptr(void *ptr_to_ptr)
 	free(*p);
 	*p = NULL;
 }
+
+void memory_clear(void *p, size_t n)
+{
+	memset(p, 0, n);
+}

@@ -15,6 +15,8 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_USE;
 
 /* Closes *fd unless it is negative, and sets it to -1.  For CLEAN_FD. */
 void close_fd(int *fd);
+/* By the C library, in vectors: of a length that it knows the compiler makes a slower loop. */
+void memory_clear(void *p, size_t n);
 void free_ptr(void *ptr_to_ptr);
 #define CLEAN_FD   __attribute__((cleanup(close_fd)))
 #define CLEAN_FREE __attribute__((cleanup(free_ptr)))

@@ -1,69 +1,93 @@
-/* asked.c - the head that was written for a tenant, as fields again. */
+/* asked.c - the head that was written for a tenant, looked at and changed afterwards. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/asked.h"
 
 #include "proxy/lines.h"
 
-/* Takes a line off *rest, with its end. */
-static str take_line(str *rest)
+static str text_of(const struct asked *asked, const struct buf *request)
 {
-	ssize_t end = str_find_char(*rest, '\n');
-	size_t n = end < 0 ? rest->n : (size_t)end + 1;
-	str line = str_slice(*rest, 0, n);
-
-	*rest = str_slice(*rest, n, rest->n);
-	return line;
+	return asked->text.n ? asked->text : buf_str(request);
 }
 
-static size_t count_lines(str lines)
+/* The line of a field in a head with its empty line. */
+static str line_of(const struct asked *asked, size_t i, str head)
 {
-	size_t n = 0;
+	size_t end = i + 1 < asked->nfields ? asked->fields[i + 1].at : head.n - 2;
 
-	for (size_t i = 0; i < lines.n; i++)
-		n += lines.p[i] == '\n';
-	return n;
+	return str_slice(head, asked->fields[i].at, end);
 }
 
-/* False for the empty line at the end. */
-static bool read_field(str line, struct header *ret)
+void asked_head(struct arena *a, const struct asked *asked, const struct buf *request,
+	struct request_head *ret)
 {
-	ssize_t colon = str_find_char(line, ':');
-	size_t end = line.n;
+	str head = text_of(asked, request);
+	struct header *headers = arena_alloc(a, asked->nfields * sizeof(*headers));
 
-	if (colon <= 0)
-		return false;
-	while (end > (size_t)colon + 1 && (line.p[end - 1] == '\n' || line.p[end - 1] == '\r'))
-		end--;
-	*ret = (struct header){
-		.name = str_slice(line, 0, (size_t)colon),
-		.value = str_trim(str_slice(line, (size_t)colon + 1, end)),
-	};
-	ret->id = header_lookup(ret->name);
-	return true;
-}
+	for (size_t i = 0; i < asked->nfields; i++) {
+		const struct forward_field *f = &asked->fields[i];
+		str line = line_of(asked, i, head);
 
-void asked_read(struct arena *a, str head, struct asked *ret)
-{
-	str rest = head;
-
-	ret->line = take_line(&rest);
-	/* One more for a line that does not end. */
-	ret->headers = arena_alloc(a, (count_lines(rest) + 1) * sizeof(*ret->headers));
-	ret->nheaders = 0;
-	while (rest.n && read_field(take_line(&rest), &ret->headers[ret->nheaders]))
-		ret->nheaders++;
-}
-
-void asked_write(struct buf *out, const struct asked *head, asked_drop_fn *drops)
-{
-	struct lines lines = {.out = out};
-
-	buf_add(out, head->line);
-	for (size_t i = 0; i < head->nheaders; i++) {
-		if (drops(&head->headers[i]))
-			lines_drop(&lines, &head->headers[i]);
-		else
-			lines_keep(&lines, &head->headers[i]);
+		headers[i] = (struct header){
+			.name = str_slice(line, 0, f->name_length),
+			.value = str_trim(str_slice(line, f->name_length + 1, line.n - 2)),
+			.id = (enum header_id)f->id,
+		};
 	}
-	lines_end(&lines, head->headers, head->nheaders);
+	*ret = (struct request_head){.headers = headers, .nheaders = asked->nfields};
+}
+
+/* What our validators stand for. */
+static bool is_conditional(enum header_id id)
+{
+	return id == HEADER_IF_NONE_MATCH || id == HEADER_IF_MODIFIED_SINCE ||
+	       id == HEADER_IF_RANGE || id == HEADER_RANGE;
+}
+
+static bool is_dropped(const struct asked *asked, const struct forward_field *f)
+{
+	return (asked->is_validating && is_conditional(f->id)) ||
+	       (asked->names_no_file && f->id == HEADER_X_SENDFILE_TYPE);
+}
+
+/* The lines stand one behind the other. */
+static void write_anew(struct arena *a, struct asked *asked, struct buf *request)
+{
+	size_t from = 0;
+
+	if (!asked->text.n)
+		asked->text = arena_dup(a, buf_str(request));
+	buf_clear(request);
+	for (size_t i = 0; i < asked->nfields; i++) {
+		if (!is_dropped(asked, &asked->fields[i]))
+			continue;
+		buf_add(request, str_slice(asked->text, from, asked->fields[i].at));
+		from = asked->fields[i].at + line_of(asked, i, asked->text).n;
+	}
+	buf_add(request, str_slice(asked->text, from, asked->text.n - 2));
+	if (asked->etag.n)
+		add_line(request, STR("If-None-Match: "), asked->etag);
+	if (asked->last_modified.n)
+		add_line(request, STR("If-Modified-Since: "), asked->last_modified);
+	buf_add(request, STR("\r\n"));
+}
+
+void asked_validate(
+	struct arena *a, struct asked *asked, str etag, str last_modified, struct buf *request)
+{
+	asked->is_validating = true;
+	asked->etag = etag.n ? arena_dup(a, etag) : STR_EMPTY;
+	asked->last_modified = last_modified.n ? arena_dup(a, last_modified) : STR_EMPTY;
+	write_anew(a, asked, request);
+}
+
+bool asked_without_file(struct arena *a, struct asked *asked, struct buf *request)
+{
+	for (size_t i = 0; i < asked->nfields; i++) {
+		if (asked->fields[i].id != HEADER_X_SENDFILE_TYPE)
+			continue;
+		asked->names_no_file = true;
+		write_anew(a, asked, request);
+		return true;
+	}
+	return false;
 }

@@ -6,11 +6,14 @@
 
 #include "base/alloc.h"
 #include "proxy/exchange.h"
+#include "proxy/request_copy.h"
 #include "proxy/worker.h"
 
 struct background {
 	struct client client;
 	struct timer timer;
+	struct arena heads; /* until it begins */
+	struct request_head *head;
 };
 
 static struct background *background_of(struct client *c)
@@ -84,7 +87,7 @@ static void on_time(struct timer *t)
 	struct background *b = container_of(t, struct background, timer);
 
 	if (b->client.exchange)
-		exchange_client_timeout(b->client.exchange);
+		exchange_wake(b->client.exchange, EVENT_CLIENT_TIME);
 }
 
 static void on_deadline(struct client *c, msec at)
@@ -119,7 +122,7 @@ static void on_close(struct client *c)
 static void on_go_on(struct client *c)
 {
 	if (c->exchange)
-		exchange_go_on(c->exchange);
+		exchange_wake(c->exchange, EVENT_TURN);
 }
 
 static const struct client_ops ops = {
@@ -138,9 +141,13 @@ static const struct client_ops ops = {
 	.go_on = on_go_on,
 };
 
-bool background_is(const struct client *c)
+static void on_begin(void *arg)
 {
-	return c->ops == &ops;
+	struct background *b = arg;
+	struct arena heads = b->heads;
+
+	exchange_begin(&b->client, b->head);
+	arena_done(&heads);
 }
 
 void background_begin(struct worker *w, const struct request_head *head, const struct address *peer)
@@ -152,7 +159,9 @@ void background_begin(struct worker *w, const struct request_head *head, const s
 	c->worker = w;
 	c->peer = *peer;
 	c->fd = -1;
+	c->is_background = true;
 	list_init(&c->eager);
 	worker_connection_came(w); /* a drain waits for it */
-	exchange_begin(c, head);
+	b->head = request_copy(&b->heads, head);
+	loop_defer(w->loop, on_begin, b);
 }

@@ -6,7 +6,7 @@
 #include "http/head.h"
 #include "proxy/client.h"
 
-/* Begins an exchange for *head, of which it keeps nothing, as if `peer` had sent it. */
+/* Begins an exchange for *head, which is copied, as if `peer` had sent it: at the end of the turn,
+ * when no other exchange is on the stack. */
 void background_begin(
 	struct worker *w, const struct request_head *head, const struct address *peer);
-bool background_is(const struct client *c);

@@ -28,12 +28,12 @@ static int read_seconds(str value, msec *ret)
 static void tell(const struct exchange *x, str value, const char *what)
 {
 	struct worker *w = x->worker;
-	size_t n = worker_may_tell(w, &w->misstated);
+	size_t n = worker_note_seldom(w, &w->misstated);
 	struct buf *line = n ? log_line_open(LOG_WARN, what) : NULL;
 
 	if (!line)
 		return;
-	log_field_str(line, "tenant", x->conf->id);
+	log_field_str(line, "tenant", x->wish.conf->id);
 	log_field_str(line, "Fly-Atc-Busy", str_slice(value, 0, SHOWN));
 	log_field_number(line, "times", (int64_t)n);
 	log_line_close(line);
@@ -42,13 +42,13 @@ static void tell(const struct exchange *x, str value, const char *what)
 /* The rest of an answer may come when the copy that gives it has been replaced. */
 static bool is_running_copy(const struct exchange *x)
 {
-	return x->is_counted &&
-	       x->upstream->generation == atomic_load(&exchange_slot(x)->generation);
+	return x->trip.is_counted &&
+	       x->trip.upstream->generation == atomic_load(&exchange_slot(x)->generation);
 }
 
 static void say(struct exchange *x, str value)
 {
-	msec max = x->conf->app->busy_max, length;
+	msec max = x->wish.conf->app->busy_max, length;
 
 	if (read_seconds(value, &length) < 0) {
 		tell(x, value, "a tenant says that it is busy, but not for how many seconds");

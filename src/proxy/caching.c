@@ -3,11 +3,9 @@
 #include "proxy/caching.h"
 
 #include "http/conditional.h"
-#include "proxy/asked.h"
-#include "proxy/background.h"
 #include "proxy/caching_int.h"
 #include "proxy/lines.h"
-#include "proxy/proxy_int.h"
+#include "proxy/shared.h"
 
 /* Whoever waits for what another one brings asks for himself after that; earlier where nobody knows
  * yet whether it can be stored: what cannot should not be asked for one after the other. */
@@ -15,45 +13,6 @@
 #define JOIN_LIMIT_UNKNOWN 1000
 /* After the first time others may have brought what this one cannot use (Vary). */
 #define JOINS_MAX 2
-
-struct cache *caching_cache(const struct exchange *x)
-{
-	return proxy_cache(x->worker->proxy);
-}
-
-struct cache_flights *caching_flights(const struct exchange *x)
-{
-	return proxy_flights(x->worker->proxy);
-}
-
-uint64_t caching_pattern(const struct exchange *x)
-{
-	return cache_pattern_of(x->tenant->owner, x->path);
-}
-
-struct cache_moment caching_moment(const struct exchange *x)
-{
-	return (struct cache_moment){loop_now(x->worker->loop), (int64_t)exchange_wall()};
-}
-
-void caching_count(struct exchange *x, bool is_hit)
-{
-	struct caching *c = x->caching;
-
-	if (!c->is_counted)
-		cache_count(c->key.share, is_hit);
-	c->is_counted = true;
-}
-
-void caching_request(struct exchange *x, struct request_head *ret)
-{
-	struct asked asked;
-
-	asked_read(&x->arena,
-		x->caching && x->caching->asked.n ? x->caching->asked : buf_str(&x->request),
-		&asked);
-	*ret = (struct request_head){.headers = asked.headers, .nheaders = asked.nheaders};
-}
 
 /* --- the key --- */
 
@@ -92,80 +51,68 @@ static void add_forwarded(struct buf *out, const struct request_head *head)
 
 static struct cache_share *share_of(struct exchange *x)
 {
-	struct tenant *t = x->tenant;
+	struct tenant *t = x->trip.tenant;
 
 	if (!t->share)
-		t->share =
-			cache_share(caching_cache(x), x->worker->slots, x->conf->slot, x->conf->id);
+		t->share = cache_share(
+			caching_cache(x), x->worker->slots, x->wish.conf->slot, x->wish.conf->id);
 	return t->share;
 }
 
-/* In the worker's scratch; caching_keep_key makes it last. */
+/* In the worker's scratch, until keep_key or drop_key. */
 static void make_key(
 	struct exchange *x, const struct request_head *head, const struct remote *remote)
 {
 	struct worker *w = x->worker;
-	struct buf *scratch = &w->head_out;
+	struct buf *scratch = scratch_lend(&w->key);
 	struct cache_target target = {
 		.host = head->host,
-		.path = x->path,
+		.path = x->wish.path,
 		.query = head->query,
 		.has_query = head->has_query,
 	};
 	size_t n;
 
-	buf_clear(scratch);
 	if (remote->is_trusted && exchange_settings(x)->forward_headers)
 		add_forwarded(scratch, head);
 	n = buf_len(scratch);
 	/* The key is written behind it; its part must not move then. */
 	buf_room(scratch, 2 * n + target.host.n + target.path.n + target.query.n + 64);
 	target.more = buf_str(scratch);
-	cache_key_make(scratch, share_of(x), &target, &x->caching->key);
+	cache_key_make(scratch, share_of(x), &target, &x->reply.caching->key);
 }
 
 static void keep_key(struct exchange *x)
 {
-	x->caching->key.text = arena_dup(&x->arena, x->caching->key.text);
+	x->reply.caching->key.text = arena_dup(&x->arena, x->reply.caching->key.text);
+	scratch_return(&x->worker->key);
+}
+
+/* It has served. */
+static void drop_key(struct exchange *x)
+{
+	x->reply.caching->key.text = STR_EMPTY;
+	scratch_return(&x->worker->key);
 }
 
 /* --- the decision --- */
 
-/* Which fields that we know are there: nine of them matter here, in most requests none. */
-struct fields_seen {
-	uint64_t bits[2];
-};
-static_assert(HEADER_NIDS <= 128, "a bit for each");
-
-static struct fields_seen look_at(const struct request_head *head)
+static bool has(const struct exchange *x, enum header_id id)
 {
-	struct fields_seen seen = {{0}};
-
-	for (size_t i = 0; i < head->nheaders; i++) {
-		unsigned id = head->headers[i].id;
-
-		seen.bits[id / 64] |= 1ull << id % 64;
-	}
-	return seen;
-}
-
-static bool has(const struct fields_seen *seen, enum header_id id)
-{
-	return seen->bits[id / 64] >> id % 64 & 1;
+	return arrival_has(x->wish.arrival, id);
 }
 
 /* WHY_OK: the cache is asked. */
-static enum cache_why why_not_asked(
-	const struct exchange *x, const struct request_head *head, const struct fields_seen *seen)
+static enum cache_why why_not_asked(const struct exchange *x, const struct request_head *head)
 {
 	if (head->has_upgrade)
 		return WHY_UPGRADE;
-	if (x->method != METHOD_GET && x->method != METHOD_HEAD)
+	if (x->wish.method != METHOD_GET && x->wish.method != METHOD_HEAD)
 		return WHY_METHOD;
 	if (head->body != BODY_NONE)
 		return WHY_METHOD; /* it may mean anything */
 	/* For the tenant alone to decide (RFC 9111 4.3.2). */
-	if (has(seen, HEADER_IF_MATCH) || has(seen, HEADER_IF_UNMODIFIED_SINCE))
+	if (has(x, HEADER_IF_MATCH) || has(x, HEADER_IF_UNMODIFIED_SINCE))
 		return WHY_PRECONDITION;
 	return exchange_settings(x)->cache_size ? WHY_OK : WHY_OFF;
 }
@@ -173,9 +120,9 @@ static enum cache_why why_not_asked(
 /* Nobody waits for what is likely to be one person's. */
 static bool may_join(const struct exchange *x, bool is_known)
 {
-	const struct caching *c = x->caching;
+	const struct caching *c = x->reply.caching;
 
-	return x->method == METHOD_GET && !c->has_range && !c->request.no_store &&
+	return x->wish.method == METHOD_GET && !c->has_range && !c->request.no_store &&
 	       (is_known || (!c->has_cookie && !c->has_authorization));
 }
 
@@ -183,7 +130,7 @@ static bool may_join(const struct exchange *x, bool is_known)
 static bool is_hopeless(const struct exchange *x)
 {
 	return cache_pattern_is_refused(
-		proxy_patterns(x->worker->proxy), caching_pattern(x), loop_now(x->worker->loop));
+		caching_patterns(x), caching_pattern(x), loop_now(x->worker->loop));
 }
 
 /* What is stored cannot be used as it is. */
@@ -199,24 +146,25 @@ static void keep_old(struct caching *c, struct cache_entry *e, enum cache_why wh
  * one time after the other if they waited. */
 static bool will_be_fresh(const struct exchange *x, enum cache_why why)
 {
-	const struct caching *c = x->caching;
+	const struct caching *c = x->reply.caching;
 
 	return why == WHY_STALE && c->old->terms.lifetime > 0 && !c->waits &&
-	       !background_is(x->client);
+	       !x->client->is_background;
 }
 
 /* Looks for it.  True: answered. */
 static bool find(struct exchange *x, const struct request_head *head)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct cache_moment at;
 	enum cache_use use;
 	enum cache_why why;
 	bool varies;
-	struct cache_entry *e = cache_find(caching_cache(x), &c->key, head->headers, head->nheaders,
-		loop_now(x->worker->loop), &x->worker->added, &varies);
+	struct cache_entry *e;
 
-	buf_clear(&x->worker->added);
+	e = cache_find(caching_cache(x), &c->key, head->headers, head->nheaders,
+		loop_now(x->worker->loop), scratch_lend(&x->worker->selector), &varies);
+	scratch_return(&x->worker->selector);
 	if (!e || e->kind != CACHE_RESPONSE) {
 		c->forwarded = varies ? FORWARDED_VARY_MISS : FORWARDED_URI_MISS;
 		c->may_join = !e && may_join(x, varies) && (varies || !is_hopeless(x));
@@ -226,7 +174,7 @@ static bool find(struct exchange *x, const struct request_head *head)
 	}
 	at = caching_moment(x);
 	use = cache_may_use(&e->terms, cache_entry_age(e, &at), &c->request, &why);
-	if (use == CACHE_VALIDATE || background_is(x->client)) {
+	if (use == CACHE_VALIDATE || x->client->is_background) {
 		keep_old(c, e, why);
 		c->may_join = will_be_fresh(x, why) && may_join(x, true);
 		return false;
@@ -238,47 +186,49 @@ static bool find(struct exchange *x, const struct request_head *head)
 	return true;
 }
 
-static bool ask(struct exchange *x, const struct request_head *head, const struct remote *remote)
+static enum step ask(struct exchange *x, const struct request_head *head)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
-	make_key(x, head, remote);
-	if (find(x, head))
-		return true;
+	make_key(x, head, &x->wish.arrival->remote);
+	if (find(x, head)) {
+		drop_key(x);
+		return STEP_SEND;
+	}
 	if (c->request.only_if_cached) {
-		exchange_fail(x, ERROR_NOT_CACHED, STR_EMPTY);
-		return true;
+		drop_key(x);
+		return exchange_fail(x, ERROR_NOT_CACHED, STR_EMPTY);
 	}
 	keep_key(x);
-	return false;
+	return STEP_REST;
 }
 
-bool caching_begin(struct exchange *x, const struct request_head *head, const struct remote *remote)
+enum step caching_step(struct exchange *x)
 {
+	const struct request_head *head = x->wish.arrival->head;
 	struct caching *c;
-	struct fields_seen seen;
 	bool has_wishes;
 
 	if (exchange_settings(x)->cache == CACHE_OFF)
-		return false;
-	seen = look_at(head);
-	x->caching = c = arena_zalloc(&x->arena, sizeof(*c));
-	c->has_authorization = has(&seen, HEADER_AUTHORIZATION);
-	c->has_cookie = has(&seen, HEADER_COOKIE);
-	c->has_range = has(&seen, HEADER_RANGE);
-	has_wishes = has(&seen, HEADER_CACHE_CONTROL) || has(&seen, HEADER_PRAGMA);
+		return STEP_REST;
+	x->reply.caching = c = arena_zalloc(&x->arena, sizeof(*c));
+	c->has_authorization = has(x, HEADER_AUTHORIZATION);
+	c->has_cookie = has(x, HEADER_COOKIE);
+	c->has_range = has(x, HEADER_RANGE);
+	has_wishes = has(x, HEADER_CACHE_CONTROL) || has(x, HEADER_PRAGMA);
 	cache_control_of_request(head->headers, has_wishes ? head->nheaders : 0, &c->request);
-	c->why = why_not_asked(x, head, &seen);
-	if (background_is(x->client))
+	c->why = why_not_asked(x, head);
+	if (x->client->is_background)
 		x->is_logged = false;
 	if (c->why == WHY_OK)
-		return ask(x, head, remote);
+		return ask(x, head);
 	c->forwarded = c->why == WHY_METHOD ? FORWARDED_METHOD : FORWARDED_BYPASS;
-	if (!method_is_safe(x->method) && !head->has_upgrade && exchange_settings(x)->cache_size) {
-		make_key(x, head, remote);
+	if (!method_is_safe(x->wish.method) && !head->has_upgrade &&
+		exchange_settings(x)->cache_size) {
+		make_key(x, head, &x->wish.arrival->remote);
 		keep_key(x);
 	}
-	return false;
+	return STEP_REST;
 }
 
 /* --- waiting for another exchange --- */
@@ -287,103 +237,105 @@ bool caching_begin(struct exchange *x, const struct request_head *head, const st
 static void on_landed(void *arg)
 {
 	struct exchange *x = arg;
-	struct caching *c = x->caching;
-	struct request_head head;
 
-	c->waiter = NULL;
-	x->state = EXCHANGE_ROUTED;
-	client_deadline(x->client, MSEC_NEVER);
-	caching_request(x, &head);
-	cache_entry_unref(c->old);
-	c->old = NULL;
-	c->is_collapsed = true;
-	if (find(x, &head))
-		return;
-	c->is_collapsed = false;
-	hold_want_tenant(x);
+	x->reply.caching->waiter = NULL;
+	exchange_wake(x, EVENT_LANDED);
 }
 
 /* True: we are to bring it; false: we wait. */
 static bool join(struct exchange *x)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct worker *w = x->worker;
 
 	if (cache_flight_join(
 		    caching_flights(x), &c->key, w->loop, on_landed, x, &c->flight, &c->waiter))
 		return true;
 	c->waits++;
-	x->state = EXCHANGE_JOINED;
 	client_deadline(
 		x->client, loop_now(w->loop) + (c->is_known ? JOIN_LIMIT : JOIN_LIMIT_UNKNOWN));
 	return false;
 }
 
-static bool is_conditional(const struct header *h)
-{
-	switch (h->id) {
-	case HEADER_IF_NONE_MATCH:
-	case HEADER_IF_MODIFIED_SINCE:
-	case HEADER_IF_RANGE:
-	case HEADER_RANGE:
-		return true;
-	default: /* too many to name */
-		return false;
-	}
-}
-
-/* The head for the tenant, with our validators in the place of the client's. */
+/* Our validators in the place of the client's. */
 static void validate(struct exchange *x)
 {
-	struct caching *c = x->caching;
-	const struct cache_entry *e = c->old;
-	struct asked asked;
+	struct caching *c = x->reply.caching;
 
-	c->asked = arena_dup(&x->arena, buf_str(&x->request));
 	c->is_validating = true;
-	asked_read(&x->arena, c->asked, &asked);
-	buf_clear(&x->request);
-	asked_write(&x->request, &asked, is_conditional);
-	if (e->etag.n)
-		add_line(&x->request, STR("If-None-Match: "), e->etag);
-	if (e->last_modified.n)
-		add_line(&x->request, STR("If-Modified-Since: "), e->last_modified);
-	buf_add(&x->request, STR("\r\n"));
+	asked_validate(
+		&x->arena, &x->trip.asked, c->old->etag, c->old->last_modified, &x->trip.request);
 }
 
 /* While the tenant sleeps all are held, with the limits that belong to that. */
 static bool may_wait(const struct exchange *x)
 {
-	const struct caching *c = x->caching;
+	const struct caching *c = x->reply.caching;
 
 	return c->may_join && !c->flight && c->waits < JOINS_MAX &&
 	       exchange_tenant_state(x) == TENANT_RUNNING;
 }
 
-bool caching_waits(struct exchange *x)
+/* Nobody is waited for: the tenant is asked. */
+static enum step go_on(struct exchange *x)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
-	if (!c || !c->key.share)
-		return false;
-	if (may_wait(x) && !join(x))
-		return true;
 	if (c->why != WHY_METHOD)
 		caching_count(x, false);
 	if (c->old && !c->is_validating && (c->old->etag.n || c->old->last_modified.n))
 		validate(x);
-	return false;
+	return STEP_TENANT;
 }
 
-void caching_on_time(struct exchange *x)
+static enum step look_again(struct exchange *x)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
+	struct request_head head;
+
+	asked_head(&x->arena, &x->trip.asked, &x->trip.request, &head);
+	cache_entry_unref(c->old);
+	c->old = NULL;
+	c->is_collapsed = true;
+	if (find(x, &head))
+		return STEP_SEND;
+	c->is_collapsed = false;
+	return may_wait(x) && !join(x) ? WAIT : go_on(x);
+}
+
+static void leave_flight(struct exchange *x)
+{
+	struct caching *c = x->reply.caching;
 
 	cache_waiter_cancel(caching_flights(x), c->waiter);
 	c->waiter = NULL;
-	c->may_join = false;
-	x->state = EXCHANGE_ROUTED;
-	hold_want_tenant(x);
+}
+
+/* While it waits for another one. */
+static enum step on_event(struct exchange *x)
+{
+	if (x->happened & EVENT_CLIENT_EOF)
+		return exchange_cut(x, ERROR_CLIENT_GONE);
+	if (x->happened & EVENT_LANDED) {
+		client_deadline(x->client, MSEC_NEVER);
+		return look_again(x);
+	}
+	if (!(x->happened & EVENT_CLIENT_TIME))
+		return WAIT;
+	leave_flight(x);
+	x->reply.caching->may_join = false; /* it takes too long */
+	return go_on(x);
+}
+
+enum step caching_join(struct exchange *x)
+{
+	struct caching *c = x->reply.caching;
+
+	if (!c || !c->key.share)
+		return STEP_TENANT;
+	if (x->happened)
+		return on_event(x);
+	return may_wait(x) && !join(x) ? WAIT : go_on(x);
 }
 
 /* --- the ends --- */
@@ -410,14 +362,14 @@ static bool is_tenants(enum error error, bool *ret_is_dead)
 	}
 }
 
-bool caching_rescues(struct exchange *x, enum error error)
+bool caching_rescue(struct exchange *x, enum error error)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct cache_moment at;
 	struct cache_entry *e;
 	bool is_dead;
 
-	if (!c || !c->old || x->answer_began || background_is(x->client) ||
+	if (!c || !c->old || x->reply.answer_began || x->client->is_background ||
 		!is_tenants(error, &is_dead))
 		return false;
 	at = caching_moment(x);
@@ -425,22 +377,20 @@ bool caching_rescues(struct exchange *x, enum error error)
 	if (!cache_may_rescue(&e->terms, cache_entry_age(e, &at), is_dead))
 		return false;
 	c->old = NULL;
-	if (x->state == EXCHANGE_HELD)
-		hold_leave(x);
 	caching_answer_later(x, e, 0);
 	return true;
 }
 
 void caching_done(struct exchange *x)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
-	if (!c)
-		return;
-	cache_flight_land(caching_flights(x), c->flight);
-	cache_waiter_cancel(caching_flights(x), c->waiter);
-	if (c->old && background_is(x->client))
+	if (c->flight)
+		cache_flight_land(caching_flights(x), c->flight);
+	if (c->waiter)
+		cache_waiter_cancel(caching_flights(x), c->waiter);
+	if (c->old && x->client->is_background)
 		atomic_store(&c->old->is_renewed, false);
 	cache_entry_unref(c->old);
-	x->caching = NULL;
+	x->reply.caching = NULL;
 }

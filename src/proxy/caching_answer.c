@@ -3,7 +3,6 @@
 #include "http/conditional.h"
 #include "http/range.h"
 #include "http/status.h"
-#include "proxy/background.h"
 #include "proxy/caching_int.h"
 #include "proxy/parts.h"
 
@@ -64,10 +63,10 @@ static void add_cache_status(
 
 void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
 	x->record.cache = x_cache(c);
-	respond_add(x, STR("X-Cache: "), x->record.cache);
+	stages_add(x, STR("X-Cache: "), x->record.cache);
 	add_cache_status(&x->worker->added, c, fwd_status, is_stored, ttl);
 }
 
@@ -108,7 +107,7 @@ static bool is_unchanged(const struct answer *a, const struct request_head *head
 		return false;
 	date_by_date(&v);
 	return precondition_not_modified(
-		head->headers, head->nheaders, &v, (int64_t)(exchange_wall() / 1000));
+		head->headers, head->nheaders, &v, (int64_t)(wall_msec() / 1000));
 }
 
 static enum range_verdict find_parts(
@@ -117,10 +116,10 @@ static enum range_verdict find_parts(
 	struct validators v = validators_of(a->e);
 
 	if (a->e->status != 200 || !precondition_range_holds(head->headers, head->nheaders, &v,
-					   (int64_t)(exchange_wall() / 1000)))
+					   (int64_t)(wall_msec() / 1000)))
 		return RANGE_WHOLE;
-	return range_of_request(
-		head->headers, head->nheaders, a->x->method, a->e->body->bytes.n, parts, ret_n);
+	return range_of_request(head->headers, head->nheaders, a->x->wish.method,
+		a->e->body->bytes.n, parts, ret_n);
 }
 
 /* The stored fields, as many as there are. */
@@ -150,11 +149,13 @@ static void send_segments(struct answer *a, struct segment *segments, size_t n)
 	struct source source = {
 		.segments = segments,
 		.count = n,
+		.stored = a->e,
 		.release = release_entry,
 		.owner = a->e,
 	};
+	enum step next = respond_segments(x, &a->head, &source);
 
-	respond_segments(x, &a->head, &source);
+	assert(next == STEP_SEND); /* it is memory */
 }
 
 static struct segment *text_segment(struct exchange *x, str text)
@@ -168,8 +169,8 @@ static struct segment *text_segment(struct exchange *x, str text)
 static void send_not_modified(struct answer *a)
 {
 	begin_head(a, 304);
-	respond_drop(&a->head, HEADER_CONTENT_TYPE);
-	respond_drop(&a->head, HEADER_CONTENT_ENCODING);
+	stages_drop(&a->head, HEADER_CONTENT_TYPE);
+	stages_drop(&a->head, HEADER_CONTENT_ENCODING);
 	send_segments(a, text_segment(a->x, STR_EMPTY), 1);
 }
 
@@ -198,7 +199,7 @@ static void send_unsatisfiable(struct answer *a)
 void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	const struct request_head *head, unsigned fwd_status)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct cache_moment at = caching_moment(x);
 	struct answer a = {.x = x, .e = take_entry, .age = cache_entry_age(take_entry, &at)};
 	struct range *parts = NULL;
@@ -215,7 +216,6 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 		c->why = WHY_OK;
 	a.ttl = take_entry->terms.lifetime - a.age;
 	caching_count(x, true);
-	buf_clear(&x->worker->added);
 	buf_add(&x->worker->added, STR("Age: "));
 	add_number(&x->worker->added, a.age);
 	buf_add(&x->worker->added, STR("\r\n"));
@@ -234,46 +234,20 @@ void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, un
 {
 	struct request_head head;
 
-	caching_request(x, &head);
+	asked_head(&x->arena, &x->trip.asked, &x->trip.request, &head);
 	caching_answer(x, take_entry, &head, fwd_status);
 }
 
 void caching_renew(struct exchange *x, struct cache_entry *e, const struct request_head *head)
 {
 	struct worker *w = x->worker;
-	struct request_head copy = *head;
-	struct header *kept;
+	struct request_head get = *head;
 
 	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
 	if (exchange_tenant_state(x) != TENANT_RUNNING || w->is_draining ||
 		atomic_exchange(&e->is_renewed, true))
 		return;
-	copy.method = METHOD_GET;
-	copy.method_text = STR("GET");
-	/* The headers are in the worker's array, which the other exchange uses too. */
-	kept = arena_alloc(&x->arena, head->nheaders * sizeof(*kept));
-	memcpy(kept, head->headers, head->nheaders * sizeof(*kept));
-	background_begin(w, &copy, &x->client->peer);
-	memcpy(head->headers, kept, head->nheaders * sizeof(*kept));
-}
-
-/* --- for compression --- */
-
-str caching_coded(const struct exchange *x, unsigned coding)
-{
-	const struct caching *c = x->caching;
-
-	return c && c->hit ? cache_coded(c->hit, coding) : STR_EMPTY;
-}
-
-bool caching_wants_coded(const struct exchange *x, unsigned coding)
-{
-	const struct caching *c = x->caching;
-
-	return c && c->hit && !cache_coded(c->hit, coding).n;
-}
-
-void caching_keep_coded(struct exchange *x, unsigned coding, struct cache_coded *take_coded)
-{
-	cache_add_coded(caching_cache(x), x->caching->hit, coding, take_coded);
+	get.method = METHOD_GET;
+	get.method_text = STR("GET");
+	w->renew(w, &get, &x->client->peer);
 }

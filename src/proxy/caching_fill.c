@@ -6,9 +6,8 @@
 #include "base/alloc.h"
 #include "http/uri.h"
 #include "http/vary.h"
-#include "proxy/background.h"
 #include "proxy/caching_int.h"
-#include "proxy/proxy_int.h"
+#include "proxy/trip.h"
 
 /* So long nobody waits for what was not stored. */
 #define REFUSED_FOR (5 * 60 * 1000)
@@ -28,7 +27,7 @@ struct fill {
 
 static void land(struct exchange *x)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
 	cache_flight_land(caching_flights(x), c->flight);
 	c->flight = NULL;
@@ -37,7 +36,7 @@ static void land(struct exchange *x)
 /* Nobody waits for us any more, nor does anybody for the next ones. */
 static void refuse(struct exchange *x)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct cache_entry *e;
 
 	if (!c->flight)
@@ -85,8 +84,8 @@ static bool is_habit(enum cache_why why, unsigned status)
 /* What has been seen of one path is believed of those like it. */
 static void learn(struct exchange *x, unsigned status)
 {
-	struct cache_patterns *patterns = proxy_patterns(x->worker->proxy);
-	const struct caching *c = x->caching;
+	struct cache_patterns *patterns = caching_patterns(x);
+	const struct caching *c = x->reply.caching;
 
 	if (c->why == WHY_OK)
 		cache_pattern_allow(patterns, caching_pattern(x));
@@ -94,10 +93,10 @@ static void learn(struct exchange *x, unsigned status)
 		cache_pattern_refuse(patterns, caching_pattern(x), loop_now(x->worker->loop));
 }
 
-/* In the form that keys have (x->path); false if it is none. */
+/* In the form that keys have (x->wish.path); false if it is none. */
 static bool read_path(struct exchange *x, str raw, str *ret_path)
 {
-	str prefix = x->conf->prefix;
+	str prefix = x->wish.conf->prefix;
 	struct uri_path path;
 	size_t at;
 
@@ -118,7 +117,8 @@ static bool url_of(struct exchange *x, str url, str *ret_path, str *ret_query, b
 		str_starts(url, STR("//"))) {
 		rest = str_slice(url, (size_t)str_find(url, STR("//")) + 2, url.n);
 		slash = str_find_char(rest, '/');
-		if (slash < 0 || !str_eq_nocase(str_slice(rest, 0, (size_t)slash), x->rewrite.host))
+		if (slash < 0 ||
+			!str_eq_nocase(str_slice(rest, 0, (size_t)slash), x->reply.rewrite.host))
 			return false;
 		rest = str_slice(rest, (size_t)slash, rest.n);
 	}
@@ -145,7 +145,7 @@ static str rewritten(struct exchange *x, str url)
 
 static void forget_url(struct exchange *x, str url)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct buf text = {0};
 	struct cache_key key;
 	str path, query;
@@ -161,9 +161,9 @@ static void forget_url(struct exchange *x, str url)
 /* RFC 9111 4.4 */
 static void invalidate(struct exchange *x, const struct response_head *h)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
-	if (method_is_safe(x->method) || !c->key.share || h->status < 200 || h->status >= 400)
+	if (method_is_safe(x->wish.method) || !c->key.share || h->status < 200 || h->status >= 400)
 		return;
 	cache_forget(caching_cache(x), &c->key);
 	forget_url(x, header_value(h->headers, h->nheaders, HEADER_LOCATION));
@@ -174,15 +174,15 @@ static void invalidate(struct exchange *x, const struct response_head *h)
 
 static struct cache_offer offer_of(const struct exchange *x, const struct response_head *h)
 {
-	const struct caching *c = x->caching;
+	const struct caching *c = x->reply.caching;
 
 	return (struct cache_offer){
 		.how = exchange_settings(x)->cache,
-		.method = x->method,
+		.method = x->wish.method,
 		.has_authorization = c->has_authorization,
 		.no_store = c->request.no_store,
 		.head = h,
-		.now = (int64_t)(exchange_wall() / 1000),
+		.now = (int64_t)(wall_msec() / 1000),
 		.delay = x->record.upstream_ms / 1000,
 	};
 }
@@ -195,7 +195,7 @@ static void renew(struct exchange *x, const struct response_head *h)
 		.max_bytes = server->max_header_bytes,
 		.max_headers = (size_t)server->max_headers,
 	};
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct cache_offer offer = offer_of(x, h);
 	struct cache_moment at = caching_moment(x);
 	enum cache_why why;
@@ -213,18 +213,18 @@ static void renew(struct exchange *x, const struct response_head *h)
 			cache_drop(caching_cache(x), old);
 	}
 	land(x);
-	exchange_drop_upstream(x, h->keep_alive && x->up.is_done);
+	trip_drop_upstream(x, h->keep_alive && x->trip.up.is_done);
 	caching_answer_later(x, e ? e : cache_entry_ref(old), 304);
 	cache_entry_unref(old);
 }
 
 static bool rescue(struct exchange *x, unsigned status)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct cache_moment at = caching_moment(x);
 	struct cache_entry *e = c->old;
 
-	if (background_is(x->client) ||
+	if (x->client->is_background ||
 		!cache_may_rescue(&e->terms, cache_entry_age(e, &at), false))
 		return false;
 	c->old = NULL;
@@ -232,21 +232,21 @@ static bool rescue(struct exchange *x, unsigned status)
 	return true;
 }
 
-bool caching_takes(struct exchange *x, const struct response_head *h)
+enum step caching_take(struct exchange *x, const struct response_head *h)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 
 	if (!c)
-		return false;
+		return WAIT;
 	invalidate(x, h);
 	if (!c->old)
-		return false;
+		return WAIT;
 	if (h->status >= 500)
-		return rescue(x, h->status);
+		return rescue(x, h->status) ? STEP_SEND : WAIT;
 	if (h->status != 304 || !c->is_validating)
-		return false;
+		return WAIT;
 	renew(x, h);
-	return true;
+	return STEP_SEND;
 }
 
 /* --- an answer that is stored --- */
@@ -283,15 +283,15 @@ static struct cache_body *take_body(struct buf *b)
 static void store(struct exchange *x, struct fill *f)
 {
 	struct cache *cache = caching_cache(x);
-	struct cache_key key = x->caching->key;
+	struct cache_key key = x->reply.caching->key;
 	struct buf text = {0};
 	struct request_head request;
 	struct cache_entry *e;
 
 	if (f->names.n) {
-		caching_request(x, &request);
-		cache_select(cache, &x->caching->key, f->names, request.headers, request.nheaders,
-			&text, &key);
+		asked_head(&x->arena, &x->trip.asked, &x->trip.request, &request);
+		cache_select(cache, &x->reply.caching->key, f->names, request.headers,
+			request.nheaders, &text, &key);
 	}
 	e = cache_response_new(key.text, &f->head, &f->terms, &f->at, take_body(&f->body));
 	cache_store(cache, &key, e);
@@ -306,7 +306,8 @@ static void let_go(struct exchange *x, struct fill *f)
 	f->reserved = 0;
 }
 
-static bool may_grow(struct exchange *x, struct fill *f, size_t size)
+/* Room for as many bytes of body. */
+static bool reserve(struct exchange *x, struct fill *f, size_t size)
 {
 	struct cache *cache = caching_cache(x);
 
@@ -329,7 +330,7 @@ static int on_pass(struct stage *s, struct exchange *x, enum passing how)
 
 	if (f->is_given_up)
 		return 0;
-	if (!may_grow(x, f, buf_len(&f->body) + p->bytes)) {
+	if (!reserve(x, f, buf_len(&f->body) + p->bytes)) {
 		f->is_given_up = true;
 		let_go(x, f);
 		refuse(x);
@@ -355,7 +356,7 @@ static void on_done(struct stage *s, struct exchange *x, bool is_whole)
 static const struct stage_ops fill_ops = {on_pass, on_done};
 
 /* WHY_OK: *f is filled but for what keep_head keeps. */
-static enum cache_why may_store(struct exchange *x, const struct response_head *h, struct fill *f)
+static enum cache_why prepare(struct exchange *x, const struct response_head *h, struct fill *f)
 {
 	struct cache_offer offer = offer_of(x, h);
 	enum cache_why why = cache_may_store(&offer, &f->terms);
@@ -374,7 +375,7 @@ static enum cache_why may_store(struct exchange *x, const struct response_head *
 		return WHY_TOO_LARGE;
 	if (!cache_max_item(caching_cache(x)))
 		return WHY_TOO_LARGE;
-	if (!may_grow(x, f, MAX(h->content_length, (uint64_t)1)))
+	if (!reserve(x, f, MAX(h->content_length, (uint64_t)1)))
 		return WHY_BUSY;
 	f->at = caching_moment(x);
 	return WHY_OK;
@@ -390,8 +391,8 @@ static void fill(struct exchange *x, struct response_head *h, struct fill *found
 	if (h->content_length)
 		buf_room(&f->body, h->content_length);
 	if (f->terms.drops_cookies)
-		respond_drop(h, HEADER_SET_COOKIE);
-	respond_stage(x, &f->stage, false);
+		stages_drop(h, HEADER_SET_COOKIE);
+	stages_put(x, &f->stage, false);
 }
 
 /* What we say ourselves, and what was said to us alone. */
@@ -405,7 +406,7 @@ static void drop_ours(struct response_head *h)
 
 void caching_head(struct exchange *x, struct response_head *h)
 {
-	struct caching *c = x->caching;
+	struct caching *c = x->reply.caching;
 	struct fill found = {0};
 	unsigned fwd_status = 0;
 	bool is_stored = false;
@@ -414,7 +415,7 @@ void caching_head(struct exchange *x, struct response_head *h)
 		return;
 	drop_ours(h);
 	if (c->key.share) {
-		c->why = may_store(x, h, &found);
+		c->why = prepare(x, h, &found);
 		is_stored = c->why == WHY_OK;
 		learn(x, h->status);
 		fwd_status = c->old ? h->status : 0;

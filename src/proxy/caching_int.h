@@ -7,7 +7,9 @@
 #include "content/cache_flight.h"
 #include "content/cache_pattern.h"
 #include "proxy/caching.h"
+#include "proxy/shared.h"
 #include "proxy/respond.h"
+#include "proxy/wall.h"
 #include "proxy/worker.h"
 
 /* How an exchange came to its answer, for Cache-Status (RFC 9211 2.2). */
@@ -39,26 +41,50 @@ struct caching {
 	struct cache_entry *old;     /* may be used if the tenant confirms it or fails; or NULL */
 	struct cache_entry *hit;     /* that is being sent; or NULL */
 	struct cache_flight *flight; /* that we bring in; or NULL */
-	struct cache_waiter *waiter; /* in EXCHANGE_JOINED */
-	str asked;		     /* the head for the tenant before it got our validators */
+	struct cache_waiter *waiter; /* in JOIN */
 };
 
-struct cache *caching_cache(const struct exchange *x);
-struct cache_flights *caching_flights(const struct exchange *x);
-/* Of the path that is asked for. */
-uint64_t caching_pattern(const struct exchange *x);
-/* Counts the request, once. */
-void caching_count(struct exchange *x, bool is_hit);
-struct cache_moment caching_moment(const struct exchange *x);
-/* The fields of the request, and nothing else of it, from the head for the tenant: however many
- * there are, in the arena. */
-void caching_request(struct exchange *x, struct request_head *ret);
+static inline struct cache *caching_cache(const struct exchange *x)
+{
+	return x->worker->shared->cache;
+}
 
-/* Answers from `e`, taking its reference.  *head is the request.  `fwd_status`: of the tenant's
- * answer, which was asked; or 0. */
+static inline struct cache_flights *caching_flights(const struct exchange *x)
+{
+	return x->worker->shared->flights;
+}
+
+static inline struct cache_patterns *caching_patterns(const struct exchange *x)
+{
+	return x->worker->shared->patterns;
+}
+
+/* Of the path that is asked for. */
+static inline uint64_t caching_pattern(const struct exchange *x)
+{
+	return cache_pattern_of(x->trip.tenant->owner, x->wish.path);
+}
+
+static inline struct cache_moment caching_moment(const struct exchange *x)
+{
+	return (struct cache_moment){loop_now(x->worker->loop), (int64_t)wall_msec()};
+}
+
+/* Counts the request, once. */
+static inline void caching_count(struct exchange *x, bool is_hit)
+{
+	struct caching *c = x->reply.caching;
+
+	if (!c->is_counted)
+		cache_count(c->key.share, is_hit);
+	c->is_counted = true;
+}
+
+/* Answers from `e`, taking its reference; SEND follows.  *head is the request.  `fwd_status`: of
+ * the tenant's answer, which was asked; or 0. */
 void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	const struct request_head *head, unsigned fwd_status);
-/* The same to a request that is in x->request. */
+/* The same to a request that is in x->trip.request. */
 void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, unsigned fwd_status);
 /* Adds X-Cache and Cache-Status. */
 void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl);

@@ -70,7 +70,8 @@ struct client {
 	struct list eager; /* of the worker, while it has given way to others */
 	struct address peer;
 	int fd; /* takes payload as it is, so that the kernel may move it; -1: framed by us */
-	bool is_framed; /* HTTP/2 */
+	bool is_framed;	    /* HTTP/2 */
+	bool is_background; /* it is nobody, and asks for what is stored (background.h) */
 	bool is_closed;
 	bool is_hurried; /* of its answer the rest is worth a moment, and no more */
 };

@@ -3,12 +3,12 @@
 #include "proxy/compressing.h"
 
 #include "base/alloc.h"
+#include "content/cache.h"
 #include "content/compressible.h"
 #include "http/field.h"
-#include "proxy/background.h"
-#include "proxy/caching.h"
 #include "proxy/exchange_int.h"
-#include "proxy/respond.h"
+#include "proxy/shared.h"
+#include "proxy/stages.h"
 #include "proxy/worker.h"
 
 /* Below that a packet is a packet. */
@@ -58,16 +58,19 @@ static bool has_credentials(const struct request_head *head)
 void compressing_ask(struct exchange *x, const struct request_head *head)
 {
 	const struct server_conf *server = exchange_settings(x);
-	struct compressing *c = &x->compressing;
+	struct compressing *c = &x->wish.compressing;
 
-	if (!server->gzip_compression_enabled || background_is(x->client))
+	if (!server->gzip_compression_enabled || x->client->is_background ||
+		!arrival_has(x->wish.arrival, HEADER_ACCEPT_ENCODING))
 		return;
 	c->accepted = join(&x->arena, head->headers, head->nheaders, HEADER_ACCEPT_ENCODING);
 	if (!c->accepted.n)
 		return;
 	if (server->gzip_compression_disable_on_auth)
 		c->has_credentials = has_credentials(head);
-	c->known_tags = join(&x->arena, head->headers, head->nheaders, HEADER_IF_NONE_MATCH);
+	if (arrival_has(x->wish.arrival, HEADER_IF_NONE_MATCH))
+		c->known_tags =
+			join(&x->arena, head->headers, head->nheaders, HEADER_IF_NONE_MATCH);
 }
 
 /* --- the decision --- */
@@ -105,7 +108,7 @@ static bool forbids(const struct header *h, unsigned status)
 /* The length of the body that GET has, or would have. */
 static uint64_t length_of(const struct exchange *x, const struct response_head *h)
 {
-	return h->has_content_length || h->body == BODY_LENGTH || x->source.segments
+	return h->has_content_length || h->body == BODY_LENGTH || x->reply.source.segments
 		       ? h->content_length
 		       : ENCODER_LENGTH_UNKNOWN;
 }
@@ -124,7 +127,7 @@ static bool is_eligible(const struct exchange *x, const struct response_head *h)
 	if (!exchange_settings(x)->gzip_compression_enabled || length_of(x, h) < LENGTH_MIN)
 		return false;
 	if (h->status < 200 || h->status == 204 || h->status == 206 || h->status == 304 ||
-		(h->body == BODY_NONE && x->method != METHOD_HEAD))
+		(h->body == BODY_NONE && x->wish.method != METHOD_HEAD))
 		return false;
 	return !is_forbidden(h);
 }
@@ -166,7 +169,7 @@ static bool is_personal(const struct response_head *h)
 static bool is_guarded(const struct exchange *x, const struct response_head *h)
 {
 	return exchange_settings(x)->gzip_compression_disable_on_auth &&
-	       (x->compressing.has_credentials || is_personal(h));
+	       (x->wish.compressing.has_credentials || is_personal(h));
 }
 
 /* --- the head --- */
@@ -177,8 +180,8 @@ static void add_vary(struct exchange *x, struct response_head *h)
 
 	if (str_list_has(all, STR("Accept-Encoding")) || str_list_has(all, STR("*")))
 		return;
-	respond_drop(h, HEADER_VARY);
-	respond_add(x, STR("Vary: "),
+	stages_drop(h, HEADER_VARY);
+	stages_add(x, STR("Vary: "),
 		all.n ? str_of(arena_printf(&x->arena, STR_FMT ", Accept-Encoding", STR_ARG(all)))
 		      : STR("Accept-Encoding"));
 }
@@ -190,16 +193,16 @@ static void weaken_tag(struct exchange *x, struct response_head *h)
 
 	if (!str_starts(tag, STR("\"")))
 		return;
-	respond_drop(h, HEADER_ETAG);
-	respond_add(x, STR("ETag: W/"), tag);
+	stages_drop(h, HEADER_ETAG);
+	stages_add(x, STR("ETag: W/"), tag);
 }
 
 static void edit_head(struct exchange *x, struct response_head *h, enum coding coding)
 {
 	weaken_tag(x, h);
-	respond_drop(h, HEADER_CONTENT_ENCODING);
-	respond_drop(h, HEADER_ACCEPT_RANGES);
-	respond_add(x, STR("Content-Encoding: "), coding_name(coding));
+	stages_drop(h, HEADER_CONTENT_ENCODING);
+	stages_drop(h, HEADER_ACCEPT_RANGES);
+	stages_add(x, STR("Content-Encoding: "), coding_name(coding));
 }
 
 /* The client knows what is still valid by the weakened tag that it got with it; the tenant only by
@@ -207,7 +210,7 @@ static void edit_head(struct exchange *x, struct response_head *h, enum coding c
 static void keep_weak_tag(struct exchange *x, struct response_head *h)
 {
 	str tag = header_value(h->headers, h->nheaders, HEADER_ETAG);
-	str known = x->compressing.known_tags, element;
+	str known = x->wish.compressing.known_tags, element;
 
 	while (tag.n && field_next(&known, &element))
 		if (str_starts(element, STR("W/")) &&
@@ -234,7 +237,7 @@ static void keep_copy(struct exchange *x, const struct encoding *e)
 
 	coded->n = bytes.n;
 	memcpy(coded->bytes, bytes.p, bytes.n);
-	caching_keep_coded(x, e->coding, coded);
+	cache_add_coded(x->worker->shared->cache, x->reply.source.stored, e->coding, coded);
 }
 
 static int pass(struct stage *s, struct exchange *x, enum passing how)
@@ -314,9 +317,15 @@ static struct encoder *make_encoder(
 	return encoder_new(c->encoders, &o);
 }
 
+/* What is stored in that coding of a body that comes from the cache whole. */
+static str stored_in(const struct exchange *x, enum coding coding)
+{
+	return x->reply.source.stored ? cache_coded(x->reply.source.stored, coding) : STR_EMPTY;
+}
+
 static bool put_on_the_way(struct exchange *x, const struct response_head *h, enum coding coding)
 {
-	bool is_kept = caching_wants_coded(x, coding);
+	bool is_kept = x->reply.source.stored;
 	struct encoder *encoder = make_encoder(x, h, coding, is_kept);
 	struct encoding *e;
 
@@ -329,21 +338,21 @@ static bool put_on_the_way(struct exchange *x, const struct response_head *h, en
 		.coding = coding,
 		.is_kept = is_kept,
 	};
-	respond_stage(x, &e->stage, true);
+	stages_put(x, &e->stage, true);
 	return true;
 }
 
 /* The cache has it in that coding: the body is another one, whose length is known. */
 static bool take_coded(struct exchange *x, struct response_head *h, enum coding coding)
 {
-	str coded = caching_coded(x, coding);
+	str coded = stored_in(x, coding);
 	struct segment *segment;
 
 	if (!coded.n)
 		return false;
 	segment = arena_alloc(&x->arena, sizeof(*segment));
 	*segment = (struct segment){.text = coded, .fd = -1};
-	x->source.segments = segment;
+	x->reply.source.segments = segment;
 	h->content_length = coded.n;
 	return true;
 }
@@ -355,7 +364,7 @@ static bool encode(struct exchange *x, struct response_head *h, enum coding codi
 		return true;
 	if (h->body != BODY_NONE)
 		return put_on_the_way(x, h, coding);
-	respond_resized(x); /* HEAD */
+	stages_resized(x); /* HEAD */
 	return true;
 }
 
@@ -369,7 +378,7 @@ void compressing_begin(struct exchange *x, struct response_head *h)
 		vary_like_whole(x, h);
 	if (!is_eligible(x, h))
 		return;
-	coding = coding_negotiate(x->compressing.accepted, &x->view->snapshot->codings);
+	coding = coding_negotiate(x->wish.compressing.accepted, &x->view->snapshot->codings);
 	if (coding != CODING_IDENTITY && !is_guarded(x, h) && encode(x, h, coding))
 		edit_head(x, h, coding);
 	add_vary(x, h); /* whatever this client gets */

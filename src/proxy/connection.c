@@ -11,7 +11,7 @@
 #include "net/socket.h"
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
-#include "proxy/proxy_int.h"
+#include "proxy/shared.h"
 #include "proxy/quota.h"
 #include "proxy/trust.h"
 #include "proxy/worker.h"
@@ -86,7 +86,7 @@ static void on_time(struct timer *t)
 		refuse(c, 408, NULL);
 		return;
 	case CONNECTION_EXCHANGE:
-		exchange_client_timeout(c->client.exchange);
+		exchange_wake(c->client.exchange, EVENT_CLIENT_TIME);
 		return;
 	case CONNECTION_STREAMS:
 	case CONNECTION_STREAMS_IDLE:
@@ -147,7 +147,7 @@ void connection_close(struct connection *c)
 	inbox_done(&c->client.in);
 	outbox_done(&c->client.out);
 	if (c->is_counted)
-		quota_leave(proxy_connection_quota(w->proxy), trust_key(&c->client.peer));
+		quota_leave(&w->shared->connections, trust_key(&c->client.peer));
 	loop_defer_free(w->loop, c);
 	worker_connection_gone(w);
 }
@@ -210,8 +210,8 @@ static bool parse_head(struct connection *c)
 	unsigned status;
 	size_t used;
 
-	switch (request_head_parse(&head, w->headers, HEADERS_MAX, c->client.in.unread, &c->scanned,
-		&limits, &used, &status)) {
+	switch (request_head_parse(&head, scratch_headers_lend(&w->headers), HEADERS_MAX,
+		c->client.in.unread, &c->scanned, &limits, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&c->client.in, used);
 		c->is_last = !head.keep_alive && head.body == BODY_NONE && !head.has_upgrade;
@@ -225,6 +225,7 @@ static bool parse_head(struct connection *c)
 	case PARSE_MORE:
 		break;
 	}
+	scratch_headers_return(&w->headers);
 	await_head(c);
 	return false;
 }
@@ -406,7 +407,7 @@ static void http1_go_on(struct client *client)
 	struct connection *c = connection_of(client);
 
 	if (c->phase == CONNECTION_EXCHANGE)
-		exchange_go_on(client->exchange);
+		exchange_wake(client->exchange, EVENT_TURN);
 	else if (c->h2)
 		h2_connection_go_on(c->h2);
 	else
@@ -444,9 +445,9 @@ static bool count(struct worker *w, const struct address *peer)
 	char text[ADDRESS_TEXT_MAX];
 	size_t n;
 
-	if (quota_enter(proxy_connection_quota(w->proxy), trust_key(peer), MIN(max, quarter)))
+	if (quota_enter(&w->shared->connections, trust_key(peer), MIN(max, quarter)))
 		return true;
-	n = worker_may_tell(w, &w->refused);
+	n = worker_note_seldom(w, &w->refused);
 	if (n)
 		log_warn(STR_FMT " has too many connections (max_connections_per_address);"
 				 " %zu more than clients may have were refused",

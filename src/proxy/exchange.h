@@ -1,13 +1,15 @@
 /* exchange.h - one request and its answer, from the parsed head to the line in the log.
  *
- * The life of an exchange:
+ * Its life is the table in exchange.def: at each moment it is at one step.  A step is a function
+ * that does what can be done now, and returns the next one, or WAIT.  It calls no other step and
+ * ends nothing.  exchange.c runs the steps, changes them, and ends the exchange.
  *
- *   begin ── placed elsewhere, refused, redirected ──────────────> ANSWERING ──> end
- *     │                                        ┌──(waiting page)────^
- *     ├─ from memory or files ─> SENDING ──────────────────────────────────────^
- *     └─ ours ─> HELD (tenant asleep, or its port is closed) ─> RELAYING ──> end
- *                  │                                              └─> OPENING a file ─> SENDING
- *                  └─> WATCHING (events of a waiting page)        └─> RELAYING as a tunnel (101)
+ *   ROUTE > PLACE > FILE > CACHE > REST > JOIN > TENANT > DIAL > RELAY > HEAD > RELAY > END
+ *             |      |      |              |       |                      |
+ *           WATCH  SEND   SEND           SEND    HOLD                   OPEN > SEND > ANSWER > END
+ *
+ * Events set a bit and run it; never while one of the same thread runs: one exchange at a time has
+ * the worker's scratch.
  *
  * The exchange owns its upstream connection and its place in the tenant's in_flight count.  It is
  * given back to the worker's free list when it ends; nothing outside points to it then. */
@@ -17,10 +19,12 @@
 #include "base/arena.h"
 #include "http/head.h"
 #include "http/websocket.h"
+#include "loop/loop.h"
 #include "net/flow.h"
 #include "net/splice.h"
 #include "link/scoreboard.h"
 #include "proxy/access_log.h"
+#include "proxy/asked.h"
 #include "proxy/client.h"
 #include "proxy/compressing.h"
 #include "proxy/pace.h"
@@ -29,6 +33,7 @@
 #include "proxy/rewrite.h"
 #include "proxy/source.h"
 
+struct arrival;
 struct caching;
 struct opening;
 struct sendfile;
@@ -39,79 +44,125 @@ struct tenant;
 struct tenant_conf;
 struct upstream;
 
-enum exchange_state {
-	EXCHANGE_ROUTED, /* on its way to one of the others, within one turn */
-	EXCHANGE_HELD,
-	EXCHANGE_JOINED, /* another exchange asks for the same already (caching.h) */
-	EXCHANGE_RELAYING,
-	EXCHANGE_OPENING, /* waits for the file that the tenant wants to be sent */
-	EXCHANGE_SENDING,
-	EXCHANGE_ANSWERING,
-	EXCHANGE_WATCHING,
+enum step {
+	GO,   /* inside of a step: something moved, come again */
+	WAIT, /* for an event */
+#define STEP(name, ...) STEP_##name,
+#include "proxy/exchange.def"
+	STEP_END,
+	NSTEPS
 };
 
-struct exchange {
-	struct list link; /* of the tenant: held, watched or streams; of the worker: free */
-	struct worker *worker;
-	struct client *client;
-	/* The configuration under which it began, and its tenant there; NULL once the head of an
-	 * answer has been written: what may go on for days does not keep what has been replaced. */
-	struct view *view;
-	struct arena arena;
-	enum exchange_state state;
+/* What an exchange may wait for.  The bits say only where to look. */
+enum event {
+	EVENT_CLIENT = 1,      /* it may take or give more */
+	EVENT_CLIENT_EOF = 2,  /* it has said all */
+	EVENT_CLIENT_HUP = 4,  /* it has gone */
+	EVENT_CLIENT_TIME = 8, /* its deadline */
+	EVENT_UPSTREAM = 16,   /* as of the client, of the tenant */
+	EVENT_UPSTREAM_TIME = 32,
+	EVENT_TURN = 64,      /* it gave way to others, whose turn is over */
+	EVENT_STATE = 128,    /* the tenant's: see told */
+	EVENT_VIEW = 256,     /* another configuration */
+	EVENT_GIVE_UP = 512,  /* no tenant starts any more */
+	EVENT_DISMISS = 1024, /* the tenant is about to end, and its streams with it */
+	EVENT_SLOW = 2048,    /* others need what it holds, and its client is too slow for them */
+	EVENT_LANDED = 4096,  /* the other exchange has what was joined, or failed */
+	EVENT_OPENED = 8192,  /* the file is open, or cannot be opened */
+};
 
-	const struct tenant_conf *conf; /* NULL, too, when no tenant is meant */
-	str path; /* the tenant's prefix and what the client wrote behind it; record.path has the
-		     normal form of the same */
-	struct tenant *tenant;
-	struct upstream *upstream;
-	struct buf request;	   /* head for the tenant; kept for one retry */
-	struct caching *caching;   /* NULL: there is no cache */
-	struct opening *opening;   /* in OPENING */
-	struct sendfile *sendfile; /* what the tenant said with it */
-	struct source source;	   /* of an answer that does not come from the tenant */
-	struct stage *stages;	   /* on the way of its body; NULL: none */
-	struct compressing compressing;
-	enum body_kind framing; /* of the body, to the client */
-	struct rewrite rewrite;
-	struct flow up, down; /* the bodies: to the tenant, to the client */
-	struct splice_pipe up_pipe, down_pipe;
-	struct websocket_frames frames; /* of the tenant, as far as they have been relayed */
+/* What the client asked for; as it is since the request was routed. */
+struct wish {
+	struct arrival *arrival; /* all of it, in the turn in which it came; then NULL */
 	enum method method;
 	unsigned minor; /* of the client's HTTP/1: 0 or 1; 2 is HTTP/2 */
 	enum wants wants;
-
+	/* The tenant that is meant, in x->view; NULL with that, and when none is. */
+	const struct tenant_conf *conf;
+	str path; /* the tenant's prefix and what the client wrote behind it; record.path has the
+		     normal form of the same */
+	struct compressing compressing;
 	uint64_t quota_key; /* of the client among whose requests it is counted; 0: it is not */
-
-	bool keep_alive;   /* the client's connection may be used again */
-	bool is_counted;   /* in the tenant's in_flight */
-	bool was_here;	   /* counted among the tenant's requests */
-	bool is_tunnel;	   /* after 101 */
-	bool is_websocket; /* a tunnel that is one */
-	bool is_retried;
-	bool is_sendfile_over; /* the tenant is asked again to send the file itself */
-	bool awaits_continue;  /* the client sends its body only after a 100 */
 	bool wants_upgrade;
-	bool answer_began;  /* bytes of a final head went to the client */
-	bool is_end_told;   /* to the client */
-	bool can_reuse;	    /* the upstream connection, once the response has ended */
 	bool wants_page;    /* a person looks: show that it is starting */
 	bool is_by_referer; /* the URL does not say whose answer it is */
-	bool is_logged;
+};
 
-	bool is_resized;   /* a stage changes the length of the body */
-	bool is_unflushed; /* stages may hold something back */
-	bool is_whole;	   /* all of the body has passed the stages */
-
-	uint64_t sent;	     /* bytes of body behind the stages */
-	uint64_t began;	     /* microseconds, as the next two */
-	uint64_t held_since; /* 0: was not held */
-	uint64_t upstream_began;
-	msec page_at, retry_at; /* in HELD; MSEC_NEVER: not */
+/* The way to the tenant. */
+struct trip {
+	struct tenant *tenant;
+	struct upstream *upstream;
+	struct buf request; /* head for the tenant; kept for one retry */
+	struct asked asked; /* its fields */
+	struct flow up;	    /* the body, to the tenant */
+	struct splice_pipe up_pipe;
+	enum tenant_state told;	 /* of the tenant, with EVENT_STATE */
+	uint64_t upstream_began; /* microseconds, as the next */
+	uint64_t held_since;	 /* 0: was not held */
+	msec page_at, retry_at;	 /* in HOLD; MSEC_NEVER: not */
 	msec held_until, connect_until;
-	unsigned stops; /* of the tenant on its way up, while this was held */
+	unsigned stops;	 /* of the tenant on its way up, while this was held */
+	bool is_counted; /* in the tenant's in_flight */
+	bool was_here;	 /* counted among the tenant's requests */
+	bool is_refused; /* the tenant took no connection, or not this one */
+	bool is_begun;	 /* the request is on its way to the tenant */
+	bool is_retried;
+	bool is_tunnel;	      /* after 101 */
+	bool is_websocket;    /* a tunnel that is one */
+	bool awaits_continue; /* the client sends its body only after a 100 */
+	bool can_reuse;	      /* the upstream connection, once the response has ended */
+};
+
+/* The answer, from wherever it comes. */
+struct reply {
+	struct caching *caching;   /* NULL: there is no cache */
+	struct opening *opening;   /* in OPEN */
+	struct sendfile *sendfile; /* what the tenant said with it */
+	struct source source;	   /* of an answer that does not come from the tenant */
+	struct stage *stages;	   /* on the way of its body; NULL: none */
+	enum body_kind framing;	   /* of the body, to the client */
+	struct rewrite rewrite;
+	struct flow down; /* the body, to the client */
+	struct splice_pipe down_pipe;
+	struct websocket_frames frames; /* of the tenant, as far as they have been relayed */
+	uint64_t sent;			/* bytes of body behind the stages */
 	struct pace pace;
+	enum error failure; /* in FAIL, with its reason */
+	str reason;
+	bool keep_alive;	       /* the client's connection may be used again */
+	bool answer_began;	       /* bytes of a final head went to the client */
+	bool is_head_new;	       /* they have been gathered, and not sent */
+	bool is_end_told;	       /* to the client */
+	bool is_resized;	       /* a stage changes the length of the body */
+	bool is_unflushed;	       /* stages may hold something back */
+	bool is_whole;		       /* all of the body has passed the stages */
+	bool is_sendfile_over;	       /* the tenant is asked again to send the file itself */
 	bool client_took, client_gave; /* since the client's deadline was looked at */
+};
+
+struct exchange {
+	struct arena arena;
+	struct worker *worker;
+	struct client *client;
+	struct list link;  /* of the tenant: held, watched or streams; of the worker: free */
+	struct list woken; /* of the worker: while another one runs */
+	/* The configuration under which it began; NULL once the head of an answer has been written:
+	 * what may go on for days does not keep what has been replaced. */
+	struct view *view;
+
+	void (*run)(struct exchange *x); /* the driver */
+	enum step step;
+	unsigned events;   /* that came */
+	unsigned happened; /* of them, those for which the step runs now */
+	bool is_cut;	   /* it ends in the midst of things, and the connection with it */
+
+	struct wish wish;
+	struct trip trip;
+	struct reply reply;
+
+	/* The record. */
+	bool is_logged;
+	uint64_t began; /* microseconds */
 	char id[REQUEST_ID_SIZE];
 	struct access_record record; /* its strings live in the arena */
 };
@@ -123,22 +174,17 @@ void exchange_begin(struct client *c, const struct request_head *head);
  * `fault` says what was wrong with it; NULL where nothing was. */
 void exchange_refuse(struct client *c, unsigned status, const struct head_fault *fault);
 
-/* What the connections tell. */
-void exchange_client_event(struct exchange *x, unsigned events);
-void exchange_client_timeout(struct exchange *x);
-/* Others need what it holds, and its client is too slow for them. */
-void exchange_end_slow(struct exchange *x);
-void exchange_client_gone(struct exchange *x); /* the connection is being closed by itself */
-void exchange_upstream_event(struct exchange *x, unsigned events);
-void exchange_upstream_timeout(struct exchange *x);
-/* Its client gave way to others (worker_go_on_later). */
-void exchange_go_on(struct exchange *x);
-/* What the supervisor tells: the tenant of a held or watching exchange changed. */
-void exchange_tenant_changed(struct exchange *x, enum tenant_state state);
-/* It is one of the tenant's streams, which is about to end: so does the stream, in order, and its
- * connection to the tenant. */
-void exchange_dismiss(struct exchange *x);
-/* The worker has another configuration: the tenant of a held or watching exchange may be gone. */
-void exchange_view_changed(struct exchange *x);
-/* fly-atc ends: a held or watching exchange will not see its tenant start any more. */
-void exchange_give_up(struct exchange *x);
+/* An event: it goes on at once, or when those that run now have. */
+static inline void exchange_wake(struct exchange *x, unsigned event)
+{
+	x->events |= event;
+	x->run(x);
+}
+/* What its client's loop tells. */
+static inline void exchange_client_event(struct exchange *x, unsigned events)
+{
+	exchange_wake(x, EVENT_CLIENT | (events & LOOP_EOF ? EVENT_CLIENT_EOF : 0) |
+				 (events & LOOP_HUP ? EVENT_CLIENT_HUP : 0));
+}
+/* The connection is being closed by itself: the exchange ends. */
+void exchange_client_gone(struct exchange *x);

@@ -1,77 +1,116 @@
-/* exchange_int.h - what the files of the exchange share: exchange.c (its life), hold.c (waiting for
- * the tenant), relay*.c (moving bytes), respond.c (the answer's way to the client). */
+/* exchange_int.h - what the steps of an exchange share: its request while that is still there, its
+ * tenant, and the two ways in which things go wrong. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "proxy/exchange.h"
+#include "proxy/snapshot.h"
+#include "proxy/trust.h"
+#include "proxy/worker.h"
+#include "route/table.h"
 
 /* A client that closes its side may have gone, or only have said all.  While its request is relayed
  * it is served as long as bytes move (if it has gone, they are answered by a reset), and for so
  * long when none do. */
 #define CLIENT_GONE_AFTER 2000
 
-/* GO: something moved, come again.  WAIT: an event must come first.  GONE: the exchange has ended
- * or waits elsewhere; nothing of it may be touched. */
-enum step { GO, WAIT, GONE };
+/* The request as it came: lives until the exchange waits for the first time. */
+struct arrival {
+	const struct request_head *head;
+	struct remote remote;
+	struct route route;
+	char peer_text[ADDRESS_TEXT_MAX];
+	/* A bit for each field that we know and that is there: a dozen matter, in most requests
+	 * none of them. */
+	uint64_t fields[2];
+};
+static_assert(HEADER_NIDS <= 128, "a bit for each");
 
-/* hold.c: finds the tenant awake and relays, or holds the exchange until it is. */
-void hold_want_tenant(struct exchange *x);
-/* The tenant's port refused: it may be about to end, or not there yet.  Nothing was sent. */
-void hold_refused(struct exchange *x);
-void hold_on_time(struct exchange *x);
-void hold_leave(struct exchange *x);
-/* Serves the events of a waiting page. */
-void hold_watch(struct exchange *x);
-void hold_watch_on_time(struct exchange *x);
+static inline bool arrival_has(const struct arrival *a, enum header_id id)
+{
+	return a->fields[id / 64] >> id % 64 & 1;
+}
 
-/* relay.c: x has an upstream connection; its request goes out, bodies move, until the exchange
- * ends. */
-void relay_start(struct exchange *x);
-void relay_run(struct exchange *x);
-void relay_client_timeout(struct exchange *x);
-/* What an exchange took for a large body; a spare one is used again. */
-void relay_give_pipe(struct worker *w, struct splice_pipe *p);
+#define STEP(name, run, ...) enum step run(struct exchange *x);
+#include "proxy/exchange.def"
+
+/* Nothing of an answer can come of it but this: a page, unless something of one went out already.
+ * `reason` is for the log and for who develops; it may be empty. */
+static inline enum step exchange_fail(struct exchange *x, enum error error, str reason)
+{
+	x->reply.failure = error;
+	x->reply.reason = arena_dup(&x->arena, reason);
+	return STEP_FAIL;
+}
+
+/* Ends both connections. */
+static inline enum step exchange_cut(struct exchange *x, enum error error)
+{
+	x->record.error = error;
+	x->is_cut = true;
+	return STEP_END;
+}
+
+/* Before the scratch is used by others. */
+static inline void keep_unread(struct inbox *in)
+{
+	if (in->unread.n || in->kept.p)
+		inbox_keep(in);
+}
+
+/* The request as it came is not needed any more. */
+static inline void exchange_forget_arrival(struct exchange *x)
+{
+	x->wish.arrival = NULL;
+	scratch_headers_return(&x->worker->headers);
+}
+
+/* Sends what is gathered; where its head was made is free for another one. */
+static inline MUST_USE int exchange_send(struct exchange *x)
+{
+	int r = client_send(x->client);
+
+	scratch_return(&x->worker->head_out);
+	return r;
+}
+
+/* Of the configuration under which it began, or of the present one (trip_forget_view). */
+static inline const struct server_conf *exchange_settings(const struct exchange *x)
+{
+	const struct view *view = x->view ? x->view : x->worker->view;
+
+	return &view->conf->server;
+}
 
 /* Of the exchange's tenant, as the supervisor sees it now. */
-struct slot *exchange_slot(const struct exchange *x);
-enum tenant_state exchange_tenant_state(const struct exchange *x);
+static inline struct slot *exchange_slot(const struct exchange *x)
+{
+	return &x->worker->slots[x->trip.tenant->slot];
+}
 
-/* exchange.c.  After these the exchange is gone. */
-/* Answers with an error page if nothing of an answer was sent yet, otherwise cuts the connection.
- * detail is for the log and may be NULL. */
-void exchange_fail(struct exchange *x, enum error error, str reason);
-/* The whole answer is in worker->head_out. */
-void exchange_answer(struct exchange *x, unsigned status, bool keep_alive);
-/* All of an answer of our own has been sent or waits in the outbox: ends the exchange when it is
- * out. */
-void exchange_finish_answer(struct exchange *x);
-/* All of the answer has been sent: tells the client so, once. */
-void exchange_tell_end(struct exchange *x);
-/* The answer has been handed over whole. */
-void exchange_end(struct exchange *x, bool keep_alive);
-/* Ends both connections now. */
-void exchange_abort(struct exchange *x, enum error error);
-/* The same; GONE. */
-enum step exchange_cut(struct exchange *x, enum error error);
-/* Sets the deadline of a client that must take something first. */
-void exchange_await_client(struct exchange *x);
+static inline enum tenant_state exchange_tenant_state(const struct exchange *x)
+{
+	return slot_state(exchange_slot(x), x->trip.tenant->owner);
+}
 
-/* Lets go of the upstream connection: reused if that is safe. */
-void exchange_drop_upstream(struct exchange *x, bool can_reuse);
-void exchange_leave_tenant(struct exchange *x);
-/* Of the configuration under which it began, or of the present one (exchange_forget_view). */
-const struct server_conf *exchange_settings(const struct exchange *x);
-/* The head of its answer has been written. */
-void exchange_forget_view(struct exchange *x);
+/* Places on the scoreboard are used again: what was meant for a tenant that has been removed must
+ * not go to the one that has its place now. */
+static inline bool exchange_has_tenant(const struct exchange *x)
+{
+	return slot_is_of(exchange_slot(x), x->trip.tenant->owner);
+}
+
 /* Its path in normal form below the tenant's prefix; one that came by referer is not below it. */
 static inline str exchange_path_below(const struct exchange *x)
 {
-	str path = x->record.path, prefix = x->conf->prefix;
+	str path = x->record.path, prefix = x->wish.conf->prefix;
 
 	if (prefix.n && path.n > prefix.n && str_starts(path, prefix) && path.p[prefix.n] == '/')
 		return str_slice(path, prefix.n, path.n);
 	return path;
 }
-str exchange_date(void);
-/* Milliseconds since 1970, as of the last tick of the kernel: for dates and ages. */
-uint64_t exchange_wall(void);
+
+static inline bool exchange_is_read(const struct exchange *x)
+{
+	return x->wish.method == METHOD_GET || x->wish.method == METHOD_HEAD;
+}

@@ -4,8 +4,9 @@
 
 #include "proxy/exchange_int.h"
 #include "proxy/own_answer.h"
-#include "proxy/proxy_int.h"
-#include "proxy/worker.h"
+#include "proxy/own_reply.h"
+#include "proxy/shared.h"
+#include "proxy/wall.h"
 
 bool for_server_is_health(const struct exchange *x, str path)
 {
@@ -14,29 +15,26 @@ bool for_server_is_health(const struct exchange *x, str path)
 	return health.n && str_eq(path, health);
 }
 
-void for_server_answer(struct exchange *x)
+enum step for_server_answer(struct exchange *x)
 {
-	struct worker *w = x->worker;
+	struct buf *out = scratch_lend(&x->worker->head_out);
 	struct own_answer answer = {
 		.status = 200,
-		.minor = x->minor,
-		.keep_alive = x->keep_alive && x->up.is_done,
-		.date = exchange_date(),
+		.minor = x->wish.minor,
+		.keep_alive = x->reply.keep_alive && x->trip.up.is_done,
+		.date = wall_date(),
 	};
 
-	buf_clear(&w->head_out);
-	own_answer_begin(&w->head_out, &answer);
-	own_answer_empty(&w->head_out);
-	exchange_answer(x, 200, answer.keep_alive);
+	own_answer_begin(out, &answer);
+	own_answer_empty(out);
+	return own_reply_give(x, 200, answer.keep_alive);
 }
 
-void for_server_answer_health(struct exchange *x)
+enum step for_server_answer_health(struct exchange *x)
 {
+	struct shared *shared = x->worker->shared;
 	bool cares = exchange_settings(x)->health_store;
-	str fault = cares ? proxy_store_fault(x->worker->proxy) : STR_EMPTY;
+	str fault = cares ? shared->ops->store_fault(shared) : STR_EMPTY;
 
-	if (fault.n)
-		exchange_fail(x, ERROR_STORE, fault);
-	else
-		for_server_answer(x);
+	return fault.n ? exchange_fail(x, ERROR_STORE, fault) : for_server_answer(x);
 }

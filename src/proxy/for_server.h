@@ -2,15 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/str.h"
-
-struct exchange;
+#include "proxy/exchange.h"
 
 /* Where a platform asks whether the machine is well, unless a tenant lives there. */
 bool for_server_is_health(const struct exchange *x, str path);
 
-/* After these the exchange is gone. */
 /* It is there: OPTIONS * (RFC 9110 9.3.7). */
-void for_server_answer(struct exchange *x);
+enum step for_server_answer(struct exchange *x);
 /* The same to a health check, or 503 with server.health_store. */
-void for_server_answer_health(struct exchange *x);
+enum step for_server_answer_health(struct exchange *x);

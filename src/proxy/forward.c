@@ -74,9 +74,32 @@ struct walk {
 	str proto, forwarded_host; /* believed, but not in the form in which they came */
 	str edge_proto;
 	str authorization;
-	struct rewrite rewrite; /* of the tenant's places */
+	struct rewrite rewrite;	    /* of the tenant's places */
+	struct forward_field *next; /* to be noted */
 };
 static_assert(HEADER_NIDS <= 128, "a bit for each");
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void note(struct walk *w, enum header_id id, size_t at, size_t name_length)
+{
+	*w->next++ = (struct forward_field){
+		(uint32_t)at, (uint32_t)name_length & 0xffffff, (uint32_t)id & 0xff};
+}
+
+/* `name` has the colon and the blank.  Inlined, since most names are constants to copy. */
+INLINE void add_field(struct walk *w, enum header_id id, str name, str value)
+{
+	note(w, id, w->lines.out->end, name.n - 2);
+	add_line(w->lines.out, name, value);
+}
+
+/* It is kept: where it will stand. */
+INLINE void keep_line(struct walk *w, const struct header *h)
+{
+	lines_keep(&w->lines, h);
+	note(w, h->id, w->lines.out->end + (size_t)(h->name.p - w->lines.run), h->name.n);
+}
 
 static bool name_starts(str name, str prefix)
 {
@@ -173,6 +196,7 @@ static bool keep_place(struct walk *w, const struct header *h, rewrite_fn *rewri
 	buf_add(out, h->name);
 	buf_add(out, STR(": "));
 	if (rewrite(out, &w->rewrite, h->value)) {
+		note(w, h->id, before, h->name.n);
 		buf_add(out, STR("\r\n"));
 		return false;
 	}
@@ -239,8 +263,8 @@ static void copy_lines(struct walk *w)
 	const struct request_head *head = w->in->head;
 
 	for (const struct header *h = head->headers; h < head->headers + head->nheaders; h++) {
-		if (!h->is_hop && keeps(w, h))
-			lines_keep(&w->lines, h);
+		if (!h->is_hop && (rules[h->id] == KEEP || keeps(w, h)))
+			keep_line(w, h);
 		else
 			lines_drop(&w->lines, h);
 		if (h->id == HEADER_TE && str_list_has(h->value, STR("trailers")))
@@ -259,7 +283,7 @@ static str host_of(const struct forward_in *in)
 
 /* One address, the client's as far as we believe what we are told: of a list each application
  * would take another. */
-static void add_forwarded_for(struct buf *out, const struct walk *w)
+static void add_forwarded_for(struct walk *w)
 {
 	const struct remote *client = w->in->client;
 	str address = w->is_believed ? client->address : client->peer;
@@ -267,7 +291,7 @@ static void add_forwarded_for(struct buf *out, const struct walk *w)
 	if (client->fly_client.n)
 		address = client->fly_client;
 	if (address.n)
-		add_line(out, STR("X-Forwarded-For: "), address);
+		add_field(w, HEADER_X_FORWARDED_FOR, STR("X-Forwarded-For: "), address);
 }
 
 static str proto_of(const struct walk *w)
@@ -277,50 +301,60 @@ static str proto_of(const struct walk *w)
 	return w->edge_proto.n ? w->edge_proto : STR("http");
 }
 
-static void add_origin(struct buf *out, const struct walk *w)
+static void add_start(struct walk *w)
+{
+	struct buf *out = w->lines.out;
+
+	note(w, HEADER_X_REQUEST_START, out->end, STR("X-Request-Start").n);
+	buf_add(out, STR("X-Request-Start: t="));
+	buf_add_number(out, w->in->now);
+	buf_add(out, STR("\r\n"));
+}
+
+static void add_origin(struct walk *w)
 {
 	const struct forward_in *in = w->in;
 
-	add_forwarded_for(out, w);
+	add_forwarded_for(w);
 	if (!w->has_proto)
-		add_line(out, STR("X-Forwarded-Proto: "), proto_of(w));
+		add_field(w, HEADER_X_FORWARDED_PROTO, STR("X-Forwarded-Proto: "), proto_of(w));
 	if (!w->has_forwarded_host)
-		add_line(out, STR("X-Forwarded-Host: "),
+		add_field(w, HEADER_X_FORWARDED_HOST, STR("X-Forwarded-Host: "),
 			w->forwarded_host.n ? w->forwarded_host : host_of(in));
 	if (!w->has_id)
-		add_line(out, STR("X-Request-ID: "), in->request_id);
-	if (!w->has_start) {
-		buf_add(out, STR("X-Request-Start: t="));
-		buf_add_number(out, in->now);
-		buf_add(out, STR("\r\n"));
-	}
+		add_field(w, HEADER_X_REQUEST_ID, STR("X-Request-ID: "), in->request_id);
+	if (!w->has_start)
+		add_start(w);
 }
 
-static void add_prefix(struct buf *out, const struct tenant_conf *tenant)
+static void add_prefix(struct walk *w)
 {
+	const struct tenant_conf *tenant = w->in->route->tenant;
+
 	if (!tenant->prefix.n)
 		return;
-	add_line(out, STR("X-Forwarded-Prefix: "), tenant->prefix);
+	add_field(w, HEADER_X_FORWARDED_PREFIX, STR("X-Forwarded-Prefix: "), tenant->prefix);
 	if (tenant->app->prefix == PREFIX_STRIP)
-		add_line(out, STR("X-Script-Name: "), tenant->prefix);
+		add_field(w, HEADER_X_SCRIPT_NAME, STR("X-Script-Name: "), tenant->prefix);
 }
 
-static void add_connection(struct buf *out, const struct walk *w)
+static void add_connection(struct walk *w)
 {
 	const struct request_head *head = w->in->head;
 
 	if (forward_is_upgrade(head)) {
-		buf_add(out, STR("Connection: Upgrade\r\n"));
-		add_line(out, STR("Upgrade: "), head->upgrade);
+		add_field(w, HEADER_CONNECTION, STR("Connection: "), STR("Upgrade"));
+		add_field(w, HEADER_UPGRADE, STR("Upgrade: "), head->upgrade);
 	} else if (w->wants_trailers && head->minor == 1) {
-		buf_add(out, STR("Connection: TE\r\nTE: trailers\r\n"));
+		add_field(w, HEADER_CONNECTION, STR("Connection: "), STR("TE"));
+		add_field(w, HEADER_TE, STR("TE: "), STR("trailers"));
 	}
 	if (head->body == BODY_CHUNKED)
-		buf_add(out, STR("Transfer-Encoding: chunked\r\n"));
+		add_field(w, HEADER_TRANSFER_ENCODING, STR("Transfer-Encoding: "), STR("chunked"));
 	else if (head->body == BODY_NONE &&
 		 (head->method == METHOD_POST || head->method == METHOD_PUT ||
 			 head->method == METHOD_PATCH))
-		buf_add(out, STR("Content-Length: 0\r\n"));
+		add_field(w, HEADER_CONTENT_LENGTH, STR("Content-Length: "), STR("0"));
 }
 
 static void add_request_line(struct buf *out, const struct forward_in *in)
@@ -338,25 +372,28 @@ static void add_request_line(struct buf *out, const struct forward_in *in)
 	buf_add(out, STR(" HTTP/1.1\r\n"));
 }
 
-void forward_head(struct buf *out, const struct forward_in *in)
+size_t forward_head(struct buf *out, const struct forward_in *in)
 {
 	struct walk w = {
 		.in = in,
 		.lines = {.out = out},
 		.is_believed = in->client->is_trusted && in->keeps_forwarded,
+		.next = in->fields,
 	};
 
+	assert(!out->end);
 	rewrite_init(&w.rewrite, in->route, in->head->host);
 	add_request_line(out, in);
 	if (!header_find(in->head->headers, in->head->nheaders, HEADER_HOST))
-		add_line(out, STR("Host: "), host_of(in));
+		add_field(&w, HEADER_HOST, STR("Host: "), host_of(in));
 	copy_lines(&w);
-	add_origin(out, &w);
-	add_prefix(out, in->route->tenant);
+	add_origin(&w);
+	add_prefix(&w);
 	if (in->sends_files)
-		buf_add(out, FORWARD_SENDFILE);
-	add_connection(out, &w);
+		add_field(&w, HEADER_X_SENDFILE_TYPE, STR("X-Sendfile-Type: "), STR("X-Sendfile"));
+	add_connection(&w);
 	buf_add(out, STR("\r\n"));
+	return (size_t)(w.next - in->fields);
 }
 
 bool forward_is_upgrade(const struct request_head *head)

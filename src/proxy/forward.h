@@ -6,6 +6,17 @@
 #include "proxy/trust.h"
 #include "route/table.h"
 
+/* Where a field's line begins in the head that was written; it ends where the next one begins, or
+ * the empty line. */
+struct forward_field {
+	uint32_t at;
+	uint32_t name_length : 24;
+	uint32_t id : 8; /* enum header_id */
+};
+static_assert(HEADER_NIDS <= 256, "a byte for each");
+/* Beside those of the request. */
+#define FORWARD_ADDED_MAX 16
+
 struct forward_in {
 	/* As request_head_parse filled it.  The field lines must still stand one behind the other
 	 * as they came: lines that are kept are copied in runs. */
@@ -18,9 +29,13 @@ struct forward_in {
 	bool keeps_underscores; /* server.underscores_in_headers */
 	bool keeps_expect;	/* let the tenant answer Expect: 100-continue */
 	bool sends_files;	/* tell the tenant that X-Sendfile is obeyed */
+	/* Room for the request's and FORWARD_ADDED_MAX more, where the fields are noted in their
+	 * order. */
+	struct forward_field *fields;
 };
 
-/* Appends the head, with its empty line.  Always HTTP/1.1.
+/* Appends the head, with its empty line, to an empty `out`.  Always HTTP/1.1.  The number of its
+ * fields.
  *
  * - The path is the route's, the query the client's, byte for byte.
  * - Fields keep their order and spelling, duplicates too (but Authorization sent twice alike goes
@@ -37,10 +52,9 @@ struct forward_in {
  * trusted peer, the first one, and no lists.  Fly-*: only from the edge.
  * - Destination and If (WebDAV) name what the application knows: without a prefix that is stripped.
  * - X-Forwarded-Prefix tells the tenant's prefix; X-Script-Name too, where it is stripped.
- * - X-Sendfile-Type is ours alone: FORWARD_SENDFILE.
+ * - X-Sendfile-Type is ours alone: X-Sendfile.
  * - Upgrade goes on if forward_is_upgrade; TE only as `trailers`. */
-#define FORWARD_SENDFILE STR("X-Sendfile-Type: X-Sendfile\r\n")
-void forward_head(struct buf *out, const struct forward_in *in);
+size_t forward_head(struct buf *out, const struct forward_in *in);
 
 /* True for an upgrade that is passed on.  Not for HTTP/2: behind our back it could ask for
  * anything. */

@@ -152,7 +152,7 @@ static void on_time(struct timer *t)
 	struct h2_client *hc = container_of(t, struct h2_client, timer);
 
 	if (hc->client.exchange)
-		exchange_client_timeout(hc->client.exchange);
+		exchange_wake(hc->client.exchange, EVENT_CLIENT_TIME);
 	else if (!hc->unsent)
 		h2_stream_reset(&hc->stream, NGHTTP2_NO_ERROR); /* RFC 9113 8.1 */
 	else if (h2_stream_waiting(&hc->stream) < hc->unsent)
@@ -178,6 +178,7 @@ static void h2_done(struct client *c, bool keep_alive)
 		return;
 	timer_cancel(&hc->timer);
 	hc->over_since = loop_now(c->worker->loop);
+	inbox_keep(&c->in); /* what is used up is given back */
 	h2_stream_ignore(&hc->stream);
 	list_append(&hc->h2->finishing, &hc->finishing);
 	h2_connection_touch(hc->h2);
@@ -217,7 +218,7 @@ static bool h2_accepts(struct client *c, const struct response_head *h)
 static void h2_go_on(struct client *c)
 {
 	if (c->exchange)
-		exchange_go_on(c->exchange);
+		exchange_wake(c->exchange, EVENT_TURN);
 }
 
 static const struct client_ops http2 = {
@@ -272,8 +273,9 @@ static void begin(struct h2_client *hc)
 
 	if (status) {
 		exchange_refuse(&hc->client, status, NULL);
-	} else if (request_head_parse(&head, w->headers, HEADERS_MAX, h2_stream_text(&hc->stream),
-			   &scanned, &limits, &used, &status) == PARSE_OK) {
+	} else if (request_head_parse(&head, scratch_headers_lend(&w->headers), HEADERS_MAX,
+			   h2_stream_text(&hc->stream), &scanned, &limits, &used,
+			   &status) == PARSE_OK) {
 		exchange_begin(&hc->client, &head);
 	} else {
 		exchange_refuse(&hc->client, status, &head.fault);

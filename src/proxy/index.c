@@ -6,10 +6,9 @@
 #include "proxy/exchange_int.h"
 #include "proxy/lines.h"
 #include "proxy/own_answer.h"
+#include "proxy/own_reply.h"
 #include "proxy/page.h"
-#include "proxy/snapshot.h"
-#include "proxy/worker.h"
-#include "route/table.h"
+#include "proxy/wall.h"
 
 /* Nobody reads further, and a page of all would be megabytes. */
 #define MOST_TENANTS 1000u
@@ -128,30 +127,31 @@ static void add_page(struct buf *out, const struct exchange *x, str host)
 			 "</main>\n</body>\n</html>\n"));
 }
 
-bool index_answer(struct exchange *x, const struct request_head *head)
+bool index_is_wanted(const struct exchange *x)
 {
-	struct buf *out = &x->worker->head_out;
+	return x->view->conf->server.index.n && str_eq(x->record.path, STR("/")) &&
+	       exchange_is_read(x);
+}
+
+enum step index_give(struct exchange *x)
+{
+	struct buf *out = scratch_lend(&x->worker->head_out);
 	struct own_answer answer = {
 		.status = 200,
-		.minor = x->minor,
-		.keep_alive = x->keep_alive && x->up.is_done && !x->worker->is_draining,
-		.is_head = x->method == METHOD_HEAD,
-		.date = exchange_date(),
+		.minor = x->wish.minor,
+		.keep_alive = x->reply.keep_alive && x->trip.up.is_done && !x->worker->is_draining,
+		.is_head = x->wish.method == METHOD_HEAD,
+		.date = wall_date(),
 	};
 	size_t body;
 
-	if (!x->view->conf->server.index.n || !str_eq(x->record.path, STR("/")) ||
-		(x->method != METHOD_GET && x->method != METHOD_HEAD))
-		return false;
-	buf_clear(out);
 	own_answer_begin(out, &answer);
 	buf_add(out, OWN_TYPE_HTML);
 	buf_add(out,
 		STR("Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"));
 	add_line(out, STR("X-Request-ID: "), x->record.request_id);
 	own_answer_body(out, &body);
-	add_page(out, x, head->host);
+	add_page(out, x, x->wish.arrival->head->host);
 	own_answer_end(out, &answer, body);
-	exchange_answer(x, answer.status, answer.keep_alive);
-	return true;
+	return own_reply_give(x, answer.status, answer.keep_alive);
 }

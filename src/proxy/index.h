@@ -2,10 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "http/head.h"
+#include "proxy/exchange.h"
 
-struct exchange;
-
-/* Answers if server.index is set, "/" is asked for and nobody lives there; then the exchange is
- * gone.  Tenants of the request's host are listed, or of no host if it has none. */
-bool index_answer(struct exchange *x, const struct request_head *head) MUST_USE;
+/* server.index is set, and "/" is asked for.  Of a request for which there is no tenant. */
+bool index_is_wanted(const struct exchange *x);
+/* Answers with it: STEP_ANSWER.  Tenants of the request's host are listed, or of no host if it has
+ * none. */
+enum step index_give(struct exchange *x);

@@ -24,7 +24,7 @@ static uint64_t hash_name(const struct exchange *x, str path)
 	ssize_t slash = str_find_char(str_slice(path, 1, path.n), '/');
 	str name = str_slice(path, 1, slash < 0 ? path.n : (size_t)slash + 1);
 
-	return 1 + hash_keyed(name, x->tenant->owner, 0) % (NAME_MASK - 1);
+	return 1 + hash_keyed(name, x->trip.tenant->owner, 0) % (NAME_MASK - 1);
 }
 
 static bool is_among(uint64_t names, uint64_t name)
@@ -78,20 +78,17 @@ static bool is_asleep(const struct exchange *x)
 	return false;
 }
 
-bool no_wake_refuses(struct exchange *x)
+bool no_wake_is_meant(const struct exchange *x)
 {
 	str path, pattern;
 
 	if (!is_asleep(x))
 		return false;
 	path = exchange_path_below(x);
-	pattern = config_path_pattern(&x->conf->app->no_wake, path);
+	pattern = config_path_pattern(&x->wish.conf->app->no_wake, path);
 	if (!pattern.n || pattern.p[0] == '!')
 		return false;
-	if (str_eq(pattern, ALL_HIDDEN) && serves(x, path))
-		return false;
-	exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	return true;
+	return !(str_eq(pattern, ALL_HIDDEN) && serves(x, path));
 }
 
 /* What is there, and not what leads elsewhere: many send whatever they do not know to their page
@@ -108,7 +105,7 @@ void no_wake_learn(const struct exchange *x, unsigned status)
 	uint64_t known, name;
 
 	if (!is_hidden(path) || !is_served(status) ||
-		!str_eq(config_path_pattern(&x->conf->app->no_wake, path), ALL_HIDDEN))
+		!str_eq(config_path_pattern(&x->wish.conf->app->no_wake, path), ALL_HIDDEN))
 		return;
 	name = hash_name(x, path);
 	known = atomic_load(names);

@@ -7,12 +7,11 @@
 
 struct exchange;
 
-/* True if the tenant sleeps and is not woken for this path: answered 404.  The exchange may be
- * gone.
+/* True if the tenant sleeps and is not woken for this path.
  *
  * Of the pattern "/.*" names are excepted that the tenant serves: by slot.hidden_names, where the
  * first segments are that begin with a dot and that it has answered well.  It is as if "!/.name"
  * and "!/.name/..." stood right behind "/.*" in the list: what comes later still decides. */
-bool no_wake_refuses(struct exchange *x);
+bool no_wake_is_meant(const struct exchange *x);
 /* The tenant answers with this status. */
 void no_wake_learn(const struct exchange *x, unsigned status);

@@ -48,18 +48,18 @@ static uint64_t lowest_rate(const struct exchange *x, enum client_owes owes)
 
 	if (owes == CLIENT_TAKES)
 		return server->min_write_rate;
-	return owes == CLIENT_SENDS && !x->answer_began ? server->min_body_rate : 0;
+	return owes == CLIENT_SENDS && !x->reply.answer_began ? server->min_body_rate : 0;
 }
 
 /* What was sent to the client is taken when it is neither with us nor in the kernel any more. */
 static int64_t count_moved(const struct exchange *x, enum client_owes owes, size_t unsent)
 {
 	const struct client *c = x->client;
-	uint64_t passed = x->stages ? x->sent : x->down.bytes;
-	size_t waits = buf_len(&c->out.waiting) + x->down_pipe.held;
+	uint64_t passed = x->reply.stages ? x->reply.sent : x->reply.down.bytes;
+	size_t waits = buf_len(&c->out.waiting) + x->reply.down_pipe.held;
 
 	if (owes != CLIENT_TAKES)
-		return (int64_t)x->up.bytes;
+		return (int64_t)x->trip.up.bytes;
 	return (int64_t)passed - (int64_t)waits - (int64_t)unsent;
 }
 
@@ -70,7 +70,7 @@ static size_t unsent_of(const struct exchange *x, enum client_owes owes)
 
 static void begin_span(struct exchange *x, size_t unsent)
 {
-	struct pace *p = &x->pace;
+	struct pace *p = &x->reply.pace;
 	msec span = span_of(x, p->owes);
 
 	p->span_ends = MSEC_NEVER;
@@ -82,12 +82,12 @@ static void begin_span(struct exchange *x, size_t unsent)
 
 static void set_deadline(struct exchange *x)
 {
-	client_deadline(x->client, MIN(x->pace.silent_at, x->pace.span_ends));
+	client_deadline(x->client, MIN(x->reply.pace.silent_at, x->reply.pace.span_ends));
 }
 
 void pace_await(struct exchange *x, enum client_owes owes)
 {
-	struct pace *p = &x->pace;
+	struct pace *p = &x->reply.pace;
 	msec limit = silence_limit(x, owes);
 
 	p->unsent = unsent_of(x, owes);
@@ -101,7 +101,7 @@ void pace_await(struct exchange *x, enum client_owes owes)
 
 static bool is_too_slow(const struct exchange *x, size_t unsent)
 {
-	const struct pace *p = &x->pace;
+	const struct pace *p = &x->reply.pace;
 	int64_t moved = count_moved(x, p->owes, unsent) - p->counted;
 	uint64_t wanted;
 
@@ -110,9 +110,9 @@ static bool is_too_slow(const struct exchange *x, size_t unsent)
 	return moved < (int64_t)(wanted / 1000);
 }
 
-bool pace_is_over(struct exchange *x)
+bool pace_check(struct exchange *x)
 {
-	struct pace *p = &x->pace;
+	struct pace *p = &x->reply.pace;
 	msec now = loop_now(x->worker->loop);
 	size_t unsent = unsent_of(x, p->owes);
 
@@ -134,7 +134,7 @@ bool pace_is_over(struct exchange *x)
 uint64_t pace_rate(const struct exchange *x)
 {
 	uint64_t now = clock_usec(), spent = now > x->began ? now - x->began : 1;
-	int64_t moved = count_moved(x, x->pace.owes, unsent_of(x, x->pace.owes));
+	int64_t moved = count_moved(x, x->reply.pace.owes, unsent_of(x, x->reply.pace.owes));
 
 	return moved > 0 ? (uint64_t)moved * 1000000 / MAX(spent, (uint64_t)1) : 0;
 }

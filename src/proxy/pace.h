@@ -36,6 +36,6 @@ struct pace {
 void pace_await(struct exchange *x, enum client_owes owes);
 /* The deadline has come.  False if it had only to be looked at: the client moves, and fast enough;
  * another is set. */
-bool pace_is_over(struct exchange *x) MUST_USE;
+bool pace_check(struct exchange *x) MUST_USE;
 /* Bytes a second that moved since the request came.  For a choice among clients. */
 uint64_t pace_rate(const struct exchange *x);

@@ -40,18 +40,21 @@ static str make_boundary(struct exchange *x)
 	return (str){text, number_write_hex(text, moment)};
 }
 
-static struct segment text_segment(struct exchange *x, const struct buf *text)
+/* Of the text that was made in the scratch. */
+static struct segment text_segment(struct exchange *x)
 {
-	return (struct segment){.text = arena_dup(&x->arena, buf_str(text)), .fd = -1};
+	struct scratch *text = &x->worker->head_out;
+
+	scratch_return(text);
+	return (struct segment){.text = arena_dup(&x->arena, buf_str(&text->text)), .fd = -1};
 }
 
 /* What goes before a part; type may be empty. */
 static struct segment part_head(
 	struct exchange *x, str boundary, str type, const struct range *r, uint64_t size)
 {
-	struct buf *text = &x->worker->head_out;
+	struct buf *text = scratch_lend(&x->worker->head_out);
 
-	buf_clear(text);
 	buf_add(text, STR("\r\n--"));
 	buf_add(text, boundary);
 	buf_add(text, STR("\r\n"));
@@ -62,18 +65,17 @@ static struct segment part_head(
 	}
 	add_content_range(text, r, size);
 	buf_add(text, STR("\r\n"));
-	return text_segment(x, text);
+	return text_segment(x);
 }
 
 static struct segment last_line(struct exchange *x, str boundary)
 {
-	struct buf *text = &x->worker->head_out;
+	struct buf *text = scratch_lend(&x->worker->head_out);
 
-	buf_clear(text);
 	buf_add(text, STR("\r\n--"));
 	buf_add(text, boundary);
 	buf_add(text, STR("--\r\n"));
-	return text_segment(x, text);
+	return text_segment(x);
 }
 
 struct segment *parts_make(struct exchange *x, struct response_head *h, const struct segment *whole,
@@ -92,7 +94,7 @@ struct segment *parts_make(struct exchange *x, struct response_head *h, const st
 		return segments;
 	}
 	boundary = make_boundary(x);
-	respond_drop(h, HEADER_CONTENT_TYPE);
+	stages_drop(h, HEADER_CONTENT_TYPE);
 	buf_add(&x->worker->added, STR("Content-Type: multipart/byteranges; boundary="));
 	buf_add(&x->worker->added, boundary);
 	buf_add(&x->worker->added, STR("\r\n"));
@@ -111,11 +113,11 @@ void parts_refuse(struct exchange *x, struct response_head *h, uint64_t size)
 
 	h->status = 416;
 	h->reason = status_reason(416);
-	respond_drop(h, HEADER_CONTENT_TYPE);
-	respond_drop(h, HEADER_CONTENT_ENCODING);
-	respond_drop(h, HEADER_CACHE_CONTROL);
-	respond_drop(h, HEADER_ETAG);
-	respond_drop(h, HEADER_LAST_MODIFIED);
+	stages_drop(h, HEADER_CONTENT_TYPE);
+	stages_drop(h, HEADER_CONTENT_ENCODING);
+	stages_drop(h, HEADER_CACHE_CONTROL);
+	stages_drop(h, HEADER_ETAG);
+	stages_drop(h, HEADER_LAST_MODIFIED);
 	buf_add(added, STR("Content-Range: bytes */"));
 	buf_add_number(added, size);
 	buf_add(added, STR("\r\n"));

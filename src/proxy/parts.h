@@ -4,7 +4,7 @@
 #pragma once
 
 #include "http/range.h"
-#include "proxy/respond.h"
+#include "proxy/stages.h"
 
 /* Segments, in the exchange's arena, that send `parts` of `whole`, a text or all of a file.  Makes
  * *h a 206 and adds Content-Range, or the Content-Type of several (each part tells the one that *h

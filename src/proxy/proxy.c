@@ -17,8 +17,7 @@
 #include "link/channel.h"
 #include "link/scoreboard.h"
 #include "loop/work.h"
-#include "proxy/proxy_int.h"
-#include "proxy/quota.h"
+#include "proxy/shared.h"
 #include "proxy/shortage.h"
 #include "proxy/worker.h"
 
@@ -43,11 +42,7 @@ struct proxy {
 	uint64_t asked;
 	_Atomic uint32_t store;	       /* enum store_state */
 	_Atomic uint64_t store_ask_at; /* the next question is not before this moment */
-	_Atomic size_t nheld, nconnections, nupstreams;
-	struct quota connections, requests; /* of each client */
-	struct cache *cache;
-	struct cache_flights *flights;
-	struct cache_patterns *patterns;
+	struct shared shared;
 	struct timer drain_limit;
 	int status;
 };
@@ -88,69 +83,9 @@ static void post(struct proxy *p, loop_fn *fn, struct message what)
 	loop_post(p->loop, fn, m);
 }
 
-void proxy_connection_came(struct proxy *p)
+static struct proxy *proxy_of(struct shared *s)
 {
-	atomic_fetch_add_explicit(&p->nconnections, 1, memory_order_relaxed);
-}
-
-void proxy_connection_gone(struct proxy *p)
-{
-	atomic_fetch_sub_explicit(&p->nconnections, 1, memory_order_relaxed);
-}
-
-size_t proxy_connections(const struct proxy *p)
-{
-	return atomic_load_explicit(&p->nconnections, memory_order_relaxed);
-}
-
-void proxy_upstream_came(struct proxy *p)
-{
-	atomic_fetch_add_explicit(&p->nupstreams, 1, memory_order_relaxed);
-}
-
-void proxy_upstream_gone(struct proxy *p)
-{
-	atomic_fetch_sub_explicit(&p->nupstreams, 1, memory_order_relaxed);
-}
-
-size_t proxy_upstreams(const struct proxy *p)
-{
-	return atomic_load_explicit(&p->nupstreams, memory_order_relaxed);
-}
-
-size_t proxy_hold_enter(struct proxy *p)
-{
-	return atomic_fetch_add(&p->nheld, 1);
-}
-
-void proxy_hold_leave(struct proxy *p)
-{
-	atomic_fetch_sub(&p->nheld, 1);
-}
-
-struct quota *proxy_connection_quota(struct proxy *p)
-{
-	return &p->connections;
-}
-
-struct quota *proxy_request_quota(struct proxy *p)
-{
-	return &p->requests;
-}
-
-struct cache *proxy_cache(const struct proxy *p)
-{
-	return p->cache;
-}
-
-struct cache_flights *proxy_flights(const struct proxy *p)
-{
-	return p->flights;
-}
-
-struct cache_patterns *proxy_patterns(const struct proxy *p)
-{
-	return p->patterns;
+	return container_of(s, struct proxy, shared);
 }
 
 static void on_wake(void *arg)
@@ -162,22 +97,27 @@ static void on_wake(void *arg)
 }
 
 /* Straight from the worker's thread: a request waits. */
-void proxy_wake(struct proxy *p, uint32_t slot)
+static void wake(struct shared *s, uint32_t slot)
 {
+	struct proxy *p = proxy_of(s);
+
 	if (channel_try_send(p->wake_fd, CHANNEL_WAKE, slot) == -EAGAIN)
 		post(p, on_wake, (struct message){.slot = slot});
 }
 
 /* Where the socket is full, there is enough for the supervisor to learn that. */
-void proxy_busy(struct proxy *p)
+static void busy(struct shared *s)
 {
+	struct proxy *p = proxy_of(s);
+
 	if (channel_try_send(p->wake_fd, CHANNEL_BUSY, 0) < 0)
 		return;
 }
 
 /* Where the socket is full, a later health check asks. */
-str proxy_store_fault(struct proxy *p)
+static str store_fault(struct shared *s)
 {
+	struct proxy *p = proxy_of(s);
 	uint64_t now = clock_now(), at = atomic_load(&p->store_ask_at);
 
 	if (now >= at && atomic_compare_exchange_strong(&p->store_ask_at, &at, now + STORE_PAUSE) &&
@@ -202,9 +142,9 @@ static void on_stuck(void *arg)
 	free(m);
 }
 
-void proxy_stuck(struct proxy *p, uint32_t slot)
+static void stuck(struct shared *s, uint32_t slot)
 {
-	post(p, on_stuck, (struct message){.slot = slot});
+	post(proxy_of(s), on_stuck, (struct message){.slot = slot});
 }
 
 /* Only the newest counts: an older one may still be on its way through the threads. */
@@ -218,9 +158,9 @@ static void on_configured(void *arg)
 	free(m);
 }
 
-void proxy_worker_configured(struct proxy *p, uint64_t serial)
+static void configured(struct shared *s, uint64_t serial)
 {
-	post(p, on_configured, (struct message){.serial = serial});
+	post(proxy_of(s), on_configured, (struct message){.serial = serial});
 }
 
 static void on_drained(void *arg)
@@ -235,9 +175,9 @@ static void on_drained(void *arg)
 	free(m);
 }
 
-void proxy_worker_drained(struct proxy *p)
+static void drained(struct shared *s)
 {
-	post(p, on_drained, (struct message){0});
+	post(proxy_of(s), on_drained, (struct message){0});
 }
 
 static void on_broken(void *arg)
@@ -248,9 +188,9 @@ static void on_broken(void *arg)
 	free(m);
 }
 
-void proxy_broken(struct proxy *p)
+static void broken(struct shared *s)
 {
-	post(p, on_broken, (struct message){0});
+	post(proxy_of(s), on_broken, (struct message){0});
 }
 
 static void *run_worker(void *arg)
@@ -263,8 +203,8 @@ static void *run_worker(void *arg)
 static bool start_worker(struct proxy *p, int listen_fd, int opener_fd)
 {
 	pthread_t thread;
-	struct worker *w =
-		worker_new(p, listen_fd, opener_fd, p->board.slots, snapshot_ref(p->snapshot));
+	struct worker *w = worker_new(
+		&p->shared, listen_fd, opener_fd, p->board.slots, snapshot_ref(p->snapshot));
 
 	if (!w)
 		return false;
@@ -302,14 +242,14 @@ static void configure_cache(struct proxy *p)
 	const struct config *conf = p->snapshot->conf;
 	size_t size = conf->server.cache == CACHE_OFF ? 0 : conf->server.cache_size;
 
-	if (!p->cache) {
-		p->cache = cache_new(size, conf->server.max_cache_item_size);
-		p->flights = cache_flights_new();
-		p->patterns = cache_patterns_new();
+	if (!p->shared.cache) {
+		p->shared.cache = cache_new(size, conf->server.max_cache_item_size);
+		p->shared.flights = cache_flights_new();
+		p->shared.patterns = cache_patterns_new();
 		return;
 	}
-	cache_resize(p->cache, size, conf->server.max_cache_item_size);
-	cache_purge_absent(p->cache, is_tenant, conf);
+	cache_resize(p->shared.cache, size, conf->server.max_cache_item_size);
+	cache_purge_absent(p->shared.cache, is_tenant, conf);
 }
 
 static void install(struct proxy *p, struct snapshot *take_snapshot)
@@ -409,9 +349,9 @@ static void on_alive(void *arg)
 	free(m);
 }
 
-void proxy_worker_alive(struct proxy *p, uint64_t number)
+static void alive(struct shared *s, uint64_t number)
 {
-	post(p, on_alive, (struct message){.serial = number});
+	post(proxy_of(s), on_alive, (struct message){.serial = number});
 }
 
 static void ask_workers(struct proxy *p, uint64_t number)
@@ -438,8 +378,8 @@ static void drain(struct proxy *p, msec limit)
 
 static void purge(struct proxy *p, const struct channel_message *m)
 {
-	struct cache_share *share = cache_share_at(p->cache, m->slot);
-	size_t n = share ? cache_purge(p->cache, share, (str){m->text, m->text_size}) : 0;
+	struct cache_share *share = cache_share_at(p->shared.cache, m->slot);
+	size_t n = share ? cache_purge(p->shared.cache, share, (str){m->text, m->text_size}) : 0;
 
 	channel_send(p->channel, CHANNEL_PURGED, (uint32_t)n, m->value, STR_EMPTY);
 }
@@ -503,6 +443,17 @@ static void ignore_signals(void)
 		sigaction(numbers[i], &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 }
 
+static const struct shared_ops ops = {
+	.wake = wake,
+	.busy = busy,
+	.stuck = stuck,
+	.store_fault = store_fault,
+	.alive = alive,
+	.configured = configured,
+	.broken = broken,
+	.drained = drained,
+};
+
 int proxy_main(const struct proxy_start *start)
 {
 	static struct proxy p; /* the threads are still running when we return */
@@ -510,6 +461,7 @@ int proxy_main(const struct proxy_start *start)
 	log_init("proxy", LOG_INFO);
 	ignore_signals();
 	p.start = start;
+	p.shared.ops = &ops;
 	p.loop = loop_new();
 	if (!p.loop || scoreboard_map(start->scoreboard_fd, &p.board) < 0)
 		return 1;

@@ -1,100 +1,28 @@
 /* relay.c - bytes between client and tenant, both ways at once, never more than one read of them in
  * memory.
  *
- * relay_run moves what can be moved and is called again by whatever event lets more move: each side
- * is read only while the other side's outbox is empty. */
+ * The step moves what can be moved and is run again by whatever event lets more move: each side is
+ * read only while the other side's outbox is empty. */
 /* SPDX-License-Identifier: MIT */
+#include "proxy/relay.h"
+
 #include "net/socket.h"
-#include "proxy/proxy_int.h"
+#include "proxy/shared.h"
 #include "proxy/relay_int.h"
+#include "proxy/respond.h"
+#include "proxy/trip.h"
 
 /* Steps of one exchange before others have their turn. */
-#define STEPS_PER_TURN 16
-/* From here on the kernel moves a body without showing it to us. */
-#define SPLICE_FROM 65536
-
-static bool may_repeat(const struct exchange *x)
-{
-	return !x->answer_began && x->upstream->is_reused && !x->is_retried &&
-	       method_is_idempotent(x->method) && x->up.in != BODY_CHUNKED && x->up.is_done &&
-	       !x->up.bytes;
-}
-
-enum step relay_upstream_failed(struct exchange *x, enum error error)
-{
-	if (x->upstream->is_connecting && !x->answer_began) {
-		hold_refused(x);
-		return GONE;
-	}
-	if (error == ERROR_UPSTREAM_CLOSED && may_repeat(x)) {
-		x->is_retried = true;
-		exchange_drop_upstream(x, false);
-		exchange_leave_tenant(x);
-		hold_want_tenant(x);
-		return GONE;
-	}
-	exchange_fail(x, error, STR_EMPTY);
-	return GONE;
-}
-
-enum step relay_client_failed(struct exchange *x)
-{
-	exchange_abort(x, ERROR_CLIENT_GONE);
-	return GONE;
-}
-
-void relay_expect_answer(struct exchange *x)
-{
-	struct upstream *u = x->upstream;
-	msec limit = exchange_settings(x)->response_timeout;
-
-	if (relay_up_waits(x))
-		u->unsent = socket_unsent(u->watch.fd);
-	if (u->is_connecting)
-		upstream_deadline(u, x->connect_until);
-	else if (!x->answer_began)
-		upstream_deadline(u, msec_limit(loop_now(x->worker->loop), limit));
-}
-
-static bool open_pipe(struct worker *w, struct splice_pipe *p)
-{
-	if (p->is_open)
-		return true;
-	if (w->nspare_pipes) {
-		*p = w->spare_pipes[--w->nspare_pipes];
-		return true;
-	}
-	return splice_open(p) == 0;
-}
-
-void relay_give_pipe(struct worker *w, struct splice_pipe *p)
-{
-	if (!p->is_open)
-		return;
-	if (p->held || w->nspare_pipes == SPARE_PIPES)
-		splice_close(p);
-	else
-		w->spare_pipes[w->nspare_pipes++] = *p;
-	*p = (struct splice_pipe){0};
-}
+#define STEPS_PER_TURN	16
+#define EVENTS_OF_BYTES (unsigned)(EVENT_CLIENT | EVENT_UPSTREAM | EVENT_TURN)
 
 /* Until more of a body comes it needs none: a few are enough for all that move. */
 static void give_empty_pipes(struct exchange *x)
 {
-	if (!x->up_pipe.held)
-		relay_give_pipe(x->worker, &x->up_pipe);
-	if (!x->down_pipe.held)
-		relay_give_pipe(x->worker, &x->down_pipe);
-}
-
-bool relay_is_spliced(
-	struct exchange *x, struct flow *f, const struct inbox *in, struct splice_pipe *p)
-{
-	if (x->client->fd < 0 || (f == &x->down && x->stages))
-		return false;
-	if (f->in != BODY_LENGTH || in->unread.n)
-		return p->held != 0;
-	return p->held || (flow_raw(f) >= SPLICE_FROM && open_pipe(x->worker, p));
+	if (!x->trip.up_pipe.held)
+		relay_give_pipe(x->worker, &x->trip.up_pipe);
+	if (!x->reply.down_pipe.held)
+		relay_give_pipe(x->worker, &x->reply.down_pipe);
 }
 
 /* The answer is whole, and out. */
@@ -102,16 +30,15 @@ static bool is_finished(const struct exchange *x)
 {
 	const struct client *c = x->client;
 
-	return x->answer_began && x->down.is_done && !x->down_pipe.held &&
-	       outbox_is_empty(&c->out) && (!x->is_tunnel || x->up.is_done || x->upstream->is_deaf);
+	return x->reply.answer_began && x->reply.down.is_done && !x->reply.down_pipe.held &&
+	       outbox_is_empty(&c->out) &&
+	       (!x->trip.is_tunnel || x->trip.up.is_done || x->trip.upstream->is_deaf);
 }
 
-static void finish(struct exchange *x)
+static enum step finish(struct exchange *x)
 {
-	bool can_reuse = x->can_reuse && x->up.is_done && !relay_up_waits(x);
-
-	exchange_drop_upstream(x, can_reuse);
-	exchange_end(x, x->keep_alive);
+	trip_drop_upstream(x, x->trip.can_reuse && x->trip.up.is_done && !relay_up_waits(x));
+	return STEP_END;
 }
 
 /* --- deadlines of the client --- */
@@ -120,15 +47,15 @@ static enum client_owes owed_by_client(const struct exchange *x)
 {
 	const struct client *c = x->client;
 
-	if (c->out.is_blocked || !outbox_is_empty(&c->out) || x->down_pipe.held)
+	if (c->out.is_blocked || !outbox_is_empty(&c->out) || x->reply.down_pipe.held)
 		return CLIENT_TAKES;
-	if (x->is_tunnel)
-		return x->up.is_done || x->down.is_done ? CLIENT_ENDS : CLIENT_FREE;
-	if (x->up.is_done)
+	if (x->trip.is_tunnel)
+		return x->trip.up.is_done || x->reply.down.is_done ? CLIENT_ENDS : CLIENT_FREE;
+	if (x->trip.up.is_done)
 		return c->in.saw_eof ? CLIENT_STAYS : CLIENT_FREE;
-	if (relay_up_waits(x) || x->upstream->is_deaf)
+	if (relay_up_waits(x) || x->trip.upstream->is_deaf)
 		return CLIENT_FREE;
-	return x->awaits_continue ? CLIENT_IS_TOLD : CLIENT_SENDS;
+	return x->trip.awaits_continue ? CLIENT_IS_TOLD : CLIENT_SENDS;
 }
 
 /* What moves on one side is no excuse for the other: a deadline is put off only by what it waits
@@ -136,134 +63,165 @@ static enum client_owes owed_by_client(const struct exchange *x)
 static void update_client_deadline(struct exchange *x)
 {
 	enum client_owes owes = owed_by_client(x);
-	bool moved = (x->client_took && owes != CLIENT_SENDS) ||
-		     (x->client_gave && owes != CLIENT_TAKES && owes != CLIENT_STAYS);
+	bool moved = (x->reply.client_took && owes != CLIENT_SENDS) ||
+		     (x->reply.client_gave && owes != CLIENT_TAKES && owes != CLIENT_STAYS);
 
-	if (owes != x->pace.owes || (moved && owes != CLIENT_FREE))
+	if (owes != x->reply.pace.owes || (moved && owes != CLIENT_FREE))
 		pace_await(x, owes);
-	x->client_took = x->client_gave = false;
+	x->reply.client_took = x->reply.client_gave = false;
 }
 
-void relay_client_timeout(struct exchange *x)
+static enum step tell_to_continue(struct exchange *x)
 {
-	struct client *c = x->client;
+	x->trip.awaits_continue = false;
+	x->client->in.can_read = true;
+	client_head(x->client, STR("HTTP/1.1 100 Continue\r\n\r\n"), false);
+	return relay_send_down(x);
+}
 
-	if (!pace_is_over(x))
-		return;
-	switch (x->pace.owes) {
+static enum step on_client_time(struct exchange *x)
+{
+	if (!pace_check(x))
+		return WAIT;
+	switch (x->reply.pace.owes) {
 	case CLIENT_FREE:
-		return;
+		break;
 	case CLIENT_TAKES:
-		exchange_abort(x, ERROR_WRITE_TIMEOUT);
-		return;
+		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
 	case CLIENT_SENDS:
-		exchange_fail(x, ERROR_REQUEST_TIMEOUT, STR_EMPTY);
-		return;
+		return exchange_fail(x, ERROR_REQUEST_TIMEOUT, STR_EMPTY);
 	case CLIENT_IS_TOLD:
-		x->awaits_continue = false;
-		c->in.can_read = true;
-		client_head(c, STR("HTTP/1.1 100 Continue\r\n\r\n"), false);
-		if (relay_send_down(x) == GO)
-			relay_run(x);
-		return;
+		return tell_to_continue(x);
 	case CLIENT_ENDS:
-		exchange_abort(x, ERROR_NONE);
-		return;
+		return exchange_cut(x, ERROR_NONE);
 	case CLIENT_STAYS:
-		exchange_abort(x, ERROR_CLIENT_GONE);
-		return;
+		return exchange_cut(x, ERROR_CLIENT_GONE);
 	}
+	return WAIT;
+}
+
+/* --- deadlines of the tenant --- */
+
+/* One slow answer is none of our business; when nothing is answered, the supervisor has a look. */
+static enum step fail_late(struct exchange *x, enum error error)
+{
+	struct shared *shared = x->worker->shared;
+	uint32_t max = x->wish.conf ? (uint32_t)x->wish.conf->app->max_timeouts : 0;
+	uint32_t n = atomic_fetch_add(&exchange_slot(x)->timeouts, 1) + 1;
+
+	if (max && n % max == 0)
+		shared->ops->stuck(shared, x->trip.tenant->slot);
+	return exchange_fail(x, error, STR_EMPTY);
+}
+
+static enum step on_upstream_time(struct exchange *x)
+{
+	struct upstream *u = x->trip.upstream;
+	bool reads = relay_up_waits(x) && socket_unsent(u->watch.fd) < u->unsent;
+
+	if (u->is_connecting)
+		return fail_late(x, ERROR_CONNECT_FAILED);
+	if (!reads && (x->trip.up.is_done || relay_up_waits(x) || u->is_deaf))
+		return fail_late(x, ERROR_RESPONSE_TIMEOUT);
+	relay_expect_answer(x); /* it reads, if slowly; or it is the client that we wait for */
+	return WAIT;
 }
 
 /* --- turns --- */
 
-/* False when the exchange is gone. */
-static bool move(struct exchange *x)
+/* The tenant is about to end, and this would not by itself. */
+static enum step dismiss(struct exchange *x)
 {
-	for (int i = 0; i < STEPS_PER_TURN; i++) {
-		enum step up = relay_up(x), down = GONE;
+	if (x->reply.down.is_done)
+		return WAIT;
+	if (x->reply.stages) /* what is stored must not look whole */
+		return exchange_cut(x, ERROR_DISMISSED);
+	x->reply.keep_alive &= x->trip.up.is_done;
+	x->client->is_hurried = true;
+	if (x->trip.is_websocket && websocket_may_speak(&x->reply.frames))
+		gather_add(&x->worker->gather, WEBSOCKET_GOING_AWAY);
+	flow_finish(&x->reply.down, &x->worker->gather);
+	if (exchange_send(x) < 0)
+		return exchange_cut(x, ERROR_CLIENT_GONE);
+	respond_tell_end(x);
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
+	x->reply.pace = (struct pace){0};
+	return STEP_ANSWER;
+}
 
-		if (up != GONE)
-			down = relay_down(x);
-		if (down == GONE)
-			return false;
-		if (is_finished(x)) {
-			finish(x);
-			return false;
-		}
-		if (up == WAIT && down == WAIT)
-			return true;
+/* What there is beside bytes to be moved.  GO: they may be. */
+static enum step look(struct exchange *x, unsigned events)
+{
+	enum step next = WAIT;
+
+	if (events & EVENT_DISMISS)
+		next = dismiss(x);
+	if (next <= WAIT && events & EVENT_UPSTREAM_TIME)
+		next = on_upstream_time(x);
+	if (next <= WAIT && events & EVENT_CLIENT_TIME)
+		next = on_client_time(x);
+	if (next == WAIT && events & EVENTS_OF_BYTES)
+		next = GO;
+	return next;
+}
+
+static enum step begin(struct exchange *x)
+{
+	/* One that has just come is sent at once: so the clock is read once. */
+	x->trip.upstream_began = x->wish.arrival ? x->began : clock_usec();
+	x->trip.is_begun = true;
+	exchange_forget_arrival(x);
+	x->reply.pace = (struct pace){0};
+	return relay_begin_up(x);
+}
+
+/* A head that has just been gathered leaves before anything else is. */
+static enum step move_once(struct exchange *x, bool *ret_waits)
+{
+	enum step up = x->reply.is_head_new ? GO : relay_up(x), down;
+
+	if (up > WAIT)
+		return up;
+	down = relay_down(x);
+	if (down > WAIT)
+		return down;
+	*ret_waits = up == WAIT && down == WAIT;
+	return is_finished(x) ? finish(x) : GO;
+}
+
+static enum step move(struct exchange *x)
+{
+	bool waits = false;
+
+	for (int i = 0; i < STEPS_PER_TURN; i++) {
+		enum step next = move_once(x, &waits);
+
+		if (next > WAIT)
+			return next;
+		if (waits)
+			return WAIT;
 	}
 	worker_go_on_later(x->client);
-	return true;
+	return WAIT;
 }
 
-void relay_run(struct exchange *x)
+enum step relay_step(struct exchange *x)
 {
-	struct client *c = x->client;
-	struct upstream *u = x->upstream;
+	enum step next = GO;
 
-	if (move(x)) {
+	if (!x->trip.is_begun)
+		next = begin(x);
+	else if (x->happened & ~EVENTS_OF_BYTES)
+		next = look(x, x->happened);
+	if (next == GO)
+		next = move(x);
+	else if (next == WAIT)
+		return WAIT;
+	if (next == WAIT) {
 		give_empty_pipes(x);
 		update_client_deadline(x);
-		inbox_keep(&u->in);
+		keep_unread(&x->trip.upstream->in);
 	}
-	/* Also when the exchange is gone: what the client sent behind it is still in the scratch
-	 * buffer. */
-	if (!c->is_closed)
-		client_settle(c);
-}
-
-void relay_start(struct exchange *x)
-{
-	x->upstream_began = clock_usec();
-	x->pace = (struct pace){0};
-	if (relay_begin_up(x) == GO)
-		relay_run(x);
-}
-
-void exchange_dismiss(struct exchange *x)
-{
-	if (x->state != EXCHANGE_RELAYING || x->down.is_done)
-		return;
-	if (x->stages) { /* what is stored must not look whole */
-		exchange_abort(x, ERROR_DISMISSED);
-		return;
-	}
-	x->keep_alive &= x->up.is_done;
-	x->client->is_hurried = true;
-	if (x->is_websocket && websocket_may_speak(&x->frames))
-		gather_add(&x->worker->gather, WEBSOCKET_GOING_AWAY);
-	flow_finish(&x->down, &x->worker->gather);
-	if (relay_send_down(x) == GONE)
-		return;
-	exchange_drop_upstream(x, false);
-	exchange_leave_tenant(x);
-	x->pace = (struct pace){0};
-	exchange_finish_answer(x);
-}
-
-/* One slow answer is none of our business; when nothing is answered, the supervisor has a look. */
-static void fail_late(struct exchange *x, enum error error)
-{
-	uint32_t max = x->conf ? (uint32_t)x->conf->app->max_timeouts : 0;
-	uint32_t n = atomic_fetch_add(&exchange_slot(x)->timeouts, 1) + 1;
-
-	if (max && n % max == 0)
-		proxy_stuck(x->worker->proxy, x->tenant->slot);
-	exchange_fail(x, error, STR_EMPTY);
-}
-
-void exchange_upstream_timeout(struct exchange *x)
-{
-	struct upstream *u = x->upstream;
-
-	if (u->is_connecting)
-		fail_late(x, ERROR_CONNECT_FAILED);
-	else if (relay_up_waits(x) && socket_unsent(u->watch.fd) < u->unsent)
-		relay_expect_answer(x); /* it reads, if slowly */
-	else if (x->up.is_done || relay_up_waits(x) || u->is_deaf)
-		fail_late(x, ERROR_RESPONSE_TIMEOUT);
-	else
-		relay_expect_answer(x); /* it is the client that we wait for */
+	return next;
 }

@@ -8,8 +8,8 @@
 #include "http/field.h"
 #include "proxy/answer.h"
 #include "proxy/exchange_int.h"
-#include "proxy/lines.h"
-#include "proxy/worker.h"
+#include "proxy/trip.h"
+#include "proxy/wall.h"
 
 /* Of memory, what is offered to the client at once: more would be copied if it does not take it. */
 #define SLICE (128u * 1024)
@@ -24,78 +24,51 @@ static_assert(FLOW_RAW_PIECES + FRAMING_PIECES <= GATHER_PIECES, "a framed paylo
 
 /* --- the head --- */
 
-void respond_stage(struct exchange *x, struct stage *s, bool is_resized)
-{
-	struct stage **end = &x->stages;
-
-	while (*end)
-		end = &(*end)->next;
-	*end = s;
-	x->is_resized |= is_resized;
-}
-
-void respond_resized(struct exchange *x)
-{
-	x->is_resized = true;
-}
-
-void respond_add(struct exchange *x, str name, str value)
-{
-	add_line(&x->worker->added, name, value);
-}
-
-void respond_drop(struct response_head *h, enum header_id id)
-{
-	for (size_t i = 0; i < h->nheaders; i++)
-		if (h->headers[i].id == id)
-			h->headers[i].is_hop = true;
-}
-
 const struct rewrite *respond_rewrite(const struct exchange *x)
 {
-	return x->rewrite.prefix.n || x->rewrite.tenant_host.n ? &x->rewrite : NULL;
+	return x->reply.rewrite.prefix.n || x->reply.rewrite.tenant_host.n ? &x->reply.rewrite
+									   : NULL;
 }
 
 static enum body_kind framing_of(const struct exchange *x, const struct response_head *h)
 {
-	if (h->body == BODY_LENGTH && x->is_resized)
-		return x->minor == 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
-	return answer_framing(h, x->minor);
+	if (h->body == BODY_LENGTH && x->reply.is_resized)
+		return x->wish.minor == 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+	return answer_framing(h, x->wish.minor);
 }
 
 static void give_head(struct exchange *x, struct response_head *h)
 {
 	struct worker *w = x->worker;
 	struct answer_in in = {
-		.minor = x->minor,
-		.framing = x->framing,
-		.keep_alive = x->keep_alive,
-		.date = exchange_date(),
+		.minor = x->wish.minor,
+		.framing = x->reply.framing,
+		.keep_alive = x->reply.keep_alive,
+		.date = wall_date(),
 		.rewrite = respond_rewrite(x),
 		.added = buf_str(&w->added),
 	};
 
-	x->answer_began = true;
-	x->awaits_continue = false;
+	x->reply.answer_began = true;
+	x->trip.awaits_continue = false;
 	x->record.status = h->status;
 	if (x->is_logged)
 		x->record.response_type = arena_dup(
 			&x->arena, header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE));
-	buf_clear(&w->head_out);
-	answer_head(&w->head_out, h, &in);
+	answer_head(scratch_lend(&w->head_out), h, &in);
 	buf_clear(&w->added);
-	client_head(x->client, buf_str(&w->head_out), h->body != BODY_NONE);
-	exchange_forget_view(x);
+	client_head(x->client, buf_str(&w->head_out.text), h->body != BODY_NONE);
+	trip_forget_view(x);
 }
 
 static void set_length(struct exchange *x, struct response_head *h)
 {
 	struct buf *added = &x->worker->added;
 
-	if (!x->is_resized && !x->source.segments)
+	if (!x->reply.is_resized && !x->reply.source.segments)
 		return; /* as the tenant has it */
-	respond_drop(h, HEADER_CONTENT_LENGTH);
-	if (x->is_resized || h->status == 204 || h->status == 304)
+	stages_drop(h, HEADER_CONTENT_LENGTH);
+	if (x->reply.is_resized || h->status == 204 || h->status == 304)
 		return;
 	buf_add(added, STR("Content-Length: "));
 	buf_add_number(added, h->content_length);
@@ -135,10 +108,10 @@ static void vary_by_referer(struct exchange *x, struct response_head *h)
 		}
 	}
 	buf_add(added, STR("\r\n"));
-	respond_drop(h, HEADER_CACHE_CONTROL);
-	respond_drop(h, HEADER_CDN_CACHE_CONTROL);
+	stages_drop(h, HEADER_CACHE_CONTROL);
+	stages_drop(h, HEADER_CDN_CACHE_CONTROL);
 	if (!header_has_token(h->headers, h->nheaders, HEADER_VARY, STR("Referer")))
-		respond_add(x, STR("Vary: "), STR("Referer"));
+		stages_add(x, STR("Vary: "), STR("Referer"));
 }
 
 void respond_begin(struct exchange *x, struct response_head *h)
@@ -146,15 +119,16 @@ void respond_begin(struct exchange *x, struct response_head *h)
 	struct worker *w = x->worker;
 
 	compressing_begin(x, h);
-	if (x->is_by_referer)
+	if (x->wish.is_by_referer)
 		vary_by_referer(x, h);
 	set_length(x, h);
-	x->framing = framing_of(x, h);
+	x->reply.framing = framing_of(x, h);
 	/* HTTP/2 tells the end of a body beside it. */
-	x->keep_alive = x->keep_alive && x->up.is_done && !w->is_draining &&
-			(x->framing != BODY_UNTIL_CLOSE || x->minor == 2);
-	flow_init(&x->down, h->body, h->content_length, x->stages ? BODY_LENGTH : x->framing);
-	x->down.chunked.is_mended = true;
+	x->reply.keep_alive = x->reply.keep_alive && x->trip.up.is_done && !w->is_draining &&
+			      (x->reply.framing != BODY_UNTIL_CLOSE || x->wish.minor == 2);
+	flow_init(&x->reply.down, h->body, h->content_length,
+		x->reply.stages ? BODY_LENGTH : x->reply.framing);
+	x->reply.down.chunked.is_mended = true;
 	give_head(x, h);
 }
 
@@ -164,9 +138,9 @@ void respond_begin(struct exchange *x, struct response_head *h)
 static void frame(struct exchange *x, bool is_end)
 {
 	struct gather *p = &x->worker->payload, *g = &x->worker->gather;
-	bool is_chunked = x->framing == BODY_CHUNKED;
+	bool is_chunked = x->reply.framing == BODY_CHUNKED;
 
-	x->sent += p->bytes;
+	x->reply.sent += p->bytes;
 	if (p->bytes && is_chunked) {
 		char *note = gather_note(g);
 
@@ -178,7 +152,7 @@ static void frame(struct exchange *x, bool is_end)
 		gather_add(g, CHUNKED_CRLF);
 	if (is_end && is_chunked) {
 		gather_add(g, CHUNKED_LAST);
-		gather_add(g, flow_trailers(&x->down));
+		gather_add(g, flow_trailers(&x->reply.down));
 		gather_add(g, CHUNKED_CRLF);
 	}
 	gather_forget(p);
@@ -186,27 +160,29 @@ static void frame(struct exchange *x, bool is_end)
 
 int respond_pass(struct exchange *x, enum passing how)
 {
-	for (struct stage *s = x->stages; s; s = s->next) {
-		int r = s->ops->pass(s, x, how);
+	int r = stages_pass(x, how);
 
-		if (r < 0) {
-			gather_forget(&x->worker->payload);
-			return r;
-		}
-	}
-	x->is_unflushed = how == PASS_MORE;
-	x->is_whole = how == PASS_END;
-	frame(x, x->is_whole);
-	return 0;
+	if (r == 0)
+		frame(x, x->reply.is_whole);
+	return r;
+}
+
+void respond_tell_end(struct exchange *x)
+{
+	if (x->reply.is_end_told)
+		return;
+	x->reply.is_end_told = true;
+	if (x->trip.is_tunnel)
+		client_shut(x->client);
+	else
+		client_end(x->client, flow_trailers(&x->reply.down));
 }
 
 void respond_done(struct exchange *x)
 {
-	struct source *source = &x->source;
+	struct source *source = &x->reply.source;
 
-	for (struct stage *s = x->stages; s; s = s->next)
-		s->ops->done(s, x, x->is_whole);
-	x->stages = NULL;
+	stages_done(x);
 	if (source->release)
 		source->release(source->owner);
 	source->release = NULL;
@@ -216,7 +192,7 @@ void respond_done(struct exchange *x)
 
 static bool has_body(const struct exchange *x, unsigned status)
 {
-	return x->method != METHOD_HEAD && status >= 200 && status != 204 && status != 304;
+	return x->wish.method != METHOD_HEAD && status >= 200 && status != 204 && status != 304;
 }
 
 static void advance(struct source *s, uint64_t n)
@@ -239,7 +215,7 @@ static bool is_copied(const struct source *s)
 static int look_ahead(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	const struct source *s = &x->source;
+	const struct source *s = &x->reply.source;
 	size_t at = 0, most = 1;
 	bool is_whole;
 	ssize_t n;
@@ -264,11 +240,11 @@ static str why_unreadable(int error)
 }
 
 /* Nothing has been said yet. */
-static void refuse_unreadable(struct exchange *x, int error)
+static enum step refuse_unreadable(struct exchange *x, int error)
 {
 	buf_clear(&x->worker->added);
 	respond_done(x);
-	exchange_fail(x, ERROR_FILE_UNREADABLE, why_unreadable(error));
+	return exchange_fail(x, ERROR_FILE_UNREADABLE, why_unreadable(error));
 }
 
 static enum step cut_unreadable(struct exchange *x, int error)
@@ -277,32 +253,28 @@ static enum step cut_unreadable(struct exchange *x, int error)
 	return exchange_cut(x, ERROR_FILE_UNREADABLE);
 }
 
-void respond_segments(struct exchange *x, struct response_head *h, const struct source *take_source)
+enum step respond_segments(
+	struct exchange *x, struct response_head *h, const struct source *take_source)
 {
-	struct worker *w = x->worker;
-	struct source *s = &x->source;
+	struct source *s = &x->reply.source;
 	int r;
 
 	*s = *take_source;
-	x->pace = (struct pace){0};
-	exchange_drop_upstream(x, false);
-	exchange_leave_tenant(x);
+	x->reply.pace = (struct pace){0};
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
 	h->content_length = 0;
 	for (size_t i = 0; i < s->count; i++)
 		h->content_length += segment_length(&s->segments[i]);
 	h->body = has_body(x, h->status) ? BODY_LENGTH : BODY_NONE;
 	r = h->body == BODY_NONE ? 0 : look_ahead(x);
-	if (r < 0) {
-		refuse_unreadable(x, r);
-		return;
-	}
+	if (r < 0)
+		return refuse_unreadable(x, r);
 	respond_begin(x, h);
 	if (h->body == BODY_NONE)
 		s->count = 0;
 	advance(s, 0);
-	x->state = EXCHANGE_SENDING;
-	respond_run(x);
-	w->ahead = 0;
+	return STEP_SEND;
 }
 
 /* sendfile cannot tell whose fault it was. */
@@ -320,8 +292,8 @@ static enum step cut_sent_file(struct exchange *x, const struct segment *from, o
 static enum step send_file(struct exchange *x, const struct segment *from)
 {
 	struct client *c = x->client;
-	off_t at = (off_t)(from->offset + x->source.done);
-	ssize_t n = sendfile(c->fd, from->fd, &at, (size_t)(from->length - x->source.done));
+	off_t at = (off_t)(from->offset + x->reply.source.done);
+	ssize_t n = sendfile(c->fd, from->fd, &at, (size_t)(from->length - x->reply.source.done));
 
 	if (n < 0 && errno == EAGAIN) {
 		c->out.is_blocked = true;
@@ -329,15 +301,15 @@ static enum step send_file(struct exchange *x, const struct segment *from)
 	}
 	if (n <= 0)
 		return cut_sent_file(x, from, at);
-	x->down.bytes += (uint64_t)n;
-	advance(&x->source, (uint64_t)n);
+	x->reply.down.bytes += (uint64_t)n;
+	advance(&x->reply.source, (uint64_t)n);
 	return GO;
 }
 
 /* The next piece, into `to`.  0, or -errno: the file cannot be read. */
 static int take_piece(struct exchange *x, struct gather *to)
 {
-	struct source *s = &x->source;
+	struct source *s = &x->reply.source;
 	const struct segment *from = &s->segments[s->at];
 	char *scratch = x->worker->upstream_bytes;
 	uint64_t left = segment_length(from) - s->done;
@@ -356,7 +328,7 @@ static int take_piece(struct exchange *x, struct gather *to)
 		x->worker->ahead = 0;
 		gather_add(to, (str){scratch, (size_t)n});
 	}
-	x->down.bytes += (uint64_t)n;
+	x->reply.down.bytes += (uint64_t)n;
 	advance(s, (uint64_t)n);
 	return 0;
 }
@@ -364,7 +336,7 @@ static int take_piece(struct exchange *x, struct gather *to)
 /* Pieces of text that are here go in one write, with a small file behind them. */
 static int take_pieces(struct exchange *x, struct gather *to)
 {
-	struct source *s = &x->source;
+	struct source *s = &x->reply.source;
 	int r = 0;
 
 	while (r == 0 && s->at < s->count && to->bytes < client_piece(x->client, SLICE) &&
@@ -382,19 +354,20 @@ static int take_pieces(struct exchange *x, struct gather *to)
 
 static bool is_for_kernel(const struct exchange *x)
 {
-	const struct source *s = &x->source;
+	const struct source *s = &x->reply.source;
 
-	return s->at < s->count && s->segments[s->at].fd >= 0 && x->client->fd >= 0 && !x->stages;
+	return s->at < s->count && s->segments[s->at].fd >= 0 && x->client->fd >= 0 &&
+	       !x->reply.stages;
 }
 
 static enum step send_pieces(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	struct source *s = &x->source;
-	int r = take_pieces(x, x->stages ? &w->payload : &w->gather);
+	struct source *s = &x->reply.source;
+	int r = take_pieces(x, x->reply.stages ? &w->payload : &w->gather);
 
 	s->has_ended = s->at == s->count;
-	if (r == 0 && x->stages)
+	if (r == 0 && x->reply.stages)
 		r = respond_pass(x, s->has_ended ? PASS_END : PASS_MORE);
 	if (r < 0) {
 		gather_forget(&w->payload);
@@ -402,39 +375,45 @@ static enum step send_pieces(struct exchange *x)
 		return cut_unreadable(x, r);
 	}
 	w->gather.is_followed =
-		w->gather.bytes && (is_for_kernel(x) || (s->has_ended && !x->keep_alive));
-	return client_send(x->client) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
+		w->gather.bytes && (is_for_kernel(x) || (s->has_ended && !x->reply.keep_alive));
+	return exchange_send(x) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
 }
 
-/* GO: something moved.  WAIT: the client must take something first.  GONE: it has ended. */
-static enum step step(struct exchange *x)
+/* GO: something moved.  WAIT: the client must take something first.  Else all has been sent, or
+ * cannot be. */
+static enum step send_some(struct exchange *x)
 {
 	struct client *c = x->client;
-	struct source *s = &x->source;
+	struct source *s = &x->reply.source;
 
+	if (x->worker->gather.bytes) /* the head, which does not stay here */
+		return send_pieces(x);
 	if (c->out.is_blocked)
 		return WAIT;
 	if (!outbox_is_empty(&c->out))
 		return client_flush(c) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
-	if (s->has_ended) {
-		exchange_finish_answer(x);
-		return GONE;
-	}
-	if (!is_for_kernel(x) || x->worker->gather.bytes)
+	if (s->has_ended)
+		return STEP_ANSWER;
+	if (!is_for_kernel(x))
 		return send_pieces(x);
 	return send_file(x, &s->segments[s->at]);
 }
 
-void respond_run(struct exchange *x)
+enum step respond_step(struct exchange *x)
 {
+	if (x->happened & EVENT_CLIENT_TIME && pace_check(x))
+		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
+	if (x->happened == EVENT_CLIENT_TIME)
+		return WAIT; /* that nothing came is no reason for a new deadline */
 	for (int i = 0; i < STEPS_PER_TURN; i++) {
-		enum step s = step(x);
+		enum step s = send_some(x);
 
 		if (s == GO)
 			continue;
 		if (s == WAIT)
-			exchange_await_client(x);
-		return;
+			pace_await(x, CLIENT_TAKES);
+		return s;
 	}
 	worker_go_on_later(x->client);
+	return WAIT;
 }

@@ -13,6 +13,7 @@
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
+#include "proxy/upstream.h"
 #include "proxy/worker.h"
 
 /* Kept for connections to tenants: an eighth of all descriptors, but no more than these. */
@@ -25,6 +26,7 @@
 #define FAST_ENOUGH (16u * 1024)
 #define LOOKED_AT   64	/* connections that are compared */
 #define ENDS_A_TURN 64	/* for memory */
+#define IDLE_TRIES  8	/* idle connections looked at for one that can be closed */
 #define LOOK_AGAIN  200 /* msec, while memory is short and nobody may be ended */
 
 /* The lowest that is free: so many are open, while we start. */
@@ -73,12 +75,12 @@ size_t shortage_memory_limit(uint64_t configured)
 
 static bool may_end_exchange(const struct exchange *x, uint64_t *ret_rate)
 {
-	if (clock_usec() - x->began < BODY_GRACE * 1000 || x->is_tunnel)
+	if (clock_usec() - x->began < BODY_GRACE * 1000 || x->trip.is_tunnel)
 		return false;
-	if (x->state != EXCHANGE_RELAYING && x->state != EXCHANGE_SENDING &&
-		x->state != EXCHANGE_ANSWERING)
+	if (x->step != STEP_RELAY && x->step != STEP_SEND && x->step != STEP_ANSWER)
 		return false;
-	if (x->pace.owes != CLIENT_TAKES && (x->pace.owes != CLIENT_SENDS || x->answer_began))
+	if (x->reply.pace.owes != CLIENT_TAKES &&
+		(x->reply.pace.owes != CLIENT_SENDS || x->reply.answer_began))
 		return false;
 	*ret_rate = pace_rate(x);
 	return true;
@@ -155,7 +157,7 @@ static struct connection *find_slowest(struct worker *w, uint64_t below)
 
 static void tell(struct worker *w, const struct connection *c)
 {
-	size_t n = worker_may_tell(w, &w->ended);
+	size_t n = worker_note_seldom(w, &w->ended);
 	char peer[ADDRESS_TEXT_MAX];
 
 	if (n)
@@ -180,7 +182,7 @@ static void end(struct connection *c)
 	if (c->h2)
 		blame(c->h2, ERROR_CROWDED);
 	if (c->phase == CONNECTION_EXCHANGE)
-		exchange_end_slow(c->client.exchange);
+		exchange_wake(c->client.exchange, EVENT_SLOW);
 	else
 		connection_close(c);
 }
@@ -194,10 +196,49 @@ static bool end_slowest(struct worker *w, uint64_t below)
 	return c;
 }
 
+/* --- room --- */
+
+/* The client that is idle the longest, and for no less than this, makes room.  False if there is
+ * none. */
+static bool close_idle(struct worker *w, msec idle_for)
+{
+	struct list *link = w->idle_connections.prev;
+	msec now = loop_now(w->loop);
+
+	for (int i = 0; i < IDLE_TRIES && link != &w->idle_connections; i++) {
+		struct connection *c = container_of(link, struct connection, link);
+
+		if (now - c->since < idle_for)
+			return false; /* as are the others */
+		link = link->prev;
+		if (socket_is_silent(c->watch.fd)) {
+			connection_close(c);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Connections to tenants that wait for a request are closed.  False if there were none. */
+static bool close_upstreams(struct worker *w)
+{
+	bool has_closed = false;
+
+	for (uint32_t i = 0; i < w->ntenants; i++) {
+		struct tenant *t = w->tenants[i];
+
+		if (!t || list_is_empty(&t->idle))
+			continue;
+		upstream_close_idle(t);
+		has_closed = true;
+	}
+	return has_closed;
+}
+
 bool shortage_make_room(struct worker *w)
 {
-	return worker_close_idle(w, IDLE_GRACE) || end_slowest(w, FAST_ENOUGH) ||
-	       worker_close_upstreams(w) || worker_close_idle(w, 0);
+	return close_idle(w, IDLE_GRACE) || end_slowest(w, FAST_ENOUGH) || close_upstreams(w) ||
+	       close_idle(w, 0);
 }
 
 /* --- later --- */
@@ -224,15 +265,9 @@ static void come_later(struct worker *w)
 		timer_set(&w->room_timer, w->loop, loop_now(w->loop), on_time);
 }
 
-void shortage_make_room_later(struct worker *w)
+void shortage_watch(struct worker *w)
 {
-	w->wants_descriptors = true;
-	come_later(w);
-}
-
-void shortage_watch_memory(struct worker *w)
-{
-	if (budget_is_over())
+	if (w->wants_descriptors || budget_is_over())
 		come_later(w);
 	if (budget_has_ebbed())
 		worker_trim_later(w);

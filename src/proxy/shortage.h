@@ -14,10 +14,9 @@ struct worker;
 /* One connection of this thread is ended.  False if none may be.  Not from inside of an exchange:
  * others are answered here. */
 bool shortage_make_room(struct worker *w);
-/* The same before the next turn, from anywhere. */
-void shortage_make_room_later(struct worker *w);
-/* At the end of a turn: as many are ended as memory is short of, before the next one. */
-void shortage_watch_memory(struct worker *w);
+/* At the end of a turn: before the next one, room is made for who wants a descriptor
+ * (wants_descriptors), and as many are ended as memory is short of. */
+void shortage_watch(struct worker *w);
 /* Of server.max_request_memory: 0 is a quarter of what the machine, or our container, has. */
 size_t shortage_memory_limit(uint64_t configured);
 /* With so many sockets, of clients and of tenants, no client is taken in for whom no other leaves:

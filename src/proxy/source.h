@@ -4,11 +4,14 @@
 
 #include "net/segment.h"
 
+struct cache_entry;
+
 struct source {
 	const struct segment *segments; /* live as long as the exchange */
 	size_t count, at;
 	uint64_t done; /* of the segment at `at` */
 	bool has_ended;
+	struct cache_entry *stored;   /* whose body it is, or parts of it; NULL: nobody's */
 	void (*release)(void *owner); /* called once, when nothing of it is needed; may be NULL */
 	void *owner;
 };

@@ -10,7 +10,7 @@
 #include "http/head.h"
 #include "net/socket.h"
 #include "proxy/exchange.h"
-#include "proxy/proxy_int.h"
+#include "proxy/shared.h"
 #include "proxy/worker.h"
 
 /* However long the application says that it keeps a connection. */
@@ -38,7 +38,7 @@ static void on_event(struct watch *w, unsigned events)
 		u->in.saw_eof = true;
 	if (events & LOOP_WRITE)
 		outbox_unblock(&u->out);
-	exchange_upstream_event(u->exchange, events);
+	exchange_wake(u->exchange, EVENT_UPSTREAM);
 }
 
 static void on_time(struct timer *t)
@@ -46,7 +46,7 @@ static void on_time(struct timer *t)
 	struct upstream *u = container_of(t, struct upstream, timer);
 
 	if (u->exchange)
-		exchange_upstream_timeout(u->exchange);
+		exchange_wake(u->exchange, EVENT_UPSTREAM_TIME);
 	else
 		upstream_close(u);
 }
@@ -120,7 +120,7 @@ static int open_upstream(struct worker *w, struct tenant *t, struct upstream **r
 		free(u);
 		return r;
 	}
-	proxy_upstream_came(w->proxy);
+	shared_add(&w->shared->nupstreams);
 	*ret = u;
 	return 0;
 }
@@ -197,7 +197,7 @@ void upstream_close(struct upstream *u)
 	uncount(u->worker, u->tenant);
 	inbox_done(&u->in);
 	outbox_done(&u->out);
-	proxy_upstream_gone(u->worker->proxy);
+	shared_remove(&u->worker->shared->nupstreams);
 	loop_defer_free(u->worker->loop, u);
 }
 

@@ -26,11 +26,12 @@ bool waiting_is_events(str prefix, str path)
 
 bool waiting_wants_page(const struct request_head *head)
 {
-	str accept = header_value(head->headers, head->nheaders, HEADER_ACCEPT);
-	str mode = header_value(head->headers, head->nheaders, HEADER_SEC_FETCH_MODE);
+	str accept, mode;
 
 	if (head->method != METHOD_GET || head->has_upgrade || head->body != BODY_NONE)
 		return false;
+	accept = header_value(head->headers, head->nheaders, HEADER_ACCEPT);
+	mode = header_value(head->headers, head->nheaders, HEADER_SEC_FETCH_MODE);
 	/* What a script fetches is not looked at, even if it accepts HTML. */
 	if (mode.n && !str_eq(mode, STR("navigate")))
 		return false;

@@ -9,21 +9,22 @@
 #include "link/scoreboard.h"
 #include "loop/loop.h"
 #include "net/outbox.h"
+#include "net/socket.h"
 #include "net/splice.h"
 #include "proxy/request_id.h"
+#include "proxy/scratch.h"
 #include "proxy/snapshot.h"
 
 /* What one read from a client and from a tenant may bring. */
 #define CLIENT_READ   (16u * 1024)
 #define UPSTREAM_READ (64u * 1024)
-#define HEADERS_MAX   256u
 #define SPARE_PIPES   8
 
 struct client;
 struct cache_share;
 struct compressor;
 struct exchange;
-struct proxy;
+struct shared;
 
 /* A line in the log for what may happen often: one each ten seconds, with their number. */
 struct seldom {
@@ -52,7 +53,7 @@ struct tenant {
 };
 
 struct worker {
-	struct proxy *proxy;
+	struct shared *shared;
 	struct loop *loop;
 	struct view *view;
 	struct slot *slots;
@@ -64,7 +65,7 @@ struct worker {
 	bool is_accepting;		/* in this turn */
 	int accepts;			/* how many at once, at the next event */
 	size_t max_sockets;		/* of all threads, see shortage.h */
-	bool wants_descriptors;		/* when room_timer comes */
+	bool wants_descriptors;		/* at the end of this turn: see shortage.h */
 	struct timer room_timer;	/* set while somebody is to be ended for others */
 	struct seldom ended, refused;	/* in the log: clients for others, or beyond their share */
 	struct seldom misstated;	/* the same: tenants that say how busy they are */
@@ -73,6 +74,11 @@ struct worker {
 	size_t nconnections;
 	struct tenant **tenants; /* by slot; grown on demand */
 	uint32_t ntenants;
+	struct exchange *running; /* that is on the stack, and has the scratch; or NULL */
+	struct list woken;	  /* exchanges that run after it */
+	/* Asks the tenant for something that is stored, once nothing else runs (background.h). */
+	void (*renew)(
+		struct worker *w, const struct request_head *head, const struct address *peer);
 	struct list free_exchanges;
 	size_t nfree_exchanges;
 	struct opener *opener;	      /* files of tenants */
@@ -90,10 +96,13 @@ struct worker {
 
 	/* Scratch of the turn; see inbox.h. */
 	struct gather gather;
-	struct gather payload; /* of an answer, on its way through stages */
-	struct buf added;      /* lines that stages add to a head */
-	struct buf head_out;   /* a head or a whole answer being built */
-	struct header headers[HEADERS_MAX];
+	struct gather payload;	 /* of an answer, on its way through stages */
+	struct buf added;	 /* lines that stages add to a head */
+	struct scratch head_out; /* a head or a whole answer, until it is sent */
+	struct scratch key;	 /* of what the cache is asked for, until it is kept */
+	struct scratch selector; /* of a look-up there */
+	struct scratch_headers headers;
+	struct response_head response; /* the tenant's, from RELAY to HEAD */
 	char client_bytes[CLIENT_READ];
 	char upstream_bytes[UPSTREAM_READ];
 	size_t ahead; /* bytes of a file that are there before its head was made */
@@ -101,7 +110,7 @@ struct worker {
 
 /* Takes the listening socket, the link to the opener and a reference of the snapshot.  NULL if they
  * cannot be watched. */
-struct worker *worker_new(struct proxy *proxy, int take_listen_fd, int take_opener_fd,
+struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_opener_fd,
 	struct slot *slots, struct snapshot *take_snapshot);
 /* In the thread of the worker; returns when a drain has ended. */
 void worker_run(struct worker *w);
@@ -125,16 +134,11 @@ void worker_wake(struct worker *w, struct tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */
 void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);
-/* The client that is idle the longest, and for no less than this, makes room.  False if there is
- * none. */
-bool worker_close_idle(struct worker *w, msec idle_for);
 /* Files were opened: what is not used any more is closed again, also if nothing else happens. */
 void worker_sweep_files(struct worker *w);
 /* Much memory has been freed, or soon will be: the allocator gives it back to the system. */
 void worker_trim_later(struct worker *w);
-/* Connections to tenants that wait for a request are closed.  False if there were none. */
-bool worker_close_upstreams(struct worker *w);
 /* One more has happened.  How many since the last line, if it is time for one; 0: it is not. */
-size_t worker_may_tell(struct worker *w, struct seldom *s);
+size_t worker_note_seldom(struct worker *w, struct seldom *s);
 /* It has more to do, but others come first. */
 void worker_go_on_later(struct client *c);

@@ -12,14 +12,17 @@ struct setting {
 	const char *before, *path;
 	const char *peer, *fly_client;
 	const char *client; /* that the peer tells of; NULL: the peer itself */
-	bool is_trusted, has_edge, drops_forwarded, keeps_expect, keeps_underscores;
+	bool is_trusted, has_edge, drops_forwarded, keeps_expect, keeps_underscores, sends_files;
 };
 
 #define TEST_NOW 1723800000123u
 #define TEST_ID	 "id-1"
 
-static inline void forward_bytes(struct buf *out, str bytes, const struct setting *s)
+/* With the places of its fields, in an array of their own. */
+static inline size_t forward_noted(
+	struct buf *out, str bytes, const struct setting *s, struct forward_field **ret_fields)
 {
+	size_t n;
 	struct route route = {.found = ROUTE_TENANT};
 	struct remote client = {
 		.peer = str_of(s->peer ? s->peer : "9.9.9.9"),
@@ -36,17 +39,29 @@ static inline void forward_bytes(struct buf *out, str bytes, const struct settin
 	route.tenant = s->tenant ? s->tenant : &tenant_root;
 	route.before = str_of(s->before ? s->before : "");
 	route.path = s->path ? str_of(s->path) : r.head.path;
-	forward_head(out, &(struct forward_in){
-				  .head = &r.head,
-				  .route = &route,
-				  .client = &client,
-				  .request_id = STR(TEST_ID),
-				  .now = TEST_NOW,
-				  .keeps_forwarded = !s->drops_forwarded,
-				  .keeps_underscores = s->keeps_underscores,
-				  .keeps_expect = s->keeps_expect,
-			  });
+	*ret_fields = xmalloc((r.head.nheaders + FORWARD_ADDED_MAX) * sizeof(**ret_fields));
+	n = forward_head(out, &(struct forward_in){
+				      .head = &r.head,
+				      .route = &route,
+				      .client = &client,
+				      .request_id = STR(TEST_ID),
+				      .now = TEST_NOW,
+				      .keeps_forwarded = !s->drops_forwarded,
+				      .keeps_underscores = s->keeps_underscores,
+				      .keeps_expect = s->keeps_expect,
+				      .sends_files = s->sends_files,
+				      .fields = *ret_fields,
+			      });
 	request_close(&r);
+	return n;
+}
+
+static inline void forward_bytes(struct buf *out, str bytes, const struct setting *s)
+{
+	struct forward_field *fields;
+
+	forward_noted(out, bytes, s, &fields);
+	free(fields);
 }
 
 /* The forwarded head, parsed as strictly as any; close it. */

@@ -2,6 +2,7 @@
  * no forgeries. */
 /* SPDX-License-Identifier: MIT */
 #include "forwarding.h"
+#include "proxy/asked.h"
 
 static const char *const lines[] = {"Accept: text/html", "Cookie: a=b; c=d",
 	"X-Forwarded-For: 6.6.6.6", "X_Forwarded_For: 6.6.6.6", "X-Forwarded-Proto: https",
@@ -70,14 +71,33 @@ static void expect_no_forgeries(const struct request *r, const struct setting *s
 	expect_str(request_field(r, "X-Original-URL"), "");
 }
 
+/* What was noted of the fields is what a parser finds. */
+static void expect_noted(const struct request *r, const struct buf *out, const struct asked *asked)
+{
+	struct arena arena = {0};
+	struct request_head noted;
+
+	asked_head(&arena, asked, out, &noted);
+	assert_int_equal(noted.nheaders, r->head.nheaders);
+	for (size_t i = 0; i < noted.nheaders; i++) {
+		assert_true(str_eq(noted.headers[i].name, r->store[i].name));
+		assert_true(str_eq(noted.headers[i].value, r->store[i].value));
+		assert_int_equal(noted.headers[i].id, r->store[i].id);
+	}
+	arena_done(&arena);
+}
+
 static void check(str bytes, const struct setting *s)
 {
+	struct asked asked = {0};
 	struct request in, again;
 	struct buf out = {0};
 
 	request_open(&in, bytes);
-	forward_bytes(&out, bytes, s);
+	asked.nfields = forward_noted(&out, bytes, s, &asked.fields);
 	request_open(&again, buf_str(&out));
+	expect_noted(&again, &out, &asked);
+	free(asked.fields);
 	assert_int_equal(again.head.minor, 1);
 	assert_true(str_eq(again.head.method_text, in.head.method_text));
 	assert_true(again.head.has_query);
@@ -115,6 +135,7 @@ static void whatever_comes_goes_on_unambiguous(void **state)
 		s.has_edge = s.is_trusted && next_random(&random) & 1;
 		s.fly_client = s.has_edge ? "3.3.3.3" : NULL;
 		s.drops_forwarded = next_random(&random) & 1;
+		s.sends_files = next_random(&random) & 1;
 		make_request(&bytes, &random);
 		if (request_head_parse(&r.head, r.store, TEST_HEADERS, buf_str(&bytes), &scanned,
 			    &limits, &used, &status) == PARSE_OK) {

@@ -38,6 +38,7 @@ struct work {
 	struct request_ids ids;
 	struct trust *trust;
 	struct address peer;
+	struct forward_field fields[TEST_HEADERS + FORWARD_ADDED_MAX];
 	struct buf out;
 };
 
@@ -52,6 +53,7 @@ static void do_forward(struct work *w)
 				      .request_id = STR("6a0c7d1e-0f3b-4b7e-9a53-2a6f4bd0a3a1"),
 				      .now = TEST_NOW,
 				      .keeps_forwarded = true,
+				      .fields = w->fields,
 			      });
 }
 

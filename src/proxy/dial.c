@@ -1,0 +1,116 @@
+/* dial.c - a request's way to its tenant: whether that is awake, and a connection to it. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/exchange_int.h"
+#include "proxy/forward.h"
+#include "proxy/held.h"
+#include "proxy/no_wake.h"
+#include "proxy/trip.h"
+#include "proxy/upstream.h"
+#include "proxy/waiting.h"
+#include "proxy/wall.h"
+
+/* A refused port is tried again after this long, up to connect_timeout. */
+#define REFUSED_RETRY 20
+/* An idle connection that is older may be closed by the application at this moment; a request that
+ * must not be sent twice gets a new one. */
+#define FRESH_FOR 1500
+
+/* The head for the tenant is made now, since the received one is gone after this turn. */
+static void write_head(struct exchange *x)
+{
+	const struct server_conf *server = exchange_settings(x);
+	const struct arrival *a = x->wish.arrival;
+	struct forward_in in = {
+		.head = a->head,
+		.route = &a->route,
+		.client = &a->remote,
+		.request_id = x->record.request_id,
+		.now = wall_exact(),
+		.keeps_forwarded = server->forward_headers,
+		.keeps_underscores = server->underscores_in_headers,
+		.keeps_expect = a->head->expects_continue,
+		.sends_files = server->x_sendfile_enabled,
+	};
+
+	in.fields = arena_alloc(
+		&x->arena, (a->head->nheaders + FORWARD_ADDED_MAX) * sizeof(*in.fields));
+	buf_clear(&x->trip.request);
+	x->trip.asked.nfields = forward_head(&x->trip.request, &in);
+	x->trip.asked.fields = in.fields;
+}
+
+enum step dial_rest(struct exchange *x)
+{
+	if (no_wake_is_meant(x))
+		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	x->wish.wants_page = waiting_wants_page(x->wish.arrival->head);
+	write_head(x);
+	return STEP_JOIN;
+}
+
+enum step dial_tenant(struct exchange *x)
+{
+	struct slot *slot = exchange_slot(x);
+
+	if (!exchange_has_tenant(x))
+		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	if (!slot_enter(slot, x->wish.conf->owner)) {
+		if (held_is_hopeless(x))
+			return exchange_fail(x, ERROR_START_FAILED, held_reason(x));
+		return held_begin(x, MSEC_NEVER);
+	}
+	x->trip.is_counted = true;
+	if (!x->trip.was_here) /* it may come more than once: held, refused, sent again */
+		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+	x->trip.was_here = true;
+	return STEP_DIAL;
+}
+
+/* The port refused: the tenant may be about to end, or not there yet.  Nothing was sent. */
+static enum step refused(struct exchange *x)
+{
+	msec now = loop_now(x->worker->loop);
+
+	x->trip.is_refused = false;
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
+	if (now >= x->trip.connect_until)
+		return exchange_fail(x, ERROR_CONNECT_FAILED, STR_EMPTY);
+	return held_begin(x, now + REFUSED_RETRY);
+}
+
+/* A connection that waits for a request, or NULL. */
+static struct upstream *take_idle(struct exchange *x)
+{
+	msec now = loop_now(x->worker->loop);
+	bool may_repeat = method_is_idempotent(x->wish.method) && x->trip.up.is_done;
+
+	if (x->trip.is_retried)
+		return NULL;
+	return upstream_take(
+		x->worker, x->trip.tenant, may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
+}
+
+enum step dial_step(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	msec connect_timeout = exchange_settings(x)->connect_timeout;
+	struct upstream *u;
+	int r = 0;
+
+	if (x->trip.is_refused)
+		return refused(x);
+	if (!x->trip.connect_until)
+		x->trip.connect_until = msec_limit(loop_now(w->loop), connect_timeout);
+	u = take_idle(x);
+	if (!u)
+		r = upstream_connect(w, x->trip.tenant, &u);
+	if (r == -EMFILE || r == -ENFILE)
+		w->wants_descriptors = true; /* and then it is tried again */
+	if (r < 0)
+		return refused(x);
+	u->exchange = x;
+	x->trip.upstream = u;
+	x->trip.is_begun = false;
+	return STEP_RELAY;
+}

@@ -1,0 +1,133 @@
+/* own_reply.c - answers that we make ourselves, on their way to the client. */
+/* SPDX-License-Identifier: MIT */
+#include "proxy/own_reply.h"
+
+#include "proxy/caching.h"
+#include "proxy/exchange_int.h"
+#include "proxy/respond.h"
+#include "proxy/trip.h"
+#include "proxy/wall.h"
+
+/* Of a whole answer: what follows the empty line. */
+static size_t body_size(str answer)
+{
+	ssize_t end = str_find(answer, STR("\r\n\r\n"));
+
+	return end < 0 ? 0 : answer.n - (size_t)end - 4;
+}
+
+enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
+{
+	struct worker *w = x->worker;
+	str answer = buf_str(&w->head_out.text);
+	size_t body = body_size(answer);
+
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
+	x->reply.pace = (struct pace){0};
+	x->reply.answer_began = true;
+	x->reply.keep_alive = keep_alive;
+	x->record.status = status;
+	x->record.response_length = (int64_t)body;
+	client_head(x->client, str_slice(answer, 0, answer.n - body), body);
+	gather_add(&w->gather, str_slice(answer, answer.n - body, answer.n));
+	w->gather.is_followed = !keep_alive;
+	return STEP_ANSWER;
+}
+
+/* Sends what is gathered, and that it was all; or goes on with what waits. */
+static int send_on(struct exchange *x)
+{
+	if (x->reply.is_end_told)
+		return client_flush(x->client);
+	if (exchange_send(x) < 0)
+		return -EPIPE;
+	respond_tell_end(x);
+	return 0;
+}
+
+enum step own_reply_step(struct exchange *x)
+{
+	const struct buf *waiting = &x->client->out.waiting;
+	size_t before = buf_len(waiting);
+
+	if (x->happened & EVENT_CLIENT_TIME && pace_check(x))
+		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
+	if (send_on(x) < 0)
+		return exchange_cut(x, ERROR_CLIENT_GONE);
+	if (outbox_is_empty(&x->client->out))
+		return STEP_END;
+	if (x->reply.pace.owes != CLIENT_TAKES || buf_len(waiting) < before)
+		pace_await(x, CLIENT_TAKES);
+	return WAIT;
+}
+
+/* --- what went wrong --- */
+
+/* Seconds until it makes sense to ask again. */
+static unsigned retry_after(const struct exchange *x, enum error error)
+{
+	msec now = loop_now(x->worker->loop), at;
+
+	if (error_status(error) != 503 && error_status(error) != 429)
+		return 0;
+	if (error != ERROR_START_FAILED || !x->wish.conf)
+		return 1;
+	at = atomic_load(&exchange_slot(x)->retry_at);
+	return at > now ? (unsigned)MIN((at - now + 999) / 1000, (msec)3600) : 1;
+}
+
+static unsigned status_of(const struct exchange *x, enum error error)
+{
+	uint32_t status;
+
+	if (error != ERROR_START_FAILED || !x->wish.conf)
+		return error_status(error);
+	status = atomic_load(&exchange_slot(x)->fail_status);
+	return status ? status : error_status(error);
+}
+
+static enum step answer_error(struct exchange *x, enum error error, str reason)
+{
+	struct worker *w = x->worker;
+	/* What is left of the request's body would be taken for the next request. */
+	bool keep_alive = x->reply.keep_alive && x->trip.up.is_done && !w->is_draining;
+	bool is_development =
+		x->wish.conf && str_eq(x->wish.conf->app->environment, STR("development"));
+	/* Where a file of the server is, or is not, is nobody's business; what an application has
+	 * said wrong is its developers'. */
+	bool is_hidden = error == ERROR_SENDFILE || error == ERROR_FILE_UNREADABLE ||
+			 (error == ERROR_BAD_RESPONSE && !is_development);
+	/* Of a start: with the last lines of the application. */
+	bool has_output = is_development && error == ERROR_START_FAILED;
+	str shown = is_hidden ? STR_EMPTY : reason;
+	struct error_in in = {
+		.error = error,
+		.status = status_of(x, error),
+		.minor = x->wish.minor,
+		.wants = x->wish.wants,
+		.is_head = x->wish.method == METHOD_HEAD,
+		.keep_alive = keep_alive,
+		.retry_after = retry_after(x, error),
+		.reason = has_output ? STR_EMPTY : shown,
+		.output = has_output ? shown : STR_EMPTY,
+		.request_id = x->record.request_id,
+		.date = wall_date(),
+		.pages = x->view->snapshot->pages,
+	};
+
+	error_answer(scratch_lend(&w->head_out), &in);
+	return own_reply_give(x, in.status, keep_alive);
+}
+
+enum step own_reply_fail(struct exchange *x)
+{
+	enum error error = x->reply.failure;
+
+	if (caching_rescue(x, error))
+		return STEP_SEND;
+	x->record.error = error;
+	x->record.detail = x->reply.reason;
+	return x->reply.answer_began ? exchange_cut(x, error)
+				     : answer_error(x, error, x->reply.reason);
+}

@@ -1,0 +1,75 @@
+/* relay_side.c - what both directions of a relay have in common: the tenant's connection that broke
+ * or is waited for, and the pipes for large bodies. */
+/* SPDX-License-Identifier: MIT */
+#include "net/socket.h"
+#include "proxy/relay_int.h"
+#include "proxy/trip.h"
+
+/* From here on the kernel moves a body without showing it to us. */
+#define SPLICE_FROM 65536
+
+static bool may_repeat(const struct exchange *x)
+{
+	return !x->reply.answer_began && x->trip.upstream->is_reused && !x->trip.is_retried &&
+	       method_is_idempotent(x->wish.method) && x->trip.up.in != BODY_CHUNKED &&
+	       x->trip.up.is_done && !x->trip.up.bytes;
+}
+
+enum step relay_upstream_failed(struct exchange *x, enum error error)
+{
+	if (x->trip.upstream->is_connecting && !x->reply.answer_began) {
+		x->trip.is_refused = true;
+		return STEP_DIAL;
+	}
+	if (error != ERROR_UPSTREAM_CLOSED || !may_repeat(x))
+		return exchange_fail(x, error, STR_EMPTY);
+	x->trip.is_retried = true;
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
+	return STEP_JOIN;
+}
+
+void relay_expect_answer(struct exchange *x)
+{
+	struct upstream *u = x->trip.upstream;
+	msec limit = exchange_settings(x)->response_timeout;
+
+	if (relay_up_waits(x))
+		u->unsent = socket_unsent(u->watch.fd);
+	if (u->is_connecting)
+		upstream_deadline(u, x->trip.connect_until);
+	else if (!x->reply.answer_began)
+		upstream_deadline(u, msec_limit(loop_now(x->worker->loop), limit));
+}
+
+static bool open_pipe(struct worker *w, struct splice_pipe *p)
+{
+	if (p->is_open)
+		return true;
+	if (w->nspare_pipes) {
+		*p = w->spare_pipes[--w->nspare_pipes];
+		return true;
+	}
+	return splice_open(p) == 0;
+}
+
+void relay_give_pipe(struct worker *w, struct splice_pipe *p)
+{
+	if (!p->is_open)
+		return;
+	if (p->held || w->nspare_pipes == SPARE_PIPES)
+		splice_close(p);
+	else
+		w->spare_pipes[w->nspare_pipes++] = *p;
+	*p = (struct splice_pipe){0};
+}
+
+bool relay_use_pipe(
+	struct exchange *x, struct flow *f, const struct inbox *in, struct splice_pipe *p)
+{
+	if (x->client->fd < 0 || (f == &x->reply.down && x->reply.stages))
+		return false;
+	if (f->in != BODY_LENGTH || in->unread.n)
+		return p->held != 0;
+	return p->held || (flow_raw(f) >= SPLICE_FROM && open_pipe(x->worker, p));
+}

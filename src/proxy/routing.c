@@ -1,0 +1,303 @@
+/* routing.c - whose a request is: the tenant's, another machine's, ours, or nobody's. */
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "http/uri.h"
+#include "proxy/exchange_int.h"
+#include "proxy/for_server.h"
+#include "proxy/forward.h"
+#include "proxy/index.h"
+#include "proxy/own_reply.h"
+#include "proxy/shared.h"
+#include "proxy/quota.h"
+#include "proxy/waiting.h"
+#include "proxy/wall.h"
+#include "route/place.h"
+
+/* False: the client has as many requests under way as it may have.  What we do by ourselves is
+ * nobody's. */
+static bool count(struct exchange *x, const struct remote *client)
+{
+	struct worker *w = x->worker;
+	uint64_t max = (uint64_t)exchange_settings(x)->max_requests_per_address;
+	size_t n;
+
+	if (!max || !client->key || x->client->is_background)
+		return true;
+	if (quota_enter(&w->shared->requests, client->key, max)) {
+		x->wish.quota_key = client->key;
+		return true;
+	}
+	n = worker_note_seldom(w, &w->refused);
+	if (n)
+		log_warn(STR_FMT " has too many requests under way (max_requests_per_address);"
+				 " %zu more than clients may have were refused",
+			STR_ARG(client->address), n);
+	return false;
+}
+
+/* The log's view of the request; copied, since the head is gone when the line is written. */
+static void record_request(
+	struct exchange *x, const struct request_head *head, const struct remote *client)
+{
+	struct access_record *r = &x->record;
+	struct arena *a = &x->arena;
+
+	r->method = arena_dup(a, head->method_text);
+	r->query = arena_dup(a, head->query);
+	r->host = arena_dup(a, head->host);
+	r->minor = x->wish.minor;
+	r->request_length =
+		head->body == BODY_CHUNKED ? ACCESS_UNKNOWN : (int64_t)head->content_length;
+	r->request_type =
+		arena_dup(a, header_value(head->headers, head->nheaders, HEADER_CONTENT_TYPE));
+	r->user_agent =
+		arena_dup(a, header_value(head->headers, head->nheaders, HEADER_USER_AGENT));
+	r->remote_addr = arena_dup(a, client->address);
+}
+
+/* The route, by the path or else by the page that asks. */
+static void find_route_of(
+	struct exchange *x, const struct request_head *head, str path, struct route *ret)
+{
+	const struct route_table *routes = x->view->snapshot->routes;
+	struct route_asker asker;
+
+	route_find(routes, head->host, path, ret);
+	if (ret->found != ROUTE_NONE || for_server_is_health(x, path))
+		return;
+	asker = (struct route_asker){
+		.host = head->host,
+		.path = path,
+		.referer = header_value(head->headers, head->nheaders, HEADER_REFERER),
+		.origin = header_value(head->headers, head->nheaders, HEADER_ORIGIN),
+		.is_get = head->method == METHOD_GET || head->method == METHOD_HEAD,
+		.is_upgrade = head->has_upgrade,
+		.is_navigation =
+			str_eq(header_value(head->headers, head->nheaders, HEADER_SEC_FETCH_MODE),
+				STR("navigate")),
+	};
+	route_by_referer(routes, &asker, ret);
+}
+
+/* A tenant's prefix without its final slash.  Relative links of a page would leave the tenant, so
+ * that browsers are redirected; programs often do not follow, and are served. */
+static void serve_without_slash(
+	struct exchange *x, const struct request_head *head, struct route *route)
+{
+	bool is_browser = (x->wish.method == METHOD_GET || x->wish.method == METHOD_HEAD) &&
+			  x->wish.wants == WANTS_HTML && !head->has_upgrade;
+
+	if (route->found != ROUTE_REDIRECT || !route->tenant || route->is_by_referer || is_browser)
+		return;
+	route->found = ROUTE_TENANT;
+	route->before = STR_EMPTY;
+	if (route->tenant->app->prefix == PREFIX_PASS)
+		route->path = x->wish.path;
+}
+
+static void send_as_it_came(struct exchange *x, const struct uri_path *path, struct route *route)
+{
+	str prefix = route->is_by_referer ? STR_EMPTY : route->tenant->prefix;
+	bool is_whole = route->path.n == path->routed.n;
+
+	x->wish.path = uri_path_below(&x->arena, path, prefix);
+	if (route->found == ROUTE_TENANT || route->is_by_referer)
+		route->path = str_slice(x->wish.path, is_whole ? 0 : prefix.n, x->wish.path.n);
+}
+
+/* The route, with a path byte by byte as the client sent it; x->wish.path is the client's name for
+ * the same.  -EINVAL if it would be somebody else's for a server that decodes separators. */
+static int find_route(struct exchange *x, const struct request_head *head,
+	const struct uri_path *path, struct route *ret)
+{
+	struct route other;
+
+	find_route_of(x, head, path->routed, ret);
+	if (path->decoded.p != path->routed.p) {
+		find_route_of(x, head, path->decoded, &other);
+		if (other.found != ret->found || other.tenant != ret->tenant ||
+			!str_eq(other.machine, ret->machine) || !str_eq(other.region, ret->region))
+			return -EINVAL;
+	}
+	x->wish.path = path->routed;
+	if (path->sent.p != path->routed.p && ret->tenant)
+		send_as_it_came(x, path, ret);
+	serve_without_slash(x, head, ret);
+	return 0;
+}
+
+/* Where the path is wrong, for the log and for whoever develops. */
+static enum step refuse_path(struct exchange *x, const struct request_head *head, size_t at)
+{
+	x->record.path = arena_dup(&x->arena, head->path);
+	if (!head->path.n || head->path.p[0] != '/')
+		return exchange_fail(x, ERROR_NOT_IMPLEMENTED, STR_EMPTY);
+	return exchange_fail(
+		x, ERROR_BAD_PATH, str_of(arena_printf(&x->arena, "byte %zu of the path", at + 1)));
+}
+
+static enum step answer_redirect(
+	struct exchange *x, const struct request_head *head, const struct route *route)
+{
+	struct worker *w = x->worker;
+	struct redirect_in in = {
+		.status = route->redirect_status,
+		.minor = x->wish.minor,
+		.keep_alive = x->reply.keep_alive && x->trip.up.is_done,
+		.before = route->before,
+		.path = route->path,
+		.has_query = head->has_query,
+		.query = head->query,
+		.date = wall_date(),
+	};
+
+	redirect_answer(scratch_lend(&w->head_out), &in);
+	return own_reply_give(x, in.status, in.keep_alive);
+}
+
+static enum step answer_replay(struct exchange *x, const struct placement *where)
+{
+	struct worker *w = x->worker;
+	struct replay_in in = {
+		.placement = *where,
+		.form = exchange_settings(x)->replay,
+		.timeout = exchange_settings(x)->replay_timeout,
+		.minor = x->wish.minor,
+		.is_head = x->wish.method == METHOD_HEAD,
+		.keep_alive = x->reply.keep_alive && x->trip.up.is_done,
+	};
+
+	replay_answer(scratch_lend(&w->head_out), &in);
+	return own_reply_give(x, 307, in.keep_alive);
+}
+
+static void look_at_fields(struct arrival *a)
+{
+	const struct request_head *head = a->head;
+
+	a->fields[0] = a->fields[1] = 0;
+	for (size_t i = 0; i < head->nheaders; i++) {
+		unsigned id = head->headers[i].id;
+
+		a->fields[id / 64] |= 1ull << id % 64;
+	}
+}
+
+/* What is known of it before its path is looked at. */
+static void note_request(struct exchange *x)
+{
+	struct arrival *a = x->wish.arrival;
+	const struct request_head *head = a->head;
+	str id;
+
+	look_at_fields(a);
+	x->wish.method = head->method;
+	x->wish.minor = x->client->is_framed ? 2 : head->minor;
+	x->reply.keep_alive = head->keep_alive;
+	x->wish.wants = wants_of(head);
+	flow_init(&x->trip.up, head->body, head->content_length, head->body);
+	trust_remote(
+		x->view->snapshot->trust, &x->client->peer, a->remote.address, head, &a->remote);
+	id = request_id(&x->worker->ids, head, &a->remote, x->id);
+	x->record.request_id = id.p == x->id ? id : arena_dup(&x->arena, id);
+	if (x->is_logged)
+		record_request(x, head, &a->remote);
+}
+
+enum step routing_route(struct exchange *x)
+{
+	const struct request_head *head = x->wish.arrival->head;
+	struct uri_path path;
+	size_t at;
+
+	note_request(x);
+	if (str_eq(head->path, STR("*"))) {
+		x->record.path = STR("*");
+		return for_server_answer(x);
+	}
+	if (uri_path_read(&x->arena, head->path, &path, &at) < 0)
+		return refuse_path(x, head, at);
+	x->record.path = arena_dup(&x->arena, path.routed);
+	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
+		x->is_logged = false;
+	if (!count(x, &x->wish.arrival->remote))
+		return exchange_fail(x, ERROR_TOO_MANY_REQUESTS, STR_EMPTY);
+	compressing_ask(x, head);
+	if (find_route(x, head, &path, &x->wish.arrival->route) < 0)
+		return refuse_path(x, head, at);
+	if (path.sent.p == path.routed.p)
+		x->wish.path = x->record.path;
+	return STEP_PLACE;
+}
+
+/* It is ours, and the tenant's. */
+static enum step take(struct exchange *x)
+{
+	const struct server_conf *server = exchange_settings(x);
+	const struct request_head *head = x->wish.arrival->head;
+	const struct route *route = &x->wish.arrival->route;
+
+	x->wish.conf = route->tenant;
+	x->record.tenant = x->wish.conf->id;
+	x->trip.tenant = worker_tenant(x->worker, x->wish.conf);
+	x->wish.is_by_referer = route->is_by_referer;
+	if (waiting_is_events(x->wish.conf->prefix, x->record.path))
+		return x->wish.method == METHOD_GET ? STEP_WATCH
+						    : exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	if (server->max_request_body && head->content_length > server->max_request_body)
+		return exchange_fail(x, ERROR_BODY_TOO_LARGE, STR_EMPTY);
+	rewrite_init(&x->reply.rewrite, route, arena_dup(&x->arena, head->host));
+	x->wish.wants_upgrade = forward_is_upgrade(head);
+	x->trip.awaits_continue = head->expects_continue;
+	return STEP_FILE;
+}
+
+static struct placement place_of(const struct exchange *x)
+{
+	const struct arrival *a = x->wish.arrival;
+	const struct request_head *head = a->head;
+	const struct config *conf = x->view->conf;
+	struct place_in in = {
+		.route = &a->route,
+		.our_machine = conf->fly_machine,
+		.our_region = conf->fly_region,
+		.has_edge = a->remote.has_edge,
+		.is_replay_failed = arrival_has(a, HEADER_FLY_REPLAY_FAILED),
+		.is_body_size_known = head->body != BODY_CHUNKED,
+		.body_size = head->content_length,
+	};
+
+	if (arrival_has(a, HEADER_FLY_REPLAY_SRC))
+		in.replay_src = header_value(head->headers, head->nheaders, HEADER_FLY_REPLAY_SRC);
+	return place(&in);
+}
+
+enum step routing_place(struct exchange *x)
+{
+	const struct arrival *a = x->wish.arrival;
+	struct placement where = place_of(x);
+
+	switch (where.verdict) {
+	case PLACE_HERE:
+		return take(x);
+	case PLACE_REDIRECT:
+		return answer_redirect(x, a->head, &a->route);
+	case PLACE_REPLAY:
+		return answer_replay(x, &where);
+	case PLACE_NOT_FOUND:
+		if (for_server_is_health(x, x->record.path))
+			return for_server_answer_health(x);
+		if (index_is_wanted(x))
+			return index_give(x);
+		break;
+	case PLACE_MISDIRECTED:
+		return exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
+	case PLACE_REPLAY_FAILED:
+		return exchange_fail(x, ERROR_REPLAY_FAILED, STR_EMPTY);
+	case PLACE_LOOP:
+		return exchange_fail(x, ERROR_REPLAY_LOOP, STR_EMPTY);
+	case PLACE_TOO_LARGE:
+		return exchange_fail(x, ERROR_REPLAY_TOO_LARGE, STR_EMPTY);
+	}
+	return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+}

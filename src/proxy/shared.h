@@ -1,0 +1,62 @@
+/* shared.h - what the threads of the proxy have in common, and what they say to the process. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/str.h"
+#include "proxy/quota.h"
+
+struct cache;
+struct cache_flights;
+struct cache_patterns;
+struct shared;
+
+/* What a thread says; any may call these. */
+struct shared_ops {
+	/* Asks the supervisor to start the tenant of a slot. */
+	void (*wake)(struct shared *s, uint32_t slot);
+	/* A worker has something to do. */
+	void (*busy)(struct shared *s);
+	/* The tenant of a slot has left `max_timeouts` requests in a row without an answer. */
+	void (*stuck)(struct shared *s, uint32_t slot);
+	/* For a health check: why the backup's store is not known to be in reach; empty: it is. The
+	 * supervisor is asked to look once more. */
+	str (*store_fault)(struct shared *s);
+	/* The loop of a worker turns: the answer to worker_post_ask. */
+	void (*alive)(struct shared *s, uint64_t number);
+	/* A worker uses this snapshot now. */
+	void (*configured)(struct shared *s, uint64_t serial);
+	/* A link to the supervisor is broken: the process ends, and is started again. */
+	void (*broken)(struct shared *s);
+	/* A worker that was told to drain has no connection left. */
+	void (*drained)(struct shared *s);
+};
+
+struct shared {
+	const struct shared_ops *ops;
+	_Atomic size_t nheld;		    /* requests that wait for a tenant */
+	_Atomic size_t nconnections;	    /* of clients, for server.max_connections */
+	_Atomic size_t nupstreams;	    /* connections to tenants */
+	struct quota connections, requests; /* of each client */
+	/* Stored responses, and who brings which; NULL before the first configuration. */
+	struct cache *cache;
+	struct cache_flights *flights;
+	struct cache_patterns *patterns; /* of paths of which nothing is stored */
+};
+
+/* A count of which nothing else hangs. */
+static inline void shared_add(_Atomic size_t *n)
+{
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+static inline void shared_remove(_Atomic size_t *n)
+{
+	atomic_fetch_sub_explicit(n, 1, memory_order_relaxed);
+}
+
+static inline size_t shared_count(const _Atomic size_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}

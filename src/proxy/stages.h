@@ -1,0 +1,46 @@
+/* stages.h - what an answer passes on its way to the client: each stage sees its head, and then its
+ * body if it has put itself on the way of that. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "http/head.h"
+#include "proxy/exchange.h"
+
+enum passing {
+	PASS_MORE,  /* more will follow soon */
+	PASS_FLUSH, /* nothing more is here now: what a stage holds back must go out */
+	PASS_END,   /* that was all */
+};
+
+struct stage;
+struct stage_ops {
+	/* Works on the pieces in the worker's payload: reads them, or puts others in their place,
+	 * which must stay where they are until the next call.  There may be none.  PASS_END comes
+	 * once, last.  0 or -errno: the answer is cut. */
+	int (*pass)(struct stage *s, struct exchange *x, enum passing how);
+	/* The exchange lets go of it, once.  is_whole: PASS_END has passed all stages. */
+	void (*done)(struct stage *s, struct exchange *x, bool is_whole);
+};
+/* Embed it; it lives in the exchange's arena. */
+struct stage {
+	const struct stage_ops *ops;
+	struct stage *next;
+};
+
+/* --- for stages, while the head is with them --- */
+
+/* Puts itself on the way, behind those that are there.  is_resized: the length of what leaves it is
+ * not known. */
+void stages_put(struct exchange *x, struct stage *s, bool is_resized);
+/* The length is another one although no body goes this way: the head of an answer to HEAD. */
+void stages_resized(struct exchange *x);
+/* Adds a line behind the source's own; `name` has the colon and the blank. */
+void stages_add(struct exchange *x, str name, str value);
+/* Takes a field away, however often it is there. */
+void stages_drop(struct response_head *h, enum header_id id);
+
+/* --- for what runs them --- */
+
+/* The worker's payload passes all of them.  0 or -errno. */
+int stages_pass(struct exchange *x, enum passing how) MUST_USE;
+void stages_done(struct exchange *x);

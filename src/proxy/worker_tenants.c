@@ -1,0 +1,124 @@
+/* worker_tenants.c - what a worker knows of tenants, and their streams. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "proxy/exchange.h"
+#include "proxy/upstream.h"
+#include "proxy/worker_int.h"
+
+#define STREAM_GRACE 2000 /* msec that an event stream may go on while its tenant ends */
+
+static void tenant_free_unused(struct tenant *t)
+{
+	if (!t->is_former || t->nexchanges)
+		return;
+	free(t->reason);
+	free(t);
+}
+
+/* Those that are older than that, and tunnels.  One may take others of its connection along, so
+ * they leave the list as long as they have not had their turn. */
+static void dismiss_streams(struct tenant *t, uint64_t older_than)
+{
+	uint64_t now = clock_usec();
+	struct list all;
+
+	list_take_all(&all, &t->streams);
+	while (!list_is_empty(&all)) {
+		struct exchange *x = container_of(list_pop(&all), struct exchange, link);
+
+		list_append(&t->streams, &x->link);
+		if (x->trip.is_tunnel || now - x->began >= older_than)
+			exchange_wake(x, EVENT_DISMISS);
+	}
+}
+
+static void on_streams_end(struct timer *timer)
+{
+	dismiss_streams(container_of(timer, struct tenant, streams_end), 0);
+}
+
+static void dismiss_streams_later(struct worker *w, struct tenant *t)
+{
+	if (!timer_is_set(&t->streams_end))
+		timer_set(
+			&t->streams_end, w->loop, loop_now(w->loop) + STREAM_GRACE, on_streams_end);
+}
+
+void worker_end_streams_soon(struct worker *w, struct tenant *t)
+{
+	dismiss_streams(t, STREAM_GRACE * 1000);
+	if (!list_is_empty(&t->streams))
+		dismiss_streams_later(w, t);
+}
+
+void worker_end_streams(struct tenant *t)
+{
+	dismiss_streams(t, 0);
+}
+
+void worker_stream_began(struct exchange *x)
+{
+	struct tenant *t = x->trip.tenant;
+
+	list_remove(&x->link);
+	list_append(&t->streams, &x->link);
+	if (slot_state(&x->worker->slots[t->slot], t->owner) != TENANT_RUNNING)
+		dismiss_streams_later(x->worker, t);
+}
+
+void worker_forget_tenant(struct worker *w, struct tenant *t)
+{
+	upstream_close_idle(t);
+	timer_cancel(&t->streams_end);
+	dismiss_streams(t, 0);
+	w->tenants[t->slot] = NULL;
+	t->is_former = true;
+	tenant_free_unused(t);
+}
+
+static struct tenant *tenant_new(uint32_t slot, uint64_t owner)
+{
+	struct tenant *t = xcalloc(1, sizeof(*t));
+
+	t->slot = slot;
+	t->owner = owner;
+	list_init(&t->idle);
+	list_init(&t->held);
+	list_init(&t->watched);
+	list_init(&t->streams);
+	return t;
+}
+
+struct tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
+{
+	if (slot >= w->ntenants) {
+		uint32_t n = MAX(slot + 1, w->ntenants * 2);
+
+		w->tenants = xrealloc(w->tenants, n * sizeof(struct tenant *));
+		memset(w->tenants + w->ntenants, 0, (n - w->ntenants) * sizeof(struct tenant *));
+		w->ntenants = n;
+	}
+	if (w->tenants[slot] && w->tenants[slot]->owner != owner)
+		worker_forget_tenant(w, w->tenants[slot]);
+	if (!w->tenants[slot])
+		w->tenants[slot] = tenant_new(slot, owner);
+	return w->tenants[slot];
+}
+
+struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf)
+{
+	struct tenant *t = worker_tenant_at(w, conf->slot, conf->owner);
+
+	t->nexchanges++;
+	return t;
+}
+
+void worker_leave_tenant(struct tenant *t)
+{
+	if (!t)
+		return;
+	t->nexchanges--;
+	tenant_free_unused(t);
+}

@@ -1,0 +1,110 @@
+/* worker_upkeep.c - what comes up between a worker's requests: who gave way goes on, files are
+ * closed, memory is given back, others are told. */
+/* SPDX-License-Identifier: MIT */
+#include <malloc.h>
+
+#include "base/log.h"
+#include "proxy/client.h"
+#include "proxy/shared.h"
+#include "proxy/worker.h"
+
+#define BUSY_PAUSE 200	 /* msec between two times that the supervisor is told of requests */
+#define TELL_EVERY 10000 /* msec */
+#define TRIM_AFTER 1000	 /* msec, when what belongs to it has been freed too */
+
+void worker_busy(struct worker *w)
+{
+	msec now = loop_now(w->loop);
+
+	if (now < w->busy_told + BUSY_PAUSE)
+		return;
+	w->busy_told = now;
+	w->shared->ops->busy(w->shared);
+}
+
+void worker_wake(struct worker *w, struct tenant *t)
+{
+	if (t->wake_sent)
+		return;
+	t->wake_sent = true;
+	w->shared->ops->wake(w->shared, t->slot);
+}
+
+static void end_drain(struct worker *w)
+{
+	log_publish(); /* the last lines, before the process ends */
+	w->shared->ops->drained(w->shared);
+}
+
+void worker_connection_came(struct worker *w)
+{
+	w->nconnections++;
+	shared_add(&w->shared->nconnections);
+}
+
+void worker_connection_gone(struct worker *w)
+{
+	w->nconnections--;
+	shared_remove(&w->shared->nconnections);
+	if (timer_is_set(&w->accept_retry)) /* there is room: it comes now */
+		timer_set(&w->accept_retry, w->loop, loop_now(w->loop), w->accept_retry.on_time);
+	if (w->is_draining && !w->nconnections)
+		end_drain(w);
+}
+
+static void on_eager(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, eager_timer);
+	struct list now;
+
+	list_take_all(&now, &w->eager);
+	while (!list_is_empty(&now))
+		client_go_on(container_of(list_pop(&now), struct client, eager));
+}
+
+void worker_go_on_later(struct client *c)
+{
+	struct worker *w = c->worker;
+
+	list_remove(&c->eager);
+	list_append(&w->eager, &c->eager);
+	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);
+}
+
+static void on_trim(struct timer *t)
+{
+	(void)t;
+	malloc_trim(0);
+}
+
+void worker_trim_later(struct worker *w)
+{
+	if (!timer_is_set(&w->trim_timer))
+		timer_set(&w->trim_timer, w->loop, loop_now(w->loop) + TRIM_AFTER, on_trim);
+}
+
+size_t worker_note_seldom(struct worker *w, struct seldom *s)
+{
+	size_t n = ++s->count;
+
+	if (loop_now(w->loop) < s->next)
+		return 0;
+	*s = (struct seldom){.next = loop_now(w->loop) + TELL_EVERY};
+	return n;
+}
+
+static void on_sweep(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, sweep_timer);
+	msec now = loop_now(w->loop);
+	bool has_public = open_files_sweep(&w->open_files, now);
+
+	if (open_files_sweep(&w->sent_files, now) || has_public)
+		worker_sweep_files(w);
+}
+
+void worker_sweep_files(struct worker *w)
+{
+	if (!timer_is_set(&w->sweep_timer))
+		timer_set(&w->sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID, on_sweep);
+}
