@@ -9,6 +9,8 @@ static const char *reload_text(unsigned flags)
 {
 	if (flags & EDGE)
 		return "no effect";
+	if (flags & BOOT)
+		return "new copy";
 	return flags & RESTART ? "restart" : "at once";
 }
 
@@ -88,6 +90,8 @@ static void write_mdoc(const struct section *s, struct buf *out)
 			buf_printf(out, "Environment:\n.Ev %s .\n", row->env);
 		if (row->flags & RESTART)
 			buf_add(out, STR("A change needs a restart.\n"));
+		if (row->flags & BOOT)
+			buf_add(out, STR("A change replaces running copies.\n"));
 	}
 	buf_add(out, STR(".El\n"));
 }

@@ -348,13 +348,14 @@ def test_tenants_never_get_the_same_port(atc):
 
 def test_the_environment_of_a_tenant(atc):
     atc.start(knobs_config(TWO), env={"BUCKET_NAME": "", "AWS_SECRET_ACCESS_KEY": "s3-secret", "AWS_ACCESS_KEY_ID": "s3-key",
-                                      "INHERITED": "yes", "FLY_API_TOKEN": "token"})
+                                      "INHERITED": "yes", "FLY_API_TOKEN": "token",
+                                      "NOTIFY_SOCKET": str(atc.home / "nobody"), "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"})
     env = atc.get(WINTER + "/env").json()
     assert env["FLY_ATC_SCOPE"] == WINTER and env["FLY_ATC_NAME"]
     assert env["INHERITED"] == "yes"
     assert env["KNOBS_DIR"] == str(atc.tenant_dir())
     assert "s3-secret" not in str(env) and "s3-key" not in str(env)
-    assert not [name for name in env if name.startswith("LISTEN_") or name == "NOTIFY_SOCKET"]
+    assert not [name for name in env if name.startswith(("LISTEN_", "WATCHDOG_")) or name == "NOTIFY_SOCKET"]
 
 
 def test_each_tenant_has_its_own_secret_that_survives_restarts(atc):

@@ -71,7 +71,7 @@ def test_a_chatty_tenant_loses_no_line_and_stops_nobody(atc):
 
 
 def test_a_log_that_nobody_reads_does_not_stop_the_service(atc):
-    """Our own stdout is a full pipe: requests go on, whatever becomes of the lines."""
+    """Our own stdout is a full pipe: requests go on, and the lines that are lost are counted."""
     import os
     import subprocess
     from atc import ACTIVATE, PROGRAM, bound_socket
@@ -85,9 +85,11 @@ def test_a_log_that_nobody_reads_does_not_stop_the_service(atc):
     os.close(write_end)
     listener.close()
     wait_until(atc.control_socket)
-    for _ in range(10):
+    for _ in range(15):
         assert atc.get(WINTER + "/chatter?lines=2000&len=100").status == 200
     assert atc.get(WINTER + "/up").status == 200
+    assert wait_until(lambda: atc.status()["log_dropped"]["lines"])
+    assert "lost from the log: " in atc.cli("status").stdout
     atc.stop(0)
     os.close(read_end)
 

@@ -313,6 +313,41 @@ static void test_tls_in_the_environment_is_one_line(void **state)
 	loaded_done(&l);
 }
 
+/* What the tables say of a row: the rest of its line, or of its paragraph. */
+static str told_of(str tables, const char *begin, const char *end)
+{
+	ssize_t at = str_find(tables, str_of(begin));
+	str rest;
+
+	assert_true(at >= 0);
+	rest = str_slice(tables, (size_t)at + strlen(begin), tables.n);
+	at = str_find(rest, str_of(end));
+	return at < 0 ? rest : str_slice(rest, 0, (size_t)at);
+}
+
+static void test_the_tables_say_which_settings_replace_running_copies(void **state)
+{
+	struct buf markdown = {0}, mdoc = {0};
+
+	(void)state;
+	config_keys_write(CONFIG_KEYS_MARKDOWN, &markdown);
+	config_keys_write(CONFIG_KEYS_MDOC, &mdoc);
+	for (size_t i = 0; i < sections[SECTION_APP].nrows; i++) {
+		const struct row *row = &sections[SECTION_APP].rows[i];
+		bool replaces = row->flags & BOOT;
+		char begin[128];
+
+		snprintf(begin, sizeof(begin), "| `%s` |", row->name.p);
+		assert_int_equal(replaces, str_find(told_of(buf_str(&markdown), begin, "\n"),
+						   STR("| new copy |")) >= 0);
+		snprintf(begin, sizeof(begin), ".It Cm %s ", row->name.p);
+		assert_int_equal(replaces, str_find(told_of(buf_str(&mdoc), begin, "\n.It"),
+						   STR("replaces running copies")) >= 0);
+	}
+	buf_done(&markdown);
+	buf_done(&mdoc);
+}
+
 static void test_the_tables_of_the_manual_have_every_row(void **state)
 {
 	struct buf markdown = {0}, mdoc = {0};
@@ -344,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_edge_is_said_for_what_was_set_only),
 		cmocka_unit_test(test_tls_in_the_environment_is_one_line),
 		cmocka_unit_test(test_the_tables_of_the_manual_have_every_row),
+		cmocka_unit_test(test_the_tables_say_which_settings_replace_running_copies),
 	};
 
 	return cmocka_run_group_tests_name("rows", tests, enter_directory, leave_directory);
