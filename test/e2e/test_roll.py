@@ -338,6 +338,18 @@ def test_a_signal_that_ends_a_single_application_ends_us_while_it_is_replaced_to
     assert rolling.result().returncode == 1
 
 
+def test_a_signal_that_ends_a_single_application_is_not_lost_where_it_is_replaced_a_moment_later(atc):
+    atc.start(single(KNOBS_TERM_UNTIL="go"))
+    atc.whoami("")
+    atc.signal(signal.SIGTERM)
+    wait_until(lambda: "relaying signal TERM" in atc.log)
+    rolling = Rolling(atc)
+    wait_until(lambda: atc.state("main") == "stopping")
+    (atc.app / "go").write_text("\n")
+    atc.wait_exit(0)
+    assert rolling.result().returncode == 1
+
+
 @pytest.mark.parametrize("words", [["--all", WINTER_ID], [], [WINTER_ID, "--keep-going"], ["--all", "--timeout", "soon"],
                                    [WINTER_ID, "--now"]], ids=" ".join)
 def test_words_that_make_no_sense_are_refused(atc, words):
