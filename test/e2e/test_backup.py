@@ -77,6 +77,18 @@ def test_every_committed_row_survives_the_loss_of_the_disk(atc, store):
     assert count(atc) == 6
 
 
+@pytest.mark.parametrize("which", ["", "-wal"])
+def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(atc, store, which):
+    """Whoever opened it would wait for somebody at its other end: the thread, and with it the end of fly-atc."""
+    start(atc, store)
+    add(atc)
+    wait_until(store.files)
+    os.mkfifo(atc.tenant_dir() / "pipe")
+    os.rename(atc.tenant_dir() / "pipe", str(atc.tenant_dir() / "counter.sqlite3") + which)
+    atc.stop(1)
+    assert "the last state of a tenant is on this disk only" in atc.log
+
+
 def test_the_end_of_fly_atc_confirms_everything_first(atc, store):
     start(atc, store, TWO)
     add(atc, 7)
