@@ -99,11 +99,14 @@ int files_open_beneath(const char *dir, const char *rest, mode_t mode, int *ret_
 
 int files_read(const char *path, size_t max, struct buf *ret)
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	size_t before = buf_len(ret);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
 	for (;;) {
 		ssize_t n = read(fd, buf_room(ret, 4096), 4096);
 
@@ -135,7 +138,7 @@ static int write_all(int fd, str s)
 
 int files_sync(const char *path)
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }

@@ -11,7 +11,8 @@ int files_make_parents(const char *path, mode_t mode) MUST_USE;
  * if it is ours: whoever else may write there could point it anywhere.  0 or -errno; -ELOOP for
  * such a link. */
 int files_open_beneath(const char *dir, const char *rest, mode_t mode, int *ret_fd) MUST_USE;
-/* Appends at most max bytes; -EFBIG when there are more. */
+/* Appends at most max bytes; -EFBIG when there are more, -EINVAL of what is no file: it waits for
+ * nobody, whatever a tenant has put there. */
 int files_read(const char *path, size_t max, struct buf *ret) MUST_USE;
 /* Writes path.tmp (a new file, whatever had this name), flushes it to the disk, renames it, flushes
  * the directory. */

@@ -31,7 +31,7 @@ static uint32_t read_number(int fd, off_t at)
 int identity_look_at_wal(const char *path, struct identity *id)
 {
 	CLEAN_FREE char *wal = xasprintf("%s-wal", path);
-	CLEAN_FD int fd = open(wal, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = open(wal, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
@@ -50,7 +50,7 @@ int identity_look_at_wal(const char *path, struct identity *id)
 
 int identity_look(const char *path, struct identity *ret)
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct identity id = {0};
 	struct stat st;
 	int r;

@@ -31,7 +31,7 @@ static bool is_later(const char *name, const char *than)
 
 static int read_header(int dir_fd, const char *name, struct ltx_header *ret)
 {
-	CLEAN_FD int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char bytes[LTX_HEADER_SIZE];
 
 	return fd >= 0 && read(fd, bytes, sizeof(bytes)) == sizeof(bytes)

@@ -22,7 +22,7 @@ bool wal_index_take(const volatile char *region, struct wal_index *ret)
 bool wal_index_read(const char *database, struct wal_index *ret)
 {
 	CLEAN_FREE char *path = xasprintf("%s-shm", database);
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char bytes[2 * sizeof(struct wal_index)];
 
 	return fd >= 0 && pread(fd, bytes, sizeof(bytes), 0) == sizeof(bytes) &&

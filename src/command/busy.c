@@ -136,9 +136,11 @@ static void end(struct held *h)
 	buf_done(&answer.body);
 }
 
-/* Ours from now on: those that are passed on, and the end of the command. */
+/* Ours from now on: those that are passed on, and the end of the command, which is not told to who
+ * has inherited that nobody cares. */
 static void take_signals(sigset_t *ret_ours, sigset_t *ret_before)
 {
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(ret_ours);
 	sigaddset(ret_ours, SIGCHLD);
 	for (size_t i = 0; i < NITEMS(passed_on); i++)

@@ -13,6 +13,7 @@ static void tenant_free_unused(struct tenant *t)
 {
 	if (!t->is_former || t->nexchanges)
 		return;
+	timer_cancel(&t->streams_end); /* of a stream that began when it was former already */
 	free(t->reason);
 	free(t);
 }

@@ -103,7 +103,7 @@ size_t admission_max_starting(const struct supervisor *s)
 	return (size_t)MAX(CPU_COUNT(&cores), 1);
 }
 
-static bool lacks_room(const struct supervisor *s)
+bool admission_lacks_room(const struct supervisor *s)
 {
 	size_t max = (size_t)MAX(s->conf->server.max_running, 0);
 	const struct admission *a = &s->admission;
@@ -168,7 +168,7 @@ static void admit_all(struct supervisor *s)
 
 	while (!list_is_empty(&a->queue) &&
 		(s->conf->is_single || a->starting < admission_max_starting(s))) {
-		if (!s->conf->is_single && lacks_room(s)) {
+		if (!s->conf->is_single && admission_lacks_room(s)) {
 			make_room(s);
 			timer_set(&a->timer, s->loop, loop_now(s->loop) + RECHECK, on_timer);
 			return;

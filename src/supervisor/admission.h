@@ -24,6 +24,8 @@ void admission_leave(struct tenant *t);
 void admission_rest(struct tenant *t);
 /* How many may be on their way up at once. */
 size_t admission_max_starting(const struct supervisor *s);
+/* Nobody may start before somebody else rests. */
+bool admission_lacks_room(const struct supervisor *s);
 /* Bytes that may still be used on this machine, or in our control group if that is less. */
 uint64_t admission_free_memory(void);
 void admission_done(struct admission *a);

@@ -244,7 +244,8 @@ static bool read_record(const struct tenant_conf *t, uint64_t *ret)
 {
 	char *path = record_path(t), text[32];
 	ssize_t n = -1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd =
+		open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* the tenant may have made a pipe */
 
 	free(path);
 	if (fd >= 0) {

@@ -109,6 +109,26 @@ static bool replace(struct tenant *t)
 	return true;
 }
 
+/* Of those under way; they have to wait until somebody else sleeps. */
+static size_t count_without_place(const struct supervisor *s)
+{
+	size_t n = 0;
+
+	list_foreach (t, &s->admission.queue, struct tenant, in_queue)
+		n += t->is_being_replaced;
+	return n && admission_lacks_room(s) ? n : 0;
+}
+
+/* Where nobody gets a place before another sleeps, who is due does not wait for those that have
+ * none: it may be the one that must make room. */
+static bool may_begin(const struct tenant *t)
+{
+	const struct supervisor *s = t->sup;
+	size_t most = admission_max_starting(s), under_way = s->replacing.under_way;
+
+	return under_way < most || (is_due(t) && under_way - count_without_place(s) < most);
+}
+
 static void on_time(struct timer *timer)
 {
 	struct supervisor *s = container_of(timer, struct supervisor, replacing.timer);
@@ -118,10 +138,8 @@ static void on_time(struct timer *timer)
 	if (s->is_ending)
 		return;
 	list_foreach_safe (t, &s->awake, struct tenant, in_awake) {
-		if (r->under_way >= admission_max_starting(s))
-			break; /* we come again when one of them is ready */
 		if (replace_is_marked(t) && t->life.state == TENANT_RUNNING)
-			is_any_left |= !replace(t);
+			is_any_left |= !may_begin(t) || !replace(t);
 	}
 	r->pause = MIN(r->pause * 2, (msec)PAUSE_LAST);
 	if (is_any_left)

@@ -361,11 +361,12 @@ static enum lifecycle_event exit_event(struct tenant *t)
 	return EVENT_CRASHED_OUT;
 }
 
-/* We have told it to end, and it is wanted: by a restart, or since its settings have changed. */
+/* We have told it to end, and it is wanted: by a restart, or since its settings have changed.  Who
+ * told it to end before that meant us, too. */
 static bool starts_again(const struct tenant *t)
 {
 	return (t->life.state == TENANT_DRAINING || t->life.state == TENANT_STOPPING) &&
-	       t->life.is_wanted;
+	       t->life.is_wanted && !t->run->is_told_to_end;
 }
 
 static void on_exit_status(void *arg, int status)

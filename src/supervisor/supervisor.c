@@ -181,6 +181,7 @@ static void relay(struct supervisor *s, int signo)
 	if (t->run && t->run->process) {
 		log_info("relaying signal %s to the application", sigabbrev_np(signo));
 		process_signal(t->run->process, signo);
+		t->run->is_told_to_end |= signo == SIGTERM || signo == SIGINT;
 		is_end = is_end && is_between_copies(s, t);
 	}
 	if (is_end) {

@@ -96,9 +96,10 @@ struct tenant_run {
 	struct elsewhere elsewhere; /* where it does listen */
 	unsigned backups;	    /* calls of backup that have not come back */
 	bool must_detach;	    /* as soon as backups is 0 */
-	bool is_unobserved; /* its databases may have been written to, and not registered since */
-	bool is_cancelled;  /* the step under way ends as BROKEN, whatever comes of it */
-	bool is_hung;	    /* it is killed for not answering */
+	bool is_unobserved;  /* its databases may have been written to, and not registered since */
+	bool is_cancelled;   /* the step under way ends as BROKEN, whatever comes of it */
+	bool is_hung;	     /* it is killed for not answering */
+	bool is_told_to_end; /* a single one, by whoever wants us to end */
 	/* Why it is to be replaced (replace.h): */
 	bool is_stale;		     /* its configuration changed */
 	bool is_outdated;	     /* its code changed, says an operator */

@@ -77,6 +77,41 @@ def test_every_committed_row_survives_the_loss_of_the_disk(atc, store):
     assert count(atc) == 6
 
 
+@pytest.mark.parametrize("name", [".fly-atc.json", ".counter.sqlite3-fly-atc"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)], ids=["pipe", "zero"])
+def test_what_cannot_be_a_proof_is_none_and_holds_up_nobody(atc, store, name, make):
+    start(atc, store)
+    add(atc, 2)
+    atc.stop()
+    (atc.tenant_dir() / name).unlink()
+    make(atc.tenant_dir() / name)
+    again(atc, store)
+    assert count(atc) == 2
+    atc.stop()
+
+
+def test_a_pipe_in_the_place_of_the_record_of_migrations_holds_up_nobody(atc, store):
+    start(atc, store, TWO, prepare=["true"])
+    atc.tenant_dir().mkdir(parents=True)
+    os.mkfifo(atc.tenant_dir() / ".prepared")
+    asking = Background(atc.get, WINTER + "/count", timeout=60)
+    wait_until(lambda: atc.state() not in ("absent", "queued"))
+    assert add(atc, 1, APRIL) == 1
+    assert asking.result().status == 200
+
+
+@pytest.mark.parametrize("which", ["", "-wal"])
+def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(atc, store, which):
+    """Whoever opened it would wait for somebody at its other end: the thread, and with it the end of fly-atc."""
+    start(atc, store)
+    add(atc)
+    wait_until(store.files)
+    os.mkfifo(atc.tenant_dir() / "pipe")
+    os.rename(atc.tenant_dir() / "pipe", str(atc.tenant_dir() / "counter.sqlite3") + which)
+    atc.stop(1)
+    assert "the last state of a tenant is on this disk only" in atc.log
+
+
 def test_the_end_of_fly_atc_confirms_everything_first(atc, store):
     start(atc, store, TWO)
     add(atc, 7)

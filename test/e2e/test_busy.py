@@ -310,6 +310,14 @@ def test_an_operator_has_the_same_limit_and_is_told(atc):
     assert 300 < busy(atc) <= 600
 
 
+def test_a_command_says_how_it_ended_though_whoever_started_us_does_not_care(atc):
+    """Some that start programs ignore SIGCHLD, and so does what they start."""
+    atc.start(knobs_config())
+    assert atc.get(WINTER + "/up").status == 200
+    done = atc.cli("busy", ID, "--", "sh", "-c", "exit 7", preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert done.returncode == 7, done
+
+
 @pytest.mark.parametrize("words", [[ID], [ID, "soon"], [ID, "-5"], [ID, "5m", "more"], [ID, "--"], [], ["--", "true"],
                                    [ID, "5m", "--", "true"]])
 def test_who_does_not_say_for_how_long_is_told(atc, words):

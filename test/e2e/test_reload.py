@@ -9,6 +9,7 @@ import pytest
 
 import processes
 from atc import WINTER, Background, knobs_config
+from pages import Site, pages_config
 from waiting import holds_for, wait_until
 from wire import Closed
 
@@ -109,6 +110,27 @@ def test_a_removed_tenant_is_drained_and_stopped(atc):
     assert slow.result().text == "slept\n", "the request in flight was cut"
     assert_right(atc, WINTER)
     wait_until(lambda: not processes.is_alive(pid))
+
+
+def test_an_event_stream_that_begins_when_its_tenant_is_removed_already_harms_nobody(atc):
+    """What is left of the tenant in the proxy goes with this request; the sanitizers see who uses it afterwards."""
+    other = {"boston": {"tenants": ["2025/april"]}}
+    atc.start(pages_config(users={"bellevue": {"tenants": ["2025/winter"]}, **other}))
+    events = {"headers": [["Content-Type", "text/event-stream"]], "body": "data: 1\n\n", "chunked": True}
+    site = Site(atc, events={**events, "until": "go"})
+    Site(atc, "boston/2025/april", hello={"body": "hello"})
+    for _ in range(3):
+        asking = [Background(site.get, "/events") for _ in range(4)]
+        wait_until(lambda: atc.tenant()["in_flight"] == 4)
+        atc.write_config(pages_config(users=other))
+        assert atc.cli("reload").returncode == 0
+        site.allow("go")
+        assert [each.result().status for each in asking] == [200] * 4
+        for _ in range(5):
+            assert atc.get("/boston/2025/april/hello").text == "hello"
+        (atc.tenant_dir() / "go").unlink()
+        atc.write_config(pages_config(users={"bellevue": {"tenants": ["2025/winter"]}, **other}))
+        assert atc.cli("reload").returncode == 0
 
 
 def test_the_files_of_a_removed_tenant_stay(atc):

@@ -116,6 +116,20 @@ def test_no_more_are_replaced_at_a_time_than_may_start(atc):
     assert rolling.result().stdout.endswith("4 replaced\n")
 
 
+def test_who_has_no_place_to_start_in_does_not_keep_others_from_being_replaced(atc):
+    atc.start(knobs_config(many(4), server={"max_starting": 1, "max_running": 2}, replace_after="1s", start_timeout="5m"))
+    open_ones = [atc.wire().websocket("/u/t%d/ws" % i) for i in (0, 1)]
+    wait_until(lambda: all(atc.tenant("u/t%d" % i)["upgrades"] == 1 for i in (0, 1)))
+    held = []
+    for name in ("u/t2", "u/t3"):
+        held.append(Background(atc.wire().websocket, "/%s/ws" % name))
+        wait_until(lambda name=name: atc.state(name) == "queued")
+    roll(atc, "--no-wait")
+    wait_until(lambda: [atc.state("u/t%d" % i) for i in range(4)] == ["queued"] * 2 + ["running"] * 2)
+    for wire in open_ones + [each.result() for each in held]:
+        wire.close()
+
+
 def failing(**more):
     """april does not start any more as soon as there is the file `broken` in its directory."""
     return knobs_config({"bellevue": {"tenants": ["2025/winter"]},
@@ -335,6 +349,18 @@ def test_a_signal_that_ends_a_single_application_ends_us_while_it_is_replaced_to
     wait_until(lambda: '"ending"' in atc.log)
     (atc.app / "go").write_text("\n")
     atc.wait_exit(128 + signal.SIGTERM)
+    assert rolling.result().returncode == 1
+
+
+def test_a_signal_that_ends_a_single_application_is_not_lost_where_it_is_replaced_a_moment_later(atc):
+    atc.start(single(KNOBS_TERM_UNTIL="go"))
+    atc.whoami("")
+    atc.signal(signal.SIGTERM)
+    wait_until(lambda: "relaying signal TERM" in atc.log)
+    rolling = Rolling(atc)
+    wait_until(lambda: atc.state("main") == "stopping")
+    (atc.app / "go").write_text("\n")
+    atc.wait_exit(0)
     assert rolling.result().returncode == 1
 
 
