@@ -76,7 +76,9 @@ def test_a_single_thread_of_the_proxy_that_hangs_is_noticed(atc):
     asked = [Background(atc.whoami) for _ in range(8)]      # some of them at the other thread, which answers
 
     def gone():
-        """A process that is traced ends once its tracer has seen that."""
+        """A process that is traced ends once its tracer has seen that.  Requests that the other thread serves all are a
+        reason to ask only now and then, so they go on."""
+        asked.append(Background(atc.whoami))
         try:
             os.waitpid(worker, os.WNOHANG | 0x40000000)
         except ChildProcessError:
