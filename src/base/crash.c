@@ -19,11 +19,12 @@
 /* A handler with a backtrace in it; MINSIGSTKSZ alone is too small where registers are wide. */
 #define STACK_SIZE (64 * 1024)
 
-_Thread_local struct crash_note crash_note;
+_Thread_local const void *crash_work;
 
 static struct crash_record own;
 static struct crash_record *record = &own;
 static const char *version_text = "unknown";
+static crash_describe_fn *describe_work;
 static uintptr_t program_start, program_end;
 static atomic_flag is_taken = ATOMIC_FLAG_INIT;
 
@@ -144,20 +145,29 @@ static void say_it(const struct crash_record *r)
 		return;
 }
 
-/* The id is read last, and the stack after it: what the thread worked at may be what is broken. */
+static void write_work(struct crash_record *r)
+{
+	const void *work = crash_work;
+	str id = STR_EMPTY;
+	const char *step;
+
+	if (!work || !describe_work)
+		return;
+	step = describe_work(work, &id);
+	COPY(r->step, step);
+	copy(r->id, sizeof(r->id), id.p, id.n);
+}
+
+/* What is certain comes first: what the thread worked at, and its stack, may be what is broken. */
 static void write_down(int number)
 {
 	struct crash_record *r = record;
-	struct crash_note note = crash_note;
 
 	r->signal = number;
 	COPY(r->version, version_text);
 	prctl(PR_GET_NAME, r->thread);
-	if (note.step)
-		COPY(r->step, note.step);
 	atomic_store(&r->is_written, 1);
-	if (note.step && note.id.p)
-		copy(r->id, sizeof(r->id), note.id.p, note.id.n);
+	write_work(r);
 	write_frames(r);
 	if (r == &own)
 		say_it(r);
@@ -188,6 +198,11 @@ void __assert_fail(const char *expression, const char *file, unsigned line, cons
 }
 
 /* --- watching --- */
+
+void crash_describe_work(crash_describe_fn *describe)
+{
+	describe_work = describe;
+}
 
 #ifdef HAS_BACKTRACE
 /* The program itself comes first. */

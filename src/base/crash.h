@@ -20,7 +20,7 @@ struct crash_record {
 	uint32_t line; /* of the assertion that failed; 0: there was none */
 	char file[48], function[48], expression[160];
 	char thread[16]; /* its name */
-	char step[24];	 /* of the work that it did, as told by crash_note */
+	char step[24];	 /* of the work that it did */
 	char id[128];	 /* of that work */
 	char version[32];
 	/* Return addresses in the program, newest first, from its start (for addr2line -e); 0:
@@ -35,13 +35,12 @@ void crash_watch(struct crash_record *where, const char *version);
  * none.  NULL leaves the name as it is. */
 void crash_watch_thread(const char *name);
 
-/* What this thread works at: a step by its name (a literal), and the name of what takes it, which
- * is read only if the thread dies before the next note. */
-struct crash_note {
-	const char *step;
-	str id;
-};
-extern _Thread_local struct crash_note crash_note;
+/* What this thread works at; NULL: nothing that has a name. */
+extern _Thread_local const void *crash_work;
+/* Tells the step of such work, as a text that stays, and its name.  Called while the process dies.
+ */
+typedef const char *crash_describe_fn(const void *work, str *ret_id);
+void crash_describe_work(crash_describe_fn *describe);
 
 /* "proxy/hold.c:93: x->is_held (hold_leave), thread worker 2, request 4f at hold, version 1.0, at
  * 0x1f00 0x2e10": in one line, of printable ASCII, NUL-ended, cut at `size` (at least 1). */

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/budget.h"
+#include "base/crash.h"
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/held.h"
@@ -127,6 +128,19 @@ static const struct {
 #include "proxy/exchange.def"
 };
 
+static const char *const names[NSTEPS] = {
+#define STEP(name, ...) [STEP_##name] = #name,
+#include "proxy/exchange.def"
+};
+
+const char *exchange_describe(const void *exchange, str *ret_id)
+{
+	const struct exchange *x = exchange;
+
+	*ret_id = x->record.request_id;
+	return x->step < NSTEPS && names[x->step] ? names[x->step] : "its end";
+}
+
 /* From step to step, until it waits or ends.  Nothing else changes the step. */
 static void go(struct exchange *x, enum step next)
 {
@@ -243,10 +257,12 @@ static void turn(struct exchange *x, enum step first)
 
 	assert(!w->running);
 	w->running = x;
+	crash_work = x;
 	go(x, first);
 	while (x->events && x->step != STEP_END)
 		go(x, on_events(x));
 	w->running = NULL;
+	crash_work = NULL;
 	w->ahead = 0;
 	exchange_forget_arrival(x);
 	if (x->is_cut)

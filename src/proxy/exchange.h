@@ -188,3 +188,5 @@ static inline void exchange_client_event(struct exchange *x, unsigned events)
 }
 /* The connection is being closed by itself: the exchange ends. */
 void exchange_client_gone(struct exchange *x);
+/* For base/crash.h: the step of an exchange, and the id of its request. */
+const char *exchange_describe(const void *exchange, str *ret_id);

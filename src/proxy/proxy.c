@@ -17,6 +17,7 @@
 #include "link/channel.h"
 #include "link/scoreboard.h"
 #include "loop/work.h"
+#include "proxy/exchange.h"
 #include "proxy/shared.h"
 #include "proxy/shortage.h"
 #include "proxy/worker.h"
@@ -465,6 +466,7 @@ int proxy_main(const struct proxy_start *start)
 	p.loop = loop_new();
 	if (!p.loop || scoreboard_map(start->scoreboard_fd, &p.board) < 0)
 		return 1;
+	crash_describe_work(exchange_describe);
 	crash_watch(p.board.crash, FLY_ATC_VERSION);
 	loop_on_turn(p.loop, on_turn, &p);
 	p.wake_fd = fcntl(start->channel_fd, F_DUPFD_CLOEXEC, 0);

@@ -51,9 +51,18 @@ static int unmap(void **state)
 NORETURN void __assert_fail(
 	const char *expression, const char *file, unsigned line, const char *function);
 
+static const char *describe(const void *work, str *ret_id)
+{
+	*ret_id = *(const str *)work;
+	return "hold";
+}
+
 static void fail_assertion(void)
 {
-	crash_note = (struct crash_note){"hold", STR("4f-2")};
+	static const str id = STR_INIT("4f-2");
+
+	crash_describe_work(describe);
+	crash_work = &id;
 	__assert_fail("x->is_held", "proxy/held.c", 93, "hold_leave");
 }
 
