@@ -1,6 +1,7 @@
 """Figures of running processes, and the load that is put on them."""
 # SPDX-License-Identifier: MIT
 
+import contextlib
 import ctypes
 import http.client
 import json
@@ -78,9 +79,13 @@ def descendants(root):
 
 
 def cpu_ns(pids):
-    """CPU time of all threads, to the nanosecond (the clock ticks of /proc/PID/stat are 10 ms)."""
-    return sum(int(Path(task, "schedstat").read_text().split()[0])
-               for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
+    """CPU time of all threads, to the nanosecond (the clock ticks of /proc/PID/stat are 10 ms).  A process that has done
+    what it was for, as nginx's loader of its cache, has none."""
+    used = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            used += sum(int(Path(task, "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+    return used
 
 
 def memory_kb(pids, field="Pss"):
