@@ -100,6 +100,7 @@ def test_a_pipe_in_the_place_of_the_record_of_migrations_holds_up_nobody(atc, st
     assert asking.result().status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["", "-wal"])
 def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(atc, store, which):
     """Whoever opened it would wait for somebody at its other end: the thread, and with it the end of fly-atc."""
@@ -312,6 +313,7 @@ def test_a_backup_that_vanished_is_no_new_tenant(atc, store):
     assert atc.tenant()["reason"]
 
 
+@pytest.mark.slow
 def test_a_local_file_that_is_damaged_is_not_served(atc, store):
     start(atc, store)
     add(atc, 300)
@@ -416,6 +418,7 @@ def test_wrong_keys_are_503_with_the_reason(atc, bucket):
     assert atc.lines("boots") == [] and atc.tenant()["reason"]
 
 
+@pytest.mark.slow
 def test_a_final_sync_that_fails_keeps_the_files_and_is_tried_again(atc, bucket):
     start(atc, bucket)
     add(atc, 5)
@@ -451,6 +454,7 @@ def test_a_sleeping_tenant_costs_no_request(atc, bucket):
     holds_for(lambda: bucket.server.requests() == before, 6)
 
 
+@pytest.mark.slow
 def test_an_idle_running_tenant_costs_next_to_nothing(atc, bucket):
     start(atc, bucket)
     add(atc, 2)

@@ -483,6 +483,7 @@ def test_a_stop_waits_for_a_store_that_comes_back(atc, store):
     assert count(atc) == 5
 
 
+@pytest.mark.slow
 def test_the_end_of_fly_atc_fails_if_a_last_state_is_not_in_the_store(atc, store):
     start(atc, store)
     add(atc, 2)

@@ -29,6 +29,7 @@ def hidden(store):
     return store.root.with_name(store.root.name + "-away")
 
 
+@pytest.mark.slow
 def test_the_health_check_fails_as_long_as_the_store_is_out_of_reach_and_wakes_nobody(atc, directory):
     atc.start(knobs_config(server=WANTED, backup=directory.config))
     assert wait_health(atc, 200).body == b""
@@ -48,6 +49,7 @@ def test_the_health_check_fails_as_long_as_the_store_is_out_of_reach_and_wakes_n
     assert atc.boots() == [] and atc.state() in ("absent", "stopped")
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_gone_is_found_out(atc, bucket):
     atc.start(knobs_config(server=WANTED, backup=bucket.config), env=bucket.environment)
     wait_health(atc, 200)

@@ -216,6 +216,7 @@ def test_a_request_whose_start_is_stopped_waits_for_the_next_one(atc):
     assert request.result().status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["stop", "restart"])
 def test_a_request_whose_starts_are_stopped_for_long_is_told(atc, verb):
     """Otherwise it would wait for ever, or for start_timeout, which would be blamed on the application."""

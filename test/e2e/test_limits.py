@@ -99,6 +99,7 @@ def test_without_a_rate_a_byte_now_and_then_will_do(atc):
         assert wire.response("POST").json()["size"] == 1000
 
 
+@pytest.mark.slow
 def test_a_conversation_may_be_slow_both_ways(atc):
     """The answer has begun: what the client adds by the byte is no upload any more."""
     atc.start(server(body_timeout=seconds(5), min_body_rate="1MB"))
@@ -133,6 +134,7 @@ def test_a_reader_that_takes_little_is_ended(atc, target):
     wait_until(lambda: atc.tenant()["in_flight"] == 0)
 
 
+@pytest.mark.slow
 def test_who_has_nothing_to_take_is_not_slow(atc):
     """Events, a tunnel, a long poll: silent for longer than any span, and at a rate that nobody reaches."""
     atc.start(server(write_timeout=seconds(0.3), min_write_rate="100GB", body_timeout=seconds(0.3), min_body_rate="100GB",

@@ -281,6 +281,7 @@ def test_an_upload_that_is_read_slowly_but_steadily_arrives(atc):
         assert wire.response("POST").text == "all\n"
 
 
+@pytest.mark.slow
 def test_no_write_timeout_means_none(atc):
     atc.start(knobs_config(server={"write_timeout": 0}))
     assert atc.get(WINTER + "/up").status == 200

@@ -87,6 +87,7 @@ def test_a_page_is_the_same_in_every_coding(calendar, coding):
     assert decode(coding, calendar.get(WINTER + "/events.json", accepts(coding)).body) == calendar.get(WINTER + "/events.json").body
 
 
+@pytest.mark.slow
 def test_an_event_stream_comes_compressed_as_it_happens(calendar):
     with calendar.wire() as wire:
         wire.request("GET", WINTER + "/events/stream", accepts("gzip"))

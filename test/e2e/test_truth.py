@@ -141,6 +141,7 @@ def test_what_litestream_missed_is_found_by_comparing_and_copied_whole(atc, stor
     assert_all_come_back(atc, writer.rows)
 
 
+@pytest.mark.slow
 def test_what_litestream_missed_is_found_while_the_tenant_runs(atc, store):
     store.config.update(program=passed(atc, lossy()), verify_interval="1s")
     start(atc, store)
@@ -257,6 +258,7 @@ def test_a_database_that_was_replaced_is_never_confirmed_as_it_was(atc, store, h
     assert_all_come_back(atc, rows)
 
 
+@pytest.mark.slow
 def test_a_wake_waits_for_no_store_that_refuses_writes(atc, store):
     start(atc, store)
     assert atc.post(WINTER + "/count").status == 200
@@ -280,6 +282,7 @@ def test_a_wake_waits_for_no_store_that_refuses_writes(atc, store):
     assert count(atc) == 2
 
 
+@pytest.mark.slow
 def test_a_store_that_is_not_there_at_the_start_stops_nobody_whose_files_are_proven(atc, store):
     start(atc, store, TWO)
     for prefix in (WINTER, APRIL):
@@ -310,6 +313,7 @@ def test_a_directory_that_never_was_the_store_is_a_mistake_at_the_start(atc):
     assert done.returncode == 1 and "backup.url: file://%s/file/bakcups: cannot make" % atc.home in done.stderr
 
 
+@pytest.mark.slow
 def test_a_wake_waits_for_no_litestream_that_dies_again_and_again(atc, store):
     bury = mortal(atc, store)
     start(atc, store)
@@ -328,6 +332,7 @@ def test_a_wake_waits_for_no_litestream_that_dies_again_and_again(atc, store):
     assert count(atc) == 3
 
 
+@pytest.mark.slow
 def test_a_litestream_that_hangs_is_ended_with_its_reason(atc, store):
     start(atc, store)
     assert atc.post(WINTER + "/count").status == 200
