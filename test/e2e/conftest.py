@@ -23,7 +23,8 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_collection_modifyitems(items):
     """What takes long is spread over the whole, the longest first: each worker is given pieces of it."""
-    long = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("real")]
+    long = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("real")
+            or {"store", "bucket"} & set(item.fixturenames)]
     short = [item for item in items if item not in long]
     long.sort(key=lambda item: not item.get_closest_marker("slow"))
     gap = len(short) / max(len(long), 1)
