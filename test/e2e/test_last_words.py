@@ -11,6 +11,7 @@ from waiting import wait_until
 
 def end_proxy(atc, number):
     """Why it ended, once there is another."""
+    atc.whoami()    # it serves: before that it listens to no signal yet
     proxy = atc.proxy_pid()
     os.kill(proxy, number)
     wait_until(lambda: atc.proxy_pid() not in (None, proxy))
