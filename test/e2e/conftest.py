@@ -126,3 +126,10 @@ def reap_adopted():
                 os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 pass
+
+
+@pytest.fixture
+def h2c(atc):
+    """fly-atc that speaks HTTP/2, with one tenant."""
+    atc.start(knobs_config(server={"h2c_enabled": True}))
+    return atc

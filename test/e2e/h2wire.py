@@ -10,6 +10,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from atc import WINTER
 from waiting import PATIENCE, stretched
 from wire import Closed, Response
 
@@ -277,3 +278,56 @@ class Tunnel:
         if size > 125:
             size = int.from_bytes(self.exactly(2 if size == 126 else 8), "big")
         return first & 15, self.exactly(size)
+
+
+def connect(atc, **more):
+    return H2Wire(("127.0.0.1", atc.port), **more)
+
+
+# --- by hand, for what no library writes ---
+
+# HPACK (RFC 7541), by hand: ":method GET", ":scheme http" are in the static table, the rest is spelt out.
+GET, POST, HTTP = b"\x82", b"\x83", b"\x86"
+
+
+def literal(name, value):
+    """A field that enters no table."""
+    def text(s):
+        n = len(s)
+        if n < 127:
+            return bytes([n]) + s
+        n -= 127
+        out = b"\x7f"
+        while n >= 128:
+            out += bytes([n & 127 | 128])
+            n >>= 7
+        return out + bytes([n]) + s
+    return b"\x00" + text(name) + text(value)
+
+
+def block(path=WINTER + "/up", *more, method=GET):
+    return method + HTTP + literal(b":path", path.encode()) + literal(b":authority", b"localhost") + b"".join(more)
+
+
+def goaway_after(wire, pieces):
+    """Sends piece after piece, each once the one before has been worked on; the error code of the GOAWAY that comes."""
+    frames = wire.raw_frames()
+    for piece in pieces:
+        try:
+            wire.raw(piece + frame(PING, 0, 0, b"in step!"))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        for kind, _, _, payload in frames:
+            if kind == GOAWAY:
+                return struct.unpack(">I", payload[4:8])[0]
+            if kind == PING and payload == b"in step!":
+                break
+    return None
+
+
+def flood(atc, pieces):
+    with connect(atc) as wire:
+        wire.settle()
+        assert goaway_after(wire, pieces) == ENHANCE_YOUR_CALM
+    with connect(atc) as wire:
+        assert wire.get(WINTER + "/up").status == 200

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import time
 from urllib.parse import quote
@@ -17,44 +16,12 @@ import pytest
 import h2wire
 from atc import TOOLS, WINTER, Background, knobs_config, together
 from codings import decode
-from h2wire import CONTINUATION, DATA, HEADERS, PING, PREFACE, PRIORITY, SETTINGS, WINDOW_UPDATE, H2Wire, Reset, Tunnel, frame
+from h2wire import HEADERS, PREFACE, SETTINGS, Reset, block, connect, frame
+from processes import peak_rss
 from waiting import holds_for, stretched, wait_until
 from wire import Closed, Wire
 
 MB = 1 << 20
-# HPACK (RFC 7541), by hand: ":method GET", ":scheme http" are in the static table, the rest is spelt out.
-GET, POST, HTTP = b"\x82", b"\x83", b"\x86"
-
-
-def literal(name, value):
-    """A field that enters no table."""
-    def text(s):
-        n = len(s)
-        if n < 127:
-            return bytes([n]) + s
-        n -= 127
-        out = b"\x7f"
-        while n >= 128:
-            out += bytes([n & 127 | 128])
-            n >>= 7
-        return out + bytes([n]) + s
-    return b"\x00" + text(name) + text(value)
-
-
-def block(path=WINTER + "/up", *more, method=GET):
-    return method + HTTP + literal(b":path", path.encode()) + literal(b":authority", b"localhost") + b"".join(more)
-
-
-@pytest.fixture
-def h2c(atc):
-    atc.start(knobs_config(server={"h2c_enabled": True}))
-    return atc
-
-
-def connect(atc, **more):
-    return H2Wire(("127.0.0.1", atc.port), **more)
-
-
 def echo(wire, *args, **more):
     response = wire.ask(*args, **more)
     assert response.status == 200, response
@@ -440,7 +407,7 @@ def test_large_bodies_pass_both_ways_in_little_memory(h2c):
     size = 100 * MB
     with connect(h2c, timeout=60) as wire:
         assert wire.get(WINTER + "/up").status == 200
-        before = rss(h2c.proxy_pid())
+        before = peak_rss(h2c.proxy_pid())
         digest = hashlib.sha256()
         number = wire.request("POST", WINTER + "/upload", [("content-length", str(size))], end=False)
         piece = os.urandom(MB)
@@ -453,23 +420,16 @@ def test_large_bodies_pass_both_ways_in_little_memory(h2c):
         done = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-o", "/dev/null", "-w", "%{size_download}", url],
                               capture_output=True, text=True, check=True, timeout=stretched(60))
         assert int(done.stdout) == size
-        assert rss(h2c.proxy_pid()) - before < 8 * MB
-
-
-def rss(pid):
-    for line in open("/proc/%d/status" % pid):
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    return 0
+        assert peak_rss(h2c.proxy_pid()) - before < 8 * MB
 
 
 @pytest.mark.slow
 def test_a_client_that_reads_nothing_costs_its_queue_and_no_more(h2c):
     with connect(h2c, reads=False) as wire:
         numbers = [wire.request("GET", WINTER + "/download?bytes=%d" % (20 * MB)) for _ in range(8)]
-        before = rss(h2c.proxy_pid())
+        before = peak_rss(h2c.proxy_pid())
         wire.pull_until(lambda: sum(len(wire.stream(n).body) for n in numbers) == 65535)
-        holds_for(lambda: rss(h2c.proxy_pid()) - before < 4 * MB, 0.5)
+        holds_for(lambda: peak_rss(h2c.proxy_pid()) - before < 4 * MB, 0.5)
         assert sum(len(wire.stream(n).body) for n in numbers) == 65535
 
 
@@ -629,221 +589,6 @@ def test_goaway_of_the_client_lets_its_streams_end(h2c):
         wire.push()
         assert wire.response(number).text == "slept\n"
         wire.wait_closed()
-
-
-# --- defences: each ends with GOAWAY, and the proxy lives ---
-
-def goaway_after(wire, pieces):
-    """Sends piece after piece, each once the one before has been worked on; the error code of the GOAWAY that comes."""
-    frames = wire.raw_frames()
-    for piece in pieces:
-        try:
-            wire.raw(piece + frame(PING, 0, 0, b"in step!"))
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        for kind, _, _, payload in frames:
-            if kind == h2wire.GOAWAY:
-                return struct.unpack(">I", payload[4:8])[0]
-            if kind == PING and payload == b"in step!":
-                break
-    return None
-
-
-def flood(atc, pieces):
-    with connect(atc) as wire:
-        wire.settle()
-        assert goaway_after(wire, pieces) == h2wire.ENHANCE_YOUR_CALM
-    with connect(atc) as wire:
-        assert wire.get(WINTER + "/up").status == 200
-
-
-@pytest.mark.parametrize("code", [h2wire.CANCEL, h2wire.NO_ERROR])
-def test_rapid_reset(h2c, code):
-    """CVE-2023-44487."""
-    flood(h2c, (b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) +
-                         frame(h2wire.RST_STREAM, 0, n, struct.pack(">I", code)) for n in range(at, at + 100, 2))
-                for at in range(1, 2000, 100)))
-    h2c.wait_log("too many broken streams")
-
-
-def test_streams_that_the_server_is_made_to_break_are_rapid_resets_too(h2c):
-    """CVE-2025-8671: by a window that grows beyond what it may."""
-    flood(h2c, (b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?s=1")) +
-                         frame(WINDOW_UPDATE, 0, n, struct.pack(">I", 0x7fffffff)) for n in range(at, at + 100, 2))
-                for at in range(1, 2000, 100)))
-
-
-@pytest.mark.parametrize("one", [frame(PING, 0, 0, bytes(8)), frame(SETTINGS), frame(PRIORITY, 0, 1, bytes(4) + b"\x10"),
-                                 frame(SETTINGS, 0, 0, struct.pack(">HI", 1, 0))], ids=["ping", "settings", "priority", "table"])
-def test_a_flood_of_frames_that_carry_nothing(h2c, one):
-    """CVE-2019-9512, 9515."""
-    flood(h2c, [one * 5000])
-
-
-def test_a_flood_of_empty_data(h2c):
-    """CVE-2019-9518."""
-    flood(h2c, [frame(HEADERS, 4, 1, block(WINTER + "/upload", method=POST)), frame(DATA, 0, 1) * 5000])
-
-
-def test_a_flood_of_continuations(h2c):
-    """CVE-2024-28182."""
-    flood(h2c, [frame(HEADERS, 1, 1, block()) + frame(CONTINUATION, 0, 1) * 5000])
-
-
-def test_an_endless_list_of_fields_is_not_kept(h2c):
-    """HPACK: a field of four kilobytes enters the table, then each byte stands for it once more."""
-    large = b"\x40" + b"\x01x" + b"\x7f\x81\x1e" + b"v" * 3968
-    with connect(h2c) as wire:
-        wire.settle()
-        before = rss(h2c.proxy_pid())
-        assert goaway_after(wire, [frame(HEADERS, 5, 1, block("/", large) + b"\xbe" * 10_000)]) == h2wire.ENHANCE_YOUR_CALM
-        assert rss(h2c.proxy_pid()) - before < 2 * MB
-
-
-def resets(wire):
-    """(stream, error code) of those that come before what is sent now has been worked on."""
-    found, pongs = [], 0
-    wire.raw(frame(PING, 0, 0, b"in step!"))
-    for kind, flags, stream, payload in wire.raw_frames():
-        if kind == h2wire.RST_STREAM:
-            found.append((stream, struct.unpack(">I", payload)[0]))
-        if kind == PING and flags & 1:
-            pongs += 1
-            if pongs == 2:      # a pong overtakes everything else, but not what was sent before its ping came
-                return found
-            wire.raw(frame(PING, 0, 0, b"in step!"))
-    raise Closed("it ended")
-
-
-def test_more_streams_than_offered_are_refused(atc):
-    atc.start(knobs_config(server={"h2c_enabled": True, "h2_max_streams": 4}))
-    with socket.create_connection(("127.0.0.1", atc.port)) as sock:
-        wire = H2Wire.__new__(H2Wire)
-        wire.sock = sock
-        sock.settimeout(stretched(10))
-        sock.sendall(PREFACE + frame(SETTINGS))     # theirs are not acknowledged, so they may not be known yet
-        wire.raw(b"".join(frame(HEADERS, 5, n, block(WINTER + "/sleep?until=never")) for n in range(1, 13, 2)))
-        assert resets(wire) == [(9, h2wire.REFUSED_STREAM), (11, h2wire.REFUSED_STREAM)]
-
-
-@pytest.mark.slow
-def test_a_client_that_takes_no_answers_is_not_read_from(h2c):
-    """It asks on and on and reads nothing: what waits for it stays small, then it is cut off."""
-    with socket.create_connection(("127.0.0.1", h2c.port)) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(stretched(1))
-        sock.sendall(PREFACE + frame(SETTINGS) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x7fff0000)))
-        h2c.get(WINTER + "/up")
-        before = rss(h2c.proxy_pid())
-        with pytest.raises((TimeoutError, BrokenPipeError, ConnectionResetError)):
-            for n in range(1, 1 << 20, 2):
-                sock.sendall(frame(HEADERS, 5, n, block("/nobody")))
-        assert rss(h2c.proxy_pid()) - before < 8 * MB
-    assert h2c.get(WINTER + "/up").status == 200
-
-
-def test_garbage_after_the_preface_ends_the_connection(h2c):
-    with socket.create_connection(("127.0.0.1", h2c.port)) as sock:
-        sock.settimeout(stretched(10))
-        sock.sendall(PREFACE + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
-        got = b""
-        while data := sock.recv(4096):
-            got += data
-    assert h2c.get(WINTER + "/up").status == 200
-
-
-# --- WebSocket (RFC 8441) ---
-
-def test_a_websocket_is_a_stream(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws")
-        head = wire.head(tunnel.number)
-        assert head.status == 200
-        assert not {"upgrade", "connection", "sec-websocket-accept", "content-length"} & {name for name, _ in head.headers}
-        for size in (0, 1, 125, 126, 65535, 65536, 300_000):
-            data = os.urandom(size)
-            tunnel.send_message(data)
-            assert tunnel.message() == (2, data)
-        assert wire.get(WINTER + "/up").status == 200       # beside it
-        tunnel.send_message(b"\x03\xe8", 8)
-        assert tunnel.message() == (8, b"\x03\xe8")
-        wire.pull_until(lambda: tunnel.stream.ended)
-        wire.end(tunnel.number)
-    line = wait_until(lambda: h2c.requests_logged(path=WINTER + "/ws"))[0]
-    assert (line["status"], line["proto"], line["method"]) == (101, "HTTP/2.0", "GET")
-
-
-def test_a_half_close_goes_through_a_tunnel_of_http_2(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws")
-        assert wire.head(tunnel.number).status == 200
-        tunnel.send_message(b"last words")
-        wire.end(tunnel.number)
-        assert tunnel.message() == (2, b"last words")
-        wire.pull_until(lambda: tunnel.stream.ended)
-        assert tunnel.stream.reset is None
-
-
-def test_a_reset_of_a_websocket_reaches_the_application(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws")
-        assert wire.head(tunnel.number).status == 200
-        wait_until(lambda: h2c.tenant()["upgrades"] == 1)
-        wire.cancel(tunnel.number)
-        wait_until(lambda: h2c.tenant()["upgrades"] == 0)
-        assert wire.get(WINTER + "/up").status == 200
-
-
-def test_a_tunnel_that_leads_nowhere_any_more_ends(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws")
-        tunnel.send_message(b"\x03\xe8", 8)                # it closes its socket behind its answer
-        wire.pull_until(lambda: tunnel.stream.ended)
-
-        def is_reset():
-            if tunnel.stream.reset is None:
-                tunnel.send_message(b"anybody there?")
-                wire.settle()
-            return tunnel.stream.reset is not None
-        wait_until(is_reset)
-        assert tunnel.stream.reset == h2wire.NO_ERROR
-        wait_until(lambda: h2c.tenant()["upgrades"] == 0)
-
-
-def test_an_application_that_dies_ends_its_websockets(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws")
-        assert wire.head(tunnel.number).status == 200
-        os.kill(h2c.knobs_pids()[0], signal.SIGKILL)
-        wire.pull_until(lambda: tunnel.stream.ended or tunnel.stream.reset is not None)
-
-
-def test_a_websocket_that_is_declined_is_an_ordinary_answer(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/status?code=403")
-        assert wire.response(tunnel.number).status == 403
-
-
-@pytest.mark.parametrize("path", ["/echo", "/upgrade/custom"])
-def test_what_is_no_websocket_never_looks_like_one(h2c, path):
-    """A plain 200 would mean success, and 101 to another protocol would be taken for this one."""
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + path)
-        response = wire.response(tunnel.number)
-        assert (response.status, response.error) == (502, "bad_response")
-
-
-def test_another_protocol_than_websocket_is_not_done(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws", **{":protocol": "connect-udp"})
-        assert wire.response(tunnel.number).status == 501
-
-
-def test_protocol_belongs_to_connect(h2c):
-    with connect(h2c, checks=False) as wire:
-        tunnel = Tunnel(wire, WINTER + "/ws", **{":method": "GET"})
-        with pytest.raises(Reset):
-            wire.response(tunnel.number)
 
 
 # --- conformance and load ---

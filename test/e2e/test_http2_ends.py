@@ -12,26 +12,10 @@ import pytest
 import h2wire
 import processes
 from atc import WINTER, Background, knobs_config
-from h2wire import DATA, HEADERS, H2Wire, Reset, frame
-from test_http2 import block, flood
+from h2wire import DATA, HEADERS, Reset, block, connect, flood, frame
 from waiting import stretched, wait_until
 
 MB = 1 << 20
-
-
-@pytest.fixture
-def h2c(atc):
-    atc.start(knobs_config(server={"h2c_enabled": True}))
-    return atc
-
-
-def connect(atc, **more):
-    return H2Wire(("127.0.0.1", atc.port), **more)
-
-
-def memory(pid):
-    """Bytes of it that are in memory."""
-    return int(processes.read(pid, "statm").split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def stop_process(pid):
@@ -217,19 +201,19 @@ def test_answers_that_nobody_reads_are_few_bytes_each_and_are_given_back(atc):
     with connect(atc) as wire:
         assert len(wire.get(WINTER + "/large.bin").body) == MB
     proxy = atc.proxy_pid()
-    before = memory(proxy)
+    before = processes.rss(proxy)
     wires = [connect(atc, reads=False) for _ in range(16)]
     for wire in wires:
         for _ in range(100):
             wire.request("GET", WINTER + "/large.bin")
         wire.settle()
-    full = memory(proxy) - before
+    full = processes.rss(proxy) - before
     assert full < 40 * MB, "%d bytes for 1,600 answers" % full
     with connect(atc) as wire:
         assert len(wire.get(WINTER + "/large.bin").body) == MB
     for wire in wires:
         wire.sock.close()
-    wait_until(lambda: memory(proxy) - before < full / 4 + 2 * MB, 20)
+    wait_until(lambda: processes.rss(proxy) - before < full / 4 + 2 * MB, 20)
 
 
 @pytest.mark.slow
@@ -239,7 +223,7 @@ def test_uploads_that_no_tenant_reads_do_not_fill_the_memory(atc):
                            users={"ann": {"tenants": ["slow"]}}))
     proxy = atc.proxy_pid()
     with connect(atc) as wire:
-        before = memory(proxy)
+        before = processes.rss(proxy)
         numbers = [wire.request("POST", "/ann/slow/upload", [("content-length", "60000")], end=False) for _ in range(100)]
         sent = dict.fromkeys(numbers, 0)
         wire.sock.settimeout(stretched(1))
@@ -254,7 +238,7 @@ def test_uploads_that_no_tenant_reads_do_not_fill_the_memory(atc):
                     raise AssertionError("everything was taken")
                 if not any(min(wire.h2.local_flow_control_window(n), 60_000 - sent[n]) > 0 for n in numbers):
                     wire.pull()
-        assert sum(sent.values()) < 3 * MB and memory(proxy) - before < 8 * MB
+        assert sum(sent.values()) < 3 * MB and processes.rss(proxy) - before < 8 * MB
         wire.sock.settimeout(stretched(30))
         atc.allow("go", "ann/slow")
         for number in numbers:
