@@ -148,13 +148,6 @@ static void look_at(struct tenant *t, msec when)
 	timer_set(&t->run->elsewhere.timer, t->sup->loop, when, on_look_time);
 }
 
-static void on_candidate_end(void *arg)
-{
-	struct tenant *t = arg;
-
-	t->run->answered = NULL; /* it frees itself */
-}
-
 /* It speaks HTTP; whether it still is the only one, a last look says. */
 static void on_candidate_ready(void *arg, bool is_ipv6)
 {
@@ -175,7 +168,7 @@ static void ask_candidate(struct tenant *t)
 		.is_ipv6 = !e->candidate.is_at_ipv4,
 		.may_be_ipv6 = e->candidate.is_at_ipv4 && e->candidate.is_at_ipv6};
 
-	e->probe = run_ask(t, &target, on_candidate_ready, on_candidate_end);
+	e->probe = run_ask(t, &target, on_candidate_ready);
 }
 
 static void use_candidate(struct tenant *t)

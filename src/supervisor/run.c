@@ -246,14 +246,13 @@ static char *probe_request(const struct tenant_conf *t)
 		STR_ARG(t->host.n ? t->host : STR("localhost")));
 }
 
-struct probe *run_ask(
-	struct tenant *t, struct probe_target *target, probe_fn *on_answer, probe_end_fn *on_end)
+struct probe *run_ask(struct tenant *t, struct probe_target *target, probe_fn *on_answer)
 {
 	char *request = probe_request(t->run->conf);
 	struct probe *probe;
 
 	target->request = str_of(request);
-	probe = probe_start(t->sup->loop, target, on_answer, on_end, t);
+	probe = probe_start(t->sup->loop, target, on_answer, on_probe_end, t);
 	free(request);
 	return probe;
 }
@@ -269,7 +268,7 @@ struct probe *run_probe(struct tenant *t, probe_fn *on_answer)
 	target.socket_path = path;
 	if (t->sup->conf->is_single)
 		return probe_start(t->sup->loop, &target, on_answer, on_probe_end, t);
-	return run_ask(t, &target, on_answer, on_probe_end);
+	return run_ask(t, &target, on_answer);
 }
 
 static void probe(struct tenant *t)
