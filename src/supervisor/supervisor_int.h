@@ -178,6 +178,8 @@ bool wake_came_back(struct tenant *t);
 bool wake_uses_backup(const struct tenant *t);
 
 /* run.c */
+/* Where it listens with `listen: unix`. */
+void run_socket_path(const struct tenant *t, char *out, size_t size);
 /* Asks its health check, at the port or socket of the present start. */
 struct probe *run_probe(struct tenant *t, probe_fn *on_ready) MUST_USE;
 /* The same elsewhere; the target's request is filled in. */
