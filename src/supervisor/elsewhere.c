@@ -27,22 +27,17 @@ struct look {
 	struct listening found; /* the thread's until it ends */
 };
 
-static unsigned told_port(const struct tenant *t)
-{
-	return t->run->told_port;
-}
-
 /* --- what is said --- */
 
 static void add_told(const struct tenant *t, struct buf *out)
 {
 	char path[256];
 
-	if (told_port(t)) {
-		buf_printf(out, ", was told 127.0.0.1:%u", told_port(t));
+	if (t->run->told_port) {
+		buf_printf(out, ", was told 127.0.0.1:%u", t->run->told_port);
 		return;
 	}
-	slot_socket_path(t->sup->conf->server.run_dir, t->slot, path, sizeof(path));
+	run_socket_path(t, path, sizeof(path));
 	buf_printf(out, ", was told %s", path);
 }
 
@@ -71,9 +66,10 @@ static bool is_where_it_was_told(const struct tenant *t, const struct listening 
 {
 	char path[256];
 
-	if (told_port(t))
-		return t->run->conf->app->listen != LISTEN_FD && listening_is_at(l, told_port(t));
-	slot_socket_path(t->sup->conf->server.run_dir, t->slot, path, sizeof(path));
+	if (t->run->told_port)
+		return t->run->conf->app->listen != LISTEN_FD &&
+		       listening_is_at(l, t->run->told_port);
+	run_socket_path(t, path, sizeof(path));
 	for (size_t i = 0; i < l->count; i++)
 		if (strcmp(l->items[i].text, path) == 0)
 			return true;
@@ -88,7 +84,7 @@ static void forget_inherited(const struct tenant *t, struct listening *l)
 	if (t->run->conf->app->listen != LISTEN_FD || t->sup->conf->is_single)
 		return;
 	for (size_t i = 0; i < l->count; i++)
-		if (l->items[i].port != told_port(t))
+		if (l->items[i].port != t->run->told_port)
 			l->items[kept++] = l->items[i];
 	l->count = kept;
 }
@@ -148,13 +144,6 @@ static void look_at(struct tenant *t, msec when)
 	timer_set(&t->run->elsewhere.timer, t->sup->loop, when, on_look_time);
 }
 
-static void on_candidate_end(void *arg)
-{
-	struct tenant *t = arg;
-
-	t->run->answered = NULL; /* it frees itself */
-}
-
 /* It speaks HTTP; whether it still is the only one, a last look says. */
 static void on_candidate_ready(void *arg, bool is_ipv6)
 {
@@ -175,7 +164,7 @@ static void ask_candidate(struct tenant *t)
 		.is_ipv6 = !e->candidate.is_at_ipv4,
 		.may_be_ipv6 = e->candidate.is_at_ipv4 && e->candidate.is_at_ipv6};
 
-	e->probe = run_ask(t, &target, on_candidate_ready, on_candidate_end);
+	e->probe = run_ask(t, &target, on_candidate_ready);
 }
 
 static void use_candidate(struct tenant *t)
@@ -184,7 +173,8 @@ static void use_candidate(struct tenant *t)
 
 	log_info("tenant " STR_FMT ": it listens on %s (pid %d), was told 127.0.0.1:%u; that is "
 		 "used (port: auto)",
-		STR_ARG(t->run->conf->id), e->candidate.text, (int)e->candidate.pid, told_port(t));
+		STR_ARG(t->run->conf->id), e->candidate.text, (int)e->candidate.pid,
+		t->run->told_port);
 	run_is_answered_at(t, e->candidate.port, e->answers_ipv6);
 }
 

@@ -138,8 +138,14 @@ static void on_time(struct timer *timer)
 	if (s->is_ending)
 		return;
 	list_foreach_safe (t, &s->awake, struct tenant, in_awake) {
-		if (replace_is_marked(t) && t->life.state == TENANT_RUNNING)
-			is_any_left |= !may_begin(t) || !replace(t);
+		bool may;
+
+		if (!replace_is_marked(t) || t->life.state != TENANT_RUNNING)
+			continue;
+		may = may_begin(t);
+		is_any_left |= !may || !replace(t);
+		if (!may && is_due(t))
+			break; /* nor may any other; to ask for each reads files of the kernel's */
 	}
 	r->pause = MIN(r->pause * 2, (msec)PAUSE_LAST);
 	if (is_any_left)

@@ -29,7 +29,7 @@ bool run_is_over(const struct tenant_run *run)
 
 /* --- port --- */
 
-static void socket_path(const struct tenant *t, char *out, size_t size)
+void run_socket_path(const struct tenant *t, char *out, size_t size)
 {
 	slot_socket_path(t->sup->conf->server.run_dir, t->slot, out, size);
 }
@@ -75,7 +75,7 @@ static int choose_port(struct tenant *t, char *path, size_t path_size, struct te
 	}
 	if (run->conf->app->listen != LISTEN_UNIX)
 		return open_port(t, ret);
-	socket_path(t, path, path_size);
+	run_socket_path(t, path, path_size);
 	ret->socket_path = path;
 	return 0;
 }
@@ -130,7 +130,7 @@ static void open_socket_to_proxy(struct tenant *t)
 
 	if (t->run->conf->app->listen != LISTEN_UNIX || t->sup->conf->is_single)
 		return;
-	socket_path(t, path, sizeof(path));
+	run_socket_path(t, path, sizeof(path));
 	r = give_socket(path, &t->sup->proxy_user);
 	if (r < 0)
 		log_warn("tenant " STR_FMT ": cannot give %s to the proxy: %s",
@@ -246,14 +246,13 @@ static char *probe_request(const struct tenant_conf *t)
 		STR_ARG(t->host.n ? t->host : STR("localhost")));
 }
 
-struct probe *run_ask(
-	struct tenant *t, struct probe_target *target, probe_fn *on_answer, probe_end_fn *on_end)
+struct probe *run_ask(struct tenant *t, struct probe_target *target, probe_fn *on_answer)
 {
 	char *request = probe_request(t->run->conf);
 	struct probe *probe;
 
 	target->request = str_of(request);
-	probe = probe_start(t->sup->loop, target, on_answer, on_end, t);
+	probe = probe_start(t->sup->loop, target, on_answer, on_probe_end, t);
 	free(request);
 	return probe;
 }
@@ -265,11 +264,11 @@ struct probe *run_probe(struct tenant *t, probe_fn *on_answer)
 		.may_be_ipv6 = t->run->may_be_ipv6 && t->life.state == TENANT_STARTING};
 	char path[256];
 
-	socket_path(t, path, sizeof(path));
+	run_socket_path(t, path, sizeof(path));
 	target.socket_path = path;
 	if (t->sup->conf->is_single)
 		return probe_start(t->sup->loop, &target, on_answer, on_probe_end, t);
-	return run_ask(t, &target, on_answer, on_probe_end);
+	return run_ask(t, &target, on_answer);
 }
 
 static void probe(struct tenant *t)

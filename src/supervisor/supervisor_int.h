@@ -178,11 +178,12 @@ bool wake_came_back(struct tenant *t);
 bool wake_uses_backup(const struct tenant *t);
 
 /* run.c */
+/* Where it listens with `listen: unix`. */
+void run_socket_path(const struct tenant *t, char *out, size_t size);
 /* Asks its health check, at the port or socket of the present start. */
 struct probe *run_probe(struct tenant *t, probe_fn *on_ready) MUST_USE;
 /* The same elsewhere; the target's request is filled in. */
-struct probe *run_ask(struct tenant *t, struct probe_target *target, probe_fn *on_answer,
-	probe_end_fn *on_end) MUST_USE;
+struct probe *run_ask(struct tenant *t, struct probe_target *target, probe_fn *on_answer) MUST_USE;
 /* It starts, and has answered at this port, which is not the one that it was told. */
 void run_is_answered_at(struct tenant *t, unsigned port, bool is_ipv6);
 /* A probe that has answered reads on; it is forgotten before the tenant is told to end. */
