@@ -139,7 +139,7 @@ enum step index_give(struct exchange *x)
 	struct own_answer answer = {
 		.status = 200,
 		.minor = x->wish.minor,
-		.keep_alive = x->reply.keep_alive && x->trip.up.is_done && !x->worker->is_draining,
+		.keep_alive = exchange_keeps_alive(x),
 		.is_head = x->wish.method == METHOD_HEAD,
 		.date = wall_date(),
 	};

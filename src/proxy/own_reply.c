@@ -90,8 +90,7 @@ static unsigned status_of(const struct exchange *x, enum error error)
 static enum step answer_error(struct exchange *x, enum error error, str reason)
 {
 	struct worker *w = x->worker;
-	/* What is left of the request's body would be taken for the next request. */
-	bool keep_alive = x->reply.keep_alive && x->trip.up.is_done && !w->is_draining;
+	bool keep_alive = exchange_keeps_alive(x);
 	bool is_development =
 		x->wish.conf && str_eq(x->wish.conf->app->environment, STR("development"));
 	/* Where a file of the server is, or is not, is nobody's business; what an application has
