@@ -22,8 +22,7 @@ enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 	str answer = buf_str(&w->head_out.text);
 	size_t body = body_size(answer);
 
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	x->reply.pace = (struct pace){0};
 	x->reply.answer_began = true;
 	x->reply.keep_alive = keep_alive;

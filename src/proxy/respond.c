@@ -259,8 +259,7 @@ enum step respond_segments(
 
 	*s = *take_source;
 	x->reply.pace = (struct pace){0};
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	h->content_length = 0;
 	for (size_t i = 0; i < s->count; i++)
 		h->content_length += segment_length(&s->segments[i]);
