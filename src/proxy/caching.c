@@ -107,7 +107,7 @@ static enum cache_why why_not_asked(const struct exchange *x, const struct reque
 {
 	if (head->has_upgrade)
 		return WHY_UPGRADE;
-	if (x->wish.method != METHOD_GET && x->wish.method != METHOD_HEAD)
+	if (!exchange_is_read(x))
 		return WHY_METHOD;
 	if (head->body != BODY_NONE)
 		return WHY_METHOD; /* it may mean anything */

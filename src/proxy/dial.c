@@ -72,8 +72,7 @@ static enum step refused(struct exchange *x)
 	msec now = loop_now(x->worker->loop);
 
 	x->trip.is_refused = false;
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	if (now >= x->trip.connect_until)
 		return exchange_fail(x, ERROR_CONNECT_FAILED, STR_EMPTY);
 	return held_begin(x, now + REFUSED_RETRY);

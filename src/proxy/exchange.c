@@ -167,12 +167,9 @@ static void let_go(struct exchange *x)
 {
 	if (x->wish.quota_key)
 		quota_leave(&x->worker->shared->requests, x->wish.quota_key);
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
-	if (x->trip.up_pipe.is_open)
-		relay_give_pipe(x->worker, &x->trip.up_pipe);
-	if (x->reply.down_pipe.is_open)
-		relay_give_pipe(x->worker, &x->reply.down_pipe);
+	trip_end(x);
+	relay_give_pipe(x->worker, &x->trip.up_pipe);
+	relay_give_pipe(x->worker, &x->reply.down_pipe);
 	respond_done(x);
 	if (x->reply.caching)
 		caching_done(x);

@@ -110,6 +110,13 @@ static inline str exchange_path_below(const struct exchange *x)
 	return path;
 }
 
+/* The client's connection, after an answer that is made now.  What is left of the request's body
+ * would be taken for the next request. */
+static inline bool exchange_keeps_alive(const struct exchange *x)
+{
+	return x->reply.keep_alive && x->trip.up.is_done && !x->worker->is_draining;
+}
+
 static inline bool exchange_is_read(const struct exchange *x)
 {
 	return x->wish.method == METHOD_GET || x->wish.method == METHOD_HEAD;

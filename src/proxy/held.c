@@ -139,7 +139,7 @@ static enum step show_page(struct exchange *x)
 		.waited = (clock_usec() - x->trip.held_since) / 1000,
 		.minor = x->wish.minor,
 		.is_head = x->wish.method == METHOD_HEAD,
-		.keep_alive = x->reply.keep_alive && x->trip.up.is_done && !w->is_draining,
+		.keep_alive = exchange_keeps_alive(x),
 		.request_id = x->record.request_id,
 		.date = wall_date(),
 	};

@@ -9,6 +9,7 @@
 #include "proxy/own_reply.h"
 #include "proxy/page.h"
 #include "proxy/wall.h"
+#include "route/place.h"
 
 /* Nobody reads further, and a page of all would be megabytes. */
 #define MOST_TENANTS 1000u
@@ -50,9 +51,7 @@ static str state_word(enum tenant_state state)
 /* Of one that is served by another machine we know nothing. */
 static bool is_elsewhere(const struct config *conf, const struct tenant_conf *t)
 {
-	if (t->machine.n)
-		return conf->fly_machine.n && !str_eq(t->machine, conf->fly_machine);
-	return t->region.n && conf->fly_region.n && !str_eq(t->region, conf->fly_region);
+	return !place_is_ours(t->machine, t->region, conf->fly_machine, conf->fly_region);
 }
 
 static void add_tenant(struct buf *out, const struct exchange *x, const struct tenant_conf *t)
@@ -139,7 +138,7 @@ enum step index_give(struct exchange *x)
 	struct own_answer answer = {
 		.status = 200,
 		.minor = x->wish.minor,
-		.keep_alive = x->reply.keep_alive && x->trip.up.is_done && !x->worker->is_draining,
+		.keep_alive = exchange_keeps_alive(x),
 		.is_head = x->wish.method == METHOD_HEAD,
 		.date = wall_date(),
 	};

@@ -22,8 +22,7 @@ enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 	str answer = buf_str(&w->head_out.text);
 	size_t body = body_size(answer);
 
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	x->reply.pace = (struct pace){0};
 	x->reply.answer_began = true;
 	x->reply.keep_alive = keep_alive;
@@ -90,8 +89,7 @@ static unsigned status_of(const struct exchange *x, enum error error)
 static enum step answer_error(struct exchange *x, enum error error, str reason)
 {
 	struct worker *w = x->worker;
-	/* What is left of the request's body would be taken for the next request. */
-	bool keep_alive = x->reply.keep_alive && x->trip.up.is_done && !w->is_draining;
+	bool keep_alive = exchange_keeps_alive(x);
 	bool is_development =
 		x->wish.conf && str_eq(x->wish.conf->app->environment, STR("development"));
 	/* Where a file of the server is, or is not, is nobody's business; what an application has

@@ -144,8 +144,7 @@ static enum step dismiss(struct exchange *x)
 	if (exchange_send(x) < 0)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	respond_tell_end(x);
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	x->reply.pace = (struct pace){0};
 	return STEP_ANSWER;
 }

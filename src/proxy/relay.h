@@ -5,7 +5,7 @@
 #include "proxy/exchange.h"
 #include "proxy/upstream.h"
 
-/* What an exchange took for a large body; a spare one is used again. */
+/* What an exchange took for a large body, if it did; a spare one is used again. */
 void relay_give_pipe(struct worker *w, struct splice_pipe *p);
 
 /* Something waits until the tenant takes it. */

@@ -24,8 +24,7 @@ enum step relay_upstream_failed(struct exchange *x, enum error error)
 	if (error != ERROR_UPSTREAM_CLOSED || !may_repeat(x))
 		return exchange_fail(x, error, STR_EMPTY);
 	x->trip.is_retried = true;
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	return STEP_JOIN;
 }
 

@@ -116,15 +116,13 @@ static void vary_by_referer(struct exchange *x, struct response_head *h)
 
 void respond_begin(struct exchange *x, struct response_head *h)
 {
-	struct worker *w = x->worker;
-
 	compressing_begin(x, h);
 	if (x->wish.is_by_referer)
 		vary_by_referer(x, h);
 	set_length(x, h);
 	x->reply.framing = framing_of(x, h);
 	/* HTTP/2 tells the end of a body beside it. */
-	x->reply.keep_alive = x->reply.keep_alive && x->trip.up.is_done && !w->is_draining &&
+	x->reply.keep_alive = exchange_keeps_alive(x) &&
 			      (x->reply.framing != BODY_UNTIL_CLOSE || x->wish.minor == 2);
 	flow_init(&x->reply.down, h->body, h->content_length,
 		x->reply.stages ? BODY_LENGTH : x->reply.framing);
@@ -261,8 +259,7 @@ enum step respond_segments(
 
 	*s = *take_source;
 	x->reply.pace = (struct pace){0};
-	trip_drop_upstream(x, false);
-	trip_leave_tenant(x);
+	trip_end(x);
 	h->content_length = 0;
 	for (size_t i = 0; i < s->count; i++)
 		h->content_length += segment_length(&s->segments[i]);

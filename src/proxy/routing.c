@@ -84,8 +84,7 @@ static void find_route_of(
 static void serve_without_slash(
 	struct exchange *x, const struct request_head *head, struct route *route)
 {
-	bool is_browser = (x->wish.method == METHOD_GET || x->wish.method == METHOD_HEAD) &&
-			  x->wish.wants == WANTS_HTML && !head->has_upgrade;
+	bool is_browser = exchange_is_read(x) && x->wish.wants == WANTS_HTML && !head->has_upgrade;
 
 	if (route->found != ROUTE_REDIRECT || !route->tenant || route->is_by_referer || is_browser)
 		return;

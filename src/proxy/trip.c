@@ -32,6 +32,12 @@ void trip_leave_tenant(struct exchange *x)
 	slot_leave(slot);
 }
 
+void trip_end(struct exchange *x)
+{
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
+}
+
 void trip_forget_view(struct exchange *x)
 {
 	x->record.tenant = x->is_logged ? arena_dup(&x->arena, x->record.tenant) : STR_EMPTY;

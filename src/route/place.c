@@ -5,15 +5,19 @@
 #include "base/number.h"
 #include "route/replay_state.h"
 
+bool place_is_ours(str machine, str region, str our_machine, str our_region)
+{
+	if (!our_machine.n && !our_region.n)
+		return true;
+	if (machine.n)
+		return str_eq(machine, our_machine);
+	return !region.n || str_list_has(region, our_region);
+}
+
 static bool is_ours(const struct place_in *in)
 {
-	const struct route *r = in->route;
-
-	if (!in->our_machine.n && !in->our_region.n)
-		return true;
-	if (r->machine.n)
-		return str_eq(r->machine, in->our_machine);
-	return !r->region.n || str_list_has(r->region, in->our_region);
+	return place_is_ours(
+		in->route->machine, in->route->region, in->our_machine, in->our_region);
 }
 
 /* Value of a key in "instance=…;region=…;t=…;state=…".  One sample of the platform's own divides by

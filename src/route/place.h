@@ -38,6 +38,9 @@ struct placement {
 	unsigned hop;	     /* of REPLAY: 1 for the first machine that sends it on */
 };
 
+/* What lives on `machine`, or else in `region`, is served here; both may be empty, and ours are as
+ * in place_in. */
+bool place_is_ours(str machine, str region, str our_machine, str our_region);
 struct placement place(const struct place_in *in);
 
 struct replay_in {

@@ -72,6 +72,12 @@ def test_tenants_of_another_machine_are_elsewhere(atc):
     assert [state for _, _, state in entries(atc.get("/"))] == ["asleep", "elsewhere", "asleep", "elsewhere"]
 
 
+def test_the_index_tells_who_is_elsewhere_as_routing_does(atc):
+    users = {"a": {"region": "SEA"}, "b": {"machine": "m1"}}
+    atc.start(knobs_config(users, server={"index": "Ours"}), env={"FLY_MACHINE_ID": "", "FLY_REGION": "sea"})
+    assert [state for _, _, state in entries(atc.get("/"))] == ["asleep", "elsewhere"]
+
+
 def test_of_very_many_the_index_lists_the_first_and_says_how_many_more(atc):
     atc.start(knobs_config({"many": {"tenants": ["t%04d" % i for i in range(1203)]}}, server={"index": "Ours"}))
     page = atc.get("/")
