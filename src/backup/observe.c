@@ -103,7 +103,7 @@ static bool is_held_by_seal(struct observation *o)
 	struct seal seal = {0};
 	bool holds;
 
-	if (seal_load(o->path, &seal) < 0)
+	if (seal_load(o->path, &o->now, &seal) < 0)
 		return false;
 	holds = seal.epoch == o->epoch &&
 		((identity_is_same(&seal.identity, &o->now) &&
