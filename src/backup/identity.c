@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/wal_index.h"
 #include "base/alloc.h"
 
 #define COUNTER_AT 24 /* in the header of a database */
 #define SALT_AT	   16 /* in the header of a WAL */
-#define WAL_HEADER 32
 
 static int64_t nanoseconds(struct timespec t)
 {

@@ -3,6 +3,7 @@
 #include "backup/observe.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -103,7 +104,7 @@ static bool is_held_by_seal(struct observation *o)
 	struct seal seal = {0};
 	bool holds;
 
-	if (seal_load(o->path, &seal) < 0)
+	if (seal_load(o->path, &o->now, &seal) < 0)
 		return false;
 	holds = seal.epoch == o->epoch &&
 		((identity_is_same(&seal.identity, &o->now) &&
@@ -154,11 +155,9 @@ void observe(struct observation *o)
 
 static bool is_beyond(const struct ltx_header *last, const struct wal_index *index)
 {
-	uint8_t salt[sizeof(index->salt)];
+	const uint32_t salt[] = {htobe32(last->wal_salt[0]), htobe32(last->wal_salt[1])};
 
-	for (size_t i = 0; i < sizeof(salt); i++)
-		salt[i] = (uint8_t)(last->wal_salt[i / 4] >> (24 - 8 * (i % 4)));
-	return memcmp(salt, index->salt, sizeof(salt)) == 0 &&
+	return memcmp(salt, index->salt, sizeof(index->salt)) == 0 &&
 	       last->wal_offset + last->wal_size > wal_index_end(index);
 }
 

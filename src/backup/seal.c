@@ -7,7 +7,8 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-#define KEY 0x7365616cULL
+#define KEY	 0x7365616cULL
+#define PAGE_MIN 512u /* bytes, of any database */
 
 /* Then the hashes, then a hash of it all.  For this machine alone. */
 struct front {
@@ -81,11 +82,18 @@ static int parse(str text, struct seal *ret)
 	return 0;
 }
 
-int seal_load(const char *database, struct seal *ret)
+/* Each page is in the file or in the WAL. */
+static size_t longest(const struct identity *now)
+{
+	return sizeof(struct front) + (now->size + now->wal_size) / PAGE_MIN * sizeof(uint64_t) +
+	       sizeof(uint64_t);
+}
+
+int seal_load(const char *database, const struct identity *now, struct seal *ret)
 {
 	CLEAN_FREE char *path = seal_path(database);
 	struct buf text = {0};
-	int r = files_read(path, SIZE_MAX, &text);
+	int r = files_read(path, longest(now), &text);
 
 	r = r == 0 ? parse(buf_str(&text), ret) : -ENOENT;
 	buf_done(&text);

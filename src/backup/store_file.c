@@ -27,10 +27,11 @@ static int cannot(struct why *why, const char *what, const char *path, int error
 int store_file_prepare(const char *root, struct why *ret_why)
 {
 	CLEAN_FREE char *mark = xasprintf("%s/" MARK, root);
-	int r = files_make_parents(mark, 0700);
+	int r;
 
 	if (access(mark, F_OK) == 0)
 		return 0;
+	r = files_make_parents(mark, 0700);
 	if (r < 0)
 		return cannot(ret_why, "make", root, -r);
 	r = files_write(mark, STR("Backups of fly-atc.\n"), 0600);
