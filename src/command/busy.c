@@ -34,7 +34,7 @@ struct held {
 	msec pause; /* until it is to be renewed */
 };
 
-/* 0 and the answer, or an exit status when the failure has been told. */
+/* 0 and the answer, whatever it is, or an exit status when the failure has been told. */
 static int say(const struct options *o, const char *length, const char *name, struct answer *ret)
 {
 	CLEAN_FREE char *tail = xasprintf("/busy?for=%s&hold=%s", length, name);
@@ -45,6 +45,15 @@ static int say(const struct options *o, const char *length, const char *name, st
 	r = live_ask(o, "POST", buf_str(&target), ret);
 	buf_done(&target);
 	return r;
+}
+
+/* Likewise, and what is refused has been told as well. */
+static int keep_awake(
+	const struct options *o, const char *length, const char *name, struct answer *ret)
+{
+	int r = say(o, length, name, ret);
+
+	return r == 0 && ret->status != 200 ? live_refused(ret, "keep it awake") : r;
 }
 
 static msec left_of(const struct answer *a)
@@ -84,10 +93,8 @@ static int hold_for(const struct options *o)
 		complain("busy: %s is no length of time, as 30s, 5m or 2h", word);
 		return EXIT_USAGE;
 	}
-	r = say(o, word, "", &answer);
-	if (r == 0 && answer.status != 200)
-		r = live_refused(&answer, "keep it awake");
-	else if (r == 0)
+	r = keep_awake(o, word, "", &answer);
+	if (r == 0)
 		tell(o->words[0], asked, left_of(&answer));
 	buf_done(&answer.body);
 	return r;
@@ -109,9 +116,7 @@ static int begin(struct held *h)
 
 	random_bytes(&random, sizeof(random));
 	snprintf(h->name, sizeof(h->name), "%016" PRIx64, random);
-	r = say(&h->o, HOLD, h->name, &answer);
-	if (r == 0 && answer.status != 200)
-		r = live_refused(&answer, "keep it awake");
+	r = keep_awake(&h->o, HOLD, h->name, &answer);
 	h->pause = pause_of(&answer);
 	h->o.is_quiet = true;
 	buf_done(&answer.body);

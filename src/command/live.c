@@ -31,8 +31,7 @@ static void add_default_sockets(struct sockets *s)
 
 	config_run_dirs(getenv("XDG_RUNTIME_DIR"), "storage/tenants", &dirs);
 	for (size_t i = 0; i < dirs.count; i++)
-		if (dirs.items[i].kind != CONFIG_RUN_DIR_TMP ||
-			config_run_dir_is_ours(dirs.items[i].path))
+		if (config_run_dir_is_trusted(&dirs.items[i]))
 			s->paths[s->count++] = xasprintf("%s/control.sock", dirs.items[i].path);
 }
 

@@ -9,12 +9,11 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "command/fly_toml.h"
+#include "supervisor/supervisor.h"
 
 #define FLY_TOML "fly.toml"
 /* More is no fly.toml. */
 #define SIZE_LIMIT (1u << 20)
-/* supervisor.c: for requests whose single application has ended. */
-#define SINGLE_DRAIN 5000u
 
 /* --- how long an end may take --- */
 
@@ -49,7 +48,7 @@ static msec longest_end(const struct config *c)
 	msec sync = c->backup.url.n ? limit_of(c->backup.sync_timeout) : 0;
 
 	if (c->is_single)
-		return sum(MIN(drain, (msec)SINGLE_DRAIN), sync);
+		return sum(MIN(drain, (msec)SUPERVISOR_SINGLE_DRAIN), sync);
 	return sum(sum(drain, longest_stop(c)), sync);
 }
 

@@ -160,6 +160,8 @@ struct config_run_dirs {
 void config_run_dirs(const char *xdg, const char *storage, struct config_run_dirs *ret);
 /* A true directory (no link to one) of this user, in which nobody else can make names. */
 bool config_run_dir_is_ours(const char *path);
+/* Whether a socket in it can be asked: what somebody else has put into /tmp is not. */
+bool config_run_dir_is_trusted(const struct config_run_dir *dir);
 
 /* Reads everything and reports all faults, sorted by position.  NULL if there are errors.  The
  * result has one reference.  *faults is overwritten; release it with config_faults_done. */

@@ -31,11 +31,6 @@ struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent)
 	return layer;
 }
 
-static bool is_said(struct origin origin)
-{
-	return origin_is_said(origin);
-}
-
 static struct origin note(enum origin_note n)
 {
 	return (struct origin){ORIGIN_NOTE, n};
@@ -68,7 +63,7 @@ static void derive_framework(struct app_layer *layer)
 	struct app_conf *app = layer->conf;
 	struct origin *origin = &layer->origins[APP_framework];
 
-	if (is_said(*origin))
+	if (origin_is_said(*origin))
 		return;
 	*origin = (struct origin){ORIGIN_DEFAULT, 0};
 	app->framework = FRAMEWORK_GENERIC;
@@ -101,7 +96,7 @@ static void derive_environment(struct loader *ld, struct app_layer *layer)
 {
 	bool is_node = layer->conf->framework == FRAMEWORK_NODE;
 
-	if (is_said(layer->origins[APP_environment]))
+	if (origin_is_said(layer->origins[APP_environment]))
 		return;
 	layer->conf->environment = STR("production");
 	layer->origins[APP_environment] = (struct origin){ORIGIN_DEFAULT, 0};
@@ -134,21 +129,21 @@ static void derive_from_preset(struct loader *ld, struct app_layer *layer)
 	const struct row *rows = sections[SECTION_APP].rows;
 	const char *why;
 
-	if (!is_said(layer->origins[APP_listen])) {
+	if (!origin_is_said(layer->origins[APP_listen])) {
 		bool is_auto = app->port == CONFIG_PORT_AUTO;
 
 		app->listen = is_auto ? LISTEN_TCP : preset->listen;
 		layer->origins[APP_listen] = is_auto ? note(NOTE_port_auto) : origin;
 	}
-	if (!is_said(layer->origins[APP_prefix])) {
+	if (!origin_is_said(layer->origins[APP_prefix])) {
 		app->prefix = preset->prefix;
 		layer->origins[APP_prefix] = origin;
 	}
-	if (!is_said(layer->origins[APP_prepare])) {
+	if (!origin_is_said(layer->origins[APP_prepare])) {
 		app->prepare = words_of(ld, preset->prepare);
 		layer->origins[APP_prepare] = origin;
 	}
-	if (!is_said(layer->origins[APP_private_directories])) {
+	if (!origin_is_said(layer->origins[APP_private_directories])) {
 		bool is_read = value_read_text(ld, &rows[APP_private_directories],
 			str_of(preset->private_directories), &app->private_directories, &why);
 
@@ -162,19 +157,19 @@ static void derive_single(struct app_layer *layer)
 {
 	struct app_conf *app = layer->conf;
 
-	if (!is_said(layer->origins[APP_start])) {
+	if (!origin_is_said(layer->origins[APP_start])) {
 		app->start = START_AT_BOOT;
 		layer->origins[APP_start] = note(NOTE_single);
 	}
-	if (!is_said(layer->origins[APP_idle_timeout])) {
+	if (!origin_is_said(layer->origins[APP_idle_timeout])) {
 		app->idle_timeout = 0;
 		layer->origins[APP_idle_timeout] = note(NOTE_single);
 	}
-	if (!is_said(layer->origins[APP_files])) {
+	if (!origin_is_said(layer->origins[APP_files])) {
 		app->files = FILES_NONE;
 		layer->origins[APP_files] = note(NOTE_single);
 	}
-	if (!is_said(layer->origins[APP_strict_databases])) {
+	if (!origin_is_said(layer->origins[APP_strict_databases])) {
 		app->strict_databases = false;
 		layer->origins[APP_strict_databases] = note(NOTE_single);
 	}
@@ -185,7 +180,7 @@ static void derive_public(struct loader *ld, struct app_layer *layer)
 {
 	bool is_rails = layer->conf->framework == FRAMEWORK_RAILS;
 
-	if (is_said(layer->origins[APP_public]))
+	if (origin_is_said(layer->origins[APP_public]))
 		return;
 	layer->conf->public = is_rails ? join(ld, layer->conf->root, "public") : STR_EMPTY;
 	layer->origins[APP_public] =
@@ -214,7 +209,7 @@ static void derive_ports(struct loader *ld)
 	struct origin *target = &ld->config->private->server_origins[SERVER_target_port];
 	struct place place = {PLACE_FILE, 0, 0};
 
-	if (!is_said(*http)) {
+	if (!origin_is_said(*http)) {
 		bool has_tenants = !ld->config->is_single,
 		     production = has_tenants && is_production(ld);
 
@@ -225,13 +220,13 @@ static void derive_ports(struct loader *ld)
 	}
 	if (target->kind == ORIGIN_FILE)
 		place = (struct place){PLACE_FILE, target->at, 1};
-	else if (is_said(*target))
+	else if (origin_is_said(*target))
 		place.kind = PLACE_ENVIRONMENT;
 	if (ld->config->is_single && server->http_port && server->http_port == server->target_port)
 		fault_at(ld, place,
 			"target_port: %lld is http_port too; the application needs another",
 			(long long)server->target_port);
-	if (!ld->config->is_single && is_said(*target) && server->target_port)
+	if (!ld->config->is_single && origin_is_said(*target) && server->target_port)
 		warn_at(ld, place,
 			"target_port: is for a single tenant; here each tenant gets a port of its own");
 }
@@ -247,7 +242,7 @@ static void warn_of_edge(struct loader *ld)
 	for (size_t i = 0; i < NSERVER_ROWS; i++) {
 		const struct row *row = &sections[SECTION_SERVER].rows[i];
 
-		if (!(row->flags & EDGE) || !is_said(origins[i]))
+		if (!(row->flags & EDGE) || !origin_is_said(origins[i]))
 			continue;
 		if (origins[i].kind == ORIGIN_FILE && !place.line)
 			place = (struct place){PLACE_FILE, origins[i].at, 1};
@@ -269,7 +264,7 @@ void server_derive(struct loader *ld)
 		return;
 	derive_ports(ld);
 	run_dir_derive(ld);
-	if (!is_said(origins[SERVER_forward_headers]) && server->tls_domain.count) {
+	if (!origin_is_said(origins[SERVER_forward_headers]) && server->tls_domain.count) {
 		server->forward_headers = false;
 		origins[SERVER_forward_headers] = note(NOTE_tls_domain);
 	}
@@ -302,7 +297,7 @@ static void derive_backup_url(struct loader *ld)
 	const char *bucket = environment_get(ld, "BUCKET_NAME");
 	str *url = &ld->config->backup.url;
 
-	if (is_said(*origin) || !bucket || !*bucket || ld->source->is_thrust)
+	if (origin_is_said(*origin) || !bucket || !*bucket || ld->source->is_thrust)
 		return;
 	*url = str_of(arena_printf(ld->arena, "s3://%s/atc", bucket));
 	*origin = note(NOTE_bucket_name);

@@ -52,6 +52,11 @@ bool config_run_dir_is_ours(const char *path)
 	       !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
+bool config_run_dir_is_trusted(const struct config_run_dir *dir)
+{
+	return dir->kind != CONFIG_RUN_DIR_TMP || config_run_dir_is_ours(dir->path);
+}
+
 /* It, or the nearest directory above it that is there. */
 static bool is_writable(const char *dir)
 {
@@ -128,7 +133,7 @@ static void derive_control_socket(struct loader *ld)
 }
 
 /* One that runs may have found another directory than we do: as another user, or with another
- * environment.  What somebody else has put into /tmp is not asked. */
+ * environment. */
 static void list_sockets(struct loader *ld, const struct config_run_dirs *dirs, size_t chosen)
 {
 	struct str_list *list = &ld->config->control_sockets;
@@ -136,8 +141,7 @@ static void list_sockets(struct loader *ld, const struct config_run_dirs *dirs, 
 	list->items = arena_alloc(ld->arena, (dirs->count + 1) * sizeof(str));
 	list->items[list->count++] = ld->config->server.control_socket;
 	for (size_t i = 0; i < dirs->count; i++)
-		if (i != chosen && (dirs->items[i].kind != CONFIG_RUN_DIR_TMP ||
-					   config_run_dir_is_ours(dirs->items[i].path)))
+		if (i != chosen && config_run_dir_is_trusted(&dirs->items[i]))
 			list->items[list->count++] = socket_in(ld, str_of(dirs->items[i].path));
 }
 

@@ -27,8 +27,6 @@
 
 #define LOOK_THREADS 2
 #define FLUSH_LIMIT  2000 /* msec for the last lines of the log */
-/* Thruster's limit for requests whose application has ended. */
-#define SINGLE_DRAIN_LIMIT 5000
 
 /* --- the end --- */
 
@@ -133,7 +131,7 @@ void supervisor_end(struct supervisor *s)
 	reload_give_up(s);
 	roll_give_up(s);
 	if (s->conf->is_single)
-		limit = limit ? MIN(limit, (msec)SINGLE_DRAIN_LIMIT) : SINGLE_DRAIN_LIMIT;
+		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
 	listeners_close(
 		&s->listeners); /* the proxy has its own; from here on others may have the port */

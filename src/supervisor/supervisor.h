@@ -4,6 +4,9 @@
 
 #include "config/config.h"
 
+/* Thruster's limit for requests whose single application has ended. */
+#define SUPERVISOR_SINGLE_DRAIN 5000u
+
 /* Runs fly-atc until it is told to end, or until the application of a single tenant ends.  Takes
  * the reference to conf, of which slots need not be assigned yet.  `source` is read again by each
  * reload and is borrowed for as long. Logging has been initialised.  Returns the exit status of the

@@ -235,19 +235,28 @@ def test_a_part_is_never_taken_for_the_whole(site):
     assert len(site.asked("/a")) == 2
 
 
-def test_many_that_ask_for_the_same_are_one(site):
-    """For what nobody knows a client waits no longer than a second, in which a busy machine may not get them all together."""
-    for n in range(10):
-        path, began = "/a%d" % n, time.monotonic()
+def ask_together(site, paths, clients):
+    """So many at once for a path that nobody has asked for yet: the path, and their answers.
+
+    For what nobody knows a client waits no longer than a second, in which a busy machine may not get them all together: then at
+    the next path."""
+    for n, path in enumerate(paths):
+        began = time.monotonic()
         site.put(**{path: says("max-age=60", until="go%d" % n)})
-        asked = [Background(site.get, path) for _ in range(20)]
+        asked = [Background(site.get, path) for _ in range(clients)]
         wait_until(lambda: site.asked(path), what="the tenant is asked")
         holds_for(lambda: True, 0.2)
         site.allow("go%d" % n)
         took = time.monotonic() - began
         answers = [each.result() for each in asked]
+        assert {answer.status for answer in answers} == {200}
         if took < 0.8:
             break
+    return path, answers
+
+
+def test_many_that_ask_for_the_same_are_one(site):
+    path, answers = ask_together(site, ["/a%d" % n for n in range(10)], 20)
     assert {answer.body for answer in answers} == {b"answer 1"}
     assert len(site.asked(path)) == 1
     assert sorted(map(x_cache, answers)) == ["hit"] * 19 + ["miss"]
@@ -277,17 +286,7 @@ def test_what_is_not_stored_at_one_path_is_not_waited_for_at_those_like_it(site)
 def test_what_is_stored_at_one_path_is_waited_for_at_those_like_it_again(site):
     site.put(**{"/items/1": says("private"), "/items/2": says("max-age=60")})
     assert site.get("/items/1").status == 200 and site.get("/items/2").status == 200
-    for n in range(3, 13):
-        path, began = "/items/%d" % n, time.monotonic()
-        site.put(**{path: says("max-age=60", until="go%d" % n)})
-        asked = [Background(site.get, path) for _ in range(5)]
-        wait_until(lambda: site.asked(path), what="the tenant is asked")
-        holds_for(lambda: True, 0.2)
-        site.allow("go%d" % n)
-        took = time.monotonic() - began
-        assert {each.result().status for each in asked} == {200}
-        if took < 0.8:
-            break
+    path, _ = ask_together(site, ["/items/%d" % n for n in range(3, 13)], 5)
     assert len(site.asked(path)) == 1
 
 

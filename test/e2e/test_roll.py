@@ -39,6 +39,17 @@ def marked(atc, name=WINTER_ID):
     return atc.tenant(name)["to_be_replaced"]
 
 
+def rolling_while_in_use(atc):
+    """A WebSocket of the tenant, and the command, which waits for its end."""
+    atc.start(knobs_config())
+    atc.whoami()
+    wire = atc.wire().websocket(WINTER + "/ws")
+    wait_until(lambda: atc.tenant()["upgrades"] == 1)
+    rolling = Rolling(atc)
+    wait_until(lambda: marked(atc))
+    return wire, rolling
+
+
 # --- restart --all ---
 
 def test_all_that_are_awake_are_replaced_and_those_asleep_are_left_alone(atc):
@@ -273,12 +284,7 @@ def test_one_that_an_operator_stops_meanwhile_is_left_asleep(atc):
 
 
 def test_a_killed_fly_atc_is_no_success(atc):
-    atc.start(knobs_config())
-    atc.whoami()
-    wire = atc.wire().websocket(WINTER + "/ws")
-    wait_until(lambda: atc.tenant()["upgrades"] == 1)
-    rolling = Rolling(atc)
-    wait_until(lambda: marked(atc))
+    wire, rolling = rolling_while_in_use(atc)
     atc.process.kill()
     atc.wait_exit(-signal.SIGKILL)
     wire.close()
@@ -287,12 +293,7 @@ def test_a_killed_fly_atc_is_no_success(atc):
 
 
 def test_the_end_of_fly_atc_is_told_to_who_waits(atc):
-    atc.start(knobs_config())
-    atc.whoami()
-    wire = atc.wire().websocket(WINTER + "/ws")
-    wait_until(lambda: atc.tenant()["upgrades"] == 1)
-    rolling = Rolling(atc)
-    wait_until(lambda: marked(atc))
+    wire, rolling = rolling_while_in_use(atc)
     atc.stop(0)
     wire.close()
     done = rolling.result()
