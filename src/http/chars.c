@@ -1,6 +1,6 @@
 /* chars.c - the classes of characters in HTTP's grammar. */
 /* SPDX-License-Identifier: MIT */
-#include "http/http_int.h"
+#include "http/chars.h"
 
 #define NAME  (CHAR_TOKEN | CHAR_UNRESERVED | CHAR_PATH | CHAR_PLAIN)
 #define DIGIT (NAME | CHAR_HEX | CHAR_DIGIT)

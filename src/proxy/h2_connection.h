@@ -7,7 +7,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "http/h2_session.h"
+#include "h2/session.h"
 #include "proxy/client.h"
 #include "loop/loop.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "http/chunked.h"
-#include "http/h2_session.h"
+#include "h2/session.h"
 #include "http/head.h"
 
 #define MAX_HEADER_BYTES 2048u

@@ -1,6 +1,6 @@
-/* h2_guard.c - budgets. */
+/* guard.c - budgets. */
 /* SPDX-License-Identifier: MIT */
-#include "http/h2_guard.h"
+#include "h2/guard.h"
 
 #define TOKEN 1000u
 

@@ -1,9 +1,10 @@
-/* h2_request.c - a request of HTTP/2 in the words of HTTP/1.1. */
+/* request.c - a request of HTTP/2 in the words of HTTP/1.1. */
 /* SPDX-License-Identifier: MIT */
-#include "http/h2_request.h"
+#include "h2/request.h"
 
 #include "base/number.h"
-#include "http/http_int.h"
+#include "http/chars.h"
+#include "http/header.h"
 
 static const str pseudo_names[H2_NPSEUDO] = {
 	[H2_METHOD] = STR_INIT(":method"),

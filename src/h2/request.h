@@ -1,4 +1,4 @@
-/* h2_request.h - the fields of a request of HTTP/2 (RFC 9113 8.3), made a head of HTTP/1.1, so that
+/* request.h - the fields of a request of HTTP/2 (RFC 9113 8.3), made a head of HTTP/1.1, so that
  * one parser, and its strictness, is for both.
  *
  * What must not become text is refused here: a name or value that would end its line, a field that

@@ -1,4 +1,4 @@
-/* h2_session.h - one connection of HTTP/2 as its server sees it (RFC 9113): bytes become requests,
+/* session.h - one connection of HTTP/2 as its server sees it (RFC 9113): bytes become requests,
  * in the text of HTTP/1.1, and their payload; answers, in the same text, and theirs become bytes.
  * No sockets, no clock, no threads: nghttp2 behind the seam that the proxy needs.
  *
@@ -15,9 +15,9 @@
 #pragma once
 
 #include "base/list.h"
-#include "http/h2_guard.h"
-#include "http/h2_request.h"
-#include "http/h2_response.h"
+#include "h2/guard.h"
+#include "h2/request.h"
+#include "h2/response.h"
 #include "http/websocket.h"
 
 #define H2_PREFACE STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -144,7 +144,7 @@ str h2_stream_text(const struct h2_stream *st);
 /* Appends what was received, at most about `max` bytes, framed as the head said.  >0: how many; 0:
  * the end; -EAGAIN: nothing now (H2_INPUT tells). */
 ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max) MUST_USE;
-/* A head: interim, final, or 101; as in h2_response.h.  Without a body it ends our half. */
+/* A head: interim, final, or 101; as in response.h.  Without a body it ends our half. */
 void h2_stream_head(struct h2_stream *st, str text, bool has_body);
 void h2_stream_write(struct h2_stream *st, str payload);
 /* Payload that is no frame yet. */

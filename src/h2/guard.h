@@ -1,4 +1,4 @@
-/* h2_guard.h - how much of what costs us something and its sender nothing one HTTP/2 connection may
+/* guard.h - how much of what costs us something and its sender nothing one HTTP/2 connection may
  * do. */
 /* SPDX-License-Identifier: MIT */
 #pragma once

@@ -1,10 +1,10 @@
-/* h2_session.c - one connection of HTTP/2: what comes in. */
+/* session.c - one connection of HTTP/2: what comes in. */
 /* SPDX-License-Identifier: MIT */
-#include "http/h2_session.h"
+#include "h2/session.h"
 
 #include <stdlib.h>
 
-#include "http/h2_session_int.h"
+#include "h2/session_int.h"
 
 /* What a client may break off in one go, and each second: each of them made us begin something (CVE
  * 2023-44487, 2025-8671). */

@@ -1,6 +1,6 @@
-/* h2_output.c - one connection of HTTP/2: what goes out, and what the owner reads. */
+/* output.c - one connection of HTTP/2: what goes out, and what the owner reads. */
 /* SPDX-License-Identifier: MIT */
-#include "http/h2_session_int.h"
+#include "h2/session_int.h"
 
 #include "http/chunked.h"
 

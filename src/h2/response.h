@@ -1,4 +1,4 @@
-/* h2_response.h - a head of a response, written as HTTP/1.1 has it, made fields of HTTP/2
+/* response.h - a head of a response, written as HTTP/1.1 has it, made fields of HTTP/2
  * (RFC 9113 8.3.2). */
 /* SPDX-License-Identifier: MIT */
 #pragma once

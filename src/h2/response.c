@@ -1,6 +1,6 @@
-/* h2_response.c - a head of a response as HTTP/2 has it. */
+/* response.c - a head of a response as HTTP/2 has it. */
 /* SPDX-License-Identifier: MIT */
-#include "http/h2_response.h"
+#include "h2/response.h"
 
 #include <stdlib.h>
 

@@ -7,9 +7,9 @@
 /* cmocka wants these first */
 #include <cmocka.h>
 
-#include "http/h2_guard.h"
-#include "http/h2_request.h"
-#include "http/h2_response.h"
+#include "h2/guard.h"
+#include "h2/request.h"
+#include "h2/response.h"
 #include "http/websocket.h"
 
 #define KEY STR("dGhlIHNhbXBsZSBub25jZQ==")

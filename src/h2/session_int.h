@@ -1,9 +1,9 @@
-/* h2_session_int.h - what the files of the session share: h2_session.c (what comes in),
- * h2_output.c (what goes out, and what the owner reads). */
+/* session_int.h - what the files of the session share: session.c (what comes in),
+ * output.c (what goes out, and what the owner reads). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "http/h2_session.h"
+#include "h2/session.h"
 
 /* nghttp2's errors that are not the client's doing: no memory ends the process, and everything else
  * means that the stream or the connection ended meanwhile. */
@@ -23,5 +23,5 @@ static inline void h2_give_back(struct buf *b)
 	if (!buf_len(b) && b->cap > H2_KEPT)
 		buf_done(b);
 }
-/* Sets the callbacks of h2_output.c. */
+/* Sets the callbacks of output.c. */
 void h2_output_callbacks(nghttp2_session_callbacks *calls);
