@@ -6,11 +6,9 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "framework/framework.h"
 
-enum framework { FRAMEWORK_RAILS, FRAMEWORK_NODE, FRAMEWORK_GENERIC };
 enum start_when { START_ON_REQUEST, START_AT_BOOT };
-enum listen_how { LISTEN_TCP, LISTEN_FD, LISTEN_UNIX };
-enum prefix_how { PREFIX_PASS, PREFIX_STRIP };
 enum replay_form { REPLAY_JSON, REPLAY_HEADER };
 enum files_care { FILES_LOCAL, FILES_NONE };
 enum cache_how { CACHE_THRUSTER, CACHE_RFC9111, CACHE_OFF };

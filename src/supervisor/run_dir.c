@@ -13,8 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "framework/rackup.h"
 #include "supervisor/folders.h"
-#include "supervisor/rackup.h"
 
 /* The pid of the holder, for the message. */
 static void read_pid(int fd, char *out, size_t size)
@@ -66,15 +66,6 @@ static void remove_stale_sockets(const char *folder)
 			unlinkat(dirfd(entries), entry->d_name, 0);
 	if (entries)
 		closedir(entries);
-}
-
-static int write_rackup(str folder)
-{
-	char *path = xasprintf(STR_FMT "/prefix.ru", STR_ARG(folder));
-	int r = rackup_write(path);
-
-	free(path);
-	return r;
 }
 
 /* Ours alone.  One that is there may be that of an earlier version, which left it open to all. */
@@ -161,7 +152,7 @@ static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reaso
 			STR_ARG(path), strerror(-r));
 	} else {
 		remove_stale_sockets(path.p);
-		r = write_rackup(path);
+		r = rackup_write(path.p);
 		if (r < 0)
 			*ret_reason = xasprintf(
 				"cannot write to " STR_FMT ": %s", STR_ARG(path), strerror(-r));

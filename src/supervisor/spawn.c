@@ -6,38 +6,36 @@
 #include <sys/wait.h>
 
 #include "base/alloc.h"
+#include "framework/rackup.h"
 #include "supervisor/folders.h"
-#include "supervisor/rackup.h"
 #include "supervisor/secret.h"
 #include "supervisor/supervisor_int.h"
 
 /* --- words --- */
 
-static void add_rack_words(const struct supervisor *s, const struct tenant_conf *t,
+static void add_words(const struct supervisor *s, const struct tenant_conf *t,
 	const struct tenant_port *port, char **argv, size_t n)
 {
-	char *path = xasprintf(STR_FMT "/prefix.ru", STR_ARG(s->conf->server.run_dir));
-	const char *words[RACKUP_WORDS], *listen = rackup_listen_word(argv);
-	size_t nwords = rackup_is_needed(t) ? rackup_words(argv, path, words) : 0;
+	struct framework_start start = {.run_dir = s->conf->server.run_dir.p,
+		.prefix = t->app->prefix == PREFIX_PASS ? t->prefix : STR_EMPTY,
+		.is_inherited = port->is_inherited};
+	char *words[FRAMEWORK_WORDS];
+	size_t count = rackup_words(argv, &start, words);
 
-	if (port->is_inherited && listen)
-		argv[n++] = xstrdup(listen);
-	for (size_t i = 0; i < nwords; i++)
-		argv[n++] = xstrdup(words[i]);
-	free(path);
+	memcpy(&argv[n], words, count * sizeof(*words));
 }
 
 /* The command with ${tenant.x} and what is told filled in; for the application itself (port is not
- * NULL) with what Rack has to know. */
+ * NULL) with what its framework has to know. */
 static char **words_of(const struct supervisor *s, const struct tenant_conf *t,
 	const struct str_list *words, const struct tenant_port *port, char *const *told)
 {
-	char **argv = xcalloc(words->count + RACKUP_WORDS + 2, sizeof(*argv));
+	char **argv = xcalloc(words->count + FRAMEWORK_WORDS + 1, sizeof(*argv));
 
 	for (size_t i = 0; i < words->count; i++)
 		argv[i] = config_expand_tenant(words->items[i], t, port ? port->number : 0, told);
 	if (port && t->app->framework == FRAMEWORK_RAILS && !s->conf->is_single)
-		add_rack_words(s, t, port, argv, words->count);
+		add_words(s, t, port, argv, words->count);
 	return argv;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "supervisor/migrations.h"
+#include "framework/migrations.h"
 #include "supervisor/supervisor_int.h"
 
 /* Migrations may take long; a command that hangs must not keep its place for ever. */
@@ -114,6 +114,42 @@ static void register_databases(struct tenant *t)
 
 /* --- prepare --- */
 
+/* free() its databases. */
+static struct migrations migrations_of(const struct tenant_conf *t)
+{
+	const struct app_conf *app = t->app;
+	struct migrations m = {.root = app->root,
+		.dir = t->dir,
+		.environment = app->environment,
+		.command = app->prepare.items,
+		.nwords = app->prepare.count,
+		.databases = xcalloc(app->ndatabases + 1, sizeof(*m.databases)),
+		.ndatabases = app->ndatabases};
+
+	for (size_t i = 0; i < m.ndatabases; i++)
+		m.databases[i] = (struct migrations_database){
+			app->databases[i].name, app->databases[i].path};
+	return m;
+}
+
+static bool is_prepared(const struct tenant_conf *t, uint64_t known)
+{
+	struct migrations m = migrations_of(t);
+	bool is_done = migrations_are_done(&m, known);
+
+	free(m.databases);
+	return is_done;
+}
+
+static uint64_t remember(const struct tenant_conf *t)
+{
+	struct migrations m = migrations_of(t);
+	uint64_t fingerprint = migrations_remember(&m);
+
+	free(m.databases);
+	return fingerprint;
+}
+
 static void on_prepare_exit(void *arg, int status)
 {
 	struct tenant *t = arg;
@@ -133,7 +169,7 @@ static void on_prepare_exit(void *arg, int status)
 		end_step(t, EVENT_BROKEN);
 		return;
 	}
-	backup_set_prepared(t->sup->backup, run->conf, migrations_remember(run->conf));
+	backup_set_prepared(t->sup->backup, run->conf, remember(run->conf));
 	register_databases(t);
 }
 
@@ -178,7 +214,7 @@ static bool needs_prepare(const struct tenant *t)
 	const struct tenant_conf *conf = t->run->conf;
 
 	return conf->app->prepare.count &&
-	       !migrations_are_done(conf, backup_prepared(t->sup->backup, conf));
+	       !is_prepared(conf, backup_prepared(t->sup->backup, conf));
 }
 
 /* Migrations have the databases for themselves: some take SQLite's exclusive lock, most do not wait

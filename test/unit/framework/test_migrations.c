@@ -1,6 +1,6 @@
 /* test_migrations.c - the prepare command runs when something changed, and only then. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/migrations.h"
+#include "framework/migrations.h"
 
 #include <setjmp.h>
 #include <sqlite3.h>
@@ -18,9 +18,8 @@
 struct fixture {
 	char root[32], *app_root, *dir, *database;
 	str command[2];
-	struct database_conf databases[2];
-	struct app_conf app;
-	struct tenant_conf tenant;
+	struct migrations_database databases[2];
+	struct migrations migrations;
 };
 
 static void write_text(const struct fixture *f, const char *name, const char *text)
@@ -62,15 +61,15 @@ static int setup(void **state)
 	f->database = xasprintf("%s/data/one.sqlite3", f->root);
 	f->command[0] = STR("bin/rails");
 	f->command[1] = STR("db:prepare");
-	f->databases[0] =
-		(struct database_conf){.name = STR("primary"), .path = STR("one.sqlite3")};
-	f->databases[1] = (struct database_conf){.name = STR("cache"), .path = STR("two.sqlite3")};
-	f->app = (struct app_conf){.root = str_of(f->app_root),
+	f->databases[0] = (struct migrations_database){STR("primary"), STR("one.sqlite3")};
+	f->databases[1] = (struct migrations_database){STR("cache"), STR("two.sqlite3")};
+	f->migrations = (struct migrations){.root = str_of(f->app_root),
+		.dir = str_of(f->dir),
 		.environment = STR("production"),
-		.prepare = {f->command, 2},
+		.command = f->command,
+		.nwords = 2,
 		.databases = f->databases,
 		.ndatabases = 2};
-	f->tenant = (struct tenant_conf){.id = STR("one"), .dir = str_of(f->dir), .app = &f->app};
 	write_text(f, "app/db/migrate/1_create.rb", "create");
 	run_sql(f,
 		"create table schema_migrations(version); insert into schema_migrations values ('1')");
@@ -94,10 +93,10 @@ static void nothing_is_known_before_the_first_run(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_false(migrations_are_done(&f->tenant, 0));
-	migrations_remember(&f->tenant);
-	assert_true(migrations_are_done(&f->tenant, 0));
-	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
+	migrations_remember(&f->migrations);
+	assert_true(migrations_are_done(&f->migrations, 0));
+	assert_true(migrations_are_done(&f->migrations, 0));
 }
 
 static void rows_of_the_application_change_nothing(void **state)
@@ -105,20 +104,20 @@ static void rows_of_the_application_change_nothing(void **state)
 	struct fixture *f = *state;
 
 	run_sql(f, "create table events(name)");
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	run_sql(f, "insert into events values ('gala')");
-	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_true(migrations_are_done(&f->migrations, 0));
 }
 
 static void files_are_judged_by_content_and_not_by_time(void **state)
 {
 	struct fixture *f = *state;
 
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	write_text(f, "app/db/migrate/1_create.rb", "create");
-	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_true(migrations_are_done(&f->migrations, 0));
 	write_text(f, "app/db/migrate/1_create.rb", "CREATE");
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 static void whatever_decides_is_seen(void **state)
@@ -128,15 +127,15 @@ static void whatever_decides_is_seen(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < NITEMS(files); i++) {
-		migrations_remember(&f->tenant);
-		assert_true(migrations_are_done(&f->tenant, 0));
+		migrations_remember(&f->migrations);
+		assert_true(migrations_are_done(&f->migrations, 0));
 		write_text(f, files[i], "new");
-		assert_false(migrations_are_done(&f->tenant, 0));
+		assert_false(migrations_are_done(&f->migrations, 0));
 	}
 	run_shell("mkdir -p $ROOT/app/db/cache_migrate", f->root);
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	write_text(f, "app/db/cache_migrate/1_cache.rb", "new");
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 /* The directory is shared by all tenants: the first of them dumps its schema there. */
@@ -146,13 +145,13 @@ static void what_a_run_leaves_in_the_application_changes_nothing(void **state)
 
 	run_shell("mkdir -p $ROOT/app/migrations", f->root);
 	write_text(f, "app/migrations/0001_first.py", "first");
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	run_shell("mkdir -p $ROOT/app/migrations/__pycache__", f->root);
 	write_text(f, "app/db/schema.rb", "dumped");
 	write_text(f, "app/db/structure.sql", "dumped");
 	write_text(f, "app/migrations/__pycache__/0001_first.cpython-311.pyc", "compiled");
 	write_text(f, "app/migrations/0001_first.pyc", "compiled");
-	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_true(migrations_are_done(&f->migrations, 0));
 }
 
 static void a_schema_without_migrations_decides(void **state)
@@ -161,31 +160,31 @@ static void a_schema_without_migrations_decides(void **state)
 
 	run_shell("rm -r $ROOT/app/db/migrate", f->root);
 	write_text(f, "app/db/schema.rb", "one");
-	migrations_remember(&f->tenant);
-	assert_true(migrations_are_done(&f->tenant, 0));
+	migrations_remember(&f->migrations);
+	assert_true(migrations_are_done(&f->migrations, 0));
 	write_text(f, "app/db/schema.rb", "two");
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 static void a_fingerprint_from_elsewhere_is_as_good_as_the_record(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t known = migrations_remember(&f->tenant);
+	uint64_t known = migrations_remember(&f->migrations);
 	char *record = xasprintf("%s/.prepared", f->dir);
 
 	assert_true(known != 0);
 	assert_int_equal(unlink(record), 0);
-	assert_false(migrations_are_done(&f->tenant, 0));
-	assert_false(migrations_are_done(&f->tenant, known + 1));
-	assert_true(migrations_are_done(&f->tenant, known));
+	assert_false(migrations_are_done(&f->migrations, 0));
+	assert_false(migrations_are_done(&f->migrations, known + 1));
+	assert_true(migrations_are_done(&f->migrations, known));
 	/* The same application in another place. */
 	run_shell("mv $ROOT/app $ROOT/release", f->root);
 	free(f->app_root);
 	f->app_root = xasprintf("%s/release", f->root);
-	f->app.root = str_of(f->app_root);
-	assert_true(migrations_are_done(&f->tenant, known));
+	f->migrations.root = str_of(f->app_root);
+	assert_true(migrations_are_done(&f->migrations, known));
 	write_text(f, "release/db/migrate/2_more.rb", "new");
-	assert_false(migrations_are_done(&f->tenant, known));
+	assert_false(migrations_are_done(&f->migrations, known));
 	free(record);
 }
 
@@ -193,27 +192,27 @@ static void tables_of_the_replicator_change_nothing(void **state)
 {
 	struct fixture *f = *state;
 
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	run_sql(f, "create table _litestream_seq(id integer primary key, seq integer);"
 		   "create table _litestream_lock(id integer)");
-	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_true(migrations_are_done(&f->migrations, 0));
 	run_sql(f, "create table xlitestream_x(id integer)");
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 static void a_database_that_was_taken_back_is_seen(void **state)
 {
 	struct fixture *f = *state;
 
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	run_sql(f, "insert into schema_migrations values ('2')");
-	assert_false(migrations_are_done(&f->tenant, 0));
-	migrations_remember(&f->tenant);
+	assert_false(migrations_are_done(&f->migrations, 0));
+	migrations_remember(&f->migrations);
 	run_sql(f, "create table more(x)");
-	assert_false(migrations_are_done(&f->tenant, 0));
-	migrations_remember(&f->tenant);
+	assert_false(migrations_are_done(&f->migrations, 0));
+	migrations_remember(&f->migrations);
 	unlink(f->database);
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 static void a_second_database_counts_once_it_is_there(void **state)
@@ -221,14 +220,14 @@ static void a_second_database_counts_once_it_is_there(void **state)
 	struct fixture *f = *state;
 	char *path = xasprintf("%s/two.sqlite3", f->dir), *first = f->database;
 
-	migrations_remember(&f->tenant);
+	migrations_remember(&f->migrations);
 	f->database = path;
 	run_sql(f, "create table cache(x)");
-	assert_false(migrations_are_done(&f->tenant, 0));
-	migrations_remember(&f->tenant);
-	assert_true(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
+	migrations_remember(&f->migrations);
+	assert_true(migrations_are_done(&f->migrations, 0));
 	unlink(path);
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 	f->database = first;
 	free(path);
 }
@@ -237,12 +236,12 @@ static void another_command_or_environment_is_another_matter(void **state)
 {
 	struct fixture *f = *state;
 
-	migrations_remember(&f->tenant);
-	f->app.environment = STR("staging");
-	assert_false(migrations_are_done(&f->tenant, 0));
-	f->app.environment = STR("production");
+	migrations_remember(&f->migrations);
+	f->migrations.environment = STR("staging");
+	assert_false(migrations_are_done(&f->migrations, 0));
+	f->migrations.environment = STR("production");
 	f->command[1] = STR("db:migrate");
-	assert_false(migrations_are_done(&f->tenant, 0));
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 static void a_database_that_is_none_is_prepared(void **state)
@@ -251,8 +250,8 @@ static void a_database_that_is_none_is_prepared(void **state)
 
 	write_text(f, "data/one.sqlite3",
 		"this is no database at all, but long enough to look like a file");
-	migrations_remember(&f->tenant);
-	assert_false(migrations_are_done(&f->tenant, 0));
+	migrations_remember(&f->migrations);
+	assert_false(migrations_are_done(&f->migrations, 0));
 }
 
 int main(void)

@@ -8,10 +8,23 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "config/config.h"
+#include "base/str.h"
+
+/* What decides it for a tenant. */
+struct migrations {
+	str root;	    /* the application's directory */
+	str dir;	    /* the tenant's */
+	str environment;    /* "production" */
+	const str *command; /* the words of the prepare command */
+	size_t nwords;
+	struct migrations_database {
+		str name, path; /* the path within dir */
+	} * databases;		/* the application has the first one for certain */
+	size_t ndatabases;
+};
 
 /* Nothing changed since the last success that is remembered here, or that `known` is the
  * fingerprint of (0: none). */
-bool migrations_are_done(const struct tenant_conf *t, uint64_t known);
+bool migrations_are_done(const struct migrations *m, uint64_t known);
 /* The prepare command has just succeeded.  The fingerprint, or 0 where nothing is known. */
-uint64_t migrations_remember(const struct tenant_conf *t);
+uint64_t migrations_remember(const struct migrations *m);

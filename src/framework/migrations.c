@@ -1,6 +1,6 @@
 /* migrations.c - whether an application's prepare command has anything to do. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/migrations.h"
+#include "framework/migrations.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -146,17 +146,17 @@ static bool has_migrations(str root)
 	return has;
 }
 
-static void add_application(struct buf *b, const struct app_conf *app)
+static void add_application(struct buf *b, const struct migrations *m)
 {
 	for (size_t i = 0; i < NITEMS(patterns); i++)
-		add_pattern(b, app->root, patterns[i]);
-	for (size_t i = 0; i < NITEMS(dumps) && !has_migrations(app->root); i++)
-		add_pattern(b, app->root, dumps[i]);
-	for (size_t i = 0; i < app->prepare.count; i++) {
-		buf_add(b, app->prepare.items[i]);
+		add_pattern(b, m->root, patterns[i]);
+	for (size_t i = 0; i < NITEMS(dumps) && !has_migrations(m->root); i++)
+		add_pattern(b, m->root, dumps[i]);
+	for (size_t i = 0; i < m->nwords; i++) {
+		buf_add(b, m->command[i]);
 		buf_add_char(b, '\0');
 	}
-	buf_add(b, app->environment);
+	buf_add(b, m->environment);
 }
 
 /* --- databases --- */
@@ -211,21 +211,22 @@ static bool add_database(struct buf *b, const char *path)
 	return is_read;
 }
 
-static bool take_fingerprint(const struct tenant_conf *t, uint64_t *ret)
+static bool take_fingerprint(const struct migrations *m, uint64_t *ret)
 {
 	struct buf b = {0};
 	bool is_known = true;
 
-	add_application(&b, t->app);
-	for (size_t i = 0; i < t->app->ndatabases; i++) {
-		char *path = config_database_path(t, &t->app->databases[i]);
+	add_application(&b, m);
+	for (size_t i = 0; i < m->ndatabases; i++) {
+		char *path = xasprintf(
+			STR_FMT "/" STR_FMT, STR_ARG(m->dir), STR_ARG(m->databases[i].path));
 
 		/* One that the application does not have is as good as one that has not changed. */
 		if (access(path, F_OK) == 0)
 			is_known &= add_database(&b, path);
 		else
 			is_known &= i > 0;
-		buf_add(&b, t->app->databases[i].name);
+		buf_add(&b, m->databases[i].name);
 		free(path);
 	}
 	*ret = hash_keyed(buf_str(&b), KEY_0, KEY_1);
@@ -235,14 +236,14 @@ static bool take_fingerprint(const struct tenant_conf *t, uint64_t *ret)
 
 /* --- the record --- */
 
-static char *record_path(const struct tenant_conf *t)
+static char *record_path(const struct migrations *m)
 {
-	return xasprintf(STR_FMT "/" RECORD, STR_ARG(t->dir));
+	return xasprintf(STR_FMT "/" RECORD, STR_ARG(m->dir));
 }
 
-static bool read_record(const struct tenant_conf *t, uint64_t *ret)
+static bool read_record(const struct migrations *m, uint64_t *ret)
 {
-	char *path = record_path(t), text[32];
+	char *path = record_path(m), text[32];
 	ssize_t n = -1;
 	int fd =
 		open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* the tenant may have made a pipe */
@@ -255,19 +256,19 @@ static bool read_record(const struct tenant_conf *t, uint64_t *ret)
 	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, ret) == 0;
 }
 
-bool migrations_are_done(const struct tenant_conf *t, uint64_t known)
+bool migrations_are_done(const struct migrations *m, uint64_t known)
 {
 	uint64_t now, then;
-	bool has_record = read_record(t, &then);
+	bool has_record = read_record(m, &then);
 
 	if (!known && !has_record)
 		return false;
-	return take_fingerprint(t, &now) && (now == known || (has_record && now == then));
+	return take_fingerprint(m, &now) && (now == known || (has_record && now == then));
 }
 
-static void write_record(const struct tenant_conf *t, uint64_t fingerprint)
+static void write_record(const struct migrations *m, uint64_t fingerprint)
 {
-	char *path = record_path(t), text[32];
+	char *path = record_path(m), text[32];
 	size_t n = number_write_hex(text, fingerprint);
 	int fd;
 
@@ -281,12 +282,12 @@ static void write_record(const struct tenant_conf *t, uint64_t fingerprint)
 	free(path);
 }
 
-uint64_t migrations_remember(const struct tenant_conf *t)
+uint64_t migrations_remember(const struct migrations *m)
 {
 	uint64_t fingerprint;
 
-	if (!take_fingerprint(t, &fingerprint))
+	if (!take_fingerprint(m, &fingerprint))
 		fingerprint = 0;
-	write_record(t, fingerprint);
+	write_record(m, fingerprint);
 	return fingerprint;
 }

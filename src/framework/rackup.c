@@ -1,11 +1,15 @@
-/* rackup.c - how an application of Rack learns the path that it is served below. */
+/* rackup.c - how an application of Rack learns where it is served. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/rackup.h"
+#include "framework/rackup.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/alloc.h"
+
+#define NAME "prefix.ru"
 
 static const char text[] =
 	"# Made by fly-atc: mounts the application below its path, without a change to it.\n"
@@ -28,7 +32,7 @@ static const char text[] =
 	"\n"
 	"map(prefix) { run sends_files }\n";
 
-int rackup_write(const char *path)
+static int write_text(const char *path)
 {
 	int fd, r = 0;
 
@@ -43,9 +47,11 @@ int rackup_write(const char *path)
 	return r;
 }
 
-bool rackup_is_needed(const struct tenant_conf *t)
+int rackup_write(const char *run_dir)
 {
-	return t->app->framework == FRAMEWORK_RAILS && t->app->prefix == PREFIX_PASS && t->prefix.n;
+	CLEAN_FREE char *path = xasprintf("%s/" NAME, run_dir);
+
+	return write_text(path);
 }
 
 static bool is_program(const char *word, const char *name)
@@ -86,27 +92,25 @@ static bool names_rackup_file(char *const *argv, bool is_rails)
 	return false;
 }
 
-size_t rackup_words(char *const *argv, const char *path, const char *ret[RACKUP_WORDS])
+static size_t add_file(
+	char *const *argv, bool is_rails, const char *run_dir, char *ret[FRAMEWORK_WORDS], size_t n)
 {
-	bool is_rails = is_rails_server(argv);
-
-	if (names_rackup_file(argv, is_rails))
-		return 0;
-	if (is_rails) {
-		ret[0] = "-c";
-		ret[1] = path;
-		return 2;
-	}
-	if (has_program(argv, "puma") || has_program(argv, "rackup")) {
-		ret[0] = path;
-		return 1;
-	}
-	return 0;
+	if (names_rackup_file(argv, is_rails) ||
+		(!is_rails && !has_program(argv, "puma") && !has_program(argv, "rackup")))
+		return n;
+	if (is_rails)
+		ret[n++] = xstrdup("-c");
+	ret[n++] = xasprintf("%s/" NAME, run_dir);
+	return n;
 }
 
-const char *rackup_listen_word(char *const *argv)
+size_t rackup_words(
+	char *const *argv, const struct framework_start *start, char *ret[FRAMEWORK_WORDS])
 {
-	return !is_rails_server(argv) && has_program(argv, "puma")
-		       ? "--bind-to-activated-sockets=only"
-		       : NULL;
+	bool is_rails = is_rails_server(argv);
+	size_t n = 0;
+
+	if (start->is_inherited && !is_rails && has_program(argv, "puma"))
+		ret[n++] = xstrdup("--bind-to-activated-sockets=only");
+	return start->prefix.n ? add_file(argv, is_rails, start->run_dir, ret, n) : n;
 }
