@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 #include "supervisor/rackup.h"
 
 /* The pid of the holder, for the message. */

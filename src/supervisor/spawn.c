@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 
 #include "base/alloc.h"
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 #include "supervisor/rackup.h"
-#include "supervisor/secret.h"
+#include "tenant/secret.h"
 #include "supervisor/supervisor_int.h"
 
 /* --- words --- */
