@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "command/command_int.h"
 #include "command/platform.h"
-#include "supervisor/environment.h"
+#include "tenant/environment.h"
 #include "supervisor/supervisor.h"
 
 #define GAPS_SHOWN	10u

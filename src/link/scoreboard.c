@@ -10,26 +10,7 @@
 #define SLOTS_SIZE ((size_t)SCOREBOARD_SLOTS * sizeof(struct slot))
 #define BOARD_SIZE (SLOTS_SIZE + sizeof(struct crash_record))
 
-static const char *const names[] = {
-#define STATE(name, text, phase) text,
-#include "link/states.def"
-};
-static const char *const phases[] = {
-#define STATE(name, text, phase) phase,
-#include "link/states.def"
-};
-static_assert(NITEMS(names) == TENANT_NSTATES, "one text for each state");
 static_assert(sizeof(struct slot) == 128, "a slot is two cache lines");
-
-const char *tenant_state_name(enum tenant_state state)
-{
-	return state < TENANT_NSTATES ? names[state] : "unknown";
-}
-
-const char *tenant_state_phase(enum tenant_state state)
-{
-	return state < TENANT_NSTATES ? phases[state] : "unknown";
-}
 
 int scoreboard_map(int fd, struct scoreboard *ret)
 {

@@ -11,19 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/crash.h"
-
-enum tenant_state {
-#define STATE(name, text, phase) TENANT_##name,
-#include "link/states.def"
-	TENANT_NSTATES
-};
-/* Woken, and not running yet. */
-static inline bool state_is_on_its_way(enum tenant_state state)
-{
-	return state >= TENANT_QUEUED && state < TENANT_RUNNING;
-}
-const char *tenant_state_name(enum tenant_state state);
-const char *tenant_state_phase(enum tenant_state state); /* for people: "restoring the databases" */
+#include "life/state.h"
 
 /* Twice as many as there can be tenants, so that all of them can be others after a reload: a slot
  * of a tenant that was removed is not given away at once (supervisor/places.h). */

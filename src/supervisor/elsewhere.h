@@ -4,7 +4,7 @@
 #pragma once
 
 #include "loop/loop.h"
-#include "supervisor/listening.h"
+#include "tenant/listening.h"
 
 struct probe;
 struct tenant;

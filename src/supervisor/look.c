@@ -7,7 +7,7 @@
 #include "loop/work.h"
 #include "base/alloc.h"
 #include "base/log.h"
-#include "supervisor/strays.h"
+#include "tenant/strays.h"
 #include "supervisor/supervisor_int.h"
 
 #define SOON  500u    /* msec: the request that woke it has opened what it needs */

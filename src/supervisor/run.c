@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "supervisor/busy.h"
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 #include "supervisor/health.h"
 #include "supervisor/new_files.h"
-#include "supervisor/ports.h"
+#include "tenant/ports.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 

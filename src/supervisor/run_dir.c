@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "framework/rackup.h"
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 
 /* The pid of the holder, for the message. */
 static void read_pid(int fd, char *out, size_t size)

@@ -7,8 +7,8 @@
 
 #include "base/alloc.h"
 #include "framework/rackup.h"
-#include "supervisor/folders.h"
-#include "supervisor/secret.h"
+#include "tenant/folders.h"
+#include "tenant/secret.h"
 #include "supervisor/supervisor_int.h"
 
 /* --- words --- */

@@ -21,7 +21,7 @@
 #include "supervisor/proxy_user.h"
 #include "supervisor/reload.h"
 #include "supervisor/run_dir.h"
-#include "supervisor/secret.h"
+#include "tenant/secret.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/terminal.h"
 

@@ -11,18 +11,18 @@
 #include "process/process.h"
 #include "supervisor/admission.h"
 #include "supervisor/elsewhere.h"
-#include "supervisor/environment.h"
+#include "tenant/environment.h"
 #include "supervisor/listeners.h"
 #include "supervisor/new_files.h"
-#include "supervisor/output.h"
+#include "tenant/output.h"
 #include "supervisor/places.h"
-#include "supervisor/probe.h"
+#include "tenant/probe.h"
 #include "supervisor/replace.h"
 #include "supervisor/roll.h"
 #include "supervisor/store_watch.h"
 #include "supervisor/supervisor.h"
-#include "tenant/lifecycle.h"
-#include "tenant/tally.h"
+#include "life/lifecycle.h"
+#include "life/tally.h"
 
 struct proxy_child;
 struct new_files;

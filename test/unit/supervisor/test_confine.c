@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 
 static char home[] = "/tmp/atc-confine-XXXXXX";
 static str names[] = {STR_INIT("storage"), STR_INIT("tmp")};

@@ -1,6 +1,6 @@
 /* test_tally.c - how often a tenant may die, and how long it waits after a failure. */
 /* SPDX-License-Identifier: MIT */
-#include "tenant/tally.h"
+#include "life/tally.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* strays.c - databases that a tenant's processes have open for writing outside its own directory.
  */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/strays.h"
+#include "tenant/strays.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "supervisor/family.h"
+#include "tenant/family.h"
 
 /* --- its own folders --- */
 

@@ -1,6 +1,6 @@
 /* ports.c - where an application listens. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/ports.h"
+#include "tenant/ports.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 /* output.c - what a tenant writes. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/output.h"
+#include "tenant/output.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "supervisor/reason.h"
+#include "tenant/reason.h"
 
 /* --- the ring --- */
 

@@ -1,6 +1,6 @@
 /* test_folders.c - the directories of a tenant, and what has to be mounted for it. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* environment.c - lists of NAME=value, and what a tenant is given. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/environment.h"
+#include "tenant/environment.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* test_ports.c - ports for applications, sockets for clients, and the probe between them. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/ports.h"
+#include "tenant/ports.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,7 +16,7 @@
 
 #include "base/alloc.h"
 #include "supervisor/listeners.h"
-#include "supervisor/probe.h"
+#include "tenant/probe.h"
 
 /* It is nobody else's, at ::1 neither. */
 static void a_port_is_held_at_both_addresses(void **state)

@@ -5,17 +5,17 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "link/scoreboard.h"
+#include "life/state.h"
 
 enum lifecycle_event {
 #define EVENT(name, text, doc) EVENT_##name,
-#include "tenant/events.def"
+#include "life/events.def"
 	LIFECYCLE_NEVENTS
 };
 
 enum lifecycle_effect {
 #define EFFECT(name, text, doc) EFFECT_##name,
-#include "tenant/effects.def"
+#include "life/effects.def"
 	LIFECYCLE_NEFFECTS
 };
 #define EFFECT_BIT(name) (1u << EFFECT_##name)

@@ -1,6 +1,6 @@
 /* test_environment.c - what tenants, a single application and the proxy are told. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/environment.h"
+#include "tenant/environment.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* family.c - the processes of a tenant, as far as they descend from the one that was started. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/family.h"
+#include "tenant/family.h"
 
 #include <dirent.h>
 #include <fcntl.h>

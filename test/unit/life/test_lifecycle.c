@@ -2,7 +2,7 @@
  *
  * With the argument --print it prints the part of docs/lifecycle.md that comes from the table. */
 /* SPDX-License-Identifier: MIT */
-#include "tenant/lifecycle.h"
+#include "life/lifecycle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -431,10 +431,10 @@ static void print_words(struct buf *out)
 {
 	buf_add(out, STR("\n| event | when |\n|---|---|\n"));
 #define EVENT(name, text, doc) buf_add(out, STR("| " text " | " doc " |\n"));
-#include "tenant/events.def"
+#include "life/events.def"
 	buf_add(out, STR("\n| effect | what is done |\n|---|---|\n"));
 #define EFFECT(name, text, doc) buf_add(out, STR("| " text " | " doc " |\n"));
-#include "tenant/effects.def"
+#include "life/effects.def"
 }
 
 static struct buf printed(void)

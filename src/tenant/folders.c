@@ -1,6 +1,6 @@
 /* folders.c - the directories of a tenant. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/folders.h"
+#include "tenant/folders.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "backup/files.h"
 #include "base/alloc.h"
-#include "supervisor/environment.h"
+#include "tenant/environment.h"
 
 int folder_make(const char *path, mode_t mode)
 {

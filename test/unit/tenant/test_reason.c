@@ -1,6 +1,6 @@
 /* test_reason.c - of what programs write when they fail, the lines are found that say why. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/reason.h"
+#include "tenant/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

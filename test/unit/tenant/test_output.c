@@ -1,6 +1,6 @@
 /* test_output.c - the ring of a tenant's last lines keeps its bounds. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/output.h"
+#include "tenant/output.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* probe.c - asks an application whether it answers yet. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/probe.h"
+#include "tenant/probe.h"
 
 #include <assert.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
 /* test_secret.c - a SECRET_KEY_BASE for each tenant, stable, and none tells of another. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/secret.h"
+#include "tenant/secret.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

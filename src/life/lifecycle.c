@@ -1,16 +1,16 @@
 /* lifecycle.c - the life of a tenant as a table. */
 /* SPDX-License-Identifier: MIT */
-#include "tenant/lifecycle.h"
+#include "life/lifecycle.h"
 
 #include "base/log.h"
 
 static const char *const event_names[] = {
 #define EVENT(name, text, doc) text,
-#include "tenant/events.def"
+#include "life/events.def"
 };
 static const char *const effect_names[] = {
 #define EFFECT(name, text, doc) text,
-#include "tenant/effects.def"
+#include "life/effects.def"
 };
 static_assert(NITEMS(event_names) == LIFECYCLE_NEVENTS, "one text for each event");
 static_assert(LIFECYCLE_NEFFECTS <= 32, "effects fit into a mask");
@@ -18,7 +18,7 @@ static_assert(LIFECYCLE_NEFFECTS <= 32, "effects fit into a mask");
 /* The short names that lifecycle.def uses. */
 enum {
 #define EFFECT(name, text, doc) name = EFFECT_BIT(name),
-#include "tenant/effects.def"
+#include "life/effects.def"
 };
 
 static const struct lifecycle_cell table[TENANT_NSTATES][LIFECYCLE_NEVENTS] = {
@@ -32,7 +32,7 @@ static const struct lifecycle_cell table[TENANT_NSTATES][LIFECYCLE_NEVENTS] = {
 		.kind = CELL_GO, .next = TENANT_##to, .effects = (what), .is_forgotten = true},
 #define IGNORE(s, e) CELL(s, e) = {.kind = CELL_IGNORE, .next = TENANT_##s},
 #define NEVER(s, e)  CELL(s, e) = {.kind = CELL_NEVER, .next = TENANT_##s},
-#include "tenant/lifecycle.def"
+#include "life/lifecycle.def"
 };
 
 const char *lifecycle_event_name(enum lifecycle_event event)

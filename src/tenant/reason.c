@@ -1,6 +1,6 @@
 /* reason.c - which lines of a program's output say why it ended. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/reason.h"
+#include "tenant/reason.h"
 
 /* Of those behind the head that are no frames of a stack; and how far its code may be. */
 #define LINES_BEHIND 3u

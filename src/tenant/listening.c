@@ -1,6 +1,6 @@
 /* listening.c - where the processes of a tenant listen, whatever they were told. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/listening.h"
+#include "tenant/listening.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
-#include "supervisor/family.h"
+#include "tenant/family.h"
 
 #define MAX_LINES     65536u /* of a table of the kernel's */
 #define MAX_SOCKETS   8192u

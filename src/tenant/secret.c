@@ -1,6 +1,6 @@
 /* secret.c - a SECRET_KEY_BASE for each tenant. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/secret.h"
+#include "tenant/secret.h"
 
 #include <fcntl.h>
 #include <openssl/hmac.h>

@@ -1,6 +1,6 @@
 /* tally.c - crashes within a window, and the back-off after failures. */
 /* SPDX-License-Identifier: MIT */
-#include "tenant/tally.h"
+#include "life/tally.h"
 
 #include <stdlib.h>
 #include <string.h>
