@@ -3,11 +3,11 @@
 #include "life/state.h"
 
 static const char *const names[] = {
-#define STATE(name, text, phase) text,
+#define STATE(name, text, ...) text,
 #include "life/states.def"
 };
 static const char *const phases[] = {
-#define STATE(name, text, phase) phase,
+#define STATE(name, text, phase, ...) phase,
 #include "life/states.def"
 };
 static_assert(NITEMS(names) == TENANT_NSTATES, "one text for each state");

@@ -97,7 +97,7 @@ static inline enum tenant_state slot_state(const struct slot *s, uint64_t owner)
 static inline bool slot_enter(struct slot *s, uint64_t owner)
 {
 	atomic_fetch_add(&s->in_flight, 1);
-	if (slot_state(s, owner) == TENANT_RUNNING)
+	if (state_serves(slot_state(s, owner)))
 		return true;
 	atomic_fetch_sub(&s->in_flight, 1);
 	return false;

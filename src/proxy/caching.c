@@ -273,7 +273,7 @@ static bool may_wait(const struct exchange *x)
 	const struct caching *c = x->reply.caching;
 
 	return c->may_join && !c->flight && c->waits < JOINS_MAX &&
-	       exchange_tenant_state(x) == TENANT_RUNNING;
+	       state_serves(exchange_tenant_state(x));
 }
 
 /* Nobody is waited for: the tenant is asked. */

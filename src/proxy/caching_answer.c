@@ -244,7 +244,7 @@ void caching_renew(struct exchange *x, struct cache_entry *e, const struct reque
 	struct request_head get = *head;
 
 	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
-	if (exchange_tenant_state(x) != TENANT_RUNNING || w->is_draining ||
+	if (!state_serves(exchange_tenant_state(x)) || w->is_draining ||
 		atomic_exchange(&e->is_renewed, true))
 		return;
 	get.method = METHOD_GET;

@@ -169,7 +169,7 @@ static bool is_stopped_for_good(const struct exchange *x)
 
 static enum step on_state(struct exchange *x)
 {
-	if (x->trip.told == TENANT_RUNNING)
+	if (state_serves(x->trip.told))
 		return STEP_JOIN;
 	if (held_is_hopeless(x))
 		return exchange_fail(x, ERROR_START_FAILED, held_reason(x));

@@ -28,24 +28,11 @@ static const char style[] =
 /* What a visitor is told of it. */
 static str state_word(enum tenant_state state)
 {
-	switch (state) {
-	case TENANT_RUNNING:
+	if (state_serves(state))
 		return STR("awake");
-	case TENANT_QUEUED:
-	case TENANT_RESTORING:
-	case TENANT_PREPARING:
-	case TENANT_STARTING:
+	if (state_is_on_its_way(state))
 		return STR("waking");
-	case TENANT_FAILED:
-		return STR("failed");
-	case TENANT_ABSENT:
-	case TENANT_DRAINING:
-	case TENANT_STOPPING:
-	case TENANT_STOPPED:
-	case TENANT_NSTATES:
-		return STR("asleep");
-	}
-	return STR_EMPTY;
+	return state == TENANT_FAILED ? STR("failed") : STR("asleep");
 }
 
 /* Of one that is served by another machine we know nothing. */

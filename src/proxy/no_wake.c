@@ -58,24 +58,12 @@ static bool serves(const struct exchange *x, str path)
 	return names != SERVES_ALL && is_among(names, hash_name(x, path));
 }
 
+/* A request would wake it, or have it started again. */
 static bool is_asleep(const struct exchange *x)
 {
-	switch (exchange_tenant_state(x)) {
-	case TENANT_ABSENT:
-	case TENANT_DRAINING:
-	case TENANT_STOPPING:
-	case TENANT_STOPPED:
-	case TENANT_FAILED:
-		return true;
-	case TENANT_QUEUED:
-	case TENANT_RESTORING:
-	case TENANT_PREPARING:
-	case TENANT_STARTING:
-	case TENANT_RUNNING:
-	case TENANT_NSTATES:
-		break;
-	}
-	return false;
+	enum tenant_state state = exchange_tenant_state(x);
+
+	return !state_is_on_its_way(state) && !state_serves(state);
 }
 
 bool no_wake_is_meant(const struct exchange *x)

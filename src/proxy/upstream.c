@@ -174,7 +174,7 @@ void upstream_give_back(struct upstream *u)
 	u->exchange = NULL;
 	if (u->is_deaf || u->tenant->is_former || !is_silent(u) || !outbox_is_empty(&u->out) ||
 		atomic_load(&slot->generation) != u->generation ||
-		slot_state(slot, u->tenant->owner) != TENANT_RUNNING) {
+		!state_serves(slot_state(slot, u->tenant->owner))) {
 		upstream_close(u);
 		return;
 	}

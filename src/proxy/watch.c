@@ -50,7 +50,7 @@ static enum step tell(struct exchange *x, enum tenant_state state)
 	next = send_on(x);
 	if (next != WAIT)
 		return next;
-	if (state == TENANT_RUNNING || state == TENANT_FAILED)
+	if (state_serves(state) || state == TENANT_FAILED)
 		return STEP_ANSWER;
 	set_heartbeat(x);
 	worker_wake(w, x->trip.tenant);

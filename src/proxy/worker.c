@@ -296,7 +296,7 @@ void worker_post_drain(struct worker *w)
 /* The start that they wait for has been cut short. */
 static void count_stop(struct tenant *t, enum tenant_state state)
 {
-	bool is_stop = state == TENANT_STOPPING || state == TENANT_STOPPED;
+	bool is_stop = state_is_ending(state) || state_is_asleep(state);
 
 	if (is_stop && state_is_on_its_way(t->told))
 		list_foreach (x, &t->held, struct exchange, link)
@@ -328,7 +328,7 @@ static void on_state(void *arg)
 	free(t->reason);
 	t->reason = p->reason;
 	t->wake_sent = state_is_on_its_way(p->state); /* then the supervisor knows it */
-	if (p->state != TENANT_RUNNING) {
+	if (!state_serves(p->state)) {
 		upstream_close_idle(t);
 		if (p->state == TENANT_DRAINING)
 			worker_end_streams_soon(w, t);

@@ -65,7 +65,7 @@ void worker_stream_began(struct exchange *x)
 
 	list_remove(&x->link);
 	list_append(&t->streams, &x->link);
-	if (slot_state(&x->worker->slots[t->slot], t->owner) != TENANT_RUNNING)
+	if (!state_serves(slot_state(&x->worker->slots[t->slot], t->owner)))
 		dismiss_streams_later(x->worker, t);
 }
 
