@@ -496,3 +496,12 @@ void process_reap_orphans(void)
 		waitpid(info.si_pid, NULL, WNOHANG);
 	}
 }
+
+void process_describe_exit(int status, char *out, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
+			sigabbrev_np(WTERMSIG(status)));
+	else
+		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}

@@ -56,6 +56,9 @@ struct process_spec {
 	void *arg;
 };
 
+/* "exited with status 7", "was killed by signal 9 (KILL)": status as of waitpid(2). */
+void process_describe_exit(int status, char *out, size_t size);
+
 /* Starts it; execve has happened when this returns 0.  Strings of spec are not needed afterwards.
  * 0, or -errno of the step that failed (ret_step names it: "exec", "chdir", "mount", …). */
 int process_start(struct loop *l, const struct process_spec *spec, struct process **ret,

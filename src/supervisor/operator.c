@@ -2,13 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/operator.h"
 
-#include "supervisor/busy.h"
+#include "route/place.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
-#include "supervisor/roll.h"
 #include "supervisor/supervisor_int.h"
-#include "supervisor/waiters.h"
+#include "tenant/waiters.h"
 
 static str isolation_here(const struct supervisor *s)
 {
@@ -62,7 +61,8 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 {
 	return (struct control_tenant){
 		.id = conf->id,
-		.is_here = tenant_is_here(s->conf, conf),
+		.is_here = place_is_ours(
+			conf->machine, conf->region, s->conf->fly_machine, s->conf->fly_region),
 		.backup_pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
@@ -73,60 +73,15 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 	};
 }
 
-static void add_run(struct control_tenant *shown, const struct tenant *t)
-{
-	const struct slot *slot = tenant_slot(t);
-
-	shown->has_woken = true;
-	shown->output_dropped = t->output.dropped;
-	shown->state = t->life.state;
-	shown->pid = t->run && t->run->process ? process_pid(t->run->process) : 0;
-	shown->since = atomic_load(&slot->since);
-	shown->in_flight = atomic_load(&slot->in_flight);
-	shown->upgrades = atomic_load(&slot->upgrades);
-	shown->requests = atomic_load(&slot->requests);
-	shown->held = atomic_load(&slot->held);
-	shown->wake = t->wake;
-	shown->starts = t->starts;
-	shown->restarts = t->restarts;
-	if (t->last_crash)
-		shown->last_crash = str_of(t->last_crash);
-	if (t->reason)
-		shown->reason = str_of(t->reason);
-	if (t->error)
-		shown->error = str_of(t->error);
-	if (t->warning)
-		shown->warning = str_of(t->warning);
-	if (t->run)
-		shown->busy_until = busy_last(t);
-	if (t->life.state == TENANT_FAILED)
-		shown->retry_at = t->tally.retry_at;
-}
-
-static void add_replacement(struct control_tenant *shown, const struct tenant *t, struct buf *waits)
-{
-	if (!replace_is_marked(t))
-		return;
-	replace_describe(t, waits);
-	shown->replace_since = t->run->marked_at;
-	shown->replace_at = replace_due(t);
-	shown->replace_why = t->run->is_stale ? STR("configuration") : STR("restart");
-	shown->replace_waits = buf_str(waits);
-}
-
 static void show(const struct supervisor *s, const struct tenant_conf *conf,
 	control_tenant_fn *each, void *each_arg)
 {
 	struct control_tenant shown = basics(s, conf);
-	struct tenant *t = s->tenants[conf->slot];
 	struct buf gap = {0}, waits = {0};
 
 	backup_add_gap(s->backup, conf, &gap);
 	shown.gap = buf_str(&gap);
-	if (t) {
-		add_run(&shown, t);
-		add_replacement(&shown, t, &waits);
-	}
+	tenants_show(s->tenants, conf->slot, &shown, &waits);
 	each(each_arg, &shown);
 	buf_done(&gap);
 	buf_done(&waits);
@@ -139,7 +94,7 @@ static void show_tenants(void *arg, bool all, control_tenant_fn *each, void *eac
 	for (size_t i = 0; i < s->conf->ntenants; i++) {
 		const struct tenant_conf *conf = &s->conf->tenants[i];
 
-		if (all || s->tenants[conf->slot] || backup_pending(s->backup, conf).n)
+		if (all || tenants_has(s->tenants, conf->slot) || backup_pending(s->backup, conf).n)
 			show(s, conf, each, each_arg);
 	}
 }
@@ -155,7 +110,8 @@ static bool show_tenant(void *arg, str id, control_tenant_fn *each, void *each_a
 }
 
 /* The tenant to act on, or NULL when the operator has been answered. */
-static struct tenant *find(struct supervisor *s, str id, control_done_fn *done, void *done_arg)
+static const struct tenant_conf *find(
+	struct supervisor *s, str id, control_done_fn *done, void *done_arg)
 {
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 
@@ -164,89 +120,61 @@ static struct tenant *find(struct supervisor *s, str id, control_done_fn *done, 
 	else if (s->is_ending)
 		waiters_answer(s->loop, done, done_arg, -ECANCELED, "fly-atc is about to end");
 	else
-		return tenant_at(s, conf->slot);
+		return conf;
 	return NULL;
-}
-
-static void start_now(
-	struct tenant *t, enum waiter_kind kind, control_done_fn *done, void *done_arg)
-{
-	t->tally.retry_at = 0; /* he knows what he does */
-	if (t->life.state != TENANT_RUNNING)
-		tenant_event(t, EVENT_WAKE);
-	waiters_add(t, kind, done, done_arg);
 }
 
 static void start(void *arg, str id, control_done_fn *done, void *done_arg)
 {
-	struct tenant *t = find(arg, id, done, done_arg);
+	struct supervisor *s = arg;
+	const struct tenant_conf *t = find(s, id, done, done_arg);
 
 	if (t)
-		start_now(t, WAIT_RUNNING, done, done_arg);
+		tenants_start(s->tenants, t->slot, done, done_arg);
 }
 
 static void stop(void *arg, str id, control_done_fn *done, void *done_arg)
 {
-	struct tenant *t = find(arg, id, done, done_arg);
+	struct supervisor *s = arg;
+	const struct tenant_conf *t = find(s, id, done, done_arg);
 
-	if (!t)
-		return;
-	tenant_event(t, EVENT_STOP);
-	waiters_add(t, WAIT_STOPPED, done, done_arg);
+	if (t)
+		tenants_stop(s->tenants, t->slot, done, done_arg);
 }
 
 static void restart(void *arg, str id, control_done_fn *done, void *done_arg)
 {
-	struct tenant *t = find(arg, id, done, done_arg);
+	struct supervisor *s = arg;
+	const struct tenant_conf *t = find(s, id, done, done_arg);
 
-	if (!t)
-		return;
-	if (!t->run) {
-		start_now(t, WAIT_RUNNING, done, done_arg);
-		return;
-	}
-	tenant_event(t, EVENT_STOP);
-	start_now(t, WAIT_RESTARTED, done, done_arg);
+	if (t)
+		tenants_restart(s->tenants, t->slot, done, done_arg);
 }
 
 static const char *restart_all(
 	void *arg, const struct control_roll *how, control_rolled_fn *each, void *each_arg)
 {
-	return roll_start(arg, how, each, each_arg);
+	struct supervisor *s = arg;
+
+	return tenants_restart_all(s->tenants, how, each, each_arg);
 }
 
 static void hold(void *arg, str id, str name, msec length, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	struct tenant *t = find(s, id, done, done_arg);
-	const char *why = "";
-	int r = length ? -ECANCELED : 0;
+	const struct tenant_conf *t = find(s, id, done, done_arg);
 
-	if (!t)
-		return;
-	if (t->life.state == TENANT_RUNNING)
-		r = busy_hold(t, name, length);
-	if (r == -ECANCELED)
-		why = "it does not run; fly-atc start wakes it";
-	else if (r == -EPERM)
-		why = "busy_max is 0: it cannot be busy without requests";
-	else if (r == -EBUSY)
-		why = "too many others say so already";
-	waiters_answer(s->loop, done, done_arg, r, why);
+	if (t)
+		tenants_hold(s->tenants, t->slot, name, length, done, done_arg);
 }
 
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
 {
 	const struct supervisor *s = arg;
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
-	const struct tenant *t = conf ? s->tenants[conf->slot] : NULL;
-	uint32_t count = t ? t->output.last.count : 0;
 
-	for (uint32_t i = count - (uint32_t)MIN(n, (size_t)count); i < count; i++) {
-		struct control_line line = output_at(&t->output, i);
-
-		each(each_arg, &line);
-	}
+	if (conf)
+		tenants_show_output(s->tenants, conf->slot, n, each, each_arg);
 }
 
 static void reload_all(void *arg, control_reload_fn *done, void *done_arg)

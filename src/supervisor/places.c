@@ -52,7 +52,7 @@ static bool is_free(const struct supervisor *s, const struct retired *r)
 {
 	const struct slot *slot = &s->board.slots[r->slot];
 
-	return !s->tenants[r->slot] && proxy_child_has(s->proxy, r->serial) &&
+	return !tenants_has(s->tenants, r->slot) && proxy_child_has(s->proxy, r->serial) &&
 	       !atomic_load(&slot->in_flight) && !atomic_load(&slot->held);
 }
 
@@ -72,7 +72,7 @@ struct slot_claim *places_claims(struct supervisor *s, size_t *ret_count)
 	return claims;
 }
 
-void places_take(struct supervisor *s, const struct config *conf, places_back_fn *ret_back)
+void places_take(struct supervisor *s, const struct config *conf)
 {
 	list_foreach_safe (r, &s->places.retired, struct retired, link) {
 		const struct tenant_conf *back = config_find_tenant(conf, str_of(r->id));
@@ -81,7 +81,7 @@ void places_take(struct supervisor *s, const struct config *conf, places_back_fn
 			continue;
 		assert(back->slot == r->slot);
 		slot_own(&s->board.slots[r->slot], back->owner);
-		ret_back(s, r->slot);
+		tenants_keep(s->tenants, r->slot);
 		forget(&s->places, r);
 	}
 	for (size_t i = 0; i < conf->ntenants; i++) {

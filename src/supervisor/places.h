@@ -20,10 +20,9 @@ void places_init(struct places *p);
 void places_done(struct places *p);
 /* The tenant is not in the configuration with this number (proxy_child.h) and those that follow. */
 void places_retire(struct supervisor *s, const struct tenant_conf *conf, uint64_t serial);
-/* Gives each tenant of the configuration its slot: `ret_back` is called for those that come back
- * before it was another's. */
-typedef void places_back_fn(struct supervisor *s, uint32_t slot);
-void places_take(struct supervisor *s, const struct config *conf, places_back_fn *ret_back);
+/* Gives each tenant of the configuration its slot.  Those that come back before it was another's
+ * are told so: tenants_keep. */
+void places_take(struct supervisor *s, const struct config *conf);
 /* Forgets those that are free now.  Returns the others: an array to be freed, whose ids are valid
  * until the next call of one of these functions. */
 struct slot_claim *places_claims(struct supervisor *s, size_t *ret_count) MUST_USE;

@@ -16,12 +16,10 @@
 #include "base/number.h"
 #include "link/channel.h"
 #include "link/packet.h"
-#include "supervisor/health.h"
 #include "supervisor/heartbeat.h"
 #include "supervisor/opening_thread.h"
-#include "supervisor/purge.h"
-#include "supervisor/reload.h"
 #include "supervisor/supervisor_int.h"
+#include "tenant/environment.h"
 
 /* The first restart is immediate; each further death within DEATH_WINDOW doubles the pause. */
 #define PAUSE_FIRST  10
@@ -37,6 +35,7 @@
 
 struct proxy_child {
 	struct supervisor *sup;
+	const struct proxy_events *events;
 	struct process *process; /* NULL between two lives */
 	struct channel *channel;
 	struct timer timer;  /* the next start; while draining: the end of patience */
@@ -86,19 +85,6 @@ int proxy_child_snapshot(const struct config *conf, int *ret_fd)
 }
 
 /* --- the channel --- */
-
-static void wake(struct supervisor *s, uint32_t slot)
-{
-	struct tenant *t = s->is_ending ? NULL : tenant_at(s, slot);
-
-	if (!t || t->is_removed)
-		return;
-	if (t->life.state == TENANT_RUNNING)
-		tenant_announce(
-			t); /* it missed that, or met us in the middle of an attempt to stop it */
-	else
-		tenant_event(t, EVENT_WAKE);
-}
 
 static void tell_public(struct proxy_child *p, str path)
 {
@@ -151,24 +137,6 @@ static void on_resend(struct timer *timer)
 	send_snapshot(container_of(timer, struct proxy_child, resend));
 }
 
-/* Those that a new proxy cannot see on the scoreboard: why one has failed. */
-static void tell_states(struct proxy_child *p)
-{
-	struct supervisor *s = p->sup;
-
-	for (uint32_t slot = 0; slot < s->nslots; slot++)
-		if (s->tenants[slot] && !tenant_is_asleep(s->tenants[slot]))
-			tenant_announce(s->tenants[slot]);
-}
-
-static void suspect(struct supervisor *s, uint32_t slot)
-{
-	struct tenant *t = s->is_ending ? NULL : tenant_at(s, slot);
-
-	if (t)
-		health_suspect(t);
-}
-
 static void on_message(void *arg, const struct channel_message *m, int fd)
 {
 	struct proxy_child *p = arg;
@@ -176,14 +144,13 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	close_fd(&fd); /* it has none to give */
 	switch ((enum channel_type)m->type) {
 	case CHANNEL_WAKE:
-		wake(p->sup, m->slot);
+		p->events->on_wake(p->sup, m->slot);
 		return;
 	case CHANNEL_STUCK:
-		suspect(p->sup, m->slot);
+		p->events->on_stuck(p->sup, m->slot);
 		return;
 	case CHANNEL_LISTENING:
-		tell_states(p);
-		supervisor_on_listening(p->sup);
+		p->events->on_listening(p->sup);
 		return;
 	case CHANNEL_MISSED:
 		if (m->value == p->serial)
@@ -193,7 +160,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		heartbeat_ask(&p->heartbeat);
 		return;
 	case CHANNEL_STORE_ASKED:
-		store_watch_asked(p->sup);
+		p->events->on_store_asked(p->sup);
 		return;
 	case CHANNEL_ALIVE:
 		heartbeat_answered(&p->heartbeat, m->value);
@@ -201,10 +168,10 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_CONFIGURED:
 		p->confirmed = MIN(m->value, p->serial);
 		if (proxy_child_is_configured(p))
-			reload_on_configured(p->sup);
+			p->events->on_configured(p->sup);
 		return;
 	case CHANNEL_PURGED:
-		purge_on_answer(p->sup, m->value, m->slot);
+		p->events->on_purged(p->sup, m->value, m->slot);
 		return;
 	case CHANNEL_DRAINED:
 		return; /* and now it exits */
@@ -293,16 +260,15 @@ static void on_exit_status(void *arg, int status)
 	p->channel = NULL;
 	p->process = NULL;
 	p->confirmed = 0;
-	scoreboard_forget_proxy(&p->sup->board, p->sup->nslots);
-	purge_on_proxy_gone(p->sup);
+	p->events->on_died(p->sup);
 	timer_cancel(&p->timer);
 	timer_cancel(&p->resend);
 	heartbeat_stop(&p->heartbeat);
 	if (p->is_draining) {
-		supervisor_on_proxy_gone(p->sup);
+		p->events->on_gone(p->sup);
 		return;
 	}
-	run_describe_exit(status, how, sizeof(how));
+	process_describe_exit(status, how, sizeof(how));
 	remember_end(p, how);
 	add_last_words(p);
 	log_error("the proxy %s; it is started again", p->reason);
@@ -415,13 +381,15 @@ static void on_hung(void *arg)
 	proxy_child_kill(p);
 }
 
-struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason)
+struct proxy_child *proxy_child_new(
+	struct supervisor *s, const struct proxy_events *events, char **ret_reason)
 {
 	struct proxy_child *p = xcalloc(1, sizeof(*p));
 	const char *step = "the configuration for it";
 	int error;
 
 	p->sup = s;
+	p->events = events;
 	p->snapshot_fd = -1;
 	p->serial = 1;
 	p->heartbeat = (struct heartbeat){.ask = ask,
@@ -494,7 +462,7 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 	heartbeat_stop(&p->heartbeat);
 	timer_cancel(&p->timer);
 	if (!p->process) {
-		supervisor_on_proxy_gone(p->sup);
+		p->events->on_gone(p->sup);
 		return;
 	}
 	if (!p->channel) /* it is being killed: we could not watch our end */

@@ -8,12 +8,33 @@
 struct proxy_child;
 struct supervisor;
 
-/* Starts it.  NULL with *ret_reason (malloc'd) if even that fails. */
-struct proxy_child *proxy_child_new(struct supervisor *s, char **ret_reason) MUST_USE;
+/* What it says, and what becomes of it.  The argument of each is the supervisor. */
+struct proxy_events {
+	/* It serves; a new one knows no tenant. */
+	void (*on_listening)(void *arg);
+	/* All its threads use the configuration in force. */
+	void (*on_configured)(void *arg);
+	/* A request wants a tenant that does not run. */
+	void (*on_wake)(void *arg, uint32_t slot);
+	/* A tenant leaves requests unanswered. */
+	void (*on_stuck)(void *arg, uint32_t slot);
+	/* A health check asks for the backup's store. */
+	void (*on_store_asked)(void *arg);
+	/* So many entries of the cache are gone. */
+	void (*on_purged)(void *arg, uint64_t serial, uint32_t entries);
+	/* This one is dead, and has forgotten everything. */
+	void (*on_died)(void *arg);
+	/* It was told to end, and no other follows. */
+	void (*on_gone)(void *arg);
+};
+
+/* Starts it; borrows events.  NULL with *ret_reason (malloc'd) if even that fails. */
+struct proxy_child *proxy_child_new(
+	struct supervisor *s, const struct proxy_events *events, char **ret_reason) MUST_USE;
 /* What the proxy needs of a configuration, as a sealed memfd.  0 or -errno.  Any thread. */
 int proxy_child_snapshot(const struct config *conf, int *ret_fd) MUST_USE;
-/* The supervisor's configuration is another, and this is its snapshot.  reload_on_configured is
- * called when all threads use it, be it in a new proxy. */
+/* The supervisor's configuration is another, and this is its snapshot.  on_configured is called
+ * when all threads use it, be it in a new proxy. */
 void proxy_child_configure(struct proxy_child *p, int take_snapshot_fd);
 /* Configurations have numbers that grow: that of the next one. */
 uint64_t proxy_child_next(const struct proxy_child *p);
@@ -25,11 +46,11 @@ void proxy_child_ask(struct proxy_child *p);
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
 void proxy_child_tell_store(struct proxy_child *p);
-/* False: there is none, so there is nothing to forget.  Else purge_on_answer is called, or
- * purge_on_proxy_gone. */
+/* False: there is none, so there is nothing to forget.  Else on_purged is called, or
+ * on_died. */
 bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path) MUST_USE;
-/* Let it finish what is under way, for at most `limit`; supervisor_on_proxy_gone is called when it
- * has ended. */
+/* Let it finish what is under way, for at most `limit`; on_gone is called when it has
+ * ended. */
 void proxy_child_drain(struct proxy_child *p, msec limit);
 /* At once. */
 void proxy_child_kill(struct proxy_child *p);

@@ -14,6 +14,7 @@
 #include "supervisor/opening_thread.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
+#include "tenant/environment.h"
 
 /* What the proxy is given to take a configuration over; it is some milliseconds. */
 #define USE_LIMIT 10000
@@ -36,46 +37,6 @@ struct outcome {
 	control_reload_fn *done;
 	void *arg;
 };
-
-/* --- slots --- */
-
-bool tenant_is_here(const struct config *c, const struct tenant_conf *t)
-{
-	if (!c->fly_machine.n && !c->fly_region.n)
-		return true;
-	if (t->machine.n)
-		return str_eq(t->machine, c->fly_machine);
-	return !t->region.n || str_list_has(t->region, c->fly_region);
-}
-
-void reload_index(struct supervisor *s)
-{
-	uint32_t n = s->nslots;
-
-	for (size_t i = 0; i < s->conf->ntenants; i++)
-		n = MAX(n, s->conf->tenants[i].slot + 1);
-	s->index_of_slot = xrealloc(s->index_of_slot, n * sizeof(*s->index_of_slot));
-	s->tenants = xrealloc(s->tenants, n * sizeof(struct tenant *));
-	for (uint32_t i = s->nslots; i < n; i++)
-		s->tenants[i] = NULL;
-	s->nslots = n;
-	for (uint32_t i = 0; i < n; i++)
-		s->index_of_slot[i] = UINT32_MAX;
-	for (size_t i = 0; i < s->conf->ntenants; i++)
-		s->index_of_slot[s->conf->tenants[i].slot] = (uint32_t)i;
-}
-
-void reload_wake_at_boot(struct supervisor *s)
-{
-	for (size_t i = 0; i < s->conf->ntenants; i++) {
-		const struct tenant_conf *conf = &s->conf->tenants[i];
-
-		if (conf->app->start != START_AT_BOOT || !tenant_is_here(s->conf, conf))
-			continue;
-		if (!s->tenants[conf->slot] || s->tenants[conf->slot]->life.state == TENANT_ABSENT)
-			tenant_event(tenant_at(s, conf->slot), EVENT_WAKE);
-	}
-}
 
 /* --- what cannot change --- */
 
@@ -144,57 +105,12 @@ static void remove_tenants(struct supervisor *s, const struct config *after)
 
 	for (size_t i = 0; i < s->conf->ntenants; i++) {
 		const struct tenant_conf *conf = &s->conf->tenants[i];
-		struct tenant *t = s->tenants[conf->slot];
 
 		if (config_find_tenant(after, conf->id))
 			continue;
 		places_retire(s, conf, serial);
-		if (!t)
-			continue;
-		replace_forget(t);
-		t->is_removed = true;
-		if (t->run || t->life.state == TENANT_QUEUED)
-			tenant_event(t, EVENT_STOP);
-		else
-			tenant_retire(t);
+		tenants_remove(s->tenants, conf->slot);
 	}
-}
-
-static void on_back(struct supervisor *s, uint32_t slot)
-{
-	struct tenant *t = slot < s->nslots ? s->tenants[slot] : NULL;
-
-	if (t) /* its former copy still ends; it starts again when it is wanted */
-		t->is_removed = false;
-}
-
-void tenant_retire(struct tenant *t)
-{
-	t->life = (struct lifecycle){0};
-	atomic_store(&tenant_slot(t)->since, loop_now(t->sup->loop));
-	atomic_store(&tenant_slot(t)->state, TENANT_ABSENT);
-	tenant_free(t);
-}
-
-/* Awake tenants that are the same go on under the new configuration, so that the old one can go. */
-static void adopt(struct tenant *t, struct config *c)
-{
-	const struct tenant_conf *now = config_find_tenant(c, t->run->conf->id);
-
-	if (!now)
-		return;
-	t->run->is_stale = now->fingerprint != t->run->conf->fingerprint;
-	if (t->run->is_stale) {
-		replace_mark(t);
-		return;
-	}
-	replace_unmark(t);
-	config_ref(c);
-	config_unref(t->run->config);
-	t->run->config = c;
-	t->run->conf = now;
-	if (t->life.state == TENANT_RUNNING)
-		run_rearm_idle(t);
 }
 
 struct former {
@@ -214,7 +130,7 @@ static void on_freed(void *arg)
 {
 	struct former *f = arg;
 
-	supervisor_on_reload_over(f->sup);
+	ending_check_soon(f->sup);
 	free(f);
 }
 
@@ -226,10 +142,9 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	environment_wipe(environ, &take_conf->secret_variables);
 	remove_tenants(s, take_conf);
 	s->conf = take_conf;
-	reload_index(s);
-	places_take(s, take_conf, on_back);
-	list_foreach_safe (t, &s->awake, struct tenant, in_awake)
-		adopt(t, take_conf);
+	tenants_configure(s->tenants, take_conf);
+	places_take(s, take_conf);
+	tenants_adopt(s->tenants);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -237,8 +152,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->work, free_config, on_freed, before);
 	guard_renew();
-	reload_wake_at_boot(s);
-	replace_soon(s);
+	tenants_wake_at_boot(s->tenants);
+	tenants_replace_soon(s->tenants);
 }
 
 /* --- the outcome --- */
@@ -385,7 +300,7 @@ static void on_read(void *arg)
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
 	}
 	read_next(s);
-	supervisor_on_reload_over(s);
+	ending_check_soon(s);
 }
 
 /* Everything that takes long with many tenants is done by a thread: meanwhile the loop wakes those

@@ -14,9 +14,3 @@ void reload(struct supervisor *s, control_reload_fn *done, void *arg);
 void reload_on_configured(struct supervisor *s);
 /* Nobody waits for the proxy any more. */
 void reload_give_up(struct supervisor *s);
-/* index_of_slot and tenants fit the configuration in force. */
-void reload_index(struct supervisor *s);
-/* Wakes those that are to run from boot and do not. */
-void reload_wake_at_boot(struct supervisor *s);
-/* False for a tenant of another machine or region. */
-bool tenant_is_here(const struct config *c, const struct tenant_conf *t);

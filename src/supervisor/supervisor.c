@@ -19,90 +19,17 @@
 #include "supervisor/operator.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/proxy_user.h"
+#include "supervisor/purge.h"
 #include "supervisor/reload.h"
 #include "supervisor/run_dir.h"
-#include "tenant/secret.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/terminal.h"
+#include "tenant/environment.h"
+#include "tenant/secret.h"
 
-#define LOOK_THREADS 2
-#define FLUSH_LIMIT  2000 /* msec for the last lines of the log */
+#define FLUSH_LIMIT 2000 /* msec for the last lines of the log */
 
 /* --- the end --- */
-
-static void on_backup_stopped(void *arg, const struct backup_result *r)
-{
-	struct supervisor *s = arg;
-
-	if (!r->is_ok)
-		log_error("the end of the replicator: %s", r->reason);
-	loop_stop(s->loop);
-}
-
-/* Who is impatient does not wait for a file that cannot be read. */
-static bool is_reading(const struct supervisor *s)
-{
-	return !s->is_impatient && work_pending(s->work);
-}
-
-/* Who told us to end may go on as if all were saved, unless he is told otherwise. */
-static void on_settled(void *arg, const struct backup_result *r)
-{
-	struct supervisor *s = arg;
-
-	if (!r->is_ok) {
-		log_error("ending though the last state of a tenant is on this disk only; the next "
-			  "start goes on with it: %s",
-			r->reason);
-		if (!s->exit_status)
-			s->exit_status = 1;
-	}
-	backup_stop(s->backup, on_backup_stopped, s);
-}
-
-static void end_if_all_is_over(struct supervisor *s)
-{
-	if (!s->is_ending || !s->is_proxy_gone || !list_is_empty(&s->awake) ||
-		s->is_stopping_backup || is_reading(s))
-		return;
-	s->is_stopping_backup = true;
-	backup_await(s->backup, NULL, on_settled, s);
-	if (s->is_impatient)
-		backup_await_no_longer(s->backup);
-}
-
-void supervisor_on_proxy_gone(struct supervisor *s)
-{
-	s->is_proxy_gone = true;
-	end_if_all_is_over(s);
-}
-
-static void on_all_at_rest(void *arg)
-{
-	end_if_all_is_over(arg);
-}
-
-void supervisor_on_rest(struct supervisor *s, struct tenant *t)
-{
-	(void)t;
-	if (s->is_ending)
-		loop_defer(s->loop, on_all_at_rest, s); /* not from inside its step */
-}
-
-void supervisor_on_reload_over(struct supervisor *s)
-{
-	if (s->is_ending)
-		loop_defer(s->loop, on_all_at_rest, s);
-}
-
-static void stop_tenants(struct supervisor *s)
-{
-	for (uint32_t slot = 0; slot < s->nslots; slot++)
-		if (s->tenants[slot]) {
-			timer_cancel(&s->tenants[slot]->retry_timer);
-			tenant_event(s->tenants[slot], EVENT_STOP);
-		}
-}
 
 static void kill_everything(struct supervisor *s)
 {
@@ -110,13 +37,11 @@ static void kill_everything(struct supervisor *s)
 	s->is_impatient = true;
 	proxy_child_kill(s->proxy);
 	backup_await_no_longer(s->backup);
-	list_foreach (t, &s->awake, struct tenant, in_awake)
-		if (t->run->process)
-			process_signal(t->run->process, SIGKILL);
-	end_if_all_is_over(s); /* but for what is not waited for now */
+	tenants_kill(s->tenants);
+	ending_check(s); /* but for what is not waited for now */
 }
 
-void supervisor_end(struct supervisor *s)
+static void end(struct supervisor *s)
 {
 	msec limit = s->conf->server.drain_timeout;
 
@@ -129,63 +54,47 @@ void supervisor_end(struct supervisor *s)
 	notify("STOPPING=1");
 	log_info("ending");
 	reload_give_up(s);
-	roll_give_up(s);
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
 	listeners_close(
 		&s->listeners); /* the proxy has its own; from here on others may have the port */
-	stop_tenants(s);
-	end_if_all_is_over(s);
+	tenants_end(s->tenants);
+	ending_check(s);
 }
 
 /* --- a single application --- */
 
-static struct tenant *only_tenant(struct supervisor *s)
+static void on_single_exit(void *arg, int status)
 {
-	return tenant_at(s, s->conf->tenants[0].slot);
-}
+	struct supervisor *s = arg;
 
-void supervisor_on_single_exit(struct supervisor *s, int status)
-{
 	if (s->is_ending)
 		return;
 	s->exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	supervisor_end(s);
+	end(s);
 }
 
-void supervisor_on_single_failed(struct supervisor *s, const char *reason)
+static void on_single_failed(void *arg, const char *reason)
 {
+	struct supervisor *s = arg;
+
 	if (s->is_ending)
 		return;
 	fprintf(stderr, "fly-atc: %s\n", reason);
 	s->exit_status = 1;
-	supervisor_end(s);
-}
-
-/* It will end, and that would not end us: it is to be started again. */
-static bool is_between_copies(const struct supervisor *s, const struct tenant *t)
-{
-	return !s->is_ending &&
-	       (t->life.state == TENANT_DRAINING || t->life.state == TENANT_STOPPING);
+	end(s);
 }
 
 /* As if we were not there: each signal reaches it, each time. */
 static void relay(struct supervisor *s, int signo)
 {
-	struct tenant *t = only_tenant(s);
 	bool is_end = signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP;
 
-	if (t->run && t->run->process) {
-		log_info("relaying signal %s to the application", sigabbrev_np(signo));
-		process_signal(t->run->process, signo);
-		t->run->is_told_to_end |= signo == SIGTERM || signo == SIGINT;
-		is_end = is_end && is_between_copies(s, t);
-	}
-	if (is_end) {
-		s->exit_status = s->is_ending ? s->exit_status : 128 + signo;
-		supervisor_end(s);
-	}
+	if (tenants_relay(s->tenants, signo) || !is_end)
+		return;
+	s->exit_status = s->is_ending ? s->exit_status : 128 + signo;
+	end(s);
 }
 
 /* --- signals --- */
@@ -199,7 +108,7 @@ static void on_hangup(struct supervisor *s)
 	if (s->is_ending)
 		return;
 	if (s->has_terminal && !terminal_is_there())
-		supervisor_end(s);
+		end(s);
 	else
 		reload(s, NULL, NULL);
 }
@@ -214,7 +123,7 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	} else if (s->conf->is_single) {
 		relay(s, signo);
 	} else if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) {
-		supervisor_end(s);
+		end(s);
 	} else if (signo == SIGHUP) {
 		on_hangup(s);
 	} else {
@@ -222,16 +131,115 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	}
 }
 
-/* --- the start --- */
+/* --- what the proxy says --- */
 
-void supervisor_on_listening(struct supervisor *s)
+static void on_listening(void *arg)
 {
+	struct supervisor *s = arg;
+
+	tenants_announce(s->tenants);
 	if (s->has_announced)
 		return;
 	s->has_announced = true;
 	notify("READY=1");
 	log_info("serving on %s, %zu tenants", s->address, s->conf->ntenants);
 }
+
+static void on_configured(void *arg)
+{
+	reload_on_configured(arg);
+}
+
+static void on_wake(void *arg, uint32_t slot)
+{
+	struct supervisor *s = arg;
+
+	tenants_wake(s->tenants, slot);
+}
+
+static void on_stuck(void *arg, uint32_t slot)
+{
+	struct supervisor *s = arg;
+
+	tenants_suspect(s->tenants, slot);
+}
+
+static void on_store_asked(void *arg)
+{
+	store_watch_asked(arg);
+}
+
+static void on_purged(void *arg, uint64_t serial, uint32_t entries)
+{
+	purge_on_answer(arg, serial, entries);
+}
+
+static void on_proxy_died(void *arg)
+{
+	struct supervisor *s = arg;
+
+	scoreboard_forget_proxy(&s->board, tenants_slots(s->tenants));
+	purge_on_proxy_gone(s);
+}
+
+static void on_proxy_gone(void *arg)
+{
+	struct supervisor *s = arg;
+
+	s->is_proxy_gone = true;
+	ending_check(s);
+}
+
+static const struct proxy_events proxy_events = {
+	.on_listening = on_listening,
+	.on_configured = on_configured,
+	.on_wake = on_wake,
+	.on_stuck = on_stuck,
+	.on_store_asked = on_store_asked,
+	.on_purged = on_purged,
+	.on_died = on_proxy_died,
+	.on_gone = on_proxy_gone,
+};
+
+/* --- what tenants say --- */
+
+static void tell_proxy(void *arg, uint32_t slot, enum tenant_state state, str text)
+{
+	const struct supervisor *s = arg;
+
+	proxy_child_send_state(s->proxy, slot, state, text);
+}
+
+static void ask_proxy(void *arg)
+{
+	const struct supervisor *s = arg;
+
+	proxy_child_ask(s->proxy);
+}
+
+static void on_output(void *arg, str id, const struct control_line *line)
+{
+	const struct supervisor *s = arg;
+
+	if (s->control)
+		control_on_output(s->control, id, line);
+}
+
+static void on_rest(void *arg)
+{
+	ending_check_soon(arg);
+}
+
+static const struct tenant_host tenant_host = {
+	.tell_proxy = tell_proxy,
+	.ask_proxy = ask_proxy,
+	.on_output = on_output,
+	.on_rest = on_rest,
+	.on_single_exit = on_single_exit,
+	.on_single_failed = on_single_failed,
+};
+
+/* --- the start --- */
 
 static int load_secret(struct supervisor *s, char **ret_reason)
 {
@@ -366,7 +374,23 @@ static void on_backup_refused(void *arg, const struct backup_result *r)
 	log_error("%s", r->reason);
 	s->exit_status = 1;
 	if (!s->is_ending)
-		supervisor_end(s);
+		end(s);
+}
+
+static struct tenants *keep_tenants(struct supervisor *s)
+{
+	return tenants_new(&(struct tenants_setup){
+		.loop = s->loop,
+		.conf = s->conf,
+		.board = &s->board,
+		.backup = s->backup,
+		.environ = s->source->environ,
+		.secret = s->secret,
+		.proxy = &s->proxy_user,
+		.own_port = s->listeners.port,
+		.host = &tenant_host,
+		.host_arg = s,
+	});
 }
 
 static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
@@ -375,26 +399,26 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 
 	if (r < 0)
 		return r;
-	reload_index(s);
-	places_take(s, s->conf, NULL);
+	places_take(s, s->conf);
 	s->backup = backup_new(s->loop, s->conf, str_of(s->private_dir), ret_reason);
 	if (!s->backup)
 		return -EINVAL;
 	backup_on_refused(s->backup, on_backup_refused, s);
+	s->tenants = keep_tenants(s);
 	r = opening_thread_start(s->conf, &s->opener);
 	if (r < 0) {
 		*ret_reason = xasprintf("cannot start a thread: %s", strerror(-r));
 		return r;
 	}
-	s->proxy = proxy_child_new(s, ret_reason);
+	s->proxy = proxy_child_new(s, &proxy_events, ret_reason);
 	if (!s->proxy)
 		return -EIO;
 	open_control(s);
 	warn_of_limits(s);
 	if (s->conf->is_single)
-		tenant_event(only_tenant(s), EVENT_WAKE);
+		tenants_wake(s->tenants, s->conf->tenants[0].slot);
 	else
-		reload_wake_at_boot(s);
+		tenants_wake_at_boot(s->tenants);
 	backup_catch_up(s->backup, s->conf);
 	store_watch_asked(s);
 	return 0;
@@ -402,25 +426,17 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 
 static void done(struct supervisor *s, struct locks *locks)
 {
-	roll_give_up(s);
 	control_free(s->control);
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
-	for (uint32_t slot = 0; slot < s->nslots; slot++)
-		tenant_free(s->tenants[slot]);
+	tenants_free(s->tenants);
 	backup_free(s->backup);
-	work_free(s->looking);
-	timer_cancel(&s->replacing.timer);
 	places_done(&s->places);
-	admission_done(&s->admission);
-	new_files_watcher_done(&s->new_files);
 	signals_close(&s->signals);
 	guard_stop();
 	listeners_close(&s->listeners);
 	scoreboard_done(&s->board);
 	locks_release(locks);
-	free(s->index_of_slot);
-	free(s->tenants);
 	free(s->address);
 	free(s->run_dir);
 	free(s->private_dir);
@@ -431,7 +447,10 @@ static void done(struct supervisor *s, struct locks *locks)
 
 static void on_turn(void *arg)
 {
-	tenants_tell(arg);
+	const struct supervisor *s = arg;
+
+	if (s->tenants)
+		tenants_tell(s->tenants);
 	log_publish();
 }
 
@@ -442,7 +461,6 @@ static struct supervisor *supervisor_new(
 
 	s->loop = take_loop;
 	s->work = work_new(s->loop, 1);
-	s->looking = work_new(s->loop, LOOK_THREADS);
 	s->conf = take_conf;
 	s->source = source;
 	s->board.fd = -1;
@@ -451,15 +469,10 @@ static struct supervisor *supervisor_new(
 	s->run_dir = str_dup(take_conf->server.run_dir);
 	s->private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->run_dir);
 	s->control_path = str_dup(take_conf->server.control_socket);
-	list_init(&s->awake);
 	list_init(&s->purges);
-	list_init(&s->untold);
 	list_init(&s->reloads);
 	list_init(&s->to_load);
 	places_init(&s->places);
-	admission_init(&s->admission);
-	rolling_init(&s->rolling);
-	new_files_watcher_init(&s->new_files);
 	return s;
 }
 

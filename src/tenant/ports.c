@@ -6,11 +6,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+
 #define BACKLOG 4096
 /* Ports that somebody has at ::1 alone are few. */
 #define HOLD_TRIES 16
 /* Of the kernel's choices those that are said are few. */
 #define AVOID_TRIES 256
+
+void run_port_init(struct run_port *p)
+{
+	*p = (struct run_port){.fd = -1, .fd6 = -1};
+}
+
+void run_port_release(struct run_port *p)
+{
+	close_fd(&p->fd);
+	close_fd(&p->fd6);
+}
 
 static int bind_loopback(int fd, unsigned *port)
 {

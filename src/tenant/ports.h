@@ -10,6 +10,17 @@ struct port_wish {
 	const struct config *avoids; /* none that is a tenant's `port` there; or NULL */
 };
 
+/* Where the application of a run listens. */
+struct run_port {
+	int fd;		  /* listening for it, or keeping its port; -1 */
+	int fd6;	  /* keeps its port at ::1, or -1 */
+	bool may_be_ipv6; /* nobody else can be at ::1 with its port */
+	unsigned told;	  /* where it was told to listen; 0: at a unix socket */
+};
+
+void run_port_init(struct run_port *p);
+/* The application has it, or nobody needs it any more. */
+void run_port_release(struct run_port *p);
 /* A socket that listens on 127.0.0.1 for `listen: fd`.  0 or -errno. */
 int port_listen(const struct port_wish *wish, int *ret_fd, unsigned *ret_port) MUST_USE;
 /* A socket that is bound there and does not listen, for `listen: tcp`: nobody else is given the

@@ -9,23 +9,42 @@
 #include "base/buf.h"
 #include "loop/loop.h"
 
-struct supervisor;
+struct tenants;
 struct tenant;
 
+/* Why a run is to be replaced. */
+struct mark {
+	bool is_stale;	  /* its configuration changed */
+	bool is_outdated; /* its code changed, says an operator */
+	bool is_hurried;  /* it is not waited for those who use it */
+	msec at;	  /* since then; 0: it is not */
+};
+
+/* Of a tenant. */
+struct replacement {
+	bool is_under_way;     /* stopped for it, and not running again */
+	bool is_in_roll;       /* its end is awaited (roll.h) */
+	bool has_told_waiting; /* that it cannot be replaced yet */
+};
+
+/* Of all. */
 struct replacing {
 	struct timer timer; /* looks for those that nobody uses at the moment */
 	msec pause;
-	size_t under_way; /* stopped, and not yet running again */
+	size_t under_way;		      /* stopped, and not yet running again */
+	void (*on_waiting)(struct tenant *t); /* it cannot be replaced yet */
 };
 
+void replacing_init(struct replacing *r, void (*on_waiting)(struct tenant *t));
+void replacing_done(struct replacing *r);
 /* Its run is stale or outdated from now on: replaced soon.  Its first mark counts. */
 void replace_mark(struct tenant *t);
 /* It is neither any more. */
 void replace_unmark(struct tenant *t);
 bool replace_is_marked(const struct tenant *t);
 /* Looks at all of them in the next turn. */
-void replace_soon(struct supervisor *s);
-/* After each step of a tenant. */
+void replace_soon(struct tenants *all);
+/* After each step of a tenant; roll_check comes after it. */
 void replace_check(struct tenant *t);
 /* The tenant goes away. */
 void replace_forget(struct tenant *t);

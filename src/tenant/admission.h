@@ -5,7 +5,7 @@
 #include "base/list.h"
 #include "loop/loop.h"
 
-struct supervisor;
+struct tenants;
 struct tenant;
 
 struct admission {
@@ -23,9 +23,9 @@ void admission_leave(struct tenant *t);
 /* It rests. */
 void admission_rest(struct tenant *t);
 /* How many may be on their way up at once. */
-size_t admission_max_starting(const struct supervisor *s);
+size_t admission_max_starting(const struct tenants *all);
 /* Nobody may start before somebody else rests. */
-bool admission_lacks_room(const struct supervisor *s);
+bool admission_lacks_room(const struct tenants *all);
 /* Bytes that may still be used on this machine, or in our control group if that is less. */
 uint64_t admission_free_memory(void);
 void admission_done(struct admission *a);

@@ -1,44 +1,52 @@
 /* replace.c - awake tenants that are to be replaced by a new copy. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/replace.h"
+#include "tenant/replace.h"
 
 #include "base/log.h"
-#include "supervisor/busy.h"
-#include "supervisor/roll.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/busy.h"
+#include "tenant/tenant_int.h"
 
 /* Those that are in use are looked at again, at first often: nobody tells us of idleness. */
 #define PAUSE_FIRST 50
 #define PAUSE_LAST  1000
 
+void replacing_init(struct replacing *r, void (*on_waiting)(struct tenant *t))
+{
+	*r = (struct replacing){.on_waiting = on_waiting};
+}
+
+void replacing_done(struct replacing *r)
+{
+	timer_cancel(&r->timer);
+}
+
 bool replace_is_marked(const struct tenant *t)
 {
-	return t->run && (t->run->is_stale || t->run->is_outdated);
+	return t->run && (t->run->mark.is_stale || t->run->mark.is_outdated);
 }
 
 void replace_mark(struct tenant *t)
 {
-	if (!t->run->marked_at)
-		t->run->marked_at = loop_now(t->sup->loop);
+	if (!t->run->mark.at)
+		t->run->mark.at = loop_now(t->all->loop);
 }
 
 void replace_unmark(struct tenant *t)
 {
 	if (!replace_is_marked(t))
-		t->run->marked_at = 0;
+		t->run->mark.at = 0;
 }
 
 /* By the configuration in force: that of the run may be the former one. */
 msec replace_due(const struct tenant *t)
 {
-	const struct supervisor *s = t->sup;
-	uint32_t index = s->index_of_slot[t->slot];
-	const struct tenant_conf *conf =
-		index == UINT32_MAX ? t->run->conf : &s->conf->tenants[index];
+	const struct tenant_conf *conf = tenant_conf_in_force(t);
 
-	if (t->run->is_hurried)
-		return t->run->marked_at;
-	return msec_limit(t->run->marked_at, conf->app->replace_after);
+	if (!conf)
+		conf = t->run->conf;
+	if (t->run->mark.is_hurried)
+		return t->run->mark.at;
+	return msec_limit(t->run->mark.at, conf->app->replace_after);
 }
 
 static void add_count(struct buf *out, uint32_t n, const char *what)
@@ -66,14 +74,14 @@ void replace_describe(const struct tenant *t, struct buf *out)
 
 static void begin(struct tenant *t)
 {
-	t->is_being_replaced = true;
-	t->sup->replacing.under_way++;
+	t->replacement.is_under_way = true;
+	t->all->replacing.under_way++;
 }
 
 static void end(struct tenant *t)
 {
-	t->is_being_replaced = false;
-	t->sup->replacing.under_way--;
+	t->replacement.is_under_way = false;
+	t->all->replacing.under_way--;
 }
 
 static void log_late(const struct tenant *t)
@@ -88,7 +96,7 @@ static void log_late(const struct tenant *t)
 
 static bool is_due(const struct tenant *t)
 {
-	return loop_now(t->sup->loop) >= replace_due(t);
+	return loop_now(t->all->loop) >= replace_due(t);
 }
 
 /* False if it must be looked at again.  Who asks for it meanwhile is held, and meets the new copy.
@@ -96,10 +104,10 @@ static bool is_due(const struct tenant *t)
 static bool replace(struct tenant *t)
 {
 	begin(t);
-	if (!run_try_idle(t)) {
+	if (!idle_stop(t)) {
 		if (!is_due(t)) {
 			end(t);
-			roll_on_waiting(t);
+			t->all->replacing.on_waiting(t);
 			return false;
 		}
 		log_late(t);
@@ -110,34 +118,34 @@ static bool replace(struct tenant *t)
 }
 
 /* Of those under way; they have to wait until somebody else sleeps. */
-static size_t count_without_place(const struct supervisor *s)
+static size_t count_without_place(const struct tenants *all)
 {
 	size_t n = 0;
 
-	list_foreach (t, &s->admission.queue, struct tenant, in_queue)
-		n += t->is_being_replaced;
-	return n && admission_lacks_room(s) ? n : 0;
+	list_foreach (t, &all->admission.queue, struct tenant, in_queue)
+		n += t->replacement.is_under_way;
+	return n && admission_lacks_room(all) ? n : 0;
 }
 
 /* Where nobody gets a place before another sleeps, who is due does not wait for those that have
  * none: it may be the one that must make room. */
 static bool may_begin(const struct tenant *t)
 {
-	const struct supervisor *s = t->sup;
-	size_t most = admission_max_starting(s), under_way = s->replacing.under_way;
+	const struct tenants *all = t->all;
+	size_t most = admission_max_starting(all), under_way = all->replacing.under_way;
 
-	return under_way < most || (is_due(t) && under_way - count_without_place(s) < most);
+	return under_way < most || (is_due(t) && under_way - count_without_place(all) < most);
 }
 
 static void on_time(struct timer *timer)
 {
-	struct supervisor *s = container_of(timer, struct supervisor, replacing.timer);
-	struct replacing *r = &s->replacing;
+	struct tenants *all = container_of(timer, struct tenants, replacing.timer);
+	struct replacing *r = &all->replacing;
 	bool is_any_left = false;
 
-	if (s->is_ending)
+	if (all->is_ending)
 		return;
-	list_foreach_safe (t, &s->awake, struct tenant, in_awake) {
+	list_foreach_safe (t, &all->awake, struct tenant, in_awake) {
 		bool may;
 
 		if (!replace_is_marked(t) || t->life.state != TENANT_RUNNING)
@@ -149,36 +157,35 @@ static void on_time(struct timer *timer)
 	}
 	r->pause = MIN(r->pause * 2, (msec)PAUSE_LAST);
 	if (is_any_left)
-		timer_set(timer, s->loop, loop_now(s->loop) + r->pause, on_time);
+		timer_set(timer, all->loop, loop_now(all->loop) + r->pause, on_time);
 }
 
-void replace_soon(struct supervisor *s)
+void replace_soon(struct tenants *all)
 {
-	s->replacing.pause = PAUSE_FIRST;
-	timer_set(&s->replacing.timer, s->loop, loop_now(s->loop), on_time);
+	all->replacing.pause = PAUSE_FIRST;
+	timer_set(&all->replacing.timer, all->loop, loop_now(all->loop), on_time);
 }
 
 /* Nothing comes of it by itself any more. */
 static bool is_settled(const struct tenant *t)
 {
 	return t->life.state == TENANT_RUNNING ||
-	       (!t->life.is_wanted && (tenant_is_asleep(t) || t->life.state == TENANT_FAILED));
+	       (!t->life.is_wanted &&
+		       (state_is_asleep(t->life.state) || t->life.state == TENANT_FAILED));
 }
 
 void replace_check(struct tenant *t)
 {
-	bool is_over = t->is_being_replaced && is_settled(t);
+	bool is_over = t->replacement.is_under_way && is_settled(t);
 
 	if (is_over)
 		end(t);
 	if (is_over || (t->life.state == TENANT_RUNNING && replace_is_marked(t)))
-		replace_soon(t->sup);
-	roll_check(t);
+		replace_soon(t->all);
 }
 
 void replace_forget(struct tenant *t)
 {
-	roll_forget(t);
-	if (t->is_being_replaced)
+	if (t->replacement.is_under_way)
 		end(t);
 }

@@ -3,9 +3,7 @@
 #include <signal.h>
 
 #include "base/log.h"
-#include "supervisor/health.h"
-#include "supervisor/new_files.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 /* How often we look whether the last request has ended: the proxy says nothing. */
 #define DRAIN_PAUSE 10
@@ -15,7 +13,7 @@
 
 static void at(struct tenant *t, msec moment, timer_fn *on_time)
 {
-	timer_set(&t->run->timer, t->sup->loop, moment, on_time);
+	timer_set(&t->run->timer, t->all->loop, moment, on_time);
 }
 
 /* An upgraded connection may stay open for days: it is not waited for. */
@@ -30,10 +28,10 @@ static void on_drain_pause(struct timer *timer);
 
 static void look_if_drained(struct tenant *t)
 {
-	if (is_drained(t) || loop_now(t->sup->loop) >= t->run->drain_until || t->sup->is_impatient)
+	if (is_drained(t) || loop_now(t->all->loop) >= t->run->until || t->all->is_impatient)
 		tenant_event(t, EVENT_DRAINED);
 	else
-		at(t, loop_now(t->sup->loop) + DRAIN_PAUSE, on_drain_pause);
+		at(t, loop_now(t->all->loop) + DRAIN_PAUSE, on_drain_pause);
 }
 
 static void on_drain_pause(struct timer *timer)
@@ -43,13 +41,13 @@ static void on_drain_pause(struct timer *timer)
 
 void stop_watch(struct tenant *t)
 {
-	const struct supervisor *s = t->sup;
+	const struct tenants *all = t->all;
 	/* An operator who stops one tenant waits for his answer; all others have time. */
-	bool has_time = s->is_ending || t->is_removed || t->is_being_replaced;
-	msec limit = has_time ? s->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
+	bool has_time = all->is_ending || t->is_removed || t->replacement.is_under_way;
+	msec limit = has_time ? all->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
 
 	health_forget(t->run);
-	t->run->drain_until = msec_limit(loop_now(s->loop), limit);
+	t->run->until = msec_limit(loop_now(all->loop), limit);
 	look_if_drained(t);
 }
 
@@ -61,10 +59,10 @@ static void on_kill_time(struct timer *timer)
 static void signal_now(struct tenant *t)
 {
 	const struct app_conf *app = t->run->conf->app;
-	msec now = loop_now(t->sup->loop);
+	msec now = loop_now(t->all->loop);
 
 	process_signal(t->run->process, config_stop_signal(app));
-	at(t, t->sup->is_impatient ? now : msec_limit(now, app->stop_timeout), on_kill_time);
+	at(t, t->all->is_impatient ? now : msec_limit(now, app->stop_timeout), on_kill_time);
 }
 
 static void on_close_pause(struct timer *timer);
@@ -74,9 +72,9 @@ static void on_close_pause(struct timer *timer);
  */
 static void signal_when_closed(struct tenant *t)
 {
-	msec now = loop_now(t->sup->loop);
+	msec now = loop_now(t->all->loop);
 
-	if (t->sup->is_impatient || now >= t->run->close_until ||
+	if (t->all->is_impatient || now >= t->run->until ||
 		!slot_has_unused_connections(tenant_slot(t)))
 		signal_now(t);
 	else
@@ -91,17 +89,17 @@ static void on_close_pause(struct timer *timer)
 void stop_signal(struct tenant *t)
 {
 	health_forget(t->run);
-	run_forget_answered(t->run);
+	checkup_forget(t->run);
 	if (!t->run->process)
 		return;
-	t->run->close_until = loop_now(t->sup->loop) + CLOSE_LIMIT;
+	t->run->until = loop_now(t->all->loop) + CLOSE_LIMIT;
 	signal_when_closed(t);
 }
 
 /* Once: some programs know only what a terminal sends. */
 static const char *hint_about_signal(struct tenant *t)
 {
-	bool is_told = t->has_told_signal || t->run->is_hung || t->sup->is_impatient ||
+	bool is_told = t->has_told_signal || t->run->is_hung || t->all->is_impatient ||
 		       config_stop_signal(t->run->conf->app) != SIGTERM;
 
 	if (is_told)
@@ -117,68 +115,6 @@ void stop_kill(struct tenant *t)
 		t->run->is_hung ? "answer" : "end", hint_about_signal(t));
 	if (t->run->process)
 		process_signal(t->run->process, SIGKILL);
-}
-
-/* --- the last sync --- */
-
-static void on_detached(void *arg, const struct backup_result *r)
-{
-	struct tenant *t = arg;
-
-	t->run->backups--;
-	if (!r->is_ok)
-		log_error("tenant " STR_FMT ": its last state is not in the store yet: %s",
-			STR_ARG(t->run->conf->id), r->reason);
-	tenant_event(t, EVENT_DETACHED);
-}
-
-static void detach(struct tenant *t)
-{
-	t->run->backups++;
-	backup_detach(t->sup->backup, t->run->conf, on_detached, t);
-}
-
-static void on_late_files_attached(void *arg, const struct backup_result *r)
-{
-	struct tenant *t = arg;
-
-	t->run->backups--;
-	if (!r->is_ok)
-		log_error("tenant " STR_FMT ": its changed databases cannot be replicated: %s",
-			STR_ARG(t->run->conf->id), r->reason);
-	detach(t);
-}
-
-void stop_detach_now(struct tenant *t)
-{
-	struct tenant_run *run = t->run;
-
-	run->must_detach = false;
-	if (!wake_uses_backup(t)) {
-		tenant_event(t, EVENT_DETACHED);
-		return;
-	}
-	if (run->is_unobserved ||
-		(run->missing_files && new_files_missing(run->conf) < run->missing_files)) {
-		run->is_unobserved = false;
-		run->backups++;
-		backup_attach(t->sup->backup, run->conf, on_late_files_attached, t);
-		return;
-	}
-	detach(t);
-}
-
-void stop_detach(struct tenant *t)
-{
-	struct tenant_run *run = t->run;
-
-	timer_cancel(&run->timer);
-	new_files_free(run->new_files);
-	run->new_files = NULL;
-	if (run->backups)
-		run->must_detach = true; /* when what was asked for before has come back */
-	else
-		stop_detach_now(t);
 }
 
 void stop_settle(struct tenant *t)

@@ -13,6 +13,9 @@ struct tenant_run;
 /* words: what is to be said of it ("; it listens on X (pid 7), was told Y"), or empty. */
 typedef void elsewhere_fn(struct tenant *t, str words);
 
+/* It speaks HTTP at this port, which is not the one that it was told. */
+typedef void elsewhere_found_fn(struct tenant *t, unsigned port, bool is_ipv6);
+
 /* Of a run, from its start until it is ready or given up.  Zero before. */
 struct elsewhere {
 	struct timer timer;	    /* the next look */
@@ -24,10 +27,12 @@ struct elsewhere {
 	bool is_looking;
 	bool is_over;
 	elsewhere_fn *to_tell; /* waits for a look, or NULL */
+	elsewhere_found_fn *on_found;
 };
 
-/* It has been started and is asked at the port that it was told. */
-void elsewhere_begin(struct tenant *t);
+/* It has been started and is asked at the port that it was told.  on_found is called at most once,
+ * with `port: auto`; elsewhere_end is its callee's. */
+void elsewhere_begin(struct tenant *t, elsewhere_found_fn *on_found);
 /* It is ready, or the start is cut short; nothing is called any more.  Repeating it is fine. */
 void elsewhere_end(struct tenant_run *run);
 /* Looks once more and calls `tell`, unless it is ready or given up before.  Only while it is asked

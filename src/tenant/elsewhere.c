@@ -1,6 +1,6 @@
 /* elsewhere.c - an application that does not listen where it was told to. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/elsewhere.h"
+#include "tenant/elsewhere.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "loop/work.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 /* msec.  A look costs a millisecond and more; most applications are where they were told. */
 #define LOOK_FIRST 250
@@ -33,11 +33,11 @@ static void add_told(const struct tenant *t, struct buf *out)
 {
 	char path[256];
 
-	if (t->run->told_port) {
-		buf_printf(out, ", was told 127.0.0.1:%u", t->run->told_port);
+	if (t->run->port.told) {
+		buf_printf(out, ", was told 127.0.0.1:%u", t->run->port.told);
 		return;
 	}
-	run_socket_path(t, path, sizeof(path));
+	tenant_socket_path(t, path, sizeof(path));
 	buf_printf(out, ", was told %s", path);
 }
 
@@ -54,7 +54,7 @@ static void add_way_out(const struct tenant *t, const struct listening *l, struc
 			why = why_not_candidate(t, only);
 		buf_printf(out, "; `port: auto` does not use it: %s",
 			why ? why : "it did not answer there, or not for long enough");
-	} else if (only && app->port == CONFIG_PORT_ANY && !t->sup->conf->is_single &&
+	} else if (only && app->port == CONFIG_PORT_ANY && !t->all->conf->is_single &&
 		   !why_not_candidate(t, only)) {
 		buf_printf(out, "; if it is there each time: `port: %u`, else `port: auto`",
 			only->port);
@@ -66,10 +66,10 @@ static bool is_where_it_was_told(const struct tenant *t, const struct listening 
 {
 	char path[256];
 
-	if (t->run->told_port)
+	if (t->run->port.told)
 		return t->run->conf->app->listen != LISTEN_FD &&
-		       listening_is_at(l, t->run->told_port);
-	run_socket_path(t, path, sizeof(path));
+		       listening_is_at(l, t->run->port.told);
+	tenant_socket_path(t, path, sizeof(path));
 	for (size_t i = 0; i < l->count; i++)
 		if (strcmp(l->items[i].text, path) == 0)
 			return true;
@@ -81,10 +81,10 @@ static void forget_inherited(const struct tenant *t, struct listening *l)
 {
 	size_t kept = 0;
 
-	if (t->run->conf->app->listen != LISTEN_FD || t->sup->conf->is_single)
+	if (t->run->conf->app->listen != LISTEN_FD || t->all->conf->is_single)
 		return;
 	for (size_t i = 0; i < l->count; i++)
-		if (l->items[i].port != t->run->told_port)
+		if (l->items[i].port != t->run->port.told)
 			l->items[kept++] = l->items[i];
 	l->count = kept;
 }
@@ -110,7 +110,7 @@ static void tell(struct tenant *t, struct listening *l)
 
 static const struct tenant *tenant_with_port(const struct tenant *t, unsigned port)
 {
-	list_foreach (it, &t->sup->awake, struct tenant, in_awake) {
+	list_foreach (it, &t->all->awake, struct tenant, in_awake) {
 		if (it != t && it->run->process && atomic_load(&tenant_slot(it)->port) == port)
 			return it;
 	}
@@ -120,9 +120,9 @@ static const struct tenant *tenant_with_port(const struct tenant *t, unsigned po
 /* What the sockets themselves do not say. */
 static const char *why_not_candidate(const struct tenant *t, const struct open_port *l)
 {
-	if (l->port == t->sup->listeners.port)
+	if (l->port == t->all->own_port)
 		return "it is fly-atc's own port";
-	if (config_port_is_said(t->sup->conf, l->port))
+	if (config_port_is_said(t->all->conf, l->port))
 		return "it is the `port` of another tenant";
 	if (tenant_with_port(t, l->port))
 		return "it is the port of another tenant";
@@ -141,7 +141,7 @@ static void on_look_time(struct timer *timer);
 
 static void look_at(struct tenant *t, msec when)
 {
-	timer_set(&t->run->elsewhere.timer, t->sup->loop, when, on_look_time);
+	timer_set(&t->run->elsewhere.timer, t->all->loop, when, on_look_time);
 }
 
 /* It speaks HTTP; whether it still is the only one, a last look says. */
@@ -150,11 +150,11 @@ static void on_candidate_ready(void *arg, bool is_ipv6)
 	struct tenant *t = arg;
 	struct elsewhere *e = &t->run->elsewhere;
 
-	run_keep_answered(t->run, &e->probe);
+	checkup_keep(t->run, &e->probe);
 	e->is_answered = true;
 	e->answers_ipv6 = is_ipv6;
 	if (!e->is_looking)
-		look_at(t, MAX(loop_now(t->sup->loop), e->found_at + STEADY));
+		look_at(t, MAX(loop_now(t->all->loop), e->found_at + STEADY));
 }
 
 static void ask_candidate(struct tenant *t)
@@ -164,7 +164,7 @@ static void ask_candidate(struct tenant *t)
 		.is_ipv6 = !e->candidate.is_at_ipv4,
 		.may_be_ipv6 = e->candidate.is_at_ipv4 && e->candidate.is_at_ipv6};
 
-	e->probe = run_ask(t, &target, on_candidate_ready);
+	e->probe = checkup_at(t, &target, on_candidate_ready);
 }
 
 static void use_candidate(struct tenant *t)
@@ -174,8 +174,8 @@ static void use_candidate(struct tenant *t)
 	log_info("tenant " STR_FMT ": it listens on %s (pid %d), was told 127.0.0.1:%u; that is "
 		 "used (port: auto)",
 		STR_ARG(t->run->conf->id), e->candidate.text, (int)e->candidate.pid,
-		t->run->told_port);
-	run_is_answered_at(t, e->candidate.port, e->answers_ipv6);
+		t->run->port.told);
+	e->on_found(t, e->candidate.port, e->answers_ipv6);
 }
 
 /* `began`: what came later is not known to the look. */
@@ -211,7 +211,7 @@ static void run_look(void *arg)
 static msec next_look(const struct tenant *t)
 {
 	const struct elsewhere *e = &t->run->elsewhere;
-	msec now = loop_now(t->sup->loop), began = (msec)(t->run->phase_began / 1000);
+	msec now = loop_now(t->all->loop), began = (msec)(t->run->phase_began / 1000);
 
 	if (e->is_answered)
 		return MAX(now, e->found_at + STEADY);
@@ -225,7 +225,7 @@ static void on_looked(void *arg)
 	struct elsewhere *e = &t->run->elsewhere;
 
 	e->is_looking = false;
-	if (!wake_came_back(t) || e->is_over) {
+	if (!run_came_back(t) || e->is_over) {
 		free(look);
 		return;
 	}
@@ -248,8 +248,8 @@ static void look(struct tenant *t)
 	run->backups++;
 	look->tenant = t;
 	look->leader = process_pid(run->process);
-	look->began = loop_now(t->sup->loop);
-	work_run(t->sup->looking, run_look, on_looked, look);
+	look->began = loop_now(t->all->loop);
+	work_run(t->all->looking, run_look, on_looked, look);
 }
 
 static void on_look_time(struct timer *timer)
@@ -260,8 +260,9 @@ static void on_look_time(struct timer *timer)
 		look(run->tenant);
 }
 
-void elsewhere_begin(struct tenant *t)
+void elsewhere_begin(struct tenant *t, elsewhere_found_fn *on_found)
 {
+	t->run->elsewhere.on_found = on_found;
 	if (t->run->conf->app->port == CONFIG_PORT_AUTO)
 		look_at(t, clock_now() + LOOK_FIRST);
 }
@@ -326,7 +327,7 @@ static void on_found(void *arg)
 	struct tenant *t = s->tenant;
 	const struct tenant *other = tenant_with_port(t, s->port);
 
-	wake_came_back(t);
+	run_came_back(t);
 	if (other)
 		tenant_blame(t, "its port %u is taken by tenant " STR_FMT, s->port,
 			STR_ARG(other->run->conf->id));
@@ -348,5 +349,5 @@ void elsewhere_blame_owner(struct tenant *t, unsigned port)
 	s->tenant = t;
 	s->port = port;
 	t->run->backups++;
-	work_run(t->sup->looking, run_search, on_found, s);
+	work_run(t->all->looking, run_search, on_found, s);
 }

@@ -1,14 +1,14 @@
 /* busy.c - who says that a tenant is at work although no request is under way. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/busy.h"
+#include "tenant/busy.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 struct hold {
-	struct list link; /* tenant_run.holds */
+	struct list link; /* busy.holds */
 	msec until;
 	char *name;
 };
@@ -22,7 +22,7 @@ static void hold_free(struct hold *h)
 
 static msec now_of(const struct tenant *t)
 {
-	return loop_now(t->sup->loop);
+	return loop_now(t->all->loop);
 }
 
 /* What the proxy notes is no more than it may. */
@@ -34,9 +34,9 @@ static msec said_by_itself(const struct tenant *t)
 
 msec busy_last(const struct tenant *t)
 {
-	msec last = MAX(said_by_itself(t), t->run->busy_ended);
+	msec last = MAX(said_by_itself(t), t->run->busy.ended);
 
-	list_foreach (h, &t->run->holds, struct hold, link)
+	list_foreach (h, &t->run->busy.holds, struct hold, link)
 		last = MAX(last, h->until);
 	return last;
 }
@@ -48,7 +48,7 @@ bool busy_is(const struct tenant *t)
 
 static void end_hold(struct tenant *t, struct hold *h)
 {
-	t->run->busy_ended = MAX(t->run->busy_ended, MIN(h->until, now_of(t)));
+	t->run->busy.ended = MAX(t->run->busy.ended, MIN(h->until, now_of(t)));
 	hold_free(h);
 }
 
@@ -57,14 +57,14 @@ static void end_until(struct tenant *t, msec moment)
 {
 	struct list all;
 
-	list_take_all(&all, &t->run->holds);
+	list_take_all(&all, &t->run->busy.holds);
 	while (!list_is_empty(&all)) {
 		struct hold *h = container_of(list_pop(&all), struct hold, link);
 
 		if (h->until <= moment)
 			end_hold(t, h);
 		else
-			list_append(&t->run->holds, &h->link);
+			list_append(&t->run->busy.holds, &h->link);
 	}
 }
 
@@ -72,7 +72,7 @@ static void end_all(struct tenant *t)
 {
 	end_until(t, MSEC_NEVER);
 	if (said_by_itself(t) > now_of(t))
-		t->run->busy_ended = now_of(t);
+		t->run->busy.ended = now_of(t);
 	slot_say_busy(tenant_slot(t), 0);
 }
 
@@ -81,7 +81,7 @@ static struct hold *find(struct tenant *t, str name, size_t *ret_count)
 	struct hold *found = NULL;
 
 	*ret_count = 0;
-	list_foreach (h, &t->run->holds, struct hold, link) {
+	list_foreach (h, &t->run->busy.holds, struct hold, link) {
 		++*ret_count;
 		if (str_eq(str_of(h->name), name))
 			found = h;
@@ -95,7 +95,7 @@ static struct hold *hold_new(struct tenant *t, str name)
 
 	h->name = str_dup(name);
 	list_init(&h->link);
-	list_append(&t->run->holds, &h->link);
+	list_append(&t->run->busy.holds, &h->link);
 	return h;
 }
 
@@ -127,12 +127,11 @@ int busy_hold(struct tenant *t, str name, msec length)
 		end_all(t);
 	else if (h)
 		end_hold(t, h);
-	run_rearm_idle(t);
 	return r;
 }
 
 void busy_forget(struct tenant_run *run)
 {
-	while (!list_is_empty(&run->holds))
-		hold_free(container_of(list_pop(&run->holds), struct hold, link));
+	while (!list_is_empty(&run->busy.holds))
+		hold_free(container_of(list_pop(&run->busy.holds), struct hold, link));
 }

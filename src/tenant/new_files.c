@@ -1,6 +1,6 @@
 /* new_files.c - databases that an application makes while it runs. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/new_files.h"
+#include "tenant/new_files.h"
 
 #include <stdlib.h>
 #include <sys/inotify.h>
@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 /* A new file gets its first page soon after; until then there is nothing to replicate. */
 #define SETTLE_TIME 200
@@ -47,7 +47,7 @@ static void on_attached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
-	if (!wake_came_back(t))
+	if (!run_came_back(t))
 		return;
 	if (!r->is_ok)
 		log_error("tenant " STR_FMT ": its new databases cannot be replicated: %s",
@@ -63,7 +63,7 @@ static void on_settled(struct timer *timer)
 	if (missing < run->missing_files) {
 		run->missing_files = missing;
 		run->backups++;
-		backup_attach(n->tenant->sup->backup, run->conf, on_attached, n->tenant);
+		backup_attach(n->tenant->all->backup, run->conf, on_attached, n->tenant);
 	}
 	if (!missing) {
 		run->new_files = NULL;
@@ -165,7 +165,7 @@ static int watch_folders(struct new_files *n, int fd)
 
 void new_files_watch(struct tenant *t)
 {
-	struct new_files_watcher *w = &t->sup->new_files;
+	struct new_files_watcher *w = &t->all->new_files;
 	struct new_files *n;
 	int r;
 
@@ -175,7 +175,7 @@ void new_files_watch(struct tenant *t)
 	n = xcalloc(1, sizeof(*n));
 	n->tenant = t;
 	list_init(&n->link);
-	r = open_watcher(w, t->sup->loop);
+	r = open_watcher(w, t->all->loop);
 	if (r == 0)
 		r = watch_folders(n, w->watch.fd);
 	if (r < 0)
@@ -191,8 +191,8 @@ void new_files_free(struct new_files *n)
 	if (!n)
 		return;
 	for (size_t i = 0; i < n->nfolders; i++)
-		inotify_rm_watch(n->tenant->sup->new_files.watch.fd, n->folders[i]);
+		inotify_rm_watch(n->tenant->all->new_files.watch.fd, n->folders[i]);
 	list_remove(&n->link);
 	timer_cancel(&n->settle);
-	loop_defer_free(n->tenant->sup->loop, n);
+	loop_defer_free(n->tenant->all->loop, n);
 }

@@ -1,11 +1,11 @@
 /* waiters.c - operators who wait for the end of what they asked for. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/waiters.h"
+#include "tenant/waiters.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 struct waiter {
 	struct list link;
@@ -49,13 +49,13 @@ void waiters_answer(struct loop *l, control_done_fn *done, void *arg, int err, c
 
 static void check_running(struct waiter *w, struct tenant *t)
 {
-	struct loop *l = t->sup->loop;
+	struct loop *l = t->all->loop;
 
 	if (t->life.state == TENANT_RUNNING)
 		end(w, l, 0, "");
 	else if (t->life.state == TENANT_FAILED && !t->life.is_wanted)
-		end(w, l, -EIO, t->reason ? t->reason : "it failed");
-	else if (tenant_is_asleep(t) && !t->life.is_wanted)
+		end(w, l, -EIO, t->faults.reason ? t->faults.reason : "it failed");
+	else if (state_is_asleep(t->life.state) && !t->life.is_wanted)
 		end(w, l, -ECANCELED, "it was stopped meanwhile");
 }
 
@@ -74,14 +74,14 @@ static void check_stopped(struct waiter *w, struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
 
-	if (!tenant_is_asleep(t))
+	if (!state_is_asleep(t->life.state))
 		return;
 	if (!conf) {
-		end(w, t->sup->loop, 0, "");
+		end(w, t->all->loop, 0, "");
 		return;
 	}
 	list_remove(&w->link);
-	backup_await(t->sup->backup, conf, on_settled, w);
+	backup_await(t->all->backup, conf, on_settled, w);
 }
 
 static void check(struct waiter *w, struct tenant *t)
@@ -94,7 +94,7 @@ static void check(struct waiter *w, struct tenant *t)
 		check_stopped(w, t);
 		break;
 	case WAIT_RESTARTED:
-		if (tenant_is_asleep(t))
+		if (state_is_asleep(t->life.state))
 			w->kind = WAIT_RUNNING;
 		break;
 	}
@@ -117,5 +117,5 @@ void waiters_check(struct tenant *t)
 void waiters_cancel(struct tenant *t, const char *reason)
 {
 	list_foreach_safe (w, &t->waiters, struct waiter, link)
-		end(w, t->sup->loop, -ECANCELED, reason);
+		end(w, t->all->loop, -ECANCELED, reason);
 }

@@ -1,6 +1,6 @@
 /* admission.c - who may start now. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/admission.h"
+#include "tenant/admission.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "base/number.h"
-#include "supervisor/busy.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/busy.h"
+#include "tenant/tenant_int.h"
 
 /* Without an idle tenant to stop we look again after this long: nobody tells us of idleness. */
 #define RECHECK 100
@@ -92,26 +92,26 @@ uint64_t admission_free_memory(void)
 
 /* --- room --- */
 
-size_t admission_max_starting(const struct supervisor *s)
+size_t admission_max_starting(const struct tenants *all)
 {
 	cpu_set_t cores;
 
-	if (s->conf->server.max_starting > 0)
-		return (size_t)s->conf->server.max_starting;
+	if (all->conf->server.max_starting > 0)
+		return (size_t)all->conf->server.max_starting;
 	if (sched_getaffinity(0, sizeof(cores), &cores) < 0)
 		return 1;
 	return (size_t)MAX(CPU_COUNT(&cores), 1);
 }
 
-bool admission_lacks_room(const struct supervisor *s)
+bool admission_lacks_room(const struct tenants *all)
 {
-	size_t max = (size_t)MAX(s->conf->server.max_running, 0);
-	const struct admission *a = &s->admission;
+	size_t max = (size_t)MAX(all->conf->server.max_running, 0);
+	const struct admission *a = &all->admission;
 
 	if (max && a->awake >= max)
 		return true;
-	return a->awake && s->conf->server.min_free_memory &&
-	       admission_free_memory() < s->conf->server.min_free_memory;
+	return a->awake && all->conf->server.min_free_memory &&
+	       admission_free_memory() < all->conf->server.min_free_memory;
 }
 
 static bool may_be_stopped(const struct tenant *t)
@@ -123,7 +123,7 @@ static bool may_be_stopped(const struct tenant *t)
 		atomic_load(&slot->in_flight) || atomic_load(&slot->held) || busy_is(t))
 		return false;
 	return atomic_load(&slot->last_activity) >= since ||
-	       loop_now(t->sup->loop) >= since + SETTLE_TIME;
+	       loop_now(t->all->loop) >= since + SETTLE_TIME;
 }
 
 static msec last_used(const struct tenant *t)
@@ -134,24 +134,24 @@ static msec last_used(const struct tenant *t)
 }
 
 /* Stops the least recently used idle tenant, unless one is stopping already. */
-static void make_room(struct supervisor *s)
+static void make_room(struct tenants *all)
 {
 	struct tenant *oldest = NULL;
 
-	list_foreach (t, &s->awake, struct tenant, in_awake) {
-		if (t->life.state == TENANT_STOPPING || t->life.state == TENANT_DRAINING)
+	list_foreach (t, &all->awake, struct tenant, in_awake) {
+		if (state_is_ending(t->life.state))
 			return;
 		if (may_be_stopped(t) && (!oldest || last_used(t) < last_used(oldest)))
 			oldest = t;
 	}
-	if (oldest && run_try_idle(oldest))
+	if (oldest && idle_stop(oldest))
 		log_info("tenant " STR_FMT " is stopped to make room",
 			STR_ARG(oldest->run->conf->id));
 }
 
 static void admit(struct tenant *t)
 {
-	struct admission *a = &t->sup->admission;
+	struct admission *a = &t->all->admission;
 
 	list_remove(&t->in_queue);
 	t->is_starting = t->is_awake = true;
@@ -162,15 +162,15 @@ static void admit(struct tenant *t)
 
 static void on_timer(struct timer *timer);
 
-static void admit_all(struct supervisor *s)
+static void admit_all(struct tenants *all)
 {
-	struct admission *a = &s->admission;
+	struct admission *a = &all->admission;
 
 	while (!list_is_empty(&a->queue) &&
-		(s->conf->is_single || a->starting < admission_max_starting(s))) {
-		if (!s->conf->is_single && admission_lacks_room(s)) {
-			make_room(s);
-			timer_set(&a->timer, s->loop, loop_now(s->loop) + RECHECK, on_timer);
+		(all->conf->is_single || a->starting < admission_max_starting(all))) {
+		if (!all->conf->is_single && admission_lacks_room(all)) {
+			make_room(all);
+			timer_set(&a->timer, all->loop, loop_now(all->loop) + RECHECK, on_timer);
 			return;
 		}
 		admit(list_first(&a->queue, struct tenant, in_queue));
@@ -179,14 +179,14 @@ static void admit_all(struct supervisor *s)
 
 static void on_timer(struct timer *timer)
 {
-	admit_all(container_of(timer, struct supervisor, admission.timer));
+	admit_all(container_of(timer, struct tenants, admission.timer));
 }
 
 /* Not from inside a step of another tenant: at the end of this turn. */
-static void look_again(struct supervisor *s)
+static void look_again(struct tenants *all)
 {
-	if (!list_is_empty(&s->admission.queue))
-		timer_set(&s->admission.timer, s->loop, loop_now(s->loop), on_timer);
+	if (!list_is_empty(&all->admission.queue))
+		timer_set(&all->admission.timer, all->loop, loop_now(all->loop), on_timer);
 }
 
 void admission_init(struct admission *a)
@@ -197,25 +197,25 @@ void admission_init(struct admission *a)
 
 void admission_enqueue(struct tenant *t)
 {
-	list_append(&t->sup->admission.queue, &t->in_queue);
-	admit_all(t->sup);
+	list_append(&t->all->admission.queue, &t->in_queue);
+	admit_all(t->all);
 }
 
 void admission_leave(struct tenant *t)
 {
 	list_remove(&t->in_queue);
 	if (t->is_starting)
-		t->sup->admission.starting--;
+		t->all->admission.starting--;
 	t->is_starting = false;
-	look_again(t->sup);
+	look_again(t->all);
 }
 
 void admission_rest(struct tenant *t)
 {
 	if (t->is_awake)
-		t->sup->admission.awake--;
+		t->all->admission.awake--;
 	t->is_awake = false;
-	look_again(t->sup);
+	look_again(t->all);
 }
 
 void admission_done(struct admission *a)

@@ -1,19 +1,19 @@
 /* roll.c - the restart of all tenants that are awake, one after the other. */
 /* SPDX-License-Identifier: MIT */
-#include "supervisor/roll.h"
+#include "tenant/roll.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "supervisor/replace.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/replace.h"
+#include "tenant/tenant_int.h"
 
 struct listener {
 	struct list link;   /* rolling.listeners */
 	struct timer limit; /* first: of the turn after that in which it came */
 	msec timeout;	    /* 0: none */
-	struct supervisor *sup;
+	struct tenants *all;
 	control_rolled_fn *each;
 	void *arg;
 	struct control_roll_counts counts;
@@ -67,7 +67,7 @@ static void tell(struct listener *l, const struct tenant *t, enum control_rolled
 
 static void tell_all(const struct tenant *t, enum control_rolled what, str why)
 {
-	list_foreach (l, &t->sup->rolling.listeners, struct listener, link)
+	list_foreach (l, &t->all->rolling.listeners, struct listener, link)
 		tell(l, t, what, why);
 }
 
@@ -80,11 +80,11 @@ static void end_listener(struct listener *l, const char *why_early, bool goes_on
 		.counts = l->counts,
 		.goes_on = goes_on};
 
-	told.counts.waiting = l->sup->rolling.members;
+	told.counts.waiting = l->all->rolling.members;
 	timer_cancel(&l->limit);
 	list_remove(&l->link);
 	l->each(l->arg, &told);
-	loop_defer_free(l->sup->loop, l);
+	loop_defer_free(l->all->loop, l);
 }
 
 static void tell_waiting(struct listener *l, const struct tenant *t)
@@ -99,28 +99,28 @@ static void tell_waiting(struct listener *l, const struct tenant *t)
 static void on_limit(struct timer *timer)
 {
 	struct listener *l = container_of(timer, struct listener, limit);
-	struct supervisor *s = l->sup;
+	struct tenants *all = l->all;
 
-	for (uint32_t slot = 0; slot < s->nslots; slot++)
-		if (s->tenants[slot] && s->tenants[slot]->is_in_roll)
-			tell_waiting(l, s->tenants[slot]);
+	for (uint32_t slot = 0; slot < all->nslots; slot++)
+		if (all->items[slot] && all->items[slot]->replacement.is_in_roll)
+			tell_waiting(l, all->items[slot]);
 	end_listener(l, "the time is over", true);
 }
 
 void roll_on_waiting(struct tenant *t)
 {
-	if (!t->is_in_roll || t->has_told_waiting)
+	if (!t->replacement.is_in_roll || t->replacement.has_told_waiting)
 		return;
-	t->has_told_waiting = true;
-	list_foreach (l, &t->sup->rolling.listeners, struct listener, link)
+	t->replacement.has_told_waiting = true;
+	list_foreach (l, &t->all->rolling.listeners, struct listener, link)
 		tell_waiting(l, t);
 }
 
-static void end_if_over(struct supervisor *s)
+static void end_if_over(struct tenants *all)
 {
-	if (s->rolling.members)
+	if (all->rolling.members)
 		return;
-	list_foreach_safe (l, &s->rolling.listeners, struct listener, link)
+	list_foreach_safe (l, &all->rolling.listeners, struct listener, link)
 		end_listener(l, "", false);
 }
 
@@ -128,13 +128,13 @@ static void end_if_over(struct supervisor *s)
 
 static void join(struct tenant *t, bool is_hurried)
 {
-	t->run->is_outdated = true;
-	t->run->is_hurried |= is_hurried;
+	t->run->mark.is_outdated = true;
+	t->run->mark.is_hurried |= is_hurried;
 	replace_mark(t);
-	if (!t->is_in_roll)
-		t->sup->rolling.members++;
-	t->is_in_roll = true;
-	t->has_told_waiting = false;
+	if (!t->replacement.is_in_roll)
+		t->all->rolling.members++;
+	t->replacement.is_in_roll = true;
+	t->replacement.has_told_waiting = false;
 }
 
 /* Whoever has a process that came into being before now; the prepare command is one, too. */
@@ -146,8 +146,8 @@ static bool may_be_outdated(const struct tenant *t)
 
 static void leave(struct tenant *t, enum control_rolled what, str why)
 {
-	t->is_in_roll = false;
-	t->sup->rolling.members--;
+	t->replacement.is_in_roll = false;
+	t->all->rolling.members--;
 	tell_all(t, what, why);
 }
 
@@ -155,15 +155,16 @@ static void leave(struct tenant *t, enum control_rolled what, str why)
  * started a new copy; all others keep what they have. */
 static bool keeps_copy(const struct tenant *t)
 {
-	return t->is_in_roll && t->run->is_outdated && may_be_outdated(t) && !t->is_being_replaced;
+	return t->replacement.is_in_roll && t->run->mark.is_outdated && may_be_outdated(t) &&
+	       !t->replacement.is_under_way;
 }
 
-static void stop_roll(struct supervisor *s)
+static void stop_roll(struct tenants *all)
 {
-	list_foreach (t, &s->awake, struct tenant, in_awake) {
+	list_foreach (t, &all->awake, struct tenant, in_awake) {
 		if (!keeps_copy(t))
 			continue;
-		t->run->is_outdated = t->run->is_hurried = false;
+		t->run->mark.is_outdated = t->run->mark.is_hurried = false;
 		replace_unmark(t);
 		leave(t, ROLLED_KEPT, STR_EMPTY);
 	}
@@ -171,37 +172,37 @@ static void stop_roll(struct supervisor *s)
 
 static void on_failed(struct tenant *t)
 {
-	struct supervisor *s = t->sup;
+	struct tenants *all = t->all;
 
-	leave(t, ROLLED_FAILED, str_of(t->reason ? t->reason : "it failed"));
-	if (s->rolling.keeps_going)
+	leave(t, ROLLED_FAILED, str_of(t->faults.reason ? t->faults.reason : "it failed"));
+	if (all->rolling.keeps_going)
 		return;
 	log_error(
 		"the restart of all tenants stops: " STR_FMT " does not start", STR_ARG(id_of(t)));
-	stop_roll(s);
+	stop_roll(all);
 }
 
 void roll_check(struct tenant *t)
 {
-	if (!t->is_in_roll)
+	if (!t->replacement.is_in_roll)
 		return;
-	if (t->life.state == TENANT_RUNNING && !t->run->is_outdated)
+	if (t->life.state == TENANT_RUNNING && !t->run->mark.is_outdated)
 		leave(t, ROLLED_REPLACED, STR_EMPTY);
 	else if (t->life.state == TENANT_FAILED && !t->life.is_wanted)
 		on_failed(t);
-	else if (tenant_is_asleep(t) && !t->life.is_wanted)
+	else if (state_is_asleep(t->life.state) && !t->life.is_wanted)
 		leave(t, ROLLED_ASLEEP, STR_EMPTY);
 	else
 		return;
-	end_if_over(t->sup);
+	end_if_over(t->all);
 }
 
 void roll_forget(struct tenant *t)
 {
-	if (!t->is_in_roll)
+	if (!t->replacement.is_in_roll)
 		return;
 	leave(t, ROLLED_ASLEEP, STR("it was removed"));
-	end_if_over(t->sup);
+	end_if_over(t->all);
 }
 
 /* --- the beginning and the end --- */
@@ -210,35 +211,35 @@ static void on_begin(struct timer *timer)
 {
 	struct listener *l = container_of(timer, struct listener, limit);
 
-	if (!l->sup->rolling.members)
+	if (!l->all->rolling.members)
 		end_listener(l, "", false);
 	else if (l->timeout)
-		timer_set(timer, l->sup->loop, loop_now(l->sup->loop) + l->timeout, on_limit);
+		timer_set(timer, l->all->loop, loop_now(l->all->loop) + l->timeout, on_limit);
 }
 
-void roll_give_up(struct supervisor *s)
+void roll_give_up(struct tenants *all)
 {
-	list_foreach_safe (l, &s->rolling.listeners, struct listener, link)
+	list_foreach_safe (l, &all->rolling.listeners, struct listener, link)
 		end_listener(l, "fly-atc is about to end", false);
 }
 
 const char *roll_start(
-	struct supervisor *s, const struct control_roll *how, control_rolled_fn *each, void *arg)
+	struct tenants *all, const struct control_roll *how, control_rolled_fn *each, void *arg)
 {
 	struct listener *l;
 
-	if (s->is_ending)
+	if (all->is_ending)
 		return "fly-atc is about to end";
 	l = xcalloc(1, sizeof(*l));
-	*l = (struct listener){.sup = s, .timeout = how->timeout, .each = each, .arg = arg};
+	*l = (struct listener){.all = all, .timeout = how->timeout, .each = each, .arg = arg};
 	list_init(&l->link);
-	list_append(&s->rolling.listeners, &l->link);
-	timer_set(&l->limit, s->loop, loop_now(s->loop), on_begin);
-	s->rolling.keeps_going = how->keeps_going;
-	list_foreach (t, &s->awake, struct tenant, in_awake)
+	list_append(&all->rolling.listeners, &l->link);
+	timer_set(&l->limit, all->loop, loop_now(all->loop), on_begin);
+	all->rolling.keeps_going = how->keeps_going;
+	list_foreach (t, &all->awake, struct tenant, in_awake)
 		if (may_be_outdated(t))
 			join(t, how->is_hurried);
-	log_info("restart of all tenants: %zu are to be replaced", s->rolling.members);
-	replace_soon(s);
+	log_info("restart of all tenants: %zu are to be replaced", all->rolling.members);
+	replace_soon(all);
 	return NULL;
 }

@@ -9,14 +9,14 @@
 #include "framework/rackup.h"
 #include "tenant/folders.h"
 #include "tenant/secret.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 /* --- words --- */
 
-static void add_words(const struct supervisor *s, const struct tenant_conf *t,
+static void add_words(const struct tenants *all, const struct tenant_conf *t,
 	const struct tenant_port *port, char **argv, size_t n)
 {
-	struct framework_start start = {.run_dir = s->conf->server.run_dir.p,
+	struct framework_start start = {.run_dir = all->conf->server.run_dir.p,
 		.prefix = t->app->prefix == PREFIX_PASS ? t->prefix : STR_EMPTY,
 		.is_inherited = port->is_inherited};
 	char *words[FRAMEWORK_WORDS];
@@ -27,15 +27,15 @@ static void add_words(const struct supervisor *s, const struct tenant_conf *t,
 
 /* The command with ${tenant.x} and what is told filled in; for the application itself (port is not
  * NULL) with what its framework has to know. */
-static char **words_of(const struct supervisor *s, const struct tenant_conf *t,
+static char **words_of(const struct tenants *all, const struct tenant_conf *t,
 	const struct str_list *words, const struct tenant_port *port, char *const *told)
 {
 	char **argv = xcalloc(words->count + FRAMEWORK_WORDS + 1, sizeof(*argv));
 
 	for (size_t i = 0; i < words->count; i++)
 		argv[i] = config_expand_tenant(words->items[i], t, port ? port->number : 0, told);
-	if (port && t->app->framework == FRAMEWORK_RAILS && !s->conf->is_single)
-		add_words(s, t, port, argv, words->count);
+	if (port && t->app->framework == FRAMEWORK_RAILS && !all->conf->is_single)
+		add_words(all, t, port, argv, words->count);
 	return argv;
 }
 
@@ -67,15 +67,13 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 	struct control_line last;
 
 	if (output_log(&t->output, conf->id, stream, line, is_cut, conf->app->log_rate,
-		    loop_now(t->sup->loop)) &&
+		    loop_now(t->all->loop)) &&
 		!timer_is_set(&t->output_timer))
-		timer_set(&t->output_timer, t->sup->loop, loop_now(t->sup->loop) + TELL_PAUSE,
+		timer_set(&t->output_timer, t->all->loop, loop_now(t->all->loop) + TELL_PAUSE,
 			on_tell_time);
 	output_add(&t->output, stream, line, is_cut);
-	if (!t->sup->control)
-		return;
 	last = output_at(&t->output, t->output.last.count - 1);
-	control_on_output(t->sup->control, conf->id, &last);
+	t->all->host->on_output(t->all->host_arg, conf->id, &last);
 }
 
 /* --- the start --- */
@@ -83,16 +81,16 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 static void make_environment(
 	struct environment *e, const struct tenant *t, const struct tenant_port *port)
 {
-	const struct supervisor *s = t->sup;
+	const struct tenants *all = t->all;
 	char secret[SECRET_TEXT_SIZE];
 
-	if (s->conf->is_single) {
-		environment_of_single(e, s->source->environ, t->run->conf, port ? port->number : 0);
+	if (all->conf->is_single) {
+		environment_of_single(e, all->environ, t->run->conf, port ? port->number : 0);
 		return;
 	}
-	secret_of_tenant(s->secret, t->run->conf->id, secret);
-	environment_of_tenant(e, s->source->environ, t->run->conf, port, secret,
-		&t->run->config->secret_variables);
+	secret_of_tenant(all->secret, t->run->conf->id, secret);
+	environment_of_tenant(
+		e, all->environ, t->run->conf, port, secret, &t->run->config->secret_variables);
 }
 
 static int blame_step(struct tenant *t, const struct str_list *words, int error, const char *step)
@@ -111,11 +109,11 @@ static int blame_step(struct tenant *t, const struct str_list *words, int error,
 	return error;
 }
 
-int run_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
+int tenant_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
 	process_exit_fn *on_exit)
 {
 	struct tenant_run *run = t->run;
-	bool is_single = t->sup->conf->is_single;
+	bool is_single = t->all->conf->is_single;
 	struct tenant_mounts mounts = {0};
 	struct environment env = {0};
 	char **argv, *path = NULL;
@@ -129,13 +127,13 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 		return r;
 	}
 	make_environment(&env, t, port);
-	argv = words_of(t->sup, run->conf, words, port, env.items);
+	argv = words_of(t->all, run->conf, words, port, env.items);
 	environment_add_rows(&env, run->conf, port ? port->number : 0);
 	spec = (struct process_spec){.name = run->conf->id.p,
 		.argv = argv,
 		.env = env.items,
 		.cwd = run->conf->app->root.p,
-		.fds = &run->port_fd,
+		.fds = &run->port.fd,
 		.nfds = port && port->is_inherited ? 1 : 0,
 		.mounts = mounts.items,
 		.nmounts = mounts.count,
@@ -145,20 +143,11 @@ int run_spawn(struct tenant *t, const struct str_list *words, const struct tenan
 		.on_line = on_line,
 		.on_exit = on_exit,
 		.arg = t};
-	r = process_start(t->sup->loop, &spec, &run->process, &step);
+	r = process_start(t->all->loop, &spec, &run->process, &step);
 	if (r < 0)
 		blame_step(t, words, r, step);
 	tenant_mounts_done(&mounts);
 	environment_done(&env);
 	free_words(argv);
 	return r;
-}
-
-void run_describe_exit(int status, char *out, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
-			sigabbrev_np(WTERMSIG(status)));
-	else
-		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
 }

@@ -10,7 +10,7 @@
 #include "base/list.h"
 #include "control/control.h"
 
-struct supervisor;
+struct tenants;
 struct tenant;
 
 struct rolling {
@@ -22,7 +22,7 @@ struct rolling {
 void rolling_init(struct rolling *r);
 /* As control_ops.restart_all. */
 const char *roll_start(
-	struct supervisor *s, const struct control_roll *how, control_rolled_fn *each, void *arg);
+	struct tenants *all, const struct control_roll *how, control_rolled_fn *each, void *arg);
 /* After each step of a tenant. */
 void roll_check(struct tenant *t);
 /* It cannot be replaced yet. */
@@ -30,4 +30,4 @@ void roll_on_waiting(struct tenant *t);
 /* It is being removed. */
 void roll_forget(struct tenant *t);
 /* fly-atc ends: so does the roll. */
-void roll_give_up(struct supervisor *s);
+void roll_give_up(struct tenants *all);

@@ -1,4 +1,5 @@
-/* wake.c - a tenant on its way up: databases restored, migrations run, databases registered. */
+/* wake.c - a tenant on its way up: woken, databases restored, migrations run, databases registered.
+ */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "framework/migrations.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 /* Migrations may take long; a command that hangs must not keep its place for ever. */
 #define PREPARE_LIMIT (15 * 60 * 1000)
@@ -17,53 +18,32 @@ static uint64_t elapsed(const struct tenant_run *run)
 	return (clock_usec() - run->phase_began) / 1000;
 }
 
-/* A single application without backup is started at once: there is nothing to restore, check or
- * register. */
-bool wake_uses_backup(const struct tenant *t)
-{
-	return !t->sup->conf->is_single || t->sup->conf->backup.url.n;
-}
-
-bool wake_came_back(struct tenant *t)
-{
-	struct tenant_run *run = t->run;
-
-	run->backups--;
-	if (!run->must_detach)
-		return true;
-	if (!run->backups)
-		stop_detach_now(t);
-	return false;
-}
-
 static void end_step(struct tenant *t, enum lifecycle_event event)
 {
 	tenant_event(t, t->run->is_cancelled ? EVENT_BROKEN : event);
 }
 
-/* --- restore --- */
+/* --- the wish --- */
 
-static struct tenant_run *run_new(struct tenant *t)
+void tenants_wake(struct tenants *all, uint32_t slot)
 {
-	struct tenant_run *run = xcalloc(1, sizeof(*run));
+	struct tenant *t = all->is_ending ? NULL : tenant_at(all, slot);
 
-	run->config = config_ref(t->sup->conf);
-	run->conf = tenant_conf(t);
-	run->tenant = t;
-	list_init(&run->holds);
-	run->port_fd = run->port6_fd = -1;
-	run->phase_began = clock_usec();
-	t->wake = (struct control_wake){0};
-	output_begin(&t->output);
-	list_append(&t->sup->awake, &t->in_awake);
-	return run;
+	if (!t || t->is_removed)
+		return;
+	if (t->life.state == TENANT_RUNNING)
+		announce(t); /* the proxy missed that, or met us in an attempt to stop it */
+	else
+		tenant_event(t, EVENT_WAKE);
 }
+
+/* --- restore --- */
 
 static void on_restored(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
-	if (!wake_came_back(t))
+	if (!run_came_back(t))
 		return;
 	t->wake.restore = elapsed(t->run);
 	if (!r->is_ok)
@@ -74,13 +54,13 @@ static void on_restored(void *arg, const struct backup_result *r)
 void wake_restore(struct tenant *t)
 {
 	timer_cancel(&t->retry_timer);
-	t->run = run_new(t);
-	if (!wake_uses_backup(t)) {
+	run_new(t);
+	if (!tenant_uses_backup(t)) {
 		tenant_event(t, EVENT_RESTORED);
 		return;
 	}
 	t->run->backups++;
-	backup_restore(t->sup->backup, t->run->conf, on_restored, t);
+	backup_restore(t->all->backup, t->run->conf, on_restored, t);
 }
 
 /* --- the databases are registered, as they are once everything is prepared --- */
@@ -89,7 +69,7 @@ static void on_registered(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
-	if (!wake_came_back(t))
+	if (!run_came_back(t))
 		return;
 	t->wake.restore += elapsed(t->run);
 	if (!r->is_ok)
@@ -103,13 +83,13 @@ static void register_databases(struct tenant *t)
 
 	t->wake.prepare = elapsed(run);
 	run->is_unobserved = false;
-	if (!wake_uses_backup(t) || run->is_cancelled) {
+	if (!tenant_uses_backup(t) || run->is_cancelled) {
 		end_step(t, EVENT_PREPARED);
 		return;
 	}
 	run->phase_began = clock_usec();
 	run->backups++;
-	backup_attach(t->sup->backup, run->conf, on_registered, t);
+	backup_attach(t->all->backup, run->conf, on_registered, t);
 }
 
 /* --- prepare --- */
@@ -161,7 +141,7 @@ static void on_prepare_exit(void *arg, int status)
 	timer_cancel(&run->timer);
 	t->wake.prepare = elapsed(run);
 	if (status != 0 && !run->is_cancelled) {
-		run_describe_exit(status, how, sizeof(how));
+		process_describe_exit(status, how, sizeof(how));
 		tenant_blame(
 			t, "its prepare command (%s) %s", run->conf->app->prepare.items[0].p, how);
 	}
@@ -169,7 +149,7 @@ static void on_prepare_exit(void *arg, int status)
 		end_step(t, EVENT_BROKEN);
 		return;
 	}
-	backup_set_prepared(t->sup->backup, run->conf, remember(run->conf));
+	backup_set_prepared(t->all->backup, run->conf, remember(run->conf));
 	register_databases(t);
 }
 
@@ -186,20 +166,20 @@ static void run_prepare(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 
-	if (run_spawn(t, &run->conf->app->prepare, NULL, on_prepare_exit) < 0) {
+	if (tenant_spawn(t, &run->conf->app->prepare, NULL, on_prepare_exit) < 0) {
 		tenant_event(t, EVENT_BROKEN);
 		return;
 	}
 	run->is_preparing = true;
-	run->is_unobserved = wake_uses_backup(t);
-	timer_set(&run->timer, t->sup->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
+	run->is_unobserved = tenant_uses_backup(t);
+	timer_set(&run->timer, t->all->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
 }
 
 static void on_released(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
-	if (!wake_came_back(t))
+	if (!run_came_back(t))
 		return;
 	if (!r->is_ok)
 		tenant_blame(t, "its databases cannot be prepared: %s", r->reason);
@@ -214,7 +194,7 @@ static bool needs_prepare(const struct tenant *t)
 	const struct tenant_conf *conf = t->run->conf;
 
 	return conf->app->prepare.count &&
-	       !is_prepared(conf, backup_prepared(t->sup->backup, conf));
+	       !is_prepared(conf, backup_prepared(t->all->backup, conf));
 }
 
 /* Migrations have the databases for themselves: some take SQLite's exclusive lock, most do not wait
@@ -226,11 +206,11 @@ void wake_prepare(struct tenant *t)
 	run->phase_began = clock_usec();
 	if (!needs_prepare(t)) {
 		register_databases(t);
-	} else if (!wake_uses_backup(t)) {
+	} else if (!tenant_uses_backup(t)) {
 		run_prepare(t);
 	} else {
 		run->backups++;
-		backup_release(t->sup->backup, run->conf, on_released, t);
+		backup_release(t->all->backup, run->conf, on_released, t);
 	}
 }
 

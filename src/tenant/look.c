@@ -1,5 +1,7 @@
 /* look.c - does a tenant keep its data where they are kept apart and copied? */
 /* SPDX-License-Identifier: MIT */
+#include "tenant/look.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -8,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "tenant/strays.h"
-#include "supervisor/supervisor_int.h"
+#include "tenant/tenant_int.h"
 
 #define SOON  500u    /* msec: the request that woke it has opened what it needs */
 #define LATER 300000u /* of one that never sleeps */
@@ -136,20 +138,13 @@ static void run_look(void *arg)
 	look->stray = stray_find(look->leader, &look->own);
 }
 
-static void forget_warning(struct tenant *t)
-{
-	free(t->warning);
-	t->warning = NULL;
-}
-
 static void warn(struct tenant *t, const struct buf *fault)
 {
-	char *text = str_dup(buf_str(fault));
+	CLEAN_FREE char *text = str_dup(buf_str(fault));
 
-	if (!t->warning || strcmp(t->warning, text) != 0)
+	if (!t->faults.warning || strcmp(t->faults.warning, text) != 0)
 		log_warn("tenant " STR_FMT ": %s", STR_ARG(t->run->conf->id), text);
-	free(t->warning);
-	t->warning = text;
+	tenant_warn(t, text);
 }
 
 /* True if it may go on. */
@@ -161,7 +156,7 @@ static bool passes(struct tenant *t, const char *stray)
 	judge(t, stray, &fault);
 	is_well = !buf_len(&fault);
 	if (is_well && t->life.state == TENANT_STARTING)
-		forget_warning(t);
+		tenant_warn(t, NULL);
 	if (!is_well && is_strict)
 		tenant_blame_privately(t, FOR_STRANGERS, STR_FMT, STR_ARG(buf_str(&fault)));
 	else if (!is_well)
@@ -175,7 +170,7 @@ static void go_on(struct tenant *t)
 	if (t->life.state == TENANT_STARTING)
 		tenant_event(t, EVENT_READY);
 	else
-		run_rearm_idle(t);
+		t->run->looking.after(t);
 }
 
 static void on_looked(void *arg)
@@ -186,7 +181,7 @@ static void on_looked(void *arg)
 
 	own_folders_done(&look->own);
 	free(look);
-	if (!wake_came_back(t) ||
+	if (!run_came_back(t) ||
 		(t->life.state != TENANT_STARTING && t->life.state != TENANT_RUNNING))
 		return;
 	if (passes(t, stray))
@@ -200,18 +195,18 @@ static void look(struct tenant *t)
 	struct tenant_run *run = t->run;
 	struct look *look = xcalloc(1, sizeof(*look));
 
-	run->looked_at = atomic_load(&tenant_slot(t)->requests);
+	run->looking.requests = atomic_load(&tenant_slot(t)->requests);
 	run->backups++;
 	*look = (struct look){.tenant = t, .leader = process_pid(run->process)};
 	own_folders_find(run->conf, &look->own);
-	work_run(t->sup->looking, run_look, on_looked, look);
+	work_run(t->all->looking, run_look, on_looked, look);
 }
 
 /* A single application keeps its own where it likes; with a backup that must be where it is said.
  */
 static bool is_looked_at(const struct tenant *t)
 {
-	return wake_uses_backup(t) && t->run->process;
+	return tenant_uses_backup(t) && t->run->process;
 }
 
 void look_when_ready(struct tenant *t)
@@ -224,27 +219,28 @@ void look_when_ready(struct tenant *t)
 
 static bool was_used(const struct tenant *t)
 {
-	return atomic_load(&tenant_slot(t)->requests) != t->run->looked_at;
+	return atomic_load(&tenant_slot(t)->requests) != t->run->looking.requests;
 }
 
 static void on_look_time(struct timer *timer)
 {
-	struct tenant_run *run = container_of(timer, struct tenant_run, look_timer);
+	struct tenant_run *run = container_of(timer, struct tenant_run, looking.timer);
 	struct tenant *t = run->tenant;
 
 	if (t->life.state != TENANT_RUNNING)
 		return;
 	if (!run->conf->app->idle_timeout)
-		timer_set(&run->look_timer, t->sup->loop, loop_now(t->sup->loop) + LATER,
+		timer_set(&run->looking.timer, t->all->loop, loop_now(t->all->loop) + LATER,
 			on_look_time);
 	if (was_used(t) && !run->backups)
 		look(t);
 }
 
-void look_soon(struct tenant *t)
+void look_soon(struct tenant *t, void (*after)(struct tenant *t))
 {
+	t->run->looking.after = after;
 	if (is_looked_at(t))
-		timer_set(&t->run->look_timer, t->sup->loop, loop_now(t->sup->loop) + SOON,
+		timer_set(&t->run->looking.timer, t->all->loop, loop_now(t->all->loop) + SOON,
 			on_look_time);
 }
 

@@ -1,0 +1,57 @@
+/* ending.c - the last part of the end: everything that we started is over. */
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "loop/work.h"
+#include "supervisor/supervisor_int.h"
+
+static void on_backup_stopped(void *arg, const struct backup_result *r)
+{
+	struct supervisor *s = arg;
+
+	if (!r->is_ok)
+		log_error("the end of the replicator: %s", r->reason);
+	loop_stop(s->loop);
+}
+
+/* Who is impatient does not wait for a file that cannot be read. */
+static bool is_reading(const struct supervisor *s)
+{
+	return !s->is_impatient && work_pending(s->work);
+}
+
+/* Who told us to end may go on as if all were saved, unless he is told otherwise. */
+static void on_settled(void *arg, const struct backup_result *r)
+{
+	struct supervisor *s = arg;
+
+	if (!r->is_ok) {
+		log_error("ending though the last state of a tenant is on this disk only; the next "
+			  "start goes on with it: %s",
+			r->reason);
+		if (!s->exit_status)
+			s->exit_status = 1;
+	}
+	backup_stop(s->backup, on_backup_stopped, s);
+}
+
+void ending_check(struct supervisor *s)
+{
+	if (!s->is_ending || !s->is_proxy_gone || !tenants_are_at_rest(s->tenants) ||
+		s->is_stopping_backup || is_reading(s))
+		return;
+	s->is_stopping_backup = true;
+	backup_await(s->backup, NULL, on_settled, s);
+	if (s->is_impatient)
+		backup_await_no_longer(s->backup);
+}
+
+static void on_soon(void *arg)
+{
+	ending_check(arg);
+}
+
+void ending_check_soon(struct supervisor *s)
+{
+	if (s->is_ending)
+		loop_defer(s->loop, on_soon, s);
+}

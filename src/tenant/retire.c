@@ -1,0 +1,38 @@
+/* retire.c - the end of what is remembered of a tenant. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "tenant/tenant_int.h"
+#include "tenant/waiters.h"
+
+void tenant_free(struct tenant *t)
+{
+	if (!t)
+		return;
+	assert(!t->run);
+	waiters_cancel(t, "it was removed from the configuration");
+	roll_forget(t);
+	replace_forget(t);
+	list_remove(&t->in_queue);
+	list_remove(&t->in_untold);
+	timer_cancel(&t->retry_timer);
+	timer_cancel(&t->output_timer);
+	output_done(&t->output);
+	tally_done(&t->tally);
+	free(t->faults.reason);
+	free(t->faults.error);
+	free(t->faults.last_crash);
+	free(t->faults.public_reason);
+	free(t->faults.warning);
+	t->all->items[t->slot] = NULL;
+	loop_defer_free(t->all->loop, t);
+}
+
+void tenant_retire(struct tenant *t)
+{
+	t->life = (struct lifecycle){0};
+	atomic_store(&tenant_slot(t)->since, loop_now(t->all->loop));
+	atomic_store(&tenant_slot(t)->state, TENANT_ABSENT);
+	tenant_free(t);
+}

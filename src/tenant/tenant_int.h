@@ -1,0 +1,233 @@
+/* tenant_int.h - what the files of tenant/ share: all tenants, one of them, and its run.
+ *
+ * A file calls those further down only: tenants and what operators and the configuration ask for,
+ * the effects, the steps of a start and an end, the event, the record.  What has to be said
+ * upwards is an event, or a function that was handed down. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "life/lifecycle.h"
+#include "life/tally.h"
+#include "tenant/admission.h"
+#include "tenant/busy.h"
+#include "tenant/elsewhere.h"
+#include "tenant/environment.h"
+#include "tenant/health.h"
+#include "tenant/look.h"
+#include "tenant/new_files.h"
+#include "tenant/output.h"
+#include "tenant/ports.h"
+#include "tenant/probe.h"
+#include "tenant/replace.h"
+#include "tenant/roll.h"
+#include "tenant/tenant.h"
+
+struct work;
+
+typedef void tenant_fn(struct tenant *t);
+
+/* What is done for the events of a tenant: effects.c. */
+struct effects {
+	tenant_fn *of[LIFECYCLE_NEFFECTS];
+	tenant_fn *after; /* each step */
+};
+extern const struct effects tenant_effects;
+
+struct tenants {
+	struct loop *loop;
+	struct config *conf; /* in force; borrowed, as all above the effects */
+	struct scoreboard *board;
+	struct backup *backup;
+	char *const *environ;
+	const char *secret;
+	const struct process_user *proxy;
+	unsigned own_port;
+	const struct tenant_host *host;
+	void *host_arg;
+	const struct effects *effects;
+	struct work *looking; /* looks at the open files and sockets of tenants */
+	struct admission admission;
+	struct new_files_watcher new_files;
+	struct replacing replacing;
+	struct rolling rolling;
+	uint32_t *index_of_slot; /* slot -> conf->tenants, UINT32_MAX for none */
+	struct tenant **items;	 /* slot -> what was woken once, or NULL */
+	uint32_t nslots;	 /* size of both */
+	struct list awake;	 /* tenants that have a run */
+	struct list untold;	 /* tenants whose state the proxy learns at the end of the turn */
+	bool is_ending;		 /* told to end */
+	bool is_impatient;	 /* told twice */
+};
+
+/* What a tenant needs while it is awake; freed when it rests. */
+struct tenant_run {
+	struct tenant *tenant;
+	struct config *config; /* one reference; owner of conf */
+	/* What it was started with, or an equal one of a newer configuration. */
+	const struct tenant_conf *conf;
+	struct process *process; /* the application, or the prepare command: */
+	bool is_preparing;
+	struct probe *probe;
+	struct probe *answered; /* one of them, whose answer is still being read; or NULL */
+	struct health health;
+	struct timer timer;	    /* of the present state: start, idle, drain, stop */
+	msec until;		    /* of the drain; then, of our connections to it */
+	uint64_t phase_began;	    /* usec */
+	struct run_port port;	    /* where it was told to listen */
+	struct elsewhere elsewhere; /* where it does listen */
+	unsigned backups;	    /* calls of backup, and looks, that have not come back */
+	tenant_fn *when_back;	    /* is called as soon as there are none, or NULL */
+	bool is_unobserved;  /* its databases may have been written to, and not registered since */
+	bool is_cancelled;   /* the step under way ends as BROKEN, whatever comes of it */
+	bool is_hung;	     /* it is killed for not answering */
+	bool is_told_to_end; /* a single one, by whoever wants us to end */
+	struct mark mark;    /* why it is to be replaced */
+	unsigned missing_files;	     /* databases that were not there when they were registered */
+	struct new_files *new_files; /* waits for them while it runs, or NULL */
+	struct looking looking;
+	struct busy busy;
+};
+
+/* What is told of a tenant that does not do well; each is NULL or malloc'd. */
+struct faults {
+	char *reason;	     /* of the last failure, for operators */
+	char *public_reason; /* what strangers are told, where failed_in does not say it */
+	char *error;	     /* lines of its output that say why, then */
+	char *last_crash;    /* the reason of the last crash, also when it runs again */
+	char *warning;	     /* what the last look found and lets pass */
+	enum tenant_state failed_in;
+};
+
+/* Those that came from inside of a step. */
+struct waiting_events {
+	enum lifecycle_event items[4];
+	unsigned count;
+	bool is_stepping; /* further ones wait */
+};
+
+/* What is remembered of a tenant that was woken once. */
+struct tenant {
+	struct tenants *all;
+	uint32_t slot;
+	struct lifecycle life;
+	struct waiting_events events;
+	struct tally tally;
+	struct tenant_run *run;
+	struct output output;	   /* the last lines */
+	struct timer output_timer; /* to tell what was dropped */
+	struct list waiters;	   /* operators who wait for a state */
+	struct list in_queue;	   /* admission */
+	struct list in_awake;	   /* tenants.awake, while it has a run */
+	struct list in_untold;	   /* tenants.untold */
+	struct timer retry_timer;  /* of one that is to run from boot and has failed */
+	struct control_wake wake;
+	struct faults faults;
+	struct replacement replacement;
+	unsigned starts, restarts;
+	bool has_told_signal; /* that it does not end by stop_signal, and what may help */
+	bool has_told_gap;    /* what is not backed up of it, in the log */
+	bool is_removed;      /* not in the configuration any more: gone when it rests */
+	bool is_starting;     /* counts for max_starting */
+	bool is_awake;	      /* counts for max_running */
+	bool releases_port;   /* the application could not bind a port that we kept */
+};
+
+/* --- record.c --- */
+
+/* Made when needed; NULL for an unused slot. */
+struct tenant *tenant_at(struct tenants *all, uint32_t slot);
+/* Of the configuration in force; or NULL. */
+const struct tenant_conf *tenant_conf_in_force(const struct tenant *t);
+/* Of the run, else of the configuration; may be NULL. */
+const struct tenant_conf *tenant_conf(const struct tenant *t);
+struct slot *tenant_slot(const struct tenant *t);
+/* Where it listens with `listen: unix`. */
+void tenant_socket_path(const struct tenant *t, char *out, size_t size);
+/* False: a single application without backup, with nothing to restore, check or register. */
+bool tenant_uses_backup(const struct tenant *t);
+/* Remembers why something failed. */
+void tenant_blame(struct tenant *t, const char *fmt, ...) PRINTF(2, 3);
+/* The same for what is no business of strangers: they are told `public`, a literal. */
+void tenant_blame_privately(struct tenant *t, const char *public, const char *fmt, ...)
+	PRINTF(3, 4);
+/* It runs, and is about to have crashed: counts that.  False: once too often. */
+bool tenant_count_crash(struct tenant *t);
+/* What was found wrong and is let pass; NULL: nothing any more. */
+void tenant_warn(struct tenant *t, const char *text);
+
+/* --- event.c --- */
+
+/* Steps through the table; from inside of a step: after it. */
+void tenant_event(struct tenant *t, enum lifecycle_event event);
+
+/* --- announce.c --- */
+
+/* Tells the proxy the state, once more for requests that missed it. */
+void announce(struct tenant *t);
+/* The state is another: announces it, at the end of the turn on the way up. */
+void announce_soon(struct tenant *t);
+
+/* --- run.c --- */
+
+/* Sets t->run. */
+void run_new(struct tenant *t);
+/* Nothing of it is under way; there may be none. */
+void run_free(struct tenant *t);
+/* A call that is counted in run->backups has come back: false if nobody is interested in its
+ * outcome any more. */
+bool run_came_back(struct tenant *t);
+
+/* --- checkup.c: its health check, as a request --- */
+
+/* At the port or socket of the present start. */
+struct probe *checkup_begin(struct tenant *t, probe_fn *on_answer) MUST_USE;
+/* Elsewhere; the target's request is filled in. */
+struct probe *checkup_at(
+	struct tenant *t, struct probe_target *target, probe_fn *on_answer) MUST_USE;
+/* A probe that has answered reads on; it is forgotten before the tenant is told to end. */
+void checkup_keep(struct tenant_run *run, struct probe **take_probe);
+void checkup_forget(struct tenant_run *run);
+
+/* --- spawn.c --- */
+
+/* Starts a program of the tenant: argv is taken apart by config_expand_tenant.  0 or -errno; the
+ * blame is laid. */
+int tenant_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
+	process_exit_fn *on_exit) MUST_USE;
+
+/* --- wake.c: effects --- */
+
+void wake_restore(struct tenant *t);
+void wake_prepare(struct tenant *t);
+void wake_cancel(struct tenant *t);
+
+/* --- start.c, ready.c, serve.c, exit.c --- */
+
+/* Effect. */
+void start_application(struct tenant *t);
+/* It has been started: EVENT_READY follows, or another. */
+void ready_await(struct tenant *t);
+/* Effect: it is ready. */
+void serve(struct tenant *t);
+process_exit_fn exit_on_status;
+
+/* --- idle.c --- */
+
+/* Sets the idle timer by the present configuration. */
+void idle_rearm(struct tenant *t);
+/* Stops it unless a request is under way or it is busy.  True if it does. */
+bool idle_stop(struct tenant *t);
+
+/* --- stop.c, detach.c: effects --- */
+
+void stop_watch(struct tenant *t);
+void stop_signal(struct tenant *t);
+void stop_kill(struct tenant *t);
+void stop_settle(struct tenant *t);
+void detach(struct tenant *t);
+
+/* --- retire.c --- */
+
+/* A removed tenant rests: its record goes. */
+void tenant_retire(struct tenant *t);
+void tenant_free(struct tenant *t);
