@@ -430,6 +430,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
+	s->tenants = NULL; /* there is a turn to come */
 	backup_free(s->backup);
 	places_done(&s->places);
 	signals_close(&s->signals);

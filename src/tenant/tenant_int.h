@@ -35,7 +35,7 @@ extern const struct effects tenant_effects;
 
 struct tenants {
 	struct loop *loop;
-	struct config *conf; /* in force; borrowed, as all above the effects */
+	struct config *conf; /* in force; borrowed, as is what follows, down to the effects */
 	struct scoreboard *board;
 	struct backup *backup;
 	char *const *environ;

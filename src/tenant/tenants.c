@@ -51,7 +51,7 @@ void tenants_free(struct tenants *all)
 	new_files_watcher_done(&all->new_files);
 	free(all->index_of_slot);
 	free(all->items);
-	loop_defer_free(all->loop, all);
+	free(all);
 }
 
 /* --- the proxy --- */
