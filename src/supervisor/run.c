@@ -1,6 +1,5 @@
 /* run.c - an application while it runs: port, probe, readiness, idleness, end. */
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "supervisor/busy.h"
@@ -112,14 +112,7 @@ static void on_files_attached(void *arg, const struct backup_result *r)
 /* What the tenant has put there may be a link to something else. */
 static int give_socket(const char *path, const struct process_user *user)
 {
-	CLEAN_FD int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -ENOTSOCK;
-	return fchownat(fd, "", user->uid, user->gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	return file_give(FILE_GIVEN, path, S_IFSOCK, user->uid, user->gid);
 }
 
 /* The proxy has another user and must be able to connect. */
