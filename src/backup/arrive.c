@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "backup/leftovers.h"
 #include "backup/sound.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 /* Litestream says the same for what is missing and for what it cannot reach. */
 static void explain(struct plan *p, struct plan_database *db)
@@ -54,29 +54,36 @@ static int check(struct plan *p, struct plan_database *db, const char *path)
 
 /* As it was; somebody else's database is only ours to give if we are root.  What cannot be given is
  * said: the application tells better than we do whether it can live with it. */
-static void give_back(struct plan *p, const struct record_owner *owner, const char *path)
+static void give_back(struct plan *p, const struct plan_database *db, int dir, const char *rest)
 {
+	const struct record_owner *owner = &db->owner;
+	int r = 0;
+
 	if (!owner->is_known)
 		return;
-	if (geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0)
-		buf_printf(&p->notes, "%s cannot be given to user %u, group %u again: %s\n", path,
-			(unsigned)owner->uid, (unsigned)owner->gid, strerror(errno));
-	if (chmod(path, owner->mode) < 0)
-		buf_printf(&p->notes, "%s cannot have its mode %04o again: %s\n", path,
-			(unsigned)owner->mode, strerror(errno));
+	if (geteuid() == 0)
+		r = file_give(dir, rest, S_IFREG, owner->uid, owner->gid);
+	if (r < 0)
+		buf_printf(&p->notes,
+			"%s" PLAN_SUFFIX " cannot be given to user %u, group %u again: %s\n",
+			db->path, (unsigned)owner->uid, (unsigned)owner->gid, strerror(-r));
+	r = file_set_mode(dir, rest, S_IFREG, owner->mode);
+	if (r < 0)
+		buf_printf(&p->notes, "%s" PLAN_SUFFIX " cannot have its mode %04o again: %s\n",
+			db->path, (unsigned)owner->mode, strerror(-r));
 }
 
 static int settle(struct plan *p, struct plan_database *db, const char *path)
 {
-	int r;
+	CLEAN_FD int dir = -1;
+	const char *from, *to;
+	int r = file_open_base(p->base, path, &dir, &from);
 
-	give_back(p, &db->owner, path);
-	r = files_sync(path);
-
-	if (r == 0 && rename(path, db->path) < 0)
-		r = -errno;
-	if (r == 0)
-		r = files_sync_parent(db->path);
+	if (r == 0) {
+		to = db->path + (from - path); /* both are below the same */
+		give_back(p, db, dir, from);
+		r = file_replace(dir, from, to);
+	}
 	if (r < 0)
 		why_set(&p->why, "cannot put %s in its place: %s", db->path, strerror(-r));
 	return r;
@@ -102,7 +109,7 @@ void plan_finish(void *plan)
 		r = proof_save_head(p->dir, p->tenant, p->store_url, &p->head, &p->why);
 	for (size_t i = 0; i < p->ndbs && r < 0; i++)
 		if (p->dbs[i].is_restored)
-			leftovers_clear_restore(p->dbs[i].path);
+			leftovers_clear_restore(p->base, p->dbs[i].path);
 	if (r == 0)
 		proof_set_open(p->dir, true);
 	p->result = r;

@@ -88,6 +88,7 @@ struct database {
 struct entry {
 	struct backup *b;
 	char *id, *dir;
+	const char *base; /* dir, which may have traps in it; NULL: the operator's own place */
 	struct database *dbs;
 	size_t ndbs;
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/beside.h"
 
-#include <dirent.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "backup/record.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define MAX_DEPTH 32
 
@@ -68,26 +68,35 @@ static bool is_of_database(const struct beside *b, const char *folder, const cha
 	return false;
 }
 
-static bool is_other_tenant(const char *folder)
+static bool is_other_tenant(DIR *folder)
 {
-	CLEAN_FREE char *proof = xasprintf("%s/" RECORD_FILE, folder);
-
-	return access(proof, F_OK) == 0;
+	return faccessat(dirfd(folder), RECORD_FILE, F_OK, 0) == 0;
 }
 
-static void count_folder(struct walk *w, const char *folder, int depth);
+static void count_folder(struct walk *w, DIR *entries, const char *folder, int depth);
 
-static void count_entry(struct walk *w, const char *folder, const char *name, int depth)
+static void count_inside(struct walk *w, int at, const char *folder, const char *name, int depth)
 {
 	CLEAN_FREE char *path = xasprintf("%s/%s", folder, name);
+	DIR *inside;
+
+	if (file_list(at, name, &inside) < 0)
+		return;
+	if (!is_other_tenant(inside))
+		count_folder(w, inside, path, depth);
+	closedir(inside);
+}
+
+static void count_entry(struct walk *w, int at, const char *folder, const char *name, int depth)
+{
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	if (S_ISREG(st.st_mode))
 		w->found++;
-	else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH && !is_other_tenant(path))
-		count_folder(w, path, depth + 1);
+	else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
+		count_inside(w, at, folder, name, depth + 1);
 }
 
 static bool is_left_out(const struct walk *w, const char *folder, const char *name, int depth)
@@ -99,22 +108,23 @@ static bool is_left_out(const struct walk *w, const char *folder, const char *na
 	       is_of_database(w->b, folder, name);
 }
 
-static void count_folder(struct walk *w, const char *folder, int depth)
+static void count_folder(struct walk *w, DIR *entries, const char *folder, int depth)
 {
-	DIR *entries = opendir(folder);
 	const struct dirent *entry;
 
-	while (entries && w->found < w->enough && (entry = readdir(entries)))
+	while (w->found < w->enough && (entry = readdir(entries)))
 		if (!is_left_out(w, folder, entry->d_name, depth))
-			count_entry(w, folder, entry->d_name, depth);
-	if (entries)
-		closedir(entries);
+			count_entry(w, dirfd(entries), folder, entry->d_name, depth);
 }
 
 uint64_t beside_count(const struct beside *b, uint64_t enough)
 {
 	struct walk w = {.b = b, .enough = enough};
+	DIR *entries;
 
-	count_folder(&w, b->dir, 0);
+	if (file_list(FILE_GIVEN, b->dir, &entries) < 0)
+		return 0;
+	count_folder(&w, entries, b->dir, 0);
+	closedir(entries);
 	return w.found;
 }

@@ -219,6 +219,7 @@ static void start_renewal(struct confirm *c)
 	c->renewal = (struct renewal){.store = b->store,
 		.store_url = b->location.url,
 		.dir = e->dir,
+		.base = e->base,
 		.tenant = entry_id(e),
 		.paths = paths,
 		.npaths = c->nparts,

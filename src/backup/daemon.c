@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "process/process.h"
@@ -97,7 +97,7 @@ static int write_config(const struct daemon *d)
 					  "logging: {level: warn, type: json, stderr: true}\n",
 		d->socket_path);
 
-	return files_write(d->config_path, str_of(text), 0600);
+	return file_write(FILE_GIVEN, d->config_path, str_of(text), 0600);
 }
 
 static enum log_level level_of(const char *name)
@@ -360,7 +360,7 @@ static void start(struct daemon *d)
 		fail_start(d, d->config_path, -r);
 		return;
 	}
-	unlink(d->socket_path);
+	(void)!file_remove(FILE_GIVEN, d->socket_path); /* it finds it in its way, and says so */
 	r = process_start(d->spec.loop, &spec, &d->process, &step);
 	if (r < 0) {
 		fail_start(d, step, -r);
@@ -490,7 +490,7 @@ uint64_t daemon_memory(const struct daemon *d)
 	str rest, part;
 	uint64_t pages = 0;
 
-	if (d->process && files_read(path, 4096, &text) == 0) {
+	if (d->process && file_read(FILE_GIVEN, path, 4096, &text) == 0) {
 		rest = buf_str(&text);
 		if (!str_split(&rest, ' ', &part) || !str_split(&rest, ' ', &part) ||
 			number_parse(part, UINT32_MAX, &pages) < 0)

@@ -34,6 +34,8 @@ void entry_configure(struct entry *e, const struct tenant_conf *t)
 	free_databases(e);
 	free(e->dir);
 	e->dir = str_dup(t->dir);
+	/* An application that is alone is in its own directory, with whatever links are there. */
+	e->base = str_eq(t->dir, app->root) ? NULL : e->dir;
 	e->files_matter = app->files == FILES_LOCAL;
 	e->dbs = xcalloc(app->ndatabases + 1, sizeof(*e->dbs));
 	for (size_t i = 0; i < app->ndatabases; i++) {

@@ -2,13 +2,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/identity.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/wal_index.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define COUNTER_AT 24 /* in the header of a database */
 #define SALT_AT	   16 /* in the header of a WAL */
@@ -31,11 +31,12 @@ static uint32_t read_number(int fd, off_t at)
 int identity_look_at_wal(const char *path, struct identity *id)
 {
 	CLEAN_FREE char *wal = xasprintf("%s-wal", path);
-	CLEAN_FD int fd = open(wal, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	CLEAN_FD int fd = -1;
+	int r = file_open(FILE_GIVEN, wal, &fd);
 	struct stat st;
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	id->wal_inode = st.st_ino;
@@ -50,15 +51,17 @@ int identity_look_at_wal(const char *path, struct identity *id)
 
 int identity_look(const char *path, struct identity *ret)
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	CLEAN_FD int fd = -1;
+	int r = file_open(FILE_GIVEN, path, &fd);
 	struct identity id = {0};
 	struct stat st;
-	int r;
 
-	if (fd < 0 && errno == ENOENT)
+	if (r == -ENOENT)
 		*ret = id;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
 	id.device = st.st_dev;
 	id.inode = st.st_ino;
 	id.size = (uint64_t)st.st_size;

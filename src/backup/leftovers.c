@@ -2,15 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/leftovers.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define STALE ".stale"
 
@@ -20,14 +19,12 @@ enum local_file leftovers_look(const char *path)
 {
 	static const char magic[16] = "SQLite format 3";
 	char header[sizeof(magic)];
-	CLEAN_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
+	CLEAN_FD int fd = -1;
+	int r = file_open(FILE_GIVEN, path, &fd);
 	ssize_t n;
 
-	if (fd < 0)
-		return errno == ENOENT ? LOCAL_ABSENT : LOCAL_ALIEN;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return LOCAL_ALIEN;
+	if (r < 0)
+		return r == -ENOENT ? LOCAL_ABSENT : LOCAL_ALIEN;
 	n = pread(fd, header, sizeof(header), 0);
 	if (n == 0)
 		return LOCAL_EMPTY;
@@ -35,15 +32,21 @@ enum local_file leftovers_look(const char *path)
 										: LOCAL_ALIEN;
 }
 
-void leftovers_clear_restore(const char *path)
+void leftovers_clear_restore(const char *base, const char *path)
 {
 	static const char *const suffixes[] = {
 		"", "-wal", "-shm", "-journal", ".tmp", ".tmp-wal", ".tmp-shm", ".tmp-journal"};
 
-	for (size_t i = 0; i < NITEMS(suffixes); i++) {
-		CLEAN_FREE char *name = xasprintf("%s" PLAN_SUFFIX "%s", path, suffixes[i]);
+	CLEAN_FD int dir = -1;
+	const char *rest;
 
-		unlink(name);
+	if (file_open_base(base, path, &dir, &rest) < 0)
+		return;
+	for (size_t i = 0; i < NITEMS(suffixes); i++) {
+		CLEAN_FREE char *name = xasprintf("%s" PLAN_SUFFIX "%s", rest, suffixes[i]);
+
+		(void)!file_remove(
+			dir, name); /* whoever restores finds it in his way, and says so */
 	}
 }
 
@@ -61,18 +64,22 @@ static char *stale_directory(uint64_t epoch)
 		(unsigned long long)epoch);
 }
 
-static int move_into(const char *dir, const char *directory, const char *path)
+static int move_into(const char *dir, const char *base, const char *directory, const char *path)
 {
-	CLEAN_FD int fd = -1;
-	int r = files_open_beneath(dir, directory, 0700, &fd);
+	CLEAN_FD int top = -1;
+	CLEAN_FD int into = -1;
+	CLEAN_FD int from = -1;
+	const char *rest;
+	int r = file_open_dir(FILE_GIVEN, dir, 0, &top);
 
-	if (r < 0)
-		return r;
-	return renameat(AT_FDCWD, path, fd, strrchr(path, '/') + 1) < 0 ? -errno : 0;
+	if (r == 0)
+		r = file_open_dir(top, directory, 0700, &into);
+	if (r == 0)
+		r = file_open_base(base, path, &from, &rest);
+	return r < 0 ? r : file_move(from, rest, into, strrchr(path, '/') + 1);
 }
 
-static int set_aside(
-	const char *dir, uint64_t epoch, const char *path, size_t from, struct buf *notes)
+static int set_aside(struct plan *p, uint64_t epoch, const char *path, size_t from)
 {
 	CLEAN_FREE char *directory = stale_directory(epoch);
 
@@ -82,32 +89,33 @@ static int set_aside(
 
 		if (access(name, F_OK) < 0)
 			continue;
-		r = move_into(dir, directory, name);
+		r = move_into(p->dir, p->base, directory, name);
 		if (r < 0)
 			return r;
-		buf_printf(notes, "set aside: %s is now in %s/%s\n", name, dir, directory);
+		buf_printf(&p->notes, "set aside: %s is now in %s/%s\n", name, p->dir, directory);
 	}
 	return 0;
 }
 
-int leftovers_set_aside(const char *dir, uint64_t epoch, const char *path, struct buf *notes)
+int leftovers_set_aside(struct plan *p, uint64_t epoch, const char *path)
 {
-	return set_aside(dir, epoch, path, 0, notes);
+	return set_aside(p, epoch, path, 0);
 }
 
-int leftovers_clear_orphans(const char *dir, uint64_t epoch, const char *path, struct buf *notes)
+int leftovers_clear_orphans(struct plan *p, uint64_t epoch, const char *path)
 {
 	enum local_file local = leftovers_look(path);
 
-	return local == LOCAL_ABSENT || local == LOCAL_EMPTY ? set_aside(dir, epoch, path, 1, notes)
-							     : 0;
+	return local == LOCAL_ABSENT || local == LOCAL_EMPTY ? set_aside(p, epoch, path, 1) : 0;
 }
 
-int leftovers_forget_replica(const char *path)
+int leftovers_forget_replica(const char *base, const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/'), *rest;
 	CLEAN_FREE char *state =
 		xasprintf("%.*s/.%s-litestream", (int)(slash - path), path, slash + 1);
+	CLEAN_FD int dir = -1;
+	int r = file_open_base(base, state, &dir, &rest);
 
-	return files_remove(state);
+	return r < 0 ? r : file_remove_tree(dir, rest);
 }

@@ -37,7 +37,7 @@ struct seal {
 };
 void seal_done(struct seal *s);
 /* Blocks.  0 or -errno. */
-int seal_save(const char *database, const struct seal *s) MUST_USE;
+int seal_save(const char *base, const char *database, const struct seal *s) MUST_USE;
 /* now: what the database looks like; a seal of more pages than it can have is none, and is not read
  * to its end, since a tenant may write what it likes there.  -ENOENT: there is none, or it is
  * damaged. */

@@ -2,9 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/observe.h"
 
-#include <dirent.h>
 #include <endian.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include "backup/ltx.h"
 #include "backup/wal_index.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 
 /* Litestream's own state of a database, where it keeps the files that it made last. */
@@ -32,10 +31,10 @@ static bool is_later(const char *name, const char *than)
 
 static int read_header(int dir_fd, const char *name, struct ltx_header *ret)
 {
-	CLEAN_FD int fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	CLEAN_FD int fd = -1;
 	char bytes[LTX_HEADER_SIZE];
 
-	return fd >= 0 && read(fd, bytes, sizeof(bytes)) == sizeof(bytes)
+	return file_open(dir_fd, name, &fd) == 0 && read(fd, bytes, sizeof(bytes)) == sizeof(bytes)
 		       ? ltx_read_header((str){bytes, sizeof(bytes)}, ret)
 		       : -EIO;
 }
@@ -44,12 +43,12 @@ static int read_last_header(const char *database, struct ltx_header *ret)
 {
 	CLEAN_FREE char *directory = state_path(database, "/ltx/0");
 	char last[64] = "";
-	DIR *dir = opendir(directory);
 	struct dirent *entry;
-	int r;
+	DIR *dir;
+	int r = file_list(FILE_GIVEN, directory, &dir);
 
-	if (!dir)
-		return -errno;
+	if (r < 0)
+		return r;
 	while ((entry = readdir(dir)) != NULL)
 		if (is_later(entry->d_name, last))
 			memcpy(last, entry->d_name, 38);
@@ -169,6 +168,6 @@ bool observe_is_ahead(const char *path, uint64_t txid)
 	struct ltx_header last;
 	struct wal_index index;
 
-	return read_header(AT_FDCWD, file, &last) == 0 && wal_index_read(path, &index) &&
+	return read_header(FILE_GIVEN, file, &last) == 0 && wal_index_read(path, &index) &&
 	       is_beyond(&last, &index);
 }

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "backup/beside.h"
-#include "backup/files.h"
 #include "backup/leftovers.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define ANSWER_LIMIT 8000u /* msec for the store to answer one question */
 #define MAX_TURNS    3	   /* when somebody else writes HEAD at the same time */
@@ -41,8 +41,7 @@ static bool load_proof(const struct plan *p, struct proof *proof)
 
 static int look(struct plan *p)
 {
-	CLEAN_FREE char *inside = xasprintf("%s/", p->dir);
-	int r = files_make_parents(inside, 0755);
+	int r = file_make_dirs(FILE_GIVEN, p->dir, 0755);
 
 	if (r < 0)
 		return cannot(p, "make", p->dir, r);
@@ -66,8 +65,8 @@ static int clear_leftovers(struct plan *p, uint64_t epoch)
 	for (size_t i = 0; i < p->ndbs; i++) {
 		int r;
 
-		leftovers_clear_restore(p->dbs[i].path);
-		r = leftovers_clear_orphans(p->dir, epoch, p->dbs[i].path, &p->notes);
+		leftovers_clear_restore(p->base, p->dbs[i].path);
+		r = leftovers_clear_orphans(p, epoch, p->dbs[i].path);
 		if (r < 0)
 			return cannot(p, "set aside what is left of", p->dbs[i].path, r);
 	}
@@ -78,7 +77,8 @@ static int clear_leftovers(struct plan *p, uint64_t epoch)
 static int forget_replicas(struct plan *p)
 {
 	for (size_t i = 0; i < p->ndbs; i++) {
-		int r = p->dbs[i].has_backup ? leftovers_forget_replica(p->dbs[i].path) : 0;
+		int r = p->dbs[i].has_backup ? leftovers_forget_replica(p->base, p->dbs[i].path)
+					     : 0;
 
 		if (r < 0)
 			return cannot(p, "clear Litestream's state of", p->dbs[i].path, r);
@@ -239,6 +239,17 @@ static int find_sources(struct plan *p, bool is_proven, size_t *ret_count)
 	return 0;
 }
 
+static int clear_place(const struct plan *p, const struct plan_database *db)
+{
+	CLEAN_FD int dir = -1;
+	const char *rest;
+	int r = file_open_base(p->base, db->path, &dir, &rest);
+
+	if (r == 0 && db->local == LOCAL_EMPTY)
+		r = file_remove(dir, rest);
+	return r < 0 ? r : file_make_parents(dir, rest, 0755);
+}
+
 /* What is here and will be restored is an older life; what the store has no replica of stays. */
 static int make_room(struct plan *p, uint64_t local_epoch)
 {
@@ -250,11 +261,9 @@ static int make_room(struct plan *p, uint64_t local_epoch)
 		if (!db->is_restored)
 			continue;
 		if (db->local == LOCAL_PRESENT)
-			r = leftovers_set_aside(p->dir, local_epoch, db->path, &p->notes);
-		else if (db->local == LOCAL_EMPTY && unlink(db->path) < 0 && errno != ENOENT)
-			r = -errno;
-		if (r == 0)
-			r = files_make_parents(db->path, 0755);
+			r = leftovers_set_aside(p, local_epoch, db->path);
+		else
+			r = clear_place(p, db);
 		if (r < 0)
 			return cannot(p, "make room for", db->path, r);
 	}

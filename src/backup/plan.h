@@ -33,6 +33,7 @@ struct plan {
 	const char *store_url;
 	str tenant;
 	const char *dir;
+	const char *base; /* of the databases: struct entry */
 	msec until;
 	bool files_matter;
 	bool may_change; /* Litestream knows none of these files now */

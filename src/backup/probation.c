@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 
 #include "backup/backup_int.h"
-#include "backup/files.h"
 #include "backup/trial.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #define FIRST_PAUSE   1000u /* msec before it is tried again where it could not be */
@@ -95,8 +95,10 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 /* A trial that was killed leaves its directory. */
 static void clear_place(const struct probation *p)
 {
-	if (*p->place && files_remove(p->place) < 0)
-		log_warn("cannot remove %s: %s", p->place, strerror(errno));
+	int r = *p->place ? file_remove_tree(FILE_GIVEN, p->place) : 0;
+
+	if (r < 0)
+		log_warn("cannot remove %s: %s", p->place, strerror(-r));
 }
 
 static void on_exit_status(void *arg, int status)

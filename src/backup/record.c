@@ -2,15 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/record.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/number.h"
 
@@ -502,7 +501,7 @@ int proof_load(const char *dir, str tenant, struct proof *ret)
 {
 	CLEAN_FREE char *path = xasprintf("%s/" RECORD_FILE, dir);
 	struct buf text = {0};
-	int r = files_read(path, STORE_OBJECT_MAX, &text);
+	int r = file_read(FILE_GIVEN, path, STORE_OBJECT_MAX, &text);
 
 	if (r == 0)
 		r = proof_read(buf_str(&text), tenant, ret);
@@ -517,7 +516,7 @@ int proof_save(const char *dir, str tenant, const struct proof *p, struct why *r
 	int r;
 
 	proof_write(p, tenant, &text);
-	r = files_write(path, buf_str(&text), 0600);
+	r = file_write(FILE_GIVEN, path, buf_str(&text), 0600);
 	buf_done(&text);
 	if (r < 0)
 		why_set(ret_why, "cannot write %s: %s", path, strerror(-r));
@@ -545,14 +544,9 @@ int proof_announce(const char *dir, str tenant, uint64_t epoch, struct why *ret_
 void proof_set_open(const char *dir, bool is_open)
 {
 	CLEAN_FREE char *path = xasprintf("%s/" RECORD_OPEN, dir);
-	int fd;
 
-	if (!is_open) {
-		unlink(path);
-		return;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	close_fd(&fd);
+	/* It only hastens what is done in any case. */
+	(void)!(is_open ? file_touch(FILE_GIVEN, path, 0600) : file_remove(FILE_GIVEN, path));
 }
 
 bool proof_is_open(const char *dir)

@@ -56,7 +56,7 @@ static int forget_replicas(struct renewal *r)
 	int result = 0;
 
 	for (size_t i = 0; i < r->npaths && result == 0; i++) {
-		result = leftovers_forget_replica(r->paths[i]);
+		result = leftovers_forget_replica(r->base, r->paths[i]);
 		if (result < 0)
 			why_set(&r->why, "cannot clear Litestream's state of %s: %s", r->paths[i],
 				strerror(-result));

@@ -11,8 +11,9 @@
  * proof says that it was taken.  HEAD goes on naming the replicas of older epochs until those of
  * the new one are confirmed. */
 struct renewal {
-	struct store *store; /* borrowed, these five */
+	struct store *store; /* borrowed, these six */
 	const char *store_url, *dir;
+	const char *base; /* of the databases: struct entry */
 	str tenant;
 	char *const *paths;
 	size_t npaths;

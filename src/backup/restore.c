@@ -328,6 +328,7 @@ static void make_plan(struct restore *r)
 		.store_url = b->location.url,
 		.tenant = entry_id(e),
 		.dir = e->dir,
+		.base = e->base,
 		.files_matter = e->files_matter,
 		.until = msec_limit(loop_now(b->loop), b->restore_timeout),
 		.may_change = !e->is_attached && !r->op.is_background,

@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "backup/files.h"
 #include "backup/mirror.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 #define KEY	 0x7365616cULL
@@ -32,15 +32,19 @@ void seal_done(struct seal *s)
 	*s = (struct seal){0};
 }
 
-int seal_save(const char *database, const struct seal *s)
+int seal_save(const char *base, const char *database, const struct seal *s)
 {
 	CLEAN_FREE char *path = seal_path(database);
 	const struct pages *pages = &s->mirror.pages;
 	struct front front;
 	struct buf out = {0};
+	CLEAN_FD int dir = -1;
+	const char *rest;
 	uint64_t sum;
-	int r;
+	int r = file_open_base(base, path, &dir, &rest);
 
+	if (r < 0)
+		return r;
 	memset(&front, 0, sizeof(front)); /* the gaps too */
 	memcpy(front.magic, magic, sizeof(magic));
 	front.epoch = s->epoch;
@@ -53,7 +57,7 @@ int seal_save(const char *database, const struct seal *s)
 		(str){(const char *)pages->hash, (size_t)pages->count * sizeof(*pages->hash)});
 	sum = hash_keyed(buf_str(&out), KEY, 0);
 	buf_add(&out, (str){(const char *)&sum, sizeof(sum)});
-	r = files_write(path, buf_str(&out), 0600);
+	r = file_write(dir, rest, buf_str(&out), 0600);
 	buf_done(&out);
 	return r;
 }
@@ -93,7 +97,7 @@ int seal_load(const char *database, const struct identity *now, struct seal *ret
 {
 	CLEAN_FREE char *path = seal_path(database);
 	struct buf text = {0};
-	int r = files_read(path, longest(now), &text);
+	int r = file_read(FILE_GIVEN, path, longest(now), &text);
 
 	r = r == 0 ? parse(buf_str(&text), ret) : -ENOENT;
 	buf_done(&text);

@@ -56,7 +56,7 @@ static int settle(struct settling *s, struct database *db)
 		seal = (struct seal){
 			.epoch = s->entry->head.epoch, .identity = now, .mirror = db->mirror};
 		db->verified = now;
-		r = seal_save(db->path, &seal);
+		r = seal_save(s->entry->base, db->path, &seal);
 	}
 	if (r < 0 && !s->why.text[0])
 		why_set(&s->why, "%s: %s", db->name, strerror(-r));

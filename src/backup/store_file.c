@@ -1,15 +1,13 @@
 /* store_file.c - a directory as store: a file for each object, its hash as etag, one lock for the
  * writers. */
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "backup/store_int.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 static int cannot(struct why *why, const char *what, const char *path, int error)
 {
@@ -31,10 +29,10 @@ int store_file_prepare(const char *root, struct why *ret_why)
 
 	if (access(mark, F_OK) == 0)
 		return 0;
-	r = files_make_parents(mark, 0700);
+	r = file_make_parents(FILE_GIVEN, mark, 0700);
 	if (r < 0)
 		return cannot(ret_why, "make", root, -r);
-	r = files_write(mark, STR("Backups of fly-atc.\n"), 0600);
+	r = file_write(FILE_GIVEN, mark, STR("Backups of fly-atc.\n"), 0600);
 	return r < 0 ? cannot(ret_why, "write to", root, -r) : 0;
 }
 
@@ -54,7 +52,7 @@ int store_file_get(const char *root, const char *key, struct buf *ret_body, stru
 
 	if (r < 0)
 		return r;
-	r = files_read(path, STORE_OBJECT_MAX, ret_body);
+	r = file_read(FILE_GIVEN, path, STORE_OBJECT_MAX, ret_body);
 	if (r == -ENOENT)
 		return r;
 	if (r < 0)
@@ -69,13 +67,15 @@ int store_file_read(
 	CLEAN_FREE char *path = xasprintf("%s/%s", root, key);
 	CLEAN_FREE char *piece = xmalloc(PIECE);
 	int r = check_root(root, ret_why);
-	CLEAN_FD int fd = r < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = -1;
 	ssize_t n = 1;
 
-	if (r == 0 && fd < 0)
-		return errno == ENOENT ? -ENOENT : cannot(ret_why, "open", path, errno);
-	if (r == 0)
-		r = sink(arg, STR_EMPTY);
+	if (r < 0)
+		return r;
+	r = file_open(FILE_GIVEN, path, &fd);
+	if (r < 0)
+		return r == -ENOENT ? r : cannot(ret_why, "open", path, -r);
+	r = sink(arg, STR_EMPTY);
 	while (r == 0 && n > 0) {
 		n = read(fd, piece, PIECE);
 		if (n < 0)
@@ -113,15 +113,17 @@ int store_file_put(const char *root, const char *key, str body, const struct eta
 
 	if (r < 0)
 		return r;
-	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX) < 0)
-		return cannot(ret_why, "lock", lock_path, errno);
+	r = file_open_lock(FILE_GIVEN, lock_path, &lock);
+	if (r == 0 && flock(lock, LOCK_EX) < 0)
+		r = -errno;
+	if (r < 0)
+		return cannot(ret_why, "lock", lock_path, -r);
 	r = check_expected(root, key, expected, ret_why);
 	if (r < 0)
 		return r;
-	r = files_make_parents(path, 0700);
+	r = file_make_parents(FILE_GIVEN, path, 0700);
 	if (r == 0)
-		r = files_write(path, body, 0600);
+		r = file_write(FILE_GIVEN, path, body, 0600);
 	if (r < 0)
 		return cannot(ret_why, "write", path, -r);
 	sha256_text(body, ret_etag->text);
@@ -133,39 +135,35 @@ struct walk {
 	bool removes;
 };
 
-static int walk_directory(int take_fd, str prefix, struct walk *w);
+static int walk_directory(DIR *take_dir, str prefix, struct walk *w);
 
 static int walk_entry(int dir_fd, const char *name, struct walk *w)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+	DIR *inside;
+	int r = file_list(dir_fd, name, &inside);
 
-	if (fd < 0 && errno != ENOTDIR && errno != ELOOP)
-		return errno == ENOENT ? 0 : -errno;
-	if (fd < 0) {
+	if (r == -ENOTDIR || r == -ELOOP) {
 		w->found++;
-		return w->removes && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+		return w->removes ? file_remove(dir_fd, name) : 0;
 	}
-	r = walk_directory(fd, STR_EMPTY, w);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = walk_directory(inside, STR_EMPTY, w);
 	if (r == 0 && w->removes)
-		unlinkat(dir_fd, name, AT_REMOVEDIR); /* stays if something is left in it */
+		(void)!file_remove_dir(dir_fd, name); /* stays if something is left in it */
 	return r;
 }
 
-static int walk_directory(int take_fd, str prefix, struct walk *w)
+static int walk_directory(DIR *take_dir, str prefix, struct walk *w)
 {
-	DIR *dir = fdopendir(take_fd);
-	struct dirent *entry;
+	const struct dirent *entry;
 	int r = 0;
 
-	if (!dir) {
-		close(take_fd);
-		return -ENOMEM;
-	}
-	while (r == 0 && w->found < w->max && (entry = readdir(dir)) != NULL)
+	while (r == 0 && w->found < w->max && (entry = readdir(take_dir)) != NULL)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
 			str_starts(str_of(entry->d_name), prefix))
-			r = walk_entry(dirfd(dir), entry->d_name, w);
-	closedir(dir);
+			r = walk_entry(dirfd(take_dir), entry->d_name, w);
+	closedir(take_dir);
 	return r;
 }
 
@@ -174,14 +172,15 @@ static int walk(const char *root, const char *prefix, struct walk *w, struct why
 	const char *slash = strrchr(prefix, '/');
 	CLEAN_FREE char *path =
 		xasprintf("%s/%.*s", root, (int)(slash ? slash - prefix : 0), prefix);
-	int fd, r = check_root(root, ret_why);
+	int r = check_root(root, ret_why);
+	DIR *dir;
 
 	if (r < 0)
 		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : cannot(ret_why, "open", path, errno);
-	r = walk_directory(fd, str_of(slash ? slash + 1 : prefix), w);
+	r = file_list(FILE_GIVEN, path, &dir);
+	if (r < 0)
+		return r == -ENOENT ? 0 : cannot(ret_why, "open", path, -r);
+	r = walk_directory(dir, str_of(slash ? slash + 1 : prefix), w);
 	return r < 0 ? cannot(ret_why, w->removes ? "clear" : "read", path, -r) : 0;
 }
 

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/trial.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -11,10 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "backup/identity.h"
 #include "backup/replica.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "process/process.h"
 
 #define ROUNDS	     8
@@ -248,13 +247,16 @@ static void on_stopped(void *arg)
 static int make_directory(struct trial *t, const char *place)
 {
 	const char *tmp = getenv("TMPDIR");
+	int r;
 
 	t->dir = place ? xstrdup(place)
 		       : xasprintf("%s/fly-atc-trial-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (place ? mkdir(t->dir, 0700) == 0 : mkdtemp(t->dir) != NULL)
+	r = place ? file_make_new_dir(FILE_GIVEN, t->dir, 0700) : mkdtemp(t->dir) ? 0 : -errno;
+	if (r == 0)
 		return 0;
 	free(t->dir);
 	t->dir = NULL;
+	errno = -r;
 	return cannot(t, "make a directory for a trial");
 }
 
@@ -300,7 +302,7 @@ static void clear(struct trial *t)
 {
 	sqlite3_finalize(t->insert);
 	sqlite3_close(t->db);
-	if (t->dir && files_remove(t->dir) < 0)
+	if (t->dir && file_remove_tree(FILE_GIVEN, t->dir) < 0)
 		t->dir[0] = '\0'; /* others will find it in the directory for what is temporary */
 	program_env_free(t->env);
 	free(t->dir);
@@ -336,11 +338,11 @@ static int try_out(struct trial *t, const char *place)
 
 static int hash_file(const char *path, char ret[HASH_TEXT])
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = -1;
 	CLEAN_FREE char *piece = xmalloc(1u << 20);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	unsigned char digest[32];
-	ssize_t n = fd < 0 ? -1 : 1;
+	ssize_t n = file_open_given(path, &fd) < 0 ? -1 : 1;
 
 	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
 		abort();
@@ -398,7 +400,8 @@ static void remember(const char *dir, const char *name)
 {
 	CLEAN_FREE char *path = dir && name ? xasprintf("%s/%s", dir, name) : NULL;
 
-	if (path && files_make_parents(path, 0700) == 0 && files_write(path, STR(PASSED), 0600) < 0)
+	if (path && file_make_parents(FILE_GIVEN, path, 0700) == 0 &&
+		file_write(FILE_GIVEN, path, STR(PASSED), 0600) < 0)
 		return; /* it is tried again, that is all */
 }
 

@@ -230,7 +230,7 @@ static void run_compare_copy(void *arg)
 	} else {
 		part->result = live_read(path, &c->stop, &pages, &part->why);
 	}
-	leftovers_clear_restore(part->db->path);
+	leftovers_clear_restore(c->entry->base, part->db->path);
 	if (part->result < 0)
 		return;
 	mirror_done(&part->db->mirror);
@@ -262,7 +262,7 @@ static void on_copied(void *arg, int status)
 		confirm_work(c, run_compare_copy, on_compared);
 		return;
 	}
-	leftovers_clear_restore(part->db->path);
+	leftovers_clear_restore(c->entry->base, part->db->path);
 	confirm_fail(c, part->why.text);
 }
 
@@ -291,7 +291,7 @@ static void start_copy(struct confirm *c)
 	log_info("tenant %s: %s: %s: compared with a restore", c->entry->id, part->db->name,
 		part->why.text);
 	buf_clear(&c->copy_out);
-	leftovers_clear_restore(part->db->path);
+	leftovers_clear_restore(c->entry->base, part->db->path);
 	{
 		CLEAN_FREE char *path = copy_path(part);
 		struct process_spec spec = {

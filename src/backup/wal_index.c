@@ -2,10 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/wal_index.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 
 static_assert(sizeof(struct wal_index) == 48, "as SQLite writes it (wal.c, WalIndexHdr)");
 
@@ -22,11 +22,11 @@ bool wal_index_take(const volatile char *region, struct wal_index *ret)
 bool wal_index_read(const char *database, struct wal_index *ret)
 {
 	CLEAN_FREE char *path = xasprintf("%s-shm", database);
-	CLEAN_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	CLEAN_FD int fd = -1;
 	char bytes[2 * sizeof(struct wal_index)];
 
-	return fd >= 0 && pread(fd, bytes, sizeof(bytes), 0) == sizeof(bytes) &&
-	       wal_index_take(bytes, ret);
+	return file_open(FILE_GIVEN, path, &fd) == 0 &&
+	       pread(fd, bytes, sizeof(bytes), 0) == sizeof(bytes) && wal_index_take(bytes, ret);
 }
 
 int64_t wal_index_end(const struct wal_index *w)

@@ -2,11 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "command/platform.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 #include "command/fly_toml.h"
 #include "supervisor/supervisor.h"
@@ -69,19 +68,10 @@ static void add_needs(const struct config *c, msec needed, struct buf *out)
 
 static bool read_at(char *take_path, struct buf *out, char **ret_path)
 {
-	int fd = open(take_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = 1;
-
-	if (fd < 0) {
+	if (file_read_given(take_path, SIZE_LIMIT, out) < 0) {
 		free(take_path);
 		return false;
 	}
-	while (n > 0 && buf_len(out) < SIZE_LIMIT) {
-		n = read(fd, buf_room(out, 4096), 4096);
-		if (n > 0)
-			buf_added(out, (size_t)n);
-	}
-	close(fd);
 	*ret_path = take_path;
 	return true;
 }

@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 #include "config/config_int.h"
 
@@ -37,36 +37,22 @@ static const char *choose_file(struct loader *ld)
 	return chosen;
 }
 
-static bool read_all(struct loader *ld, int fd, struct buf *out)
-{
-	for (;;) {
-		ssize_t n = read(fd, buf_room(out, 65536), 65536);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			fault_at(ld, whole_file, "cannot be read: %m");
-			return false;
-		}
-		if (n == 0)
-			return true;
-		buf_added(out, (size_t)n);
-		if (buf_len(out) > MAX_FILE_BYTES) {
-			fault_at(ld, whole_file, "is larger than 256 MiB");
-			return false;
-		}
-	}
-}
-
+/* The operator's: it may be a pipe too. */
 static bool read_file(struct loader *ld, struct buf *out)
 {
 	CLEAN_FD int fd = open(ld->file, O_RDONLY | O_CLOEXEC);
+	int r;
 
 	if (fd < 0) {
 		fault_at(ld, whole_file, "cannot be opened: %m");
 		return false;
 	}
-	return read_all(ld, fd, out);
+	r = file_read_from(fd, MAX_FILE_BYTES, out);
+	if (r == -EFBIG)
+		fault_at(ld, whole_file, "is larger than 256 MiB");
+	else if (r < 0)
+		fault_at(ld, whole_file, "cannot be read: %s", strerror(-r));
+	return r == 0;
 }
 
 static void take_command_line(struct loader *ld)

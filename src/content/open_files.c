@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/beneath.h"
 #include "base/budget.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 /* The same on every machine and after every start. */
@@ -53,9 +53,9 @@ static int open_file(int dir, str name, struct file_facts *ret_facts)
 		return -ENAMETOOLONG;
 	memcpy(text, name.p, name.n);
 	text[name.n] = '\0';
-	fd = open_beneath(dir, text);
-	if (fd < 0)
-		return fd;
+	r = file_open_beneath(dir, text, &fd);
+	if (r < 0)
+		return r;
 	r = file_facts_read(fd, ret_facts);
 	if (r < 0) {
 		close(fd);

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/control.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "control/control_int.h"
 #include "process/process.h"
 
@@ -60,7 +60,7 @@ static void make_directory(const char *path)
 
 	if (slash && slash != directory) {
 		*slash = 0;
-		(void)mkdir(directory, 0700); /* bind says what is wrong */
+		(void)!file_make_new_dir(FILE_GIVEN, directory, 0700); /* bind says what is wrong */
 	}
 	free(directory);
 }
@@ -82,7 +82,7 @@ static int clear_stale(const struct sockaddr_un *address)
 		return -EADDRINUSE;
 	if (errno != ECONNREFUSED)
 		return -errno;
-	return unlink(address->sun_path) < 0 ? -errno : 0;
+	return file_remove(FILE_GIVEN, address->sun_path);
 }
 
 /* The mode is set before the name appears: nobody else can come in between. */
@@ -174,7 +174,7 @@ void control_free(struct control *c)
 		session_close(s);
 	watch_close(&c->watch);
 	if (c->fd >= 0 && lstat(c->path, &st) == 0 && st.st_ino == c->inode)
-		unlink(c->path);
+		(void)!file_remove(FILE_GIVEN, c->path);
 	close_fd(&c->fd);
 	free(c->path);
 	free(c);

@@ -2,13 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/memory.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 
 #define SLICE_USEC 1000 /* then the loop has its turn */
@@ -40,16 +39,9 @@ struct memory {
 static ssize_t read_file(pid_t pid, const char *name, char *out, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, out, size);
-	close(fd);
-	return n < 0 ? -errno : n;
+	return file_read_kernel(path, out, size);
 }
 
 /* Fields of proc(5) stat behind the name, which may hold anything: state is number 0. */
@@ -210,7 +202,8 @@ struct memory *memory_survey(
 	for (size_t i = 0; i < n; i++)
 		m->asked[i].pid = pids[i];
 	qsort(m->asked, n, sizeof(*m->asked), by_pid);
-	m->proc = opendir("/proc");
+	if (file_list(FILE_GIVEN, "/proc", &m->proc) < 0)
+		m->proc = NULL; /* nobody is found */
 	timer_set(&m->next, l, loop_now(l), on_turn);
 	return m;
 }

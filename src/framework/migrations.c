@@ -2,8 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "framework/migrations.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -13,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -21,8 +20,10 @@
 #define KEY_0 0x666c792d61746320u
 #define KEY_1 0x6d6967726174696fu
 
-#define MAX_DEPTH 4
-#define RECORD	  ".prepared"
+#define MAX_DEPTH  4
+#define PIECE	   (1u << 20) /* bytes of a file, whose hash is the key of the next one's */
+#define RECORD	   ".prepared"
+#define RECORD_MAX 32 /* bytes */
 
 /* Below the application's directory; folders are read with all that is in them. */
 static const char *const patterns[] = {"Gemfile.lock", "package-lock.json", "config/database.yml",
@@ -53,20 +54,34 @@ static bool is_leaving(const char *name)
 	return false;
 }
 
-/* Named by the path from root, so that another place of the same application changes nothing. */
-static void add_file(struct buf *b, str root, const char *path, size_t size)
+/* As many bytes as there are: less than PIECE at the end. */
+static size_t read_piece(int fd, char *piece)
 {
-	struct buf content = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	size_t have = 0;
+	ssize_t n = 1;
 
-	while (fd >= 0 && (n = read(fd, buf_room(&content, size + 1), size + 1)) > 0)
-		buf_added(&content, (size_t)n);
-	if (fd >= 0)
-		close(fd);
+	while (n > 0 && have < PIECE) {
+		n = read(fd, piece + have, PIECE - have);
+		have += n > 0 ? (size_t)n : 0;
+	}
+	return have;
+}
+
+/* Named by the path from root, so that another place of the same application changes nothing. */
+static void add_file(struct buf *b, str root, const char *path)
+{
+	CLEAN_FREE char *piece = xmalloc(PIECE);
+	CLEAN_FD int fd = -1;
+	bool is_open = file_open_given(path, &fd) == 0;
+	uint64_t hash = KEY_1;
+	size_t n;
+
+	do {
+		n = is_open ? read_piece(fd, piece) : 0;
+		hash = hash_keyed((str){piece, n}, KEY_0, hash);
+	} while (n == PIECE);
 	buf_add(b, (str){path + root.n, strlen(path) + 1 - root.n});
-	add_number(b, hash_keyed(buf_str(&content), KEY_0, KEY_1));
-	buf_done(&content);
+	add_number(b, hash);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -77,20 +92,21 @@ static int compare_names(const void *a, const void *b)
 /* The names in a folder that match, sorted, NULL-ended; free them. */
 static char **list_folder(const char *path, const char *pattern)
 {
-	DIR *folder = opendir(path);
-	struct dirent *entry;
+	const struct dirent *entry;
 	char **names = xcalloc(1, sizeof(*names));
 	size_t n = 0;
+	DIR *folder;
 
-	while (folder && (entry = readdir(folder))) {
+	if (file_list(FILE_GIVEN, path, &folder) < 0)
+		return names;
+	while ((entry = readdir(folder))) {
 		if (is_leaving(entry->d_name) || fnmatch(pattern, entry->d_name, 0) != 0)
 			continue;
 		names = xrealloc(names, (n + 2) * sizeof(*names));
 		names[n++] = xstrdup(entry->d_name);
 		names[n] = NULL;
 	}
-	if (folder)
-		closedir(folder);
+	closedir(folder);
 	qsort(names, n, sizeof(*names), compare_names);
 	return names;
 }
@@ -105,7 +121,7 @@ static void add_path(struct buf *b, str root, const char *path, int depth)
 	if (stat(path, &st) < 0)
 		return;
 	if (S_ISREG(st.st_mode))
-		add_file(b, root, path, (size_t)st.st_size);
+		add_file(b, root, path);
 	else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
 		add_matching(b, root, path, "*", depth + 1);
 }
@@ -243,17 +259,13 @@ static char *record_path(const struct migrations *m)
 
 static bool read_record(const struct migrations *m, uint64_t *ret)
 {
-	char *path = record_path(m), text[32];
-	ssize_t n = -1;
-	int fd =
-		open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* the tenant may have made a pipe */
+	CLEAN_FREE char *path = record_path(m);
+	struct buf text = {0};
+	bool is_read = file_read(FILE_GIVEN, path, RECORD_MAX, &text) == 0 &&
+		       number_parse_hex(buf_str(&text), UINT64_MAX, ret) == 0;
 
-	free(path);
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text));
-		close(fd);
-	}
-	return n > 0 && number_parse_hex((str){text, (size_t)n}, UINT64_MAX, ret) == 0;
+	buf_done(&text);
+	return is_read;
 }
 
 bool migrations_are_done(const struct migrations *m, uint64_t known)
@@ -268,18 +280,13 @@ bool migrations_are_done(const struct migrations *m, uint64_t known)
 
 static void write_record(const struct migrations *m, uint64_t fingerprint)
 {
-	char *path = record_path(m), text[32];
+	CLEAN_FREE char *path = record_path(m);
+	char text[32];
 	size_t n = number_write_hex(text, fingerprint);
-	int fd;
 
-	unlink(path);
-	fd = fingerprint ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
-	if (fd >= 0) {
-		if (write(fd, text, n) != (ssize_t)n)
-			unlink(path);
-		close(fd);
-	}
-	free(path);
+	/* One that is older than this must not stand, whatever becomes of the new one. */
+	if (file_remove(FILE_GIVEN, path) == 0 && fingerprint)
+		(void)!file_write(FILE_GIVEN, path, (str){text, n}, 0644);
 }
 
 uint64_t migrations_remember(const struct migrations *m)

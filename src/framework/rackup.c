@@ -2,12 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "framework/rackup.h"
 
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define NAME "prefix.ru"
 
@@ -32,26 +28,11 @@ static const char text[] =
 	"\n"
 	"map(prefix) { run sends_files }\n";
 
-static int write_text(const char *path)
-{
-	int fd, r = 0;
-
-	unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, sizeof(text) - 1) != (ssize_t)(sizeof(text) - 1) ||
-		fchmod(fd, 0644) < 0)
-		r = errno ? -errno : -EIO;
-	close(fd);
-	return r;
-}
-
 int rackup_write(const char *run_dir)
 {
 	CLEAN_FREE char *path = xasprintf("%s/" NAME, run_dir);
 
-	return write_text(path);
+	return file_write(FILE_GIVEN, path, (str){text, sizeof(text) - 1}, 0644);
 }
 
 static bool is_program(const char *word, const char *name)

@@ -1,15 +1,16 @@
 /* descent.c - who descends from whom, as long as the ancestors live. */
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 #include "process/process_int.h"
 
-#define FAMILY_MAX 4096u /* a tenant that forks without end does not keep us busy */
+#define FAMILY_MAX   4096u	/* a tenant that forks without end does not keep us busy */
+#define CHILDREN_MAX (1u << 20) /* bytes */
 
 struct family {
 	pid_t *items;
@@ -28,19 +29,17 @@ static void add(pid_t **items, size_t *count, size_t *cap, pid_t pid)
 /* The file of a thread: "123 456 ". */
 static void add_children_of(const char *path, struct family *f)
 {
-	FILE *file = fopen(path, "re");
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t n = file ? getline(&line, &size, file) : -1;
-	str rest = {line, n > 0 ? (size_t)n : 0}, word;
+	struct buf text = {0};
+	str rest, word;
 	uint64_t pid;
 
+	if (file_read(FILE_GIVEN, path, CHILDREN_MAX, &text) < 0)
+		return;
+	rest = buf_str(&text);
 	while (f->count < FAMILY_MAX && str_split(&rest, ' ', &word))
 		if (number_parse(word, INT32_MAX, &pid) == 0)
 			add(&f->items, &f->count, &f->cap, (pid_t)pid);
-	free(line);
-	if (file)
-		fclose(file);
+	buf_done(&text);
 }
 
 static void add_children(pid_t pid, struct family *f)
@@ -50,15 +49,15 @@ static void add_children(pid_t pid, struct family *f)
 	DIR *threads;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	threads = opendir(path);
-	while (threads && (entry = readdir(threads))) {
+	if (file_list(FILE_GIVEN, path, &threads) < 0)
+		return;
+	while ((entry = readdir(threads))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%s/children", (int)pid, entry->d_name);
 		add_children_of(path, f);
 	}
-	if (threads)
-		closedir(threads);
+	closedir(threads);
 }
 
 static bool has(const struct sessions *s, pid_t session)

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/number.h"
 #include "process/process_int.h"
@@ -42,16 +43,9 @@ void mark_write(char out[MARK_MAX], uint64_t serial)
 static ssize_t read_of(pid_t pid, const char *name, char *out, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	n = read(fd, out, size);
-	close(fd);
-	return n;
+	return file_read_kernel(path, out, size);
 }
 
 /* The serial of a process that carries our mark, else 0. */
@@ -197,7 +191,8 @@ static bool signal_found(const char *pid_text, int signo, stray_found_fn *found,
 	return is_hit;
 }
 
-struct dirent64 {
+/* As getdents64(2) gives it. */
+struct listed {
 	uint64_t inode;
 	int64_t offset;
 	unsigned short size;
@@ -208,7 +203,7 @@ struct dirent64 {
 /* readdir allocates, which is not allowed in the child of a process with threads. */
 size_t strays_signal(int signo, stray_found_fn *found, void *arg)
 {
-	_Alignas(struct dirent64) char entries[8192];
+	_Alignas(struct listed) char entries[8192];
 	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	size_t hit = 0;
 	long n;
@@ -217,7 +212,7 @@ size_t strays_signal(int signo, stray_found_fn *found, void *arg)
 		return 0;
 	while ((n = syscall(SYS_getdents64, fd, entries, sizeof(entries))) > 0)
 		for (long at = 0; at < n;) {
-			const struct dirent64 *entry = (const void *)(entries + at);
+			const struct listed *entry = (const void *)(entries + at);
 
 			at += entry->size;
 			if (entry->name[0] >= '1' && entry->name[0] <= '9')

@@ -2,13 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/pages.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "http/field.h"
 #include "proxy/lines.h"
 #include "proxy/own_answer.h"
@@ -25,27 +23,14 @@ struct pages {
 
 static int read_file(const char *path, str *ret)
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct buf bytes = {0};
-	struct stat st;
-	ssize_t n;
+	int r = file_read_given(path, CUSTOM_PAGE_MAX, &bytes);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > CUSTOM_PAGE_MAX)
-		return -EFBIG;
-	while ((n = read(fd, buf_room(&bytes, 4096), 4096)) > 0 &&
-		buf_len(&bytes) <= CUSTOM_PAGE_MAX)
-		buf_added(&bytes, (size_t)n);
-	if (n < 0) {
-		n = -errno;
+	if (r < 0)
 		buf_done(&bytes);
-		return (int)n;
-	}
-	*ret = buf_str(&bytes);
-	return 0;
+	else
+		*ret = buf_str(&bytes);
+	return r;
 }
 
 static void load(struct pages *p, unsigned status, const char *path)

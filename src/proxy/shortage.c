@@ -2,12 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/shortage.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/budget.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "proxy/connection.h"
@@ -54,9 +54,8 @@ size_t shortage_max_sockets(void)
 /* Of cgroup v2.  UINT64_MAX where there is none. */
 static uint64_t container_memory(void)
 {
-	CLEAN_FD int fd = open("/sys/fs/cgroup/memory.max", O_RDONLY | O_CLOEXEC);
 	char text[32];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	ssize_t n = file_read_kernel("/sys/fs/cgroup/memory.max", text, sizeof(text));
 	uint64_t bytes;
 
 	if (n <= 0 || number_parse(str_trim((str){text, (size_t)n}), UINT64_MAX, &bytes))

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/confine.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/beneath.h"
+#include "base/file.h"
 #include "http/uri.h"
 
 /* A place below a directory whose files we send. */
@@ -261,15 +260,16 @@ static const char *why_not(int error)
 
 static int open_place(struct search *s)
 {
-	int base = open(s->place->base, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = base < 0 ? -errno : open_beneath(base, s->place->name);
+	CLEAN_FD int base = -1;
+	int fd = -1, r = file_open_dir(FILE_GIVEN, s->place->base, 0, &base);
 
-	if (fd < 0)
-		s->why = why_not(-fd);
+	if (r == 0)
+		r = file_open_beneath(base, s->place->name, &fd);
+	if (r < 0)
+		s->why = why_not(-r);
 	else if (!is_good(s, base, fd))
 		close_fd(&fd);
-	close_fd(&base);
-	return fd < 0 ? -1 : fd;
+	return fd;
 }
 
 static str decoded(struct arena *a, str path, enum opening_form form)

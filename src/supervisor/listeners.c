@@ -3,7 +3,6 @@
 #include "supervisor/listeners.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 
 #define FIRST_INHERITED	    3
@@ -182,30 +182,29 @@ static bool process_has_socket(const char *pid, const char *wanted)
 	DIR *folder;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
-	folder = opendir(path);
-	while (folder && !has && (entry = readdir(folder))) {
+	if (file_list(FILE_GIVEN, path, &folder) < 0)
+		return false;
+	while (!has && (entry = readdir(folder))) {
 		ssize_t n = readlinkat(dirfd(folder), entry->d_name, target, sizeof(target) - 1);
 
 		target[MAX(n, 0)] = '\0';
 		has = strcmp(target, wanted) == 0;
 	}
-	if (folder)
-		closedir(folder);
+	closedir(folder);
 	return has;
 }
 
 static void read_command_name(const char *pid, char *out, size_t size)
 {
 	char path[64];
-	FILE *file;
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-	file = fopen(path, "re");
-	if (!file || !fgets(out, (int)size, file))
-		snprintf(out, size, "?");
+	n = file_read_kernel(path, out, size - 1);
+	if (n <= 0)
+		n = snprintf(out, size, "?");
+	out[n] = '\0';
 	out[strcspn(out, "\n")] = '\0';
-	if (file)
-		fclose(file);
 }
 
 /* " by puma (pid 812)", or nothing if that cannot be seen. */
@@ -214,20 +213,20 @@ static char *owner_of_port(unsigned port)
 	uint64_t inode = inode_of_port("/proc/net/tcp", port);
 	char wanted[64], name[64], *owner = NULL;
 	struct dirent *entry;
-	DIR *proc;
+	DIR *proc = NULL;
 
 	if (!inode)
 		inode = inode_of_port("/proc/net/tcp6", port);
 	snprintf(wanted, sizeof(wanted), "socket:[%llu]", (unsigned long long)inode);
-	proc = inode ? opendir("/proc") : NULL;
-	while (proc && !owner && (entry = readdir(proc)))
+	if (!inode || file_list(FILE_GIVEN, "/proc", &proc) < 0)
+		return xstrdup("");
+	while (!owner && (entry = readdir(proc)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
 			process_has_socket(entry->d_name, wanted)) {
 			read_command_name(entry->d_name, name, sizeof(name));
 			owner = xasprintf(" by %s (pid %s)", name, entry->d_name);
 		}
-	if (proc)
-		closedir(proc);
+	closedir(proc);
 	return owner ? owner : xstrdup("");
 }
 

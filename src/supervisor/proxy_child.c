@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/number.h"
@@ -88,12 +89,12 @@ int proxy_child_snapshot(const struct config *conf, int *ret_fd)
 
 static void tell_public(struct proxy_child *p, str path)
 {
-	int fd = open(path.p, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1, r = file_open_dir(FILE_GIVEN, path.p, 0, &fd);
 
-	if (fd >= 0)
+	if (r == 0)
 		channel_send_fd(p->channel, CHANNEL_PUBLIC, 0, path, fd);
-	else if (errno != ENOENT)
-		log_warn("no files are served from %s: %s", path.p, strerror(errno));
+	else if (r != -ENOENT)
+		log_warn("no files are served from %s: %s", path.p, strerror(-r));
 }
 
 /* The proxy might not get there by itself. */

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
 
@@ -35,7 +35,7 @@ static bool is_mapped(const char *map, uid_t id)
 {
 	struct buf text = {0};
 	uint64_t inside, outside, count;
-	bool is_found = files_read(map, 65536, &text) < 0;
+	bool is_found = file_read(FILE_GIVEN, map, 65536, &text) < 0;
 	str rest = buf_str(&text), line;
 
 	while (!is_found && str_split(&rest, '\n', &line))
@@ -54,7 +54,7 @@ static bool read_user(const char *pid, uint64_t *ret)
 	bool is_found = false;
 	str rest, line, id;
 
-	if (files_read(path, 65536, &text) == 0)
+	if (file_read(FILE_GIVEN, path, 65536, &text) == 0)
 		for (rest = buf_str(&text); !is_found && str_split(&rest, '\n', &line);) {
 			is_found = str_starts(line, STR("Uid:\t"));
 			line = str_slice(line, 5, line.n);
@@ -69,16 +69,17 @@ static bool read_user(const char *pid, uint64_t *ret)
 static bool *find_taken(void)
 {
 	bool *taken = xcalloc(LAST_FREE - FIRST_FREE + 1, sizeof(*taken));
-	DIR *processes = opendir("/proc");
+	DIR *processes = NULL;
 	struct dirent *entry;
 	uint64_t id;
 
-	while (processes && (entry = readdir(processes)))
+	if (file_list(FILE_GIVEN, "/proc", &processes) < 0)
+		return taken;
+	while ((entry = readdir(processes)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
 			read_user(entry->d_name, &id) && id >= FIRST_FREE && id <= LAST_FREE)
 			taken[id - FIRST_FREE] = true;
-	if (processes)
-		closedir(processes);
+	closedir(processes);
 	return taken;
 }
 

@@ -3,7 +3,6 @@
 #include "supervisor/run_dir.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "framework/rackup.h"
-#include "tenant/folders.h"
 
 /* The pid of the holder, for the message. */
 static void read_pid(int fd, char *out, size_t size)
@@ -28,12 +27,11 @@ static void read_pid(int fd, char *out, size_t size)
 /* An open file description holds the lock, so it is gone with us, however we end. */
 static int take(const char *path, int *ret_fd, char pid[16])
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), r = 0;
+	int fd = -1, r = file_open_lock(FILE_GIVEN, path, &fd), n;
 	char text[16];
-	int n;
 
-	if (fd < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		r = -errno;
 		read_pid(fd, pid, 16);
@@ -58,14 +56,15 @@ static int take_in(str folder, const char *name, int *ret_fd, char pid[16])
 
 static void remove_stale_sockets(const char *folder)
 {
-	DIR *entries = opendir(folder);
-	struct dirent *entry;
+	const struct dirent *entry;
+	DIR *entries;
 
-	while (entries && (entry = readdir(entries)))
+	if (file_list(FILE_GIVEN, folder, &entries) < 0)
+		return;
+	while ((entry = readdir(entries)))
 		if (fnmatch("tenant-*.sock", entry->d_name, 0) == 0)
-			unlinkat(dirfd(entries), entry->d_name, 0);
-	if (entries)
-		closedir(entries);
+			(void)!file_remove(dirfd(entries), entry->d_name); /* bind says why not */
+	closedir(entries);
 }
 
 /* Ours alone.  One that is there may be that of an earlier version, which left it open to all. */
@@ -73,12 +72,14 @@ static int make_private(str path, bool tells)
 {
 	bool is_new = access(path.p, F_OK) < 0;
 	struct stat st;
-	int r = folder_make(path.p, 0755);
+	int r = file_make_dirs(FILE_GIVEN, path.p, 0755);
 
 	if (r < 0 || stat(path.p, &st) < 0 || !(st.st_mode & 077))
 		return r;
-	if (chmod(path.p, 0700) < 0) {
-		log_warn(STR_FMT " is open to others and cannot be closed: %m", STR_ARG(path));
+	r = file_set_mode(FILE_GIVEN, path.p, S_IFDIR, 0700);
+	if (r < 0) {
+		log_warn(STR_FMT " is open to others and cannot be closed: %s", STR_ARG(path),
+			strerror(-r));
 		return 0;
 	}
 	if (!is_new && tells)
@@ -110,8 +111,10 @@ static bool is_in_public_place(str path)
 /* There somebody may have been faster, with a directory of his own or a link to one of ours. */
 static int make_in_public_place(const char *path)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return -errno;
+	int r = file_make_new_dir(FILE_GIVEN, path, 0700);
+
+	if (r < 0 && r != -EEXIST)
+		return r;
 	return config_run_dir_is_ours(path) ? 0 : -EPERM;
 }
 
@@ -122,10 +125,10 @@ static int make_run_dir(str path)
 	bool is_new = access(path.p, F_OK) < 0, is_public = is_in_public_place(path);
 	/* Without root the proxy is our user. */
 	mode_t mode = is_public && geteuid() != 0 ? 0700 : 0711;
-	int r = is_public ? make_in_public_place(path.p) : folder_make(path.p, 0755);
+	int r = is_public ? make_in_public_place(path.p) : file_make_dirs(FILE_GIVEN, path.p, 0755);
 
-	if (r == 0 && is_new && chmod(path.p, mode) < 0)
-		r = -errno;
+	if (r == 0 && is_new)
+		r = file_set_mode(FILE_GIVEN, path.p, S_IFDIR, mode);
 	return r < 0 ? r : make_private_run_dir(path);
 }
 

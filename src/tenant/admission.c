@@ -2,10 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/admission.h"
 
-#include <fcntl.h>
 #include <sched.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "tenant/busy.h"
@@ -20,13 +19,8 @@
 
 static bool read_text(const char *path, char *out, size_t size, str *ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	ssize_t n = file_read_kernel(path, out, size);
 
-	if (fd < 0)
-		return false;
-	n = read(fd, out, size);
-	close(fd);
 	*ret = (str){out, n > 0 ? (size_t)n : 0};
 	return n > 0;
 }

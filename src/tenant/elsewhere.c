@@ -2,12 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/elsewhere.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "loop/work.h"
 #include "tenant/tenant_int.h"
@@ -303,9 +302,7 @@ static void read_name(struct search *s)
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)s->found);
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	n = fd < 0 ? 0 : read(fd, s->name, sizeof(s->name) - 1);
+	n = file_read_kernel(path, s->name, sizeof(s->name) - 1);
 	s->name[MAX(n, 0)] = '\0';
 	for (char *c = s->name; *c; c++)
 		if (!is_printable(*c))

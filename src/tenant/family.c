@@ -2,20 +2,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/family.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 
 /* A list of pids with blanks between them: the children that one thread has made. */
 static void add_children(struct family *f, const char *path)
 {
 	char text[8192];
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	ssize_t n = file_read_kernel(path, text, sizeof(text));
 	str rest = {text, n > 0 ? (size_t)n : 0}, word;
 	uint64_t pid;
 
@@ -30,10 +27,12 @@ static void add_children(struct family *f, const char *path)
 static void add_children_of(struct family *f, pid_t pid, size_t *threads_left)
 {
 	CLEAN_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
-	DIR *threads = opendir(path);
 	const struct dirent *entry;
+	DIR *threads;
 
-	while (threads && *threads_left && (entry = readdir(threads))) {
+	if (file_list(FILE_GIVEN, path, &threads) < 0)
+		return;
+	while (*threads_left && (entry = readdir(threads))) {
 		CLEAN_FREE char *children = xasprintf("%s/%s/children", path, entry->d_name);
 
 		(*threads_left)--;
@@ -41,8 +40,7 @@ static void add_children_of(struct family *f, pid_t pid, size_t *threads_left)
 			add_children(f, children);
 	}
 	f->is_cut |= !*threads_left;
-	if (threads)
-		closedir(threads);
+	closedir(threads);
 }
 
 struct family *family_find(pid_t leader)

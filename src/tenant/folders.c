@@ -5,19 +5,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "tenant/environment.h"
-
-int folder_make(const char *path, mode_t mode)
-{
-	CLEAN_FREE char *inside = xasprintf("%s/", path);
-
-	return files_make_parents(inside, mode);
-}
 
 /* True if `path` lies below `folder` (both are real paths); *ret_rest is what follows, with its
  * slash. */
@@ -54,7 +46,7 @@ static int keep_visible(const char *dir, const char *private_source, const char 
 	if (!is_below(real_dir, real_target, &rest))
 		return 0;
 	point = xasprintf("%s%s", private_source, rest);
-	r = folder_make(point, 0755);
+	r = file_make_dirs(FILE_GIVEN, point, 0755);
 	free(point);
 	*ret_is_hidden = r == 0;
 	return r;
@@ -79,11 +71,10 @@ static int keep_ours_visible(const struct config *c, const struct tenant_conf *t
 /* Within the tenant's directory. */
 static int make_beneath(const struct tenant_conf *t, const char *rest)
 {
-	int fd, r = files_open_beneath(t->dir.p, rest, 0755, &fd);
+	CLEAN_FD int dir = -1;
+	int r = file_open_dir(FILE_GIVEN, t->dir.p, 0, &dir);
 
-	if (r == 0)
-		close(fd);
-	return r;
+	return r < 0 ? r : file_make_dirs(dir, rest, 0755);
 }
 
 /* A private directory of the application: *ret_path is the one that could not be made. */
@@ -98,7 +89,7 @@ static int add_private(const struct config *c, const struct tenant_conf *t, str 
 	if (r < 0) {
 		*ret_path = xstrdup(source);
 	} else if (process_can_mount()) {
-		r = folder_make(target, 0755);
+		r = file_make_dirs(FILE_GIVEN, target, 0755);
 		if (r == 0)
 			r = keep_ours_visible(c, t, source, target, hidden);
 		if (r < 0)
@@ -143,17 +134,19 @@ static int make_pid_folder(const struct tenant_conf *t, char **ret_path)
 static int make_own_folders(const struct tenant_conf *t, char **ret_path)
 {
 	static const char *const names[] = {ENVIRONMENT_HOME, ENVIRONMENT_TMP, ENVIRONMENT_RUN};
+	CLEAN_FD int dir = -1;
+	int r = file_open_dir(FILE_GIVEN, t->dir.p, 0, &dir);
 
-	for (size_t i = 0; i < NITEMS(names); i++) {
-		char *path = xasprintf(STR_FMT "/%s", STR_ARG(t->dir), names[i]);
-
-		if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-			*ret_path = path;
-			return -errno;
-		}
-		free(path);
+	if (r < 0)
+		*ret_path = xstrdup(t->dir.p);
+	for (size_t i = 0; i < NITEMS(names) && r == 0; i++) {
+		r = file_make_new_dir(dir, names[i], 0700);
+		if (r == -EEXIST)
+			r = 0;
+		if (r < 0)
+			*ret_path = xasprintf(STR_FMT "/%s", STR_ARG(t->dir), names[i]);
 	}
-	return 0;
+	return r;
 }
 
 /* --- what is not a tenant's to see --- */
@@ -186,7 +179,7 @@ static int hide_storage(const struct config *c, const struct tenant_conf *t,
 		free(others);
 		return 0;
 	}
-	r = folder_make(others, 0700);
+	r = file_make_dirs(FILE_GIVEN, others, 0700);
 	if (r == 0)
 		r = keep_ours_visible(c, t, others, c->server.storage.p, hidden);
 	if (r == 0 && hidden->dir) {
@@ -235,7 +228,7 @@ int tenant_folders_make(const struct config *c, const struct tenant_conf *t,
 	const struct str_list *names = &t->app->private_directories;
 	struct tenant_mounts m = {0};
 	struct hidden hidden = {0};
-	int r = folder_make(t->dir.p, 0755);
+	int r = file_make_dirs(FILE_GIVEN, t->dir.p, 0755);
 
 	if (r < 0)
 		*ret_path = xstrdup(t->dir.p);
@@ -275,12 +268,11 @@ void tenant_mounts_done(struct tenant_mounts *m)
 /* No copy of this tenant runs: a pid in it is that of somebody else, or of nobody. */
 void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path)
 {
-	int fd;
+	CLEAN_FD int dir = -1;
 
-	if (files_open_beneath(t->dir.p, ENVIRONMENT_PID_FOLDER, 0, &fd) == 0) {
-		unlinkat(fd, ENVIRONMENT_PID_NAME, 0);
-		close(fd);
-	}
+	/* What cannot be removed the application finds, and says. */
+	if (file_open_dir(FILE_GIVEN, t->dir.p, 0, &dir) == 0)
+		(void)!file_remove(dir, ENVIRONMENT_PID_FOLDER "/" ENVIRONMENT_PID_NAME);
 	if (socket_path)
-		unlink(socket_path);
+		(void)!file_remove(FILE_GIVEN, socket_path);
 }

@@ -5,9 +5,6 @@
 #include "config/config.h"
 #include "process/process.h"
 
-/* mkdir -p.  0 or -errno. */
-int folder_make(const char *path, mode_t mode) MUST_USE;
-
 /* What must be mounted for a tenant; the strings are the struct's own. */
 struct tenant_mounts {
 	struct process_mount *items;

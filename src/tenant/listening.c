@@ -3,13 +3,13 @@
 #include "tenant/listening.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 #include "tenant/family.h"
 
@@ -213,10 +213,10 @@ static bool look_into(
 	const struct open_sockets *s, pid_t pid, size_t *left, socket_fn *each, void *arg)
 {
 	CLEAN_FREE char *path = xasprintf("/proc/%d/fd", (int)pid);
-	DIR *files = opendir(path);
 	const struct dirent *entry;
+	DIR *files;
 
-	if (!files)
+	if (file_list(FILE_GIVEN, path, &files) < 0)
 		return false;
 	while (*left && (entry = readdir(files))) {
 		struct open_socket *found = NULL;
@@ -356,18 +356,19 @@ pid_t listening_owner(unsigned port)
 	size_t left = FAMILY_MAX_FILES, processes = MAX_PROCESSES;
 	struct open_sockets sockets = {0};
 	const struct dirent *entry;
-	DIR *all = opendir("/proc");
+	DIR *all;
 	uint64_t pid;
 
+	if (file_list(FILE_GIVEN, "/proc", &all) < 0)
+		return 0;
 	find_tcp(&sockets);
-	while (all && left && processes && !owner.pid && (entry = readdir(all))) {
+	while (left && processes && !owner.pid && (entry = readdir(all))) {
 		if (number_parse(str_of(entry->d_name), INT32_MAX, &pid) < 0)
 			continue;
 		processes--;
 		(void)look_into(&sockets, (pid_t)pid, &left, on_any_socket, &owner);
 	}
-	if (all)
-		closedir(all);
+	closedir(all);
 	free(sockets.items);
 	return owner.pid;
 }

@@ -1,12 +1,12 @@
 /* ready.c - whether an application that was started has become ready. */
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "tenant/tenant_int.h"
@@ -42,14 +42,7 @@ static void on_files_attached(void *arg, const struct backup_result *r)
 /* What the tenant has put there may be a link to something else. */
 static int give_socket(const char *path, const struct process_user *user)
 {
-	CLEAN_FD int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -ENOTSOCK;
-	return fchownat(fd, "", user->uid, user->gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	return file_give(FILE_GIVEN, path, S_IFSOCK, user->uid, user->gid);
 }
 
 /* The proxy has another user and must be able to connect. */

@@ -2,19 +2,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/secret.h"
 
-#include <fcntl.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 #define MASTER_BYTES 64
+#define MASTER_MAX   4096
 #define MASTER_MIN   32 /* characters; a file with less was not written by us or not to its end */
 
 static void write_hex(const unsigned char *bytes, size_t n, char *out)
@@ -31,74 +30,33 @@ static void write_hex(const unsigned char *bytes, size_t n, char *out)
 /* 0, -ENOENT, or another error. */
 static int read_master(const char *path, char **ret)
 {
-	char text[4096];
-	str secret;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf text = {0};
+	int r = file_read_given(path, MASTER_MAX, &text);
+	str secret = buf_str(&text);
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text));
-	close(fd);
-	if (n < 0)
-		return -errno;
-	secret = (str){text, (size_t)n};
 	while (secret.n && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
 		secret.n--;
-	if (secret.n < MASTER_MIN)
-		return -EINVAL;
-	*ret = str_dup(secret);
-	return 0;
-}
-
-static int sync_folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder = str_dup((str){path, slash ? (size_t)(slash - path) : 0});
-	int fd = open(*folder ? folder
-		      : slash ? "/"
-			      : ".",
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-	    r = 0;
-
-	free(folder);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0)
-		r = -errno;
-	close(fd);
+	if (r == 0 && secret.n < MASTER_MIN)
+		r = -EINVAL;
+	if (r == 0)
+		*ret = str_dup(secret);
+	if (text.p)
+		explicit_bzero(text.p, text.cap);
+	buf_done(&text);
 	return r;
 }
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r = 0;
-	size_t n = strlen(text);
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, n) != (ssize_t)n || fsync(fd) < 0)
-		r = errno ? -errno : -EIO;
-	close(fd);
-	return r;
-}
-
-/* link, not rename: if another one made it at the same moment, his stands. */
+/* If another one made it at the same moment, his stands. */
 static int make_master(const char *path)
 {
 	unsigned char bytes[MASTER_BYTES];
-	char text[2 * MASTER_BYTES + 1], *fresh = xasprintf("%s.%d", path, (int)getpid());
+	char text[2 * MASTER_BYTES + 1];
 	int r;
 
 	random_bytes(bytes, sizeof(bytes));
 	write_hex(bytes, sizeof(bytes), text);
-	unlink(fresh);
-	r = write_file(fresh, text);
-	if (r == 0 && link(fresh, path) < 0 && errno != EEXIST)
-		r = -errno;
-	unlink(fresh);
-	free(fresh);
-	return r < 0 ? r : sync_folder_of(path);
+	r = file_write_new(FILE_GIVEN, path, str_of(text), 0600);
+	return r == -EEXIST ? 0 : r;
 }
 
 int secret_master(const char *environment_value, const char *path, char **ret)

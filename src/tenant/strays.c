@@ -3,8 +3,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/strays.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "tenant/family.h"
 
 /* --- its own folders --- */
@@ -129,17 +128,18 @@ static char *stray_of(pid_t pid, int files, const char *number, const struct own
 static char *find_in_process(pid_t pid, const struct own_folders *own, size_t *left)
 {
 	CLEAN_FREE char *path = xasprintf("/proc/%d/fd", (int)pid);
-	DIR *files = opendir(path);
 	const struct dirent *entry;
 	char *found = NULL;
+	DIR *files;
 
-	while (files && !found && *left && (entry = readdir(files))) {
+	if (file_list(FILE_GIVEN, path, &files) < 0)
+		return NULL;
+	while (!found && *left && (entry = readdir(files))) {
 		(*left)--;
 		if (entry->d_name[0] != '.')
 			found = stray_of(pid, dirfd(files), entry->d_name, own);
 	}
-	if (files)
-		closedir(files);
+	closedir(files);
 	return found;
 }
 

@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backup/files.h"
 #include "backup/program.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 static const struct backup_timing quick = {
 	.linger = 400,
@@ -344,7 +344,7 @@ static int query(struct rig *r, const char *name, const char *sql)
 	char *error = NULL;
 	int value = -1;
 
-	assert_int_equal(files_make_parents(path, 0755), 0);
+	assert_int_equal(file_make_parents(FILE_GIVEN, path, 0755), 0);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
 	if (sqlite3_exec(db, sql, on_row, &value, &error) != SQLITE_OK)

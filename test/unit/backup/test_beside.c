@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "backup/files.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 static char *root;
 
@@ -27,7 +27,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	assert_int_equal(files_remove(root), 0);
+	assert_int_equal(file_remove_tree(FILE_GIVEN, root), 0);
 	free(root);
 	return 0;
 }
@@ -36,8 +36,8 @@ static void put(const char *name)
 {
 	CLEAN_FREE char *path = xasprintf("%s/%s", root, name);
 
-	assert_int_equal(files_make_parents(path, 0755), 0);
-	assert_int_equal(files_write(path, STR("x"), 0644), 0);
+	assert_int_equal(file_make_parents(FILE_GIVEN, path, 0755), 0);
+	assert_int_equal(file_write(FILE_GIVEN, path, STR("x"), 0644), 0);
 }
 
 static uint64_t count(uint64_t enough)

@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "backup/files.h"
 #include "backup/ltx.h"
 #include "backup/pages.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 static const char *corpus;
 
@@ -37,7 +37,7 @@ static struct buf load(const char *name)
 	CLEAN_FREE char *path = xasprintf("%s/%s", corpus, name);
 	struct buf text = {0};
 
-	assert_int_equal(files_read(path, 1 << 20, &text), 0);
+	assert_int_equal(file_read(FILE_GIVEN, path, 1 << 20, &text), 0);
 	return text;
 }
 

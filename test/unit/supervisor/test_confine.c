@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "tenant/folders.h"
+#include "base/file.h"
 
 static char home[] = "/tmp/atc-confine-XXXXXX";
 static str names[] = {STR_INIT("storage"), STR_INIT("tmp")};
@@ -37,7 +37,7 @@ static void put_bytes(const char *name, str bytes)
 	char *parent = str_dup((str){path.p, (size_t)(strrchr(path.p, '/') - path.p)});
 	int fd;
 
-	assert_int_equal(folder_make(parent, 0755), 0);
+	assert_int_equal(file_make_dirs(FILE_GIVEN, parent, 0755), 0);
 	fd = open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes.p, bytes.n), bytes.n);
