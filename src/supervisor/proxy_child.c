@@ -266,6 +266,7 @@ static void on_exit_status(void *arg, int status)
 	add_last_words(p);
 	log_error("the proxy %s; it is started again", p->reason);
 	p->restarts++;
+	p->events->on_crashed(p->sup);
 	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + restart_pause(p), on_restart);
 }
 
