@@ -51,6 +51,8 @@ static int dispatch(const struct options *o)
 		return busy_run(o);
 	case VERB_LOGS:
 		return live_logs(o);
+	case VERB_EVENTS:
+		return live_events(o);
 	case VERB_CACHE:
 		return cache_run(o);
 	case VERB_RELOAD:

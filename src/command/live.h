@@ -37,3 +37,6 @@ int live_reload(const struct options *o);
 
 /* restart.c */
 int restart_all(const struct options *o);
+
+/* events.c */
+int live_events(const struct options *o);

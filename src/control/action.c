@@ -178,7 +178,7 @@ void action_restart_all(struct session *s, const struct control_roll *how, bool 
 		action_end(a);
 		session_refuse(s, 409, str_of(why_not));
 	} else if (waits) {
-		session_stream(s, LINES_TYPE);
+		session_stream(s, LINES_TYPE, NULL);
 	} else {
 		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
 	}

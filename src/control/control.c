@@ -47,7 +47,7 @@ static void on_connection(struct watch *w, unsigned events)
 		return;
 	if (is_tenants(fd))
 		turn_away(fd, ANSWER("403 Forbidden", "this is not for tenants"));
-	else if (c->nsessions >= CONTROL_MAX_SESSIONS)
+	else if (c->nsessions - list_count(&c->subscribers) >= CONTROL_MAX_SESSIONS)
 		turn_away(fd, ANSWER("503 Service Unavailable", "too many control connections"));
 	else
 		session_new(c, fd);
@@ -156,6 +156,9 @@ struct control *control_new(
 	c->path = str_dup(path);
 	c->fd = c->watch.fd = -1;
 	list_init(&c->sessions);
+	list_init(&c->followers);
+	list_init(&c->subscribers);
+	list_init(&c->events);
 	r = open_socket(c, path);
 	if (r == 0)
 		return c;
@@ -170,8 +173,9 @@ void control_free(struct control *c)
 
 	if (!c)
 		return;
+	events_end(c);
 	list_foreach_safe (s, &c->sessions, struct session, link)
-		session_close(s);
+		session_finish(s);
 	watch_close(&c->watch);
 	if (c->fd >= 0 && lstat(c->path, &st) == 0 && st.st_ino == c->inode)
 		(void)!file_remove(FILE_GIVEN, c->path);

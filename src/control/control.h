@@ -2,6 +2,8 @@
  * curl.
  *
  *   GET  /v1/status                 fly-atc and its tenants; ?all=1 with those that only sleep
+ *   GET  /v1/events                 what happens, as it happens (events.h), as an EventSource reads
+ *                                   it; ?tenant=ID or ?user=NAME: to these only
  *   GET  /v1/tenants/<id>           one tenant
  *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
  *   POST /v1/restart                all that are awake, one after the other; lines of JSON as they
@@ -45,13 +47,14 @@ struct control_cache {
 
 /* One tenant as it is shown.  All strings are borrowed and read before the callback returns. */
 struct control_tenant {
-	str id;
+	str id, user;
 	enum tenant_state state;
-	pid_t pid;	/* leader of its process group; 0 without a process */
-	msec since;	/* monotonic moment of the last change of state */
-	bool has_woken; /* since fly-atc began; if not, only id, state, is_here, backup_pending
-			   count */
-	bool is_here;	/* false: its place is another machine or region */
+	pid_t pid;	     /* leader of its process group; 0 without a process */
+	uint32_t generation; /* of its copies: that of the last one */
+	msec since;	     /* monotonic moment of the last change of state */
+	bool has_woken;	     /* since fly-atc began; if not, only id, state, is_here, backup_pending
+				count */
+	bool is_here;	     /* false: its place is another machine or region */
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
 	struct control_wake wake; /* of the last start that succeeded, or the present one so far */

@@ -7,7 +7,8 @@
 #include "control/control.h"
 #include "http/head.h"
 
-#define CONTROL_MAX_SESSIONS	64
+#define CONTROL_MAX_SESSIONS	64  /* but for subscribers */
+#define CONTROL_MAX_SUBSCRIBERS 512 /* of the events */
 #define CONTROL_MAX_HEAD	16384u
 #define CONTROL_REQUEST_TIMEOUT 10000u	/* from connection or first byte to the end of a head */
 #define CONTROL_IDLE_TIMEOUT	60000u	/* between two requests */
@@ -15,6 +16,7 @@
 #define CONTROL_MAX_FOLLOW	262144u /* bytes that wait for one who follows a log */
 
 struct action;
+struct event;
 struct memory;
 
 struct control {
@@ -26,7 +28,11 @@ struct control {
 	ino_t inode; /* of the socket's name, so that we remove no successor's */
 	struct watch watch;
 	struct list sessions;
-	size_t nsessions, nfollowers;
+	size_t nsessions;
+	struct list followers;	 /* of a log */
+	struct list subscribers; /* of the events: */
+	struct list events;	 /* the last ones */
+	size_t events_size;
 };
 
 enum session_state {
@@ -53,7 +59,13 @@ struct session {
 	bool is_for_all;
 	struct action *action;
 	struct memory *memory;
-	uint64_t dropped; /* lines that one who follows did not take in time */
+	/* of a stream */
+	struct list in_stream;	    /* control->followers or subscribers */
+	uint64_t dropped;	    /* lines that one who follows did not take in time */
+	str only_tenant, only_user; /* whom a subscriber wants to hear of; empty: of all */
+	struct event *next_event;   /* of those kept the first that it was not given; or NULL */
+	/* Called when all is written: adds more.  False: there is no more now.  Or NULL. */
+	bool (*give_more)(struct session *s);
 };
 
 /* session.c */
@@ -64,13 +76,18 @@ void session_close(struct session *s);
 void session_answer(struct session *s, unsigned status, str type, str body);
 /* {"error": reason}. */
 void session_refuse(struct session *s, unsigned status, str reason);
-/* An answer without an end: the head, then pieces. */
-void session_stream(struct session *s, str type);
+/* An answer without an end: the head, then pieces.  Until it ends it is in the list `among`, unless
+ * that is NULL. */
+void session_stream(struct session *s, str type, struct list *among);
 void session_stream_piece(struct session *s, str piece);
 /* A line that is left out, and counted, where too many wait for who does not read them. */
 void session_stream_line(struct session *s, str line);
 /* It has an end after all. */
 void session_stream_end(struct session *s);
+/* At the end of this turn: there is more. */
+void session_go_on_soon(struct session *s);
+/* Writes what is taken at once, and closes. */
+void session_finish(struct session *s);
 
 /* routes.c: finds what a request asks for and does it, or begins to. */
 void control_route(struct session *s, const struct request_head *h);
@@ -93,6 +110,11 @@ void cached_report(struct session *s);
 void cached_answer_purged(struct session *s, int err, uint32_t entries);
 /* logs.c */
 void logs_answer(struct session *s, size_t lines, bool follows);
+/* events.c: tenant and user may be empty, and are the session's. */
+void events_answer(struct session *s, str tenant, str user);
+/* Tells all subscribers that it is over. */
+void events_end(struct control *c);
 
-#define JSON_TYPE  STR("application/json")
-#define LINES_TYPE STR("application/x-ndjson")
+#define JSON_TYPE   STR("application/json")
+#define LINES_TYPE  STR("application/x-ndjson")
+#define EVENTS_TYPE STR("text/event-stream")

@@ -1,32 +1,15 @@
 /* logs.c - what tenants wrote, as lines of JSON: those kept, and those to come. */
 /* SPDX-License-Identifier: MIT */
-#include <time.h>
-
 #include "control/control_int.h"
 #include "control/json.h"
-
-static void add_time(struct json *j, uint64_t time)
-{
-	time_t seconds = (time_t)(time / 1000);
-	char text[32];
-	size_t n;
-	struct tm tm;
-
-	gmtime_r(&seconds, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	text[n++] = '.';
-	for (unsigned ms = (unsigned)(time % 1000), digit = 100; digit; digit /= 10)
-		text[n++] = (char)('0' + ms / digit % 10);
-	text[n++] = 'Z';
-	json_str(j, "time", (str){text, n});
-}
+#include "control/moment.h"
 
 static void add_line(struct buf *out, const struct control_line *line)
 {
 	struct json j = {.out = out};
 
 	json_open_object(&j, NULL);
-	add_time(&j, line->time);
+	moment_add(&j, "time", line->time);
 	json_str(&j, "stream", line->is_stderr ? STR("stderr") : STR("stdout"));
 	if (line->is_cut)
 		json_bool(&j, "cut", true);
@@ -49,7 +32,7 @@ void logs_answer(struct session *s, size_t lines, bool follows)
 	if (!follows) {
 		session_answer(s, 200, LINES_TYPE, buf_str(&kept));
 	} else {
-		session_stream(s, LINES_TYPE);
+		session_stream(s, LINES_TYPE, &c->followers);
 		if (buf_len(&kept))
 			session_stream_piece(s, buf_str(&kept));
 	}
@@ -60,10 +43,10 @@ void control_on_output(struct control *c, str tenant, const struct control_line 
 {
 	struct buf text = {0};
 
-	if (!c || !c->nfollowers)
+	if (!c)
 		return;
-	list_foreach (s, &c->sessions, struct session, link) {
-		if (s->state != SESSION_FOLLOWING || !str_eq(s->tenant, tenant))
+	list_foreach (s, &c->followers, struct session, in_stream) {
+		if (!str_eq(s->tenant, tenant))
 			continue;
 		if (!buf_len(&text))
 			add_line(&text, line);

@@ -15,12 +15,31 @@ struct query {
 	bool is_for_all, follows, waits;
 	struct control_roll roll;
 	size_t lines;
-	str path, hold;
+	str path, hold, tenant, user;
 	bool has_length;
 	msec length;
 };
 
 typedef void answer_fn(struct session *s, const struct query *q);
+
+static void ignore_tenant(void *arg, const struct control_tenant *t)
+{
+	(void)arg;
+	(void)t;
+}
+
+static bool has_tenant(struct session *s, str id)
+{
+	struct control *c = s->control;
+
+	return c->ops->tenant(c->arg, id, ignore_tenant, NULL);
+}
+
+static void refuse_unknown(struct session *s, const char *what, str name)
+{
+	session_refuse(
+		s, 404, str_of(arena_printf(&s->arena, "no %s " STR_FMT, what, STR_ARG(name))));
+}
 
 static void on_status(struct session *s, const struct query *q)
 {
@@ -37,6 +56,33 @@ static void on_tenant(struct session *s, const struct query *q)
 static void on_logs(struct session *s, const struct query *q)
 {
 	logs_answer(s, q->lines, q->follows);
+}
+
+static bool has_user(struct session *s, str user)
+{
+	struct control *c = s->control;
+	struct control_global g = {0};
+
+	c->ops->global(c->arg, &g);
+	for (size_t i = 0; i < g.conf->ntenants; i++)
+		if (str_eq(g.conf->tenants[i].user, user))
+			return true;
+	return false;
+}
+
+static void on_events(struct session *s, const struct query *q)
+{
+	str tenant = arena_dup(&s->arena, uri_decode(&s->arena, q->tenant));
+	str user = arena_dup(&s->arena, uri_decode(&s->arena, q->user));
+
+	if (tenant.n && user.n)
+		session_refuse(s, 400, STR("tenant or user, not both"));
+	else if (tenant.n && !has_tenant(s, tenant))
+		refuse_unknown(s, "tenant", tenant);
+	else if (user.n && !has_user(s, user))
+		refuse_unknown(s, "user", user);
+	else
+		events_answer(s, tenant, user);
 }
 
 static void on_start(struct session *s, const struct query *q)
@@ -109,6 +155,7 @@ struct route {
 
 static const struct route routes[] = {
 	{STR_INIT("/v1/status"), METHOD_GET, on_status},
+	{STR_INIT("/v1/events"), METHOD_GET, on_events},
 	{STR_INIT("/v1/cache"), METHOD_GET, on_cache},
 	{STR_INIT("/v1/restart"), METHOD_POST, on_restart_all},
 	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},
@@ -168,6 +215,14 @@ static bool read_parameter(str name, str value, struct query *q)
 		q->path = value;
 		return true;
 	}
+	if (str_eq(name, STR("tenant"))) {
+		q->tenant = value;
+		return true;
+	}
+	if (str_eq(name, STR("user"))) {
+		q->user = value;
+		return true;
+	}
 	if (str_eq(name, STR("hold")))
 		return read_hold(value, &q->hold);
 	if (str_eq(name, STR("for"))) {
@@ -218,23 +273,14 @@ static const struct route *find_route(struct session *s, str path)
 	return NULL;
 }
 
-static void ignore_tenant(void *arg, const struct control_tenant *t)
-{
-	(void)arg;
-	(void)t;
-}
-
-static bool knows_tenant(struct session *s)
-{
-	struct control *c = s->control;
-
-	return c->ops->tenant(c->arg, s->tenant, ignore_tenant, NULL);
-}
-
 void control_route(struct session *s, const struct request_head *h)
 {
-	struct query query = {
-		.waits = true, .lines = DEFAULT_LINES, .path = STR_EMPTY, .hold = STR_EMPTY};
+	struct query query = {.waits = true,
+		.lines = DEFAULT_LINES,
+		.path = STR_EMPTY,
+		.hold = STR_EMPTY,
+		.tenant = STR_EMPTY,
+		.user = STR_EMPTY};
 	const struct route *r = find_route(s, h->path);
 
 	if (!r)
@@ -246,11 +292,10 @@ void control_route(struct session *s, const struct request_head *h)
 	else if (!read_query(h->query, &query))
 		session_refuse(s, 400,
 			STR("unknown parameter or value; there are all, follow, wait, now, "
-			    "keep_going (0 or 1), n (0 to 1000), timeout (5m), path, for (5m) "
-			    "and hold (letters, digits, - and _)"));
-	else if (s->tenant.n && !knows_tenant(s))
-		session_refuse(s, 404,
-			str_of(arena_printf(&s->arena, "no tenant " STR_FMT, STR_ARG(s->tenant))));
+			    "keep_going (0 or 1), n (0 to 1000), timeout (5m), path, tenant, "
+			    "user, for (5m) and hold (letters, digits, - and _)"));
+	else if (s->tenant.n && !has_tenant(s, s->tenant))
+		refuse_unknown(s, "tenant", s->tenant);
 	else
 		r->answer(s, &query);
 }

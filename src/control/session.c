@@ -59,6 +59,7 @@ void session_new(struct control *c, int fd)
 		return;
 	}
 	list_append(&c->sessions, &s->link);
+	list_init(&s->in_stream);
 	c->nsessions++;
 	watch_clock(s, false);
 }
@@ -68,8 +69,8 @@ static void end_request(struct session *s)
 	action_forget(s);
 	memory_free(s->memory);
 	s->memory = NULL;
-	if (s->state == SESSION_FOLLOWING)
-		s->control->nfollowers--;
+	list_remove(&s->in_stream);
+	s->give_more = NULL;
 	s->tenant = STR_EMPTY;
 	arena_reset(&s->arena);
 }
@@ -105,7 +106,7 @@ static bool write_out(struct session *s)
 {
 	bool has_progress = false;
 
-	while (buf_len(&s->out)) {
+	while (buf_len(&s->out) || (s->give_more && s->give_more(s))) {
 		str waiting = buf_str(&s->out);
 		ssize_t n = send(s->watch.fd, waiting.p, waiting.n, MSG_NOSIGNAL);
 
@@ -214,7 +215,7 @@ static void on_answered(void *arg)
 }
 
 /* Writing waits for the end of the turn: the caller may be in the midst of anything. */
-static void answer_soon(struct session *s)
+void session_go_on_soon(struct session *s)
 {
 	loop_defer(s->control->loop, on_answered, s);
 }
@@ -238,7 +239,7 @@ void session_answer(struct session *s, unsigned status, str type, str body)
 	buf_add(&s->out, body);
 	end_request(s);
 	s->state = s->keep_alive ? SESSION_READING : SESSION_ENDING;
-	answer_soon(s);
+	session_go_on_soon(s);
 }
 
 void session_refuse(struct session *s, unsigned status, str reason)
@@ -254,7 +255,7 @@ void session_refuse(struct session *s, unsigned status, str reason)
 	buf_done(&body);
 }
 
-void session_stream(struct session *s, str type)
+void session_stream(struct session *s, str type, struct list *among)
 {
 	s->keep_alive = false;
 	add_head(s, 200, type);
@@ -262,8 +263,9 @@ void session_stream(struct session *s, str type)
 		buf_add(&s->out, STR("Transfer-Encoding: chunked\r\n"));
 	buf_add(&s->out, STR("\r\n"));
 	s->state = SESSION_FOLLOWING;
-	s->control->nfollowers++;
-	answer_soon(s);
+	if (among)
+		list_append(among, &s->in_stream);
+	session_go_on_soon(s);
 }
 
 void session_stream_piece(struct session *s, str piece)
@@ -277,7 +279,7 @@ void session_stream_piece(struct session *s, str piece)
 	if (!s->is_http10)
 		buf_add(&s->out, CHUNKED_CRLF);
 	if (is_first)
-		answer_soon(s);
+		session_go_on_soon(s);
 }
 
 void session_stream_line(struct session *s, str line)
@@ -303,5 +305,17 @@ void session_stream_end(struct session *s)
 		buf_add(&s->out, STR("0\r\n\r\n"));
 	end_request(s);
 	s->state = SESSION_ENDING;
-	answer_soon(s);
+	session_go_on_soon(s);
+}
+
+void session_finish(struct session *s)
+{
+	if (!write_out(s))
+		return;
+	if (s->give_more && !buf_len(&s->out)) {
+		session_stream_end(s);
+		if (!write_out(s))
+			return;
+	}
+	session_close(s);
 }

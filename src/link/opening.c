@@ -26,6 +26,20 @@ struct answer {
 	char why[OPENING_WHY_MAX];
 };
 
+/* The columns of opening.def. */
+#define FILE_NONE false
+#define FILE_ONE  true
+#define WHY_NONE  0
+#define WHY_SOME  OPENING_WHY_MAX
+
+static const struct shape {
+	bool has_file;
+	size_t max_why;
+} shapes[] = {
+#define RESULT(NAME, file, why, doc) {FILE_##file, WHY_##why},
+#include "link/opening.def"
+};
+
 /* --- messages --- */
 
 int opening_receive(int fd, struct opening_request *ret)
@@ -51,8 +65,9 @@ int opening_answer(int fd, uint32_t number, enum opening_result result, str why,
 {
 	struct answer_head head = {number, result};
 	struct iovec parts[] = {{&head, sizeof(head)},
-		{(void *)(uintptr_t)why.p, MIN(why.n, (size_t)OPENING_WHY_MAX)}};
+		{(void *)(uintptr_t)why.p, MIN(why.n, shapes[result].max_why)}};
 
+	assert(shapes[result].has_file == (file >= 0));
 	return packet_send(fd, parts, NITEMS(parts), file);
 }
 
@@ -109,10 +124,15 @@ static void send_waiting(struct opener *o)
 	}
 }
 
+static bool fits(const struct shape *s, size_t why, int fd)
+{
+	return s->has_file == (fd >= 0 || fd == -EMFILE) && why <= s->max_why;
+}
+
 static bool is_sound(const struct opener *o, const struct answer *a, ssize_t n, int fd)
 {
-	return n >= (ssize_t)sizeof(a->head) && a->head.result < OPENING_NRESULTS &&
-	       (a->head.result == OPENING_OPENED) == (fd >= 0 || fd == -EMFILE) &&
+	return n >= (ssize_t)sizeof(a->head) && a->head.result < NITEMS(shapes) &&
+	       fits(&shapes[a->head.result], (size_t)n - sizeof(a->head), fd) &&
 	       !list_is_empty(&o->asked) &&
 	       list_first(&o->asked, struct opening, link)->head.number == a->head.number;
 }

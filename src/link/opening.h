@@ -2,8 +2,8 @@
  * descriptor.
  *
  * A SEQPACKET socket pair (packet_pair) for each thread of the proxy, one message a packet.
- * Requests of a pair are answered in their order.  Neither side trusts the other: what is not
- * well-formed ends the link. */
+ * Requests of a pair are answered in their order.  Neither side trusts the other: what does not
+ * stand in opening.def, or is not well-formed, ends the link. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -16,17 +16,15 @@
 
 /* How a path was written. */
 enum opening_form {
-	OPENING_PATH, /* of the file system, absolute or relative to the application's directory */
-	OPENING_URI,  /* the same with percent-escapes, and what is not known as absolute is
-			 relative */
+#define FORM(NAME, doc) OPENING_##NAME,
+#include "link/opening.def"
 	OPENING_NFORMS
 };
 
+/* What became of it. */
 enum opening_result {
-	OPENING_OPENED,	 /* a descriptor comes with it: a regular file, for reading */
-	OPENING_REFUSED, /* not to be sent by us; or not there */
-	OPENING_OUTSIDE, /* of the directories whose files we send */
-	OPENING_NRESULTS
+#define RESULT(NAME, file, why, doc) OPENING_##NAME,
+#include "link/opening.def"
 };
 
 /* --- the supervisor's side; blocks nobody: the descriptor is non-blocking --- */
@@ -41,7 +39,8 @@ struct opening_request {
 /* 0, -EAGAIN, -EPIPE (the other end is closed), -EPROTO (it said what it may not), or another
  * -errno. */
 int opening_receive(int fd, struct opening_request *ret) MUST_USE;
-/* `file` is -1 unless OPENED and stays the caller's; `why` is for the log.  0 or -errno. */
+/* `file` is -1 unless one comes with this result, and stays the caller's; `why` is for the log.
+ * 0 or -errno. */
 int opening_answer(int fd, uint32_t number, enum opening_result result, str why, int file) MUST_USE;
 
 /* --- the proxy's side --- */

@@ -44,8 +44,10 @@ static struct {
 } guard;
 
 /* What we say to it by the pipe. */
-#define GO_AWAY '\0'
-#define LOOK	'\1' /* labels have come or gone */
+enum word {
+#define WORD(NAME, doc) WORD_##NAME,
+#include "process/guard.def"
+};
 
 /* In the guard: descriptors of the labels in the table.  As long as it has one its number is nobody
  * else's; without it is not believed. */
@@ -133,9 +135,26 @@ static void disguise(const char *name)
 	memcpy(program_invocation_name, name, MIN(strlen(name), size - 1));
 }
 
+static void obey(const char *words, size_t n)
+{
+	bool must_look = false;
+
+	for (size_t i = 0; i < n; i++) {
+		switch ((enum word)words[i]) {
+		case WORD_GO_AWAY:
+			_exit(0);
+		case WORD_LOOK:
+			must_look = true;
+			break;
+		}
+	}
+	if (must_look)
+		hold_labels();
+}
+
 static NORETURN void run_guard(const struct sentry *sentry, int pipe_fd)
 {
-	char bytes[64];
+	char words[64];
 	sigset_t all;
 	ssize_t n;
 
@@ -148,11 +167,8 @@ static NORETURN void run_guard(const struct sentry *sentry, int pipe_fd)
 	if (dup2(pipe_fd, 0) < 0 || close_range(1, ~0u, 0) < 0 || chdir("/") < 0)
 		_exit(1);
 	hold_labels();
-	while ((n = read(0, bytes, sizeof(bytes)))) {
-		if (n > 0 && memchr(bytes, GO_AWAY, (size_t)n))
-			_exit(0);
-		hold_labels();
-	}
+	while ((n = read(0, words, sizeof(words))))
+		obey(words, n > 0 ? (size_t)n : 0);
 	kill_all();
 	_exit(0);
 }
@@ -211,7 +227,7 @@ int guard_start(struct loop *l)
 
 static void dismiss(pid_t pid, int pipe_fd)
 {
-	if (write(pipe_fd, (char[]){GO_AWAY}, 1) < 0)
+	if (write(pipe_fd, (char[]){WORD_GO_AWAY}, 1) < 0)
 		kill(pid, SIGKILL);
 	close(pipe_fd);
 }
@@ -274,7 +290,7 @@ static void look(void)
 {
 	for (size_t i = 0; i < NITEMS(sentries); i++)
 		if (sentries[i].pipe_fd >= 0)
-			(void)!write(sentries[i].pipe_fd, (char[]){LOOK}, 1);
+			(void)!write(sentries[i].pipe_fd, (char[]){WORD_LOOK}, 1);
 }
 
 static void put(struct target target)

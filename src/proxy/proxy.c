@@ -70,9 +70,9 @@ static void end(struct proxy *p, int status)
 	loop_stop(p->loop);
 }
 
-static void say(struct proxy *p, enum channel_type type, uint32_t slot)
+static void say(struct proxy *p, enum channel_to_supervisor type, uint32_t slot, uint64_t value)
 {
-	channel_send(p->channel, type, slot, p->snapshot->serial, STR_EMPTY);
+	channel_tell_supervisor(p->channel, type, slot, value);
 }
 
 static void post(struct proxy *p, loop_fn *fn, struct message what)
@@ -93,7 +93,7 @@ static void on_wake(void *arg)
 {
 	struct message *m = arg;
 
-	say(m->proxy, CHANNEL_WAKE, m->slot);
+	say(m->proxy, CHANNEL_WAKE, m->slot, 0);
 	free(m);
 }
 
@@ -102,7 +102,7 @@ static void wake(struct shared *s, uint32_t slot)
 {
 	struct proxy *p = proxy_of(s);
 
-	if (channel_try_send(p->wake_fd, CHANNEL_WAKE, slot) == -EAGAIN)
+	if (channel_try_supervisor(p->wake_fd, CHANNEL_WAKE, slot) == -EAGAIN)
 		post(p, on_wake, (struct message){.slot = slot});
 }
 
@@ -111,7 +111,7 @@ static void busy(struct shared *s)
 {
 	struct proxy *p = proxy_of(s);
 
-	if (channel_try_send(p->wake_fd, CHANNEL_BUSY, 0) < 0)
+	if (channel_try_supervisor(p->wake_fd, CHANNEL_BUSY, 0) < 0)
 		return;
 }
 
@@ -122,7 +122,7 @@ static str store_fault(struct shared *s)
 	uint64_t now = clock_now(), at = atomic_load(&p->store_ask_at);
 
 	if (now >= at && atomic_compare_exchange_strong(&p->store_ask_at, &at, now + STORE_PAUSE) &&
-		channel_try_send(p->wake_fd, CHANNEL_STORE_ASKED, 0) < 0)
+		channel_try_supervisor(p->wake_fd, CHANNEL_STORE_ASKED, 0) < 0)
 		log_debug("a health check found no room to ask about the store");
 	switch ((enum store_state)atomic_load(&p->store)) {
 	case STORE_UNKNOWN:
@@ -139,7 +139,7 @@ static void on_stuck(void *arg)
 {
 	struct message *m = arg;
 
-	say(m->proxy, CHANNEL_STUCK, m->slot);
+	say(m->proxy, CHANNEL_STUCK, m->slot, 0);
 	free(m);
 }
 
@@ -155,7 +155,7 @@ static void on_configured(void *arg)
 	struct proxy *p = m->proxy;
 
 	if (m->serial == p->snapshot->serial && ++p->nconfigured == p->nworkers)
-		say(p, CHANNEL_CONFIGURED, 0);
+		say(p, CHANNEL_CONFIGURED, 0, p->snapshot->serial);
 	free(m);
 }
 
@@ -170,7 +170,7 @@ static void on_drained(void *arg)
 	struct proxy *p = m->proxy;
 
 	if (++p->ndrained == p->nworkers) {
-		say(p, CHANNEL_DRAINED, 0);
+		say(p, CHANNEL_DRAINED, 0, 0);
 		end(p, 0);
 	}
 	free(m);
@@ -227,8 +227,8 @@ static void serve(struct proxy *p)
 			return;
 		}
 	}
-	say(p, CHANNEL_LISTENING, 0);
-	say(p, CHANNEL_CONFIGURED, 0);
+	say(p, CHANNEL_LISTENING, 0, 0);
+	say(p, CHANNEL_CONFIGURED, 0, p->snapshot->serial);
 }
 
 static bool is_tenant(const void *arg, str id)
@@ -331,12 +331,12 @@ static void miss(struct proxy *p, uint64_t serial)
 {
 	publics_done(&p->publics);
 	p->publics = (struct publics){0};
-	channel_send(p->channel, CHANNEL_MISSED, 0, serial, STR_EMPTY);
+	say(p, CHANNEL_MISSED, 0, serial);
 }
 
 static void say_alive(struct proxy *p)
 {
-	channel_send(p->channel, CHANNEL_ALIVE, 0, p->asked, STR_EMPTY);
+	say(p, CHANNEL_ALIVE, 0, p->asked);
 }
 
 /* Only the last question counts. */
@@ -379,10 +379,11 @@ static void drain(struct proxy *p, msec limit)
 
 static void purge(struct proxy *p, const struct channel_message *m)
 {
-	struct cache_share *share = cache_share_at(p->shared.cache, m->slot);
-	size_t n = share ? cache_purge(p->shared.cache, share, (str){m->text, m->text_size}) : 0;
+	struct cache *cache = p->shared.cache; /* none before the first configuration */
+	struct cache_share *share = cache ? cache_share_at(cache, m->slot) : NULL;
+	size_t n = share ? cache_purge(cache, share, (str){m->text, m->text_size}) : 0;
 
-	channel_send(p->channel, CHANNEL_PURGED, (uint32_t)n, m->value, STR_EMPTY);
+	say(p, CHANNEL_PURGED, (uint32_t)n, m->value);
 }
 
 static void tell_workers(struct proxy *p, const struct channel_message *m)
@@ -396,37 +397,40 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 {
 	struct proxy *p = arg;
 
-	if (m->type == CHANNEL_CONFIG && fd >= 0) {
-		configure(p, fd, m->value);
-		return;
-	}
-	if (m->type == CHANNEL_PUBLIC && fd >= 0) {
-		publics_add(&p->publics, (str){m->text, m->text_size}, fd);
-		return;
-	}
-	if (m->type == CHANNEL_CONFIG && fd == -EMFILE)
-		miss(p, m->value);
-	else if (m->type == CHANNEL_STATE && m->slot < SCOREBOARD_SLOTS &&
-		 m->value < TENANT_NSTATES)
+	switch ((enum channel_to_proxy)m->type) {
+	case CHANNEL_STATE:
 		tell_workers(p, m);
-	else if (m->type == CHANNEL_PURGE)
+		return;
+	case CHANNEL_CONFIG:
+		if (fd >= 0)
+			configure(p, fd, m->value);
+		else
+			miss(p, m->value);
+		return;
+	case CHANNEL_PURGE:
 		purge(p, m);
-	else if (m->type == CHANNEL_STORE && m->slot <= STORE_SILENT)
-		atomic_store(&p->store, m->slot);
-	else if (m->type == CHANNEL_ASK)
+		return;
+	case CHANNEL_PUBLIC:
+		if (fd >= 0)
+			publics_add(&p->publics, (str){m->text, m->text_size}, fd);
+		return;
+	case CHANNEL_STORE:
+		atomic_store(&p->store, (uint32_t)m->value);
+		return;
+	case CHANNEL_ASK:
 		ask_workers(p, m->value);
-	else if (m->type == CHANNEL_DRAIN)
+		return;
+	case CHANNEL_DRAIN:
 		drain(p, m->value);
-	else if (m->type != CHANNEL_PUBLIC || fd != -EMFILE) {
-		log_error("unknown message %u from the supervisor", m->type);
-		end(p, 1);
+		return;
 	}
-	close_fd(&fd);
 }
 
-static void on_closed(void *arg)
+static void on_closed(void *arg, const char *fault)
 {
-	end(arg, 0);
+	if (fault)
+		log_error("the supervisor sent %s", fault);
+	end(arg, fault ? 1 : 0);
 }
 
 static void on_turn(void *arg)
@@ -473,7 +477,8 @@ int proxy_main(const struct proxy_start *start)
 	if (p.wake_fd < 0)
 		return 1;
 	p.work = work_new(p.loop, 1);
-	p.channel = channel_new(p.loop, start->channel_fd, on_message, on_closed, &p);
+	p.channel =
+		channel_new(p.loop, start->channel_fd, CHANNEL_PROXY, on_message, on_closed, &p);
 	if (!p.channel)
 		return 1;
 	loop_run(p.loop);

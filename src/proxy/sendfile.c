@@ -146,17 +146,32 @@ static void on_opened(void *arg, enum opening_result result, str why, int fd)
 	exchange_wake(x, EVENT_OPENED);
 }
 
-static enum step opened(struct exchange *x)
+/* What it opened may have become something else meanwhile. */
+static enum step send_new(struct exchange *x)
 {
 	struct sendfile *s = x->reply.sendfile;
 	struct file_facts facts;
 	int fd = s->fd;
 
-	if (fd >= 0 && file_facts_read(fd, &facts) == 0) {
-		s->fd = -1;
-		return send_opened(x, keep_opened(x->worker, s->key, fd, &facts));
+	if (file_facts_read(fd, &facts) < 0)
+		return refuse(x, s->why);
+	s->fd = -1;
+	return send_opened(x, keep_opened(x->worker, s->key, fd, &facts));
+}
+
+static enum step opened(struct exchange *x)
+{
+	switch (x->reply.sendfile->result) {
+	case OPENING_OPENED:
+		return send_new(x);
+	case OPENING_OUTSIDE:
+		if (ask_again(x))
+			return STEP_JOIN;
+		break;
+	case OPENING_REFUSED:
+		break;
 	}
-	return s->result == OPENING_OUTSIDE && ask_again(x) ? STEP_JOIN : refuse(x, s->why);
+	return refuse(x, x->reply.sendfile->why);
 }
 
 enum step sendfile_step(struct exchange *x)

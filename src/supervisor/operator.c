@@ -61,6 +61,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 {
 	return (struct control_tenant){
 		.id = conf->id,
+		.user = conf->user,
 		.is_here = place_is_ours(
 			conf->machine, conf->region, s->conf->fly_machine, s->conf->fly_region),
 		.backup_pending = backup_pending(s->backup, conf),

@@ -92,7 +92,7 @@ static void tell_public(struct proxy_child *p, str path)
 	int fd = -1, r = file_open_dir(FILE_GIVEN, path.p, 0, &fd);
 
 	if (r == 0)
-		channel_send_fd(p->channel, CHANNEL_PUBLIC, 0, path, fd);
+		channel_give_proxy(p->channel, CHANNEL_PUBLIC, 0, path, fd);
 	else if (r != -ENOENT)
 		log_warn("no files are served from %s: %s", path.p, strerror(-r));
 }
@@ -130,7 +130,7 @@ static void send_snapshot(struct proxy_child *p)
 		return;
 	}
 	tell_publics(p);
-	channel_send_fd(p->channel, CHANNEL_CONFIG, p->serial, STR_EMPTY, fd);
+	channel_give_proxy(p->channel, CHANNEL_CONFIG, p->serial, STR_EMPTY, fd);
 }
 
 static void on_resend(struct timer *timer)
@@ -142,8 +142,8 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 {
 	struct proxy_child *p = arg;
 
-	close_fd(&fd); /* it has none to give */
-	switch ((enum channel_type)m->type) {
+	(void)fd; /* no message of its brings one */
+	switch ((enum channel_to_supervisor)m->type) {
 	case CHANNEL_WAKE:
 		p->events->on_wake(p->sup, m->slot);
 		return;
@@ -176,25 +176,18 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		return;
 	case CHANNEL_DRAINED:
 		return; /* and now it exits */
-	case CHANNEL_STATE:
-	case CHANNEL_CONFIG:
-	case CHANNEL_PURGE:
-	case CHANNEL_PUBLIC:
-	case CHANNEL_STORE:
-	case CHANNEL_ASK:
-	case CHANNEL_DRAIN:
-		break;
 	}
-	log_error("the proxy said what it cannot say (%u); it is started again", m->type);
-	process_signal(p->process, SIGKILL);
 }
 
-/* Its end is about to be noticed; but one that only closed the channel is of no use any more. */
-static void on_closed(void *arg)
+/* Its end is about to be noticed; but one that only closed the channel is of no use any more, and
+ * one that broke the rules is not to be believed. */
+static void on_closed(void *arg, const char *fault)
 {
 	struct proxy_child *p = arg;
 
-	if (p->process && !p->is_draining)
+	if (fault)
+		log_error("the proxy sent %s; it is killed", fault);
+	if (p->process && (fault || !p->is_draining))
 		process_signal(p->process, SIGKILL);
 }
 
@@ -274,6 +267,7 @@ static void on_exit_status(void *arg, int status)
 	add_last_words(p);
 	log_error("the proxy %s; it is started again", p->reason);
 	p->restarts++;
+	p->events->on_crashed(p->sup);
 	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + restart_pause(p), on_restart);
 }
 
@@ -336,7 +330,8 @@ static int launch_with_openers(struct proxy_child *p, int channel_fd, const char
 static void tell_store(struct proxy_child *p)
 {
 	if (p->channel)
-		channel_send(p->channel, CHANNEL_STORE, p->sup->store_watch.state, 0, STR_EMPTY);
+		channel_tell_proxy(
+			p->channel, CHANNEL_STORE, 0, p->sup->store_watch.state, STR_EMPTY);
 }
 
 static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
@@ -352,7 +347,8 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 			close(pair[0]);
 	}
 	if (r == 0) {
-		p->channel = channel_new(p->sup->loop, pair[0], on_message, on_closed, p);
+		p->channel = channel_new(
+			p->sup->loop, pair[0], CHANNEL_SUPERVISOR, on_message, on_closed, p);
 		if (p->channel) {
 			send_snapshot(p);
 			tell_store(p);
@@ -371,7 +367,7 @@ static void ask(void *arg, uint64_t number)
 	struct proxy_child *p = arg;
 
 	if (p->channel)
-		channel_send(p->channel, CHANNEL_ASK, 0, number, STR_EMPTY);
+		channel_tell_proxy(p->channel, CHANNEL_ASK, 0, number, STR_EMPTY);
 }
 
 static void on_hung(void *arg)
@@ -435,7 +431,7 @@ void proxy_child_ask(struct proxy_child *p)
 void proxy_child_send_state(struct proxy_child *p, uint32_t slot, enum tenant_state state, str text)
 {
 	if (p && p->channel)
-		channel_send(p->channel, CHANNEL_STATE, slot, state, text);
+		channel_tell_proxy(p->channel, CHANNEL_STATE, slot, state, text);
 }
 
 void proxy_child_tell_store(struct proxy_child *p)
@@ -448,7 +444,7 @@ bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, st
 {
 	if (!p || !p->channel)
 		return false;
-	channel_send(p->channel, CHANNEL_PURGE, slot, serial, path);
+	channel_tell_proxy(p->channel, CHANNEL_PURGE, slot, serial, path);
 	return true;
 }
 
@@ -468,7 +464,7 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 	}
 	if (!p->channel) /* it is being killed: we could not watch our end */
 		return;
-	channel_send(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
+	channel_tell_proxy(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
 	timer_set(&p->timer, p->sup->loop,
 		msec_limit(loop_now(p->sup->loop), limit ? limit + EXIT_GRACE : 0),
 		on_patience_over);

@@ -24,6 +24,8 @@ struct proxy_events {
 	void (*on_purged)(void *arg, uint64_t serial, uint32_t entries);
 	/* This one is dead, and has forgotten everything. */
 	void (*on_died)(void *arg);
+	/* It has ended by itself, proxy_child_reason knows how, and another one is started. */
+	void (*on_crashed)(void *arg);
 	/* It was told to end, and no other follows. */
 	void (*on_gone)(void *arg);
 };

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "control/events.h"
 #include "loop/work.h"
 #include "process/guard.h"
 #include "supervisor/opening_thread.h"
@@ -132,6 +133,17 @@ static void on_freed(void *arg)
 
 	ending_check_soon(f->sup);
 	free(f);
+}
+
+static void tell_subscribers(const struct outcome *o)
+{
+	const struct control_reloaded r = {.before = o->sup->conf,
+		.after = o->conf,
+		.added = o->added,
+		.removed = o->removed,
+		.changed = o->changed};
+
+	control_on_reload(o->sup->control, &r);
 }
 
 static void take_over(struct supervisor *s, struct config *take_conf, int take_snapshot_fd)
@@ -295,6 +307,7 @@ static void on_read(void *arg)
 	if (!o->conf) {
 		end_reload(o);
 	} else {
+		tell_subscribers(o);
 		take_over(s, o->conf, o->snapshot_fd);
 		list_append(&s->reloads, &o->link);
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);

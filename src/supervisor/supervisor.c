@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "control/events.h"
 #include "loop/work.h"
 #include "process/guard.h"
 #include "supervisor/notify.h"
@@ -53,6 +54,7 @@ static void end(struct supervisor *s)
 	s->is_ending = true;
 	notify("STOPPING=1");
 	log_info("ending");
+	control_on_ending(s->control);
 	reload_give_up(s);
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
@@ -138,6 +140,7 @@ static void on_listening(void *arg)
 	struct supervisor *s = arg;
 
 	tenants_announce(s->tenants);
+	control_on_proxy(s->control, true);
 	if (s->has_announced)
 		return;
 	s->has_announced = true;
@@ -182,6 +185,13 @@ static void on_proxy_died(void *arg)
 	purge_on_proxy_gone(s);
 }
 
+static void on_proxy_crashed(void *arg)
+{
+	const struct supervisor *s = arg;
+
+	control_on_proxy(s->control, false);
+}
+
 static void on_proxy_gone(void *arg)
 {
 	struct supervisor *s = arg;
@@ -198,6 +208,7 @@ static const struct proxy_events proxy_events = {
 	.on_store_asked = on_store_asked,
 	.on_purged = on_purged,
 	.on_died = on_proxy_died,
+	.on_crashed = on_proxy_crashed,
 	.on_gone = on_proxy_gone,
 };
 
@@ -217,6 +228,13 @@ static void ask_proxy(void *arg)
 	proxy_child_ask(s->proxy);
 }
 
+static void on_change(void *arg, const struct control_change *change)
+{
+	const struct supervisor *s = arg;
+
+	control_on_change(s->control, change);
+}
+
 static void on_output(void *arg, str id, const struct control_line *line)
 {
 	const struct supervisor *s = arg;
@@ -233,6 +251,7 @@ static void on_rest(void *arg)
 static const struct tenant_host tenant_host = {
 	.tell_proxy = tell_proxy,
 	.ask_proxy = ask_proxy,
+	.on_change = on_change,
 	.on_output = on_output,
 	.on_rest = on_rest,
 	.on_single_exit = on_single_exit,

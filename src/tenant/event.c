@@ -13,6 +13,32 @@ static void do_effects(struct tenant *t, uint32_t todo)
 			t->all->effects->of[e](t);
 }
 
+/* A copy's process, not that of the prepare command. */
+static pid_t pid_of(const struct tenant *t)
+{
+	return t->run && t->run->process && !t->run->is_preparing ? process_pid(t->run->process)
+								  : 0;
+}
+
+static void tell_change(const struct tenant *t, enum tenant_state before)
+{
+	const struct tenant_conf *conf = tenant_conf(t);
+	/* One that runs has none: that of its last failure is forgotten just now. */
+	const char *reason = state_serves(t->life.state) ? NULL : t->faults.reason;
+	pid_t pid = pid_of(t);
+
+	if (!conf || before == t->life.state)
+		return;
+	t->all->host->on_change(t->all->host_arg,
+		&(struct control_change){.id = conf->id,
+			.user = conf->user,
+			.before = before,
+			.state = t->life.state,
+			.pid = pid,
+			.generation = pid ? atomic_load(&tenant_slot(t)->generation) : 0,
+			.reason = str_of(reason ? reason : "")});
+}
+
 static void step(struct tenant *t, enum lifecycle_event event)
 {
 	enum tenant_state before = t->life.state;
@@ -29,6 +55,7 @@ static void step(struct tenant *t, enum lifecycle_event event)
 		t->faults.failed_in = before;
 	do_effects(t, todo & BEFORE_PUBLISHING);
 	announce_soon(t);
+	tell_change(t, before);
 	do_effects(t, todo & ~BEFORE_PUBLISHING);
 	t->all->effects->after(t);
 }

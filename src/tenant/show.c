@@ -16,6 +16,7 @@ static void show_faults(struct control_tenant *shown, const struct faults *f)
 
 static void show_slot(struct control_tenant *shown, const struct slot *slot)
 {
+	shown->generation = atomic_load(&slot->generation);
 	shown->since = atomic_load(&slot->since);
 	shown->in_flight = atomic_load(&slot->in_flight);
 	shown->upgrades = atomic_load(&slot->upgrades);

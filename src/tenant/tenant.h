@@ -7,7 +7,7 @@
 
 #include "backup/backup.h"
 #include "config/config.h"
-#include "control/control.h"
+#include "control/events.h"
 #include "link/scoreboard.h"
 #include "loop/loop.h"
 #include "process/process.h"
@@ -20,6 +20,8 @@ struct tenants;
 struct tenant_host {
 	/* The state, and what a page shows meanwhile. */
 	void (*tell_proxy)(void *arg, uint32_t slot, enum tenant_state state, str text);
+	/* Its state is another. */
+	void (*on_change)(void *arg, const struct control_change *change);
 	/* A request has been under way for long: does the proxy still do something? */
 	void (*ask_proxy)(void *arg);
 	void (*on_output)(void *arg, str id, const struct control_line *line);

@@ -405,6 +405,16 @@ def test_the_cache_is_shown_and_purged(atc):
     assert atc.cli("cache", "drop").returncode == 2
 
 
+def test_a_purge_that_a_new_proxy_hears_before_it_has_its_configuration_is_answered(atc):
+    atc.start(pages_config())
+    atc.proxy_may_change = True
+    os.kill(atc.proxy_pid(), signal.SIGKILL)
+    for _ in range(100):
+        assert atc.control_json("POST", "/v1/tenants/bellevue/2025/winter/purge") == {"purged": 0}
+    wait_until(lambda: atc.status()["proxy"]["pid"])
+    assert atc.get("/up").status and atc.status()["proxy"]["restarts"] == 1
+
+
 def test_a_crash_of_the_proxy_empties_the_cache_and_nothing_else(atc):
     atc.start(pages_config())
     site = Site(atc, a=public())

@@ -1,4 +1,5 @@
-"""docs.py - the tables of settings in the documentation are those of the program; the manuals are well-formed.
+"""docs.py - the tables of settings and of messages in the documentation are those of the program; the manuals are
+well-formed.
 
 SPDX-License-Identifier: MIT
 """
@@ -8,13 +9,17 @@ import subprocess
 
 from checks.source import ROOT, files
 
-PROGRAM = ROOT / "build" / "tools" / "config-keys"
-# What stands between these two lines is what `config-keys FORMAT [told]` prints.
+# What stands between these two lines is what the program of build/tools prints with these words.
 TABLES = {
-    "docs/configuration.md": [(["markdown"], "<!-- settings: begin -->\n", "<!-- settings: end -->\n"),
-                              (["markdown", "told"], "<!-- told: begin -->\n", "<!-- told: end -->\n")],
-    "man/fly-atc.yml.5": [(["mdoc"], '.\\" settings: begin\n', '.\\" settings: end\n'),
-                          (["mdoc", "told"], '.\\" told: begin\n', '.\\" told: end\n')],
+    "docs/configuration.md": [
+        (["config-keys", "markdown"], "<!-- settings: begin -->\n", "<!-- settings: end -->\n"),
+        (["config-keys", "markdown", "told"], "<!-- told: begin -->\n", "<!-- told: end -->\n")],
+    "man/fly-atc.yml.5": [
+        (["config-keys", "mdoc"], '.\\" settings: begin\n', '.\\" settings: end\n'),
+        (["config-keys", "mdoc", "told"], '.\\" told: begin\n', '.\\" told: end\n')],
+    "docs/architecture.md": [
+        (["messages", name], "<!-- %s: begin -->\n" % name, "<!-- %s: end -->\n" % name)
+        for name in ("channel", "opening", "guard")],
 }
 LINT = re.compile(r"^mandoc: (\S+?):(\d+):\d+: (?:WARNING|ERROR|UNSUPP): (.*)", re.M)
 # It knows the manuals of this machine only.
@@ -22,8 +27,9 @@ NOT_A_FAULT = "referenced manual not found"
 
 
 def table(words):
-    subprocess.run(["ninja", "-C", str(ROOT / "build"), "tools/config-keys"], check=True, capture_output=True)
-    return subprocess.run([PROGRAM, *words], check=True, capture_output=True).stdout.decode()
+    program, words = "tools/" + words[0], words[1:]
+    subprocess.run(["ninja", "-C", str(ROOT / "build"), program], check=True, capture_output=True)
+    return subprocess.run([ROOT / "build" / program, *words], check=True, capture_output=True).stdout.decode()
 
 
 def renewed(name):

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -205,6 +206,7 @@ struct receiver {
 	unsigned messages, wanted, closed;
 	int fd;
 	char text[CHANNEL_TEXT_MAX + 1];
+	char fault[128];
 };
 
 static void on_message(void *arg, const struct channel_message *m, int fd)
@@ -220,11 +222,12 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		loop_stop(r->loop);
 }
 
-static void on_closed(void *arg)
+static void on_closed(void *arg, const char *fault)
 {
 	struct receiver *r = arg;
 
 	r->closed++;
+	snprintf(r->fault, sizeof(r->fault), "%s", fault ? fault : "");
 	loop_stop(r->loop);
 }
 
@@ -237,10 +240,10 @@ static void test_messages_arrive_in_order_when_the_socket_is_full(void **state)
 
 	(void)state;
 	assert_int_equal(packet_pair(fds), 0);
-	a = channel_new(loop, fds[0], on_message, on_closed, &r);
-	b = channel_new(loop, fds[1], on_message, on_closed, &r);
+	a = channel_new(loop, fds[0], CHANNEL_SUPERVISOR, on_message, on_closed, &r);
+	b = channel_new(loop, fds[1], CHANNEL_PROXY, on_message, on_closed, &r);
 	for (uint32_t i = 0; i < 5000; i++)
-		channel_send(a, CHANNEL_STATE, i, TENANT_FAILED, STR("it said no"));
+		channel_tell_proxy(a, CHANNEL_STATE, i, TENANT_FAILED, STR("it said no"));
 	loop_run(loop);
 	assert_int_equal(r.messages, 5000);
 	assert_string_equal(r.text, "it said no");
@@ -272,15 +275,15 @@ static void test_a_descriptor_that_waits_for_room_arrives_though_no_other_can_be
 
 	(void)state;
 	assert_int_equal(packet_pair(fds), 0);
-	a = channel_new(loop, fds[0], count_messages, on_closed, &r);
-	b = channel_new(loop, fds[1], count_messages, on_closed, &r);
+	a = channel_new(loop, fds[0], CHANNEL_SUPERVISOR, count_messages, on_closed, &r);
+	b = channel_new(loop, fds[1], CHANNEL_PROXY, count_messages, on_closed, &r);
 	for (int i = 0; i < 3000; i++)
-		channel_send(a, CHANNEL_STATE, 0, TENANT_FAILED, STR("it said no"));
+		channel_tell_proxy(a, CHANNEL_STATE, 0, TENANT_FAILED, STR("it said no"));
 	{
 		int mem = memfd_create("test", MFD_CLOEXEC);
 
 		limit_descriptors(1, &before);
-		channel_send_fd(a, CHANNEL_CONFIG, 1, STR_EMPTY, mem);
+		channel_give_proxy(a, CHANNEL_CONFIG, 1, STR_EMPTY, mem);
 		setrlimit(RLIMIT_NOFILE, &before);
 	}
 	loop_run(loop);
@@ -307,7 +310,7 @@ static void test_a_loop_for_which_there_is_no_descriptor_is_none(void **state)
 
 static void *wake_slot_0(void *arg)
 {
-	assert_int_equal(channel_try_send(*(int *)arg, CHANNEL_WAKE, 0), 0);
+	assert_int_equal(channel_try_supervisor(*(int *)arg, CHANNEL_WAKE, 0), 0);
 	return NULL;
 }
 
@@ -321,16 +324,16 @@ static void test_another_thread_sends_unless_the_socket_is_full(void **state)
 
 	(void)state;
 	assert_int_equal(packet_pair(fds), 0);
-	c = channel_new(loop, fds[0], on_message, on_closed, &r);
+	c = channel_new(loop, fds[0], CHANNEL_SUPERVISOR, on_message, on_closed, &r);
 	assert_int_equal(pthread_create(&thread, NULL, wake_slot_0, &fds[1]), 0);
 	loop_run(loop);
 	pthread_join(thread, NULL);
 	assert_int_equal(r.messages, 1);
-	while ((error = channel_try_send(fds[1], CHANNEL_WAKE, 0)) == 0 && sent < 1000000)
+	while ((error = channel_try_supervisor(fds[1], CHANNEL_WAKE, 0)) == 0 && sent < 1000000)
 		sent++;
 	assert_int_equal(error, -EAGAIN);
 	channel_free(c);
-	error = channel_try_send(fds[1], CHANNEL_WAKE, 0);
+	error = channel_try_supervisor(fds[1], CHANNEL_WAKE, 0);
 	assert_true(error < 0 && error != -EAGAIN);
 	close(fds[1]);
 	loop_post(loop, (loop_fn *)loop_stop, loop);
@@ -338,7 +341,7 @@ static void test_another_thread_sends_unless_the_socket_is_full(void **state)
 	loop_free(loop);
 }
 
-static void test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once(void **state)
+static void test_a_descriptor_travels(void **state)
 {
 	struct loop *loop = loop_new();
 	struct receiver r = {.loop = loop, .wanted = 1, .fd = -1};
@@ -349,20 +352,133 @@ static void test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once(voi
 	(void)state;
 	assert_int_equal(write(mem, "abc", 3), 3);
 	assert_int_equal(packet_pair(fds), 0);
-	c = channel_new(loop, fds[0], on_message, on_closed, &r);
-	sender = channel_new(loop, dup(fds[1]), on_message, on_closed, &r);
-	channel_send_fd(sender, CHANNEL_CONFIG, 0, STR_EMPTY, mem);
+	c = channel_new(loop, fds[0], CHANNEL_PROXY, on_message, on_closed, &r);
+	sender = channel_new(loop, fds[1], CHANNEL_SUPERVISOR, on_message, on_closed, &r);
+	channel_give_proxy(sender, CHANNEL_CONFIG, 0, STR_EMPTY, mem);
 	loop_run(loop);
 	assert_true(r.fd >= 0);
 	assert_int_equal(pread(r.fd, got, 3, 0), 3);
 	assert_memory_equal(got, "abc", 3);
 	close(r.fd);
-	assert_int_equal(send(fds[1], "short", 5, 0), 5);
-	loop_run(loop);
-	assert_int_equal(r.closed, 1);
 	channel_free(c);
 	channel_free(sender);
+	loop_post(loop, (loop_fn *)loop_stop, loop);
+	loop_run(loop);
+	loop_free(loop);
+}
+
+/* Sends one packet to a new end of `side`, which ends it; and gives back what was wrong. */
+static void send_wrong(
+	enum channel_side side, const void *packet, size_t size, int file, struct receiver *ret)
+{
+	struct loop *loop = loop_new();
+	struct channel *c;
+	struct iovec part = {(void *)(uintptr_t)packet, size};
+	int fds[2];
+
+	*ret = (struct receiver){.loop = loop, .wanted = 1, .fd = -1};
+	assert_int_equal(packet_pair(fds), 0);
+	c = channel_new(loop, fds[0], side, on_message, on_closed, ret);
+	assert_int_equal(packet_send(fds[1], &part, 1, file), 0);
+	loop_run(loop);
+	channel_free(c);
 	close(fds[1]);
+	loop_post(loop, (loop_fn *)loop_stop, loop);
+	loop_run(loop);
+	loop_free(loop);
+}
+
+/* What a proxy gone wrong may send, and what its other side may not. */
+static void test_what_a_message_may_not_bring_ends_the_link_once(void **state)
+{
+	static const struct {
+		enum channel_side side;
+		struct channel_message message;
+		bool has_file;
+		const char *fault;
+	} cases[] = {
+		{CHANNEL_SUPERVISOR, {.type = CHANNEL_WAKE}, false, "message 0, which is not"},
+		{CHANNEL_SUPERVISOR, {.side = CHANNEL_PROXY, .type = CHANNEL_ASK}, false,
+			"message 5,"},
+		{CHANNEL_SUPERVISOR, {.side = 77}, false, "message 0,"},
+		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = CHANNEL_DRAINED + 1},
+			false, "message 10,"},
+		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = UINT16_MAX}, false,
+			"message 65535,"},
+		{CHANNEL_SUPERVISOR,
+			{.side = CHANNEL_SUPERVISOR,
+				.type = CHANNEL_WAKE,
+				.slot = SCOREBOARD_SLOTS},
+			false, "\"wake\" with the wrong slot"},
+		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = CHANNEL_WAKE, .value = 1},
+			false, "\"wake\" with the wrong value"},
+		{CHANNEL_SUPERVISOR,
+			{.side = CHANNEL_SUPERVISOR, .type = CHANNEL_BUSY, .text_size = 4}, false,
+			"\"busy\" with the wrong text"},
+		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = CHANNEL_LISTENING}, true,
+			"\"listening\" with the wrong descriptor"},
+		{CHANNEL_PROXY, {.side = CHANNEL_PROXY, .type = CHANNEL_DRAIN + 1}, false,
+			"message 7,"},
+		{CHANNEL_PROXY, {.side = CHANNEL_PROXY, .type = CHANNEL_CONFIG}, false,
+			"\"config\" with the wrong descriptor"},
+		{CHANNEL_PROXY,
+			{.side = CHANNEL_PROXY, .type = CHANNEL_STATE, .value = TENANT_NSTATES},
+			false, "\"state\" with the wrong value"},
+		{CHANNEL_PROXY,
+			{.side = CHANNEL_PROXY, .type = CHANNEL_STORE, .value = STORE_SILENT + 1},
+			false, "\"store\" with the wrong value"},
+	};
+	int mem = memfd_create("test", MFD_CLOEXEC);
+	struct receiver r;
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		const struct channel_message *m = &cases[i].message;
+		size_t before = count_descriptors();
+
+		send_wrong(cases[i].side, m, offsetof(struct channel_message, text) + m->text_size,
+			cases[i].has_file ? mem : -1, &r);
+		assert_int_equal(r.closed, 1);
+		assert_int_equal(r.messages, 0);
+		assert_non_null(strstr(r.fault, cases[i].fault));
+		assert_int_equal(count_descriptors(), before);
+	}
+	close(mem);
+}
+
+static void test_a_packet_of_the_wrong_form_ends_the_link_once(void **state)
+{
+	static const struct channel_message m = {
+		.side = CHANNEL_PROXY, .type = CHANNEL_STATE, .text_size = 5};
+	static const char large[sizeof(m) + 1];
+	struct receiver r;
+
+	(void)state;
+	for (size_t n = 1; n <= offsetof(struct channel_message, text) + 4; n++) {
+		send_wrong(CHANNEL_PROXY, &m, n, -1, &r);
+		assert_int_equal(r.closed, 1);
+		assert_string_equal(r.fault, "a packet of the wrong form");
+	}
+	send_wrong(CHANNEL_PROXY, large, sizeof(large), -1, &r);
+	assert_int_equal(r.closed, 1);
+	assert_string_equal(r.fault, "a packet of the wrong form");
+}
+
+static void test_an_end_that_is_closed_is_no_fault(void **state)
+{
+	struct loop *loop = loop_new();
+	struct receiver r = {.loop = loop, .fd = -1, .fault = "?"};
+	struct channel *c;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(packet_pair(fds), 0);
+	c = channel_new(loop, fds[0], CHANNEL_PROXY, on_message, on_closed, &r);
+	close(fds[1]);
+	loop_run(loop);
+	assert_int_equal(r.closed, 1);
+	assert_string_equal(r.fault, "");
+	channel_free(c);
 	loop_post(loop, (loop_fn *)loop_stop, loop);
 	loop_run(loop);
 	loop_free(loop);
@@ -381,7 +497,10 @@ int main(void)
 		cmocka_unit_test(test_a_loop_for_which_there_is_no_descriptor_is_none),
 		cmocka_unit_test(test_messages_arrive_in_order_when_the_socket_is_full),
 		cmocka_unit_test(test_another_thread_sends_unless_the_socket_is_full),
-		cmocka_unit_test(test_a_descriptor_travels_and_a_broken_packet_ends_the_link_once),
+		cmocka_unit_test(test_a_descriptor_travels),
+		cmocka_unit_test(test_what_a_message_may_not_bring_ends_the_link_once),
+		cmocka_unit_test(test_a_packet_of_the_wrong_form_ends_the_link_once),
+		cmocka_unit_test(test_an_end_that_is_closed_is_no_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

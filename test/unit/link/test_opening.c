@@ -202,6 +202,17 @@ static void an_answer_out_of_order_ends_the_link(void **state)
 	free(op);
 }
 
+/* As a supervisor gone wrong might. */
+static void send_answer(struct world *w, uint32_t number, uint32_t result, size_t why)
+{
+	char packet[8 + OPENING_WHY_MAX + 1] = {0};
+
+	memcpy(packet, &number, 4);
+	memcpy(packet + 4, &result, 4);
+	assert_true(send(w->supervisor, packet, 8 + why, 0) > 0);
+	loop_run(w->loop);
+}
+
 static void an_answer_without_its_descriptor_ends_the_link(void **state)
 {
 	struct world *w = *state;
@@ -209,8 +220,31 @@ static void an_answer_without_its_descriptor_ends_the_link(void **state)
 	struct opening *op = ask(w, STR("/a"));
 
 	assert_int_equal(opening_receive(w->supervisor, &r), 0);
-	assert_int_equal(opening_answer(w->supervisor, r.number, OPENING_OPENED, STR_EMPTY, -1), 0);
-	loop_run(w->loop);
+	send_answer(w, r.number, OPENING_OPENED, 0);
+	assert_int_equal(w->answers, 0);
+	free(op);
+}
+
+static void an_answer_that_brings_more_than_its_result_may_ends_the_link(void **state)
+{
+	struct world *w = *state;
+	struct opening_request r;
+	struct opening *op = ask(w, STR("/a"));
+
+	assert_int_equal(opening_receive(w->supervisor, &r), 0);
+	send_answer(w, r.number, OPENING_REFUSED, OPENING_WHY_MAX + 1);
+	assert_int_equal(w->answers, 0);
+	free(op);
+}
+
+static void an_answer_that_there_is_not_ends_the_link(void **state)
+{
+	struct world *w = *state;
+	struct opening_request r;
+	struct opening *op = ask(w, STR("/a"));
+
+	assert_int_equal(opening_receive(w->supervisor, &r), 0);
+	send_answer(w, r.number, OPENING_OUTSIDE + 1, 0);
 	assert_int_equal(w->answers, 0);
 	free(op);
 }
@@ -262,6 +296,11 @@ int main(void)
 			an_answer_out_of_order_ends_the_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			an_answer_without_its_descriptor_ends_the_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_brings_more_than_its_result_may_ends_the_link, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_there_is_not_ends_the_link, setup, teardown),
 		cmocka_unit_test(requests_that_are_not_well_formed_are_noticed),
 	};
 

@@ -1,0 +1,176 @@
+/* events.c - what happens to the tenants, a line each. */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "command/live.h"
+#include "control/client.h"
+#include "control/events.h"
+
+#define DATA STR("data: ")
+
+struct follower {
+	const struct options *options;
+	bool is_over, is_dropped;
+};
+
+static const char *text_at(const json_t *j, const char *key)
+{
+	const char *text = json_string_value(json_object_get(j, key));
+
+	return text ? text : "?";
+}
+
+static int number_at(const json_t *j, const char *key)
+{
+	return (int)json_integer_value(json_object_get(j, key));
+}
+
+static void tell_state(const char *time, const json_t *tenant)
+{
+	const char *reason = json_string_value(json_object_get(tenant, "reason"));
+	int pid = number_at(tenant, "pid");
+
+	printf("%s %s %s", time, text_at(tenant, "tenant"), text_at(tenant, "state"));
+	if (pid)
+		printf(" (pid %d)", pid);
+	printf("%s%s\n", reason ? ": " : "", reason ? reason : "");
+}
+
+static bool sleeps(const json_t *tenant)
+{
+	const char *state = text_at(tenant, "state");
+
+	return strcmp(state, tenant_state_name(TENANT_ABSENT)) == 0 ||
+	       strcmp(state, tenant_state_name(TENANT_STOPPED)) == 0;
+}
+
+static void tell_snapshot(const struct follower *f, const char *time, const json_t *j)
+{
+	const json_t *tenants = json_object_get(j, "tenants"), *tenant;
+	int sleeping = number_at(j, "sleeping");
+	size_t i;
+
+	json_array_foreach(tenants, i, tenant)
+	{
+		if (f->options->nwords || !sleeps(tenant))
+			tell_state(time, tenant);
+		else
+			sleeping++;
+	}
+	if (sleeping)
+		printf("%s %d tenant%s asleep\n", time, sleeping, sleeping == 1 ? " is" : "s are");
+}
+
+static void tell_proxy(const char *time, const json_t *j)
+{
+	const char *reason = json_string_value(json_object_get(j, "reason"));
+
+	if (json_is_true(json_object_get(j, "serves")))
+		printf("%s the proxy serves (pid %d)\n", time, number_at(j, "pid"));
+	else
+		printf("%s the proxy %s; it is started again\n", time, reason ? reason : "ended");
+}
+
+static void tell(struct follower *f, enum control_event event, const json_t *j)
+{
+	const char *time = text_at(j, "time");
+
+	switch (event) {
+	case CONTROL_EVENT_SNAPSHOT:
+		tell_snapshot(f, time, j);
+		return;
+	case CONTROL_EVENT_STATE:
+		tell_state(time, j);
+		return;
+	case CONTROL_EVENT_ADDED:
+		printf("%s %s added\n", time, text_at(j, "tenant"));
+		return;
+	case CONTROL_EVENT_REMOVED:
+		printf("%s %s removed\n", time, text_at(j, "tenant"));
+		return;
+	case CONTROL_EVENT_RELOADED:
+		printf("%s reloaded: tenants %d added, %d removed, %d changed\n", time,
+			number_at(j, "added"), number_at(j, "removed"), number_at(j, "changed"));
+		return;
+	case CONTROL_EVENT_PROXY:
+		tell_proxy(time, j);
+		return;
+	case CONTROL_EVENT_ENDING:
+		printf("%s fly-atc is ending\n", time);
+		return;
+	case CONTROL_EVENT_DROPPED:
+		return;
+	case CONTROL_EVENT_END:
+		printf("%s fly-atc has ended\n", time);
+		return;
+	case CONTROL_NEVENTS:
+		break;
+	}
+}
+
+/* CONTROL_NEVENTS: of a later release. */
+static enum control_event event_of(const json_t *j)
+{
+	const char *name = text_at(j, "event");
+	unsigned event = 0;
+
+	while (event < CONTROL_NEVENTS &&
+		strcmp(name, control_event_name((enum control_event)event)) != 0)
+		event++;
+	return (enum control_event)event;
+}
+
+/* Of an event the line with its data; its name is in there, too. */
+static void on_line(void *arg, str line)
+{
+	struct follower *f = arg;
+	str data = str_starts(line, DATA) ? str_slice(line, DATA.n, line.n) : STR_EMPTY;
+	enum control_event event;
+	json_t *j;
+
+	if (!data.n)
+		return;
+	j = live_json_of(data);
+	event = event_of(j);
+	f->is_over |= event == CONTROL_EVENT_END;
+	f->is_dropped |= event == CONTROL_EVENT_DROPPED;
+	if (f->options->as_json)
+		printf(STR_FMT "\n", STR_ARG(data));
+	else
+		tell(f, event, j);
+	json_decref(j);
+}
+
+static int judge(const struct follower *f, const struct answer *a)
+{
+	if (a->status != 200)
+		return live_refused(a, "follow the events");
+	if (f->is_over)
+		return 0;
+	complain(
+		f->is_dropped
+			? "events: they came faster than they were read here; what followed is lost"
+			: "events: the answer ended too early");
+	return EXIT_RUNTIME;
+}
+
+int live_events(const struct options *o)
+{
+	struct follower follower = {.options = o};
+	struct buf target = {0};
+	struct answer answer = {0};
+	int r;
+
+	buf_add(&target, STR("/v1/events"));
+	if (o->nwords) {
+		buf_add(&target, STR("?tenant="));
+		client_add_segment(&target, str_of(o->words[0]));
+	}
+	r = live_ask_lines(o, "GET", buf_str(&target), on_line, &follower, &answer);
+	if (r == 0)
+		r = judge(&follower, &answer);
+	buf_done(&target);
+	buf_done(&answer.body);
+	return r;
+}
