@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -86,51 +87,102 @@ void socket_set_keepalive(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
 }
 
-static int connect_to(int fd, const struct sockaddr *to, socklen_t size)
+struct endpoint endpoint_local(uint16_t port, bool is_ipv6)
 {
-	int r;
+	struct endpoint e = {.address = {.family = AF_INET, .port = port}};
 
+	if (is_ipv6) {
+		e.address.family = AF_INET6;
+		e.address.v6 = in6addr_loopback;
+	} else {
+		e.address.v4.s_addr = htonl(INADDR_LOOPBACK);
+	}
+	return e;
+}
+
+str endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
+{
+	const struct address *a = &e->address;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (e->path || !address_text(a, text).n)
+		snprintf(out, ENDPOINT_TEXT_MAX, "%s", e->path ? e->path : "nowhere");
+	else
+		snprintf(out, ENDPOINT_TEXT_MAX, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
+			a->port);
+	return str_of(out);
+}
+
+static bool is_loopback(const struct address *a)
+{
+	if (a->family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&a->v6);
+	return ntohl(a->v4.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static void tune(int fd, const struct address *to)
+{
+	socket_set_nodelay(fd);
+	/* The loopback is never congested: what a model of the path costs (BBR and its timers) buys
+	 * nothing. */
+	if (is_loopback(to))
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
+union name {
+	struct sockaddr any;
+	struct sockaddr_un un;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* 0 or -errno. */
+static int name_of(const struct endpoint *e, union name *ret, socklen_t *ret_size)
+{
+	const struct address *a = &e->address;
+
+	if (e->path) {
+		size_t n = strlen(e->path);
+
+		if (n >= sizeof(ret->un.sun_path))
+			return -ENAMETOOLONG;
+		*ret = (union name){.un.sun_family = AF_UNIX};
+		memcpy(ret->un.sun_path, e->path, n + 1);
+		*ret_size = sizeof(ret->un);
+	} else if (a->family == AF_INET) {
+		*ret = (union name){.in = {.sin_family = AF_INET,
+					    .sin_port = htons(a->port),
+					    .sin_addr = a->v4}};
+		*ret_size = sizeof(ret->in);
+	} else if (a->family == AF_INET6) {
+		*ret = (union name){.in6 = {.sin6_family = AF_INET6,
+					    .sin6_port = htons(a->port),
+					    .sin6_addr = a->v6}};
+		*ret_size = sizeof(ret->in6);
+	} else {
+		return -EAFNOSUPPORT;
+	}
+	return 0;
+}
+
+int socket_connect(const struct endpoint *to)
+{
+	union name name;
+	socklen_t size;
+	int r = name_of(to, &name, &size), fd;
+
+	if (r < 0)
+		return r;
+	fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, to, size) == 0 || errno == EINPROGRESS)
+	if (!to->path)
+		tune(fd, &to->address);
+	if (connect(fd, &name.any, size) == 0 || errno == EINPROGRESS)
 		return fd;
 	r = -errno;
 	close(fd);
 	return r;
-}
-
-int socket_connect_local(uint16_t port, bool is_ipv6)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6,
-		.sin6_port = htons(port),
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	int fd =
-		socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0) {
-		socket_set_nodelay(fd);
-		/* The loopback is never congested: what a model of the path costs (BBR and its
-		 * timers) buys nothing. */
-		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
-	}
-	if (is_ipv6)
-		return connect_to(fd, (const struct sockaddr *)&to6, sizeof(to6));
-	return connect_to(fd, (const struct sockaddr *)&to, sizeof(to));
-}
-
-int socket_connect_unix(const char *path)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	size_t n = strlen(path);
-
-	if (n >= sizeof(to.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(to.sun_path, path, n + 1);
-	return connect_to(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-		(const struct sockaddr *)&to, sizeof(to));
 }
 
 bool socket_is_silent(int fd)

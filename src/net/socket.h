@@ -1,5 +1,4 @@
-/* socket.h - the few things done to sockets: accept, connect to a tenant, read the peer's address.
- */
+/* socket.h - the few things done to sockets: accept, connect, read the peer's address. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -23,12 +22,24 @@ void address_from(struct address *a, const struct sockaddr_storage *from);
 /* "192.0.2.1", "2001:db8::1"; empty for AF_UNSPEC.  The result points into out. */
 str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 
+/* Where to connect to: an address and port, or a unix socket. */
+struct endpoint {
+	struct address address;
+	const char *path; /* of the unix socket; NULL: there is none */
+};
+#define ENDPOINT_TEXT_MAX 128
+
+/* A port of this machine: at 127.0.0.1 or ::1. */
+struct endpoint endpoint_local(uint16_t port, bool is_ipv6);
+/* "192.0.2.1:3000", "[2001:db8::1]:3000", "/run/app.sock".  The result points into out. */
+str endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
+
 /* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN without one, or another
  * -errno. */
 int socket_accept(int listener, struct address *ret_peer) MUST_USE;
-/* Begins to connect, to 127.0.0.1 or ::1; LOOP_WRITE tells the end.  A descriptor or -errno. */
-int socket_connect_local(uint16_t port, bool is_ipv6) MUST_USE;
-int socket_connect_unix(const char *path) MUST_USE;
+/* Begins to connect; LOOP_WRITE tells the end.  A descriptor or -errno (-ENAMETOOLONG for a path
+ * that no unix socket can have). */
+int socket_connect(const struct endpoint *to) MUST_USE;
 /* Sends each write at once (TCP_NODELAY); sockets accepted from a listener inherit it. */
 void socket_set_nodelay(int fd);
 /* The kernel asks a silent peer now and then whether it is still there, so that one that vanished

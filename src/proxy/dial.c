@@ -9,12 +9,6 @@
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
 
-/* A refused port is tried again after this long, up to connect_timeout. */
-#define REFUSED_RETRY 20
-/* An idle connection that is older may be closed by the application at this moment; a request that
- * must not be sent twice gets a new one. */
-#define FRESH_FOR 1500
-
 /* The head for the tenant is made now, since the received one is gone after this turn. */
 static void write_head(struct exchange *x)
 {
@@ -75,35 +69,34 @@ static enum step refused(struct exchange *x)
 	trip_end(x);
 	if (now >= x->trip.connect_until)
 		return exchange_fail(x, ERROR_CONNECT_FAILED, STR_EMPTY);
-	return held_begin(x, now + REFUSED_RETRY);
+	return held_begin(x, now + x->trip.tenant->origin.limits->retry);
 }
 
 /* A connection that waits for a request, or NULL. */
-static struct upstream *take_idle(struct exchange *x)
+static struct upstream *take_idle(const struct exchange *x, struct origin *o)
 {
-	msec now = loop_now(x->worker->loop);
-	bool may_repeat = method_is_idempotent(x->wish.method) && x->trip.up.is_done;
-
 	if (x->trip.is_retried)
 		return NULL;
-	return upstream_take(
-		x->worker, x->trip.tenant, may_repeat || now < FRESH_FOR ? 0 : now - FRESH_FOR);
+	return upstream_take(o, method_is_idempotent(x->wish.method) && x->trip.up.is_done);
 }
 
 enum step dial_step(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	msec connect_timeout = exchange_settings(x)->connect_timeout;
+	struct origin *o = &x->trip.tenant->origin;
 	struct upstream *u;
 	int r = 0;
 
 	if (x->trip.is_refused)
 		return refused(x);
 	if (!x->trip.connect_until)
-		x->trip.connect_until = msec_limit(loop_now(w->loop), connect_timeout);
-	u = take_idle(x);
-	if (!u)
-		r = upstream_connect(w, x->trip.tenant, &u);
+		x->trip.connect_until = msec_limit(loop_now(w->loop), o->limits->connect);
+	origin_follow(o, atomic_load(&exchange_slot(x)->generation));
+	u = take_idle(x, o);
+	if (!u) {
+		worker_locate_tenant(w, x->trip.tenant);
+		r = upstream_connect(o, &u);
+	}
 	if (r == -EMFILE || r == -ENFILE)
 		w->wants_descriptors = true; /* and then it is tried again */
 	if (r < 0)

@@ -4,6 +4,7 @@
 #include "net/socket.h"
 #include "proxy/relay_int.h"
 #include "proxy/trip.h"
+#include "proxy/upstream.h"
 
 /* From here on the kernel moves a body without showing it to us. */
 #define SPLICE_FROM 65536
@@ -31,7 +32,7 @@ enum step relay_upstream_failed(struct exchange *x, enum error error)
 void relay_expect_answer(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
-	msec limit = exchange_settings(x)->response_timeout;
+	msec limit = u->origin->limits->response;
 
 	if (relay_up_waits(x))
 		u->unsent = socket_unsent(u->watch.fd);

@@ -226,9 +226,9 @@ static bool close_upstreams(struct worker *w)
 	for (uint32_t i = 0; i < w->ntenants; i++) {
 		struct tenant *t = w->tenants[i];
 
-		if (!t || list_is_empty(&t->idle))
+		if (!t || list_is_empty(&t->origin.idle))
 			continue;
-		upstream_close_idle(t);
+		origin_close_idle(&t->origin);
 		has_closed = true;
 	}
 	return has_closed;

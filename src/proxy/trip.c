@@ -12,6 +12,10 @@ void trip_drop_upstream(struct exchange *x, bool can_reuse)
 	x->trip.upstream = NULL;
 	if (!u)
 		return;
+	if (can_reuse) { /* the next request goes to the copy that runs */
+		origin_follow(u->origin, atomic_load(&exchange_slot(x)->generation));
+		can_reuse = state_serves(exchange_tenant_state(x));
+	}
 	if (can_reuse)
 		upstream_give_back(u);
 	else

@@ -1,4 +1,4 @@
-/* upstream.c - connections to tenants, and their reuse. */
+/* upstream.c - a connection to an origin, and its reuse. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/upstream.h"
 
@@ -13,9 +13,9 @@
 #include "proxy/shared.h"
 #include "proxy/worker.h"
 
-/* However long the application says that it keeps a connection. */
+/* However long the other end says that it keeps a connection. */
 #define IDLE_LIMIT 60000
-/* We end it so long before the application does, and keep it so long at least. */
+/* We end it so long before the other end does, and keep it so long at least. */
 #define IDLE_MARGIN 1000
 #define IDLE_LEAST  500
 
@@ -56,17 +56,14 @@ void upstream_deadline(struct upstream *u, msec at)
 	timer_set(&u->timer, u->worker->loop, at, on_time);
 }
 
-struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_before)
+struct upstream *upstream_take(struct origin *o, bool may_repeat)
 {
-	uint32_t generation = atomic_load(&w->slots[t->slot].generation);
+	msec now = loop_now(o->worker->loop), fresh = o->limits->fresh;
+	msec not_before = may_repeat || now < fresh ? 0 : now - fresh;
 	struct upstream *u;
 
-	if (t->generation != generation) {
-		upstream_close_idle(t);
-		t->generation = generation;
-	}
-	while (!list_is_empty(&t->idle)) {
-		u = list_first(&t->idle, struct upstream, link);
+	while (!list_is_empty(&o->idle)) {
+		u = list_first(&o->idle, struct upstream, link);
 		if (u->idle_since < not_before)
 			return NULL;
 		if (not_before && !socket_is_silent(u->watch.fd)) {
@@ -80,59 +77,38 @@ struct upstream *upstream_take(struct worker *w, struct tenant *t, msec not_befo
 	return NULL;
 }
 
-/* The supervisor made run_dir our working directory while we were root: its path may lead through
- * directories that are closed to us, as $XDG_RUNTIME_DIR is. */
-static int connect_tenant(struct worker *w, struct tenant *t)
+static int open_upstream(struct origin *o, struct upstream **ret)
 {
-	uint32_t port = atomic_load(&w->slots[t->slot].port);
-	char path[128];
-
-	if (port)
-		return socket_connect_local(
-			(uint16_t)port, atomic_load(&w->slots[t->slot].is_ipv6) != 0);
-	slot_socket_path(STR("."), t->slot, path, sizeof(path));
-	return socket_connect_unix(path);
-}
-
-/* The supervisor signals a tenant only when it is counted no more. */
-static void uncount(struct worker *w, struct tenant *t)
-{
-	atomic_fetch_sub(&w->slots[t->slot].connections, 1);
-}
-
-static int open_upstream(struct worker *w, struct tenant *t, struct upstream **ret)
-{
-	uint32_t generation = atomic_load(&w->slots[t->slot].generation);
-	int fd = connect_tenant(w, t), r;
+	int fd = socket_connect(&o->at), r;
 	struct upstream *u;
 
 	if (fd < 0)
 		return fd;
 	u = xcalloc(1, sizeof(*u));
-	u->worker = w;
-	u->tenant = t;
-	u->generation = generation;
+	u->worker = o->worker;
+	u->origin = o;
+	u->generation = o->generation;
 	u->is_connecting = true;
 	list_init(&u->link);
-	r = watch_open(&u->watch, w->loop, fd, on_event);
+	r = watch_open(&u->watch, u->worker->loop, fd, on_event);
 	if (r < 0) {
 		close(fd);
 		free(u);
 		return r;
 	}
-	shared_add(&w->shared->nupstreams);
+	shared_add(&u->worker->shared->nupstreams);
 	*ret = u;
 	return 0;
 }
 
-int upstream_connect(struct worker *w, struct tenant *t, struct upstream **ret)
+int upstream_connect(struct origin *o, struct upstream **ret)
 {
 	int r;
 
-	atomic_fetch_add(&w->slots[t->slot].connections, 1);
-	r = open_upstream(w, t, ret);
+	atomic_fetch_add(o->connections, 1);
+	r = open_upstream(o, ret);
 	if (r < 0)
-		uncount(w, t);
+		atomic_fetch_sub(o->connections, 1);
 	return r;
 }
 
@@ -153,8 +129,7 @@ void upstream_learn(struct upstream *u, const struct response_head *h)
 
 static msec idle_limit(const struct upstream *u)
 {
-	msec limit =
-		u->idle_limit ? u->idle_limit : u->worker->view->conf->server.upstream_idle_timeout;
+	msec limit = u->idle_limit ? u->idle_limit : u->origin->limits->idle;
 
 	return MIN(limit, (msec)IDLE_LIMIT);
 }
@@ -169,12 +144,11 @@ static bool is_silent(const struct upstream *u)
 
 void upstream_give_back(struct upstream *u)
 {
-	struct slot *slot = &u->worker->slots[u->tenant->slot];
+	struct origin *o = u->origin;
 
 	u->exchange = NULL;
-	if (u->is_deaf || u->tenant->is_former || !is_silent(u) || !outbox_is_empty(&u->out) ||
-		atomic_load(&slot->generation) != u->generation ||
-		!state_serves(slot_state(slot, u->tenant->owner))) {
+	if (u->is_deaf || o->is_closed || o->generation != u->generation || !is_silent(u) ||
+		!outbox_is_empty(&u->out)) {
 		upstream_close(u);
 		return;
 	}
@@ -182,7 +156,7 @@ void upstream_give_back(struct upstream *u)
 	u->scanned = 0;
 	u->idle_since = loop_now(u->worker->loop);
 	upstream_deadline(u, u->idle_since + idle_limit(u));
-	list_push(&u->tenant->idle, &u->link);
+	list_push(&o->idle, &u->link);
 }
 
 void upstream_close(struct upstream *u)
@@ -194,15 +168,9 @@ void upstream_close(struct upstream *u)
 	list_remove(&u->link);
 	timer_cancel(&u->timer);
 	watch_close_fd(&u->watch);
-	uncount(u->worker, u->tenant);
+	atomic_fetch_sub(u->origin->connections, 1);
 	inbox_done(&u->in);
 	outbox_done(&u->out);
 	shared_remove(&u->worker->shared->nupstreams);
 	loop_defer_free(u->worker->loop, u);
-}
-
-void upstream_close_idle(struct tenant *t)
-{
-	list_foreach_safe (u, &t->idle, struct upstream, link)
-		upstream_close(u);
 }

@@ -14,7 +14,6 @@
 #include "proxy/exchange.h"
 #include "proxy/shared.h"
 #include "proxy/shortage.h"
-#include "proxy/upstream.h"
 #include "proxy/worker_int.h"
 
 #define ACCEPTS_PER_TURN 64
@@ -125,6 +124,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	w->shared = shared;
 	w->loop = loop_new();
 	w->view = view_new(take_snapshot);
+	worker_limit_tenants(w);
 	w->slots = slots;
 	w->listen_fd = take_listen_fd;
 	w->max_sockets = shortage_max_sockets();
@@ -203,6 +203,7 @@ static void on_new_view(void *arg)
 
 	view_unref(w->view);
 	w->view = view_new(p->snapshot);
+	worker_limit_tenants(w);
 	open_files_clear(&w->open_files); /* their directories are others, as may be the slots */
 	open_files_clear(&w->sent_files);
 	for (uint32_t i = 0; i < w->ntenants; i++) {
@@ -329,7 +330,7 @@ static void on_state(void *arg)
 	t->reason = p->reason;
 	t->wake_sent = state_is_on_its_way(p->state); /* then the supervisor knows it */
 	if (!state_serves(p->state)) {
-		upstream_close_idle(t);
+		origin_close_idle(&t->origin);
 		if (p->state == TENANT_DRAINING)
 			worker_end_streams_soon(w, t);
 		else

@@ -11,6 +11,7 @@
 #include "net/outbox.h"
 #include "net/socket.h"
 #include "net/splice.h"
+#include "proxy/origin.h"
 #include "proxy/request_id.h"
 #include "proxy/scratch.h"
 #include "proxy/snapshot.h"
@@ -37,15 +38,15 @@ struct seldom {
  * frees it. */
 struct tenant {
 	uint32_t slot;
-	uint64_t owner;	     /* of the slot */
-	size_t nexchanges;   /* that point here */
-	bool is_former;	     /* removed: not in worker.tenants any more */
-	struct list idle;    /* upstream connections that wait for a request, the last used first */
-	struct list held;    /* exchanges that wait for the tenant */
-	struct list streams; /* exchanges without an end of their own: tunnels and event streams */
+	uint64_t owner;	      /* of the slot */
+	size_t nexchanges;    /* that point here */
+	bool is_former;	      /* removed: not in worker.tenants any more */
+	struct origin origin; /* where its requests go: to the running copy */
+	char *socket_path;    /* of origin.at, where that is no port */
+	struct list held;     /* exchanges that wait for the tenant */
+	struct list streams;  /* exchanges without an end of their own: tunnels and event streams */
 	struct timer streams_end; /* of those that had just begun when it was told to end */
 	struct list watched;	  /* exchanges that show its progress to a browser */
-	uint32_t generation;	  /* of the copy that the idle connections lead to */
 	enum tenant_state told;	  /* last */
 	bool wake_sent;
 	struct cache_share *share; /* what it has in the cache; NULL: not asked for yet */
@@ -72,7 +73,8 @@ struct worker {
 	struct list idle_connections;	/* between two requests, the longest idle last */
 	struct list active_connections; /* everything else */
 	size_t nconnections;
-	struct tenant **tenants; /* by slot; grown on demand */
+	struct origin_limits tenant_limits; /* of their origins, by the view */
+	struct tenant **tenants;	    /* by slot; grown on demand */
 	uint32_t ntenants;
 	struct exchange *running; /* that is on the stack, and has the scratch; or NULL */
 	struct list woken;	  /* exchanges that run after it */
@@ -125,6 +127,8 @@ void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state,
 /* For one more exchange, which gives it back by worker_leave_tenant (NULL is fine). */
 struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf);
 void worker_leave_tenant(struct tenant *t);
+/* Its origin's address becomes that of the copy that runs. */
+void worker_locate_tenant(struct worker *w, struct tenant *t);
 /* The answer has no end of its own: it is dismissed when the tenant is about to end. */
 void worker_stream_began(struct exchange *x);
 /* A request has come: other threads may be in want of attention. */

@@ -10,6 +10,8 @@ struct tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
 /* It has been removed.  Its exchanges go on with it, but for those that would do so for ever;
  * nobody else will. */
 void worker_forget_tenant(struct worker *w, struct tenant *t);
+/* How long tenants may take is as the view has it. */
+void worker_limit_tenants(struct worker *w);
 /* It is about to end, and nothing else would end its streams before it is killed: an answer that
  * may be just short has a moment. */
 void worker_end_streams_soon(struct worker *w, struct tenant *t);

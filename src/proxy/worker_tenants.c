@@ -4,16 +4,19 @@
 
 #include "base/alloc.h"
 #include "proxy/exchange.h"
-#include "proxy/upstream.h"
 #include "proxy/worker_int.h"
 
 #define STREAM_GRACE 2000 /* msec that an event stream may go on while its tenant ends */
+/* msec: of the limits of a tenant's origin, those that nobody sets. */
+#define REFUSED_RETRY 20
+#define FRESH_FOR     1500
 
 static void tenant_free_unused(struct tenant *t)
 {
 	if (!t->is_former || t->nexchanges)
 		return;
 	timer_cancel(&t->streams_end); /* of a stream that began when it was former already */
+	free(t->socket_path);
 	free(t->reason);
 	free(t);
 }
@@ -71,7 +74,7 @@ void worker_stream_began(struct exchange *x)
 
 void worker_forget_tenant(struct worker *w, struct tenant *t)
 {
-	upstream_close_idle(t);
+	origin_close(&t->origin);
 	timer_cancel(&t->streams_end);
 	dismiss_streams(t, 0);
 	w->tenants[t->slot] = NULL;
@@ -79,13 +82,13 @@ void worker_forget_tenant(struct worker *w, struct tenant *t)
 	tenant_free_unused(t);
 }
 
-static struct tenant *tenant_new(uint32_t slot, uint64_t owner)
+static struct tenant *tenant_new(struct worker *w, uint32_t slot, uint64_t owner)
 {
 	struct tenant *t = xcalloc(1, sizeof(*t));
 
 	t->slot = slot;
 	t->owner = owner;
-	list_init(&t->idle);
+	origin_init(&t->origin, w, &w->tenant_limits, &w->slots[slot].connections);
 	list_init(&t->held);
 	list_init(&t->watched);
 	list_init(&t->streams);
@@ -104,7 +107,7 @@ struct tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
 	if (w->tenants[slot] && w->tenants[slot]->owner != owner)
 		worker_forget_tenant(w, w->tenants[slot]);
 	if (!w->tenants[slot])
-		w->tenants[slot] = tenant_new(slot, owner);
+		w->tenants[slot] = tenant_new(w, slot, owner);
 	return w->tenants[slot];
 }
 
@@ -122,4 +125,41 @@ void worker_leave_tenant(struct tenant *t)
 		return;
 	t->nexchanges--;
 	tenant_free_unused(t);
+}
+
+/* The supervisor made run_dir our working directory while we were root: its path may lead through
+ * directories that are closed to us, as $XDG_RUNTIME_DIR is. */
+static const char *socket_path(struct tenant *t)
+{
+	char path[128];
+
+	if (!t->socket_path) {
+		slot_socket_path(STR("."), t->slot, path, sizeof(path));
+		t->socket_path = xstrdup(path);
+	}
+	return t->socket_path;
+}
+
+void worker_locate_tenant(struct worker *w, struct tenant *t)
+{
+	const struct slot *slot = &w->slots[t->slot];
+	uint32_t port = atomic_load(&slot->port);
+
+	if (port)
+		t->origin.at = endpoint_local((uint16_t)port, atomic_load(&slot->is_ipv6) != 0);
+	else
+		t->origin.at = (struct endpoint){.path = socket_path(t)};
+}
+
+void worker_limit_tenants(struct worker *w)
+{
+	const struct server_conf *server = &w->view->conf->server;
+
+	w->tenant_limits = (struct origin_limits){
+		.connect = server->connect_timeout,
+		.retry = REFUSED_RETRY,
+		.response = server->response_timeout,
+		.idle = server->upstream_idle_timeout,
+		.fresh = FRESH_FOR,
+	};
 }
