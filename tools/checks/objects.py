@@ -20,7 +20,8 @@ def compiled(name):
     target = stamp(name, "object", FLAGS).with_suffix(".o")
     if not target.exists():
         made = target.with_suffix(".%d" % os.getpid())
-        subprocess.run(["cc", *FLAGS, "-c", name, "-o", str(made)], cwd=ROOT, check=True)
+        if subprocess.run(["cc", *FLAGS, "-c", name, "-o", str(made)], cwd=ROOT, check=False).returncode:
+            raise SystemExit("check: %s does not compile" % name)
         made.rename(target)
     return str(target)
 
