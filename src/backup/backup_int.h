@@ -199,8 +199,6 @@ struct op *attach_op(
 	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
 struct op *detach_op(bool is_background) MUST_USE;
 struct op *release_op(void) MUST_USE;
-/* Not confirmed: from now on we try by ourselves. */
-void detach_retry_later(struct entry *e, const char *why);
 
 /* --- headjob.c: HEAD and proof are brought up to what is confirmed --- */
 typedef void headjob_fn(void *arg, int result, const struct why *why);
@@ -239,5 +237,6 @@ void ageing_check(struct backup *b);
 void backup_stop_advance(struct backup *b);
 
 /* --- backup.c --- */
+/* For tests: as backup_new, in other times. */
 struct backup *backup_new_timed(struct loop *l, const struct config *conf, str run_dir,
 	const struct backup_timing *timing, char **ret_reason) MUST_USE;

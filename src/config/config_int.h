@@ -277,7 +277,6 @@ bool value_read_text(struct loader *ld, const struct row *row, str text, void *v
 	const char **ret_why) MUST_USE;
 bool value_equal(const struct row *row, const void *a, const void *b);
 const char *const *type_words(enum row_type type); /* of an enum, NULL-ended; else NULL */
-const char *type_text(enum row_type type);	   /* for people: "a whole number" */
 const char *type_name(enum row_type type);	   /* for tables: "number" */
 str path_absolute(struct loader *ld, str path);
 bool env_name_is_legal(str name);
