@@ -164,6 +164,7 @@ static void ask(struct backup *b, const struct tenant_conf *t, struct op *take_o
 	e->is_asked = true;
 	take_op->done = done;
 	take_op->arg = arg;
+	watchdog_start(b);
 	op_add(e, take_op);
 }
 
@@ -304,25 +305,6 @@ void backup_status_json(const struct backup *b, struct buf *out)
 	buf_add(out, STR("]}"));
 }
 
-static void on_all_stopped(void *arg)
-{
-	struct backup *b = arg;
-
-	b->on_stopped(b->stopped_arg, &(struct backup_result){.is_ok = true});
-}
-
-void backup_stop_advance(struct backup *b)
-{
-	if (!b->is_stopping || b->is_stop_sent || b->nops || work_pending(b->work) ||
-		probation_is_under_way(b))
-		return;
-	b->is_stop_sent = true;
-	if (b->daemon)
-		daemon_stop(b->daemon, on_all_stopped, b);
-	else
-		loop_defer(b->loop, on_all_stopped, b);
-}
-
 /* An operation that ends in here may take its entry out of the map, and others would move up. */
 static void cancel_all(struct backup *b)
 {
@@ -346,7 +328,7 @@ void backup_stop(struct backup *b, backup_fn *done, void *arg)
 	b->is_stopping = true;
 	b->on_stopped = done;
 	b->stopped_arg = arg;
-	watchdog_stop(b);
+	timer_cancel(&b->watch);
 	probation_stop(b);
 	catchup_forget_all(b);
 	await_end_all(b, "fly-atc is stopping");

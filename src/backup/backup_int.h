@@ -57,9 +57,10 @@ struct backup {
 	struct list late; /* catch-ups that wait for their turn */
 	unsigned nlate;	  /* that are under way */
 
-	struct timer watch; /* set while a tenant is attached */
+	struct timer watch; /* set while something is under way, or a tenant is attached */
 	bool is_asking;	    /* the watchdog asks the store */
 	bool is_stopping, is_stop_sent;
+	bool is_trying; /* Litestream, in a process of its own: probation.c */
 	backup_fn *on_stopped;
 	void *stopped_arg;
 };
@@ -199,8 +200,6 @@ struct op *attach_op(
 	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
 struct op *detach_op(bool is_background) MUST_USE;
 struct op *release_op(void) MUST_USE;
-/* Not confirmed: from now on we try by ourselves. */
-void detach_retry_later(struct entry *e, const char *why);
 
 /* --- headjob.c: HEAD and proof are brought up to what is confirmed --- */
 typedef void headjob_fn(void *arg, int result, const struct why *why);
@@ -220,18 +219,25 @@ void catchup_forget_all(struct backup *b);
 /* Litestream, of this version, is tried where this very file has not passed before; it is barred
  * meanwhile. */
 void probation_start(struct backup *b, const struct config *conf, str run_dir, const char *version);
-bool probation_is_under_way(const struct backup *b);
 /* Its end calls backup_stop_advance. */
 void probation_stop(struct backup *b);
 void probation_free(struct backup *b);
 
 /* --- watchdog.c --- */
+/* To be called when something begins that may attach a tenant; it goes on by itself, until nothing
+ * is under way and nobody attached. */
 void watchdog_start(struct backup *b);
-void watchdog_stop(struct backup *b);
+
+/* --- ageing.c --- */
 /* Replaces a daemon that has leaked enough. */
-void watchdog_age(struct backup *b);
+void ageing_check(struct backup *b);
+
+/* --- stopping.c --- */
+/* To be called when something has ended: where backup_stop was, and it was the last, the rest ends.
+ */
+void backup_stop_advance(struct backup *b);
 
 /* --- backup.c --- */
+/* For tests: as backup_new, in other times. */
 struct backup *backup_new_timed(struct loop *l, const struct config *conf, str run_dir,
 	const struct backup_timing *timing, char **ret_reason) MUST_USE;
-void backup_stop_advance(struct backup *b);

@@ -75,6 +75,7 @@ static void start_next(struct backup *b)
 			continue;
 		}
 		b->nlate++;
+		watchdog_start(b);
 		add(e, restore_op(true), on_restored, late);
 	}
 }

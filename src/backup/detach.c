@@ -33,7 +33,7 @@ static void on_retry(struct timer *t)
 		op_add(e, detach_op(true));
 }
 
-void detach_retry_later(struct entry *e, const char *why)
+static void detach_retry_later(struct entry *e, const char *why)
 {
 	struct backup *b = e->b;
 

@@ -143,7 +143,6 @@ void entry_attach(struct entry *e)
 	e->is_attached = true;
 	b->nattached++;
 	daemon_hold(b->daemon);
-	watchdog_start(b);
 }
 
 void entry_unattach(struct entry *e)
@@ -154,9 +153,8 @@ void entry_unattach(struct entry *e)
 		return;
 	e->is_attached = false;
 	daemon_drop(b->daemon);
-	if (--b->nattached == 0)
-		watchdog_stop(b);
-	watchdog_age(b);
+	b->nattached--;
+	ageing_check(b);
 }
 
 /* Nothing is known of it that the next restore would not find out again. */
@@ -222,6 +220,8 @@ void op_finish(struct op *op, const struct backup_result *result)
 		entry_free(e);
 	if (done)
 		done(arg, result);
+	if (!b->nops && !b->nattached)
+		timer_cancel(&b->watch);
 	backup_stop_advance(b);
 }
 

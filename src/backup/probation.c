@@ -107,6 +107,7 @@ static void on_exit_status(void *arg, int status)
 	struct backup *b = p->b;
 
 	p->process = NULL;
+	b->is_trying = false;
 	clear_place(p);
 	if (b->is_stopping)
 		backup_stop_advance(b);
@@ -139,7 +140,9 @@ static void start(struct probation *p)
 	if (r < 0) {
 		why_set(&p->why, "%s: %s", step, strerror(-r));
 		try_again(p);
+		return;
 	}
+	b->is_trying = true;
 }
 
 /* Of ours, if its socket's name is not too long there; else the trial finds one by itself. */
@@ -171,11 +174,6 @@ void probation_start(struct backup *b, const struct config *conf, str run_dir, c
 	b->probation = p;
 	daemon_bar(b->daemon, "Litestream is on trial");
 	start(p);
-}
-
-bool probation_is_under_way(const struct backup *b)
-{
-	return b->probation && b->probation->process;
 }
 
 void probation_stop(struct backup *b)

@@ -509,7 +509,7 @@ int proof_load(const char *dir, str tenant, struct proof *ret)
 	return r < 0 ? -ENOENT : 0;
 }
 
-int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why)
+static int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why)
 {
 	CLEAN_FREE char *path = xasprintf("%s/" RECORD_FILE, dir);
 	struct buf text = {0};

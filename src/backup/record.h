@@ -75,8 +75,9 @@ void head_leave(struct head *h, uint64_t epoch, int64_t now);
  * none. */
 uint64_t head_expired(const struct head *h, int64_t until);
 void head_forget(struct head *h, uint64_t epoch);
-/* JSON.  Reading: 0, or -EBADMSG with the reason; keys of later versions are accepted. */
+/* For tests: as JSON. */
 void head_write(const struct head *h, str tenant, struct buf *out);
+/* For tests: 0, or -EBADMSG with the reason; keys of later versions are accepted. */
 int head_read(str text, str tenant, struct head *ret, struct why *ret_why) MUST_USE;
 
 /* Our name in HEAD: another one for each process. */
@@ -86,7 +87,9 @@ void proof_done(struct proof *p);
 /* The files that it vouches for are the latest of HEAD. */
 bool proof_holds(const struct proof *p, const struct head *h);
 bool proof_names(const struct proof *p, const char *database);
+/* For tests: as JSON. */
 void proof_write(const struct proof *p, str tenant, struct buf *out);
+/* For tests: as head_read. */
 int proof_read(str text, str tenant, struct proof *ret) MUST_USE;
 
 /* The rest blocks.  Key of HEAD; NUL-ended. */
@@ -106,7 +109,6 @@ int head_update(struct store *s, str tenant, struct head *h, msec until, struct 
 
 /* In the tenant's directory.  -ENOENT: no proof, or one that cannot be read. */
 int proof_load(const char *dir, str tenant, struct proof *ret) MUST_USE;
-int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why) MUST_USE;
 /* Before HEAD takes the next epoch for the files that are here: should we die before the proof says
  * so, they are proven all the same.  -ESTALE: there is no proof of this epoch. */
 int proof_announce(const char *dir, str tenant, uint64_t epoch, struct why *ret_why) MUST_USE;

@@ -3,14 +3,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "backup/backup_int.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define ASK_LIMIT  5000u	 /* msec for the store to say that it is there */
-#define MAX_MEMORY (1024u << 20) /* GOMEMLIMIT is half of it */
+#define ASK_LIMIT 5000u /* msec for the store to say that it is there */
 
 /* Is it the store, or is it Litestream? */
 struct question {
@@ -92,33 +90,6 @@ static bool has_stalled(const struct entry *e)
 	return false;
 }
 
-/* Its descriptors go with each database that it was ever told of: a low limit means an early end.
- */
-static uint64_t released_limit(const struct backup *b)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return b->timing.max_released;
-	return MIN(b->timing.max_released, (uint64_t)limit.rlim_max / 4);
-}
-
-void watchdog_age(struct backup *b)
-{
-	uint64_t memory;
-
-	if (b->is_stopping || !daemon_is_ready(b->daemon))
-		return;
-	if (b->registry.released >= released_limit(b)) {
-		daemon_replace(b->daemon, false,
-			"it has had thousands of databases, and leaks a little with each");
-		return;
-	}
-	memory = daemon_memory(b->daemon);
-	if (memory > MAX_MEMORY)
-		daemon_replace(b->daemon, false, "it uses too much memory");
-}
-
 static void look(struct backup *b)
 {
 	const struct entry *stalled = NULL;
@@ -133,7 +104,7 @@ static void look(struct backup *b)
 	}
 	if (stalled && !b->is_asking)
 		ask_store(b, stalled);
-	watchdog_age(b);
+	ageing_check(b);
 }
 
 static void on_time(struct timer *t)
@@ -146,11 +117,6 @@ static void on_time(struct timer *t)
 
 void watchdog_start(struct backup *b)
 {
-	if (!timer_is_set(&b->watch))
+	if (b->store && !b->is_stopping && !timer_is_set(&b->watch))
 		timer_set(&b->watch, b->loop, loop_now(b->loop) + b->timing.watch_period, on_time);
-}
-
-void watchdog_stop(struct backup *b)
-{
-	timer_cancel(&b->watch);
 }

@@ -60,6 +60,13 @@ char *xasprintf(const char *fmt, ...)
 	return out;
 }
 
+void strings_free(char **strings)
+{
+	for (char **s = strings; *s; s++)
+		free(*s);
+	free(strings);
+}
+
 void close_fd(int *fd)
 {
 	if (*fd >= 0)

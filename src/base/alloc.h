@@ -12,6 +12,8 @@ void *xrealloc(void *old, size_t size) MUST_USE;
 char *xstrdup(const char *s) MUST_USE;
 /* printf into a new string. */
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_USE;
+/* A list that NULL ends, and its strings. */
+void strings_free(char **strings);
 
 /* Closes *fd unless it is negative, and sets it to -1.  For CLEAN_FD. */
 void close_fd(int *fd);

@@ -35,7 +35,7 @@ static inline void budget_give(size_t n)
 
 /* Any thread.  0: no limit, as at first. */
 void budget_limit(size_t most);
-/* What is taken by all threads. */
+/* For tests: what is taken by all threads. */
 size_t budget_used(void);
 bool budget_is_over(void);
 /* True once after much was taken and most of it given: what the allocator keeps can go back to the

@@ -24,8 +24,8 @@ void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 /* Everything written so far is out, or `limit` has passed.  Call before exit. */
 void log_flush(msec limit);
-/* After fork, in the child that goes on running our code: the parent's writer thread is not there
- * any more. */
+/* For tests: after fork, in a child that goes on running our code, where the parent's writer thread
+ * is not there any more. */
 void log_after_fork(const char *name);
 
 /* One-line events: {"time":…,"level":…,"process":…,"msg":…}. */

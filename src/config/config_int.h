@@ -209,10 +209,18 @@ struct loader {
 void fault_at(struct loader *ld, struct place place, const char *fmt, ...) PRINTF(3, 4);
 void warn_at(struct loader *ld, struct place place, const char *fmt, ...) PRINTF(3, 4);
 void faults_sort(struct config_faults *faults);
-/* "did you mean" for an unknown key: the nearest of `extra` (NULL-ended) and the section's keys. */
+
+/* unknown.c: "did you mean" for an unknown key: the nearest of `extra` (NULL-ended) and the
+ * section's keys. */
 void fault_unknown_key(struct loader *ld, const struct node *key, const struct section *s,
 	const char *const *extra);
 
+/* spelling.c: the nearest so far to what was written, if it is nearer than that. */
+struct nearest {
+	str written, word;
+	size_t distance;
+};
+void spelling_consider(struct nearest *nearest, str word);
 /* The nearest of `words` (NULL-ended), or empty if none is near. */
 str nearest_word(str word, const char *const *words);
 
@@ -269,7 +277,6 @@ bool value_read_text(struct loader *ld, const struct row *row, str text, void *v
 	const char **ret_why) MUST_USE;
 bool value_equal(const struct row *row, const void *a, const void *b);
 const char *const *type_words(enum row_type type); /* of an enum, NULL-ended; else NULL */
-const char *type_text(enum row_type type);	   /* for people: "a whole number" */
 const char *type_name(enum row_type type);	   /* for tables: "number" */
 str path_absolute(struct loader *ld, str path);
 bool env_name_is_legal(str name);

@@ -60,7 +60,7 @@ const char *const *type_words(enum row_type type)
 	return NULL;
 }
 
-const char *type_text(enum row_type type)
+static const char *type_text(enum row_type type)
 {
 	switch (type) {
 	case TYPE_BOOL:

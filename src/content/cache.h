@@ -19,11 +19,12 @@ struct cache_share; /* what belongs to one tenant */
 
 /* Any thread may call all of these.  Bytes count headers, keys and what it takes to keep them. */
 struct cache *cache_new(size_t capacity, size_t max_item);
-/* Nobody uses it any more. */
+/* For tests: nobody uses it any more.  The proxy keeps it to its end. */
 void cache_free(struct cache *c);
 /* Less room: entries go at once. */
 void cache_resize(struct cache *c, size_t capacity, size_t max_item);
 size_t cache_max_item(const struct cache *c); /* 0: nothing is stored */
+/* For tests: all that is stored. */
 size_t cache_bytes(struct cache *c);
 
 /* The share of a tenant, made when it is first asked for; it lives as long as the cache.  Counters

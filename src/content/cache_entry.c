@@ -20,13 +20,13 @@ struct cache_body *cache_body_new(char *take_bytes, size_t n)
 	return b;
 }
 
-struct cache_body *cache_body_ref(struct cache_body *b)
+static struct cache_body *cache_body_ref(struct cache_body *b)
 {
 	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
 	return b;
 }
 
-void cache_body_unref(struct cache_body *b)
+static void cache_body_unref(struct cache_body *b)
 {
 	if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
 		return;

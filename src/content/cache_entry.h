@@ -64,8 +64,6 @@ struct cache_entry {
 
 /* Takes the bytes, which free() can free; n of them. */
 struct cache_body *cache_body_new(char *take_bytes, size_t n) MUST_USE;
-struct cache_body *cache_body_ref(struct cache_body *b);
-void cache_body_unref(struct cache_body *b);
 
 struct cache_moment {
 	msec now;     /* monotonic */

@@ -15,6 +15,7 @@ struct cache_waiter;
 typedef void cache_waiter_fn(void *arg);
 
 struct cache_flights *cache_flights_new(void);
+/* For tests: the proxy keeps them to its end. */
 void cache_flights_free(struct cache_flights *f);
 
 /* Any thread.  True: the caller is to bring it, and ends the flight by cache_flight_land.  False:

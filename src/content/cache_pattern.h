@@ -15,6 +15,7 @@
  * learned again. */
 struct cache_patterns;
 struct cache_patterns *cache_patterns_new(void) MUST_USE;
+/* For tests: the proxy keeps them to its end. */
 void cache_patterns_free(struct cache_patterns *p);
 
 /* Which pattern a tenant's path has; tenants are told apart by their owner number. */

@@ -9,7 +9,8 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BR, CODING_ZSTD };
 
 /* As in Content-Encoding. */
 str coding_name(enum coding coding);
-/* The coding with that name in any case, and x-gzip; false for names that are none of ours. */
+/* For tests: the coding with that name in any case, and x-gzip; false for names that are none of
+ * ours. */
 bool coding_find(str name, enum coding *ret);
 
 /* What may be sent, what we like best first; identity is never in it. */

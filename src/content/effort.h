@@ -16,11 +16,12 @@ struct effort_meter {
 };
 
 void effort_init(struct effort_meter *m, msec now);
+/* For tests: threads keep theirs to their end. */
 void effort_done(struct effort_meter *m);
 /* Looks at most ten times a second, and moves at most one step then. */
 enum effort effort_now(struct effort_meter *m, msec now);
 
-/* The step for a thread that wanted the CPU for so many percent of the time: running, or waiting
- * while another ran, so that a tenant that takes the machine counts as well.  Between the bounds of
- * going up and down it stays. */
+/* For tests: the step for a thread that wanted the CPU for so many percent of the time: running, or
+ * waiting while another ran, so that a tenant that takes the machine counts as well.  Between the
+ * bounds of going up and down it stays. */
 enum effort effort_step(enum effort effort, unsigned percent);

@@ -14,7 +14,7 @@ struct encoders; /* a thread's */
 struct encoder;
 
 struct encoders *encoders_new(void) MUST_USE;
-/* All of its encoders must have been freed. */
+/* For tests: threads keep theirs to their end.  All of its encoders must have been freed. */
 void encoders_free(struct encoders *p);
 
 #define ENCODER_LENGTH_UNKNOWN UINT64_MAX

@@ -28,6 +28,6 @@ struct public_file {
  * with a dot, but for /.well-known/.  FILE: *ret. */
 enum public_verdict public_file_find(struct open_files *o, int dir, str path, str accept_encoding,
 	struct arena *a, msec now, struct public_file *ret) MUST_USE;
-/* True for names such as those of Sprockets, Propshaft (app-1a2b3c4d.css), and, in the directories
- * that their builds fill, Vite and esbuild (index-BWx3aK9_.js). */
+/* For tests: true for names such as those of Sprockets, Propshaft (app-1a2b3c4d.css), and, in the
+ * directories that their builds fill, Vite and esbuild (index-BWx3aK9_.js). */
 bool public_file_is_fingerprinted(str path);

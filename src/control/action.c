@@ -15,28 +15,16 @@ static struct action *action_new(struct session *s, bool waits)
 {
 	struct action *a = xcalloc(1, sizeof(*a));
 
-	if (waits) {
-		a->session = s;
-		s->action = a;
-		s->state = SESSION_BUSY;
-	}
+	if (waits)
+		session_wait(s, &a->session);
 	return a;
-}
-
-void action_forget(struct session *s)
-{
-	if (s->action)
-		s->action->session = NULL;
-	s->action = NULL;
 }
 
 /* The session that still waits for it, if any. */
 static struct session *action_end(struct action *a)
 {
-	struct session *s = a->session;
+	struct session *s = session_waited(&a->session);
 
-	if (s)
-		s->action = NULL;
 	free(a);
 	return s;
 }

@@ -50,7 +50,7 @@ static void on_connection(struct watch *w, unsigned events)
 	else if (c->nsessions - list_count(&c->subscribers) >= CONTROL_MAX_SESSIONS)
 		turn_away(fd, ANSWER("503 Service Unavailable", "too many control connections"));
 	else
-		session_new(c, fd);
+		session_new(c, fd, control_route);
 }
 
 static void make_directory(const char *path)

@@ -15,9 +15,12 @@
 #define CONTROL_WRITE_TIMEOUT	30000u	/* without a byte taken */
 #define CONTROL_MAX_FOLLOW	262144u /* bytes that wait for one who follows a log */
 
-struct action;
 struct event;
 struct memory;
+struct session;
+
+/* Answers by session_answer and its kin, now or later. */
+typedef void session_fn(struct session *s, const struct request_head *h);
 
 struct control {
 	struct loop *loop;
@@ -46,6 +49,7 @@ enum session_state {
 struct session {
 	struct list link; /* control->sessions */
 	struct control *control;
+	session_fn *on_request;
 	struct watch watch;
 	struct timer deadline;
 	unsigned waits_for; /* what the deadline is for: session.c */
@@ -57,7 +61,9 @@ struct session {
 	struct arena arena;
 	str tenant;
 	bool is_for_all;
-	struct action *action;
+	/* Whoever answers later keeps the session there, and finds NULL when nobody waits any more.
+	 */
+	struct session **waits_in;
 	struct memory *memory;
 	/* of a stream */
 	struct list in_stream;	    /* control->followers or subscribers */
@@ -70,7 +76,11 @@ struct session {
 
 /* session.c */
 /* Takes fd. */
-void session_new(struct control *c, int fd);
+void session_new(struct control *c, int fd, session_fn *on_request);
+/* The answer comes later, and *place is NULL if the session has ended by then. */
+void session_wait(struct session *s, struct session **place);
+/* The session that waits there, or NULL; it does not any more. */
+struct session *session_waited(struct session **place);
 void session_close(struct session *s);
 /* The whole answer; nothing is left to do for this request.  Also from callbacks. */
 void session_answer(struct session *s, unsigned status, str type, str body);
@@ -91,14 +101,12 @@ void session_finish(struct session *s);
 
 /* routes.c: finds what a request asks for and does it, or begins to. */
 void control_route(struct session *s, const struct request_head *h);
-/* action.c: what takes its time.  A session that ends forgets its action; the action itself goes
- * on. */
+/* action.c: what takes its time.  It goes on where the session ends. */
 void action_start(struct session *s, control_action_fn *op, bool waits);
 void action_busy(struct session *s, str hold, msec length);
 void action_reload(struct session *s);
 void action_purge(struct session *s, str path);
 void action_restart_all(struct session *s, const struct control_roll *how, bool waits);
-void action_forget(struct session *s);
 /* report.c: status and tenants as JSON. */
 void report_status(struct session *s);
 void report_tenant(struct session *s);

@@ -48,11 +48,12 @@ static void watch_clock(struct session *s, bool has_progress)
 			loop_now(s->control->loop) + limits[waits_for], on_deadline);
 }
 
-void session_new(struct control *c, int fd)
+void session_new(struct control *c, int fd, session_fn *on_request)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
 	s->control = c;
+	s->on_request = on_request;
 	if (watch_open(&s->watch, c->loop, fd, on_event) < 0) {
 		close(fd);
 		free(s);
@@ -64,9 +65,27 @@ void session_new(struct control *c, int fd)
 	watch_clock(s, false);
 }
 
+void session_wait(struct session *s, struct session **place)
+{
+	*place = s;
+	s->waits_in = place;
+	s->state = SESSION_BUSY;
+}
+
+struct session *session_waited(struct session **place)
+{
+	struct session *s = *place;
+
+	if (s)
+		s->waits_in = NULL;
+	*place = NULL;
+	return s;
+}
+
 static void end_request(struct session *s)
 {
-	action_forget(s);
+	if (s->waits_in)
+		session_waited(s->waits_in);
 	memory_free(s->memory);
 	s->memory = NULL;
 	list_remove(&s->in_stream);
@@ -151,7 +170,7 @@ static void begin_request(struct session *s, const struct request_head *h)
 		session_refuse(s, 413, STR("a control request has no body"));
 		return;
 	}
-	control_route(s, h);
+	s->on_request(s, h);
 }
 
 /* Takes the next request if it is there.  False if not. */

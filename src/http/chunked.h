@@ -55,10 +55,10 @@ struct chunked {
 enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_data) MUST_USE;
 /* Nothing in the first bytes of a response's body breaks the coding beyond mending. */
 bool chunked_is_sound(str bytes);
-/* Payload bytes that are sure to come next without any framing: 0 unless inside a chunk.  For a
- * caller that moves them past the decoder (splice) and then says so with chunked_skip, n <=
- * chunked_left. */
+/* For tests: payload bytes that are sure to come next without any framing; 0 unless inside a chunk.
+ */
 uint64_t chunked_left(const struct chunked *c);
+/* For tests: n of them were passed by the decoder, n <= chunked_left. */
 void chunked_skip(struct chunked *c, uint64_t n);
 /* After OK: the trailer fields as they came, each with its CRLF, without the empty line that ended
  * them.  Valid until chunked_done.  Empty if there were none. */

@@ -20,13 +20,13 @@ enum precondition {
 	PRECONDITION_FAILED,	   /* 412 */
 };
 
-/* True if both are strong and the same. */
+/* For tests: true if both are strong and the same. */
 bool etag_eq_strong(str a, str b);
-/* True if they are the same but for W/. */
+/* For tests: true if they are the same but for W/. */
 bool etag_eq_weak(str a, str b);
-/* Takes the next entity tag off a list; what is no tag is given as it stands, to the next comma,
- * and so is `*`.  Tags may hold commas and backslashes, which is why this is not field_next.  False
- * when there is no other. */
+/* For tests: takes the next entity tag off a list; what is no tag is given as it stands, to the
+ * next comma, and so is `*`.  Tags may hold commas and backslashes, which is why this is not
+ * field_next.  False when there is no other. */
 bool etag_next(str *rest, str *ret_tag);
 
 /* Evaluates all of them, over several lines, for a representation that exists.  `now` is for dates

@@ -14,8 +14,8 @@ bool field_next(str *rest, str *ret_element);
 /* Splits "value;a=b" of a list element; *ret_params is what follows the first ';' outside quotes,
  * or empty. */
 str field_value(str element, str *ret_params);
-/* The next parameter of "a=b; c=\"d\"": its name and its value without quotes (escapes stay). False
- * at the end. */
+/* For tests: the next parameter of "a=b; c=\"d\"": its name and its value without quotes (escapes
+ * stay). False at the end. */
 bool field_next_param(str *params, str *ret_name, str *ret_value);
 
 /* Weights are in thousandths, 0 to 1000; a malformed one counts as 1000, as browsers never send

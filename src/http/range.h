@@ -19,8 +19,8 @@ enum range_verdict {
 	RANGE_UNSATISFIABLE, /* well-formed, and nothing of it exists: 416 */
 };
 
-/* Reads the value of Range for a representation of `size` bytes.  `out` has room for RANGE_MAX;
- * PARTS gives at least one, each within size, in the order asked for.
+/* For tests: reads the value of Range for a representation of `size` bytes.  `out` has room for
+ * RANGE_MAX; PARTS gives at least one, each within size, in the order asked for.
  *
  * - Ignored: units other than bytes, what is not well-formed (one bad range spoils all), more than
  * RANGE_MAX ranges, and ranges that together are longer than the whole (14.2).

@@ -42,6 +42,8 @@ struct lifecycle {
 
 /* Moves to the next state and returns the effects. */
 uint32_t lifecycle_step(struct lifecycle *l, enum lifecycle_event event);
+/* For tests: what the table has there. */
 const struct lifecycle_cell *lifecycle_cell(enum tenant_state state, enum lifecycle_event event);
 const char *lifecycle_event_name(enum lifecycle_event event);
+/* For tests: as in lifecycle.def. */
 const char *lifecycle_effect_name(enum lifecycle_effect effect);

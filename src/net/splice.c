@@ -27,7 +27,8 @@ void splice_close(struct splice_pipe *p)
 	*p = (struct splice_pipe){0};
 }
 
-ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max)
+/* Socket to pipe, at most `max` bytes: >0, 0 at the peer's end, -EAGAIN, or -errno. */
+static ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max)
 {
 	size_t want = (size_t)MIN(max, (uint64_t)PIPE_SIZE);
 	ssize_t n = splice(from, NULL, p->write_fd, NULL, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -38,7 +39,8 @@ ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max)
 	return n;
 }
 
-ssize_t splice_out(struct splice_pipe *p, int to)
+/* Pipe to socket, all that is held if it takes it: >=0, -EAGAIN, or -errno. */
+static ssize_t splice_out(struct splice_pipe *p, int to)
 {
 	ssize_t n;
 

@@ -15,10 +15,6 @@ struct splice_pipe {
 
 int splice_open(struct splice_pipe *p) MUST_USE;
 void splice_close(struct splice_pipe *p);
-/* Socket to pipe, at most `max` bytes: >0, 0 at the peer's end, -EAGAIN, or -errno. */
-ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max) MUST_USE;
-/* Pipe to socket, all that is held if it takes it: >=0, -EAGAIN, or -errno. */
-ssize_t splice_out(struct splice_pipe *p, int to) MUST_USE;
 
 enum spliced {
 	SPLICED,	     /* something moved, and nothing is held any more */

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "process/process_int.h"
 
 static int write_file(const char *path, const char *text)

@@ -289,13 +289,6 @@ static char **program_paths(const struct process_spec *spec)
 	return paths;
 }
 
-void strings_free(char **strings)
-{
-	for (char **s = strings; *s; s++)
-		free(*s);
-	free(strings);
-}
-
 /* The mark comes first.  spec->env stays the owner of its strings, so only the first two may be
  * freed. */
 static void make_env(struct launch *l, uint64_t serial)

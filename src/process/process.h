@@ -73,8 +73,6 @@ void process_learn(struct process *p);
 bool process_can_mount(void);
 /* A walled process of ours, or a descendant of one; also one that cannot be looked at any more. */
 bool process_is_tenants(pid_t pid);
-/* is_walled has an effect here. */
-bool process_has_walls(void);
 
 /* Lets this process open as many files as it may; children get the limit that was there before. */
 void process_raise_open_files(void);

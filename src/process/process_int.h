@@ -68,9 +68,6 @@ int namespace_flags(void);
 int namespace_mount(
 	const struct process_user *who, const struct process_mount *mounts, size_t nmounts);
 
-/* A NULL-ended list and its strings. */
-void strings_free(char **strings);
-
 /* A start, prepared before the fork so that the child need not allocate. */
 struct failure;
 struct launch {

@@ -61,7 +61,7 @@ static int open_rules(bool keeps_mounts)
 	return r < 0 ? r : fd;
 }
 
-bool process_has_walls(void)
+static bool process_has_walls(void)
 {
 	return abi() >= ABI_OF_REFERS;
 }

@@ -22,6 +22,10 @@
 #include "proxy/shortage.h"
 #include "proxy/worker.h"
 
+#ifdef FLY_ATC_COVERAGE
+#include <gcov.h>
+#endif
+
 #define THREADS_MAX 64
 #define STORE_PAUSE 1000 /* msec; the supervisor has a longer one */
 
@@ -483,5 +487,8 @@ int proxy_main(const struct proxy_start *start)
 		return 1;
 	loop_run(p.loop);
 	log_flush(1000);
+#ifdef FLY_ATC_COVERAGE
+	__gcov_dump();
+#endif
 	_exit(p.status);
 }

@@ -134,7 +134,7 @@ static void what_another_wrote_is_not_believed(void **state)
 	assert_int_equal(strlen(small), sizeof(small) - 1);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define OWN 1
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

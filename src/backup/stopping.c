@@ -1,0 +1,21 @@
+/* stopping.c - the end of backups: when nothing is under way any more, Litestream's own. */
+/* SPDX-License-Identifier: MIT */
+#include "backup/backup_int.h"
+
+static void on_all_stopped(void *arg)
+{
+	struct backup *b = arg;
+
+	b->on_stopped(b->stopped_arg, &(struct backup_result){.is_ok = true});
+}
+
+void backup_stop_advance(struct backup *b)
+{
+	if (!b->is_stopping || b->is_stop_sent || b->nops || work_pending(b->work) || b->is_trying)
+		return;
+	b->is_stop_sent = true;
+	if (b->daemon)
+		daemon_stop(b->daemon, on_all_stopped, b);
+	else
+		loop_defer(b->loop, on_all_stopped, b);
+}
