@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/magic.h"
 #include "control/control.h"
 #include "http/head.h"
 
@@ -19,7 +20,10 @@ struct action;
 struct event;
 struct memory;
 
+enum { CONTROL_MAGIC = MAGIC('c', 't', 'r', 'l') };
+
 struct control {
+	uint32_t magic;
 	struct loop *loop;
 	const struct control_ops *ops;
 	void *arg;
@@ -42,8 +46,11 @@ enum session_state {
 	SESSION_ENDING,	   /* closes when everything is written */
 };
 
+enum { SESSION_MAGIC = MAGIC('s', 'e', 's', 's') };
+
 /* One connection. */
 struct session {
+	uint32_t magic;
 	struct list link; /* control->sessions */
 	struct control *control;
 	struct watch watch;

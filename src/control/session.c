@@ -52,9 +52,11 @@ void session_new(struct control *c, int fd)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
+	MAGIC_BEGIN(s, SESSION_MAGIC);
 	s->control = c;
 	if (watch_open(&s->watch, c->loop, fd, on_event) < 0) {
 		close(fd);
+		MAGIC_END(s, SESSION_MAGIC);
 		free(s);
 		return;
 	}
@@ -82,6 +84,7 @@ static void session_free(void *arg)
 	arena_done(&s->arena);
 	buf_done(&s->in);
 	buf_done(&s->out);
+	MAGIC_END(s, SESSION_MAGIC);
 	free(s);
 }
 
@@ -89,6 +92,7 @@ void session_close(struct session *s)
 {
 	int fd = s->watch.fd;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (fd < 0)
 		return;
 	end_request(s);
@@ -200,6 +204,7 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct session *s = container_of(w, struct session, watch);
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (events & LOOP_HUP)
 		session_close(s);
 	else
@@ -210,6 +215,7 @@ static void on_answered(void *arg)
 {
 	struct session *s = arg;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (s->watch.fd >= 0)
 		go_on(s);
 }
@@ -234,6 +240,7 @@ static void add_head(struct session *s, unsigned status, str type)
 
 void session_answer(struct session *s, unsigned status, str type, str body)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	add_head(s, status, type);
 	buf_printf(&s->out, "Content-Length: %zu\r\n\r\n", body.n);
 	buf_add(&s->out, body);
@@ -247,6 +254,7 @@ void session_refuse(struct session *s, unsigned status, str reason)
 	struct buf body = {0};
 	struct json j = {.out = &body};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	json_open_object(&j, NULL);
 	json_str(&j, "error", reason);
 	json_close_object(&j);
@@ -257,6 +265,7 @@ void session_refuse(struct session *s, unsigned status, str reason)
 
 void session_stream(struct session *s, str type, struct list *among)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	s->keep_alive = false;
 	add_head(s, 200, type);
 	if (!s->is_http10)
@@ -273,6 +282,7 @@ void session_stream_piece(struct session *s, str piece)
 	char size[CHUNKED_SIZE_MAX];
 	bool is_first = !buf_len(&s->out);
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!s->is_http10)
 		buf_add(&s->out, (str){size, chunked_write_size(size, piece.n)});
 	buf_add(&s->out, piece);
@@ -286,6 +296,7 @@ void session_stream_line(struct session *s, str line)
 {
 	struct buf note = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (buf_len(&s->out) > CONTROL_MAX_FOLLOW) {
 		s->dropped++;
 		return;
@@ -301,6 +312,7 @@ void session_stream_line(struct session *s, str line)
 
 void session_stream_end(struct session *s)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!s->is_http10)
 		buf_add(&s->out, STR("0\r\n\r\n"));
 	end_request(s);
