@@ -115,8 +115,10 @@ struct op *attach_op(bool is_look)
 {
 	struct attach *a = xcalloc(1, sizeof(*a));
 
-	a->op = (struct op){
-		.start = attach_start, .cancel = attach_cancel, .is_background = is_look};
+	a->op = (struct op){.magic = OP_MAGIC,
+		.start = attach_start,
+		.cancel = attach_cancel,
+		.is_background = is_look};
 	a->is_look = is_look;
 	return &a->op;
 }

@@ -5,8 +5,12 @@
 
 #include "backup/backup_int.h"
 #include "base/alloc.h"
+#include "base/magic.h"
+
+enum { AWAIT_MAGIC = MAGIC('a', 'w', 'a', 'i') };
 
 struct await {
+	uint32_t magic;
 	struct list node; /* on backup.awaits */
 	struct backup *b;
 	char *id; /* NULL: all */
@@ -40,8 +44,10 @@ static void tell(void *arg)
 {
 	struct await *s = arg;
 
+	MAGIC_CHECK(s, AWAIT_MAGIC);
 	s->done(s->arg, &s->result);
 	free(s->id);
+	MAGIC_END(s, AWAIT_MAGIC);
 	free(s);
 }
 
@@ -61,11 +67,13 @@ static void on_limit(struct timer *t)
 	struct await *s = container_of(t, struct await, limit);
 	const struct entry *e = find_pending(s);
 
+	MAGIC_CHECK(s, AWAIT_MAGIC);
 	end(s, e ? e->id : "", e ? e->pending.text : NULL);
 }
 
 void await_end(const struct entry *e, const char *why)
 {
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	list_foreach_safe (s, &e->b->awaits, struct await, node)
 		if (is_about(s, e) && (why || !find_pending(s)))
 			end(s, e->id, why);
@@ -73,6 +81,7 @@ void await_end(const struct entry *e, const char *why)
 
 void await_end_all(struct backup *b, const char *why)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	list_foreach_safe (s, &b->awaits, struct await, node) {
 		const struct entry *e = find_pending(s);
 
@@ -85,7 +94,12 @@ void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done
 	struct await *s = xcalloc(1, sizeof(*s));
 	const struct entry *e;
 
-	*s = (struct await){.b = b, .id = t ? str_dup(t->id) : NULL, .done = done, .arg = arg};
+	MAGIC_CHECK(b, BACKUP_MAGIC);
+	*s = (struct await){.magic = AWAIT_MAGIC,
+		.b = b,
+		.id = t ? str_dup(t->id) : NULL,
+		.done = done,
+		.arg = arg};
 	list_init(&s->node);
 	list_append(&b->awaits, &s->node);
 	e = find_pending(s);
@@ -98,6 +112,7 @@ void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done
 
 void backup_await_no_longer(struct backup *b)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	list_foreach_safe (s, &b->awaits, struct await, node)
 		if (!s->id)
 			on_limit(&s->limit);

@@ -28,6 +28,7 @@ static void on_daemon_ready(void *arg)
 {
 	struct backup *b = arg;
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	/* It knows nothing: what is attached is registered by the next look, which is due now. */
 	registry_ready(&b->registry);
 	map_foreach (it, &b->entries) {
@@ -42,6 +43,7 @@ static void on_daemon_lost(void *arg)
 {
 	struct backup *b = arg;
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	registry_lost(&b->registry);
 }
 
@@ -121,6 +123,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 {
 	struct backup *b = xcalloc(1, sizeof(*b));
 
+	MAGIC_BEGIN(b, BACKUP_MAGIC);
 	b->loop = l;
 	b->timing = *timing;
 	b->keys_fd = -1;
@@ -143,6 +146,7 @@ struct backup *backup_new(struct loop *l, const struct config *conf, str run_dir
 
 void backup_on_refused(struct backup *b, backup_fn *refused, void *arg)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	b->on_refused = refused;
 	b->refused_arg = arg;
 }
@@ -150,6 +154,7 @@ void backup_on_refused(struct backup *b, backup_fn *refused, void *arg)
 /* Everything else needs a restart. */
 void backup_configure(struct backup *b, const struct config *conf)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	b->restore_timeout = conf->backup.restore_timeout;
 	b->sync_timeout = conf->backup.sync_timeout;
 	b->verify_interval = conf->backup.verify_interval;
@@ -172,6 +177,7 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 {
 	struct entry *e = entry_get(b, t);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (!e->is_attached && !e->running)
 		entry_configure(e, t);
 	ask(b, t, restore_op(false), done, arg);
@@ -179,6 +185,7 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 
 void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	ask(b, t, release_op(), done, arg);
 }
 
@@ -186,6 +193,7 @@ uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t)
 {
 	const struct entry *e = entry_find(b, t->id);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	return e ? e->prepared : 0;
 }
 
@@ -193,6 +201,7 @@ void backup_add_gap(const struct backup *b, const struct tenant_conf *t, struct 
 {
 	const struct known_files *known = map_get(&b->files, t->id);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (b->store)
 		gap_add(t, known ? known->n : 0, out);
 }
@@ -201,17 +210,20 @@ void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t
 {
 	struct entry *e = entry_find(b, t->id);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (e)
 		e->prepared = fingerprint;
 }
 
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	ask(b, t, attach_op(false), done, arg);
 }
 
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	ask(b, t, detach_op(false), done, arg);
 }
 
@@ -219,6 +231,7 @@ str backup_pending(const struct backup *b, const struct tenant_conf *t)
 {
 	const struct entry *e = entry_find(b, t->id);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	return e && e->is_pending ? str_of(e->pending.text) : STR_EMPTY;
 }
 
@@ -291,6 +304,7 @@ static void add_pending(const struct backup *b, struct buf *out)
 
 void backup_status_json(const struct backup *b, struct buf *out)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	buf_add_char(out, '{');
 	add_string(out, "url", b->store ? b->location.url : "");
 	buf_add(out, STR(",\"daemon\":"));
@@ -325,6 +339,7 @@ static void cancel_all(struct backup *b)
 
 void backup_stop(struct backup *b, backup_fn *done, void *arg)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	b->is_stopping = true;
 	b->on_stopped = done;
 	b->stopped_arg = arg;
@@ -357,5 +372,6 @@ void backup_free(struct backup *b)
 	program_env_free(b->env);
 	close_fd(&b->keys_fd);
 	free(b->program);
+	MAGIC_END(b, BACKUP_MAGIC);
 	loop_defer_free(b->loop, b);
 }

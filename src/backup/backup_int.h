@@ -13,6 +13,7 @@
 #include "backup/mirror.h"
 #include "backup/plan.h"
 #include "backup/replica.h"
+#include "base/magic.h"
 #include "base/map.h"
 #include "process/process.h"
 
@@ -28,7 +29,10 @@ struct backup_timing {
 	bool tries_program;		 /* tests are not the program that can */
 };
 
+enum { BACKUP_MAGIC = MAGIC('b', 'a', 'c', 'k') };
+
 struct backup {
+	uint32_t magic;
 	struct loop *loop;
 	struct location location;
 	struct store
@@ -86,7 +90,10 @@ struct database {
 	bool is_doubted;	  /* the store was found to have something else */
 };
 
+enum { ENTRY_MAGIC = MAGIC('t', 'e', 'n', 't') };
+
 struct entry {
+	uint32_t magic;
 	struct backup *b;
 	char *id, *dir;
 	const char *base; /* dir, which may have traps in it; NULL: the operator's own place */
@@ -115,8 +122,11 @@ struct entry {
 struct op;
 typedef void op_fn(struct op *op);
 
+enum { OP_MAGIC = MAGIC('o', 'p', 'e', 'r') };
+
 /* Embedded in each kind of operation; finished with op_finish, which frees it. */
 struct op {
+	uint32_t magic;
 	struct list node;
 	struct entry *entry;
 	op_fn *start;

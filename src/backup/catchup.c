@@ -5,10 +5,14 @@
 #include "backup/backup_int.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/magic.h"
 
 #define AT_ONCE 4u
 
+enum { LATE_MAGIC = MAGIC('l', 'a', 't', 'e') };
+
 struct late {
+	uint32_t magic;
 	struct list node; /* on backup.late while it waits */
 	struct backup *b;
 	char *id;
@@ -19,6 +23,7 @@ static void start_next(struct backup *b);
 static void free_late(struct late *late)
 {
 	free(late->id);
+	MAGIC_END(late, LATE_MAGIC);
 	free(late);
 }
 
@@ -43,6 +48,7 @@ static void on_detached(void *arg, const struct backup_result *r)
 {
 	struct late *late = arg;
 
+	MAGIC_CHECK(late, LATE_MAGIC);
 	if (r->is_ok)
 		log_info("tenant %s: what its last life left is confirmed in the store now",
 			late->id);
@@ -54,6 +60,7 @@ static void on_restored(void *arg, const struct backup_result *r)
 	struct late *late = arg;
 	struct entry *e = entry_find(late->b, str_of(late->id));
 
+	MAGIC_CHECK(late, LATE_MAGIC);
 	if (!r->is_ok || !e || e->is_asked) {
 		end(late);
 		return;
@@ -82,6 +89,7 @@ static void start_next(struct backup *b)
 
 void backup_catch_up(struct backup *b, const struct config *conf)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (!b->store)
 		return;
 	for (size_t i = 0; i < conf->ntenants; i++) {
@@ -92,6 +100,7 @@ void backup_catch_up(struct backup *b, const struct config *conf)
 		if (entry_find(b, t->id) || !proof_is_open(dir))
 			continue;
 		late = xcalloc(1, sizeof(*late));
+		MAGIC_BEGIN(late, LATE_MAGIC);
 		late->b = b;
 		late->id = str_dup(t->id);
 		list_init(&late->node);
@@ -103,6 +112,7 @@ void backup_catch_up(struct backup *b, const struct config *conf)
 
 void catchup_forget_all(struct backup *b)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	list_foreach_safe (late, &b->late, struct late, node) {
 		list_remove(&late->node);
 		free_late(late);

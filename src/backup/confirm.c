@@ -23,6 +23,7 @@ static void free_confirm(struct confirm *c)
 	tasks_done(&c->tasks);
 	buf_done(&c->copy_out);
 	timer_cancel(&c->copy_limit);
+	MAGIC_END(c, CONFIRM_MAGIC);
 	loop_defer_free(c->entry->b->loop, c);
 }
 
@@ -38,17 +39,20 @@ static void finish(struct confirm *c, int result)
 
 void confirm_succeed(struct confirm *c)
 {
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	finish(c, 0);
 }
 
 void confirm_fail(struct confirm *c, const char *why)
 {
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	why_set(&c->why, "%s", c->is_cancelled ? OP_GAVE_WAY : why);
 	finish(c, c->renewal.result == -EUCLEAN ? -EUCLEAN : -EIO);
 }
 
 void confirm_work(struct confirm *c, loop_fn *run, loop_fn *done)
 {
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	work_run(c->entry->b->work, run, done, c);
 }
 
@@ -79,6 +83,7 @@ static void run_observe(void *arg)
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++)
 		observe(&c->parts[i].look);
 }
@@ -121,6 +126,7 @@ static void on_observed(void *arg)
 	struct confirm *c = arg;
 	const struct confirm_part *missed = NULL;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++)
 		if (c->parts[i].look.result == OBSERVED_NOT)
 			missed = &c->parts[i];
@@ -175,6 +181,7 @@ static void run_renew(void *arg)
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	renew(&c->renewal);
 }
 
@@ -196,6 +203,7 @@ static void on_renewed(void *arg)
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	free((void *)(uintptr_t)c->renewal.paths);
 	if (c->renewal.result < 0) {
 		c->entry->etag.text[0] = '\0';
@@ -243,6 +251,7 @@ static void on_let_go(void *arg, bool is_ok)
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	bool is_known = false;
 
 	(void)is_ok;
@@ -258,6 +267,7 @@ void confirm_renew(struct confirm *c)
 {
 	struct backup *b = c->entry->b;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	if (c->renewals++ == MAX_RENEWALS) {
 		confirm_fail(c, c->why.text);
 		return;
@@ -317,6 +327,7 @@ static void on_synced(void *arg, bool is_ok)
 	struct confirm *c = arg;
 	const struct confirm_part *gap = is_ok ? find_gap(c) : NULL;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	note_registered(c);
 	if (c->is_cancelled) {
 		confirm_fail(c, "");
@@ -339,6 +350,7 @@ void confirm_sync(struct confirm *c)
 	const struct entry *e = c->entry;
 	bool registers = c->kind == CONFIRM_WAKE && e->is_offline;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	tasks_start(&c->tasks, c->entry, registers ? TASK_REGISTER : TASK_SYNC, c->until,
 		c->kind == CONFIRM_WAKE, on_synced, c);
 }
@@ -355,7 +367,13 @@ struct confirm *confirm_start(
 {
 	struct confirm *c = xcalloc(1, sizeof(*c));
 
-	*c = (struct confirm){.entry = e, .kind = kind, .until = until, .done = done, .arg = arg};
+	MAGIC_CHECK(e, ENTRY_MAGIC);
+	*c = (struct confirm){.magic = CONFIRM_MAGIC,
+		.entry = e,
+		.kind = kind,
+		.until = until,
+		.done = done,
+		.arg = arg};
 	c->parts = xcalloc(e->ndbs + 1, sizeof(*c->parts));
 	for (size_t i = 0; i < e->ndbs; i++)
 		if (e->dbs[i].has_backup)

@@ -11,6 +11,7 @@
 #include "backup/backup_int.h"
 #include "backup/observe.h"
 #include "backup/renew.h"
+#include "base/magic.h"
 #include "process/process.h"
 
 enum confirm_kind {
@@ -40,7 +41,10 @@ struct confirm_part {
 	struct why why;
 };
 
+enum { CONFIRM_MAGIC = MAGIC('c', 'o', 'n', 'f') };
+
 struct confirm {
+	uint32_t magic;
 	struct entry *entry;
 	enum confirm_kind kind;
 	msec until;

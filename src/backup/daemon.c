@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/magic.h"
 #include "base/number.h"
 #include "process/process.h"
 
@@ -32,7 +33,10 @@
 enum state { OFF, PAUSING, STARTING, READY, STOPPING };
 static const char *const state_names[] = {"off", "pausing", "starting", "ready", "stopping"};
 
+enum { DAEMON_MAGIC = MAGIC('d', 'a', 'e', 'm') };
+
 struct daemon {
+	uint32_t magic;
 	struct daemon_spec spec;
 	char *config_path, *socket_path;
 	struct rpc *rpc;
@@ -59,6 +63,7 @@ struct daemon *daemon_new(const struct daemon_spec *spec, char **ret_reason)
 {
 	struct daemon *d = xcalloc(1, sizeof(*d));
 
+	MAGIC_BEGIN(d, DAEMON_MAGIC);
 	d->spec = *spec;
 	d->config_path = xasprintf(STR_FMT "/litestream.yml", STR_ARG(spec->run_dir));
 	d->socket_path = xasprintf(STR_FMT "/litestream.sock", STR_ARG(spec->run_dir));
@@ -82,6 +87,7 @@ void daemon_free(struct daemon *d)
 	rpc_free(d->rpc);
 	free(d->config_path);
 	free(d->socket_path);
+	MAGIC_END(d, DAEMON_MAGIC);
 	loop_defer_free(d->spec.loop, d);
 }
 
@@ -159,6 +165,7 @@ static void on_pause_over(struct timer *t)
 {
 	struct daemon *d = container_of(t, struct daemon, timer);
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	enter(d, OFF);
 	if (is_needed(d))
 		start(d);
@@ -177,6 +184,7 @@ static void on_kill_time(struct timer *t)
 {
 	struct daemon *d = container_of(t, struct daemon, timer);
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	log_warn("Litestream did not end within %u ms: killed", GRACE);
 	process_signal(d->process, SIGKILL);
 }
@@ -206,6 +214,7 @@ static void on_ended(void *arg, int status)
 	struct daemon *d = arg;
 	bool was_told = d->state == STOPPING;
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	d->process = NULL;
 	if (loop_now(d->spec.loop) - d->started_at >= LONG_LIFE || was_told)
 		d->pause = FIRST_PAUSE;
@@ -266,6 +275,7 @@ static void on_pulse(void *arg, int error, unsigned status, json_t *answer)
 {
 	struct daemon *d = arg;
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	(void)status, (void)answer;
 	if (d->state != READY || error == -ECANCELED)
 		return;
@@ -280,6 +290,7 @@ static void on_pulse_time(struct timer *t)
 {
 	struct daemon *d = container_of(t, struct daemon, timer);
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	rpc_urge(d->rpc, "GET", "/info", PULSE_LIMIT, on_pulse, d);
 }
 
@@ -311,6 +322,7 @@ static void on_info(void *arg, int error, unsigned status, json_t *answer)
 	struct daemon *d = arg;
 	const char *version = json_string_value(json_object_get(answer, "version"));
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	if (d->state != STARTING)
 		return;
 	if (!error && status == 200 && version) {
@@ -381,6 +393,7 @@ static void on_linger_over(struct timer *t)
 {
 	struct daemon *d = container_of(t, struct daemon, linger);
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	if (d->holds == 0 && d->process)
 		end_process(d);
 }
@@ -394,6 +407,7 @@ static void linger(struct daemon *d)
 
 void daemon_hold(struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	d->holds++;
 	timer_cancel(&d->linger);
 	if (d->state == OFF && is_needed(d))
@@ -404,6 +418,7 @@ void daemon_hold(struct daemon *d)
 
 void daemon_drop(struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	assert(d->holds > 0);
 	if (--d->holds == 0)
 		linger(d);
@@ -411,6 +426,7 @@ void daemon_drop(struct daemon *d)
 
 void daemon_warm(struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	if (d->holds == 0 && !d->is_ending)
 		linger(d);
 	if (d->state == OFF && is_needed(d))
@@ -419,6 +435,7 @@ void daemon_warm(struct daemon *d)
 
 void daemon_bar(struct daemon *d, const char *why)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	assert(d->state == OFF);
 	d->is_barred = true;
 	why_set(&d->why, "%s", why);
@@ -426,6 +443,7 @@ void daemon_bar(struct daemon *d, const char *why)
 
 void daemon_unbar(struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	d->is_barred = false;
 	why_set(&d->why, "Litestream is not running");
 	if (is_needed(d))
@@ -434,6 +452,7 @@ void daemon_unbar(struct daemon *d)
 
 void daemon_replace(struct daemon *d, bool is_stuck, const char *why)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	if (!d->process || d->state == STOPPING)
 		return;
 	log_warn("Litestream is replaced: %s", why);
@@ -444,6 +463,7 @@ void daemon_replace(struct daemon *d, bool is_stuck, const char *why)
 
 void daemon_stop(struct daemon *d, loop_fn *done, void *arg)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	assert(!d->is_ending);
 	d->is_ending = true;
 	d->on_stopped = done;
@@ -459,26 +479,31 @@ void daemon_stop(struct daemon *d, loop_fn *done, void *arg)
 
 bool daemon_is_ready(const struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	return d->state == READY;
 }
 
 bool daemon_has_died(const struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	return d->state == PAUSING;
 }
 
 uint64_t daemon_generation(const struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	return d->generation;
 }
 
 struct rpc *daemon_rpc(struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	return d->rpc;
 }
 
 const char *daemon_why(const struct daemon *d)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	return d->why.text;
 }
 
@@ -490,6 +515,7 @@ uint64_t daemon_memory(const struct daemon *d)
 	str rest, part;
 	uint64_t pages = 0;
 
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	if (d->process && file_read(FILE_GIVEN, path, 4096, &text) == 0) {
 		rest = buf_str(&text);
 		if (!str_split(&rest, ' ', &part) || !str_split(&rest, ' ', &part) ||
@@ -502,6 +528,7 @@ uint64_t daemon_memory(const struct daemon *d)
 
 void daemon_status_json(const struct daemon *d, struct buf *out)
 {
+	MAGIC_CHECK(d, DAEMON_MAGIC);
 	buf_printf(out, "{\"state\":\"%s\",\"pid\":", state_names[d->state]);
 	if (d->process)
 		buf_add_number(out, (uint64_t)process_pid(d->process));

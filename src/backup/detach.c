@@ -25,6 +25,7 @@ static void on_retry(struct timer *t)
 	struct entry *e = container_of(t, struct entry, retry);
 	struct backup *b = e->b;
 
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	if (b->is_stopping || !e->is_pending)
 		return;
 	if (e->running)
@@ -37,6 +38,7 @@ static void detach_retry_later(struct entry *e, const char *why)
 {
 	struct backup *b = e->b;
 
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	if (!e->is_pending)
 		log_warn(
 			"tenant %s: its last state is not confirmed in the store, its files stay: %s",
@@ -170,7 +172,8 @@ struct op *detach_op(bool is_background)
 {
 	struct detach *d = xcalloc(1, sizeof(*d));
 
-	d->op = (struct op){.start = detach_start,
+	d->op = (struct op){.magic = OP_MAGIC,
+		.start = detach_start,
 		.cancel = detach_cancel,
 		.free = detach_free,
 		.is_background = is_background};

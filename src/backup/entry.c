@@ -30,6 +30,7 @@ void entry_configure(struct entry *e, const struct tenant_conf *t)
 {
 	const struct app_conf *app = t->app;
 
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	assert(!e->is_attached);
 	free_databases(e);
 	free(e->dir);
@@ -51,6 +52,7 @@ void entry_configure(struct entry *e, const struct tenant_conf *t)
 
 struct entry *entry_find(const struct backup *b, str id)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	return map_get(&b->entries, id);
 }
 
@@ -58,9 +60,11 @@ struct entry *entry_get(struct backup *b, const struct tenant_conf *t)
 {
 	struct entry *e = entry_find(b, t->id);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (e)
 		return e;
 	e = xcalloc(1, sizeof(*e));
+	MAGIC_BEGIN(e, ENTRY_MAGIC);
 	e->b = b;
 	e->id = str_dup(t->id);
 	e->retry_pause = b->timing.first_retry;
@@ -78,11 +82,13 @@ void entry_free(struct entry *e)
 	head_done(&e->head);
 	free(e->id);
 	free(e->dir);
+	MAGIC_END(e, ENTRY_MAGIC);
 	loop_defer_free(e->b->loop, e);
 }
 
 bool entry_has_backup(const struct entry *e)
 {
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	for (size_t i = 0; i < e->ndbs; i++)
 		if (e->dbs[i].has_backup)
 			return e->b->store != NULL;
@@ -93,6 +99,7 @@ void files_known(const struct entry *e, uint64_t n)
 {
 	struct known_files *known = map_get(&e->b->files, entry_id(e));
 
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	if (!known) {
 		known = xcalloc(1, sizeof(*known));
 		known->id = xstrdup(e->id);
@@ -103,6 +110,7 @@ void files_known(const struct entry *e, uint64_t n)
 
 void files_forget_all(struct backup *b)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	map_foreach (it, &b->files) {
 		struct known_files *known = it->value;
 
@@ -114,6 +122,7 @@ void files_forget_all(struct backup *b)
 
 void entry_set_epoch_urls(struct entry *e)
 {
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	for (size_t i = 0; i < e->ndbs; i++) {
 		struct database *db = &e->dbs[i];
 		CLEAN_FREE char *key =
@@ -138,6 +147,7 @@ void entry_attach(struct entry *e)
 {
 	struct backup *b = e->b;
 
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	if (e->is_attached)
 		return;
 	e->is_attached = true;
@@ -149,6 +159,7 @@ void entry_unattach(struct entry *e)
 {
 	struct backup *b = e->b;
 
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	if (!e->is_attached)
 		return;
 	e->is_attached = false;
@@ -168,6 +179,7 @@ static void start_op(void *arg)
 {
 	struct op *op = arg;
 
+	MAGIC_CHECK(op, OP_MAGIC);
 	if (op->entry->b->is_stopping || op->is_cancelled)
 		op_fail(op, OP_GAVE_WAY);
 	else
@@ -185,6 +197,8 @@ static void start_next(struct entry *e)
 
 void op_add(struct entry *e, struct op *take_op)
 {
+	MAGIC_CHECK(e, ENTRY_MAGIC);
+	MAGIC_CHECK(take_op, OP_MAGIC);
 	take_op->entry = e;
 	list_init(&take_op->node);
 	list_append(&e->ops, &take_op->node);
@@ -196,6 +210,7 @@ void op_add(struct entry *e, struct op *take_op)
 
 void op_cancel(struct op *op)
 {
+	MAGIC_CHECK(op, OP_MAGIC);
 	if (op->is_cancelled)
 		return;
 	op->is_cancelled = true;
@@ -209,11 +224,15 @@ void op_finish(struct op *op, const struct backup_result *result)
 	backup_fn *done = op->done;
 	void *arg = op->arg;
 
-	assert(e->running == op);
+	MAGIC_CHECK(op, OP_MAGIC);
+	MAGIC_CHECK(e, ENTRY_MAGIC);
+	assert(e->running == op && list_is_empty(&op->node));
+	assert(b->nops);
 	e->running = NULL;
 	b->nops--;
 	if (op->free)
 		op->free(op);
+	MAGIC_END(op, OP_MAGIC);
 	loop_defer_free(b->loop, op);
 	start_next(e);
 	if (is_forgettable(e))
@@ -229,11 +248,13 @@ void op_fail(struct op *op, const char *why)
 {
 	struct backup_result result = {0};
 
+	MAGIC_CHECK(op, OP_MAGIC);
 	snprintf(result.reason, sizeof(result.reason), "%s", why);
 	op_finish(op, &result);
 }
 
 void op_succeed(struct op *op)
 {
+	MAGIC_CHECK(op, OP_MAGIC);
 	op_finish(op, &(struct backup_result){.is_ok = true});
 }

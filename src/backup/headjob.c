@@ -7,11 +7,15 @@
 #include "backup/backup_int.h"
 #include "backup/beside.h"
 #include "base/alloc.h"
+#include "base/magic.h"
 
 /* A listing of these fits into STORE_OBJECT_MAX, whatever a store says of each object. */
 #define REMOVE_AT_ONCE 200u
 
+enum { HEADJOB_MAGIC = MAGIC('h', 'e', 'a', 'd') };
+
 struct headjob {
+	uint32_t magic;
 	struct entry *entry;
 	/* the thread's own until it ends */
 	struct store *store;
@@ -49,6 +53,7 @@ static bool is_recorded(const struct entry *e, const struct database *db, bool w
 
 bool headjob_is_needed(const struct entry *e, bool seals)
 {
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	if (e->is_offline || e->head.is_sealed != seals || e->prepared != e->head.prepared)
 		return true;
 	for (size_t i = 0; i < e->ndbs; i++)
@@ -112,6 +117,7 @@ static void run(void *arg)
 {
 	struct headjob *job = arg;
 
+	MAGIC_CHECK(job, HEADJOB_MAGIC);
 	note_owners(job);
 	if (job->seals)
 		note_files(job);
@@ -148,6 +154,7 @@ static void on_done(void *arg)
 		head_done(&job->head);
 	}
 	job->done(job->arg, job->result, &job->why);
+	MAGIC_END(job, HEADJOB_MAGIC);
 	free(job);
 }
 
@@ -156,7 +163,9 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 	struct backup *b = e->b;
 	struct headjob *job = xcalloc(1, sizeof(*job));
 
-	*job = (struct headjob){.entry = e,
+	MAGIC_CHECK(e, ENTRY_MAGIC);
+	*job = (struct headjob){.magic = HEADJOB_MAGIC,
+		.entry = e,
 		.store = b->store,
 		.store_url = b->location.url,
 		.dir = e->dir,

@@ -14,11 +14,15 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/magic.h"
 
 #define FIRST_PAUSE   1000u /* msec before it is tried again where it could not be */
 #define LONGEST_PAUSE 60000u
 
+enum { PROBATION_MAGIC = MAGIC('p', 'r', 'o', 'b') };
+
 struct probation {
+	uint32_t magic;
 	struct backup *b;
 	char *place, *memory, *version; /* place, memory: "" is none */
 	struct process *process;
@@ -36,6 +40,7 @@ static void free_probation(struct probation *p)
 	free(p->place);
 	free(p->memory);
 	free(p->version);
+	MAGIC_END(p, PROBATION_MAGIC);
 	loop_defer_free(p->b->loop, p);
 }
 
@@ -87,6 +92,7 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 {
 	struct probation *p = arg;
 
+	MAGIC_CHECK(p, PROBATION_MAGIC);
 	(void)is_cut;
 	if (stream == PROCESS_STDOUT && line.n)
 		why_set(&p->why, STR_FMT, STR_ARG(line));
@@ -106,6 +112,7 @@ static void on_exit_status(void *arg, int status)
 	struct probation *p = arg;
 	struct backup *b = p->b;
 
+	MAGIC_CHECK(p, PROBATION_MAGIC);
 	p->process = NULL;
 	b->is_trying = false;
 	clear_place(p);
@@ -163,10 +170,12 @@ void probation_start(struct backup *b, const struct config *conf, str run_dir, c
 				: xasprintf(STR_FMT "/.trials", STR_ARG(conf->server.storage));
 	struct probation *p;
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (trial_has_passed(b->program, *memory ? memory : NULL))
 		return;
 	p = xcalloc(1, sizeof(*p));
-	*p = (struct probation){.b = b,
+	*p = (struct probation){.magic = PROBATION_MAGIC,
+		.b = b,
 		.place = find_place(run_dir),
 		.memory = xstrdup(memory),
 		.version = xstrdup(version),
@@ -178,6 +187,7 @@ void probation_start(struct backup *b, const struct config *conf, str run_dir, c
 
 void probation_stop(struct backup *b)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (!b->probation)
 		return;
 	timer_cancel(&b->probation->retry);

@@ -4,13 +4,17 @@
 
 #include "backup/backup_int.h"
 #include "base/alloc.h"
+#include "base/magic.h"
 
 #define ASK_LIMIT 5000u /* msec for its answer */
 /* Nobody ever wrote it: that it is not there is the answer of a store that works, and the cheapest.
  */
 #define NO_OBJECT "is-it-there"
 
+enum { REACH_MAGIC = MAGIC('r', 'e', 'a', 'c') };
+
 struct reach {
+	uint32_t magic;
 	struct backup *b;
 	msec until;
 	int result;
@@ -25,6 +29,7 @@ static void ask(void *arg)
 	struct etag etag;
 	struct buf body = {0};
 
+	MAGIC_CHECK(r, REACH_MAGIC);
 	r->result = store_get(r->b->store, NO_OBJECT, r->until, &body, &etag, &r->why);
 	buf_done(&body);
 }
@@ -35,9 +40,11 @@ static void on_answer(void *arg)
 	struct backup *b = r->b;
 	struct backup_result result = {.is_ok = r->result == 0 || r->result == -ENOENT};
 
+	MAGIC_CHECK(r, REACH_MAGIC);
 	if (!result.is_ok)
 		memcpy(result.reason, r->why.text, MIN(sizeof(result.reason), sizeof(r->why.text)));
 	r->done(r->arg, &result);
+	MAGIC_END(r, REACH_MAGIC);
 	free(r);
 	backup_stop_advance(b);
 }
@@ -46,11 +53,15 @@ bool backup_reach(struct backup *b, backup_fn *done, void *arg)
 {
 	struct reach *r;
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (!b->store || b->is_stopping)
 		return false;
 	r = xcalloc(1, sizeof(*r));
-	*r = (struct reach){
-		.b = b, .until = loop_now(b->loop) + ASK_LIMIT, .done = done, .arg = arg};
+	*r = (struct reach){.magic = REACH_MAGIC,
+		.b = b,
+		.until = loop_now(b->loop) + ASK_LIMIT,
+		.done = done,
+		.arg = arg};
 	work_run(b->work, ask, on_answer, r);
 	return true;
 }

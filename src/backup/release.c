@@ -62,6 +62,9 @@ struct op *release_op(void)
 {
 	struct release *r = xcalloc(1, sizeof(*r));
 
-	r->op = (struct op){.start = release_start, .cancel = release_cancel, .free = release_free};
+	r->op = (struct op){.magic = OP_MAGIC,
+		.start = release_start,
+		.cancel = release_cancel,
+		.free = release_free};
 	return &r->op;
 }

@@ -7,11 +7,15 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/magic.h"
 
 #define RETRY_PAUSE  50u       /* msec */
 #define LONGEST_CALL 86400000u /* one question to Litestream, where nothing else limits it */
 
+enum { TASK_MAGIC = MAGIC('t', 'a', 's', 'k') };
+
 struct task {
+	uint32_t magic;
 	struct list node; /* on registry.waiting, or on none */
 	struct registry *reg;
 	struct replica *replica;
@@ -29,7 +33,7 @@ static void step(struct task *t);
 
 void registry_init(struct registry *reg, struct loop *l)
 {
-	*reg = (struct registry){.loop = l};
+	*reg = (struct registry){.magic = REGISTRY_MAGIC, .loop = l};
 	list_init(&reg->waiting);
 }
 
@@ -53,6 +57,7 @@ static void finish(struct task *t, enum task_result result)
 		r->failing_since = 0;
 		r->stalls = 0;
 	}
+	MAGIC_END(t, TASK_MAGIC);
 	loop_defer_free(t->reg->loop, t);
 	done(arg, r, result);
 }
@@ -113,6 +118,7 @@ static void on_registered(void *arg, int error, unsigned status, json_t *answer)
 {
 	struct task *t = arg;
 
+	MAGIC_CHECK(t, TASK_MAGIC);
 	if (!take_answer(t, error, status, answer))
 		return;
 	t->replica->registered_in = daemon_generation(t->reg->daemon);
@@ -126,6 +132,7 @@ static void on_synced(void *arg, int error, unsigned status, json_t *answer)
 	const json_t *txid = json_object_get(answer, "txid"),
 		     *replicated = json_object_get(answer, "replicated_txid");
 
+	MAGIC_CHECK(t, TASK_MAGIC);
 	if (!take_answer(t, error, status, answer))
 		return;
 	if (!json_is_integer(txid) || !json_is_integer(replicated)) {
@@ -153,6 +160,7 @@ static void on_released(void *arg, int error, unsigned status, json_t *answer)
 	struct replica *r = t->replica;
 	uint64_t txid = (uint64_t)json_integer_value(json_object_get(answer, "txid"));
 
+	MAGIC_CHECK(t, TASK_MAGIC);
 	if (!error) {
 		r->registered_in = 0;
 		t->reg->released++;
@@ -251,12 +259,14 @@ static void step_waiting(struct registry *reg)
 
 void registry_ready(struct registry *reg)
 {
+	MAGIC_CHECK(reg, REGISTRY_MAGIC);
 	reg->released = 0;
 	step_waiting(reg);
 }
 
 void registry_lost(struct registry *reg)
 {
+	MAGIC_CHECK(reg, REGISTRY_MAGIC);
 	step_waiting(reg);
 }
 
@@ -265,7 +275,9 @@ struct task *task_start(struct registry *reg, struct replica *r, enum task_kind 
 {
 	struct task *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct task){.reg = reg,
+	MAGIC_CHECK(reg, REGISTRY_MAGIC);
+	*t = (struct task){.magic = TASK_MAGIC,
+		.reg = reg,
 		.replica = r,
 		.kind = kind,
 		.until = until,
@@ -280,6 +292,7 @@ struct task *task_start(struct registry *reg, struct replica *r, enum task_kind 
 /* Only the answers that change what the daemon knows are waited for. */
 void task_cancel(struct task *t, const char *why)
 {
+	MAGIC_CHECK(t, TASK_MAGIC);
 	if (t->is_cancelled)
 		return;
 	t->is_cancelled = true;

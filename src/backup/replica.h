@@ -3,9 +3,13 @@
 #pragma once
 
 #include "backup/daemon.h"
+#include "base/magic.h"
+
+enum { REGISTRY_MAGIC = MAGIC('r', 'e', 'g', 'i') };
 
 /* The databases that the daemon was told of. */
 struct registry {
+	uint32_t magic;
 	struct loop *loop;
 	struct daemon *daemon;
 	struct list waiting; /* tasks, for the daemon */

@@ -9,6 +9,7 @@
 #include "backup/backup_int.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/magic.h"
 #include "base/number.h"
 #include "process/process.h"
 
@@ -17,8 +18,11 @@
 
 struct restore;
 
+enum { FETCH_MAGIC = MAGIC('f', 'e', 't', 'c') };
+
 /* `litestream restore` of one database. */
 struct fetch {
+	uint32_t magic;
 	struct list node; /* on backup.restores while it waits */
 	struct restore *restore;
 	struct plan_database *db;
@@ -27,8 +31,11 @@ struct fetch {
 	msec started_at;
 };
 
+enum { RESTORE_MAGIC = MAGIC('r', 'e', 's', 't') };
+
 struct restore {
-	struct op op;
+	struct op op; /* the first, which is freed */
+	uint32_t magic;
 	struct plan plan;
 	struct fetch *children;
 	size_t nchildren, left;
@@ -104,6 +111,7 @@ static void on_arrived(void *arg)
 	struct plan *plan = arg;
 	struct restore *r = container_of(plan, struct restore, plan);
 
+	MAGIC_CHECK(r, RESTORE_MAGIC);
 	tell_notes(r);
 	if (r->plan.result < 0)
 		fail(r, r->plan.why.text);
@@ -130,6 +138,7 @@ static void on_output(void *arg, enum process_stream stream, str line, bool is_c
 {
 	struct fetch *c = arg;
 
+	MAGIC_CHECK(c, FETCH_MAGIC);
 	(void)is_cut;
 	if (stream == PROCESS_STDERR)
 		why_set(&c->db->why, STR_FMT, STR_ARG(line)); /* the last one tells */
@@ -176,6 +185,7 @@ static void on_child_exit(void *arg, int status)
 	struct fetch *c = arg;
 	struct backup *b = c->restore->op.entry->b;
 
+	MAGIC_CHECK(c, FETCH_MAGIC);
 	c->process = NULL;
 	b->nrestores--;
 	judge_exit(c, status);
@@ -194,6 +204,7 @@ int restore_child(struct backup *b, const char *url, const char *to, struct proc
 	char restore[] = "restore", json[] = "-json", output[] = "-o";
 	char *argv[] = {b->program, restore, json, output, into, from, NULL};
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	spec.name = "litestream restore";
 	spec.program = b->program;
 	spec.argv = argv;
@@ -221,6 +232,7 @@ static int start_child(struct fetch *c)
 
 void restore_run_waiting(struct backup *b)
 {
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	while (!b->probation && b->nrestores < b->max_restores && !list_is_empty(&b->restores)) {
 		struct fetch *c = list_first(&b->restores, struct fetch, node);
 
@@ -252,6 +264,7 @@ static void on_limit(struct timer *t)
 {
 	struct restore *r = container_of(t, struct restore, limit);
 
+	MAGIC_CHECK(r, RESTORE_MAGIC);
 	r->is_overdue = true;
 	end_children(r);
 }
@@ -267,7 +280,7 @@ static void start_children(struct restore *r)
 		if (!r->plan.dbs[i].is_restored)
 			continue;
 		r->nchildren++;
-		*c = (struct fetch){.restore = r, .db = &r->plan.dbs[i]};
+		*c = (struct fetch){.magic = FETCH_MAGIC, .restore = r, .db = &r->plan.dbs[i]};
 		list_init(&c->node);
 		list_append(&b->restores, &c->node);
 	}
@@ -288,6 +301,7 @@ static void on_released(void *arg, bool is_ok)
 {
 	struct restore *r = arg;
 
+	MAGIC_CHECK(r, RESTORE_MAGIC);
 	if (!is_ok || r->op.is_cancelled) {
 		op_fail(&r->op, is_ok ? OP_GAVE_WAY : r->tasks.why.text);
 		return;
@@ -304,6 +318,7 @@ static void on_planned(void *arg)
 	struct plan *plan = arg;
 	struct restore *r = container_of(plan, struct restore, plan);
 
+	MAGIC_CHECK(r, RESTORE_MAGIC);
 	tell_notes(r);
 	if (r->op.is_cancelled)
 		fail(r, OP_GAVE_WAY);
@@ -377,7 +392,9 @@ struct op *restore_op(bool is_background)
 {
 	struct restore *r = xcalloc(1, sizeof(*r));
 
-	r->op = (struct op){.start = restore_start,
+	MAGIC_BEGIN(r, RESTORE_MAGIC);
+	r->op = (struct op){.magic = OP_MAGIC,
+		.start = restore_start,
 		.cancel = restore_cancel,
 		.free = restore_free,
 		.is_background = is_background};

@@ -11,11 +11,15 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/magic.h"
 #include "base/number.h"
 
 #define ANSWER_MAX (1u << 20)
 
+enum { RPC_CALL_MAGIC = MAGIC('c', 'a', 'l', 'l') };
+
 struct rpc_call {
+	uint32_t magic;
 	struct list node; /* on waiting or open */
 	struct rpc *rpc;
 	struct watch watch;
@@ -26,7 +30,10 @@ struct rpc_call {
 	int fd, error;
 };
 
+enum { RPC_MAGIC = MAGIC('r', 'p', 'c', 's') };
+
 struct rpc {
+	uint32_t magic;
 	struct loop *loop;
 	const char *socket_path;
 	struct list waiting, open;
@@ -37,6 +44,7 @@ struct rpc *rpc_new(struct loop *l, const char *socket_path)
 {
 	struct rpc *c = xcalloc(1, sizeof(*c));
 
+	MAGIC_BEGIN(c, RPC_MAGIC);
 	c->loop = l;
 	c->socket_path = socket_path;
 	list_init(&c->waiting);
@@ -57,6 +65,7 @@ static void release(struct rpc_call *call)
 	}
 	buf_done(&call->out);
 	buf_done(&call->in);
+	MAGIC_END(call, RPC_CALL_MAGIC);
 	loop_defer_free(c->loop, call);
 }
 
@@ -68,6 +77,7 @@ void rpc_free(struct rpc *c)
 		release(call);
 	list_foreach_safe (call, &c->waiting, struct rpc_call, node)
 		release(call);
+	MAGIC_END(c, RPC_MAGIC);
 	loop_defer_free(c->loop, c);
 }
 
@@ -149,6 +159,7 @@ static void on_event(struct watch *w, unsigned events)
 	struct rpc_call *call = container_of(w, struct rpc_call, watch);
 	int r = write_some(call);
 
+	MAGIC_CHECK(call, RPC_CALL_MAGIC);
 	(void)events;
 	if (r == 0)
 		r = read_some(call);
@@ -186,6 +197,7 @@ static void on_failed(struct timer *t)
 {
 	struct rpc_call *call = container_of(t, struct rpc_call, limit);
 
+	MAGIC_CHECK(call, RPC_CALL_MAGIC);
 	finish(call, call->error, 0, NULL);
 }
 
@@ -222,7 +234,8 @@ static struct rpc_call *new_call(struct rpc *c, const char *method, const char *
 
 	if (!body)
 		abort();
-	*call = (struct rpc_call){.rpc = c, .done = done, .arg = arg, .fd = -1};
+	*call = (struct rpc_call){
+		.magic = RPC_CALL_MAGIC, .rpc = c, .done = done, .arg = arg, .fd = -1};
 	call->watch.fd = -1;
 	list_init(&call->node);
 	buf_printf(&call->out,
@@ -240,6 +253,7 @@ struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target,
 {
 	struct rpc_call *call = new_call(c, method, target, take_body, limit, done, arg);
 
+	MAGIC_CHECK(c, RPC_MAGIC);
 	list_append(&c->waiting, &call->node);
 	open_next(c);
 	return call;
@@ -251,6 +265,7 @@ void rpc_urge(
 	struct rpc_call *call = new_call(c, method, target, NULL, limit, done, arg);
 	int r;
 
+	MAGIC_CHECK(c, RPC_MAGIC);
 	list_append(&c->open, &call->node);
 	r = open_call(call);
 	if (r < 0)
@@ -261,6 +276,7 @@ void rpc_forget(struct rpc_call *call)
 {
 	struct rpc *c = call->rpc;
 
+	MAGIC_CHECK(call, RPC_CALL_MAGIC);
 	release(call);
 	open_next(c);
 }
@@ -269,6 +285,7 @@ void rpc_abort(struct rpc *c)
 {
 	struct list gone;
 
+	MAGIC_CHECK(c, RPC_MAGIC);
 	list_init(&gone);
 	while (!list_is_empty(&c->waiting) || !list_is_empty(&c->open)) {
 		struct list *from = list_is_empty(&c->open) ? &c->waiting : &c->open;

@@ -5,10 +5,14 @@
 #include "backup/confirm.h"
 #include "backup/live.h"
 #include "base/alloc.h"
+#include "base/magic.h"
 
 #define MAX_TURNS 3 /* when something changes at the same time */
 
+enum { SETTLING_MAGIC = MAGIC('s', 'e', 't', 't') };
+
 struct settling {
+	uint32_t magic;
 	struct entry *entry;
 	const atomic_bool *stop;
 	int result;
@@ -72,6 +76,7 @@ static void run(void *arg)
 {
 	struct settling *s = arg;
 
+	MAGIC_CHECK(s, SETTLING_MAGIC);
 	for (size_t i = 0; i < s->entry->ndbs && s->result == 0; i++)
 		if (is_to_settle(&s->entry->dbs[i]))
 			s->result = settle(s, &s->entry->dbs[i]);
@@ -84,6 +89,7 @@ static void on_done(void *arg)
 	for (size_t i = 0; i < s->entry->ndbs && s->result == 0; i++)
 		s->entry->dbs[i].is_settled = is_to_settle(&s->entry->dbs[i]);
 	s->done(s->arg, s->result, &s->why);
+	MAGIC_END(s, SETTLING_MAGIC);
 	free(s);
 }
 
@@ -91,6 +97,8 @@ void settle_start(struct entry *e, const atomic_bool *stop, settle_fn *done, voi
 {
 	struct settling *s = xcalloc(1, sizeof(*s));
 
-	*s = (struct settling){.entry = e, .stop = stop, .done = done, .arg = arg};
+	MAGIC_CHECK(e, ENTRY_MAGIC);
+	*s = (struct settling){
+		.magic = SETTLING_MAGIC, .entry = e, .stop = stop, .done = done, .arg = arg};
 	work_run(e->b->work, run, on_done, s);
 }

@@ -30,6 +30,7 @@ static void on_done(void *arg, struct replica *r, enum task_result result)
 void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, bool is_hasty,
 	tasks_fn *done, void *arg)
 {
+	MAGIC_CHECK(e, ENTRY_MAGIC);
 	tasks_done(t);
 	*t = (struct tasks){.ndbs = e->ndbs, .is_ok = true, .entry = e, .done = done, .arg = arg};
 	t->tasks = xcalloc(e->ndbs + 1, sizeof(*t->tasks));

@@ -14,6 +14,7 @@
 #include "backup/replica.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/magic.h"
 #include "process/process.h"
 
 #define ROUNDS	     8
@@ -26,7 +27,10 @@
 #define HASH_TEXT    65u
 #define PASSED	     "This Litestream keeps what is committed.\n"
 
+enum { TRIAL_MAGIC = MAGIC('t', 'r', 'i', 'a') };
+
 struct trial {
+	uint32_t magic;
 	struct loop *loop;
 	const char *program;
 	char *dir, *path, *url, *copy;
@@ -149,6 +153,7 @@ static void on_limit(struct timer *timer)
 {
 	struct trial *t = container_of(timer, struct trial, limit);
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	why_set(&t->why, "not done within %u s (%s)", LIMIT / 1000,
 		*daemon_why(t->daemon) ? daemon_why(t->daemon) : "it is ready");
 	end(t, -EIO);
@@ -158,6 +163,7 @@ static void on_output(void *arg, enum process_stream stream, str line, bool is_c
 {
 	struct trial *t = arg;
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	(void)is_cut;
 	if (stream == PROCESS_STDERR && line.n)
 		why_set(&t->why, "its restore says: " STR_FMT, STR_ARG(line));
@@ -167,6 +173,7 @@ static void on_restored(void *arg, int status)
 {
 	struct trial *t = arg;
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	t->restore = NULL;
 	if (status == 0)
 		compare(t);
@@ -205,6 +212,7 @@ static void on_synced(void *arg, struct replica *replica, enum task_result resul
 {
 	struct trial *t = arg;
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	if (result != TASK_DONE) {
 		why_set(&t->why, "it does not confirm: %s", replica->why.text);
 		end(t, -EIO);
@@ -221,6 +229,7 @@ static void on_ready(void *arg)
 {
 	struct trial *t = arg;
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	registry_ready(&t->registry);
 }
 
@@ -228,6 +237,7 @@ static void on_lost(void *arg)
 {
 	struct trial *t = arg;
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	registry_lost(&t->registry);
 	if (++t->deaths == MAX_DEATHS) {
 		why_set(&t->why, "%s", daemon_why(t->daemon));
@@ -239,6 +249,7 @@ static void on_stopped(void *arg)
 {
 	struct trial *t = arg;
 
+	MAGIC_CHECK(t, TRIAL_MAGIC);
 	loop_stop(t->loop);
 }
 
@@ -439,7 +450,7 @@ bool trial_has_passed(const char *program, const char *memory)
 
 static int run_trial(const char *program, const char *place, struct why *ret_why)
 {
-	struct trial t = {.program = program};
+	struct trial t = {.magic = TRIAL_MAGIC, .program = program};
 	int r = try_out(&t, place);
 
 	daemon_free(t.daemon);

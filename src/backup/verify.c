@@ -50,6 +50,7 @@ static void run_verify(void *arg)
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++) {
 		struct confirm_part *part = &c->parts[i];
 
@@ -69,6 +70,7 @@ static void run_compare(void *arg)
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++) {
 		struct confirm_part *part = &c->parts[i];
 
@@ -159,6 +161,7 @@ static void on_verified(void *arg)
 	struct confirm *c = arg;
 	bool has_live = false;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++)
 		has_live |= c->parts[i].has_live && c->parts[i].result == 0;
 	if (has_live && c->kind == CONFIRM_LOOK && !c->is_cancelled)
@@ -184,6 +187,7 @@ bool verify_start(struct confirm *c)
 {
 	bool has_work = false;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++) {
 		struct confirm_part *part = &c->parts[i];
 		const struct database *db = part->db;
@@ -205,6 +209,7 @@ bool verify_start(struct confirm *c)
 
 void verify_finish(struct confirm *c)
 {
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	confirm_work(c, run_compare, on_compared);
 }
 
@@ -223,6 +228,7 @@ static void run_compare_copy(void *arg)
 	struct pages pages = {0};
 	uint64_t txid = 0;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	if (!restore_read_txid(buf_str(&c->copy_out), &txid) || txid != part->txid) {
 		why_set(&part->why, "a restore to compare with did not come to transaction %llu",
 			(unsigned long long)part->txid);
@@ -244,6 +250,7 @@ static void on_copy_output(void *arg, enum process_stream stream, str line, bool
 {
 	struct confirm *c = arg;
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	(void)is_cut;
 	if (stream == PROCESS_STDERR)
 		why_set(&c->parts[c->ncopy].why, STR_FMT, STR_ARG(line));
@@ -256,6 +263,7 @@ static void on_copied(void *arg, int status)
 	struct confirm *c = arg;
 	struct confirm_part *part = &c->parts[c->ncopy];
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	c->copying = NULL;
 	timer_cancel(&c->copy_limit);
 	if (status == 0) {
@@ -270,6 +278,7 @@ static void on_copy_limit(struct timer *t)
 {
 	struct confirm *c = container_of(t, struct confirm, copy_limit);
 
+	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	process_signal(c->copying, SIGKILL);
 }
 

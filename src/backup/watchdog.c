@@ -7,11 +7,15 @@
 #include "backup/backup_int.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/magic.h"
 
 #define ASK_LIMIT 5000u /* msec for the store to say that it is there */
 
+enum { QUESTION_MAGIC = MAGIC('q', 'u', 'e', 's') };
+
 /* Is it the store, or is it Litestream? */
 struct question {
+	uint32_t magic;
 	struct backup *b;
 	char *prefix;
 	msec until;
@@ -24,6 +28,7 @@ static void ask(void *arg)
 	struct question *q = arg;
 	bool has;
 
+	MAGIC_CHECK(q, QUESTION_MAGIC);
 	q->result = store_has(q->b->store, q->prefix, q->until, &has, &q->why);
 }
 
@@ -58,6 +63,7 @@ static void on_answer(void *arg)
 	struct question *q = arg;
 	struct backup *b = q->b;
 
+	MAGIC_CHECK(q, QUESTION_MAGIC);
 	b->is_asking = false;
 	if (q->result == 0)
 		daemon_replace(
@@ -67,6 +73,7 @@ static void on_answer(void *arg)
 			"databases are not replicated, the store gives no answer: %s", q->why.text);
 	forgive(b);
 	free(q->prefix);
+	MAGIC_END(q, QUESTION_MAGIC);
 	free(q);
 	backup_stop_advance(b);
 }
@@ -75,6 +82,7 @@ static void ask_store(struct backup *b, const struct entry *e)
 {
 	struct question *q = xcalloc(1, sizeof(*q));
 
+	MAGIC_BEGIN(q, QUESTION_MAGIC);
 	b->is_asking = true;
 	q->b = b;
 	q->prefix = head_key(entry_id(e));
@@ -111,6 +119,7 @@ static void on_time(struct timer *t)
 {
 	struct backup *b = container_of(t, struct backup, watch);
 
+	MAGIC_CHECK(b, BACKUP_MAGIC);
 	look(b);
 	timer_set(&b->watch, b->loop, loop_now(b->loop) + b->timing.watch_period, on_time);
 }

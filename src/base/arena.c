@@ -22,6 +22,8 @@ static void add_block(struct arena *a, size_t size)
 {
 	struct arena_block *block = xmalloc(sizeof(*block) + size);
 
+	assert(size >= USUAL_SIZE && size % ALIGNMENT == 0);
+	assert((uintptr_t)block->bytes % ALIGNMENT == 0);
 	block->next = a->blocks;
 	block->size = size;
 	a->blocks = block;
@@ -33,6 +35,7 @@ void *arena_alloc(struct arena *a, size_t size)
 {
 	char *p;
 
+	assert(size <= SIZE_MAX / 2 && a->at <= a->end);
 	size = (MAX(size, (size_t)1) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	if (size > (size_t)(a->end - a->at))
 		add_block(a, MAX(size, USUAL_SIZE));
@@ -67,7 +70,8 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	assert(n >= 0);
 	out = arena_alloc(a, (size_t)n + 1);
-	vsnprintf(out, (size_t)n + 1, fmt, again);
+	n -= vsnprintf(out, (size_t)n + 1, fmt, again);
+	assert(!n); /* twice the same */
 	va_end(again);
 	va_end(ap);
 	return out;
@@ -106,6 +110,7 @@ void arena_reset(struct arena *a)
 	arena_done(a);
 	if (!kept)
 		return;
+	assert(kept->size == USUAL_SIZE && !a->blocks);
 	kept->next = NULL;
 	a->blocks = kept;
 	a->at = kept->bytes;

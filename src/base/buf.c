@@ -11,6 +11,8 @@
 
 char *buf_grow(struct buf *b, size_t n)
 {
+	assert(b->start <= b->end && b->end <= b->cap);
+	assert(n <= SIZE_MAX / 4 && b->cap <= SIZE_MAX / 4);
 	if (b->start && b->cap - buf_len(b) >= n) {
 		memmove(b->p, b->p + b->start, buf_len(b));
 	} else {
@@ -25,6 +27,7 @@ char *buf_grow(struct buf *b, size_t n)
 	}
 	b->end -= b->start;
 	b->start = 0;
+	assert(b->cap - b->end >= n);
 	return b->p + b->end;
 }
 
@@ -100,6 +103,7 @@ void buf_add_json(struct buf *b, str s)
 		} else {
 			size_t n = utf8_length(p + i, s.n - i);
 
+			assert(n <= s.n - i);
 			buf_add(b, n ? str_slice(s, i, i + n) : STR("\\ufffd"));
 			i += n ? n : 1;
 		}
@@ -146,6 +150,8 @@ void buf_clear(struct buf *b)
 
 void buf_done(struct buf *b)
 {
+	assert(b->start <= b->end && b->end <= b->cap);
+	assert(!b->cap || b->p);
 	free(b->p);
 	*b = (struct buf){0};
 }

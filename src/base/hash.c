@@ -70,6 +70,7 @@ void random_bytes(void *out, size_t n)
 		if (got < 0 && errno != EINTR)
 			abort();
 		if (got > 0) {
+			assert((size_t)got <= n);
 			p += got;
 			n -= (size_t)got;
 		}

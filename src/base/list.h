@@ -31,13 +31,14 @@ static inline size_t list_count(const struct list *l)
 static inline void list_insert_between(struct list *item, struct list *prev, struct list *next)
 {
 	assert(prev->next == next && next->prev == prev);
+	assert(!item->next || item->next == item); /* on no list: zero, or as list_init leaves it */
 	item->prev = prev;
 	item->next = next;
 	prev->next = item;
 	next->prev = item;
 }
 
-/* The item must be on no list. */
+/* The item must be on no list: zero, or what list_init or list_remove made of it. */
 static inline void list_push(struct list *l, struct list *item)
 {
 	list_insert_between(item, l, l->next);
@@ -59,6 +60,8 @@ static inline void list_remove(struct list *item)
 /* The items of `from` become those of `to`, which need not be initialised; `from` is empty. */
 static inline void list_take_all(struct list *to, struct list *from)
 {
+	assert(to != from);
+	assert(from->next->prev == from && from->prev->next == from);
 	list_init(to);
 	if (list_is_empty(from))
 		return;

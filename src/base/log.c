@@ -45,12 +45,14 @@ static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
 void log_init(const char *name, enum log_level level)
 {
+	assert(name);
 	shared.name = name;
 	log_set_level(level);
 }
 
 void log_set_level(enum log_level level)
 {
+	assert(level <= LOG_DEBUG);
 	atomic_store_explicit(&shared.level, (int)level, memory_order_relaxed);
 }
 
@@ -99,6 +101,7 @@ static void add_time(struct buf *line)
 
 static void open_line(struct buf *line, enum log_level level, const char *msg)
 {
+	assert(level < NITEMS(level_names));
 	add_time(line);
 	buf_add(line, STR("\",\"level\":\""));
 	buf_add(line, str_of(level_names[level]));
@@ -165,6 +168,7 @@ static void queue_lines(str text)
 		shared.guests += is_guest ? n : 0;
 		buf_add(&shared.queue, line);
 		buf_add_char(&shared.queue, '\n');
+		assert(shared.guests <= buf_len(&shared.queue));
 	}
 }
 
@@ -246,6 +250,7 @@ static void remember_end(void)
 
 void log_publish(void)
 {
+	assert(!is_building); /* half a line would go out */
 	if (!buf_len(&lines))
 		return;
 	remember_end();
@@ -318,6 +323,7 @@ struct buf *log_guest_line_open(enum log_level level, const char *msg)
 {
 	if (!log_is_on(level))
 		return NULL;
+	assert(!is_building);
 	has_guests = true;
 	buf_add_char(&lines, GUEST);
 	open_line(&lines, level, msg);
@@ -338,6 +344,7 @@ void log_field_str(struct buf *line, const char *key, str value)
 {
 	if (!line)
 		return;
+	assert(line == &lines);
 	buf_add(line, STR(",\""));
 	buf_add(line, str_of(key));
 	buf_add(line, STR("\":\""));
@@ -349,6 +356,7 @@ void log_field_number(struct buf *line, const char *key, int64_t value)
 {
 	if (!line)
 		return;
+	assert(line == &lines);
 	buf_add(line, STR(",\""));
 	buf_add(line, str_of(key));
 	buf_add(line, STR("\":"));
@@ -361,13 +369,14 @@ void log_line_close(struct buf *line)
 {
 	if (!line)
 		return;
+	assert(line == &lines);
 	buf_add(line, STR("}\n"));
 	is_building = false;
 }
 
 void log_raw(str line)
 {
-	assert(!is_building);
+	assert(!is_building && !memchr(line.p, '\n', line.n));
 	buf_add(&lines, line);
 	buf_add_char(&lines, '\n');
 }

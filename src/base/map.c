@@ -12,6 +12,7 @@ static struct map_entry *find(const struct map *m, str key, uint64_t hash)
 {
 	size_t i = hash & (m->cap - 1);
 
+	assert(m->count < m->cap); /* else it would go round for ever */
 	while (m->entries[i].key.p) {
 		if (m->entries[i].hash == hash && str_eq(m->entries[i].key, key))
 			break;
@@ -32,6 +33,7 @@ static void grow(struct map *m)
 	struct map old = *m;
 
 	m->cap = old.cap ? old.cap * 2 : 16;
+	assert(m->cap > old.cap && (m->cap & (m->cap - 1)) == 0);
 	m->entries = xcalloc(m->cap, sizeof(*m->entries));
 	map_foreach (e, &old)
 		*find(m, e->key, e->hash) = *e;
@@ -78,11 +80,13 @@ void *map_remove(struct map *m, str key)
 	}
 	m->entries[hole] = (struct map_entry){0};
 	m->count--;
+	assert(value);
 	return value;
 }
 
 void map_done(struct map *m)
 {
+	assert(m->count <= m->cap && !m->cap == !m->entries);
 	free(m->entries);
 	*m = (struct map){0};
 }

@@ -40,6 +40,7 @@ static int parse_base(str s, unsigned base, uint64_t max, uint64_t *ret)
 {
 	uint64_t v = 0;
 
+	assert(base <= 16); /* digit_of knows no more */
 	if (!s.n)
 		return -EINVAL;
 	for (size_t i = 0; i < s.n; i++) {
@@ -111,6 +112,7 @@ size_t number_write(char *out, uint64_t v)
 		n++;
 	for (size_t i = n; i-- > 0; v /= 10)
 		out[i] = (char)('0' + v % 10);
+	assert(!v);
 	return n;
 }
 
@@ -122,6 +124,7 @@ size_t number_write_hex(char *out, uint64_t v)
 		n++;
 	for (size_t i = n; i-- > 0; v >>= 4)
 		out[i] = "0123456789abcdef"[v & 15];
+	assert(!v);
 	return n;
 }
 

@@ -46,6 +46,7 @@ ssize_t str_find(str s, str needle)
 	if (!needle.n)
 		return 0;
 	at = s.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
+	assert(!at || (size_t)(at - s.p) + needle.n <= s.n);
 	return at ? at - s.p : -1;
 }
 
@@ -84,6 +85,7 @@ char *str_dup(str s)
 {
 	char *copy = xmalloc(s.n + 1);
 
+	assert(s.p || !s.n);
 	if (s.n)
 		memcpy(copy, s.p, s.n);
 	copy[s.n] = 0;

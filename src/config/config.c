@@ -9,15 +9,28 @@
 
 struct config *config_ref(struct config *c)
 {
-	if (c)
-		atomic_fetch_add_explicit(&c->private->references, 1, memory_order_relaxed);
+	unsigned before;
+
+	if (!c)
+		return NULL;
+	MAGIC_CHECK(c->private, CONFIG_MAGIC);
+	before = atomic_fetch_add_explicit(&c->private->references, 1, memory_order_relaxed);
+	assert(before); /* nobody refers to what is gone */
 	return c;
 }
 
 void config_unref(struct config *c)
 {
-	if (!c || atomic_fetch_sub_explicit(&c->private->references, 1, memory_order_acq_rel) > 1)
+	unsigned before;
+
+	if (!c)
 		return;
+	MAGIC_CHECK(c->private, CONFIG_MAGIC);
+	before = atomic_fetch_sub_explicit(&c->private->references, 1, memory_order_acq_rel);
+	assert(before);
+	if (before > 1)
+		return;
+	MAGIC_END(c->private, CONFIG_MAGIC);
 	arena_done(&c->private->arena);
 	free(c->private);
 	free(c);

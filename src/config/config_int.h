@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "base/magic.h"
 #include "base/map.h"
 #include "config/config.h"
 
@@ -167,7 +168,10 @@ struct tenant_private {
 	struct place place;
 };
 
+enum { CONFIG_MAGIC = MAGIC('c', 'f', 'g', 'p') };
+
 struct config_private {
+	uint32_t magic;
 	atomic_uint references;
 	struct arena arena;
 	struct origin server_origins[NSERVER_ROWS];

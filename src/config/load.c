@@ -202,6 +202,7 @@ static void begin(struct loader *ld)
 	struct config_private *private = xcalloc(1, sizeof(*private));
 	struct values server, app, backup;
 
+	MAGIC_BEGIN(private, CONFIG_MAGIC);
 	c->private = private;
 	atomic_init(&private->references, 1);
 	ld->config = c;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/magic.h"
 #include "http/vary.h"
 
 #define STRIPES	      64u
@@ -22,7 +23,10 @@ struct stripe {
 	_Alignas(64) pthread_mutex_t lock;
 };
 
+enum { CACHE_SHARE_MAGIC = MAGIC('s', 'h', 'a', 'r') };
+
 struct cache_share {
+	uint32_t magic;
 	struct list link; /* with others of its size class; on no list: it has nothing */
 	struct list small, main;
 	size_t bytes, small_bytes, entries;
@@ -32,7 +36,10 @@ struct cache_share {
 	char *tenant;
 };
 
+enum { CACHE_MAGIC = MAGIC('c', 'a', 'c', 'h') };
+
 struct cache {
+	uint32_t magic;
 	/* The table: `places` chains, each guarded by one of the stripes. */
 	struct stripe stripes[STRIPES];
 	struct cache_entry **table;
@@ -114,8 +121,10 @@ static void table_remove(struct cache *c, struct cache_entry *e)
 
 	pthread_mutex_lock(&s->lock);
 	at = chain_of(c, e->hash);
-	while (*at != e)
+	while (*at != e) {
+		MAGIC_CHECK(*at, CACHE_ENTRY_MAGIC); /* it is in there */
 		at = &(*at)->next;
+	}
 	*at = e->next;
 	pthread_mutex_unlock(&s->lock);
 }
@@ -198,6 +207,8 @@ static struct cache_share *share_new(struct cache *c, struct slot *slot, str ten
 {
 	struct cache_share *s = xcalloc(1, sizeof(*s));
 
+	assert(slot && tenant.n);
+	MAGIC_BEGIN(s, CACHE_SHARE_MAGIC);
 	list_init(&s->link);
 	list_init(&s->small);
 	list_init(&s->main);
@@ -213,6 +224,7 @@ void cache_count(struct cache_share *s, bool is_hit)
 	struct slot *slot = slot_of(s); /* without the lock: looked at once */
 	_Atomic uint64_t *at;
 
+	MAGIC_CHECK(s, CACHE_SHARE_MAGIC);
 	if (!slot)
 		return;
 	at = is_hit ? &slot->cache_hits : &slot->cache_misses;
@@ -241,6 +253,12 @@ static void drop(struct cache *c, struct cache_entry *e)
 {
 	struct cache_share *s = e->share;
 
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
+	MAGIC_CHECK(s, CACHE_SHARE_MAGIC);
+	assert(e->is_stored && !list_is_empty(&e->queue));
+	assert(c->count && s->entries);
+	assert(e->size <= s->bytes && s->bytes <= c->bytes);
+	assert(e->is_main || e->size <= s->small_bytes);
 	table_remove(c, e);
 	list_remove(&e->queue);
 	e->is_stored = false;
@@ -257,6 +275,7 @@ static void drop(struct cache *c, struct cache_entry *e)
 
 static void to_main(struct cache_share *s, struct cache_entry *e)
 {
+	assert(!e->is_main && e->size <= s->small_bytes);
 	list_remove(&e->queue);
 	s->small_bytes -= e->size;
 	e->is_main = true;
@@ -295,6 +314,10 @@ static void evict(struct cache *c)
 	unsigned top = 63 - (unsigned)__builtin_clzll(c->filled);
 	struct cache_share *s = list_first(&c->classes[top], struct cache_share, link);
 
+	assert(c->filled && !list_is_empty(&c->classes[top]));
+	MAGIC_CHECK(s, CACHE_SHARE_MAGIC);
+	assert(s->size_class == top);
+	assert(!list_is_empty(&s->main) || !list_is_empty(&s->small));
 	/* In turn among those that have as much. */
 	list_remove(&s->link);
 	list_append(&c->classes[top], &s->link);
@@ -331,6 +354,8 @@ static bool insert(struct cache *c, const struct cache_key *key, struct cache_en
 	if (old)
 		drop(c, old);
 	make_room(c, size);
+	MAGIC_CHECK(key->share, CACHE_SHARE_MAGIC);
+	assert(!e->is_stored && list_is_empty(&e->queue));
 	e->hash = key->hash;
 	e->share = key->share;
 	e->is_stored = true;
@@ -349,6 +374,8 @@ bool cache_store(struct cache *c, const struct cache_key *key, struct cache_entr
 {
 	bool done;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	done = insert(c, key, e);
 	pthread_mutex_unlock(&c->lock);
@@ -359,6 +386,7 @@ bool cache_reserve(struct cache *c, size_t n)
 {
 	size_t max = atomic_load_explicit(&c->max_arriving, memory_order_relaxed);
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	if (atomic_fetch_add_explicit(&c->arriving, n, memory_order_relaxed) + n <= max)
 		return true;
 	cache_release(c, n);
@@ -367,11 +395,17 @@ bool cache_reserve(struct cache *c, size_t n)
 
 void cache_release(struct cache *c, size_t n)
 {
-	atomic_fetch_sub_explicit(&c->arriving, n, memory_order_relaxed);
+	MAGIC_CHECK(c, CACHE_MAGIC);
+	size_t before = atomic_fetch_sub_explicit(&c->arriving, n, memory_order_relaxed);
+
+	assert(before >= n); /* no more than was reserved */
 }
 
 void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_entry *e)
 {
+	MAGIC_CHECK(c, CACHE_MAGIC);
+	MAGIC_CHECK(old, CACHE_ENTRY_MAGIC);
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	if (old->is_stored) {
 		struct cache_key key = {old->share, old->hash, e->key};
@@ -393,6 +427,8 @@ void cache_drop(struct cache *c, const struct cache_entry *e)
 {
 	struct cache_entry *stored;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	stored = find_stored(c, e);
 	if (stored)
@@ -411,6 +447,8 @@ void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned codi
 	struct cache_entry *stored;
 	size_t size = sizeof(*take_coded) + take_coded->n;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	stored = find_stored(c, e);
 	if (stored && stored->body == e->body && !coded_of(e, coding) &&
@@ -429,6 +467,7 @@ str cache_coded(const struct cache_entry *e, unsigned coding)
 {
 	const struct cache_coded *coded = coded_of(e, coding);
 
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	return coded ? (str){coded->bytes, coded->n} : STR_EMPTY;
 }
 
@@ -452,6 +491,7 @@ void cache_key_make(struct buf *out, struct cache_share *share, const struct cac
 {
 	size_t start = buf_len(out);
 
+	MAGIC_CHECK(share, CACHE_SHARE_MAGIC);
 	buf_add(out, (str){(const char *)&share->number, sizeof(share->number)});
 	add_part(out, t->path); /* first: purging by path looks for it */
 	add_part(out, t->query);
@@ -467,7 +507,9 @@ static str take_part(str *rest)
 	uint32_t n;
 	str part;
 
+	assert(rest->n >= sizeof(n));
 	memcpy(&n, rest->p, sizeof(n));
+	assert(n <= rest->n - sizeof(n)); /* add_part wrote it */
 	part = str_slice(*rest, sizeof(n), sizeof(n) + n);
 	*rest = str_slice(*rest, sizeof(n) + n, rest->n);
 	return part;
@@ -516,6 +558,7 @@ struct cache_entry *cache_find(struct cache *c, const struct cache_key *key,
 	struct cache_entry *e = look_up(c, key);
 	struct cache_key of_variant;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	*ret_varies = e && e->kind == CACHE_SELECTOR;
 	if (*ret_varies) {
 		struct cache_entry *selector = e;
@@ -555,6 +598,7 @@ static uint64_t selector_number(struct cache *c, const struct cache_key *key, st
 void cache_select(struct cache *c, const struct cache_key *key, str names,
 	const struct header *headers, size_t n, struct buf *out, struct cache_key *ret_key)
 {
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	*ret_key = *key;
 	if (names.n)
 		key_of_variant(
@@ -565,6 +609,7 @@ void cache_forget(struct cache *c, const struct cache_key *key)
 {
 	struct cache_entry *e;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	e = walk(c, key);
 	/* Without their selector those that vary are found no more: its number never comes again.
@@ -591,6 +636,8 @@ size_t cache_purge(struct cache *c, struct cache_share *s, str path)
 {
 	size_t n;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
+	MAGIC_CHECK(s, CACHE_SHARE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	n = purge_queue(c, &s->small, path) + purge_queue(c, &s->main, path);
 	pthread_mutex_unlock(&c->lock);
@@ -599,6 +646,7 @@ size_t cache_purge(struct cache *c, struct cache_share *s, str path)
 
 void cache_purge_absent(struct cache *c, cache_present_fn *is_present, const void *arg)
 {
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	for (uint32_t i = 0; i < c->nshares; i++) {
 		struct cache_share *s = c->all_shares[i];
@@ -628,6 +676,7 @@ struct cache_share *cache_share(struct cache *c, struct slot *slots, uint32_t sl
 {
 	struct cache_share *s;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	add_slots(c, slot);
 	s = c->shares[slot];
@@ -648,6 +697,7 @@ struct cache_share *cache_share_at(struct cache *c, uint32_t slot)
 {
 	struct cache_share *s;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	s = slot < c->nslots ? c->shares[slot] : NULL;
 	pthread_mutex_unlock(&c->lock);
@@ -668,6 +718,7 @@ struct cache *cache_new(size_t capacity, size_t max_item)
 
 	assert(c);
 	memset(c, 0, sizeof(*c));
+	MAGIC_BEGIN(c, CACHE_MAGIC);
 	for (size_t i = 0; i < STRIPES; i++)
 		pthread_mutex_init(&c->stripes[i].lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
@@ -681,6 +732,7 @@ struct cache *cache_new(size_t capacity, size_t max_item)
 
 void cache_resize(struct cache *c, size_t capacity, size_t max_item)
 {
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	set_limits(c, capacity, max_item);
 	make_room(c, 0);
@@ -689,6 +741,7 @@ void cache_resize(struct cache *c, size_t capacity, size_t max_item)
 
 size_t cache_max_item(const struct cache *c)
 {
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	return atomic_load_explicit(&c->max_item, memory_order_relaxed);
 }
 
@@ -696,6 +749,7 @@ size_t cache_bytes(struct cache *c)
 {
 	size_t bytes;
 
+	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	bytes = c->bytes;
 	pthread_mutex_unlock(&c->lock);
@@ -709,6 +763,7 @@ void cache_free(struct cache *c)
 
 		cache_purge(c, s, STR_EMPTY);
 		free(s->tenant);
+		MAGIC_END(s, CACHE_SHARE_MAGIC);
 		free(s);
 	}
 	for (size_t i = 0; i < STRIPES; i++)
@@ -717,5 +772,6 @@ void cache_free(struct cache *c)
 	free(c->table);
 	free(c->shares);
 	free(c->all_shares);
+	MAGIC_END(c, CACHE_MAGIC);
 	free(c);
 }

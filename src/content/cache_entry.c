@@ -13,6 +13,7 @@ struct cache_body *cache_body_new(char *take_bytes, size_t n)
 {
 	struct cache_body *b = xcalloc(1, sizeof(*b));
 
+	MAGIC_BEGIN(b, CACHE_BODY_MAGIC);
 	atomic_init(&b->refs, 1);
 	b->bytes = (str){take_bytes ? take_bytes : "", n};
 	if (!n)
@@ -22,7 +23,10 @@ struct cache_body *cache_body_new(char *take_bytes, size_t n)
 
 static struct cache_body *cache_body_ref(struct cache_body *b)
 {
-	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+	MAGIC_CHECK(b, CACHE_BODY_MAGIC);
+	unsigned before = atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+
+	assert(before);
 	return b;
 }
 
@@ -34,12 +38,16 @@ static void cache_body_unref(struct cache_body *b)
 		free(atomic_load_explicit(&b->coded[i], memory_order_relaxed));
 	if (b->bytes.n)
 		free((void *)(uintptr_t)b->bytes.p);
+	MAGIC_END(b, CACHE_BODY_MAGIC);
 	free(b);
 }
 
 struct cache_entry *cache_entry_ref(struct cache_entry *e)
 {
-	atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
+	unsigned before = atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+
+	assert(before);
 	return e;
 }
 
@@ -47,7 +55,9 @@ void cache_entry_unref(struct cache_entry *e)
 {
 	if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	assert(!e->is_stored && list_is_empty(&e->queue));
 	cache_body_unref(e->body);
+	MAGIC_END(e, CACHE_ENTRY_MAGIC);
 	free(e);
 }
 
@@ -99,6 +109,7 @@ static struct cache_entry *entry_new(
 	size_t room = nheaders * sizeof(struct header) + key.n + text;
 	struct cache_entry *e = xcalloc(1, sizeof(*e) + room);
 
+	MAGIC_BEGIN(e, CACHE_ENTRY_MAGIC);
 	static_assert(sizeof(struct cache_entry) % _Alignof(struct header) == 0, "headers follow");
 	atomic_init(&e->refs, 1);
 	list_init(&e->queue);
@@ -233,6 +244,7 @@ struct cache_entry *cache_response_renewed(const struct cache_entry *old,
 	struct cache_terms terms;
 	struct cache_entry *e;
 
+	MAGIC_CHECK(old, CACHE_ENTRY_MAGIC);
 	merge(&arena, old, not_modified, &merged);
 	of_merged.head = &merged;
 	*ret_why = cache_may_stay(&of_merged, &terms);
@@ -271,5 +283,6 @@ int64_t cache_entry_age(const struct cache_entry *e, const struct cache_moment *
 {
 	int64_t here = (int64_t)(at->now - e->came), by_wall = at->wall - e->came_wall;
 
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	return e->terms.age + MAX(here, by_wall) / 1000;
 }

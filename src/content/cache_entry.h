@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/magic.h"
 #include "content/cache_policy.h"
 
 #define CACHE_CODINGS                                                                              \
@@ -12,8 +13,11 @@
 
 struct cache_share;
 
+enum { CACHE_BODY_MAGIC = MAGIC('b', 'o', 'd', 'y') };
+
 /* The bytes, which several entries may have: those that a 304 has made of one another. */
 struct cache_body {
+	uint32_t magic;
 	_Atomic unsigned refs;
 	str bytes;
 	/* The same, encoded; each set once at most, while an entry with this body is stored. */
@@ -31,7 +35,10 @@ enum cache_kind {
 	CACHE_REFUSAL,	/* responses of this URL are not stored: nobody waits for one */
 };
 
+enum { CACHE_ENTRY_MAGIC = MAGIC('e', 'n', 't', 'r') };
+
 struct cache_entry {
+	uint32_t magic;
 	/* of the store */
 	_Atomic unsigned refs;
 	_Atomic unsigned uses;	  /* since it was looked at last, at most 3 */

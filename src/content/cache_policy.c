@@ -21,6 +21,7 @@ str cache_why_text(enum cache_why why)
 	};
 
 	static_assert(NITEMS(texts) == NWHYS, "one text for each");
+	assert(why < NWHYS);
 	return texts[why];
 }
 

@@ -14,6 +14,7 @@ static_assert(NCODINGS == CODING_ZSTD + 1, "a name for each");
 
 str coding_name(enum coding coding)
 {
+	assert(coding < NCODINGS);
 	return names[coding];
 }
 
@@ -34,6 +35,7 @@ struct coding_order coding_order(const struct str_list *list)
 {
 	struct coding_order order = {.count = 0};
 
+	assert(list->count <= NITEMS(order.items)); /* the check of the row said so */
 	for (size_t i = 0; i < list->count; i++) {
 		bool is_known = coding_find(list->items[i], &order.items[order.count++]);
 

@@ -54,10 +54,13 @@ void effort_done(struct effort_meter *m)
 
 enum effort effort_step(enum effort effort, unsigned percent)
 {
+	assert(effort < NEFFORTS && percent <= 100);
 	if (percent > bounds[effort].less_above)
 		return effort - 1;
-	if (percent < bounds[effort].more_below)
+	if (percent < bounds[effort].more_below) {
+		assert(effort + 1 < NEFFORTS);
 		return effort + 1;
+	}
 	return effort;
 }
 

@@ -7,12 +7,16 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/magic.h"
 #include "content/encoder_int.h"
 
 #define MEMORY_MAX (32u << 20)
 #define KEPT_MAX   2 /* unused ones of each kind */
 
+enum { ENCODER_MAGIC = MAGIC('e', 'n', 'c', 'o') };
+
 struct encoder {
+	uint32_t magic;
 	struct list link; /* in kept */
 	struct encoders *owner;
 	const struct codec *codec;
@@ -24,7 +28,10 @@ struct encoder {
 	void *state;
 };
 
+enum { ENCODERS_MAGIC = MAGIC('e', 'n', 'c', 's') };
+
 struct encoders {
+	uint32_t magic;
 	size_t memory; /* of those in use */
 	struct {
 		struct list list;
@@ -46,6 +53,7 @@ struct encoders *encoders_new(void)
 {
 	struct encoders *p = xcalloc(1, sizeof(*p));
 
+	MAGIC_BEGIN(p, ENCODERS_MAGIC);
 	for (enum coding c = CODING_IDENTITY; c < NCODINGS; c++)
 		for (int small = 0; small < 2; small++)
 			list_init(&p->kept[c][small].list);
@@ -56,6 +64,7 @@ struct encoders *encoders_new(void)
 static void destroy(struct encoder *e)
 {
 	e->codec->close(e->state);
+	MAGIC_END(e, ENCODER_MAGIC);
 	free(e);
 }
 
@@ -69,6 +78,7 @@ void encoders_free(struct encoders *p)
 			while (!list_is_empty(&p->kept[c][small].list))
 				destroy(container_of(
 					list_pop(&p->kept[c][small].list), struct encoder, link));
+	MAGIC_END(p, ENCODERS_MAGIC);
 	free(p);
 }
 
@@ -83,6 +93,8 @@ static struct encoder *take(struct encoders *p, enum coding coding, bool is_smal
 			list_pop(&p->kept[coding][is_small].list), struct encoder, link);
 	}
 	e = xcalloc(1, sizeof(*e));
+	MAGIC_BEGIN(e, ENCODER_MAGIC);
+
 	list_init(&e->link);
 	e->owner = p;
 	e->coding = coding;
@@ -105,10 +117,11 @@ static str make_padding(struct encoders *p, unsigned max)
 
 struct encoder *encoder_new(struct encoders *p, const struct encoder_options *o)
 {
-	const struct codec *codec = codecs[o->coding];
+	const struct codec *codec = o->coding < NCODINGS ? codecs[o->coding] : NULL;
 	bool is_small = o->is_lasting || p->memory > MEMORY_MAX / 2;
 	struct encoder *e;
 
+	assert(codec && o->effort < NEFFORTS);
 	if (p->memory + codec->memory[is_small] > MEMORY_MAX)
 		return NULL;
 	p->memory += codec->memory[is_small];
@@ -125,6 +138,10 @@ void encoder_free(struct encoder *e)
 	if (!e)
 		return;
 	p = e->owner;
+	MAGIC_CHECK(p, ENCODERS_MAGIC);
+	assert(list_is_empty(&e->link)); /* not given back already */
+	assert(p->memory >= e->codec->memory[e->is_small]);
+	assert(p->kept[e->coding][e->is_small].count <= KEPT_MAX);
 	p->memory -= e->codec->memory[e->is_small];
 	if (e->codec->is_for_one || p->kept[e->coding][e->is_small].count == KEPT_MAX) {
 		destroy(e);
@@ -136,6 +153,8 @@ void encoder_free(struct encoder *e)
 
 void encoder_feed(struct encoder *e, str piece, enum encode how, struct buf *out)
 {
+	MAGIC_CHECK(e, ENCODER_MAGIC);
+	assert(list_is_empty(&e->link));
 	if (how == ENCODE_FLUSH && !piece.n && !e->has_news)
 		return;
 	if (!e->has_begun)

@@ -50,6 +50,7 @@ static void step(struct br *s, BrotliEncoderOperation op, str in, struct buf *ou
 
 		if (!BrotliEncoderCompressStream(s->b, op, &avail_in, &next_in, &left, &to, NULL))
 			abort(); /* no memory, or we passed what is wrong */
+		assert(left <= room);
 		buf_added(out, room - left);
 	} while (avail_in || BrotliEncoderHasMoreOutput(s->b));
 }
@@ -59,6 +60,7 @@ static void br_start(
 {
 	struct br *s = state;
 
+	assert(!s->b); /* it serves one body */
 	s->b = BrotliEncoderCreateInstance(NULL, NULL, NULL);
 	if (!s->b)
 		abort();

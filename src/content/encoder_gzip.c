@@ -62,6 +62,7 @@ static void feed_one(struct gzip *g, str piece, enum encode how, struct buf *out
 {
 	struct isal_zstream *z = &g->z;
 
+	assert(piece.n <= PIECE_MAX);
 	z->next_in = (uint8_t *)(uintptr_t)piece.p;
 	z->avail_in = (uint32_t)piece.n;
 	z->end_of_stream = how == ENCODE_END;

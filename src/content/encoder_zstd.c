@@ -117,6 +117,7 @@ static void zstd_feed(void *state, str piece, enum encode how, struct buf *out)
 		ZSTD_outBuffer to = {buf_room(out, room), room, 0};
 
 		left = sure(ZSTD_compressStream2(s->z, &to, &in, directive(how)));
+		assert(to.pos <= to.size && in.pos <= in.size);
 		buf_added(out, to.pos);
 	} while (in.pos < in.size || (how != ENCODE_MORE && left));
 	if (how == ENCODE_END)

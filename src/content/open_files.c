@@ -72,18 +72,28 @@ void open_files_init(struct open_files *o)
 
 void open_file_unref(struct open_file *f)
 {
-	if (!f || --f->refs)
+	if (!f)
 		return;
+	MAGIC_CHECK(f, OPEN_FILE_MAGIC);
+	assert(f->refs);
+	if (--f->refs)
+		return;
+	assert(list_is_empty(&f->link));
 	close_fd(&f->fd);
 	budget_give(f->text.n);
 	free((void *)(uintptr_t)f->text.p);
 	free((void *)(uintptr_t)f->key.p);
+	MAGIC_END(f, OPEN_FILE_MAGIC);
 	free(f);
 }
 
 static void forget(struct open_files *o, struct open_file *f)
 {
-	map_remove(&o->map, f->key);
+	const struct open_file *removed = map_remove(&o->map, f->key);
+
+	MAGIC_CHECK(f, OPEN_FILE_MAGIC);
+	assert(removed == f && !list_is_empty(&f->link));
+	assert(o->count && o->bytes >= f->text.n);
 	list_remove(&f->link);
 	o->count--;
 	o->bytes -= f->text.n;
@@ -94,6 +104,7 @@ void open_files_clear(struct open_files *o)
 {
 	while (!list_is_empty(&o->used))
 		forget(o, list_first(&o->used, struct open_file, link));
+	assert(!o->count && !o->bytes && !o->map.count);
 	map_done(&o->map);
 }
 
@@ -110,6 +121,7 @@ static struct open_file *new_file(int fd, msec now)
 {
 	struct open_file *f = xcalloc(1, sizeof(*f));
 
+	MAGIC_BEGIN(f, OPEN_FILE_MAGIC);
 	f->fd = MAX(fd, -1);
 	f->error = MIN(fd, 0);
 	f->refs = 1;
@@ -123,9 +135,11 @@ static void remember(struct open_files *o, str key, struct open_file *f)
 	if (o->count >= OPEN_FILES_MAX)
 		forget(o, list_last(&o->used, struct open_file, link));
 	f->key = (str){str_dup(key), key.n};
+	assert(!map_get(&o->map, f->key));
 	map_put(&o->map, f->key, f);
 	list_push(&o->used, &f->link);
 	o->count++;
+	assert(o->count == o->map.count && o->count <= OPEN_FILES_MAX);
 	f->refs++;
 }
 
@@ -211,6 +225,7 @@ str open_files_text(struct open_files *o, struct open_file *f)
 {
 	char *text;
 
+	MAGIC_CHECK(f, OPEN_FILE_MAGIC);
 	if (f->text.n || !may_keep_text(o, f))
 		return f->text;
 	text = read_whole(f);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/magic.h"
 #include "base/map.h"
 
 #define OPEN_FILES_VALID 1000
@@ -30,7 +31,10 @@ static inline str file_etag(const struct file_facts *f)
 	return (str){f->etag, FILE_ETAG_SIZE};
 }
 
+enum { OPEN_FILE_MAGIC = MAGIC('f', 'i', 'l', 'e') };
+
 struct open_file {
+	uint32_t magic;
 	int fd;	   /* -1: */
 	int error; /* -errno: it is not there, or not to be had; -EXDEV, -ELOOP: it leads out */
 	struct file_facts facts;

@@ -3,11 +3,15 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/magic.h"
 #include "control/control_int.h"
 #include "control/json.h"
 
+enum { ACTION_MAGIC = MAGIC('a', 'c', 't', 'n') };
+
 /* Outlives its session and the server: the supervisor calls back in any case. */
 struct action {
+	uint32_t magic;
 	struct session *session; /* NULL: nobody waits for the end */
 };
 
@@ -15,6 +19,7 @@ static struct action *action_new(struct session *s, bool waits)
 {
 	struct action *a = xcalloc(1, sizeof(*a));
 
+	MAGIC_BEGIN(a, ACTION_MAGIC);
 	if (waits)
 		session_wait(s, &a->session);
 	return a;
@@ -25,6 +30,7 @@ static struct session *action_end(struct action *a)
 {
 	struct session *s = session_waited(&a->session);
 
+	MAGIC_END(a, ACTION_MAGIC);
 	free(a);
 	return s;
 }
@@ -73,6 +79,7 @@ void action_start(struct session *s, control_action_fn *op, bool waits)
 {
 	struct control *c = s->control;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	op(c->arg, s->tenant, on_done, action_new(s, waits));
 	if (!waits)
 		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
@@ -82,6 +89,7 @@ void action_busy(struct session *s, str hold, msec length)
 {
 	struct control *c = s->control;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->busy(c->arg, s->tenant, hold, length, on_done, action_new(s, true));
 }
 
@@ -97,6 +105,7 @@ void action_purge(struct session *s, str path)
 {
 	struct control *c = s->control;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->purge(c->arg, s->tenant, path, on_purged, action_new(s, true));
 }
 
@@ -162,6 +171,7 @@ void action_restart_all(struct session *s, const struct control_roll *how, bool 
 	struct action *a = action_new(s, waits);
 	const char *why_not = c->ops->restart_all(c->arg, how, on_rolled, a);
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (why_not) {
 		action_end(a);
 		session_refuse(s, 409, str_of(why_not));
@@ -231,5 +241,6 @@ void action_reload(struct session *s)
 {
 	struct control *c = s->control;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->reload(c->arg, on_reloaded, action_new(s, true));
 }

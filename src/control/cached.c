@@ -54,6 +54,7 @@ void cached_report(struct session *s)
 	struct json j = {.out = &body};
 	struct totals totals = {.j = &j};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->global(c->arg, &g);
 	json_open_object(&j, NULL);
 	json_str(&j, "cache", how_text(g.conf->server.cache));
@@ -73,6 +74,7 @@ void cached_answer_purged(struct session *s, int err, uint32_t entries)
 	struct buf body = {0};
 	struct json j = {.out = &body};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (err) {
 		session_refuse(s, 404, STR("this tenant has just been removed"));
 		return;

@@ -42,6 +42,7 @@ static void on_connection(struct watch *w, unsigned events)
 	struct control *c = container_of(w, struct control, watch);
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+	MAGIC_CHECK(c, CONTROL_MAGIC);
 	(void)events;
 	if (fd < 0)
 		return;
@@ -150,6 +151,7 @@ struct control *control_new(
 	struct control *c = xcalloc(1, sizeof(*c));
 	int r;
 
+	MAGIC_BEGIN(c, CONTROL_MAGIC);
 	c->loop = l;
 	c->ops = ops;
 	c->arg = arg;
@@ -181,5 +183,6 @@ void control_free(struct control *c)
 		(void)!file_remove(FILE_GIVEN, c->path);
 	close_fd(&c->fd);
 	free(c->path);
+	MAGIC_END(c, CONTROL_MAGIC);
 	free(c);
 }

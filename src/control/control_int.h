@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/magic.h"
 #include "control/control.h"
 #include "http/head.h"
 
@@ -22,7 +23,10 @@ struct session;
 /* Answers by session_answer and its kin, now or later. */
 typedef void session_fn(struct session *s, const struct request_head *h);
 
+enum { CONTROL_MAGIC = MAGIC('c', 't', 'r', 'l') };
+
 struct control {
+	uint32_t magic;
 	struct loop *loop;
 	const struct control_ops *ops;
 	void *arg;
@@ -45,8 +49,11 @@ enum session_state {
 	SESSION_ENDING,	   /* closes when everything is written */
 };
 
+enum { SESSION_MAGIC = MAGIC('s', 'e', 's', 's') };
+
 /* One connection. */
 struct session {
+	uint32_t magic;
 	struct list link; /* control->sessions */
 	struct control *control;
 	session_fn *on_request;

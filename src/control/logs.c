@@ -28,6 +28,7 @@ void logs_answer(struct session *s, size_t lines, bool follows)
 	struct control *c = s->control;
 	struct buf kept = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->tail(c->arg, s->tenant, lines, on_line, &kept);
 	if (!follows) {
 		session_answer(s, 200, LINES_TYPE, buf_str(&kept));

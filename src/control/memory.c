@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/magic.h"
 #include "base/number.h"
 
 #define SLICE_USEC 1000 /* then the loop has its turn */
@@ -24,7 +25,10 @@ struct asked {
 	struct memory_use use;
 };
 
+enum { MEMORY_MAGIC = MAGIC('m', 'e', 'm', 'o') };
+
 struct memory {
+	uint32_t magic;
 	struct loop *loop;
 	struct timer next;
 	memory_fn *done;
@@ -180,6 +184,7 @@ static void on_turn(struct timer *t)
 	struct memory *m = container_of(t, struct memory, next);
 	uint64_t end = clock_usec() + SLICE_USEC;
 
+	MAGIC_CHECK(m, MEMORY_MAGIC);
 	while (clock_usec() < end) {
 		if (!step(m)) {
 			m->done(m->arg);
@@ -194,6 +199,7 @@ struct memory *memory_survey(
 {
 	struct memory *m = xcalloc(1, sizeof(*m));
 
+	MAGIC_BEGIN(m, MEMORY_MAGIC);
 	m->loop = l;
 	m->done = done;
 	m->arg = arg;
@@ -212,6 +218,7 @@ bool memory_of(const struct memory *m, pid_t pid, struct memory_use *ret)
 {
 	size_t i = asked_index(m, pid);
 
+	MAGIC_CHECK(m, MEMORY_MAGIC);
 	if (i == NOBODY || !m->asked[i].use.processes)
 		return false;
 	*ret = m->asked[i].use;
@@ -227,5 +234,6 @@ void memory_free(struct memory *m)
 		closedir(m->proc);
 	free(m->asked);
 	free(m->found);
+	MAGIC_END(m, MEMORY_MAGIC);
 	free(m);
 }

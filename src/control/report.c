@@ -264,6 +264,7 @@ static void on_status_surveyed(void *arg)
 		.output_lines = FEW_LINES};
 	struct control_global g = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->global(c->arg, &g);
 	json_open_object(&j, NULL);
 	add_global(&j, c, &g, s->memory);
@@ -283,6 +284,7 @@ void report_status(struct session *s)
 	struct control_global g = {0};
 	struct pid_list pids = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->global(c->arg, &g);
 	pid_add(&pids, getpid());
 	pid_add(&pids, g.proxy_pid);
@@ -306,6 +308,7 @@ static void write_tenant(struct control *c, str id, const struct memory *m, stru
 
 void report_tenant_json(struct control *c, str id, struct buf *out)
 {
+	MAGIC_CHECK(c, CONTROL_MAGIC);
 	write_tenant(c, id, NULL, out);
 }
 
@@ -314,6 +317,7 @@ static void on_tenant_surveyed(void *arg)
 	struct session *s = arg;
 	struct buf body = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	write_tenant(s->control, s->tenant, s->memory, &body);
 	if (buf_len(&body)) {
 		buf_add_char(&body, '\n');
@@ -329,6 +333,7 @@ void report_tenant(struct session *s)
 	struct control *c = s->control;
 	struct pid_list pids = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->tenant(c->arg, s->tenant, on_tenant_pid, &pids);
 	s->state = SESSION_BUSY;
 	s->memory = memory_survey(c->loop, pids.items, pids.count, on_tenant_surveyed, s);
@@ -341,6 +346,7 @@ void report_config(struct session *s)
 	struct control_global g = {0};
 	struct buf text = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	c->ops->global(c->arg, &g);
 	config_dump(g.conf, &text);
 	session_answer(s, 200, STR("text/yaml"), buf_str(&text));

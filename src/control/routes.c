@@ -283,6 +283,7 @@ void control_route(struct session *s, const struct request_head *h)
 		.user = STR_EMPTY};
 	const struct route *r = find_route(s, h->path);
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!r)
 		session_refuse(s, 404, STR("no such resource; see fly-atc(1), CONTROL SOCKET"));
 	else if (h->method != r->method)

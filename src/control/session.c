@@ -52,10 +52,12 @@ void session_new(struct control *c, int fd, session_fn *on_request)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
+	MAGIC_BEGIN(s, SESSION_MAGIC);
 	s->control = c;
 	s->on_request = on_request;
 	if (watch_open(&s->watch, c->loop, fd, on_event) < 0) {
 		close(fd);
+		MAGIC_END(s, SESSION_MAGIC);
 		free(s);
 		return;
 	}
@@ -101,6 +103,7 @@ static void session_free(void *arg)
 	arena_done(&s->arena);
 	buf_done(&s->in);
 	buf_done(&s->out);
+	MAGIC_END(s, SESSION_MAGIC);
 	free(s);
 }
 
@@ -108,6 +111,7 @@ void session_close(struct session *s)
 {
 	int fd = s->watch.fd;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (fd < 0)
 		return;
 	end_request(s);
@@ -219,6 +223,7 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct session *s = container_of(w, struct session, watch);
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (events & LOOP_HUP)
 		session_close(s);
 	else
@@ -229,6 +234,7 @@ static void on_answered(void *arg)
 {
 	struct session *s = arg;
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (s->watch.fd >= 0)
 		go_on(s);
 }
@@ -253,6 +259,7 @@ static void add_head(struct session *s, unsigned status, str type)
 
 void session_answer(struct session *s, unsigned status, str type, str body)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	add_head(s, status, type);
 	buf_printf(&s->out, "Content-Length: %zu\r\n\r\n", body.n);
 	buf_add(&s->out, body);
@@ -266,6 +273,7 @@ void session_refuse(struct session *s, unsigned status, str reason)
 	struct buf body = {0};
 	struct json j = {.out = &body};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	json_open_object(&j, NULL);
 	json_str(&j, "error", reason);
 	json_close_object(&j);
@@ -276,6 +284,7 @@ void session_refuse(struct session *s, unsigned status, str reason)
 
 void session_stream(struct session *s, str type, struct list *among)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	s->keep_alive = false;
 	add_head(s, 200, type);
 	if (!s->is_http10)
@@ -292,6 +301,7 @@ void session_stream_piece(struct session *s, str piece)
 	char size[CHUNKED_SIZE_MAX];
 	bool is_first = !buf_len(&s->out);
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!s->is_http10)
 		buf_add(&s->out, (str){size, chunked_write_size(size, piece.n)});
 	buf_add(&s->out, piece);
@@ -305,6 +315,7 @@ void session_stream_line(struct session *s, str line)
 {
 	struct buf note = {0};
 
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (buf_len(&s->out) > CONTROL_MAX_FOLLOW) {
 		s->dropped++;
 		return;
@@ -320,6 +331,7 @@ void session_stream_line(struct session *s, str line)
 
 void session_stream_end(struct session *s)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!s->is_http10)
 		buf_add(&s->out, STR("0\r\n\r\n"));
 	end_request(s);

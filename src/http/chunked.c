@@ -51,6 +51,7 @@ static enum chunked_state on_size_lf(struct chunked *c, char byte)
 {
 	if (byte != '\n' || c->left > INT64_MAX)
 		return CHUNKED_BAD;
+	assert(c->digits && c->digits <= MAX_DIGITS);
 	c->digits = 0;
 	return c->left ? CHUNKED_DATA : CHUNKED_TRAILER_FIRST;
 }
@@ -65,6 +66,7 @@ static enum chunked_state on_trailer(struct chunked *c, char byte)
 		return CHUNKED_BAD;
 	if (buf_len(&c->trailers) >= CHUNKED_MAX_TRAILERS)
 		return CHUNKED_BAD;
+	assert(!c->left);
 	buf_add_char(&c->trailers, byte);
 	return byte == '\r' ? CHUNKED_TRAILER_LF : CHUNKED_TRAILER;
 }
@@ -163,6 +165,7 @@ enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_da
 	}
 	if (c->state == CHUNKED_BAD)
 		return PARSE_BAD;
+	assert(used <= in.n && (c->state != CHUNKED_DATA || c->left));
 	*ret_used = used;
 	*ret_data = data;
 	return c->state == CHUNKED_DONE ? PARSE_OK : PARSE_MORE;
@@ -213,6 +216,7 @@ size_t chunked_write_size(char out[CHUNKED_SIZE_MAX], size_t n)
 {
 	size_t length = number_write_hex(out, n);
 
+	assert(n && length + 2 <= CHUNKED_SIZE_MAX); /* 0 would be the end */
 	out[length] = '\r';
 	out[length + 1] = '\n';
 	return length + 2;

@@ -29,9 +29,10 @@ static str put(struct compose *c, str s)
 
 static void put_line(struct compose *c, enum header_id id, str name, str value)
 {
-	struct header *h = &c->headers[c->n++];
+	struct header *h = &c->headers[c->n];
 
-	assert(c->n <= c->max);
+	assert(c->n < c->max);
+	c->n++;
 	*h = (struct header){.id = id};
 	h->name = put(c, name);
 	put(c, STR(": "));
@@ -51,6 +52,7 @@ void compose_copy(struct compose *c, const struct header *h)
 
 void compose_head(const struct compose *c, unsigned status, struct response_head *ret)
 {
+	assert(status >= 200 && status <= 599);
 	*ret = (struct response_head){
 		.status = status,
 		.minor = 1,

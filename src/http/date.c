@@ -31,6 +31,7 @@ static struct civil civil_of_days(int64_t days_since_1970)
 	day -= 365 * year + year / 4 - year / 100;
 	month = (5 * day + 2) / 153;
 	day -= (153 * month + 2) / 5;
+	assert(day < 31 && month < 12);
 	year += era * 400 + (month >= 10);
 	return (struct civil){year - 400, month < 10 ? month + 3 : month - 9, day + 1};
 }
@@ -48,6 +49,7 @@ static unsigned month_length(unsigned year, unsigned month)
 {
 	bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 
+	assert(month >= 1 && month <= 12);
 	if (month == 2)
 		return is_leap ? 29 : 28;
 	return 30 + ((month + (month > 7)) & 1);
@@ -55,6 +57,7 @@ static unsigned month_length(unsigned year, unsigned month)
 
 static char *put_two(char *out, unsigned v)
 {
+	assert(v < 100);
 	out[0] = (char)('0' + v / 10);
 	out[1] = (char)('0' + v % 10);
 	return out + 2;
@@ -73,6 +76,7 @@ void date_write(char out[DATE_LENGTH], int64_t unix_seconds)
 	unsigned of_day = (unsigned)(seconds % DAY_SECONDS);
 	uint64_t days = seconds / DAY_SECONDS;
 	struct civil c = civil_of_days((int64_t)days + FIRST_SECOND / DAY_SECONDS);
+	const char *begin = out;
 
 	out = put(out, day_names + 3 * ((days + 6) % 7), 3);
 	out = put_two(put(out, ", ", 2), c.day);
@@ -82,7 +86,8 @@ void date_write(char out[DATE_LENGTH], int64_t unix_seconds)
 	out = put_two(put(out, " ", 1), of_day / 3600);
 	out = put_two(put(out, ":", 1), of_day / 60 % 60);
 	out = put_two(put(out, ":", 1), of_day % 60);
-	put(out, " GMT", 4);
+	out = put(out, " GMT", 4);
+	assert(out == begin + DATE_LENGTH);
 }
 
 str date_cached(struct date_cache *c, int64_t unix_seconds)

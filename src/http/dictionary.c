@@ -14,6 +14,7 @@ static char peek(str s)
 
 static void skip(str *s, size_t n)
 {
+	assert(n <= s->n);
 	*s = str_slice(*s, n, s->n);
 }
 

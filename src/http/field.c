@@ -33,6 +33,7 @@ static str take_until(str *rest, char sep)
 	size_t n = find_unquoted(*rest, sep);
 	str part = str_slice(*rest, 0, n);
 
+	assert(n <= rest->n);
 	*rest = str_slice(*rest, n + 1, rest->n);
 	return str_trim(part);
 }

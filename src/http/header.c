@@ -115,16 +115,19 @@ bool header_is_alias(str name)
 
 str header_name(enum header_id id)
 {
+	assert(id < HEADER_NIDS);
 	return rows[id].name;
 }
 
 bool header_is_hop(enum header_id id)
 {
+	assert(id < HEADER_NIDS);
 	return rows[id].kind == HOP;
 }
 
 bool header_may_trail(enum header_id id)
 {
+	assert(id < HEADER_NIDS);
 	return rows[id].kind == TAIL || rows[id].kind == OTHER;
 }
 
@@ -145,6 +148,7 @@ const struct header *header_find(const struct header *headers, size_t n, enum he
 const struct header *header_find_next(
 	const struct header *headers, size_t n, enum header_id id, const struct header *h)
 {
+	assert(h >= headers && h < headers + n);
 	return find_from(h + 1, headers + n, id);
 }
 

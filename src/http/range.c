@@ -62,6 +62,7 @@ static bool join(struct range *a, struct range b)
 	if (b.offset < a->offset || (b.offset > end && b.offset - end > GAP))
 		return false;
 	a->length = MAX(end, b.offset + b.length) - a->offset;
+	assert(a->offset + a->length >= end);
 	return true;
 }
 
@@ -79,12 +80,14 @@ enum range_verdict range_read(str value, uint64_t size, struct range *out, size_
 
 		if (seen == RANGE_MAX || !read_one(element, size, &r) || r.length > left)
 			return RANGE_WHOLE;
+		assert(r.offset <= size && r.length <= size - r.offset);
 		left -= r.length;
 		if (r.length && (!n || !join(&out[n - 1], r)))
 			out[n++] = r;
 	}
 	if (!seen)
 		return RANGE_WHOLE;
+	assert(n <= seen && n <= RANGE_MAX);
 	*ret_n = n;
 	return n ? RANGE_PARTS : RANGE_UNSATISFIABLE;
 }

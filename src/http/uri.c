@@ -80,6 +80,7 @@ static bool go_up(const char *out, size_t *at)
 {
 	size_t n = *at - 1;
 
+	assert(*at && out[n] == '/');
 	if (n == 0 || out[n - 1] == '/')
 		return false;
 	while (out[n - 1] != '/')
@@ -114,6 +115,7 @@ static int remove_dots(struct arena *a, str path, str *ret, size_t *ret_at)
 			is_last = i + n == path.n;
 			memcpy(out + at, path.p + i, n + !is_last);
 			at += n + !is_last;
+			assert(at <= path.n);
 			break;
 		}
 	}
@@ -129,6 +131,7 @@ static str canonical(struct arena *a, str path)
 
 	for (size_t i = 0; i < path.n; i += n) {
 		n = read_char(str_slice(path, i, path.n), &c);
+		assert(n && at + n <= path.n); /* remove_dots has read it all */
 		if (n == 1 && c == '/' && at && out[at - 1] == '/')
 			continue;
 		if (n == 1 || char_is(c, CHAR_UNRESERVED)) {
@@ -173,6 +176,7 @@ static int read_hidden(struct arena *a, str routed, str *ret)
 			out[at++] = '/';
 		routed = str_slice(routed, n + 3, routed.n);
 	}
+	assert(at);
 	if (remove_dots(a, (str){out, at}, &shown, &bad) < 0)
 		return -EINVAL;
 	*ret = canonical(a, shown);
@@ -211,6 +215,7 @@ static size_t sent_length(str sent, size_t n)
 		size_t bytes = read_char(str_slice(sent, i, sent.n), &c);
 		bool is_merged = c == '/' && bytes == 1 && i && sent.p[i - 1] == '/';
 
+		assert(bytes && i + bytes <= sent.n); /* else it would go on for ever */
 		if (!is_merged)
 			at += bytes == 1 || char_is(c, CHAR_UNRESERVED) ? 1 : 3;
 		i += bytes;
@@ -226,6 +231,7 @@ str uri_path_below(struct arena *a, const struct uri_path *p, str prefix)
 
 	if (p->sent.p == p->routed.p)
 		return p->routed;
+	assert(prefix.n <= p->routed.n);
 	from = sent_length(p->sent, prefix.n);
 	while (from + 1 < p->sent.n && p->sent.p[from] == '/' && p->sent.p[from + 1] == '/')
 		from++;

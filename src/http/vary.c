@@ -55,6 +55,7 @@ bool vary_names(struct buf *out, const struct header *headers, size_t n)
 	str names[VARY_NAMES_MAX];
 	ssize_t count = collect(headers, n, names);
 
+	assert(count <= (ssize_t)VARY_NAMES_MAX);
 	if (count < 0)
 		return false;
 	qsort(names, (size_t)count, sizeof(names[0]), compare_nocase);
@@ -126,6 +127,7 @@ static void sort_elements(struct buf *out, size_t start)
 			buf_add_char(&sorted, ',');
 		buf_add(&sorted, elements[i]);
 	}
+	assert(all.n <= buf_len(out) - start);
 	out->end -= all.n;
 	buf_add(out, buf_str(&sorted));
 	buf_done(&sorted);

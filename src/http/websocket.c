@@ -77,10 +77,12 @@ void websocket_follow(struct websocket_frames *f, str bytes)
 	while (at < bytes.n && !f->is_broken && !f->is_over) {
 		size_t skipped = (size_t)MIN(f->left, (uint64_t)(bytes.n - at));
 
+		assert(!skipped || !f->nhead);
 		f->left -= skipped;
 		at += skipped;
 		if (at == bytes.n)
 			return;
+		assert(!f->left && f->nhead < sizeof(f->head));
 		f->head[f->nhead++] = (unsigned char)bytes.p[at++];
 		if (f->nhead == head_size(f->head, f->nhead))
 			begin_frame(f);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "base/magic.h"
 #include "link/packet.h"
 #include "link/scoreboard.h"
 
@@ -19,7 +20,10 @@ struct queued {
 	struct channel_message message;
 };
 
+enum { CHANNEL_MAGIC = MAGIC('c', 'h', 'a', 'n') };
+
 struct channel {
+	uint32_t magic;
 	struct watch watch;
 	enum channel_side side; /* ours */
 	struct list queue;	/* what the socket had no room for */
@@ -192,6 +196,7 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct channel *c = container_of(w, struct channel, watch);
 
+	MAGIC_CHECK(c, CHANNEL_MAGIC);
 	if (events & LOOP_READ)
 		while (receive_one(c))
 			;
@@ -204,6 +209,7 @@ struct channel *channel_new(struct loop *l, int fd, enum channel_side side, chan
 {
 	struct channel *c = xcalloc(1, sizeof(*c));
 
+	MAGIC_BEGIN(c, CHANNEL_MAGIC);
 	c->side = side;
 	c->on_message = on_message;
 	c->on_closed = on_closed;
@@ -211,6 +217,7 @@ struct channel *channel_new(struct loop *l, int fd, enum channel_side side, chan
 	list_init(&c->queue);
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || watch_open(&c->watch, l, fd, on_event) < 0) {
 		close(fd);
+		MAGIC_END(c, CHANNEL_MAGIC);
 		free(c);
 		return NULL;
 	}
@@ -227,6 +234,7 @@ void channel_free(struct channel *c)
 	watch_close(&c->watch);
 	close_fd(&fd);
 	drop_queue(c);
+	MAGIC_END(c, CHANNEL_MAGIC);
 	loop_defer_free(c->watch.loop, c);
 }
 
@@ -276,6 +284,7 @@ void channel_tell_proxy(
 {
 	struct channel_message m;
 
+	MAGIC_CHECK(c, CHANNEL_MAGIC);
 	message_init(&m, CHANNEL_PROXY, type, slot, value);
 	send_message(c, &to_proxy[type], &m, text, -1);
 }
@@ -285,6 +294,7 @@ void channel_give_proxy(
 {
 	struct channel_message m;
 
+	MAGIC_CHECK(c, CHANNEL_MAGIC);
 	message_init(&m, CHANNEL_PROXY, type, 0, value);
 	send_message(c, &to_proxy[type], &m, text, take_fd);
 }
@@ -294,6 +304,7 @@ void channel_tell_supervisor(
 {
 	struct channel_message m;
 
+	MAGIC_CHECK(c, CHANNEL_MAGIC);
 	message_init(&m, CHANNEL_SUPERVISOR, type, slot, value);
 	send_message(c, &to_supervisor[type], &m, STR_EMPTY, -1);
 }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "base/magic.h"
 #include "link/packet.h"
 
 /* Asked for at once on one link; others wait here.  So the answers always have room in the
@@ -71,9 +72,12 @@ int opening_answer(int fd, uint32_t number, enum opening_result result, str why,
 	return packet_send(fd, parts, NITEMS(parts), file);
 }
 
+enum { OPENER_MAGIC = MAGIC('o', 'p', 'n', 'r') };
+
 /* --- the proxy's side --- */
 
 struct opener {
+	uint32_t magic;
 	struct watch watch;
 	struct list asked;   /* in the order in which they are answered */
 	struct list waiting; /* not sent yet */
@@ -83,7 +87,10 @@ struct opener {
 	void *arg;
 };
 
+enum { OPENING_MAGIC = MAGIC('o', 'p', 'n', 'g') };
+
 struct opening {
+	uint32_t magic;
 	struct list link;
 	opened_fn *on_opened; /* NULL: cancelled */
 	void *arg;
@@ -141,6 +148,7 @@ static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int
 {
 	struct opening *op = container_of(list_pop(&o->asked), struct opening, link);
 
+	MAGIC_CHECK(op, OPENING_MAGIC);
 	o->nasked--;
 	if (op->on_opened && fd == -EMFILE)
 		op->on_opened(op->arg, OPENING_REFUSED, STR("there are too many open files"), -1);
@@ -149,6 +157,7 @@ static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int
 			(str){a->why, (size_t)n - sizeof(a->head)}, fd);
 	else
 		close_fd(&fd);
+	MAGIC_END(op, OPENING_MAGIC);
 	free(op);
 }
 
@@ -175,6 +184,7 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct opener *o = container_of(w, struct opener, watch);
 
+	MAGIC_CHECK(o, OPENER_MAGIC);
 	if (events & LOOP_READ)
 		while (receive_answer(o))
 			;
@@ -185,12 +195,14 @@ struct opener *opener_new(struct loop *l, int fd, opener_closed_fn *on_closed, v
 {
 	struct opener *o = xcalloc(1, sizeof(*o));
 
+	MAGIC_BEGIN(o, OPENER_MAGIC);
 	o->on_closed = on_closed;
 	o->arg = arg;
 	list_init(&o->asked);
 	list_init(&o->waiting);
 	if (watch_open(&o->watch, l, fd, on_event) < 0) {
 		close(fd);
+		MAGIC_END(o, OPENER_MAGIC);
 		free(o);
 		return NULL;
 	}
@@ -202,6 +214,8 @@ struct opening *opener_ask(struct opener *o, str tenant, str path, enum opening_
 {
 	struct opening *op = xmalloc(sizeof(*op) + tenant.n + path.n);
 
+	MAGIC_BEGIN(op, OPENING_MAGIC);
+	MAGIC_CHECK(o, OPENER_MAGIC);
 	assert(tenant.n <= OPENING_TENANT_MAX && path.n <= OPENING_PATH_MAX);
 	op->on_opened = on_opened;
 	op->arg = arg;
@@ -216,5 +230,6 @@ struct opening *opener_ask(struct opener *o, str tenant, str path, enum opening_
 
 void opening_cancel(struct opening *op)
 {
+	MAGIC_CHECK(op, OPENING_MAGIC);
 	op->on_opened = NULL;
 }

@@ -16,6 +16,7 @@ static void on_ended(struct watch *w, unsigned events)
 	pid_t pid;
 
 	(void)events;
+	assert(c->pid > 0 && c->on_exit);
 	if (c->before_reap)
 		c->before_reap(c);
 	pid = waitpid(c->pid, &status, WNOHANG);
@@ -29,6 +30,7 @@ int child_open(struct child *c, struct loop *l, pid_t pid, child_fn *on_exit)
 {
 	int fd = pidfd_open(pid, 0), r;
 
+	assert(pid > 0 && on_exit);
 	if (fd < 0)
 		return -errno;
 	*c = (struct child){.on_exit = on_exit, .pid = pid};
@@ -50,6 +52,7 @@ void child_close(struct child *c)
 
 int child_signal(const struct child *c, int signo)
 {
+	assert(signo >= 0);
 	if (c->watch.fd < 0)
 		return -ESRCH;
 	return pidfd_send_signal(c->watch.fd, signo, NULL, 0) < 0 ? -errno : 0;

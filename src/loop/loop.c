@@ -27,7 +27,10 @@ struct work_list {
 	size_t count, cap;
 };
 
+enum { LOOP_MAGIC = MAGIC('l', 'o', 'o', 'p') };
+
 struct loop {
+	uint32_t magic;
 	int epoll_fd;
 	bool is_running;
 	msec now;
@@ -45,6 +48,7 @@ struct loop {
 
 static void work_add(struct work_list *list, loop_fn *fn, void *arg)
 {
+	assert(list->count <= list->cap);
 	if (list->count == list->cap) {
 		list->cap = list->cap ? list->cap * 2 : 16;
 		list->items = xrealloc(list->items, list->cap * sizeof(*list->items));
@@ -73,11 +77,13 @@ static bool is_own(const struct loop *l)
 
 msec loop_now(const struct loop *l)
 {
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	return l->now;
 }
 
 struct timer_heap *loop_timers(struct loop *l)
 {
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	assert(is_own(l));
 	return &l->timers;
 }
@@ -89,6 +95,7 @@ static void on_posted(struct watch *w, unsigned events)
 	uint64_t count;
 
 	(void)events;
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	if (read(w->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		abort();
 	pthread_mutex_lock(&l->post_lock);
@@ -105,6 +112,7 @@ struct loop *loop_new(void)
 	struct loop *l = xcalloc(1, sizeof(*l));
 	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
+	MAGIC_BEGIN(l, LOOP_MAGIC);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->now = clock_now();
 	pthread_mutex_init(&l->post_lock, NULL);
@@ -141,6 +149,8 @@ void loop_free(struct loop *l)
 
 	if (!l)
 		return;
+	MAGIC_CHECK(l, LOOP_MAGIC);
+	assert(!l->is_running && !l->has_thread);
 	run_deferred(l);
 	event_fd = l->post_watch.fd;
 	watch_close(&l->post_watch);
@@ -150,6 +160,7 @@ void loop_free(struct loop *l)
 	free(l->deferred.items);
 	free(l->posted.items);
 	pthread_mutex_destroy(&l->post_lock);
+	MAGIC_END(l, LOOP_MAGIC);
 	free(l);
 }
 
@@ -157,10 +168,12 @@ static int watch_add(struct watch *w, struct loop *l, int fd, watch_fn *on_event
 {
 	struct epoll_event event = {.events = mask, .data.ptr = w};
 
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	assert(is_own(l) && on_event);
+	assert(w->magic != WATCH_MAGIC || w->fd < 0); /* not twice */
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		return -errno;
-	*w = (struct watch){l, on_event, fd};
+	*w = (struct watch){l, on_event, fd, WATCH_MAGIC};
 	return 0;
 }
 
@@ -179,6 +192,8 @@ static void watch_forget(struct watch *w)
 {
 	struct loop *l = w->loop;
 
+	MAGIC_CHECK(w, WATCH_MAGIC);
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	assert(is_own(l));
 	w->fd = -1;
 	for (int i = l->event_at + 1; i < l->event_count; i++)
@@ -190,6 +205,7 @@ void watch_close(struct watch *w)
 {
 	if (!w->loop || w->fd < 0)
 		return;
+	MAGIC_CHECK(w, WATCH_MAGIC);
 	epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	watch_forget(w);
 }
@@ -198,18 +214,21 @@ void watch_close_fd(struct watch *w)
 {
 	if (!w->loop || w->fd < 0)
 		return;
+	MAGIC_CHECK(w, WATCH_MAGIC);
 	close(w->fd);
 	watch_forget(w);
 }
 
 void loop_defer(struct loop *l, loop_fn *fn, void *arg)
 {
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	assert(is_own(l) && fn);
 	work_add(&l->deferred, fn, arg);
 }
 
 void loop_defer_free(struct loop *l, void *ptr)
 {
+	assert(ptr);
 	loop_defer(l, free, ptr);
 }
 
@@ -217,6 +236,7 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 {
 	uint64_t one = 1;
 
+	MAGIC_CHECK(l, LOOP_MAGIC);
 	assert(fn);
 	pthread_mutex_lock(&l->post_lock);
 	work_add(&l->posted, fn, arg);
@@ -227,6 +247,8 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 
 void loop_on_turn(struct loop *l, loop_fn *fn, void *arg)
 {
+	MAGIC_CHECK(l, LOOP_MAGIC);
+	assert(is_own(l) && (!l->on_turn.fn || !fn)); /* one */
 	l->on_turn = (struct work){fn, arg};
 }
 
@@ -260,6 +282,7 @@ static int serve_events(struct loop *l, int limit)
 {
 	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, limit);
 
+	assert(!l->event_count); /* a callback does not wait for others */
 	l->now = clock_now();
 	l->event_count = MAX(n, 0);
 	for (l->event_at = 0; l->event_at < l->event_count; l->event_at++) {
@@ -268,6 +291,7 @@ static int serve_events(struct loop *l, int limit)
 
 		if (!w)
 			continue;
+		MAGIC_CHECK(w, WATCH_MAGIC);
 		assert(w->loop == l && w->fd >= 0);
 		w->on_event(w, events_of(event->events));
 	}
@@ -295,6 +319,7 @@ static void turn(struct loop *l)
 	}
 	timer_heap_fire(&l->timers, l->now);
 	run_deferred(l);
+	assert(!l->deferred.count);
 	if (l->on_turn.fn)
 		l->on_turn.fn(l->on_turn.arg);
 	run_deferred(l);
@@ -302,6 +327,8 @@ static void turn(struct loop *l)
 
 void loop_run(struct loop *l)
 {
+	MAGIC_CHECK(l, LOOP_MAGIC);
+	assert(!l->is_running && !l->has_thread);
 	l->is_running = true;
 	l->thread = pthread_self();
 	l->has_thread = true;
@@ -314,5 +341,7 @@ void loop_run(struct loop *l)
 
 void loop_stop(struct loop *l)
 {
+	MAGIC_CHECK(l, LOOP_MAGIC);
+	assert(is_own(l));
 	l->is_running = false;
 }

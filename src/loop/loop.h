@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "base/magic.h"
 
 struct loop;
 struct watch;
@@ -24,12 +25,15 @@ typedef void watch_fn(struct watch *w, unsigned events);
 typedef void timer_fn(struct timer *t);
 typedef void loop_fn(void *arg);
 
+enum { WATCH_MAGIC = MAGIC('w', 'a', 't', 'c') };
+
 /* A descriptor under watch; embed it and find the owner by container_of.  The descriptor stays the
  * owner's. */
 struct watch {
 	struct loop *loop;
 	watch_fn *on_event;
-	int fd; /* -1 when not registered */
+	int fd;		/* -1 when not registered */
+	uint32_t magic; /* from watch_open on; events for what is none end the process */
 };
 
 /* Embed; zero is a timer that is not set. */

@@ -12,6 +12,7 @@ static void on_readable(struct watch *w, unsigned events)
 	struct signalfd_siginfo info;
 
 	(void)events;
+	assert(s->on_signal);
 	while (s->watch.fd >= 0 && read(w->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		s->on_signal(s->arg, &info);
 }
@@ -22,6 +23,7 @@ int signals_open(
 	sigset_t set;
 	int fd, r;
 
+	assert(on_signal && *numbers);
 	sigemptyset(&set);
 	for (; *numbers; numbers++)
 		sigaddset(&set, *numbers);

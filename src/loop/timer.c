@@ -8,6 +8,7 @@
 
 static void place(struct timer_heap *h, uint32_t slot, struct timer *t)
 {
+	assert(slot && slot <= h->count);
 	h->items[slot] = t;
 	t->slot = slot;
 }
@@ -57,6 +58,7 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
 
 static void heap_insert(struct timer_heap *h, struct timer *t)
 {
+	assert(!t->slot && h->count < UINT32_MAX / 4);
 	if (h->count + 1 >= h->cap) {
 		h->cap = h->cap ? h->cap * 2 : 64;
 		h->items = xrealloc(h->items, h->cap * sizeof(*h->items));
@@ -84,8 +86,10 @@ void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time)
 
 void timer_cancel(struct timer *t)
 {
-	if (t->slot)
-		heap_remove(loop_timers(t->loop), t);
+	if (!t->slot)
+		return;
+	heap_remove(loop_timers(t->loop), t);
+	assert(!timer_is_set(t));
 }
 
 /* Brings the true first timer to the top: those that were moved later sink to their place. */
@@ -94,6 +98,7 @@ msec timer_heap_next(struct timer_heap *h)
 	while (h->count) {
 		struct timer *t = h->items[1];
 
+		assert(t->slot == 1 && t->at >= t->key);
 		if (t->at == t->key)
 			return t->key;
 		t->key = t->at;
@@ -104,10 +109,12 @@ msec timer_heap_next(struct timer_heap *h)
 
 void timer_heap_fire(struct timer_heap *h, msec now)
 {
+	assert(!h->earliest); /* a timer does not fire others */
 	h->earliest = now + 1;
 	while (timer_heap_next(h) <= now) {
 		struct timer *t = h->items[1];
 
+		assert(t->at <= now && t->on_time);
 		heap_remove(h, t);
 		t->on_time(t);
 	}

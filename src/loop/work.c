@@ -9,7 +9,10 @@
 
 #include "base/alloc.h"
 
+enum { JOB_MAGIC = MAGIC('j', 'o', 'b', ' '), WORK_MAGIC = MAGIC('w', 'o', 'r', 'k') };
+
 struct job {
+	uint32_t magic;
 	struct list node;
 	struct work *work;
 	loop_fn *run, *done;
@@ -17,6 +20,7 @@ struct job {
 };
 
 struct work {
+	uint32_t magic;
 	struct loop *loop;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
@@ -31,6 +35,8 @@ struct work *work_new(struct loop *l, unsigned max_threads)
 {
 	struct work *w = xcalloc(1, sizeof(*w));
 
+	assert(l && max_threads);
+	MAGIC_BEGIN(w, WORK_MAGIC);
 	w->loop = l;
 	w->max_takers = max_threads;
 	pthread_mutex_init(&w->lock, NULL);
@@ -45,8 +51,11 @@ static void tell_done(void *arg)
 	loop_fn *done = job->done;
 	void *owner = job->arg;
 
+	MAGIC_CHECK(job->work, WORK_MAGIC);
 	assert(job->work->pending > 0);
+	assert(list_is_empty(&job->node));
 	job->work->pending--;
+	MAGIC_END(job, JOB_MAGIC);
 	free(job);
 	done(owner);
 }
@@ -56,11 +65,14 @@ static struct job *take_job(struct work *w)
 {
 	struct job *job;
 
+	assert(w->takers > 0 && w->takers <= w->threads);
 	if (list_is_empty(&w->queue)) {
 		w->takers--;
 		return NULL;
 	}
 	job = list_first(&w->queue, struct job, node);
+	MAGIC_CHECK(job, JOB_MAGIC);
+	assert(job->work == w);
 	list_remove(&job->node);
 	return job;
 }
@@ -104,12 +116,14 @@ void work_run(struct work *w, loop_fn *run, loop_fn *done, void *arg)
 	struct job *job = xmalloc(sizeof(*job));
 	bool starts_one, is_alone;
 
+	MAGIC_CHECK(w, WORK_MAGIC);
 	assert(run && done);
-	*job = (struct job){.work = w, .run = run, .done = done, .arg = arg};
+	*job = (struct job){.magic = JOB_MAGIC, .work = w, .run = run, .done = done, .arg = arg};
 	w->pending++;
 	pthread_mutex_lock(&w->lock);
 	list_append(&w->queue, &job->node);
 	starts_one = w->takers < w->max_takers;
+	assert(w->takers <= w->max_takers);
 	is_alone = w->takers == 0;
 	w->takers += starts_one;
 	w->threads += starts_one;
@@ -130,16 +144,19 @@ void work_run(struct work *w, loop_fn *run, loop_fn *done, void *arg)
 
 size_t work_pending(const struct work *w)
 {
+	MAGIC_CHECK(w, WORK_MAGIC);
 	return w->pending;
 }
 
 void work_stop(struct work *w)
 {
+	MAGIC_CHECK(w, WORK_MAGIC);
 	atomic_store(&w->is_stopping, true);
 }
 
 bool work_is_stopping(const struct work *w)
 {
+	MAGIC_CHECK(w, WORK_MAGIC);
 	return atomic_load(&w->is_stopping);
 }
 
@@ -147,12 +164,15 @@ void work_free(struct work *w)
 {
 	if (!w)
 		return;
+	MAGIC_CHECK(w, WORK_MAGIC);
 	assert(w->pending == 0);
 	pthread_mutex_lock(&w->lock);
+	assert(list_is_empty(&w->queue));
 	while (w->threads)
 		pthread_cond_wait(&w->ended, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 	pthread_cond_destroy(&w->ended);
 	pthread_mutex_destroy(&w->lock);
+	MAGIC_END(w, WORK_MAGIC);
 	free(w);
 }

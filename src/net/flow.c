@@ -4,6 +4,8 @@
 
 void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kind out)
 {
+	assert(in <= BODY_UNTIL_CLOSE && out <= BODY_UNTIL_CLOSE);
+	assert(length <= INT64_MAX);
 	*f = (struct flow){.in = in, .out = out};
 	if (in == BODY_LENGTH)
 		f->left = length;
@@ -14,6 +16,7 @@ static void gather_payload(struct flow *f, str data, struct gather *g)
 {
 	if (!data.n)
 		return;
+	assert(!f->is_done && gather_has_room(g, FLOW_DATA_PIECES));
 	f->bytes += data.n;
 	if (f->out == BODY_CHUNKED) {
 		char *note = gather_note(g);
@@ -34,6 +37,7 @@ str flow_trailers(const struct flow *f)
 static enum parse gather_end(struct flow *f, struct gather *g)
 {
 	assert(!f->is_done);
+	assert(f->in != BODY_LENGTH || !f->left);
 	f->is_done = true;
 	if (f->out != BODY_CHUNKED)
 		return PARSE_OK;
@@ -56,6 +60,7 @@ static enum parse feed_chunked(struct flow *f, str bytes, size_t *ret_used, stru
 		if (r == PARSE_BAD)
 			return r;
 		used += taken;
+		assert(used <= bytes.n);
 		gather_payload(f, data, g);
 		if (r == PARSE_OK) {
 			*ret_used = used;
@@ -83,6 +88,7 @@ enum parse flow_feed(struct flow *f, str bytes, size_t *ret_used, struct gather 
 		if (!gather_has_room(g, FLOW_DATA_PIECES + FLOW_END_PIECES))
 			return PARSE_MORE;
 		gather_payload(f, bytes, g);
+		assert(bytes.n <= f->left);
 		f->left -= bytes.n;
 		*ret_used = bytes.n;
 		return f->left ? PARSE_MORE : gather_end(f, g);
@@ -122,6 +128,7 @@ uint64_t flow_raw(const struct flow *f)
 
 void flow_skip(struct flow *f, uint64_t n)
 {
+	assert(n <= flow_raw(f)); /* framing is not skipped */
 	f->bytes += n;
 	if (f->in != BODY_LENGTH)
 		return;

@@ -10,6 +10,7 @@ static void keep(struct inbox *in, str bytes)
 {
 	size_t before = in->kept.cap;
 
+	assert(!in->kept.cap || bytes.p < in->kept.p || bytes.p >= in->kept.p + in->kept.cap);
 	buf_add(&in->kept, bytes);
 	budget_resize(before, in->kept.cap);
 	in->unread = buf_str(&in->kept);
@@ -28,6 +29,7 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 	bool is_kept = in->unread.n != 0;
 	ssize_t n;
 
+	assert(fd >= 0 && size);
 	if (is_kept)
 		inbox_keep(in);
 	else
@@ -38,6 +40,7 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 			in->can_read = false;
 		return -errno;
 	}
+	assert((size_t)n <= size);
 	if ((size_t)n < size && !in->saw_eof)
 		in->can_read = false;
 	if (is_kept)
@@ -53,6 +56,9 @@ void inbox_keep(struct inbox *in)
 		if (in->kept.p)
 			give_back(in);
 	} else if (buf_len(&in->kept)) {
+		/* What is unread is the end of it. */
+		assert(in->unread.n <= buf_len(&in->kept));
+		assert(in->unread.p + in->unread.n == in->kept.p + in->kept.end);
 		buf_consume(&in->kept, buf_len(&in->kept) - in->unread.n);
 	} else {
 		keep(in, in->unread);

@@ -12,6 +12,7 @@ static void keep_from(struct outbox *o, const struct gather *g, size_t sent)
 {
 	size_t before = o->waiting.cap;
 
+	assert(sent < g->bytes);
 	for (int i = 0; i < g->count; i++) {
 		str piece = {g->pieces[i].iov_base, g->pieces[i].iov_len};
 		size_t skip = MIN(sent, piece.n);
@@ -19,6 +20,7 @@ static void keep_from(struct outbox *o, const struct gather *g, size_t sent)
 		sent -= skip;
 		buf_add(&o->waiting, str_slice(piece, skip, piece.n));
 	}
+	assert(!sent && o->is_blocked);
 	budget_resize(before, o->waiting.cap);
 }
 
@@ -42,6 +44,7 @@ static ssize_t write_pieces(int fd, struct gather *g)
 		return sendmsg(fd, &msg, flags);
 	for (int i = 0; i < g->count; i++)
 		end = mempcpy(end, g->pieces[i].iov_base, g->pieces[i].iov_len);
+	assert(end == together + g->bytes);
 	return send(fd, together, g->bytes, flags);
 }
 
@@ -50,13 +53,16 @@ int outbox_send(struct outbox *o, int fd, struct gather *g)
 	ssize_t n = 0;
 	int r = 0;
 
+	assert(g->count <= GATHER_PIECES && !g->count == !g->bytes);
 	if (!g->bytes)
 		return 0;
+	assert(fd >= 0);
 	if (outbox_is_empty(o) && !o->is_blocked) {
 		n = write_pieces(fd, g);
 		if (n < 0 && errno != EAGAIN)
 			r = -errno;
 		n = MAX(n, 0);
+		assert((size_t)n <= g->bytes);
 		o->is_blocked = (size_t)n < g->bytes;
 	}
 	if (r == 0 && (size_t)n < g->bytes)
@@ -74,6 +80,7 @@ int outbox_flush(struct outbox *o, int fd)
 		if (n < 0 && errno != EAGAIN)
 			return -errno;
 		n = MAX(n, 0);
+		assert((size_t)n <= waiting.n);
 		o->is_blocked = (size_t)n < waiting.n;
 		buf_consume(&o->waiting, (size_t)n);
 	}

@@ -45,6 +45,7 @@ static str text_v4(const struct in_addr *v4, char *out)
 			*end++ = '.';
 		end += number_write(end, byte[i]);
 	}
+	assert(end < out + ADDRESS_TEXT_MAX);
 	*end = 0;
 	return (str){out, (size_t)(end - out)};
 }
@@ -53,6 +54,7 @@ str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
 {
 	if (a->family == AF_INET)
 		return text_v4(&a->v4, out);
+	assert(a->family == AF_UNSPEC || a->family == AF_INET6);
 	if (a->family == AF_UNSPEC || !inet_ntop(a->family, &a->v6, out, ADDRESS_TEXT_MAX))
 		return STR_EMPTY;
 	return str_of(out);

@@ -11,6 +11,7 @@ int splice_open(struct splice_pipe *p)
 {
 	int fds[2];
 
+	assert(!p->is_open);
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller pipe works as well, only slower */
@@ -20,6 +21,7 @@ int splice_open(struct splice_pipe *p)
 
 void splice_close(struct splice_pipe *p)
 {
+	assert(p->is_open || !p->held);
 	if (!p->is_open)
 		return;
 	close(p->read_fd);
@@ -33,8 +35,10 @@ static ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max)
 	size_t want = (size_t)MIN(max, (uint64_t)PIPE_SIZE);
 	ssize_t n = splice(from, NULL, p->write_fd, NULL, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
+	assert(p->is_open && want); /* of nothing the kernel would say that it is the end */
 	if (n < 0)
 		return -errno;
+	assert((size_t)n <= want);
 	p->held += (size_t)n;
 	return n;
 }
@@ -44,11 +48,13 @@ static ssize_t splice_out(struct splice_pipe *p, int to)
 {
 	ssize_t n;
 
+	assert(p->is_open);
 	if (!p->held)
 		return 0;
 	n = splice(p->read_fd, NULL, to, NULL, p->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n < 0)
 		return -errno;
+	assert((size_t)n <= p->held);
 	p->held -= (size_t)n;
 	return n;
 }
@@ -72,6 +78,7 @@ enum spliced splice_pass(struct splice_pipe *p, struct flow *f, struct inbox *in
 {
 	enum spliced filled = p->held ? SPLICED : fill(p, f, in, from);
 
+	assert(outbox_is_empty(out) && !in->unread.n); /* the order of the bytes */
 	if (filled != SPLICED)
 		return filled;
 	while (p->held) {

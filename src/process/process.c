@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/magic.h"
 #include "loop/child.h"
 #include "process/lines.h"
 #include "process/process_int.h"
@@ -29,7 +30,10 @@ struct output {
 	struct lines lines;
 };
 
+enum { PROCESS_MAGIC = MAGIC('p', 'r', 'o', 'c') };
+
 struct process {
+	uint32_t magic;
 	struct list link; /* in processes */
 	struct loop *loop;
 	struct child child;
@@ -123,6 +127,7 @@ static void finish(struct process *p)
 	free(p->sessions.items);
 	close_fd(&p->label_fd);
 	free(p->name);
+	MAGIC_END(p, PROCESS_MAGIC);
 	loop_defer_free(p->loop, p);
 }
 
@@ -219,6 +224,7 @@ static void before_reap(struct child *c)
 {
 	struct process *p = container_of(c, struct process, child);
 
+	MAGIC_CHECK(p, PROCESS_MAGIC);
 	if (p->has_group)
 		kill(-c->pid, SIGKILL);
 	else
@@ -229,6 +235,7 @@ static void on_child_exit(struct child *c, int status)
 {
 	struct process *p = container_of(c, struct process, child);
 
+	MAGIC_CHECK(p, PROCESS_MAGIC);
 	p->has_ended = true;
 	p->status = status;
 	p->rest_until = loop_now(p->loop) + REST_LIMIT;
@@ -388,7 +395,8 @@ int process_start(struct loop *l, const struct process_spec *spec, struct proces
 		.report_fd = -1};
 	int r;
 
-	*p = (struct process){.loop = l,
+	*p = (struct process){.magic = PROCESS_MAGIC,
+		.loop = l,
 		.serial = ++last_serial,
 		.label_fd = -1,
 		.has_group = !spec->inherits_group,
@@ -416,12 +424,14 @@ int process_start(struct loop *l, const struct process_spec *spec, struct proces
 		close_output(&p->outputs[i]);
 	close_fd(&p->label_fd);
 	free(p->name);
+	MAGIC_END(p, PROCESS_MAGIC);
 	free(p);
 	return r;
 }
 
 pid_t process_pid(const struct process *p)
 {
+	MAGIC_CHECK(p, PROCESS_MAGIC);
 	return p->child.pid;
 }
 
@@ -430,6 +440,7 @@ void process_learn(struct process *p)
 	uint64_t now = ticks_now();
 	size_t i;
 
+	MAGIC_CHECK(p, PROCESS_MAGIC);
 	if (!p->is_tenants || !p->has_group || p->has_ended)
 		return;
 	for (i = 0; i < p->sessions.count; i++)
@@ -441,6 +452,7 @@ void process_learn(struct process *p)
 
 int process_signal(struct process *p, int signo)
 {
+	MAGIC_CHECK(p, PROCESS_MAGIC);
 	if (p->has_ended)
 		return -ESRCH;
 	process_learn(p);

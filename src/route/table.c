@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/magic.h"
 #include "http/uri.h"
 #include "route/own_url.h"
 
@@ -40,7 +41,10 @@ struct slots {
 	uint32_t mask;
 };
 
+enum { ROUTE_TABLE_MAGIC = MAGIC('r', 'o', 'u', 't') };
+
 struct route_table {
+	uint32_t magic;
 	const struct tenant_conf *tenants;
 	struct node *nodes;
 	uint32_t nnodes;
@@ -76,6 +80,7 @@ static void slots_put(struct slots *s, uint32_t hash, uint32_t index)
 {
 	uint32_t at = hash & s->mask;
 
+	assert(index < s->mask); /* at most half of them are used */
 	while (s->index[at])
 		at = (at + 1) & s->mask;
 	s->index[at] = index + 1;
@@ -133,6 +138,7 @@ static uint32_t find_host(const struct route_table *t, str name)
 
 uint32_t route_host_number(const struct route_table *t, str host)
 {
+	MAGIC_CHECK(t, ROUTE_TABLE_MAGIC);
 	return find_host(t, bare_host(host));
 }
 
@@ -218,6 +224,7 @@ struct route_table *route_table_new(const struct config *conf)
 	struct route_table *t = xcalloc(1, sizeof(*t));
 	size_t segments = count_segments(conf), nhosts = 1;
 
+	MAGIC_BEGIN(t, ROUTE_TABLE_MAGIC);
 	for (size_t i = 0; i < conf->ntenants; i++)
 		nhosts += conf->tenants[i].host.n != 0;
 	t->tenants = conf->tenants;
@@ -241,6 +248,7 @@ void route_table_free(struct route_table *t)
 	free(t->hosts);
 	free(t->slots.index);
 	free(t->host_slots.index);
+	MAGIC_END(t, ROUTE_TABLE_MAGIC);
 	free(t);
 }
 
@@ -315,6 +323,7 @@ void route_find(const struct route_table *t, str host, str path, struct route *r
 	uint32_t tenant = NO_TENANT;
 	const struct node *deepest = NULL;
 
+	MAGIC_CHECK(t, ROUTE_TABLE_MAGIC);
 	if (named != ANY_HOST)
 		tenant = walk(t, named, path, &deepest);
 	if (tenant == NO_TENANT)
@@ -359,6 +368,7 @@ bool route_by_referer(
 	bool is_redirect = asker->is_navigation && !asker->is_upgrade;
 	str rest;
 
+	MAGIC_CHECK(t, ROUTE_TABLE_MAGIC);
 	if (!asker->is_get)
 		return false;
 	if (asker->referer.n)
