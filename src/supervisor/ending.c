@@ -16,10 +16,10 @@ static void on_backup_stopped(void *arg, const struct backup_result *r)
 /* Who is impatient does not wait for a file that cannot be read. */
 static bool is_reading(const struct supervisor *s)
 {
-	return !s->is_impatient && work_pending(s->work);
+	return !s->ending.is_impatient && work_pending(s->reloading.work);
 }
 
-/* Who told us to end may go on as if all were saved, unless he is told otherwise. */
+/* Whoever told us to end may go on as if all were saved, unless told otherwise. */
 static void on_settled(void *arg, const struct backup_result *r)
 {
 	struct supervisor *s = arg;
@@ -28,20 +28,20 @@ static void on_settled(void *arg, const struct backup_result *r)
 		log_error("ending though the last state of a tenant is on this disk only; the next "
 			  "start goes on with it: %s",
 			r->reason);
-		if (!s->exit_status)
-			s->exit_status = 1;
+		if (!s->ending.status)
+			s->ending.status = 1;
 	}
 	backup_stop(s->backup, on_backup_stopped, s);
 }
 
 void ending_check(struct supervisor *s)
 {
-	if (!s->is_ending || !s->is_proxy_gone || !tenants_are_at_rest(s->tenants) ||
-		s->is_stopping_backup || is_reading(s))
+	if (!s->is_ending || !s->ending.is_proxy_gone || !tenants_are_at_rest(s->tenants) ||
+		s->ending.is_stopping_backup || is_reading(s))
 		return;
-	s->is_stopping_backup = true;
+	s->ending.is_stopping_backup = true;
 	backup_await(s->backup, NULL, on_settled, s);
-	if (s->is_impatient)
+	if (s->ending.is_impatient)
 		backup_await_no_longer(s->backup);
 }
 

@@ -293,8 +293,8 @@ static int launch(struct proxy_child *p, int channel_fd, const int *openers, con
 			.program = "/proc/self/exe",
 			.argv = argv,
 			.env = env.items,
-			.cwd = s->has_run_dir
-				       ? s->run_dir
+			.cwd = s->own.has_run_dir
+				       ? s->own.run_dir
 				       : NULL, /* upstream.c finds the tenants' sockets there */
 			.fds = fds,
 			.nfds = nfds,

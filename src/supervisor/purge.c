@@ -9,7 +9,7 @@
 #include "supervisor/supervisor_int.h"
 
 struct purge {
-	struct list link; /* supervisor.purges */
+	struct list link; /* purging.waiting */
 	uint64_t serial;
 	control_purged_fn *done;
 	void *arg;
@@ -39,19 +39,19 @@ void purge_start(void *supervisor, str id, str path, control_purged_fn *done, vo
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 	struct purge *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct purge){.serial = ++s->purge_serial, .done = done, .arg = done_arg};
+	*p = (struct purge){.serial = ++s->purging.serial, .done = done, .arg = done_arg};
 	list_init(&p->link);
 	if (!conf)
 		end(s, p, -ENOENT, 0);
 	else if (!proxy_child_purge(s->proxy, conf->slot, p->serial, path))
 		end(s, p, 0, 0); /* the next one begins with nothing */
 	else
-		list_append(&s->purges, &p->link);
+		list_append(&s->purging.waiting, &p->link);
 }
 
 void purge_on_answer(struct supervisor *s, uint64_t serial, uint32_t entries)
 {
-	list_foreach (p, &s->purges, struct purge, link) {
+	list_foreach (p, &s->purging.waiting, struct purge, link) {
 		if (p->serial != serial)
 			continue;
 		end(s, p, 0, entries);
@@ -61,6 +61,6 @@ void purge_on_answer(struct supervisor *s, uint64_t serial, uint32_t entries)
 
 void purge_on_proxy_gone(struct supervisor *s)
 {
-	list_foreach_safe (p, &s->purges, struct purge, link)
+	list_foreach_safe (p, &s->purging.waiting, struct purge, link)
 		end(s, p, 0, 0);
 }

@@ -21,7 +21,7 @@
 #define USE_LIMIT 10000
 
 struct outcome {
-	struct list link;   /* of supervisor.to_load, then of reloads */
+	struct list link;   /* of reloading.to_load, then of to_use */
 	struct timer limit; /* while it waits for the proxy */
 	struct supervisor *sup;
 	/* The thread's, while it reads: */
@@ -60,8 +60,8 @@ static void keep_restart_settings(const struct outcome *o, struct config *c)
 	c->server.http_port = before->http_port;
 	c->server.target_port = before->target_port;
 	c->server.threads = before->threads;
-	c->server.run_dir = str_of(o->sup->run_dir);
-	c->server.control_socket = str_of(o->sup->control_path);
+	c->server.run_dir = str_of(o->sup->own.run_dir);
+	c->server.control_socket = str_of(o->sup->own.control_path);
 }
 
 static const char *const no_room =
@@ -162,7 +162,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	opening_thread_configure(s->opener, take_conf);
 	proxy_child_configure(s->proxy, take_snapshot_fd);
 	store_watch_asked(s);
-	work_run(s->work, free_config, on_freed, before);
+	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
 	tenants_wake_at_boot(s->tenants);
 	tenants_replace_soon(s->tenants);
@@ -230,7 +230,7 @@ static void end_reload(struct outcome *o)
 
 void reload_on_configured(struct supervisor *s)
 {
-	list_foreach_safe (o, &s->reloads, struct outcome, link) {
+	list_foreach_safe (o, &s->reloading.to_use, struct outcome, link) {
 		o->is_in_use = true;
 		end_reload(o);
 	}
@@ -244,7 +244,7 @@ static void end_unused(struct outcome *o, const char *why_not)
 
 void reload_give_up(struct supervisor *s)
 {
-	list_foreach_safe (o, &s->reloads, struct outcome, link)
+	list_foreach_safe (o, &s->reloading.to_use, struct outcome, link)
 		end_unused(o, "fly-atc ends before the proxy uses the new configuration");
 }
 
@@ -309,7 +309,7 @@ static void on_read(void *arg)
 	} else {
 		tell_subscribers(o);
 		take_over(s, o->conf, o->snapshot_fd);
-		list_append(&s->reloads, &o->link);
+		list_append(&s->reloading.to_use, &o->link);
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
 	}
 	read_next(s);
@@ -323,25 +323,25 @@ static void read_next(struct supervisor *s)
 {
 	struct outcome *o;
 
-	if (list_is_empty(&s->to_load))
+	if (list_is_empty(&s->reloading.to_load))
 		return;
-	o = list_first(&s->to_load, struct outcome, link);
+	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
 	o->claims = places_claims(s, &o->nclaims);
-	work_run(s->work, read_config, on_read, o);
+	work_run(s->reloading.work, read_config, on_read, o);
 }
 
 void reload(struct supervisor *s, control_reload_fn *done, void *arg)
 {
 	struct outcome *o = xcalloc(1, sizeof(*o));
-	bool is_idle = list_is_empty(&s->to_load);
+	bool is_idle = list_is_empty(&s->reloading.to_load);
 
 	o->sup = s;
 	o->done = done;
 	o->arg = arg;
 	o->snapshot_fd = -1;
 	list_init(&o->link);
-	list_append(&s->to_load, &o->link);
+	list_append(&s->reloading.to_load, &o->link);
 	if (is_idle)
 		read_next(s);
 }

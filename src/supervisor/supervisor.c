@@ -35,7 +35,7 @@
 static void kill_everything(struct supervisor *s)
 {
 	log_warn("told to end again: what still runs is killed");
-	s->is_impatient = true;
+	s->ending.is_impatient = true;
 	proxy_child_kill(s->proxy);
 	backup_await_no_longer(s->backup);
 	tenants_kill(s->tenants);
@@ -47,7 +47,7 @@ static void end(struct supervisor *s)
 	msec limit = s->conf->server.drain_timeout;
 
 	if (s->is_ending) {
-		if (!s->is_impatient)
+		if (!s->ending.is_impatient)
 			kill_everything(s);
 		return;
 	}
@@ -73,7 +73,7 @@ static void on_single_exit(void *arg, int status)
 
 	if (s->is_ending)
 		return;
-	s->exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	s->ending.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	end(s);
 }
 
@@ -84,7 +84,7 @@ static void on_single_failed(void *arg, const char *reason)
 	if (s->is_ending)
 		return;
 	fprintf(stderr, "fly-atc: %s\n", reason);
-	s->exit_status = 1;
+	s->ending.status = 1;
 	end(s);
 }
 
@@ -95,7 +95,7 @@ static void relay(struct supervisor *s, int signo)
 
 	if (tenants_relay(s->tenants, signo) || !is_end)
 		return;
-	s->exit_status = s->is_ending ? s->exit_status : 128 + signo;
+	s->ending.status = s->is_ending ? s->ending.status : 128 + signo;
 	end(s);
 }
 
@@ -196,7 +196,7 @@ static void on_proxy_gone(void *arg)
 {
 	struct supervisor *s = arg;
 
-	s->is_proxy_gone = true;
+	s->ending.is_proxy_gone = true;
 	ending_check(s);
 }
 
@@ -300,7 +300,7 @@ static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reas
 		return r;
 	s->address = describe_address(s);
 	r = locks_take(locks, s->conf, ret_reason);
-	s->has_run_dir = r == 0;
+	s->own.has_run_dir = r == 0;
 	if (r < 0 && s->conf->is_single) { /* as Thruster, it can do without */
 		log_warn("no control socket: %s", *ret_reason);
 		free(*ret_reason);
@@ -313,9 +313,9 @@ static void open_control(struct supervisor *s)
 {
 	char *reason;
 
-	if (!s->has_run_dir)
+	if (!s->own.has_run_dir)
 		return;
-	s->control = control_new(s->loop, str_of(s->control_path), &operator_ops, s, &reason);
+	s->control = control_new(s->loop, str_of(s->own.control_path), &operator_ops, s, &reason);
 	if (s->control)
 		return;
 	log_error("no control socket: %s", reason);
@@ -367,7 +367,7 @@ static bool can_proxy_enter(const struct supervisor *s)
 {
 	struct stat st;
 
-	return geteuid() != 0 || stat(s->run_dir, &st) < 0 || (st.st_mode & S_IXOTH) ||
+	return geteuid() != 0 || stat(s->own.run_dir, &st) < 0 || (st.st_mode & S_IXOTH) ||
 	       st.st_uid == s->proxy_user.uid;
 }
 
@@ -383,7 +383,7 @@ static void warn_of_limits(const struct supervisor *s)
 		log_warn(
 			"%s is closed to the proxy, which cannot reach tenants with `listen: unix`: "
 			"chmod 711 it",
-			s->run_dir);
+			s->own.run_dir);
 }
 
 static void on_backup_refused(void *arg, const struct backup_result *r)
@@ -391,7 +391,7 @@ static void on_backup_refused(void *arg, const struct backup_result *r)
 	struct supervisor *s = arg;
 
 	log_error("%s", r->reason);
-	s->exit_status = 1;
+	s->ending.status = 1;
 	if (!s->is_ending)
 		end(s);
 }
@@ -419,7 +419,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	if (r < 0)
 		return r;
 	places_take(s, s->conf);
-	s->backup = backup_new(s->loop, s->conf, str_of(s->private_dir), ret_reason);
+	s->backup = backup_new(s->loop, s->conf, str_of(s->own.private_dir), ret_reason);
 	if (!s->backup)
 		return -EINVAL;
 	backup_on_refused(s->backup, on_backup_refused, s);
@@ -458,9 +458,9 @@ static void done(struct supervisor *s, struct locks *locks)
 	scoreboard_done(&s->board);
 	locks_release(locks);
 	free(s->address);
-	free(s->run_dir);
-	free(s->private_dir);
-	free(s->control_path);
+	free(s->own.run_dir);
+	free(s->own.private_dir);
+	free(s->own.control_path);
 	free(s->secret);
 	config_unref(s->conf);
 }
@@ -480,18 +480,18 @@ static struct supervisor *supervisor_new(
 	struct supervisor *s = xcalloc(1, sizeof(*s));
 
 	s->loop = take_loop;
-	s->work = work_new(s->loop, 1);
+	s->reloading.work = work_new(s->loop, 1);
 	s->conf = take_conf;
 	s->source = source;
 	s->board.fd = -1;
 	s->started_at = clock_now();
 	s->has_terminal = terminal_holds_us();
-	s->run_dir = str_dup(take_conf->server.run_dir);
-	s->private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->run_dir);
-	s->control_path = str_dup(take_conf->server.control_socket);
-	list_init(&s->purges);
-	list_init(&s->reloads);
-	list_init(&s->to_load);
+	s->own.run_dir = str_dup(take_conf->server.run_dir);
+	s->own.private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->own.run_dir);
+	s->own.control_path = str_dup(take_conf->server.control_socket);
+	list_init(&s->purging.waiting);
+	list_init(&s->reloading.to_use);
+	list_init(&s->reloading.to_load);
 	places_init(&s->places);
 	return s;
 }
@@ -534,17 +534,18 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	} else {
 		fprintf(stderr, "fly-atc: %s\n", reason);
 		free(reason);
-		s->exit_status = 1;
+		s->ending.status = 1;
 	}
 	done(s, &locks);
 	finish_turn(s);
-	if (work_pending(s->work)) { /* a file that cannot be read, and we were told twice */
+	if (work_pending(
+		    s->reloading.work)) { /* a file that cannot be read, and we were told twice */
 		log_flush(FLUSH_LIMIT);
-		_exit(s->exit_status);
+		_exit(s->ending.status);
 	}
-	work_free(s->work);
+	work_free(s->reloading.work);
 	loop_free(s->loop);
-	status = s->exit_status;
+	status = s->ending.status;
 	free(s);
 	log_flush(FLUSH_LIMIT);
 	return status;

@@ -19,6 +19,31 @@ struct proxy_child;
 struct opening_thread;
 struct work;
 
+/* Of the first configuration: they hold for our life. */
+struct own_paths {
+	char *run_dir, *private_dir, *control_path;
+	bool has_run_dir; /* it could be made and locked */
+};
+
+struct reloading {
+	struct work *work;   /* reads configurations, and frees them */
+	struct list to_load; /* the first is being read by a thread */
+	struct list to_use;  /* in force, and waiting for the proxy */
+};
+
+/* Of the cache. */
+struct purging {
+	struct list waiting; /* for the proxy's answer */
+	uint64_t serial;
+};
+
+struct ending {
+	bool is_impatient;	 /* told twice */
+	bool is_proxy_gone;	 /* for good */
+	bool is_stopping_backup; /* the last thing to end */
+	int status;		 /* of the exit */
+};
+
 struct supervisor {
 	struct loop *loop;
 	struct config *conf; /* in force; one reference */
@@ -32,26 +57,18 @@ struct supervisor {
 	struct store_watch store_watch;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
-	struct work *work;   /* reads configurations, and frees them */
-	struct list to_load; /* reloads: the first is being read by a thread */
-	struct list reloads; /* in force, and waiting for the proxy */
+	struct reloading reloading;
+	struct purging purging;
 	struct places places;
+	struct ending ending;
+	struct own_paths own;
 	struct process_user proxy_user;
-	char *secret;	    /* master of the tenants' SECRET_KEY_BASE */
-	struct list purges; /* of the cache, until the proxy has answered */
-	uint64_t purge_serial;
+	char *secret; /* master of the tenants' SECRET_KEY_BASE */
 	msec started_at;
-	char *address; /* what we listen on, for people */
-	char *run_dir, *private_dir,
-		*control_path;	 /* of the first configuration: they hold for our life */
-	bool has_run_dir;	 /* it could be made and locked */
-	bool is_ending;		 /* told to end */
-	bool is_impatient;	 /* told twice */
-	bool has_terminal;	 /* it was started on one, and ends with it */
-	bool has_announced;	 /* sd_notify READY=1 */
-	bool is_proxy_gone;	 /* for good */
-	bool is_stopping_backup; /* the last thing to end */
-	int exit_status;
+	char *address;	    /* what we listen on, for people */
+	bool is_ending;	    /* told to end */
+	bool has_terminal;  /* it was started on one, and ends with it */
+	bool has_announced; /* sd_notify READY=1 */
 };
 
 /* --- ending.c --- */

@@ -12,7 +12,8 @@
 
 /* Without an idle tenant to stop we look again after this long: nobody tells us of idleness. */
 #define RECHECK 100
-/* Who has become ready and was not used yet gets this long: his first request is on its way. */
+/* One that has become ready and was not used yet gets this long: its first request is on its way.
+ */
 #define SETTLE_TIME 1000
 
 /* --- memory --- */
@@ -25,7 +26,7 @@ static bool read_text(const char *path, char *out, size_t size, str *ret)
 	return n > 0;
 }
 
-/* The number behind `key` in a text of lines "key: 123 kB" or "key 123". */
+/* The number after `key` in a text of lines "key: 123 kB" or "key 123". */
 static uint64_t value_of(str text, str key, uint64_t otherwise)
 {
 	ssize_t at = str_find(text, key);

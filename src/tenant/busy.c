@@ -7,13 +7,13 @@
 #include "base/alloc.h"
 #include "tenant/tenant_int.h"
 
-struct hold {
+struct busy_hold {
 	struct list link; /* busy.holds */
 	msec until;
 	char *name;
 };
 
-static void hold_free(struct hold *h)
+static void hold_free(struct busy_hold *h)
 {
 	list_remove(&h->link);
 	free(h->name);
@@ -36,7 +36,7 @@ msec busy_last(const struct tenant *t)
 {
 	msec last = MAX(said_by_itself(t), t->run->busy.ended);
 
-	list_foreach (h, &t->run->busy.holds, struct hold, link)
+	list_foreach (h, &t->run->busy.holds, struct busy_hold, link)
 		last = MAX(last, h->until);
 	return last;
 }
@@ -46,7 +46,7 @@ bool busy_is(const struct tenant *t)
 	return busy_last(t) > now_of(t);
 }
 
-static void end_hold(struct tenant *t, struct hold *h)
+static void end_hold(struct tenant *t, struct busy_hold *h)
 {
 	t->run->busy.ended = MAX(t->run->busy.ended, MIN(h->until, now_of(t)));
 	hold_free(h);
@@ -59,7 +59,7 @@ static void end_until(struct tenant *t, msec moment)
 
 	list_take_all(&all, &t->run->busy.holds);
 	while (!list_is_empty(&all)) {
-		struct hold *h = container_of(list_pop(&all), struct hold, link);
+		struct busy_hold *h = container_of(list_pop(&all), struct busy_hold, link);
 
 		if (h->until <= moment)
 			end_hold(t, h);
@@ -76,12 +76,12 @@ static void end_all(struct tenant *t)
 	slot_say_busy(tenant_slot(t), 0);
 }
 
-static struct hold *find(struct tenant *t, str name, size_t *ret_count)
+static struct busy_hold *find(struct tenant *t, str name, size_t *ret_count)
 {
-	struct hold *found = NULL;
+	struct busy_hold *found = NULL;
 
 	*ret_count = 0;
-	list_foreach (h, &t->run->busy.holds, struct hold, link) {
+	list_foreach (h, &t->run->busy.holds, struct busy_hold, link) {
 		++*ret_count;
 		if (str_eq(str_of(h->name), name))
 			found = h;
@@ -89,9 +89,9 @@ static struct hold *find(struct tenant *t, str name, size_t *ret_count)
 	return found;
 }
 
-static struct hold *hold_new(struct tenant *t, str name)
+static struct busy_hold *hold_new(struct tenant *t, str name)
 {
-	struct hold *h = xcalloc(1, sizeof(*h));
+	struct busy_hold *h = xcalloc(1, sizeof(*h));
 
 	h->name = str_dup(name);
 	list_init(&h->link);
@@ -99,7 +99,7 @@ static struct hold *hold_new(struct tenant *t, str name)
 	return h;
 }
 
-static int extend(struct tenant *t, struct hold *h, size_t count, str name, msec length)
+static int extend(struct tenant *t, struct busy_hold *h, size_t count, str name, msec length)
 {
 	msec max = t->run->conf->app->busy_max;
 
@@ -115,7 +115,7 @@ static int extend(struct tenant *t, struct hold *h, size_t count, str name, msec
 
 int busy_hold(struct tenant *t, str name, msec length)
 {
-	struct hold *h;
+	struct busy_hold *h;
 	size_t count;
 	int r = 0;
 
@@ -133,5 +133,5 @@ int busy_hold(struct tenant *t, str name, msec length)
 void busy_forget(struct tenant_run *run)
 {
 	while (!list_is_empty(&run->busy.holds))
-		hold_free(container_of(list_pop(&run->busy.holds), struct hold, link));
+		hold_free(container_of(list_pop(&run->busy.holds), struct busy_hold, link));
 }

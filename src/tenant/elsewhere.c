@@ -19,7 +19,7 @@
 #define STEADY 1000
 
 /* Counted in run->backups, so that the run waits for it. */
-struct look {
+struct sighting {
 	struct tenant *tenant;
 	pid_t leader;
 	msec began;
@@ -202,7 +202,7 @@ static void consider(struct tenant *t, const struct listening *l, msec began)
 
 static void run_look(void *arg)
 {
-	struct look *look = arg;
+	struct sighting *look = arg;
 
 	listening_find(look->leader, &look->found);
 }
@@ -219,7 +219,7 @@ static msec next_look(const struct tenant *t)
 
 static void on_looked(void *arg)
 {
-	struct look *look = arg;
+	struct sighting *look = arg;
 	struct tenant *t = look->tenant;
 	struct elsewhere *e = &t->run->elsewhere;
 
@@ -240,7 +240,7 @@ static void on_looked(void *arg)
 static void look(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
-	struct look *look = xcalloc(1, sizeof(*look));
+	struct sighting *look = xcalloc(1, sizeof(*look));
 
 	timer_cancel(&run->elsewhere.timer);
 	run->elsewhere.is_looking = true;
@@ -283,7 +283,7 @@ void elsewhere_tell(struct tenant *t, elsewhere_fn *fn)
 
 /* --- whose a port is --- */
 
-struct search {
+struct owner_search {
 	struct tenant *tenant;
 	unsigned port;
 	pid_t found; /* the thread's until it ends */
@@ -296,7 +296,7 @@ static bool is_printable(char c)
 }
 
 /* As the process calls itself, as far as it can be shown. */
-static void read_name(struct search *s)
+static void read_name(struct owner_search *s)
 {
 	char path[64];
 	ssize_t n;
@@ -311,7 +311,7 @@ static void read_name(struct search *s)
 
 static void run_search(void *arg)
 {
-	struct search *s = arg;
+	struct owner_search *s = arg;
 
 	s->found = listening_owner(s->port);
 	if (s->found)
@@ -320,7 +320,7 @@ static void run_search(void *arg)
 
 static void on_found(void *arg)
 {
-	struct search *s = arg;
+	struct owner_search *s = arg;
 	struct tenant *t = s->tenant;
 	const struct tenant *other = tenant_with_port(t, s->port);
 
@@ -341,7 +341,7 @@ static void on_found(void *arg)
 
 void elsewhere_blame_owner(struct tenant *t, unsigned port)
 {
-	struct search *s = xcalloc(1, sizeof(*s));
+	struct owner_search *s = xcalloc(1, sizeof(*s));
 
 	s->tenant = t;
 	s->port = port;

@@ -125,7 +125,7 @@ static bool read_unix(str line, struct open_socket *ret)
 		return false;
 	ret->at = (struct open_port){0};
 	snprintf(ret->at.text, sizeof(ret->at.text), STR_FMT, STR_ARG(columns[UNIX_PATH]));
-	for (char *c = ret->at.text; *c; c++) /* whoever made it wrote what he liked */
+	for (char *c = ret->at.text; *c; c++) /* whoever made it wrote what they liked */
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	return true;

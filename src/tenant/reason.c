@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/reason.h"
 
-/* Of those behind the head that are no frames of a stack; and how far its code may be. */
+/* Of those after the head that are no frames of a stack; and how far its code may be. */
 #define LINES_BEHIND 3u
 #define CODE_WITHIN  40u
 

@@ -42,7 +42,7 @@ static void on_drain_pause(struct timer *timer)
 void stop_watch(struct tenant *t)
 {
 	const struct tenants *all = t->all;
-	/* An operator who stops one tenant waits for his answer; all others have time. */
+	/* An operator who stops one tenant waits for the answer; all others have time. */
 	bool has_time = all->is_ending || t->is_removed || t->replacement.is_under_way;
 	msec limit = has_time ? all->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
 

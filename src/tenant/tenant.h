@@ -14,7 +14,7 @@
 
 struct tenants;
 
-/* What tenants need of the one who keeps them: the supervisor fills it in.  Each is called from
+/* What tenants need of the one who keeps them: the supervisor fills it in.  Each may be called from
  * inside a step of a tenant, so none may tell one anything before the end of the turn, but for the
  * end of everything (tenants_end). */
 struct tenant_host {
