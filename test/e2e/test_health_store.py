@@ -40,6 +40,7 @@ def test_the_health_check_fails_as_long_as_the_store_is_out_of_reach_and_wakes_n
         assert str(directory.root) not in gone.text, "it is no business of strangers where the store is"
         page = wait_health(atc, 503, headers=[("Accept", "text/html")])
         assert "Store out of reach" in page.text
+        atc.wait_log("health checks fail")
         warned, = [line["msg"] for line in atc.log_lines(level="WARN") if "health checks fail" in line["msg"]]
         assert str(directory.root) in warned
     finally:
