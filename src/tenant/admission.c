@@ -78,7 +78,8 @@ static uint64_t group_memory(void)
 	return limit > used ? limit - used : 0;
 }
 
-uint64_t admission_free_memory(void)
+/* Bytes that may still be used on this machine, or in our control group if that is less. */
+static uint64_t free_memory(void)
 {
 	uint64_t machine = machine_memory(), group = group_memory();
 
@@ -106,7 +107,7 @@ bool admission_lacks_room(const struct tenants *all)
 	if (max && a->awake >= max)
 		return true;
 	return a->awake && all->conf->server.min_free_memory &&
-	       admission_free_memory() < all->conf->server.min_free_memory;
+	       free_memory() < all->conf->server.min_free_memory;
 }
 
 static bool may_be_stopped(const struct tenant *t)

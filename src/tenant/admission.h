@@ -26,6 +26,4 @@ void admission_rest(struct tenant *t);
 size_t admission_max_starting(const struct tenants *all);
 /* Nobody may start before somebody else rests. */
 bool admission_lacks_room(const struct tenants *all);
-/* Bytes that may still be used on this machine, or in our control group if that is less. */
-uint64_t admission_free_memory(void);
 void admission_done(struct admission *a);

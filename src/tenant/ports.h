@@ -25,10 +25,10 @@ void run_port_release(struct run_port *p);
 int port_listen(const struct port_wish *wish, int *ret_fd, unsigned *ret_port) MUST_USE;
 /* A socket that is bound there and does not listen, for `listen: tcp`: nobody else is given the
  * port, and an application that sets SO_REUSEADDR, as servers do, can bind and listen all the same
- * (Linux allows that as long as the other one does not listen). */
-int port_hold(const struct port_wish *wish, int *ret_fd, unsigned *ret_port) MUST_USE;
-/* The same, and the port of this number at ::1 too, so that nobody else is found there.
- * *ret_fd6 is -1 where that cannot be had; a port that was asked for and is another's at ::1 is
- * -EADDRINUSE. */
+ * (Linux allows that as long as the other one does not listen).  The port of this number at ::1
+ * too, so that nobody else is found there: *ret_fd6 is -1 where that cannot be had; a port that was
+ * asked for and is another's at ::1 is -EADDRINUSE. */
 int port_hold_both(
 	const struct port_wish *wish, int *ret_fd, int *ret_fd6, unsigned *ret_port) MUST_USE;
+/* For tests: the same at 127.0.0.1 alone. */
+int port_hold(const struct port_wish *wish, int *ret_fd, unsigned *ret_port) MUST_USE;
