@@ -330,6 +330,11 @@ bool databases_equal(const struct app_conf *a, const struct app_conf *b);
 
 /* presets.c: what a row means, with the defaults that presets give it. */
 void preset_describe_row(const struct row *row, struct buf *out);
+/* Two of the texts of presets; NULL is equal to NULL only. */
+static inline bool preset_text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
 
 /* scope.c */
 /* Where a user, a tenant or a route says something: its own layer exists once there is something to

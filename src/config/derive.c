@@ -97,11 +97,6 @@ static void set_origin(struct app_layer *layer, enum app_row row, bool is_usual)
 				       : (struct origin){ORIGIN_PRESET, layer->conf->framework};
 }
 
-static bool is_same(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static void derive_from_preset(struct loader *ld, struct app_layer *layer)
 {
 	const struct preset *preset = framework_preset(layer->conf->framework),
@@ -123,12 +118,12 @@ static void derive_from_preset(struct loader *ld, struct app_layer *layer)
 	}
 	if (!origin_is_said(origins[APP_prepare])) {
 		app->prepare = words_of(ld, preset->prepare);
-		set_origin(layer, APP_prepare, is_same(preset->prepare, usual->prepare));
+		set_origin(layer, APP_prepare, preset_text_equal(preset->prepare, usual->prepare));
 	}
 	if (!origin_is_said(origins[APP_private_directories])) {
 		app->private_directories = words_of(ld, preset->private_directories);
 		set_origin(layer, APP_private_directories,
-			is_same(preset->private_directories, usual->private_directories));
+			preset_text_equal(preset->private_directories, usual->private_directories));
 	}
 }
 
@@ -163,7 +158,8 @@ static void derive_public(struct loader *ld, struct app_layer *layer)
 	if (origin_is_said(layer->origins[APP_public]))
 		return;
 	layer->conf->public = name ? join(ld, layer->conf->root, name) : STR_EMPTY;
-	set_origin(layer, APP_public, is_same(name, framework_preset(FRAMEWORK_ANY)->public));
+	set_origin(layer, APP_public,
+		preset_text_equal(name, framework_preset(FRAMEWORK_ANY)->public));
 }
 
 /* Likewise. */

@@ -50,11 +50,6 @@ static const struct column {
 	{APP_health_check, health_text, ""},
 };
 
-static bool is_same(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* "fd for rails, x for a and b". */
 static void add_choices(const struct column *column, const char *usual, struct buf *out)
 {
@@ -62,13 +57,13 @@ static void add_choices(const struct column *column, const char *usual, struct b
 		const char *text = column->text(framework_preset(f));
 		enum framework first = 0;
 
-		while (!is_same(column->text(framework_preset(first)), text))
+		while (!preset_text_equal(column->text(framework_preset(first)), text))
 			first++;
-		if (is_same(text, usual) || first < f)
+		if (preset_text_equal(text, usual) || first < f)
 			continue;
 		buf_printf(out, "%s%s", buf_len(out) ? ", " : "", text ? text : "nothing");
 		for (; first < FRAMEWORK_ANY; first++)
-			if (is_same(column->text(framework_preset(first)), text))
+			if (preset_text_equal(column->text(framework_preset(first)), text))
 				buf_printf(out, "%s%s", first == f ? " for " : " and ",
 					framework_preset(first)->word);
 	}
@@ -101,7 +96,7 @@ static bool is_first_mode(enum framework f)
 {
 	enum framework first = 0;
 
-	while (!is_same(framework_preset(first)->mode, framework_preset(f)->mode))
+	while (!preset_text_equal(framework_preset(first)->mode, framework_preset(f)->mode))
 		first++;
 	return first == f && framework_preset(f)->mode;
 }
@@ -146,7 +141,7 @@ void preset_describe_row(const struct row *row, struct buf *out)
 
 /* --- the tables --- */
 
-static void add_cell(struct buf *out, const char *text)
+static void add_code(struct buf *out, const char *text)
 {
 	if (text)
 		buf_printf(out, " `%s` |", text);
@@ -190,34 +185,34 @@ void config_presets_write(struct buf *out)
 {
 	begin_row(out, "");
 	for (enum framework f = 0; f < NFRAMEWORKS; f++)
-		add_cell(out, framework_preset(f)->word);
+		add_code(out, framework_preset(f)->word);
 	buf_add(out, STR("\n|---|"));
 	for (enum framework f = 0; f < NFRAMEWORKS; f++)
 		buf_add(out, STR("---|"));
 	begin_row(out, "found by");
 	for (enum framework f = 0; f < NFRAMEWORKS; f++)
-		add_cell(out, framework_preset(f)->recognised_by);
+		add_code(out, framework_preset(f)->recognised_by);
 	for (size_t i = 0; i < NITEMS(columns); i++) {
 		CLEAN_FREE char *name =
 			xasprintf("`%s`", sections[SECTION_APP].rows[columns[i].row].name.p);
 
 		begin_row(out, name);
 		for (enum framework f = 0; f < NFRAMEWORKS; f++)
-			add_cell(out, columns[i].text(framework_preset(f)));
+			add_code(out, columns[i].text(framework_preset(f)));
 	}
 	begin_row(out, "databases");
 	for (enum framework f = 0; f < NFRAMEWORKS; f++)
 		add_names(out, framework_preset(f));
 	begin_row(out, "their address");
 	for (enum framework f = 0; f < NFRAMEWORKS; f++)
-		add_cell(out, framework_preset(f)->url);
+		add_code(out, framework_preset(f)->url);
 	begin_row(out, "variables");
 	for (enum framework f = 0; f < NFRAMEWORKS; f++)
 		add_variables(out, framework_preset(f));
 	buf_add_char(out, '\n');
 }
 
-static void add_database(struct buf *out, enum framework f, const struct framework_database *db)
+static void add_database_row(struct buf *out, enum framework f, const struct framework_database *db)
 {
 	CLEAN_FREE char *variable = framework_database_variable(f, str_of(db->name));
 
@@ -225,7 +220,7 @@ static void add_database(struct buf *out, enum framework f, const struct framewo
 	framework_fill(
 		db->path, &(struct framework_fact){"environment", STR("<environment>")}, 1, out);
 	buf_printf(out, "` |");
-	add_cell(out, variable);
+	add_code(out, variable);
 	buf_printf(out, " %s |\n", db->has_backup ? "yes" : "no");
 }
 
@@ -236,6 +231,6 @@ void config_databases_write(struct buf *out)
 		const struct framework_database *db = framework_preset(f)->databases;
 
 		for (; db && db->name; db++)
-			add_database(out, f, db);
+			add_database_row(out, f, db);
 	}
 }
