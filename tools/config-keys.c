@@ -1,18 +1,35 @@
-/* config-keys.c - prints the tables of all settings, or of the variables that applications are
- * told, for tools/check: config-keys markdown | mdoc [told]. */
+/* config-keys.c - prints tables of the documentation for tools/check: config-keys TABLE. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
 #include "config/config.h"
 
+static bool write_table(str name, struct buf *out)
+{
+	if (str_eq(name, STR("settings")))
+		config_keys_write(CONFIG_KEYS_MARKDOWN, out);
+	else if (str_eq(name, STR("settings.mdoc")))
+		config_keys_write(CONFIG_KEYS_MDOC, out);
+	else if (str_eq(name, STR("told")))
+		config_told_write(CONFIG_KEYS_MARKDOWN, out);
+	else if (str_eq(name, STR("told.mdoc")))
+		config_told_write(CONFIG_KEYS_MDOC, out);
+	else if (str_eq(name, STR("presets")))
+		config_presets_write(out);
+	else if (str_eq(name, STR("databases")))
+		config_databases_write(out);
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	bool is_mdoc = argc > 1 && str_eq(str_of(argv[1]), STR("mdoc"));
 	struct buf out = {0};
 	size_t n;
 
-	(argc > 2 ? config_told_write : config_keys_write)(
-		is_mdoc ? CONFIG_KEYS_MDOC : CONFIG_KEYS_MARKDOWN, &out);
+	if (argc != 2 || !write_table(str_of(argv[1]), &out))
+		return 2;
 	n = fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
 	n = buf_len(&out) - n;
 	buf_done(&out);

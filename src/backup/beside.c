@@ -11,6 +11,7 @@
 #include "backup/record.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "framework/framework.h"
 
 #define MAX_DEPTH 32
 
@@ -20,12 +21,9 @@ static const char *const sidecars[] = {
 /* In front of it a dot: Litestream's and ours. */
 static const char *const hidden[] = {"-litestream", "-fly-atc", "-fly-atc.tmp"};
 /* In the tenant's directory itself. */
-static const char *const ours[] = {".fly-atc*", ".prepared", ".stale", ".others"};
-/* There too: what presets keep there for a while. */
-static const char *const passing[] = {"tmp", "log", "cache", ".tmp", ".run"};
+static const char *const ours[] = {".fly-atc*", ".prepared", ".stale", ".others", ".tmp", ".run"};
 /* Anywhere: what can be had again, and what only holds a directory in a repository. */
-static const char *const worthless[] = {
-	".cache", ".npm", ".bundle", ".gem", ".yarn", ".*_history", ".keep", ".gitkeep"};
+static const char *const worthless[] = {".cache", ".*_history", ".keep", ".gitkeep"};
 
 struct walk {
 	const struct beside *b;
@@ -102,9 +100,8 @@ static void count_entry(struct walk *w, int at, const char *folder, const char *
 static bool is_left_out(const struct walk *w, const char *folder, const char *name, int depth)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	       is_named(name, worthless, NITEMS(worthless)) ||
-	       (depth == 0 && (is_named(name, ours, NITEMS(ours)) ||
-				      is_named(name, passing, NITEMS(passing)))) ||
+	       is_named(name, worthless, NITEMS(worthless)) || framework_is_worthless(name) ||
+	       (depth == 0 && (is_named(name, ours, NITEMS(ours)) || framework_is_passing(name))) ||
 	       is_of_database(w->b, folder, name);
 }
 

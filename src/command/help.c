@@ -1,6 +1,7 @@
 /* help.c - what the program says about itself. */
 /* SPDX-License-Identifier: MIT */
 #include "command/command_int.h"
+#include "framework/framework.h"
 
 struct verb_help {
 	const char *words, *summary;
@@ -45,13 +46,14 @@ static void help_all(struct buf *out)
 		describe_verb((enum verb)i, out);
 	buf_add_char(out, '\n');
 	options_describe(VERB_RUN, out);
-	buf_add(out,
-		STR("\n"
-		    "A first word that is none of these is the application's command:\n"
-		    "fly-atc bin/rails server.  If the application's command has the name of one\n"
-		    "of these: fly-atc run COMMAND.  Behind -- everything is the command.\n"
-		    "\n"
-		    "See fly-atc(1), and fly-atc.yml(5) for the configuration.\n"));
+	buf_printf(out,
+		"\n"
+		"A first word that is none of these is the application's command:\n"
+		"fly-atc %s.  If the application's command has the name of one\n"
+		"of these: fly-atc run COMMAND.  Behind -- everything is the command.\n"
+		"\n"
+		"See fly-atc(1), and fly-atc.yml(5) for the configuration.\n",
+		framework_preset(0)->example);
 }
 
 void help_verb(enum verb v, struct buf *out)

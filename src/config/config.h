@@ -194,21 +194,26 @@ static inline bool config_port_is_said(const struct config *c, unsigned port)
 	return c->said_ports && (c->said_ports[port / 64] >> port % 64 & 1);
 }
 const struct tenant_conf *config_find_tenant(const struct config *c, str id);
+/* The prefix of the paths that the application sees; empty: none. */
+static inline str config_seen_prefix(const struct tenant_conf *t)
+{
+	return t->app->prefix == PREFIX_PASS ? t->prefix : STR_EMPTY;
+}
 /* Settings with flag RESTART that differ: their names ("server.http_port, backup.url"), for the log
  * of a reload. */
 void config_needs_restart(
 	const struct config *before, const struct config *after, struct buf *ret_names);
 
-/* Variables that an application is told beside those of its databases: told.def. */
+/* Variables that every application is told with tenants, beside those of its databases and of its
+ * framework: told.def. */
 enum told {
-#define TOLD(name, whom, doc) TOLD_##name,
+#define TOLD(name, is_for_single, doc) TOLD_##name,
 #include "config/told.def"
 	NTOLD
 };
 const char *config_told_name(enum told told);
-/* With tenants. */
-bool config_told_applies(enum told told, enum framework framework);
-/* Whether the application is told a variable of this name, by its database or by told.def. */
+/* Whether the application is told a variable of this name, which command, prepare and env may use.
+ */
 bool config_is_told(const struct app_conf *app, str name);
 
 /* A word of command or prepare, or a value of env, for one tenant: ${tenant.id}, user, name, dir,
@@ -237,3 +242,6 @@ enum config_keys_format { CONFIG_KEYS_MARKDOWN, CONFIG_KEYS_MDOC };
 void config_keys_write(enum config_keys_format format, struct buf *out);
 /* The table of the variables of told.def, likewise. */
 void config_told_write(enum config_keys_format format, struct buf *out);
+/* The tables of presets and of their databases, in Markdown. */
+void config_presets_write(struct buf *out);
+void config_databases_write(struct buf *out);

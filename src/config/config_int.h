@@ -17,11 +17,15 @@ struct place {
 	unsigned line, column; /* of the file, from 1; 0 = the file as a whole */
 };
 
-/* Where a value comes from.  `at` is the line of the file or an enum origin_note. */
+/* Where a value comes from.  `at` is an enum origin_note, an enum framework or the line of the
+ * file. */
 enum origin_kind {
 	ORIGIN_DEFAULT,
 	ORIGIN_NOTE,
-	ORIGIN_FILE,
+	ORIGIN_PRESET,	   /* of the framework */
+	ORIGIN_RECOGNISED, /* by the framework's file */
+	ORIGIN_MODE,	   /* the framework's variable for `environment` */
+	ORIGIN_FILE,	   /* from here on somebody has said it */
 	ORIGIN_PLAIN,
 	ORIGIN_THRUSTER,
 	ORIGIN_COMMAND
@@ -39,7 +43,7 @@ enum origin_note {
 
 static inline bool origin_is_said(struct origin origin)
 {
-	return origin.kind != ORIGIN_DEFAULT && origin.kind != ORIGIN_NOTE;
+	return origin.kind >= ORIGIN_FILE;
 }
 
 /* A parsed file.  Texts are NUL-ended and belong to the loader's tree arena. */
@@ -323,9 +327,14 @@ void run_dir_derive(struct loader *ld);
 void databases_read(struct loader *ld, struct app_layer *layer, const struct node *n);
 void databases_derive(struct loader *ld, struct app_layer *layer);
 bool databases_equal(const struct app_conf *a, const struct app_conf *b);
-/* The i-th database that the framework has of itself; false behind the last. */
-bool database_is_known(enum framework framework, size_t i, str *ret_name) MUST_USE;
-bool database_is_known_name(enum framework framework, str name) MUST_USE;
+
+/* presets.c: what a row means, with the defaults that presets give it. */
+void preset_describe_row(const struct row *row, struct buf *out);
+/* Two of the texts of presets; NULL is equal to NULL only. */
+static inline bool preset_text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
 
 /* scope.c */
 /* Where a user, a tenant or a route says something: its own layer exists once there is something to

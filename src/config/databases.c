@@ -1,36 +1,8 @@
 /* databases.c - the databases of a tenant: those of its framework, then what `databases:` and
  * `database:` say. */
 /* SPDX-License-Identifier: MIT */
+#include "base/alloc.h"
 #include "config/config_int.h"
-
-/* %e is the environment. */
-struct known {
-	str name, path, env;
-	bool has_backup;
-};
-static const struct known rails[] = {
-	{STR_INIT("primary"), STR_INIT("storage/%e.sqlite3"), STR_INIT("DATABASE_URL"), true},
-	{STR_INIT("cache"), STR_INIT("storage/%e_cache.sqlite3"), STR_INIT("CACHE_DATABASE_URL"),
-		false},
-	{STR_INIT("queue"), STR_INIT("storage/%e_queue.sqlite3"), STR_INIT("QUEUE_DATABASE_URL"),
-		true},
-	{STR_INIT("cable"), STR_INIT("storage/%e_cable.sqlite3"), STR_INIT("CABLE_DATABASE_URL"),
-		false},
-};
-static const struct known node[] = {
-	{STR_INIT("primary"), STR_INIT("storage/%e.sqlite3"), STR_INIT("DATABASE_URL"), true},
-};
-/* How the framework writes the address of a file. */
-static const struct dialect {
-	const struct known *known;
-	size_t nknown;
-	str url;
-} dialects[] = {
-	[FRAMEWORK_RAILS] = {rails, NITEMS(rails), STR_INIT("sqlite3://{path}")},
-	[FRAMEWORK_NODE] = {node, NITEMS(node), STR_INIT("file:{path}")},
-	[FRAMEWORK_GENERIC] = {NULL, 0, STR_INIT("{path}")},
-};
-static_assert(NITEMS(dialects) == FRAMEWORK_GENERIC + 1, "a dialect for each framework");
 
 static bool read_part(struct loader *ld, const struct node *n, str *ret)
 {
@@ -167,41 +139,41 @@ void databases_read(struct loader *ld, struct app_layer *layer, const struct nod
 	}
 }
 
-static str fill(struct loader *ld, str pattern, str environment)
+/* The path within the tenant's directory, which the framework gives as a pattern. */
+static str path_of(struct loader *ld, const char *pattern, const struct app_conf *app, str name)
 {
-	ssize_t at = str_find(pattern, STR("%e"));
+	const struct framework_fact facts[] = {{"environment", app->environment}, {"name", name}};
+	struct buf out = {0};
+	str path;
 
-	if (at < 0)
-		return pattern;
-	return str_of(arena_printf(ld->arena, STR_FMT STR_FMT STR_FMT, (int)at, pattern.p,
-		STR_ARG(environment), STR_ARG(str_slice(pattern, (size_t)at + 2, pattern.n))));
+	framework_fill(pattern, facts, NITEMS(facts), &out);
+	path = arena_dup(ld->arena, buf_str(&out));
+	buf_done(&out);
+	return path;
 }
 
-static str upper_url_name(struct loader *ld, str name)
+/* The variable that tells the application.  One that is alone finds its files by itself. */
+static str variable_of(struct loader *ld, const struct app_conf *app, str name)
 {
-	char *text = arena_printf(ld->arena, STR_FMT "_DATABASE_URL", STR_ARG(name));
+	CLEAN_FREE char *variable =
+		ld->config->is_single ? NULL : framework_database_variable(app->framework, name);
 
-	for (char *p = text; *p; p++)
-		if (*p >= 'a' && *p <= 'z')
-			*p = (char)(*p - 'a' + 'A');
-	return str_of(text);
+	return variable ? arena_dup(ld->arena, str_of(variable)) : STR_EMPTY;
 }
 
 /* A database that the framework does not know of itself. */
 static struct database_conf other_database(struct loader *ld, const struct app_conf *app, str name)
 {
-	bool is_primary = str_eq(name, STR("primary"));
-	struct database_conf db = {
-		.name = name, .path = STR_EMPTY, .env = STR_EMPTY, .has_backup = true};
+	const struct preset *preset = framework_preset(app->framework);
 
-	db.url_template = dialects[app->framework].url;
-	if (app->framework == FRAMEWORK_GENERIC)
-		return db;
-	if (!ld->config->is_single)
-		db.env = is_primary ? STR("DATABASE_URL") : upper_url_name(ld, name);
-	db.path = str_of(arena_printf(ld->arena, "storage/" STR_FMT "_" STR_FMT ".sqlite3",
-		STR_ARG(app->environment), STR_ARG(name)));
-	return db;
+	return (struct database_conf){
+		.name = name,
+		.path = preset->database_path ? path_of(ld, preset->database_path, app, name)
+					      : STR_EMPTY,
+		.env = variable_of(ld, app, name),
+		.url_template = str_of(preset->url),
+		.has_backup = true,
+	};
 }
 
 static bool is_primary(const struct database_conf *db)
@@ -244,7 +216,7 @@ static void apply(struct loader *ld, struct app_conf *app, const struct database
 		db->has_backup = draft->has_backup;
 	if (draft->says_required)
 		db->is_required = draft->is_required;
-	else if (is_primary(db) || !database_is_known_name(app->framework, db->name))
+	else if (is_primary(db) || !framework_find_database(app->framework, db->name))
 		db->is_required = db->has_backup;
 }
 
@@ -268,8 +240,8 @@ static void apply_primary(struct loader *ld, struct app_layer *layer)
 	if (!db) {
 		db = &app->databases[app->ndatabases++];
 		*db = other_database(ld, app, STR("primary"));
-		db->env = STR("DATABASE_URL");
-		db->url_template = dialects[FRAMEWORK_RAILS].url;
+		db->env = str_of(framework_of_routes()->database_variable);
+		db->url_template = str_of(framework_of_routes()->url);
 	} else if (db->path.n) {
 		const char *slash = memrchr(db->path.p, '/', db->path.n);
 
@@ -321,51 +293,40 @@ static void check_databases(struct loader *ld, const struct app_layer *layer)
 	}
 }
 
+static struct database_conf known_database(
+	struct loader *ld, const struct app_conf *app, const struct framework_database *known)
+{
+	str name = str_of(known->name);
+	struct database_conf db = {
+		.name = name,
+		.path = path_of(ld, known->path, app, name),
+		.env = variable_of(ld, app, name),
+		.url_template = str_of(framework_preset(app->framework)->url),
+		.has_backup = known->has_backup,
+	};
+
+	/* An application may do without what its framework offers; with a backup it would look
+	 * kept. */
+	db.is_required = is_primary(&db) && ld->config->backup.url.n && !ld->config->is_single;
+	return db;
+}
+
 void databases_derive(struct loader *ld, struct app_layer *layer)
 {
 	struct app_conf *app = layer->conf;
-	const struct dialect *dialect = &dialects[app->framework];
+	const struct framework_database *known = framework_preset(app->framework)->databases;
+	size_t nknown = 0;
 
-	app->databases = arena_alloc(
-		ld->arena, (dialect->nknown + layer->ndrafts + 1) * sizeof(*app->databases));
-	app->ndatabases = 0;
-	for (size_t i = 0; i < dialect->nknown; i++) {
-		const struct known *known = &dialect->known[i];
-
-		/* An application that is alone finds its files by itself. */
-		app->databases[app->ndatabases++] = (struct database_conf){
-			.name = known->name,
-			.path = fill(ld, known->path, app->environment),
-			.env = ld->config->is_single ? STR_EMPTY : known->env,
-			.url_template = dialect->url,
-			.has_backup = known->has_backup,
-		};
-		/* An application may do without what its framework offers; with a backup it would
-		 * look kept. */
-		app->databases[i].is_required = is_primary(&app->databases[i]) &&
-						ld->config->backup.url.n && !ld->config->is_single;
-	}
+	while (known && known[nknown].name)
+		nknown++;
+	app->databases =
+		arena_alloc(ld->arena, (nknown + layer->ndrafts + 1) * sizeof(*app->databases));
+	app->ndatabases = nknown;
+	for (size_t i = 0; i < nknown; i++)
+		app->databases[i] = known_database(ld, app, &known[i]);
 	for (size_t i = 0; i < layer->ndrafts; i++)
 		apply(ld, app, &layer->drafts[i]);
 	apply_primary(ld, layer);
 	if (!layer->parent || !databases_equal(app, layer->parent->conf))
 		check_databases(ld, layer);
-}
-
-bool database_is_known(enum framework framework, size_t i, str *ret_name)
-{
-	if (i >= dialects[framework].nknown)
-		return false;
-	*ret_name = dialects[framework].known[i].name;
-	return true;
-}
-
-bool database_is_known_name(enum framework framework, str name)
-{
-	str known;
-
-	for (size_t i = 0; database_is_known(framework, i, &known); i++)
-		if (str_eq(known, name))
-			return true;
-	return false;
 }

@@ -1,24 +1,7 @@
 /* derive.c - defaults that depend on other settings; settings from far to near (app:, user,
  * tenant). */
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-#include <unistd.h>
-
 #include "config/config_int.h"
-
-/* What a framework wants where many tenants share a machine. */
-static const struct preset {
-	enum listen_how listen;
-	enum prefix_how prefix;
-	const char *prepare[3]; /* words */
-	const char *private_directories;
-} presets[] = {
-	[FRAMEWORK_RAILS] = {LISTEN_FD, PREFIX_PASS, {"bin/rails", "db:prepare"},
-		"storage tmp log"},
-	[FRAMEWORK_NODE] = {LISTEN_TCP, PREFIX_STRIP, {NULL}, ""},
-	[FRAMEWORK_GENERIC] = {LISTEN_TCP, PREFIX_STRIP, {NULL}, ""},
-};
-static_assert(NITEMS(presets) == FRAMEWORK_GENERIC + 1, "a preset for each framework");
 
 struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent)
 {
@@ -43,112 +26,104 @@ static str join(struct loader *ld, str directory, const char *name)
 
 static bool is_production(const struct loader *ld)
 {
-	const char *rails = environment_get(ld, "RAILS_ENV"),
-		   *node = environment_get(ld, "NODE_ENV");
+	for (enum framework f = 0; f < NFRAMEWORKS; f++) {
+		const char *mode = framework_preset(f)->mode,
+			   *value = mode ? environment_get(ld, mode) : NULL;
 
-	return (rails && strcmp(rails, "production") == 0) ||
-	       (node && strcmp(node, "production") == 0);
-}
-
-static bool exists(const struct app_conf *app, const char *name)
-{
-	char path[4096];
-	int n = snprintf(path, sizeof(path), STR_FMT "/%s", STR_ARG(app->root), name);
-
-	return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+		if (value && strcmp(value, "production") == 0)
+			return true;
+	}
+	return false;
 }
 
 static void derive_framework(struct app_layer *layer)
 {
-	struct app_conf *app = layer->conf;
+	enum framework *framework = &layer->conf->framework;
 	struct origin *origin = &layer->origins[APP_framework];
 
 	if (origin_is_said(*origin))
 		return;
-	*origin = (struct origin){ORIGIN_DEFAULT, 0};
-	app->framework = FRAMEWORK_GENERIC;
-	if (exists(app, "bin/rails")) {
-		app->framework = FRAMEWORK_RAILS;
-		*origin = note(NOTE_bin_rails);
-	} else if (exists(app, "package.json")) {
-		app->framework = FRAMEWORK_NODE;
-		*origin = note(NOTE_package_json);
-	}
+	*framework = framework_recognise(layer->conf->root);
+	*origin = framework_preset(*framework)->recognised_by
+			  ? (struct origin){ORIGIN_RECOGNISED, *framework}
+			  : (struct origin){ORIGIN_DEFAULT, 0};
 }
 
-static bool take_environment(
-	struct loader *ld, struct app_layer *layer, const char *name, enum origin_note why)
+static bool take_environment(struct loader *ld, struct app_layer *layer, enum framework f)
 {
-	const char *value = environment_get(ld, name);
+	const char *mode = framework_preset(f)->mode,
+		   *value = mode ? environment_get(ld, mode) : NULL;
 	struct place place = {PLACE_ENVIRONMENT, 0, 0};
 
 	if (!value || !*value)
 		return false;
 	layer->conf->environment = arena_dup(ld->arena, str_of(value));
-	layer->origins[APP_environment] = note(why);
+	layer->origins[APP_environment] = (struct origin){ORIGIN_MODE, f};
 	if (!layer->parent)
 		check_word(ld, &sections[SECTION_APP].rows[APP_environment],
 			&layer->conf->environment, place);
 	return true;
 }
 
+/* Its own framework's variable is asked first. */
 static void derive_environment(struct loader *ld, struct app_layer *layer)
 {
-	bool is_node = layer->conf->framework == FRAMEWORK_NODE;
+	bool is_taken;
 
 	if (origin_is_said(layer->origins[APP_environment]))
 		return;
 	layer->conf->environment = STR("production");
 	layer->origins[APP_environment] = (struct origin){ORIGIN_DEFAULT, 0};
-	if (is_node && take_environment(ld, layer, "NODE_ENV", NOTE_node_env))
-		return;
-	if (take_environment(ld, layer, "RAILS_ENV", NOTE_rails_env))
-		return;
-	take_environment(ld, layer, "NODE_ENV", NOTE_node_env);
+	is_taken = take_environment(ld, layer, layer->conf->framework);
+	for (enum framework f = 0; f < NFRAMEWORKS && !is_taken; f++)
+		is_taken = take_environment(ld, layer, f);
 }
 
-static struct str_list words_of(struct loader *ld, const char *const *words)
+static struct str_list words_of(struct loader *ld, const char *text)
 {
+	str rest = text ? str_of(text) : STR_EMPTY, word;
 	struct str_list list = {0};
 
-	while (words[list.count])
-		list.count++;
-	list.items = arena_alloc(ld->arena, list.count * sizeof(str));
-	for (size_t i = 0; i < list.count; i++)
-		list.items[i] = str_of(words[i]);
+	list.items = arena_alloc(ld->arena, (rest.n / 2 + 1) * sizeof(str));
+	while (str_split(&rest, ' ', &word))
+		list.items[list.count++] = arena_dup(ld->arena, word);
 	return list;
+}
+
+/* A default that is not the usual one is told as the framework's. */
+static void set_origin(struct app_layer *layer, enum app_row row, bool is_usual)
+{
+	layer->origins[row] = is_usual ? (struct origin){ORIGIN_DEFAULT, 0}
+				       : (struct origin){ORIGIN_PRESET, layer->conf->framework};
 }
 
 static void derive_from_preset(struct loader *ld, struct app_layer *layer)
 {
-	const struct preset *preset = &presets[layer->conf->framework];
+	const struct preset *preset = framework_preset(layer->conf->framework),
+			    *usual = framework_preset(FRAMEWORK_ANY);
 	struct app_conf *app = layer->conf;
-	struct origin origin = layer->conf->framework == FRAMEWORK_RAILS
-				       ? note(NOTE_rails)
-				       : (struct origin){ORIGIN_DEFAULT, 0};
-	const struct row *rows = sections[SECTION_APP].rows;
-	const char *why;
+	const struct origin *origins = layer->origins;
 
-	if (!origin_is_said(layer->origins[APP_listen])) {
+	if (!origin_is_said(origins[APP_listen])) {
 		bool is_auto = app->port == CONFIG_PORT_AUTO;
 
 		app->listen = is_auto ? LISTEN_TCP : preset->listen;
-		layer->origins[APP_listen] = is_auto ? note(NOTE_port_auto) : origin;
+		set_origin(layer, APP_listen, preset->listen == usual->listen);
+		if (is_auto)
+			layer->origins[APP_listen] = note(NOTE_port_auto);
 	}
-	if (!origin_is_said(layer->origins[APP_prefix])) {
+	if (!origin_is_said(origins[APP_prefix])) {
 		app->prefix = preset->prefix;
-		layer->origins[APP_prefix] = origin;
+		set_origin(layer, APP_prefix, preset->prefix == usual->prefix);
 	}
-	if (!origin_is_said(layer->origins[APP_prepare])) {
+	if (!origin_is_said(origins[APP_prepare])) {
 		app->prepare = words_of(ld, preset->prepare);
-		layer->origins[APP_prepare] = origin;
+		set_origin(layer, APP_prepare, preset_text_equal(preset->prepare, usual->prepare));
 	}
-	if (!origin_is_said(layer->origins[APP_private_directories])) {
-		bool is_read = value_read_text(ld, &rows[APP_private_directories],
-			str_of(preset->private_directories), &app->private_directories, &why);
-
-		assert(is_read);
-		layer->origins[APP_private_directories] = origin;
+	if (!origin_is_said(origins[APP_private_directories])) {
+		app->private_directories = words_of(ld, preset->private_directories);
+		set_origin(layer, APP_private_directories,
+			preset_text_equal(preset->private_directories, usual->private_directories));
 	}
 }
 
@@ -178,13 +153,25 @@ static void derive_single(struct app_layer *layer)
 /* Also for a single application: what is there is there to be seen. */
 static void derive_public(struct loader *ld, struct app_layer *layer)
 {
-	bool is_rails = layer->conf->framework == FRAMEWORK_RAILS;
+	const char *name = framework_preset(layer->conf->framework)->public;
 
 	if (origin_is_said(layer->origins[APP_public]))
 		return;
-	layer->conf->public = is_rails ? join(ld, layer->conf->root, "public") : STR_EMPTY;
-	layer->origins[APP_public] =
-		is_rails ? note(NOTE_rails) : (struct origin){ORIGIN_DEFAULT, 0};
+	layer->conf->public = name ? join(ld, layer->conf->root, name) : STR_EMPTY;
+	set_origin(layer, APP_public,
+		preset_text_equal(name, framework_preset(FRAMEWORK_ANY)->public));
+}
+
+/* Likewise. */
+static void derive_health_check(struct app_layer *layer)
+{
+	str path = str_of(framework_preset(layer->conf->framework)->health_check),
+	    usual = str_of(framework_preset(FRAMEWORK_ANY)->health_check);
+
+	if (origin_is_said(layer->origins[APP_health_check]))
+		return;
+	layer->conf->health_check = path;
+	set_origin(layer, APP_health_check, str_eq(path, usual));
 }
 
 void layer_derive(struct loader *ld, struct app_layer *layer)
@@ -198,6 +185,7 @@ void layer_derive(struct loader *ld, struct app_layer *layer)
 	else
 		derive_from_preset(ld, layer);
 	derive_public(ld, layer);
+	derive_health_check(layer);
 	databases_derive(ld, layer);
 	layer->hash = layer_hash(ld->config, layer);
 }

@@ -75,6 +75,16 @@ static void end_line_with_origin(struct emitter *e, const struct row *row, struc
 		case ORIGIN_NOTE:
 			buf_add(e->out, str_of(note_texts[origin.at]));
 			break;
+		case ORIGIN_PRESET:
+			buf_printf(e->out, "default for %s", framework_preset(origin.at)->word);
+			break;
+		case ORIGIN_RECOGNISED:
+			buf_printf(e->out, "default: %s exists",
+				framework_preset(origin.at)->recognised_by);
+			break;
+		case ORIGIN_MODE:
+			buf_printf(e->out, "environment %s", framework_preset(origin.at)->mode);
+			break;
 		case ORIGIN_FILE:
 			add_file_line(e, origin.at);
 			break;
@@ -257,8 +267,8 @@ static void emit_databases(
 	struct emitter *e, const struct app_layer *layer, const struct app_layer *outer)
 {
 	const struct app_conf *app = layer->conf;
+	const struct framework_database *known = framework_preset(app->framework)->databases;
 	unsigned line = layer->databases_place.line;
-	str name;
 
 	begin_line(e);
 	buf_add(e->out, STR("databases:"));
@@ -270,10 +280,10 @@ static void emit_databases(
 	e->depth++;
 	for (size_t i = 0; i < app->ndatabases; i++)
 		emit_database(e, &app->databases[i]);
-	for (size_t i = 0; database_is_known(app->framework, i, &name); i++)
-		emit_removed(e, app, name);
+	for (; known && known->name; known++)
+		emit_removed(e, app, str_of(known->name));
 	for (size_t i = 0; outer && i < outer->conf->ndatabases; i++)
-		if (!database_is_known_name(app->framework, outer->conf->databases[i].name))
+		if (!framework_find_database(app->framework, outer->conf->databases[i].name))
 			emit_removed(e, app, outer->conf->databases[i].name);
 	e->depth--;
 }

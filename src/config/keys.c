@@ -15,9 +15,9 @@ static const char *reload_text(unsigned flags)
 }
 
 /* A default that depends on something else is told in words. */
-static const char *default_text(const struct row *row)
+static const char *default_text(const struct row *row, str doc)
 {
-	return strstr(row->doc, "Default:") ? "" : row->fallback;
+	return str_find(doc, STR("Default:")) >= 0 ? "" : row->fallback;
 }
 
 /* Text of Markdown in a cell of a table. */
@@ -30,26 +30,40 @@ static void add_cell(struct buf *out, str text)
 	}
 }
 
+static void write_markdown_row(const struct row *row, str doc, struct buf *out)
+{
+	const char *value = default_text(row, doc);
+
+	buf_printf(out, "| `" STR_FMT "` | %s |", STR_ARG(row->name), type_name(row->type));
+	if (*value)
+		buf_printf(out, " `%s`", value);
+	buf_add(out, STR(" |"));
+	if (row->env)
+		buf_printf(out, " `%s`", row->env);
+	buf_printf(out, " | %s | ", reload_text(row->flags));
+	add_cell(out, doc);
+	buf_add(out, STR(" |\n"));
+}
+
+static void write_rows(const struct section *s,
+	void (*write)(const struct row *row, str doc, struct buf *out), struct buf *out)
+{
+	for (size_t i = 0; i < s->nrows; i++) {
+		struct buf doc = {0};
+
+		preset_describe_row(&s->rows[i], &doc);
+		write(&s->rows[i], buf_str(&doc), out);
+		buf_done(&doc);
+	}
+}
+
 static void write_markdown(const struct section *s, struct buf *out)
 {
 	buf_printf(out,
 		"### `" STR_FMT ":`\n\n| key | type | default | environment | reload | meaning |\n"
 		"|---|---|---|---|---|---|\n",
 		STR_ARG(s->name));
-	for (size_t i = 0; i < s->nrows; i++) {
-		const struct row *row = &s->rows[i];
-		const char *value = default_text(row);
-
-		buf_printf(out, "| `" STR_FMT "` | %s |", STR_ARG(row->name), type_name(row->type));
-		if (*value)
-			buf_printf(out, " `%s`", value);
-		buf_add(out, STR(" |"));
-		if (row->env)
-			buf_printf(out, " `%s`", row->env);
-		buf_printf(out, " | %s | ", reload_text(row->flags));
-		add_cell(out, str_of(row->doc));
-		buf_add(out, STR(" |\n"));
-	}
+	write_rows(s, write_markdown_row, out);
 	buf_add_char(out, '\n');
 }
 
@@ -74,25 +88,26 @@ static void add_sentences(struct buf *out, str text)
 	buf_add_char(out, '\n');
 }
 
+static void write_mdoc_row(const struct row *row, str doc, struct buf *out)
+{
+	const char *value = default_text(row, doc);
+
+	buf_printf(out, ".It Cm " STR_FMT " : Ar %s\n", STR_ARG(row->name), type_name(row->type));
+	add_sentences(out, doc);
+	if (*value)
+		buf_printf(out, "Default:\n.Li \\&%s .\n", value);
+	if (row->env)
+		buf_printf(out, "Environment:\n.Ev %s .\n", row->env);
+	if (row->flags & RESTART)
+		buf_add(out, STR("A change needs a restart.\n"));
+	if (row->flags & BOOT)
+		buf_add(out, STR("A change replaces running copies.\n"));
+}
+
 static void write_mdoc(const struct section *s, struct buf *out)
 {
 	buf_printf(out, ".Ss " STR_FMT "\n.Bl -tag -width Ds\n", STR_ARG(s->name));
-	for (size_t i = 0; i < s->nrows; i++) {
-		const struct row *row = &s->rows[i];
-		const char *value = default_text(row);
-
-		buf_printf(out, ".It Cm " STR_FMT " : Ar %s\n", STR_ARG(row->name),
-			type_name(row->type));
-		add_sentences(out, str_of(row->doc));
-		if (*value)
-			buf_printf(out, "Default:\n.Li \\&%s .\n", value);
-		if (row->env)
-			buf_printf(out, "Environment:\n.Ev %s .\n", row->env);
-		if (row->flags & RESTART)
-			buf_add(out, STR("A change needs a restart.\n"));
-		if (row->flags & BOOT)
-			buf_add(out, STR("A change replaces running copies.\n"));
-	}
+	write_rows(s, write_mdoc_row, out);
 	buf_add(out, STR(".El\n"));
 }
 

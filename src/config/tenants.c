@@ -167,12 +167,10 @@ static bool begins_with(str path, str segment)
  * hexadecimal digits are the name of an epoch in the backup of a tenant. */
 static bool is_used(const struct app_conf *outer, str folder)
 {
-	static const str usual[] = {STR_INIT("storage"), STR_INIT("tmp"), STR_INIT("log")};
 	uint64_t epoch;
 
-	for (size_t i = 0; i < NITEMS(usual); i++)
-		if (str_eq_nocase(folder, usual[i]))
-			return true;
+	if (framework_has_private(folder))
+		return true;
 	for (size_t i = 0; i < outer->private_directories.count; i++)
 		if (begins_with(outer->private_directories.items[i], folder))
 			return true;
@@ -262,19 +260,6 @@ static void check_users(struct loader *ld)
 	map_done(&seen);
 }
 
-static const char *example_of_command(enum framework framework)
-{
-	switch (framework) {
-	case FRAMEWORK_RAILS:
-		return "bin/rails server";
-	case FRAMEWORK_NODE:
-		return "node server.js";
-	case FRAMEWORK_GENERIC:
-		break;
-	}
-	return "PROGRAM";
-}
-
 static void check_commands(struct loader *ld)
 {
 	for (size_t i = 0; i < ld->ntenants; i++) {
@@ -290,7 +275,7 @@ static void check_commands(struct loader *ld)
 		(ld->source->is_only_read ? warn_at : fault_at)(ld, place,
 			"tenant " STR_FMT
 			" has no command; say `fly-atc %s`, or set command in app:",
-			STR_ARG(t->conf.id), example_of_command(t->conf.app->framework));
+			STR_ARG(t->conf.id), framework_preset(t->conf.app->framework)->example);
 		return;
 	}
 }

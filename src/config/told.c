@@ -3,16 +3,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
-#define FRAMEWORK_BIT(name) (1u << FRAMEWORK_##name)
-#define ANY_FRAMEWORK	    (FRAMEWORK_BIT(RAILS) | FRAMEWORK_BIT(NODE) | FRAMEWORK_BIT(GENERIC))
-#define TO_SINGLE	    (1u << (FRAMEWORK_GENERIC + 1))
-
 static const struct {
 	str name;
-	unsigned whom;
+	bool is_for_single;
 	const char *doc;
 } rows[] = {
-#define TOLD(name, whom, doc) {STR_INIT(#name), whom, doc},
+#define TOLD(name, is_for_single, doc) {STR_INIT(#name), is_for_single, doc},
 #include "config/told.def"
 };
 static_assert(NITEMS(rows) == NTOLD, "a row for each");
@@ -22,9 +18,22 @@ const char *config_told_name(enum told told)
 	return rows[told].name.p;
 }
 
-bool config_told_applies(enum told told, enum framework framework)
+/* NTOLD if there is none. */
+static enum told find_row(str name)
 {
-	return rows[told].whom & (1u << framework);
+	enum told i = 0;
+
+	while (i < NTOLD && !str_eq(rows[i].name, name))
+		i++;
+	return i;
+}
+
+/* The next framework, from `f` on, that tells the variable; or NFRAMEWORKS. */
+static enum framework next_framework(enum framework f, str name)
+{
+	while (f < NFRAMEWORKS && !framework_names_variable(f, name))
+		f++;
+	return f;
 }
 
 bool config_is_told(const struct app_conf *app, str name)
@@ -32,10 +41,7 @@ bool config_is_told(const struct app_conf *app, str name)
 	for (size_t i = 0; i < app->ndatabases; i++)
 		if (app->databases[i].env.n && str_eq(app->databases[i].env, name))
 			return true;
-	for (enum told i = 0; i < NTOLD; i++)
-		if (str_eq(rows[i].name, name))
-			return config_told_applies(i, app->framework);
-	return false;
+	return find_row(name) < NTOLD || framework_names_variable(app->framework, name);
 }
 
 static void add_name(struct loader *ld, str name)
@@ -86,32 +92,60 @@ void told_collect(struct loader *ld, const struct node *root)
 
 bool is_told_to_all(const struct loader *ld, str name)
 {
-	unsigned whom = ld->config->is_single ? TO_SINGLE : ANY_FRAMEWORK;
+	enum told row = find_row(name);
 
-	for (enum told i = 0; i < NTOLD; i++)
-		if (str_eq(rows[i].name, name))
-			return (rows[i].whom & whom) == whom;
+	return row < NTOLD && (!ld->config->is_single || rows[row].is_for_single);
+}
+
+/* The variables of a preset's databases. */
+static bool may_be_of_preset(str name)
+{
+	for (enum framework f = 0; f < NFRAMEWORKS; f++) {
+		const char *variable = framework_preset(f)->database_variable;
+
+		if (variable && str_ends(name, str_of(variable)))
+			return true;
+	}
 	return false;
 }
 
 bool may_be_told(const struct loader *ld, str name)
 {
 	bool is_single = ld->config->is_single;
+	enum told row = find_row(name);
 
-	for (enum told i = 0; i < NTOLD; i++)
-		if (str_eq(rows[i].name, name))
-			return !is_single || (rows[i].whom & TO_SINGLE);
-	/* The variables of a preset's databases; those of a single application have none. */
-	return is_collected(ld, name) || (!is_single && str_ends(name, STR("DATABASE_URL")));
+	if (row < NTOLD)
+		return !is_single || rows[row].is_for_single;
+	if (next_framework(0, name) < NFRAMEWORKS)
+		return !is_single;
+	/* Databases of a single application have no variable unless the file gives them one. */
+	return is_collected(ld, name) || (!is_single && may_be_of_preset(name));
 }
 
-static const char *whom_text(unsigned whom)
+/* --- for the manual --- */
+
+static void write_row(struct buf *out, bool is_mdoc, str name, const char *whom, const char *doc)
 {
-	if (whom == (ANY_FRAMEWORK | TO_SINGLE))
-		return "all, a single application too";
-	if (whom == ANY_FRAMEWORK)
-		return "all tenants";
-	return whom == FRAMEWORK_BIT(RAILS) ? "`rails`" : "`node`";
+	if (is_mdoc)
+		buf_printf(out, "%s.Li ${" STR_FMT "}", buf_len(out) ? " ,\n" : "", STR_ARG(name));
+	else
+		buf_printf(out, "| `${" STR_FMT "}` | %s | %s |\n", STR_ARG(name), whom, doc);
+}
+
+/* Once, with all the frameworks that tell it. */
+static void write_variable(
+	struct buf *out, bool is_mdoc, enum framework f, const struct framework_variable *v)
+{
+	str name = str_of(v->name);
+	struct buf whom = {0};
+
+	if (v->how != TELL_NAMED || next_framework(0, name) != f)
+		return;
+	for (; f < NFRAMEWORKS; f = next_framework(f + 1, name))
+		buf_printf(&whom, "%s`%s`", buf_len(&whom) ? ", " : "", framework_preset(f)->word);
+	buf_add_char(&whom, '\0');
+	write_row(out, is_mdoc, name, buf_str(&whom).p, v->doc);
+	buf_done(&whom);
 }
 
 void config_told_write(enum config_keys_format format, struct buf *out)
@@ -120,13 +154,15 @@ void config_told_write(enum config_keys_format format, struct buf *out)
 
 	if (!is_mdoc)
 		buf_add(out, STR("| variable | told to | |\n|---|---|---|\n"));
-	for (size_t i = 0; i < NTOLD; i++) {
-		if (is_mdoc)
-			buf_printf(out, "%s.Li ${" STR_FMT "}", i ? " ,\n" : "",
-				STR_ARG(rows[i].name));
-		else
-			buf_printf(out, "| `${" STR_FMT "}` | %s | %s |\n", STR_ARG(rows[i].name),
-				whom_text(rows[i].whom), rows[i].doc);
+	for (enum told i = 0; i < NTOLD; i++)
+		write_row(out, is_mdoc, rows[i].name,
+			rows[i].is_for_single ? "all, a single application too" : "all tenants",
+			rows[i].doc);
+	for (enum framework f = 0; f < NFRAMEWORKS; f++) {
+		const struct framework_variable *v = framework_preset(f)->variables;
+
+		for (; v && v->name; v++)
+			write_variable(out, is_mdoc, f, v);
 	}
 	if (is_mdoc)
 		buf_add_char(out, '\n');

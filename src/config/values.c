@@ -9,7 +9,6 @@
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const replay_words[] = {"json", "header", NULL};
 static const char *const cache_words[] = {"thruster", "rfc9111", "off", NULL};
-static const char *const framework_words[] = {"rails", "node", "generic", NULL};
 static const char *const start_words[] = {"on_request", "at_boot", NULL};
 static const char *const listen_words[] = {"tcp", "fd", "unix", NULL};
 static const char *const prefix_words[] = {"pass", "strip", NULL};
@@ -20,7 +19,6 @@ static_assert(
 static_assert(NITEMS(log_level_words) == LOG_DEBUG + 2, "a word for each level");
 static_assert(NITEMS(replay_words) == REPLAY_HEADER + 2, "a word for each form");
 static_assert(NITEMS(cache_words) == CACHE_OFF + 2, "a word for each way");
-static_assert(NITEMS(framework_words) == FRAMEWORK_GENERIC + 2, "a word for each framework");
 static_assert(NITEMS(start_words) == START_AT_BOOT + 2, "a word for each start");
 static_assert(NITEMS(listen_words) == LISTEN_UNIX + 2, "a word for each way");
 static_assert(NITEMS(prefix_words) == PREFIX_STRIP + 2, "a word for each way");
@@ -47,7 +45,7 @@ const char *const *type_words(enum row_type type)
 	case TYPE_ENUM_CACHE:
 		return cache_words;
 	case TYPE_ENUM_FRAMEWORK:
-		return framework_words;
+		return framework_names();
 	case TYPE_ENUM_START:
 		return start_words;
 	case TYPE_ENUM_LISTEN:
@@ -90,7 +88,7 @@ static const char *type_text(enum row_type type)
 	case TYPE_ENUM_CACHE:
 		return "thruster, rfc9111 or off";
 	case TYPE_ENUM_FRAMEWORK:
-		return "rails, node or generic";
+		return framework_choice();
 	case TYPE_ENUM_START:
 		return "on_request or at_boot";
 	case TYPE_ENUM_LISTEN:

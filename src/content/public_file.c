@@ -3,6 +3,7 @@
 #include "content/public_file.h"
 
 #include "content/mime.h"
+#include "framework/framework.h"
 #include "http/field.h"
 
 #define HEX_MIN	  8  /* Propshaft */
@@ -59,14 +60,11 @@ static bool is_built_digest(str s)
 
 static bool is_below_build(str path)
 {
-	static const str folders[] = {
-		STR_INIT("assets"), STR_INIT("build"), STR_INIT("builds"), STR_INIT("vite")};
 	str rest = path, part;
 
 	while (str_split(&rest, '/', &part))
-		for (size_t i = 0; i < NITEMS(folders) && rest.n; i++)
-			if (str_eq(part, folders[i]))
-				return true;
+		if (rest.n && framework_is_built(part))
+			return true;
 	return false;
 }
 

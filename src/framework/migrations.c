@@ -26,18 +26,24 @@
 #define RECORD_MAX 32 /* bytes */
 
 /* Below the application's directory; folders are read with all that is in them. */
-static const char *const patterns[] = {"Gemfile.lock", "package-lock.json", "config/database.yml",
-	"db/*migrate*", "prisma/schema.prisma", "prisma/migrations", "migrations"};
-/* Where there are migrations these are what the prepare command dumps after them, into a directory
- * that all tenants share; alone they are what it loads. */
-static const char *const dumps[] = {"db/*schema*", "db/*structure*"};
-static const char *const migrations = "db/*migrate*";
+static const char *const patterns[] = {
+#define DECIDES(pattern) pattern,
+#include "framework/frameworks.def"
+};
+static const struct {
+	const char *pattern, *migrations;
+} dumps[] = {
+#define DUMPED(pattern, migrations) {pattern, migrations},
+#include "framework/frameworks.def"
+};
+static const struct {
+	const char *name, *column;
+} tables[] = {
+#define APPLIED(table, column) {table, column},
+#include "framework/frameworks.def"
+};
 /* What a run leaves behind. */
 static const char *const leavings[] = {".*", "__pycache__", "*.pyc", "*~"};
-/* Where frameworks write down what was applied. */
-static const char *const tables[] = {"schema_migrations", "ar_internal_metadata",
-	"_prisma_migrations", "SequelizeMeta", "knex_migrations", "migrations",
-	"django_migrations"};
 
 /* --- files --- */
 
@@ -151,12 +157,12 @@ static void add_pattern(struct buf *b, str root, const char *pattern)
 	free(folder);
 }
 
-static bool has_migrations(str root)
+static bool has_any(str root, const char *pattern)
 {
 	struct buf found = {0};
 	bool has;
 
-	add_pattern(&found, root, migrations);
+	add_pattern(&found, root, pattern);
 	has = buf_len(&found) > 0;
 	buf_done(&found);
 	return has;
@@ -166,8 +172,9 @@ static void add_application(struct buf *b, const struct migrations *m)
 {
 	for (size_t i = 0; i < NITEMS(patterns); i++)
 		add_pattern(b, m->root, patterns[i]);
-	for (size_t i = 0; i < NITEMS(dumps) && !has_migrations(m->root); i++)
-		add_pattern(b, m->root, dumps[i]);
+	for (size_t i = 0; i < NITEMS(dumps); i++)
+		if (!has_any(m->root, dumps[i].migrations))
+			add_pattern(b, m->root, dumps[i].pattern);
 	for (size_t i = 0; i < m->nwords; i++) {
 		buf_add(b, m->command[i]);
 		buf_add_char(b, '\0');
@@ -196,15 +203,17 @@ static bool add_rows(struct buf *b, sqlite3 *db, const char *sql)
 	return r == SQLITE_DONE;
 }
 
-static void add_table(struct buf *b, sqlite3 *db, const char *table)
+static void add_table(struct buf *b, sqlite3 *db, const char *table, const char *column)
 {
 	char sql[128];
 
 	snprintf(sql, sizeof(sql), "SELECT count(*), max(rowid) FROM \"%s\"", table);
 	if (add_rows(b, db, sql))
 		buf_add(b, str_of(table));
-	if (strcmp(table, "schema_migrations") == 0)
-		add_rows(b, db, "SELECT version FROM schema_migrations ORDER BY version");
+	if (!column)
+		return;
+	snprintf(sql, sizeof(sql), "SELECT %s FROM \"%s\" ORDER BY %s", column, table, column);
+	add_rows(b, db, sql);
 }
 
 /* Without the tables that Litestream makes in every database that it replicates, which it may do
@@ -222,7 +231,7 @@ static bool add_database(struct buf *b, const char *path)
 		       add_rows(b, db, SCHEMA);
 
 	for (size_t i = 0; i < NITEMS(tables) && is_read; i++)
-		add_table(b, db, tables[i]);
+		add_table(b, db, tables[i].name, tables[i].column);
 	sqlite3_close(db);
 	return is_read;
 }

@@ -13,7 +13,6 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "framework/rackup.h"
 
 /* The pid of the holder, for the message. */
 static void read_pid(int fd, char *out, size_t size)
@@ -155,7 +154,7 @@ static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reaso
 			STR_ARG(path), strerror(-r));
 	} else {
 		remove_stale_sockets(path.p);
-		r = rackup_write(path.p);
+		r = framework_write(path.p);
 		if (r < 0)
 			*ret_reason = xasprintf(
 				"cannot write to " STR_FMT ": %s", STR_ARG(path), strerror(-r));

@@ -183,36 +183,27 @@ static void add_own_folders(struct environment *e, const struct tenant_conf *t)
 	}
 }
 
-char *environment_pid_file(const struct tenant_conf *t)
+static void add_variable(
+	struct environment *e, const struct tenant_conf *t, const struct framework_variable *v)
 {
-	return xasprintf(
-		STR_FMT "/" ENVIRONMENT_PID_FOLDER "/" ENVIRONMENT_PID_NAME, STR_ARG(t->dir));
-}
+	struct framework_place place = {t->app->environment, t->dir, config_seen_prefix(t)};
+	CLEAN_FREE char *value = framework_value(t->app->framework, v, &place);
 
-static void add_rails(struct environment *e, const struct tenant_conf *t)
-{
-	environment_set(e, "BINDING", STR("127.0.0.1"));
-	environment_default(e, "RAILS_LOG_TO_STDOUT", STR("1"));
-	environment_default(e, "RAILS_SERVE_STATIC_FILES", STR("1"));
-	if (t->app->prefix == PREFIX_PASS && t->prefix.n)
-		environment_set(e, "RAILS_RELATIVE_URL_ROOT", t->prefix);
+	if (!value)
+		environment_unset(e, v->name);
+	else if (v->how == TELL_DEFAULT)
+		environment_default(e, v->name, str_of(value));
 	else
-		environment_unset(e, "RAILS_RELATIVE_URL_ROOT");
+		environment_set(e, v->name, str_of(value));
 }
 
-static void add_framework(struct environment *e, const struct tenant_conf *t)
+static void add_framework(struct environment *e, const struct tenant_conf *t, bool is_single)
 {
-	switch (t->app->framework) {
-	case FRAMEWORK_RAILS:
-		add_rails(e, t);
-		break;
-	case FRAMEWORK_NODE:
-		environment_set(e, "HOST", STR("127.0.0.1"));
-		environment_set(e, "HOSTNAME", STR("127.0.0.1"));
-		break;
-	case FRAMEWORK_GENERIC:
-		break;
-	}
+	const struct framework_variable *v = framework_preset(t->app->framework)->variables;
+
+	for (; v && v->name; v++)
+		if (!is_single || v->how == TELL_ALWAYS)
+			add_variable(e, t, v);
 }
 
 static void add_databases(struct environment *e, const struct tenant_conf *t)
@@ -239,14 +230,6 @@ static void add_port(struct environment *e, const struct tenant_port *port)
 		environment_set(e, "LISTEN_FDS", STR("1"));
 }
 
-static void set_pid_file(struct environment *e, const struct tenant_conf *t)
-{
-	char *path = environment_pid_file(t);
-
-	environment_set(e, "PIDFILE", str_of(path));
-	free(path);
-}
-
 static void add_told(struct environment *e, const struct tenant_conf *t, enum told told,
 	const struct tenant_port *port, const char *secret)
 {
@@ -265,13 +248,6 @@ static void add_told(struct environment *e, const struct tenant_conf *t, enum to
 		return;
 	case TOLD_FLY_ATC_NAME:
 		environment_set(e, name, t->name.n ? t->name : t->id);
-		return;
-	case TOLD_RAILS_ENV:
-	case TOLD_NODE_ENV:
-		environment_set(e, name, t->app->environment);
-		return;
-	case TOLD_PIDFILE:
-		set_pid_file(e, t);
 		return;
 	case NTOLD:
 		return;
@@ -308,9 +284,8 @@ void environment_of_tenant(struct environment *e, char *const *ours, const struc
 	remove_named(e, ours_alone, NITEMS(ours_alone), false);
 	add_own_folders(e, t);
 	for (enum told told = 0; told < NTOLD; told++)
-		if (config_told_applies(told, t->app->framework))
-			add_told(e, t, told, port, secret);
-	add_framework(e, t);
+		add_told(e, t, told, port, secret);
+	add_framework(e, t, false);
 	add_databases(e, t);
 }
 
@@ -325,10 +300,7 @@ void environment_of_single(
 	environment_unset(e, "LISTEN_PID");
 	environment_unset(e, "LISTEN_FDNAMES");
 	set_number(e, "PORT", port);
-	/* Containers set it, and some servers of Node bind to it and to nothing else.  HOST is only
-	 * there where somebody meant it. */
-	if (t->app->framework == FRAMEWORK_NODE)
-		environment_set(e, "HOSTNAME", STR("127.0.0.1"));
+	add_framework(e, t, true);
 	add_databases(e, t);
 }
 

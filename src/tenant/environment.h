@@ -46,8 +46,3 @@ void environment_of_single(
 void environment_add_rows(struct environment *e, const struct tenant_conf *t, unsigned port);
 /* Of the proxy: what it needs, and no secrets. */
 void environment_of_proxy(struct environment *e, char *const *ours);
-
-#define ENVIRONMENT_PID_FOLDER "tmp/pids"
-#define ENVIRONMENT_PID_NAME   "server.pid"
-/* "<dir>/tmp/pids/server.pid": where a framework that keeps a pid file puts it.  free() it. */
-char *environment_pid_file(const struct tenant_conf *t) MUST_USE;

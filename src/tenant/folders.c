@@ -104,15 +104,20 @@ static int add_private(const struct config *c, const struct tenant_conf *t, str 
 	return r;
 }
 
+/* Of a path within the tenant's directory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return str_dup((str){path, slash ? (size_t)(slash - path) : 0});
+}
+
 static int make_database_folders(const struct tenant_conf *t, char **ret_path)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < t->app->ndatabases && r == 0; i++) {
-		str path = t->app->databases[i].path;
-		const char *slash = strrchr(path.p, '/');
-		CLEAN_FREE char *folder =
-			str_dup(str_slice(path, 0, slash ? (size_t)(slash - path.p) : 0));
+		CLEAN_FREE char *folder = folder_of(t->app->databases[i].path.p);
 
 		r = make_beneath(t, folder);
 		if (r < 0)
@@ -123,10 +128,12 @@ static int make_database_folders(const struct tenant_conf *t, char **ret_path)
 
 static int make_pid_folder(const struct tenant_conf *t, char **ret_path)
 {
-	int r = t->app->framework == FRAMEWORK_RAILS ? make_beneath(t, ENVIRONMENT_PID_FOLDER) : 0;
+	const char *name = framework_preset(t->app->framework)->pid_file;
+	CLEAN_FREE char *folder = name ? folder_of(name) : NULL;
+	int r = folder ? make_beneath(t, folder) : 0;
 
 	if (r < 0)
-		*ret_path = environment_pid_file(t);
+		*ret_path = framework_pid_file(t->app->framework, t->dir);
 	return r;
 }
 
@@ -265,14 +272,22 @@ void tenant_mounts_done(struct tenant_mounts *m)
 	*m = (struct tenant_mounts){0};
 }
 
-/* No copy of this tenant runs: a pid in it is that of somebody else, or of nobody. */
-void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path)
+static void remove_beneath(const struct tenant_conf *t, const char *path)
 {
 	CLEAN_FD int dir = -1;
 
 	/* What cannot be removed the application finds, and says. */
 	if (file_open_dir(FILE_GIVEN, t->dir.p, 0, &dir) == 0)
-		(void)!file_remove(dir, ENVIRONMENT_PID_FOLDER "/" ENVIRONMENT_PID_NAME);
+		(void)!file_remove(dir, path);
+}
+
+/* No copy of this tenant runs: a pid in it is that of somebody else, or of nobody.  Whatever its
+ * framework is said to be: the command may start another one. */
+void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path)
+{
+	for (enum framework i = 0; i < NFRAMEWORKS; i++)
+		if (framework_preset(i)->pid_file)
+			remove_beneath(t, framework_preset(i)->pid_file);
 	if (socket_path)
 		(void)!file_remove(FILE_GIVEN, socket_path);
 }

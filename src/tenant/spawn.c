@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 
 #include "base/alloc.h"
-#include "framework/rackup.h"
 #include "tenant/folders.h"
 #include "tenant/secret.h"
 #include "tenant/tenant_int.h"
@@ -17,10 +16,10 @@ static void add_words(const struct tenants *all, const struct tenant_conf *t,
 	const struct tenant_port *port, char **argv, size_t n)
 {
 	struct framework_start start = {.run_dir = all->conf->server.run_dir.p,
-		.prefix = t->app->prefix == PREFIX_PASS ? t->prefix : STR_EMPTY,
+		.prefix = config_seen_prefix(t),
 		.is_inherited = port->is_inherited};
 	char *words[FRAMEWORK_WORDS];
-	size_t count = rackup_words(argv, &start, words);
+	size_t count = framework_words(t->app->framework, argv, &start, words);
 
 	memcpy(&argv[n], words, count * sizeof(*words));
 }
@@ -34,7 +33,7 @@ static char **words_of(const struct tenants *all, const struct tenant_conf *t,
 
 	for (size_t i = 0; i < words->count; i++)
 		argv[i] = config_expand_tenant(words->items[i], t, port ? port->number : 0, told);
-	if (port && t->app->framework == FRAMEWORK_RAILS && !all->conf->is_single)
+	if (port && !all->conf->is_single)
 		add_words(all, t, port, argv, words->count);
 	return argv;
 }

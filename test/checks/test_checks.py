@@ -171,3 +171,15 @@ def test_the_number_of_a_circle_that_became_smaller_is_to_become_smaller_too(tre
     assert tree.faults("cycles") == []
     tree.put_c("src/backup/four.c", '#include "backup/four.h"\n\nint four(int n)\n{\n\treturn n;\n}\n')
     assert ["LARGE says 4" in fault for fault in tree.faults("cycles")] == [True]
+
+
+@pytest.mark.parametrize("line", ['char *name = "bin/rails";', 'char *name = "OTHER_MODE";', 'char *name = "other.toml";',
+                                  'char *name = "puma";', "int f = FRAMEWORK_OTHER;", "int f = FRAMEWORK_GENERIC;"])
+def test_a_framework_is_named_in_its_folder_only(tree, line):
+    tree.put_c("src/framework/frameworks.def", 'FRAMEWORK(RAILS, rails,\n\t.recognised_by = "bin/rails")\n'
+               'FRAMEWORK(OTHER, other,\n\t.recognised_by = "other.toml")\nLAST_FRAMEWORK(GENERIC, generic, )\n')
+    tree.put_c("src/framework/framework.c", "static const %s\n" % line)
+    tree.put_c("src/loop/turn.c", '/* As rails has it. */\nstatic const char *as = "anothers generic trails";\n')
+    assert tree.faults("frameworks") == []
+    tree.put_c("src/loop/turn.c", "\nstatic const %s\n" % line)
+    assert files_of(tree.faults("frameworks")) == {"src/loop/turn.c"}

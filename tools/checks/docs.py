@@ -12,11 +12,11 @@ from checks.source import ROOT, files
 # What stands between these two lines is what the program of build/tools prints with these words.
 TABLES = {
     "docs/configuration.md": [
-        (["config-keys", "markdown"], "<!-- settings: begin -->\n", "<!-- settings: end -->\n"),
-        (["config-keys", "markdown", "told"], "<!-- told: begin -->\n", "<!-- told: end -->\n")],
+        (["config-keys", name], "<!-- %s: begin -->\n" % name, "<!-- %s: end -->\n" % name)
+        for name in ("settings", "told", "presets", "databases")],
     "man/fly-atc.yml.5": [
-        (["config-keys", "mdoc"], '.\\" settings: begin\n', '.\\" settings: end\n'),
-        (["config-keys", "mdoc", "told"], '.\\" told: begin\n', '.\\" told: end\n')],
+        (["config-keys", name + ".mdoc"], '.\\" %s: begin\n' % name, '.\\" %s: end\n' % name)
+        for name in ("settings", "told")],
     "docs/architecture.md": [
         (["messages", name], "<!-- %s: begin -->\n" % name, "<!-- %s: end -->\n" % name)
         for name in ("channel", "opening", "guard")],
@@ -35,11 +35,11 @@ def table(words):
 def renewed(name):
     """The text of a document with the tables that it should have."""
     content = right = (ROOT / name).read_text()
-    for words, begin, end in TABLES[name]:
+    for which, begin, end in TABLES[name]:
         head, found, rest = right.partition(begin)
         if not found:
             return content, None
-        right = head + begin + table(words) + end + rest.partition(end)[2]
+        right = head + begin + table(which) + end + rest.partition(end)[2]
     return content, right
 
 
