@@ -43,11 +43,6 @@ const char *control_event_name(enum control_event event)
 	return names[event];
 }
 
-static bool is_heard(const struct control *c)
-{
-	return c && !list_is_empty(&c->subscribers);
-}
-
 /* --- the text --- */
 
 /* As an EventSource reads it: the data is one line of JSON. */
@@ -107,6 +102,14 @@ static void forget_all(struct control *c)
 {
 	while (!list_is_empty(&c->events))
 		forget(c, list_first(&c->events, struct event, link));
+}
+
+/* False: nobody listens, and what was kept for those who did goes. */
+static bool prepare(struct control *c)
+{
+	if (c && list_is_empty(&c->subscribers))
+		forget_all(c);
+	return c && !list_is_empty(&c->subscribers);
 }
 
 static void drop(struct session *s)
@@ -282,8 +285,6 @@ void events_answer(struct session *s, str tenant, str user)
 		session_refuse(s, 503, STR("there are too many subscribers"));
 		return;
 	}
-	if (list_is_empty(&c->subscribers))
-		forget_all(c);
 	s->only_tenant = tenant;
 	s->only_user = user;
 	session_stream(s, EVENTS_TYPE, &c->subscribers);
@@ -299,7 +300,7 @@ void control_on_change(struct control *c, const struct control_change *change)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!prepare(c))
 		return;
 	j = open_event(&text, CONTROL_EVENT_STATE);
 	json_str(&j, "tenant", change->id);
@@ -356,7 +357,7 @@ void control_on_reload(struct control *c, const struct control_reloaded *r)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!prepare(c))
 		return;
 	j = open_event(&text, CONTROL_EVENT_RELOADED);
 	add_config(&j, r->after);
@@ -377,7 +378,7 @@ void control_on_proxy(struct control *c, bool serves)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!prepare(c))
 		return;
 	c->ops->global(c->arg, &g);
 	j = open_event(&text, CONTROL_EVENT_PROXY);
@@ -391,7 +392,7 @@ static void tell_bare(struct control *c, enum control_event what)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!prepare(c))
 		return;
 	j = open_event(&text, what);
 	tell_all(c, &j);

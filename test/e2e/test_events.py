@@ -230,7 +230,7 @@ def long_names(letter):
 def test_a_subscriber_that_does_not_read_is_dropped_and_told_so(atc):
     atc.start(knobs_config(long_names("a")))
     with Events(atc) as slow, Events(atc) as reader:
-        for i in range(20):
+        for i in range(14):
             reload(atc, knobs_config(long_names("ab"[i % 2 == 0])))
             assert names(reader.until(event="reloaded")[:-1]) in ([], ["removed"] * 100 + ["added"] * 100)
         seen = slow.rest()
