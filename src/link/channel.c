@@ -262,7 +262,7 @@ static void send_or_queue(struct channel *c, const struct channel_message *m, in
 static void message_init(struct channel_message *m, enum channel_side side, uint32_t type,
 	uint32_t slot, uint64_t value)
 {
-	m->side = side;
+	m->side = (uint16_t)side;
 	m->type = (uint16_t)type;
 	m->slot = slot;
 	m->value = value;
