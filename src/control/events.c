@@ -91,9 +91,10 @@ static void add_config(struct json *j, const struct config *conf)
 
 /* --- those kept --- */
 
-static void forget(struct control *c, struct event *e)
+static void forget_first(struct control *c)
 {
-	list_remove(&e->link);
+	struct event *e = container_of(list_pop(&c->events), struct event, link);
+
 	c->events_size -= e->size;
 	free(e);
 }
@@ -101,7 +102,7 @@ static void forget(struct control *c, struct event *e)
 static void forget_all(struct control *c)
 {
 	while (!list_is_empty(&c->events))
-		forget(c, list_first(&c->events, struct event, link));
+		forget_first(c);
 }
 
 /* False: nobody listens, and what was kept for those who did goes. */
@@ -125,12 +126,12 @@ static void drop(struct session *s)
 
 static void forget_oldest(struct control *c)
 {
-	struct event *e = list_first(&c->events, struct event, link);
+	const struct event *e = list_first(&c->events, struct event, link);
 
 	list_foreach_safe (s, &c->subscribers, struct session, in_stream)
 		if (s->next_event == e)
 			drop(s);
-	forget(c, e);
+	forget_first(c);
 }
 
 static str put(char **at, str s)
