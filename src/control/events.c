@@ -128,8 +128,8 @@ static void forget_oldest(struct control *c)
 {
 	const struct event *e = list_first(&c->events, struct event, link);
 
-	list_foreach_safe (s, &c->subscribers, struct session, in_stream)
-		if (s->next_event == e)
+	list_foreach_safe (s, &c->subscribers, struct session, stream.link)
+		if (s->stream.next == e)
 			drop(s);
 	forget_first(c);
 }
@@ -165,10 +165,10 @@ static void tell(struct control *c, struct event *take_event)
 
 	list_append(&c->events, &e->link);
 	c->events_size += e->size;
-	list_foreach (s, &c->subscribers, struct session, in_stream) {
-		if (s->next_event)
+	list_foreach (s, &c->subscribers, struct session, stream.link) {
+		if (s->stream.next)
 			continue;
-		s->next_event = e;
+		s->stream.next = e;
 		session_go_on_soon(s);
 	}
 	while (c->events_size > KEPT_MAX && list_first(&c->events, struct event, link) != e)
@@ -186,9 +186,9 @@ static bool wants(const struct session *s, const struct event *e)
 {
 	if (!e->tenant.n)
 		return true;
-	if (s->only_tenant.n)
-		return str_eq(s->only_tenant, e->tenant);
-	return s->only_user.n ? str_eq(s->only_user, e->user) : !e->is_for_few;
+	if (s->stream.only_tenant.n)
+		return str_eq(s->stream.only_tenant, e->tenant);
+	return s->stream.only_user.n ? str_eq(s->stream.only_user, e->user) : !e->is_for_few;
 }
 
 /* It has read what it was given. */
@@ -196,10 +196,10 @@ static bool give_more(struct session *s)
 {
 	const struct list *end = &s->control->events;
 
-	while (s->next_event && buf_len(&s->out) < GIVEN) {
-		const struct event *e = s->next_event;
+	while (s->stream.next && buf_len(&s->out) < GIVEN) {
+		const struct event *e = s->stream.next;
 
-		s->next_event =
+		s->stream.next =
 			e->link.next == end ? NULL : container_of(e->link.next, struct event, link);
 		if (wants(s, e))
 			session_stream_piece(s, e->text);
@@ -223,7 +223,7 @@ static void add_tenant(void *arg, const struct control_tenant *t)
 	struct snapshot *p = arg;
 	struct session *s = p->session;
 
-	if ((s->only_user.n && !str_eq(s->only_user, t->user)) ||
+	if ((s->stream.only_user.n && !str_eq(s->stream.only_user, t->user)) ||
 		(p->is_short && state_is_asleep(t->state)))
 		return;
 	p->listed++;
@@ -246,8 +246,8 @@ static void add_tenants(struct snapshot *p, const struct control_global *g)
 	struct control *c = s->control;
 
 	json_open_array(p->j, "tenants");
-	if (s->only_tenant.n)
-		c->ops->tenant(c->arg, s->only_tenant, add_tenant, p);
+	if (s->stream.only_tenant.n)
+		c->ops->tenant(c->arg, s->stream.only_tenant, add_tenant, p);
 	else
 		c->ops->tenants(c->arg, !p->is_short, add_tenant, p);
 	json_close_array(p->j);
@@ -266,7 +266,8 @@ static void give_snapshot(struct session *s)
 		.session = s, .j = &j, .now = loop_now(c->loop), .moment = moment_now()};
 
 	c->ops->global(c->arg, &g);
-	snapshot.is_short = !s->only_tenant.n && !s->only_user.n && g.conf->ntenants > SHORT_LIST;
+	snapshot.is_short =
+		!s->stream.only_tenant.n && !s->stream.only_user.n && g.conf->ntenants > SHORT_LIST;
 	json_str(&j, "state", g.is_draining ? STR("ending") : STR("serving"));
 	add_config(&j, g.conf);
 	json_open_object(&j, "proxy");
@@ -282,16 +283,18 @@ void events_answer(struct session *s, str tenant, str user)
 {
 	struct control *c = s->control;
 
-	if (list_count(&c->subscribers) >= CONTROL_MAX_SUBSCRIBERS) {
+	if (c->nsubscribers >= CONTROL_MAX_SUBSCRIBERS) {
 		session_refuse(s, 503, STR("there are too many subscribers"));
 		return;
 	}
-	s->only_tenant = tenant;
-	s->only_user = user;
+	c->nsubscribers++;
+	s->stream.is_subscribed = true;
+	s->stream.only_tenant = tenant;
+	s->stream.only_user = user;
 	session_stream(s, EVENTS_TYPE, &c->subscribers);
 	give_snapshot(s);
-	s->next_event = NULL;
-	s->give_more = give_more;
+	s->stream.next = NULL;
+	s->stream.give_more = give_more;
 }
 
 /* --- what happens --- */
@@ -318,9 +321,9 @@ void control_on_change(struct control *c, const struct control_change *change)
 /* Somebody asked for just this tenant, or for this user. */
 static bool is_asked_for(const struct control *c, const struct tenant_conf *t)
 {
-	list_foreach (s, &c->subscribers, struct session, in_stream)
-		if ((s->only_tenant.n && str_eq(s->only_tenant, t->id)) ||
-			(s->only_user.n && str_eq(s->only_user, t->user)))
+	list_foreach (s, &c->subscribers, struct session, stream.link)
+		if ((s->stream.only_tenant.n && str_eq(s->stream.only_tenant, t->id)) ||
+			(s->stream.only_user.n && str_eq(s->stream.only_user, t->user)))
 			return true;
 	return false;
 }
@@ -407,7 +410,7 @@ void control_on_ending(struct control *c)
 void events_end(struct control *c)
 {
 	tell_bare(c, CONTROL_EVENT_END);
-	list_foreach_safe (s, &c->subscribers, struct session, in_stream)
+	list_foreach_safe (s, &c->subscribers, struct session, stream.link)
 		session_finish(s);
 	forget_all(c);
 }
