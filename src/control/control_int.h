@@ -93,7 +93,6 @@ void session_new(struct control *c, int fd, session_fn *on_request);
 void session_wait(struct session *s, struct session **place);
 /* The session that waits there, or NULL; it does not any more. */
 struct session *session_waited(struct session **place);
-void session_close(struct session *s);
 /* The whole answer; nothing is left to do for this request.  Also from callbacks. */
 void session_answer(struct session *s, unsigned status, str type, str body);
 /* {"error": reason}. */

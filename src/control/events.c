@@ -106,14 +106,14 @@ static void forget_all(struct control *c)
 }
 
 /* False: nobody listens, and what was kept for those who did goes. */
-static bool prepare(struct control *c)
+static bool take_audience(struct control *c)
 {
 	if (c && list_is_empty(&c->subscribers))
 		forget_all(c);
 	return c && !list_is_empty(&c->subscribers);
 }
 
-static void drop(struct session *s)
+static void drop_subscriber(struct session *s)
 {
 	struct buf text = {0};
 	struct json j = open_event(&text, CONTROL_EVENT_DROPPED);
@@ -130,11 +130,11 @@ static void forget_oldest(struct control *c)
 
 	list_foreach_safe (s, &c->subscribers, struct session, stream.link)
 		if (s->stream.next == e)
-			drop(s);
+			drop_subscriber(s);
 	forget_first(c);
 }
 
-static str put(char **at, str s)
+static str put_text(char **at, str s)
 {
 	str copy = {*at, s.n};
 
@@ -153,13 +153,13 @@ static struct event *event_new(str tenant, str user, str text)
 	e->size = size;
 	e->is_for_few = false;
 	list_init(&e->link);
-	e->tenant = put(&at, tenant);
-	e->user = put(&at, user);
-	e->text = put(&at, text);
+	e->tenant = put_text(&at, tenant);
+	e->user = put_text(&at, user);
+	e->text = put_text(&at, text);
 	return e;
 }
 
-static void tell(struct control *c, struct event *take_event)
+static void tell_event(struct control *c, struct event *take_event)
 {
 	struct event *e = take_event;
 
@@ -178,7 +178,7 @@ static void tell(struct control *c, struct event *take_event)
 static void tell_all(struct control *c, struct json *j)
 {
 	close_event(j);
-	tell(c, event_new(STR_EMPTY, STR_EMPTY, buf_str(j->out)));
+	tell_event(c, event_new(STR_EMPTY, STR_EMPTY, buf_str(j->out)));
 	buf_done(j->out);
 }
 
@@ -209,7 +209,7 @@ static bool give_more(struct session *s)
 
 /* --- a new subscriber --- */
 
-struct snapshot {
+struct listing {
 	struct session *session;
 	struct json *j;
 	msec now;
@@ -218,9 +218,9 @@ struct snapshot {
 	size_t listed;
 };
 
-static void add_tenant(void *arg, const struct control_tenant *t)
+static void list_tenant(void *arg, const struct control_tenant *t)
 {
-	struct snapshot *p = arg;
+	struct listing *p = arg;
 	struct session *s = p->session;
 
 	if ((s->stream.only_user.n && !str_eq(s->stream.only_user, t->user)) ||
@@ -240,16 +240,16 @@ static void add_tenant(void *arg, const struct control_tenant *t)
 	json_close_object(p->j);
 }
 
-static void add_tenants(struct snapshot *p, const struct control_global *g)
+static void list_tenants(struct listing *p, const struct control_global *g)
 {
 	struct session *s = p->session;
 	struct control *c = s->control;
 
 	json_open_array(p->j, "tenants");
 	if (s->stream.only_tenant.n)
-		c->ops->tenant(c->arg, s->stream.only_tenant, add_tenant, p);
+		c->ops->tenant(c->arg, s->stream.only_tenant, list_tenant, p);
 	else
-		c->ops->tenants(c->arg, !p->is_short, add_tenant, p);
+		c->ops->tenants(c->arg, !p->is_short, list_tenant, p);
 	json_close_array(p->j);
 	if (p->is_short)
 		json_number(
@@ -262,18 +262,18 @@ static void give_snapshot(struct session *s)
 	struct control_global g = {0};
 	struct buf text = {0};
 	struct json j = open_event(&text, CONTROL_EVENT_SNAPSHOT);
-	struct snapshot snapshot = {
+	struct listing listing = {
 		.session = s, .j = &j, .now = loop_now(c->loop), .moment = moment_now()};
 
 	c->ops->global(c->arg, &g);
-	snapshot.is_short =
+	listing.is_short =
 		!s->stream.only_tenant.n && !s->stream.only_user.n && g.conf->ntenants > SHORT_LIST;
 	json_str(&j, "state", g.is_draining ? STR("ending") : STR("serving"));
 	add_config(&j, g.conf);
 	json_open_object(&j, "proxy");
 	add_proxy(&j, &g);
 	json_close_object(&j);
-	add_tenants(&snapshot, &g);
+	list_tenants(&listing, &g);
 	close_event(&j);
 	session_stream_piece(s, buf_str(&text));
 	buf_done(&text);
@@ -304,7 +304,7 @@ void control_on_change(struct control *c, const struct control_change *change)
 	struct buf text = {0};
 	struct json j;
 
-	if (!prepare(c))
+	if (!take_audience(c))
 		return;
 	j = open_event(&text, CONTROL_EVENT_STATE);
 	json_str(&j, "tenant", change->id);
@@ -314,7 +314,7 @@ void control_on_change(struct control *c, const struct control_change *change)
 	number_or_null(&j, "generation", change->generation);
 	json_str_or_null(&j, "reason", change->reason);
 	close_event(&j);
-	tell(c, event_new(change->id, change->user, buf_str(&text)));
+	tell_event(c, event_new(change->id, change->user, buf_str(&text)));
 	buf_done(&text);
 }
 
@@ -339,7 +339,7 @@ static void tell_difference(
 	close_event(&j);
 	e = event_new(t->id, t->user, buf_str(&text));
 	e->is_for_few = !is_named;
-	tell(c, e);
+	tell_event(c, e);
 	buf_done(&text);
 }
 
@@ -361,7 +361,7 @@ void control_on_reload(struct control *c, const struct control_reloaded *r)
 	struct buf text = {0};
 	struct json j;
 
-	if (!prepare(c))
+	if (!take_audience(c))
 		return;
 	j = open_event(&text, CONTROL_EVENT_RELOADED);
 	add_config(&j, r->after);
@@ -382,7 +382,7 @@ void control_on_proxy(struct control *c, bool serves)
 	struct buf text = {0};
 	struct json j;
 
-	if (!prepare(c))
+	if (!take_audience(c))
 		return;
 	c->ops->global(c->arg, &g);
 	j = open_event(&text, CONTROL_EVENT_PROXY);
@@ -396,7 +396,7 @@ static void tell_bare(struct control *c, enum control_event what)
 	struct buf text = {0};
 	struct json j;
 
-	if (!prepare(c))
+	if (!take_audience(c))
 		return;
 	j = open_event(&text, what);
 	tell_all(c, &j);

@@ -17,10 +17,11 @@
 enum { WAITS_FOR_NOTHING, WAITS_FOR_REQUEST, WAITS_FOR_HEAD, WAITS_FOR_READER };
 
 static void on_event(struct watch *w, unsigned events);
+static void close_session(struct session *s);
 
 static void on_deadline(struct timer *t)
 {
-	session_close(container_of(t, struct session, deadline));
+	close_session(container_of(t, struct session, deadline));
 }
 
 /* Sets the deadline when what is waited for has changed, or has made progress. */
@@ -107,7 +108,7 @@ static void session_free(void *arg)
 	free(s);
 }
 
-void session_close(struct session *s)
+static void close_session(struct session *s)
 {
 	int fd = s->watch.fd;
 
@@ -139,7 +140,7 @@ static bool write_out(struct session *s)
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
-			session_close(s);
+			close_session(s);
 			return false;
 		}
 		buf_consume(&s->out, (size_t)n);
@@ -215,7 +216,7 @@ static void go_on(struct session *s)
 	if (buf_len(&s->out))
 		return;
 	if (s->state == SESSION_ENDING || (s->state == SESSION_READING && s->has_eof))
-		session_close(s);
+		close_session(s);
 	else
 		watch_clock(s, false);
 }
@@ -226,7 +227,7 @@ static void on_event(struct watch *w, unsigned events)
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (events & LOOP_HUP)
-		session_close(s);
+		close_session(s);
 	else
 		go_on(s);
 }
@@ -349,5 +350,5 @@ void session_finish(struct session *s)
 		if (!write_out(s))
 			return;
 	}
-	session_close(s);
+	close_session(s);
 }
