@@ -1,5 +1,5 @@
-/* messages.c - prints what the processes of fly-atc say to each other, for docs/architecture.md:
- * messages channel | opening | guard. */
+/* messages.c - prints what the processes of fly-atc say to each other, and to subscribers, for
+ * docs/: messages channel | opening | guard | events. */
 /* SPDX-License-Identifier: MIT */
 #include <stdbool.h>
 #include <stdio.h>
@@ -70,13 +70,20 @@ static void print_guard(void)
 #include "process/guard.def"
 }
 
+static void print_events(void)
+{
+	puts("| event | |\n|---|---|");
+#define EVENT(NAME, text, doc) printf("| `%s` | %s |\n", text, doc);
+#include "control/events.def"
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} tables[] = {
-		{"channel", print_channel}, {"opening", print_opening}, {"guard", print_guard}};
+	} tables[] = {{"channel", print_channel}, {"opening", print_opening},
+		{"guard", print_guard}, {"events", print_events}};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		if (argc == 2 && strcmp(argv[1], tables[i].name) == 0) {

@@ -19,15 +19,6 @@ static inline bool list_is_empty(const struct list *l)
 	return l->next == l;
 }
 
-static inline size_t list_count(const struct list *l)
-{
-	size_t n = 0;
-
-	for (const struct list *at = l->next; at != l; at = at->next)
-		n++;
-	return n;
-}
-
 static inline void list_insert_between(struct list *item, struct list *prev, struct list *next)
 {
 	assert(prev->next == next && next->prev == prev);

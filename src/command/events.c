@@ -21,15 +21,15 @@ static const char *text_at(const json_t *j, const char *key)
 	return text ? text : "?";
 }
 
-static int number_at(const json_t *j, const char *key)
+static int int_at(const json_t *j, const char *key)
 {
 	return (int)json_integer_value(json_object_get(j, key));
 }
 
-static void tell_state(const char *time, const json_t *tenant)
+static void print_state(const char *time, const json_t *tenant)
 {
 	const char *reason = json_string_value(json_object_get(tenant, "reason"));
-	int pid = number_at(tenant, "pid");
+	int pid = int_at(tenant, "pid");
 
 	printf("%s %s %s", time, text_at(tenant, "tenant"), text_at(tenant, "state"));
 	if (pid)
@@ -45,16 +45,16 @@ static bool sleeps(const json_t *tenant)
 	       strcmp(state, tenant_state_name(TENANT_STOPPED)) == 0;
 }
 
-static void tell_snapshot(const struct follower *f, const char *time, const json_t *j)
+static void print_snapshot(const struct follower *f, const char *time, const json_t *j)
 {
 	const json_t *tenants = json_object_get(j, "tenants"), *tenant;
-	int sleeping = number_at(j, "sleeping");
+	int sleeping = int_at(j, "sleeping");
 	size_t i;
 
 	json_array_foreach(tenants, i, tenant)
 	{
 		if (f->options->nwords || !sleeps(tenant))
-			tell_state(time, tenant);
+			print_state(time, tenant);
 		else
 			sleeping++;
 	}
@@ -62,26 +62,26 @@ static void tell_snapshot(const struct follower *f, const char *time, const json
 		printf("%s %d tenant%s asleep\n", time, sleeping, sleeping == 1 ? " is" : "s are");
 }
 
-static void tell_proxy(const char *time, const json_t *j)
+static void print_proxy(const char *time, const json_t *j)
 {
 	const char *reason = json_string_value(json_object_get(j, "reason"));
 
 	if (json_is_true(json_object_get(j, "serves")))
-		printf("%s the proxy serves (pid %d)\n", time, number_at(j, "pid"));
+		printf("%s the proxy serves (pid %d)\n", time, int_at(j, "pid"));
 	else
 		printf("%s the proxy %s; it is started again\n", time, reason ? reason : "ended");
 }
 
-static void tell(struct follower *f, enum control_event event, const json_t *j)
+static void print_event(struct follower *f, enum control_event event, const json_t *j)
 {
 	const char *time = text_at(j, "time");
 
 	switch (event) {
 	case CONTROL_EVENT_SNAPSHOT:
-		tell_snapshot(f, time, j);
+		print_snapshot(f, time, j);
 		return;
 	case CONTROL_EVENT_STATE:
-		tell_state(time, j);
+		print_state(time, j);
 		return;
 	case CONTROL_EVENT_ADDED:
 		printf("%s %s added\n", time, text_at(j, "tenant"));
@@ -91,10 +91,10 @@ static void tell(struct follower *f, enum control_event event, const json_t *j)
 		return;
 	case CONTROL_EVENT_RELOADED:
 		printf("%s reloaded: tenants %d added, %d removed, %d changed\n", time,
-			number_at(j, "added"), number_at(j, "removed"), number_at(j, "changed"));
+			int_at(j, "added"), int_at(j, "removed"), int_at(j, "changed"));
 		return;
 	case CONTROL_EVENT_PROXY:
-		tell_proxy(time, j);
+		print_proxy(time, j);
 		return;
 	case CONTROL_EVENT_ENDING:
 		printf("%s fly-atc is ending\n", time);
@@ -122,7 +122,7 @@ static enum control_event event_of(const json_t *j)
 }
 
 /* Of an event the line with its data; its name is in there, too. */
-static void on_line(void *arg, str line)
+static void on_event_line(void *arg, str line)
 {
 	struct follower *f = arg;
 	str data = str_starts(line, DATA) ? str_slice(line, DATA.n, line.n) : STR_EMPTY;
@@ -138,11 +138,11 @@ static void on_line(void *arg, str line)
 	if (f->options->as_json)
 		printf(STR_FMT "\n", STR_ARG(data));
 	else
-		tell(f, event, j);
+		print_event(f, event, j);
 	json_decref(j);
 }
 
-static int judge(const struct follower *f, const struct answer *a)
+static int judge_end(const struct follower *f, const struct answer *a)
 {
 	if (a->status != 200)
 		return live_refused(a, "follow the events");
@@ -167,9 +167,9 @@ int live_events(const struct options *o)
 		buf_add(&target, STR("?tenant="));
 		client_add_segment(&target, str_of(o->words[0]));
 	}
-	r = live_ask_lines(o, "GET", buf_str(&target), on_line, &follower, &answer);
+	r = live_ask_lines(o, "GET", buf_str(&target), on_event_line, &follower, &answer);
 	if (r == 0)
-		r = judge(&follower, &answer);
+		r = judge_end(&follower, &answer);
 	buf_done(&target);
 	buf_done(&answer.body);
 	return r;

@@ -48,7 +48,7 @@ static void on_connection(struct watch *w, unsigned events)
 		return;
 	if (is_tenants(fd))
 		turn_away(fd, ANSWER("403 Forbidden", "this is not for tenants"));
-	else if (c->nsessions - list_count(&c->subscribers) >= CONTROL_MAX_SESSIONS)
+	else if (c->nsessions - c->nsubscribers >= CONTROL_MAX_SESSIONS)
 		turn_away(fd, ANSWER("503 Service Unavailable", "too many control connections"));
 	else
 		session_new(c, fd, control_route);

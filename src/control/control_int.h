@@ -35,10 +35,10 @@ struct control {
 	ino_t inode; /* of the socket's name, so that we remove no successor's */
 	struct watch watch;
 	struct list sessions;
-	size_t nsessions;
-	struct list followers;	 /* of a log */
-	struct list subscribers; /* of the events: */
-	struct list events;	 /* the last ones */
+	size_t nsessions, nsubscribers; /* of them; also one that was dropped, until it is closed */
+	struct list followers;		/* of a log */
+	struct list subscribers;	/* of the events: */
+	struct list events;		/* the last ones */
 	size_t events_size;
 };
 
@@ -50,6 +50,17 @@ enum session_state {
 };
 
 enum { SESSION_MAGIC = MAGIC('s', 'e', 's', 's') };
+
+/* An answer without an end. */
+struct stream {
+	struct list link;	    /* control->followers or subscribers */
+	uint64_t dropped;	    /* lines of a log that were not taken in time */
+	bool is_subscribed;	    /* to the events, or was until it was dropped: */
+	str only_tenant, only_user; /* whom it wants to hear of; empty: of all */
+	struct event *next;	    /* of those kept the first that it was not given; or NULL */
+	/* Called when all is written: adds more.  False: there is no more now.  Or NULL. */
+	bool (*give_more)(struct session *s);
+};
 
 /* One connection. */
 struct session {
@@ -72,13 +83,7 @@ struct session {
 	 */
 	struct session **waits_in;
 	struct memory *memory;
-	/* of a stream */
-	struct list in_stream;	    /* control->followers or subscribers */
-	uint64_t dropped;	    /* lines that one who follows did not take in time */
-	str only_tenant, only_user; /* whom a subscriber wants to hear of; empty: of all */
-	struct event *next_event;   /* of those kept the first that it was not given; or NULL */
-	/* Called when all is written: adds more.  False: there is no more now.  Or NULL. */
-	bool (*give_more)(struct session *s);
+	struct stream stream;
 };
 
 /* session.c */
@@ -88,7 +93,6 @@ void session_new(struct control *c, int fd, session_fn *on_request);
 void session_wait(struct session *s, struct session **place);
 /* The session that waits there, or NULL; it does not any more. */
 struct session *session_waited(struct session **place);
-void session_close(struct session *s);
 /* The whole answer; nothing is left to do for this request.  Also from callbacks. */
 void session_answer(struct session *s, unsigned status, str type, str body);
 /* {"error": reason}. */

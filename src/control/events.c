@@ -43,11 +43,6 @@ const char *control_event_name(enum control_event event)
 	return names[event];
 }
 
-static bool is_heard(const struct control *c)
-{
-	return c && !list_is_empty(&c->subscribers);
-}
-
 /* --- the text --- */
 
 /* As an EventSource reads it: the data is one line of JSON. */
@@ -96,9 +91,10 @@ static void add_config(struct json *j, const struct config *conf)
 
 /* --- those kept --- */
 
-static void forget(struct control *c, struct event *e)
+static void forget_first(struct control *c)
 {
-	list_remove(&e->link);
+	struct event *e = container_of(list_pop(&c->events), struct event, link);
+
 	c->events_size -= e->size;
 	free(e);
 }
@@ -106,10 +102,18 @@ static void forget(struct control *c, struct event *e)
 static void forget_all(struct control *c)
 {
 	while (!list_is_empty(&c->events))
-		forget(c, list_first(&c->events, struct event, link));
+		forget_first(c);
 }
 
-static void drop(struct session *s)
+/* False: nobody listens, and what was kept for those who did goes. */
+static bool take_audience(struct control *c)
+{
+	if (c && list_is_empty(&c->subscribers))
+		forget_all(c);
+	return c && !list_is_empty(&c->subscribers);
+}
+
+static void drop_subscriber(struct session *s)
 {
 	struct buf text = {0};
 	struct json j = open_event(&text, CONTROL_EVENT_DROPPED);
@@ -122,15 +126,15 @@ static void drop(struct session *s)
 
 static void forget_oldest(struct control *c)
 {
-	struct event *e = list_first(&c->events, struct event, link);
+	const struct event *e = list_first(&c->events, struct event, link);
 
-	list_foreach_safe (s, &c->subscribers, struct session, in_stream)
-		if (s->next_event == e)
-			drop(s);
-	forget(c, e);
+	list_foreach_safe (s, &c->subscribers, struct session, stream.link)
+		if (s->stream.next == e)
+			drop_subscriber(s);
+	forget_first(c);
 }
 
-static str put(char **at, str s)
+static str put_text(char **at, str s)
 {
 	str copy = {*at, s.n};
 
@@ -149,22 +153,22 @@ static struct event *event_new(str tenant, str user, str text)
 	e->size = size;
 	e->is_for_few = false;
 	list_init(&e->link);
-	e->tenant = put(&at, tenant);
-	e->user = put(&at, user);
-	e->text = put(&at, text);
+	e->tenant = put_text(&at, tenant);
+	e->user = put_text(&at, user);
+	e->text = put_text(&at, text);
 	return e;
 }
 
-static void tell(struct control *c, struct event *take_event)
+static void tell_event(struct control *c, struct event *take_event)
 {
 	struct event *e = take_event;
 
 	list_append(&c->events, &e->link);
 	c->events_size += e->size;
-	list_foreach (s, &c->subscribers, struct session, in_stream) {
-		if (s->next_event)
+	list_foreach (s, &c->subscribers, struct session, stream.link) {
+		if (s->stream.next)
 			continue;
-		s->next_event = e;
+		s->stream.next = e;
 		session_go_on_soon(s);
 	}
 	while (c->events_size > KEPT_MAX && list_first(&c->events, struct event, link) != e)
@@ -174,7 +178,7 @@ static void tell(struct control *c, struct event *take_event)
 static void tell_all(struct control *c, struct json *j)
 {
 	close_event(j);
-	tell(c, event_new(STR_EMPTY, STR_EMPTY, buf_str(j->out)));
+	tell_event(c, event_new(STR_EMPTY, STR_EMPTY, buf_str(j->out)));
 	buf_done(j->out);
 }
 
@@ -182,9 +186,9 @@ static bool wants(const struct session *s, const struct event *e)
 {
 	if (!e->tenant.n)
 		return true;
-	if (s->only_tenant.n)
-		return str_eq(s->only_tenant, e->tenant);
-	return s->only_user.n ? str_eq(s->only_user, e->user) : !e->is_for_few;
+	if (s->stream.only_tenant.n)
+		return str_eq(s->stream.only_tenant, e->tenant);
+	return s->stream.only_user.n ? str_eq(s->stream.only_user, e->user) : !e->is_for_few;
 }
 
 /* It has read what it was given. */
@@ -192,10 +196,10 @@ static bool give_more(struct session *s)
 {
 	const struct list *end = &s->control->events;
 
-	while (s->next_event && buf_len(&s->out) < GIVEN) {
-		const struct event *e = s->next_event;
+	while (s->stream.next && buf_len(&s->out) < GIVEN) {
+		const struct event *e = s->stream.next;
 
-		s->next_event =
+		s->stream.next =
 			e->link.next == end ? NULL : container_of(e->link.next, struct event, link);
 		if (wants(s, e))
 			session_stream_piece(s, e->text);
@@ -205,7 +209,7 @@ static bool give_more(struct session *s)
 
 /* --- a new subscriber --- */
 
-struct snapshot {
+struct listing {
 	struct session *session;
 	struct json *j;
 	msec now;
@@ -214,12 +218,12 @@ struct snapshot {
 	size_t listed;
 };
 
-static void add_tenant(void *arg, const struct control_tenant *t)
+static void list_tenant(void *arg, const struct control_tenant *t)
 {
-	struct snapshot *p = arg;
+	struct listing *p = arg;
 	struct session *s = p->session;
 
-	if ((s->only_user.n && !str_eq(s->only_user, t->user)) ||
+	if ((s->stream.only_user.n && !str_eq(s->stream.only_user, t->user)) ||
 		(p->is_short && state_is_asleep(t->state)))
 		return;
 	p->listed++;
@@ -236,16 +240,16 @@ static void add_tenant(void *arg, const struct control_tenant *t)
 	json_close_object(p->j);
 }
 
-static void add_tenants(struct snapshot *p, const struct control_global *g)
+static void list_tenants(struct listing *p, const struct control_global *g)
 {
 	struct session *s = p->session;
 	struct control *c = s->control;
 
 	json_open_array(p->j, "tenants");
-	if (s->only_tenant.n)
-		c->ops->tenant(c->arg, s->only_tenant, add_tenant, p);
+	if (s->stream.only_tenant.n)
+		c->ops->tenant(c->arg, s->stream.only_tenant, list_tenant, p);
 	else
-		c->ops->tenants(c->arg, !p->is_short, add_tenant, p);
+		c->ops->tenants(c->arg, !p->is_short, list_tenant, p);
 	json_close_array(p->j);
 	if (p->is_short)
 		json_number(
@@ -258,17 +262,18 @@ static void give_snapshot(struct session *s)
 	struct control_global g = {0};
 	struct buf text = {0};
 	struct json j = open_event(&text, CONTROL_EVENT_SNAPSHOT);
-	struct snapshot snapshot = {
+	struct listing listing = {
 		.session = s, .j = &j, .now = loop_now(c->loop), .moment = moment_now()};
 
 	c->ops->global(c->arg, &g);
-	snapshot.is_short = !s->only_tenant.n && !s->only_user.n && g.conf->ntenants > SHORT_LIST;
+	listing.is_short =
+		!s->stream.only_tenant.n && !s->stream.only_user.n && g.conf->ntenants > SHORT_LIST;
 	json_str(&j, "state", g.is_draining ? STR("ending") : STR("serving"));
 	add_config(&j, g.conf);
 	json_open_object(&j, "proxy");
 	add_proxy(&j, &g);
 	json_close_object(&j);
-	add_tenants(&snapshot, &g);
+	list_tenants(&listing, &g);
 	close_event(&j);
 	session_stream_piece(s, buf_str(&text));
 	buf_done(&text);
@@ -278,18 +283,18 @@ void events_answer(struct session *s, str tenant, str user)
 {
 	struct control *c = s->control;
 
-	if (list_count(&c->subscribers) >= CONTROL_MAX_SUBSCRIBERS) {
+	if (c->nsubscribers >= CONTROL_MAX_SUBSCRIBERS) {
 		session_refuse(s, 503, STR("there are too many subscribers"));
 		return;
 	}
-	if (list_is_empty(&c->subscribers))
-		forget_all(c);
-	s->only_tenant = tenant;
-	s->only_user = user;
+	c->nsubscribers++;
+	s->stream.is_subscribed = true;
+	s->stream.only_tenant = tenant;
+	s->stream.only_user = user;
 	session_stream(s, EVENTS_TYPE, &c->subscribers);
 	give_snapshot(s);
-	s->next_event = NULL;
-	s->give_more = give_more;
+	s->stream.next = NULL;
+	s->stream.give_more = give_more;
 }
 
 /* --- what happens --- */
@@ -299,7 +304,7 @@ void control_on_change(struct control *c, const struct control_change *change)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!take_audience(c))
 		return;
 	j = open_event(&text, CONTROL_EVENT_STATE);
 	json_str(&j, "tenant", change->id);
@@ -309,16 +314,16 @@ void control_on_change(struct control *c, const struct control_change *change)
 	number_or_null(&j, "generation", change->generation);
 	json_str_or_null(&j, "reason", change->reason);
 	close_event(&j);
-	tell(c, event_new(change->id, change->user, buf_str(&text)));
+	tell_event(c, event_new(change->id, change->user, buf_str(&text)));
 	buf_done(&text);
 }
 
 /* Somebody asked for just this tenant, or for this user. */
 static bool is_asked_for(const struct control *c, const struct tenant_conf *t)
 {
-	list_foreach (s, &c->subscribers, struct session, in_stream)
-		if ((s->only_tenant.n && str_eq(s->only_tenant, t->id)) ||
-			(s->only_user.n && str_eq(s->only_user, t->user)))
+	list_foreach (s, &c->subscribers, struct session, stream.link)
+		if ((s->stream.only_tenant.n && str_eq(s->stream.only_tenant, t->id)) ||
+			(s->stream.only_user.n && str_eq(s->stream.only_user, t->user)))
 			return true;
 	return false;
 }
@@ -334,7 +339,7 @@ static void tell_difference(
 	close_event(&j);
 	e = event_new(t->id, t->user, buf_str(&text));
 	e->is_for_few = !is_named;
-	tell(c, e);
+	tell_event(c, e);
 	buf_done(&text);
 }
 
@@ -356,7 +361,7 @@ void control_on_reload(struct control *c, const struct control_reloaded *r)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!take_audience(c))
 		return;
 	j = open_event(&text, CONTROL_EVENT_RELOADED);
 	add_config(&j, r->after);
@@ -377,7 +382,7 @@ void control_on_proxy(struct control *c, bool serves)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!take_audience(c))
 		return;
 	c->ops->global(c->arg, &g);
 	j = open_event(&text, CONTROL_EVENT_PROXY);
@@ -391,7 +396,7 @@ static void tell_bare(struct control *c, enum control_event what)
 	struct buf text = {0};
 	struct json j;
 
-	if (!is_heard(c))
+	if (!take_audience(c))
 		return;
 	j = open_event(&text, what);
 	tell_all(c, &j);
@@ -405,7 +410,7 @@ void control_on_ending(struct control *c)
 void events_end(struct control *c)
 {
 	tell_bare(c, CONTROL_EVENT_END);
-	list_foreach_safe (s, &c->subscribers, struct session, in_stream)
+	list_foreach_safe (s, &c->subscribers, struct session, stream.link)
 		session_finish(s);
 	forget_all(c);
 }

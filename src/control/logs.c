@@ -46,7 +46,7 @@ void control_on_output(struct control *c, str tenant, const struct control_line 
 
 	if (!c)
 		return;
-	list_foreach (s, &c->followers, struct session, in_stream) {
+	list_foreach (s, &c->followers, struct session, stream.link) {
 		if (!str_eq(s->tenant, tenant))
 			continue;
 		if (!buf_len(&text))

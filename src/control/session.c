@@ -17,10 +17,11 @@
 enum { WAITS_FOR_NOTHING, WAITS_FOR_REQUEST, WAITS_FOR_HEAD, WAITS_FOR_READER };
 
 static void on_event(struct watch *w, unsigned events);
+static void close_session(struct session *s);
 
 static void on_deadline(struct timer *t)
 {
-	session_close(container_of(t, struct session, deadline));
+	close_session(container_of(t, struct session, deadline));
 }
 
 /* Sets the deadline when what is waited for has changed, or has made progress. */
@@ -62,7 +63,7 @@ void session_new(struct control *c, int fd, session_fn *on_request)
 		return;
 	}
 	list_append(&c->sessions, &s->link);
-	list_init(&s->in_stream);
+	list_init(&s->stream.link);
 	c->nsessions++;
 	watch_clock(s, false);
 }
@@ -90,8 +91,8 @@ static void end_request(struct session *s)
 		session_waited(s->waits_in);
 	memory_free(s->memory);
 	s->memory = NULL;
-	list_remove(&s->in_stream);
-	s->give_more = NULL;
+	list_remove(&s->stream.link);
+	s->stream.give_more = NULL;
 	s->tenant = STR_EMPTY;
 	arena_reset(&s->arena);
 }
@@ -107,7 +108,7 @@ static void session_free(void *arg)
 	free(s);
 }
 
-void session_close(struct session *s)
+static void close_session(struct session *s)
 {
 	int fd = s->watch.fd;
 
@@ -121,6 +122,7 @@ void session_close(struct session *s)
 	close(fd);
 	list_remove(&s->link);
 	s->control->nsessions--;
+	s->control->nsubscribers -= s->stream.is_subscribed;
 	loop_defer(s->control->loop, session_free, s);
 }
 
@@ -129,7 +131,7 @@ static bool write_out(struct session *s)
 {
 	bool has_progress = false;
 
-	while (buf_len(&s->out) || (s->give_more && s->give_more(s))) {
+	while (buf_len(&s->out) || (s->stream.give_more && s->stream.give_more(s))) {
 		str waiting = buf_str(&s->out);
 		ssize_t n = send(s->watch.fd, waiting.p, waiting.n, MSG_NOSIGNAL);
 
@@ -138,7 +140,7 @@ static bool write_out(struct session *s)
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
-			session_close(s);
+			close_session(s);
 			return false;
 		}
 		buf_consume(&s->out, (size_t)n);
@@ -214,7 +216,7 @@ static void go_on(struct session *s)
 	if (buf_len(&s->out))
 		return;
 	if (s->state == SESSION_ENDING || (s->state == SESSION_READING && s->has_eof))
-		session_close(s);
+		close_session(s);
 	else
 		watch_clock(s, false);
 }
@@ -225,7 +227,7 @@ static void on_event(struct watch *w, unsigned events)
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (events & LOOP_HUP)
-		session_close(s);
+		close_session(s);
 	else
 		go_on(s);
 }
@@ -292,7 +294,7 @@ void session_stream(struct session *s, str type, struct list *among)
 	buf_add(&s->out, STR("\r\n"));
 	s->state = SESSION_FOLLOWING;
 	if (among)
-		list_append(among, &s->in_stream);
+		list_append(among, &s->stream.link);
 	session_go_on_soon(s);
 }
 
@@ -317,14 +319,14 @@ void session_stream_line(struct session *s, str line)
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (buf_len(&s->out) > CONTROL_MAX_FOLLOW) {
-		s->dropped++;
+		s->stream.dropped++;
 		return;
 	}
-	if (s->dropped) {
-		buf_printf(&note, "{\"dropped\":%llu}\n", (unsigned long long)s->dropped);
+	if (s->stream.dropped) {
+		buf_printf(&note, "{\"dropped\":%llu}\n", (unsigned long long)s->stream.dropped);
 		session_stream_piece(s, buf_str(&note));
 		buf_done(&note);
-		s->dropped = 0;
+		s->stream.dropped = 0;
 	}
 	session_stream_piece(s, line);
 }
@@ -343,10 +345,10 @@ void session_finish(struct session *s)
 {
 	if (!write_out(s))
 		return;
-	if (s->give_more && !buf_len(&s->out)) {
+	if (s->stream.give_more && !buf_len(&s->out)) {
 		session_stream_end(s);
 		if (!write_out(s))
 			return;
 	}
-	session_close(s);
+	close_session(s);
 }

@@ -50,7 +50,7 @@ struct channel {
 #define FILE_NONE    false
 #define FILE_ONE     true
 
-struct shape {
+struct message_shape {
 	const char *name;
 	uint32_t max_slot;
 	uint64_t max_value;
@@ -61,18 +61,18 @@ struct shape {
 #define SHAPE(text, slot, value, words, file)                                                      \
 	{text, SLOT_##slot, VALUE_##value, WORDS_##words, FILE_##file},
 
-static const struct shape to_supervisor[] = {
+static const struct message_shape to_supervisor[] = {
 #define TO_SUPERVISOR(NAME, text, slot, value, words, file, doc)                                   \
 	SHAPE(text, slot, value, words, file)
 #include "link/channel.def"
 };
 
-static const struct shape to_proxy[] = {
+static const struct message_shape to_proxy[] = {
 #define TO_PROXY(NAME, text, slot, value, words, file, doc) SHAPE(text, slot, value, words, file)
 #include "link/channel.def"
 };
 
-static const struct shape *shape_of(enum channel_side side, uint32_t type)
+static const struct message_shape *shape_of(enum channel_side side, uint32_t type)
 {
 	switch (side) {
 	case CHANNEL_SUPERVISOR:
@@ -84,7 +84,7 @@ static const struct shape *shape_of(enum channel_side side, uint32_t type)
 }
 
 /* What does not fit, or NULL. */
-static const char *misfit(const struct shape *s, const struct channel_message *m, int fd)
+static const char *misfit(const struct message_shape *s, const struct channel_message *m, int fd)
 {
 	if (m->slot > s->max_slot)
 		return "slot";
@@ -99,7 +99,7 @@ static const char *misfit(const struct shape *s, const struct channel_message *m
 static bool is_sound(const struct channel *c, const struct channel_message *m, ssize_t n, int fd,
 	char *ret_fault)
 {
-	const struct shape *shape;
+	const struct message_shape *shape;
 	const char *wrong;
 
 	if (n < (ssize_t)HEAD_SIZE || m->text_size != (size_t)n - HEAD_SIZE) {
@@ -262,14 +262,14 @@ static void send_or_queue(struct channel *c, const struct channel_message *m, in
 static void message_init(struct channel_message *m, enum channel_side side, uint32_t type,
 	uint32_t slot, uint64_t value)
 {
-	m->side = side;
+	m->side = (uint16_t)side;
 	m->type = (uint16_t)type;
 	m->slot = slot;
 	m->value = value;
 	m->text_size = 0;
 }
 
-static void send_message(struct channel *c, const struct shape *shape, struct channel_message *m,
+static void send_message(struct channel *c, const struct message_shape *shape, struct channel_message *m,
 	str text, int take_fd)
 {
 	m->text_size = (uint32_t)MIN(text.n, (size_t)CHANNEL_TEXT_MAX);

@@ -33,7 +33,7 @@ struct answer {
 #define WHY_NONE  0
 #define WHY_SOME  OPENING_WHY_MAX
 
-static const struct shape {
+static const struct result_shape {
 	bool has_file;
 	size_t max_why;
 } shapes[] = {
@@ -131,7 +131,7 @@ static void send_waiting(struct opener *o)
 	}
 }
 
-static bool fits(const struct shape *s, size_t why, int fd)
+static bool fits(const struct result_shape *s, size_t why, int fd)
 {
 	return s->has_file == (fd >= 0 || fd == -EMFILE) && why <= s->max_why;
 }

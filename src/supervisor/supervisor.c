@@ -446,6 +446,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 static void done(struct supervisor *s, struct locks *locks)
 {
 	control_free(s->control);
+	s->control = NULL; /* what still ends has nobody to tell */
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);

@@ -20,6 +20,7 @@ TABLES = {
     "docs/architecture.md": [
         (["messages", name], "<!-- %s: begin -->\n" % name, "<!-- %s: end -->\n" % name)
         for name in ("channel", "opening", "guard")],
+    "docs/events.md": [(["messages", "events"], "<!-- events: begin -->\n", "<!-- events: end -->\n")],
 }
 LINT = re.compile(r"^mandoc: (\S+?):(\d+):\d+: (?:WARNING|ERROR|UNSUPP): (.*)", re.M)
 # It knows the manuals of this machine only.
