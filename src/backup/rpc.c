@@ -1,18 +1,13 @@
-/* rpc.c - one connection for each request to the control socket; HTTP/1.0, so that the end is the
- * end. */
+/* rpc.c - one connection for each request to the control socket. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/rpc.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/magic.h"
-#include "base/number.h"
+#include "net/ask.h"
 
 #define ANSWER_MAX (1u << 20)
 
@@ -22,12 +17,11 @@ struct rpc_call {
 	uint32_t magic;
 	struct list node; /* on waiting or open */
 	struct rpc *rpc;
-	struct watch watch;
+	struct ask *ask; /* NULL while it waits for its turn */
 	struct timer limit;
 	struct buf out, in;
 	rpc_fn *done;
 	void *arg;
-	int fd, error;
 };
 
 enum { RPC_MAGIC = MAGIC('r', 'p', 'c', 's') };
@@ -58,11 +52,9 @@ static void release(struct rpc_call *call)
 
 	list_remove(&call->node);
 	timer_cancel(&call->limit);
-	if (call->fd >= 0) {
-		watch_close(&call->watch);
-		close(call->fd);
+	if (call->ask)
 		c->nopen--;
-	}
+	ask_cancel(call->ask);
 	buf_done(&call->out);
 	buf_done(&call->in);
 	MAGIC_END(call, RPC_CALL_MAGIC);
@@ -94,79 +86,27 @@ static void finish(struct rpc_call *call, int error, unsigned status, json_t *an
 	done(arg, error, status, answer);
 }
 
-/* "HTTP/1.0 200 OK", headers, an empty line, a JSON object. */
-static int parse_answer(str in, unsigned *ret_status, json_t **ret_answer)
+static void on_data(void *arg, str piece)
 {
-	ssize_t space = str_find_char(in, ' '), head_end = str_find(in, STR("\r\n\r\n"));
-	uint64_t status;
-	json_t *answer;
+	struct rpc_call *call = arg;
 
-	if (!str_starts(in, STR("HTTP/1.")) || space < 0 || head_end < 0 ||
-		number_parse(str_slice(in, (size_t)space + 1, (size_t)space + 4), 999, &status) < 0)
-		return -EBADMSG;
-	in = str_slice(in, (size_t)head_end + 4, in.n);
-	answer = json_loadb(in.p, in.n, 0, NULL);
-	if (!json_is_object(answer)) {
-		json_decref(answer);
-		return -EBADMSG;
-	}
-	*ret_status = (unsigned)status;
-	*ret_answer = answer;
-	return 0;
+	buf_add(&call->in, piece);
 }
 
-static void on_end(struct rpc_call *call)
+static void on_end(void *arg, const struct ask_end *end)
 {
-	unsigned status = 0;
-	json_t *answer = NULL;
-	int r = parse_answer(buf_str(&call->in), &status, &answer);
-
-	finish(call, r, status, answer);
-	json_decref(answer);
-}
-
-static int write_some(struct rpc_call *call)
-{
-	while (buf_len(&call->out)) {
-		str s = buf_str(&call->out);
-		ssize_t n = send(call->fd, s.p, s.n, MSG_NOSIGNAL);
-
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		buf_consume(&call->out, (size_t)n);
-	}
-	return 0;
-}
-
-/* 1 at the end of the answer. */
-static int read_some(struct rpc_call *call)
-{
-	for (;;) {
-		ssize_t n = recv(call->fd, buf_room(&call->in, 4096), 4096, 0);
-
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		if (n == 0)
-			return 1;
-		buf_added(&call->in, (size_t)n);
-		if (buf_len(&call->in) > ANSWER_MAX)
-			return -EMSGSIZE;
-	}
-}
-
-static void on_event(struct watch *w, unsigned events)
-{
-	struct rpc_call *call = container_of(w, struct rpc_call, watch);
-	int r = write_some(call);
+	struct rpc_call *call = arg;
+	str in = buf_str(&call->in);
+	json_t *answer = end->error ? NULL : json_loadb(in.p, in.n, 0, NULL);
 
 	MAGIC_CHECK(call, RPC_CALL_MAGIC);
-	(void)events;
-	if (r == 0)
-		r = read_some(call);
-	if (r < 0)
-		finish(call, r, 0, NULL);
-	else if (r > 0)
-		on_end(call);
+	if (end->error && end->error != -EPROTO && end->error != -EPIPE)
+		finish(call, end->error, 0, NULL);
+	else if (!json_is_object(answer))
+		finish(call, -EBADMSG, 0, NULL);
+	else
+		finish(call, 0, end->status, answer);
+	json_decref(answer);
 }
 
 static void on_limit(struct timer *t)
@@ -174,55 +114,29 @@ static void on_limit(struct timer *t)
 	finish(container_of(t, struct rpc_call, limit), -ETIMEDOUT, 0, NULL);
 }
 
-static int open_call(struct rpc_call *call)
+static void open_call(struct rpc_call *call)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *path = call->rpc->socket_path;
-	int r;
+	static const struct ask_ops ops = {.on_data = on_data, .on_end = on_end};
+	struct rpc *c = call->rpc;
+	struct ask_request request = {
+		.to = {.path = c->socket_path},
+		.request = buf_str(&call->out),
+		.max_body = ANSWER_MAX,
+	};
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (call->fd < 0)
-		return -errno;
-	call->rpc->nopen++;
-	if (connect(call->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	r = watch_open(&call->watch, call->rpc->loop, call->fd, on_event);
-	return r < 0 ? r : write_some(call);
-}
-
-static void on_failed(struct timer *t)
-{
-	struct rpc_call *call = container_of(t, struct rpc_call, limit);
-
-	MAGIC_CHECK(call, RPC_CALL_MAGIC);
-	finish(call, call->error, 0, NULL);
-}
-
-/* By its timer: never from inside rpc_call. */
-static void fail_soon(struct rpc_call *call, int error)
-{
-	struct loop *l = call->rpc->loop;
-
-	call->error = error;
-	if (call->fd >= 0)
-		watch_close(&call->watch);
-	timer_set(&call->limit, l, loop_now(l), on_failed);
+	list_append(&c->open, &call->node);
+	c->nopen++;
+	call->ask = ask_start(c->loop, &request, &ops, call);
+	buf_done(&call->out);
 }
 
 static void open_next(struct rpc *c)
 {
 	while (c->nopen < RPC_MAX_OPEN && !list_is_empty(&c->waiting)) {
 		struct rpc_call *call = list_first(&c->waiting, struct rpc_call, node);
-		int r;
 
 		list_remove(&call->node);
-		list_append(&c->open, &call->node);
-		r = open_call(call);
-		if (r < 0)
-			fail_soon(call, r);
+		open_call(call);
 	}
 }
 
@@ -235,13 +149,10 @@ static struct rpc_call *new_call(struct rpc *c, const char *method, const char *
 	if (!body)
 		abort();
 	*call = (struct rpc_call){
-		.magic = RPC_CALL_MAGIC, .rpc = c, .done = done, .arg = arg, .fd = -1};
-	call->watch.fd = -1;
+		.magic = RPC_CALL_MAGIC, .rpc = c, .done = done, .arg = arg};
 	list_init(&call->node);
-	buf_printf(&call->out,
-		"%s %s HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\n"
-		"Content-Length: %zu\r\n\r\n%s",
-		method, target, strlen(body), body);
+	ask_write(&call->out, method, str_of(target), STR("litestream"), STR("application/json"),
+		str_of(body));
 	free(body);
 	json_decref(take_body);
 	timer_set(&call->limit, c->loop, loop_now(c->loop) + limit, on_limit);
@@ -262,14 +173,8 @@ struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target,
 void rpc_urge(
 	struct rpc *c, const char *method, const char *target, msec limit, rpc_fn *done, void *arg)
 {
-	struct rpc_call *call = new_call(c, method, target, NULL, limit, done, arg);
-	int r;
-
 	MAGIC_CHECK(c, RPC_MAGIC);
-	list_append(&c->open, &call->node);
-	r = open_call(call);
-	if (r < 0)
-		fail_soon(call, r);
+	open_call(new_call(c, method, target, NULL, limit, done, arg));
 }
 
 void rpc_forget(struct rpc_call *call)

@@ -81,9 +81,11 @@ def deaf(req):
     global deaf_until
     deaf_until = req.what["until"]
     listener.shutdown(socket.SHUT_RDWR)
-    req.conn.answer(b"deaf\n")
-    for conn in list(connections):
+    for conn in connections - {req.conn}:
         conn.sock.shutdown(socket.SHUT_RDWR)
+    # Said, so that nothing is sent on this one before its end is seen.
+    req.conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ndeaf\n")
+    raise Ended
 
 
 def hints(req):

@@ -358,7 +358,8 @@ static void expect_reason(unsigned port, const char *before, const char *behind)
 
 static void it_says_what_it_waits_for(void **state)
 {
-	struct server busy = {.answers = {"HTTP/1.1 500 Oh\r\n\r\n"}};
+	struct server busy = {.answers = {"HTTP/1.1 500 Oh\r\n\r\n"}},
+		      other = {.answers = {"220 mail.example.com ESMTP\r\n"}};
 	unsigned port;
 	int fd;
 
@@ -374,6 +375,11 @@ static void it_says_what_it_waits_for(void **state)
 		usleep(1000);
 	expect_reason(busy.port, "it answers on ", " with status 500");
 	stop_server(&busy, fd);
+	start_server(&other, &fd);
+	while (!other.listener)
+		usleep(1000);
+	expect_reason(other.port, "it answers on ", ", but with what is not HTTP");
+	stop_server(&other, fd);
 }
 
 /* Whatever listens there: as long as it does not speak HTTP it is not ready. */
