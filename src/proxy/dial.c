@@ -4,7 +4,6 @@
 #include "proxy/forward.h"
 #include "proxy/held.h"
 #include "proxy/no_wake.h"
-#include "proxy/trip.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
 #include "proxy/wall.h"

@@ -15,7 +15,6 @@
 #include "proxy/relay.h"
 #include "proxy/respond.h"
 #include "proxy/sendfile.h"
-#include "proxy/trip.h"
 #include "proxy/watch.h"
 
 #define FREE_EXCHANGES_MAX 256

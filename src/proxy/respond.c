@@ -8,7 +8,6 @@
 #include "http/field.h"
 #include "proxy/answer.h"
 #include "proxy/exchange_int.h"
-#include "proxy/trip.h"
 #include "proxy/wall.h"
 
 /* Of memory, what is offered to the client at once: more would be copied if it does not take it. */

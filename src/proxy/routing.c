@@ -5,7 +5,6 @@
 #include "proxy/exchange_int.h"
 #include "proxy/for_server.h"
 #include "proxy/forward.h"
-#include "proxy/index.h"
 #include "proxy/own_reply.h"
 #include "proxy/shared.h"
 #include "proxy/quota.h"
@@ -286,8 +285,8 @@ enum step routing_place(struct exchange *x)
 	case PLACE_NOT_FOUND:
 		if (for_server_is_health(x, x->record.path))
 			return for_server_answer_health(x);
-		if (index_is_wanted(x))
-			return index_give(x);
+		if (for_server_is_index(x))
+			return for_server_answer_index(x);
 		break;
 	case PLACE_MISDIRECTED:
 		return exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);

@@ -5,9 +5,8 @@
 #include "base/alloc.h"
 #include "content/mime.h"
 #include "proxy/exchange_int.h"
-#include "proxy/file_answer.h"
+#include "proxy/files.h"
 #include "proxy/relay.h"
-#include "proxy/trip.h"
 
 /* Its answer, while the file is being opened. */
 struct sendfile {

@@ -5,13 +5,24 @@
 
 #include <stdatomic.h>
 
+#include "base/map.h"
 #include "config/config.h"
 #include "content/coding.h"
-#include "proxy/publics.h"
 
 struct route_table;
 struct trust;
 struct pages;
+
+/* The directories whose files are served without the application, opened for us by the supervisor.
+ * Zero has none. */
+struct publics {
+	struct map by_path;
+};
+
+void publics_add(struct publics *p, str path, int take_fd);
+/* A descriptor for openat2(2), or -1. */
+int publics_find(const struct publics *p, str path);
+void publics_done(struct publics *p);
 
 struct snapshot {
 	_Atomic unsigned refs;
@@ -45,4 +56,9 @@ static inline struct view *view_ref(struct view *v)
 	v->refs++;
 	return v;
 }
-void view_unref(struct view *v);
+void view_free(struct view *take_view);
+static inline void view_unref(struct view *v)
+{
+	if (v && !--v->refs)
+		view_free(v);
+}
