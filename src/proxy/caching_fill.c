@@ -352,7 +352,7 @@ static void on_done(struct stage *s, struct exchange *x, bool is_whole)
 	let_go(x, f);
 }
 
-static const struct stage_ops fill_ops = {on_pass, on_done};
+static const struct stage_ops fill_ops = {.pass = on_pass, .done = on_done};
 
 /* WHY_OK: *f is filled but for what keep_head keeps. */
 static enum cache_why prepare(struct exchange *x, const struct response_head *h, struct fill *f)

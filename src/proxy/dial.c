@@ -36,7 +36,8 @@ enum step dial_rest(struct exchange *x)
 {
 	if (no_wake_is_meant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	x->wish.wants_page = waiting_wants_page(x->wish.arrival->head);
+	x->wish.wants_page = arrival_has(x->wish.arrival, HEADER_ACCEPT) &&
+			     waiting_wants_page(x->wish.arrival->head);
 	write_head(x);
 	return STEP_JOIN;
 }

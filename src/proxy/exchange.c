@@ -50,7 +50,7 @@ static struct exchange *exchange_new(struct client *c)
 	x->worker = w;
 	x->client = c;
 	x->view = view_ref(w->view);
-	x->began = clock_usec();
+	x->began = loop_usec(w->loop);
 	x->record.upstream_ms = x->record.wake_ms = ACCESS_UNKNOWN;
 	c->exchange = x;
 	c->is_hurried = false;

@@ -21,15 +21,12 @@ struct arrival {
 	struct remote remote;
 	struct route route;
 	char peer_text[ADDRESS_TEXT_MAX];
-	/* A bit for each field that we know and that is there: a dozen matter, in most requests
-	 * none of them. */
-	uint64_t fields[2];
+	struct header_set fields;
 };
-static_assert(HEADER_NIDS <= 128, "a bit for each");
 
 static inline bool arrival_has(const struct arrival *a, enum header_id id)
 {
-	return a->fields[id / 64] >> id % 64 & 1;
+	return header_set_has(&a->fields, id);
 }
 
 #define STEP(name, run, ...) enum step run(struct exchange *x);

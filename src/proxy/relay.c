@@ -319,8 +319,7 @@ static enum step look(struct exchange *x, unsigned events)
 
 static enum step begin(struct exchange *x)
 {
-	/* One that has just come is sent at once: so the clock is read once. */
-	x->trip.upstream_began = x->wish.arrival ? x->began : clock_usec();
+	x->trip.upstream_began = loop_usec(x->worker->loop);
 	x->trip.is_begun = true;
 	exchange_forget_arrival(x);
 	x->reply.pace = (struct pace){0};

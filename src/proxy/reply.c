@@ -3,8 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/reply.h"
 
-#include <stdio.h>
-
+#include "base/number.h"
 #include "http/field.h"
 #include "net/socket.h"
 #include "proxy/answer.h"
@@ -46,16 +45,23 @@ static void hide_in(struct exchange *x, struct header *f, struct rewrite *own)
 
 static void hide_own_address(struct exchange *x, struct response_head *h)
 {
-	struct rewrite own = {.own_port = atomic_load(&exchange_slot(x)->port)};
-	char text[16];
-	size_t n;
+	uint32_t port = atomic_load(&exchange_slot(x)->port);
+	struct rewrite own = {0};
+	char text[1 + 20] = ":";
+	size_t n = 0;
 
-	if (!own.own_port || !x->reply.rewrite.host.n)
+	if (!port || !x->reply.rewrite.host.n)
 		return;
-	n = (size_t)snprintf(text, sizeof(text), ":%u", own.own_port);
-	for (struct header *f = h->headers; f < h->headers + h->nheaders; f++)
-		if (answer_has_places(f) && str_find(f->value, (str){text, n}) >= 0)
+	for (struct header *f = h->headers; f < h->headers + h->nheaders; f++) {
+		if (!answer_has_places(f))
+			continue;
+		if (!n) {
+			own.own_port = port;
+			n = 1 + number_write(text + 1, port);
+		}
+		if (str_find(f->value, (str){text, n}) >= 0)
 			hide_in(x, f, &own);
+	}
 }
 
 /* --- heads --- */
@@ -126,7 +132,9 @@ static enum step parse_down(struct exchange *x)
 	case PARSE_OK:
 		inbox_take(&u->in, used);
 		note_answer(x);
-		busy_take(x, head);
+		header_set_read(&w->response_has, head->headers, head->nheaders);
+		if (header_set_has(&w->response_has, HEADER_FLY_ATC_BUSY))
+			busy_take(x, head);
 		hide_own_address(x, head);
 		if (head->status >= 200 || head->has_upgrade)
 			return STEP_HEAD; /* which has the headers now */
@@ -159,10 +167,12 @@ static void become_tunnel(struct exchange *x, const struct response_head *h)
 /* Without an end of its own: a browser opens it again when it ends. */
 static bool is_event_stream(const struct response_head *h)
 {
-	str type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE), params;
+	str type, params;
 
-	return (h->body == BODY_CHUNKED || h->body == BODY_UNTIL_CLOSE) &&
-	       str_eq_nocase(field_value(type, &params), STR("text/event-stream"));
+	if (h->body != BODY_CHUNKED && h->body != BODY_UNTIL_CLOSE)
+		return false;
+	type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE);
+	return str_eq_nocase(field_value(type, &params), STR("text/event-stream"));
 }
 
 /* Gathers it; the body's flow begins. */
@@ -196,12 +206,15 @@ static enum step judge(struct exchange *x, struct response_head *h)
 	if (h->body == BODY_CHUNKED && !chunked_is_sound(x->trip.upstream->in.unread))
 		return refuse(x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
 	no_wake_learn(x, h->status);
-	x->record.upstream_ms = (int64_t)((clock_usec() - x->trip.upstream_began) / 1000);
+	x->record.upstream_ms =
+		(int64_t)((loop_usec(x->worker->loop) - x->trip.upstream_began) / 1000);
 	next = caching_take(x, h);
 	if (next != WAIT)
 		return next;
 	x->trip.can_reuse = h->keep_alive && !h->has_upgrade;
-	upstream_learn(x->trip.upstream, h);
+	if (header_set_has(&x->worker->response_has, HEADER_KEEP_ALIVE) ||
+		x->trip.upstream->idle_limit)
+		upstream_learn(x->trip.upstream, h);
 	upstream_deadline(x->trip.upstream, MSEC_NEVER);
 	return sendfile_is_asked(x, h) ? sendfile_begin(x, h) : begin(x, h);
 }
@@ -328,6 +341,10 @@ enum step reply_move(struct exchange *x)
 		return splice_down(x);
 	if (x->reply.answer_began && x->reply.down.is_done)
 		return WAIT;
+	if (!stages_are_ready(x)) {
+		worker_go_on_later(c);
+		return WAIT;
+	}
 	if (!u->in.unread.n)
 		return read_down(x);
 	if (x->reply.answer_began)

@@ -169,18 +169,6 @@ static enum step answer_replay(struct exchange *x, const struct placement *where
 	return own_reply_give(x, 307, in.keep_alive);
 }
 
-static void look_at_fields(struct arrival *a)
-{
-	const struct request_head *head = a->head;
-
-	a->fields[0] = a->fields[1] = 0;
-	for (size_t i = 0; i < head->nheaders; i++) {
-		unsigned id = head->headers[i].id;
-
-		a->fields[id / 64] |= 1ull << id % 64;
-	}
-}
-
 /* What is known of it before its path is looked at. */
 static void note_request(struct exchange *x)
 {
@@ -188,11 +176,11 @@ static void note_request(struct exchange *x)
 	const struct request_head *head = a->head;
 	str id;
 
-	look_at_fields(a);
+	header_set_read(&a->fields, head->headers, head->nheaders);
 	x->wish.method = head->method;
 	x->wish.minor = x->client->is_framed ? 2 : head->minor;
 	x->reply.keep_alive = head->keep_alive;
-	x->wish.wants = wants_of(head);
+	x->wish.wants = arrival_has(a, HEADER_ACCEPT) ? wants_of(head) : WANTS_TEXT;
 	flow_init(&x->trip.up, head->body, head->content_length, head->body);
 	trust_remote(
 		x->view->snapshot->trust, &x->client->peer, a->remote.address, head, &a->remote);

@@ -20,6 +20,10 @@ struct stage_ops {
 	 * which must stay where they are until the next call.  There may be none.  PASS_END comes
 	 * once, last.  0 or -errno: the answer is cut. */
 	int (*pass)(struct stage *s, struct exchange *x, enum passing how);
+	/* False: not now.  What is on its way stays where it is, and the exchange goes on after
+	 * others (worker_go_on_later), when it is asked again.  Not for the first pieces, which
+	 * come with the head.  NULL: always. */
+	bool (*is_ready)(const struct stage *s, const struct exchange *x);
 	/* The exchange lets go of it, once.  is_whole: PASS_END has passed all stages. */
 	void (*done)(struct stage *s, struct exchange *x, bool is_whole);
 };
@@ -64,6 +68,14 @@ static inline void stages_drop(struct response_head *h, enum header_id id)
 }
 
 /* --- for what runs them --- */
+
+static inline bool stages_are_ready(const struct exchange *x)
+{
+	for (const struct stage *s = x->reply.stages; s; s = s->next)
+		if (s->ops->is_ready && !s->ops->is_ready(s, x))
+			return false;
+	return true;
+}
 
 /* The worker's payload passes all of them.  0 or -errno. */
 static inline MUST_USE int stages_pass(struct exchange *x, enum passing how)

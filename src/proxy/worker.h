@@ -105,6 +105,7 @@ struct worker {
 	struct scratch selector; /* of a look-up there */
 	struct scratch_headers headers;
 	struct response_head response; /* the tenant's, from RELAY to HEAD */
+	struct header_set response_has;
 	char client_bytes[CLIENT_READ];
 	char upstream_bytes[UPSTREAM_READ];
 	size_t ahead; /* bytes of a file that are there before its head was made */
