@@ -121,6 +121,8 @@ static bool has_open_quote(str s)
 {
 	bool is_open = false;
 
+	if (str_find_char(s, '"') < 0)
+		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '"')
 			is_open = !is_open;

@@ -40,7 +40,7 @@ static ssize_t on_read(struct client *c)
 	return -EAGAIN;
 }
 
-static void on_settle(struct client *c)
+static void on_keep_rest(struct client *c)
 {
 	(void)c;
 }
@@ -106,7 +106,7 @@ static void on_done(struct client *c, bool keep_alive)
 	end(c);
 }
 
-static void on_reset(struct client *c)
+static void on_mark_cut(struct client *c)
 {
 	(void)c;
 }
@@ -126,7 +126,7 @@ static void on_go_on(struct client *c)
 
 static const struct client_ops ops = {
 	.read = on_read,
-	.settle = on_settle,
+	.keep_rest = on_keep_rest,
 	.head = on_head,
 	.send = on_send,
 	.flush = on_flush,
@@ -135,7 +135,7 @@ static const struct client_ops ops = {
 	.unsent = on_unsent,
 	.deadline = on_deadline,
 	.done = on_done,
-	.reset = on_reset,
+	.mark_cut = on_mark_cut,
 	.close = on_close,
 	.go_on = on_go_on,
 };

@@ -72,7 +72,7 @@ static void begin_head(struct answer *a, unsigned status)
 	};
 }
 
-static void release_entry(void *owner)
+static void unref_entry(void *owner)
 {
 	cache_entry_unref(owner);
 }
@@ -84,7 +84,7 @@ static void send_segments(struct answer *a, struct segment *segments, size_t n)
 		.segments = segments,
 		.count = n,
 		.stored = a->e,
-		.release = release_entry,
+		.unref = unref_entry,
 		.owner = a->e,
 	};
 	enum step next = respond_segments(x, &a->head, &source);

@@ -140,6 +140,18 @@ static inline void trip_end(struct exchange *x)
 	trip_leave_tenant(x);
 }
 
+/* What an exchange took for a large body, if it did; a spare one is used again. */
+static inline void trip_give_pipe(struct worker *w, struct splice_pipe *p)
+{
+	if (!p->is_open)
+		return;
+	if (p->held || w->nspare_pipes == SPARE_PIPES)
+		splice_close(p);
+	else
+		w->spare_pipes[w->nspare_pipes++] = *p;
+	*p = (struct splice_pipe){0};
+}
+
 /* The head of its answer has been written: what may go on for days needs no configuration. */
 static inline void trip_forget_view(struct exchange *x)
 {

@@ -75,7 +75,7 @@ static void empty_head(struct response_head *h, unsigned status)
 		drop_all(h, of_caches, NITEMS(of_caches));
 }
 
-static void release_file(void *owner)
+static void unref_file(void *owner)
 {
 	open_file_unref(owner);
 }
@@ -88,7 +88,7 @@ static enum step give(struct exchange *x, struct response_head *h, struct file_a
 		&(struct source){
 			.segments = segments,
 			.count = count,
-			.release = release_file,
+			.unref = unref_file,
 			.owner = a->file,
 		});
 }

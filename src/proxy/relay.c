@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 
 #include "net/socket.h"
-#include "proxy/relay_int.h"
 #include "proxy/reply.h"
 #include "proxy/respond.h"
 #include "proxy/shared.h"
@@ -22,9 +21,9 @@
 static void give_empty_pipes(struct exchange *x)
 {
 	if (!x->trip.up_pipe.held)
-		relay_give_pipe(x->worker, &x->trip.up_pipe);
+		trip_give_pipe(x->worker, &x->trip.up_pipe);
 	if (!x->reply.down_pipe.held)
-		relay_give_pipe(x->worker, &x->reply.down_pipe);
+		trip_give_pipe(x->worker, &x->reply.down_pipe);
 }
 
 /* The answer is whole, and out. */

@@ -11,7 +11,7 @@
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/no_wake.h"
-#include "proxy/relay_int.h"
+#include "proxy/relay.h"
 #include "proxy/respond.h"
 #include "proxy/sendfile.h"
 #include "proxy/upstream.h"

@@ -182,9 +182,9 @@ void respond_done(struct exchange *x)
 	struct source *source = &x->reply.source;
 
 	stages_done(x);
-	if (source->release)
-		source->release(source->owner);
-	source->release = NULL;
+	if (source->unref)
+		source->unref(source->owner);
+	source->unref = NULL;
 }
 
 /* --- segments --- */

@@ -7,7 +7,6 @@
 #include "proxy/forward.h"
 #include "proxy/own_reply.h"
 #include "proxy/shared.h"
-#include "proxy/quota.h"
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
 #include "route/place.h"

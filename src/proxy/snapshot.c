@@ -111,7 +111,8 @@ struct view *view_new(struct snapshot *take_snapshot)
 {
 	struct view *v = xmalloc(sizeof(*v));
 
-	*v = (struct view){1, take_snapshot, take_snapshot->conf};
+	*v = (struct view){.refs = 1, .snapshot = take_snapshot, .conf = take_snapshot->conf};
+	list_init(&v->link);
 	return v;
 }
 
@@ -119,4 +120,14 @@ void view_free(struct view *v)
 {
 	snapshot_unref(v->snapshot);
 	free(v);
+}
+
+void views_sweep(struct list *former)
+{
+	list_foreach_safe (v, former, struct view, link) {
+		if (v->refs)
+			continue;
+		list_remove(&v->link);
+		view_free(v);
+	}
 }

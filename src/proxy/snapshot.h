@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "config/config.h"
 #include "content/coding.h"
@@ -45,6 +46,7 @@ void snapshot_unref(struct snapshot *s);
  * other threads. */
 struct view {
 	unsigned refs;
+	struct list link; /* of the worker, once another one has taken its place */
 	struct snapshot *snapshot;
 	const struct config *conf; /* of the snapshot */
 };
@@ -56,9 +58,12 @@ static inline struct view *view_ref(struct view *v)
 	v->refs++;
 	return v;
 }
-void view_free(struct view *take_view);
+/* It is freed at the end of a turn, when nobody uses it (views_sweep): not amid an exchange. */
 static inline void view_unref(struct view *v)
 {
-	if (v && !--v->refs)
-		view_free(v);
+	if (v)
+		v->refs--;
 }
+/* Frees those of a worker's former ones that are not used any more. */
+void views_sweep(struct list *former);
+void view_free(struct view *take_view);
