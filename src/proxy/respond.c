@@ -393,7 +393,8 @@ static enum step send_some(struct exchange *x)
 		return client_flush(c) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
 	if (s->has_ended)
 		return STEP_ANSWER;
-	if (!stages_are_ready(x)) {
+	/* The first piece leaves with the head. */
+	if (!x->worker->head_out.is_lent && !stages_are_ready(x)) {
 		worker_go_on_later(c);
 		return WAIT;
 	}
