@@ -7,7 +7,7 @@
 static bool bytes_eq_nocase(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (char_lower(a[i]) != char_lower(b[i]))
+		if (a[i] != b[i] && char_lower(a[i]) != char_lower(b[i]))
 			return false;
 	return true;
 }

@@ -50,7 +50,7 @@ static const struct cache_control nothing_said = {
 static const struct directive *find_directive(str name)
 {
 	for (size_t i = 0; i < NITEMS(directives); i++)
-		if (str_eq_nocase(name, directives[i].name))
+		if (name.n == directives[i].name.n && str_eq_nocase(name, directives[i].name))
 			return &directives[i];
 	return NULL;
 }
@@ -121,6 +121,8 @@ static bool has_open_quote(str s)
 {
 	bool is_open = false;
 
+	if (str_find_char(s, '"') < 0)
+		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '"')
 			is_open = !is_open;

@@ -12,18 +12,23 @@ bool field_is_token(str s)
 	return s.n;
 }
 
+/* The offset of the quote that ends a string, or beyond the end. */
+static size_t find_quote(str s, size_t i)
+{
+	for (; i < s.n && s.p[i] != '"'; i++)
+		if (s.p[i] == '\\')
+			i++;
+	return i;
+}
+
 /* The offset of the first `sep` outside quoted strings, or the length. */
 static size_t find_unquoted(str s, char sep)
 {
-	bool is_quoted = false;
-
 	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"')
-			is_quoted = !is_quoted;
-		else if (is_quoted && s.p[i] == '\\')
-			i++;
-		else if (!is_quoted && s.p[i] == sep)
+		if (s.p[i] == sep)
 			return i;
+		if (s.p[i] == '"')
+			i = find_quote(s, i + 1);
 	}
 	return s.n;
 }

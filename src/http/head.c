@@ -211,6 +211,9 @@ static bool merge_lengths(struct fields *f)
 {
 	str first = STR_EMPTY, length;
 
+	if (!fields_repeats(f, HEADER_CONTENT_LENGTH) &&
+		str_find_char(f->special[HEADER_CONTENT_LENGTH]->value, ',') < 0)
+		return true; /* as it nearly always is */
 	for (struct header *h = f->headers; h < f->headers + f->n; h++) {
 		str rest = h->value;
 

@@ -36,6 +36,25 @@ bool header_is_hop(enum header_id id);
  * authentication, control, format (RFC 9110 6.5.1).  Unknown names may come. */
 bool header_may_trail(enum header_id id);
 
+/* Which of the known fields are there: made once, where many would be looked for that most messages
+ * do not have. */
+struct header_set {
+	uint64_t bits[2];
+};
+static_assert(HEADER_NIDS <= 128, "a bit for each");
+
+static inline void header_set_read(struct header_set *s, const struct header *headers, size_t n)
+{
+	*s = (struct header_set){0};
+	for (const struct header *h = headers; h < headers + n; h++)
+		s->bits[h->id / 64] |= UINT64_C(1) << h->id % 64;
+}
+
+static inline bool header_set_has(const struct header_set *s, enum header_id id)
+{
+	return s->bits[id / 64] >> id % 64 & 1;
+}
+
 /* The first header with that id, or NULL.  `id` is not HEADER_OTHER: for that use header_find_name.
  */
 const struct header *header_find(const struct header *headers, size_t n, enum header_id id);

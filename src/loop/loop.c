@@ -34,6 +34,7 @@ struct loop {
 	int epoll_fd;
 	bool is_running;
 	msec now;
+	uint64_t usec; /* the same */
 	struct timer_heap timers;
 	struct work_list deferred;
 	struct work on_turn;
@@ -75,10 +76,21 @@ static bool is_own(const struct loop *l)
 	return !l->has_thread || pthread_equal(l->thread, pthread_self());
 }
 
+static void set_moment(struct loop *l)
+{
+	l->usec = clock_usec();
+	l->now = l->usec / 1000;
+}
+
 msec loop_now(const struct loop *l)
 {
 	MAGIC_CHECK(l, LOOP_MAGIC);
 	return l->now;
+}
+
+uint64_t loop_usec(const struct loop *l)
+{
+	return l->usec;
 }
 
 struct timer_heap *loop_timers(struct loop *l)
@@ -114,7 +126,7 @@ struct loop *loop_new(void)
 
 	MAGIC_BEGIN(l, LOOP_MAGIC);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	l->now = clock_now();
+	set_moment(l);
 	pthread_mutex_init(&l->post_lock, NULL);
 	if (l->epoll_fd < 0 || event_fd < 0 ||
 		watch_open_read(&l->post_watch, l, event_fd, on_posted) < 0) {
@@ -283,7 +295,7 @@ static int serve_events(struct loop *l, int limit)
 	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, limit);
 
 	assert(!l->event_count); /* a callback does not wait for others */
-	l->now = clock_now();
+	set_moment(l);
 	l->event_count = MAX(n, 0);
 	for (l->event_at = 0; l->event_at < l->event_count; l->event_at++) {
 		struct epoll_event *event = &l->events[l->event_at];
@@ -299,25 +311,25 @@ static int serve_events(struct loop *l, int limit)
 	return n;
 }
 
-static bool is_late(struct loop *l)
-{
-	msec next = timer_heap_next(&l->timers);
-
-	return next != MSEC_NEVER && l->now > next + LATE;
-}
-
 /* After a pause of the whole process or machine timers are due whose reason may have arrived in
  * time: what is here is served first, with all that follows from it. */
-static void turn(struct loop *l)
+static void fire_timers(struct loop *l, msec first, int n)
 {
-	int n = serve_events(l, wait_limit(l));
-
-	if (is_late(l)) {
+	if (l->now > first + LATE) {
 		for (int i = 0; i < LOOKS_WHEN_LATE && (n < 0 || n == EVENTS_PER_TURN || !i); i++)
 			n = serve_events(l, 0);
 		run_deferred(l);
 	}
 	timer_heap_fire(&l->timers, l->now);
+}
+
+static void turn(struct loop *l)
+{
+	int n = serve_events(l, wait_limit(l));
+	msec first = timer_heap_next(&l->timers);
+
+	if (first <= l->now)
+		fire_timers(l, first, n);
 	run_deferred(l);
 	assert(!l->deferred.count);
 	if (l->on_turn.fn)
@@ -332,7 +344,7 @@ void loop_run(struct loop *l)
 	l->is_running = true;
 	l->thread = pthread_self();
 	l->has_thread = true;
-	l->now = clock_now();
+	set_moment(l);
 	run_deferred(l);
 	while (l->is_running)
 		turn(l);

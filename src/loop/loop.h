@@ -56,6 +56,8 @@ void loop_stop(struct loop *l);
 
 /* The moment at which this turn began (monotonic), read once a turn. */
 msec loop_now(const struct loop *l);
+/* The same in microseconds. */
+uint64_t loop_usec(const struct loop *l);
 /* The same, read afresh: for measuring inside a turn. */
 msec clock_now(void);
 /* Microseconds of the monotonic clock, read afresh. */

@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/number.h"
-
 void address_from(struct address *a, const struct sockaddr_storage *from)
 {
 	const struct sockaddr_in6 *in6 = (const void *)from;
@@ -34,6 +32,16 @@ void address_from(struct address *a, const struct sockaddr_storage *from)
 	}
 }
 
+static char *write_byte(char *out, unsigned byte)
+{
+	if (byte >= 100)
+		*out++ = (char)('0' + byte / 100);
+	if (byte >= 10)
+		*out++ = (char)('0' + byte / 10 % 10);
+	*out++ = (char)('0' + byte % 10);
+	return out;
+}
+
 /* inet_ntop would do, but it goes through printf, and this is done for each request. */
 static str text_v4(const struct in_addr *v4, char *out)
 {
@@ -43,7 +51,7 @@ static str text_v4(const struct in_addr *v4, char *out)
 	for (int i = 0; i < 4; i++) {
 		if (i)
 			*end++ = '.';
-		end += number_write(end, byte[i]);
+		end = write_byte(end, byte[i]);
 	}
 	assert(end < out + ADDRESS_TEXT_MAX);
 	*end = 0;

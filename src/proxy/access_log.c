@@ -82,7 +82,7 @@ void access_log(const struct access_record *r)
 	if (!line)
 		return;
 	add_path(line, r->path);
-	add_number(line, STR(",\"status\":"), r->status);
+	add_number(line, STR(",\"status\":"), r->status ? r->status : error_status(r->error));
 	add_number(line, STR(",\"dur\":"), (int64_t)r->duration);
 	add_str(line, STR(",\"method\":\""), r->method);
 	add_number(line, STR(",\"req_content_length\":"), r->request_length);

@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "proxy/exchange.h"
-#include "proxy/request_copy.h"
 #include "proxy/worker.h"
 
 struct background {
@@ -41,7 +40,7 @@ static ssize_t on_read(struct client *c)
 	return -EAGAIN;
 }
 
-static void on_settle(struct client *c)
+static void on_keep_rest(struct client *c)
 {
 	(void)c;
 }
@@ -107,7 +106,7 @@ static void on_done(struct client *c, bool keep_alive)
 	end(c);
 }
 
-static void on_reset(struct client *c)
+static void on_mark_cut(struct client *c)
 {
 	(void)c;
 }
@@ -127,7 +126,7 @@ static void on_go_on(struct client *c)
 
 static const struct client_ops ops = {
 	.read = on_read,
-	.settle = on_settle,
+	.keep_rest = on_keep_rest,
 	.head = on_head,
 	.send = on_send,
 	.flush = on_flush,
@@ -136,10 +135,56 @@ static const struct client_ops ops = {
 	.unsent = on_unsent,
 	.deadline = on_deadline,
 	.done = on_done,
-	.reset = on_reset,
+	.mark_cut = on_mark_cut,
 	.close = on_close,
 	.go_on = on_go_on,
 };
+
+/* --- its request: the bytes that it came in are gone when it begins --- */
+
+/* The field lines as they came, with the end of the last one. */
+static str lines_of(const struct header *headers, size_t n)
+{
+	const struct header *last = &headers[n - 1];
+	const char *end = last->value.p + last->value.n;
+
+	while (*end != '\n')
+		end++;
+	return (str){headers->name.p, (size_t)(end + 1 - headers->name.p)};
+}
+
+static struct header *copy_fields(struct arena *a, const struct header *headers, size_t n)
+{
+	struct header *copy = arena_alloc(a, n * sizeof(*copy));
+	str from, to;
+
+	if (!n)
+		return copy;
+	from = lines_of(headers, n);
+	to = arena_dup(a, from);
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = headers[i];
+		copy[i].name.p = to.p + (headers[i].name.p - from.p);
+		copy[i].value.p = to.p + (headers[i].value.p - from.p);
+	}
+	return copy;
+}
+
+/* All of it lives in the arena; its field lines still stand one behind the other. */
+static struct request_head *copy_request(struct arena *a, const struct request_head *head)
+{
+	struct request_head *copy = arena_alloc(a, sizeof(*copy));
+
+	*copy = *head;
+	copy->method_text = arena_dup(a, head->method_text);
+	copy->target = arena_dup(a, head->target);
+	copy->path = arena_dup(a, head->path);
+	copy->query = arena_dup(a, head->query);
+	copy->host = arena_dup(a, head->host);
+	copy->upgrade = arena_dup(a, head->upgrade);
+	copy->headers = copy_fields(a, head->headers, head->nheaders);
+	return copy;
+}
 
 static void on_begin(void *arg)
 {
@@ -162,6 +207,6 @@ void background_begin(struct worker *w, const struct request_head *head, const s
 	c->is_background = true;
 	list_init(&c->eager);
 	worker_connection_came(w); /* a drain waits for it */
-	b->head = request_copy(&b->heads, head);
+	b->head = copy_request(&b->heads, head);
 	loop_defer(w->loop, on_begin, b);
 }

@@ -152,8 +152,8 @@ static bool will_be_fresh(const struct exchange *x, enum cache_why why)
 	       !x->client->is_background;
 }
 
-/* Looks for it.  True: answered. */
-static bool find(struct exchange *x, const struct request_head *head)
+/* True: what is stored answers it. */
+static bool answer_stored(struct exchange *x, const struct request_head *head)
 {
 	struct caching *c = x->reply.caching;
 	struct cache_moment at;
@@ -191,7 +191,7 @@ static enum step ask(struct exchange *x, const struct request_head *head)
 	struct caching *c = x->reply.caching;
 
 	make_key(x, head, &x->wish.arrival->remote);
-	if (find(x, head)) {
+	if (answer_stored(x, head)) {
 		drop_key(x);
 		return STEP_SEND;
 	}
@@ -297,7 +297,7 @@ static enum step look_again(struct exchange *x)
 	cache_entry_unref(c->old);
 	c->old = NULL;
 	c->is_collapsed = true;
-	if (find(x, &head))
+	if (answer_stored(x, &head))
 		return STEP_SEND;
 	c->is_collapsed = false;
 	return may_wait(x) && !join(x) ? WAIT : go_on(x);

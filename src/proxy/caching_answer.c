@@ -1,76 +1,10 @@
-/* caching_answer.c - from the cache to the client: 200, 206, 304, 416, and what we say about it. */
+/* caching_answer.c - from the cache to the client: 200, 206, 304, 416. */
 /* SPDX-License-Identifier: MIT */
 #include "http/conditional.h"
 #include "http/range.h"
 #include "http/status.h"
 #include "proxy/caching_int.h"
 #include "proxy/parts.h"
-
-static const str forwarded_texts[] = {
-	[FORWARDED_NOT] = STR_INIT(""),
-	[FORWARDED_URI_MISS] = STR_INIT("uri-miss"),
-	[FORWARDED_VARY_MISS] = STR_INIT("vary-miss"),
-	[FORWARDED_STALE] = STR_INIT("stale"),
-	[FORWARDED_REQUEST] = STR_INIT("request"),
-	[FORWARDED_METHOD] = STR_INIT("method"),
-	[FORWARDED_BYPASS] = STR_INIT("bypass"),
-};
-
-static void add_number(struct buf *out, int64_t v)
-{
-	if (v < 0)
-		buf_add_char(out, '-');
-	buf_add_number(out, v < 0 ? -(uint64_t)v : (uint64_t)v);
-}
-
-/* What Thruster's X-Cache has; a cache without memory misses. */
-static str x_cache(const struct caching *c)
-{
-	bool is_asked = c->key.share || c->why == WHY_OFF;
-
-	if (c->hit)
-		return STR("hit");
-	return is_asked && c->forwarded != FORWARDED_METHOD && !c->has_range ? STR("miss")
-									     : STR("bypass");
-}
-
-/* RFC 9211. */
-static void add_cache_status(
-	struct buf *out, const struct caching *c, unsigned fwd_status, bool is_stored, int64_t ttl)
-{
-	buf_add(out, STR("Cache-Status: fly-atc"));
-	if (c->forwarded == FORWARDED_NOT) {
-		buf_add(out, STR("; hit; ttl="));
-		add_number(out, ttl);
-	} else {
-		buf_add(out, STR("; fwd="));
-		buf_add(out, forwarded_texts[c->forwarded]);
-		if (fwd_status) {
-			buf_add(out, STR("; fwd-status="));
-			buf_add_number(out, fwd_status);
-		}
-	}
-	if (is_stored)
-		buf_add(out, STR("; stored"));
-	if (c->is_collapsed)
-		buf_add(out, STR("; collapsed"));
-	if (c->why != WHY_OK && !is_stored) {
-		buf_add(out, STR("; detail="));
-		buf_add(out, cache_why_text(c->why));
-	}
-	buf_add(out, STR("\r\n"));
-}
-
-void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl)
-{
-	struct caching *c = x->reply.caching;
-
-	x->record.cache = x_cache(c);
-	stages_add(x, STR("X-Cache: "), x->record.cache);
-	add_cache_status(&x->worker->added, c, fwd_status, is_stored, ttl);
-}
-
-/* --- the answer --- */
 
 struct answer {
 	struct exchange *x;
@@ -138,7 +72,7 @@ static void begin_head(struct answer *a, unsigned status)
 	};
 }
 
-static void release_entry(void *owner)
+static void unref_entry(void *owner)
 {
 	cache_entry_unref(owner);
 }
@@ -150,7 +84,7 @@ static void send_segments(struct answer *a, struct segment *segments, size_t n)
 		.segments = segments,
 		.count = n,
 		.stored = a->e,
-		.release = release_entry,
+		.unref = unref_entry,
 		.owner = a->e,
 	};
 	enum step next = respond_segments(x, &a->head, &source);
@@ -217,7 +151,7 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	a.ttl = take_entry->terms.lifetime - a.age;
 	caching_count(x, true);
 	buf_add(&x->worker->added, STR("Age: "));
-	add_number(&x->worker->added, a.age);
+	caching_add_number(&x->worker->added, a.age);
 	buf_add(&x->worker->added, STR("\r\n"));
 	caching_add_status(x, fwd_status, fwd_status == 304 && c->stays, a.ttl);
 	if (unchanged)

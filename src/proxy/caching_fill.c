@@ -1,5 +1,5 @@
-/* caching_fill.c - from the tenant to the cache: what its answer changes there, and its body on the
- * way to the client. */
+/* caching_fill.c - from the tenant to the cache: what its answer changes there, its body on the way
+ * to the client, and what we say about it. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -7,7 +7,6 @@
 #include "http/uri.h"
 #include "http/vary.h"
 #include "proxy/caching_int.h"
-#include "proxy/trip.h"
 
 /* So long nobody waits for what was not stored. */
 #define REFUSED_FOR (5 * 60 * 1000)
@@ -353,7 +352,7 @@ static void on_done(struct stage *s, struct exchange *x, bool is_whole)
 	let_go(x, f);
 }
 
-static const struct stage_ops fill_ops = {on_pass, on_done};
+static const struct stage_ops fill_ops = {.pass = on_pass, .done = on_done};
 
 /* WHY_OK: *f is filled but for what keep_head keeps. */
 static enum cache_why prepare(struct exchange *x, const struct response_head *h, struct fill *f)
@@ -402,6 +401,65 @@ static void drop_ours(struct response_head *h)
 		if (h->headers[i].id == HEADER_X_CACHE ||
 			h->headers[i].id == HEADER_FLY_ATC_CACHE_CONTROL)
 			h->headers[i].is_hop = true;
+}
+
+/* --- what we say about it --- */
+
+static const str forwarded_texts[] = {
+	[FORWARDED_NOT] = STR_INIT(""),
+	[FORWARDED_URI_MISS] = STR_INIT("uri-miss"),
+	[FORWARDED_VARY_MISS] = STR_INIT("vary-miss"),
+	[FORWARDED_STALE] = STR_INIT("stale"),
+	[FORWARDED_REQUEST] = STR_INIT("request"),
+	[FORWARDED_METHOD] = STR_INIT("method"),
+	[FORWARDED_BYPASS] = STR_INIT("bypass"),
+};
+
+/* What Thruster's X-Cache has; a cache without memory misses. */
+static str x_cache(const struct caching *c)
+{
+	bool is_asked = c->key.share || c->why == WHY_OFF;
+
+	if (c->hit)
+		return STR("hit");
+	return is_asked && c->forwarded != FORWARDED_METHOD && !c->has_range ? STR("miss")
+									     : STR("bypass");
+}
+
+/* RFC 9211. */
+static void add_cache_status(
+	struct buf *out, const struct caching *c, unsigned fwd_status, bool is_stored, int64_t ttl)
+{
+	buf_add(out, STR("Cache-Status: fly-atc"));
+	if (c->forwarded == FORWARDED_NOT) {
+		buf_add(out, STR("; hit; ttl="));
+		caching_add_number(out, ttl);
+	} else {
+		buf_add(out, STR("; fwd="));
+		buf_add(out, forwarded_texts[c->forwarded]);
+		if (fwd_status) {
+			buf_add(out, STR("; fwd-status="));
+			buf_add_number(out, fwd_status);
+		}
+	}
+	if (is_stored)
+		buf_add(out, STR("; stored"));
+	if (c->is_collapsed)
+		buf_add(out, STR("; collapsed"));
+	if (c->why != WHY_OK && !is_stored) {
+		buf_add(out, STR("; detail="));
+		buf_add(out, cache_why_text(c->why));
+	}
+	buf_add(out, STR("\r\n"));
+}
+
+void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl)
+{
+	struct caching *c = x->reply.caching;
+
+	x->record.cache = x_cache(c);
+	stages_add(x, STR("X-Cache: "), x->record.cache);
+	add_cache_status(&x->worker->added, c, fwd_status, is_stored, ttl);
 }
 
 void caching_head(struct exchange *x, struct response_head *h)

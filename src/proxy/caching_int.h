@@ -80,6 +80,13 @@ static inline void caching_count(struct exchange *x, bool is_hit)
 	c->is_counted = true;
 }
 
+static inline void caching_add_number(struct buf *out, int64_t v)
+{
+	if (v < 0)
+		buf_add_char(out, '-');
+	buf_add_number(out, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
 /* Answers from `e`, taking its reference; SEND follows.  *head is the request.  `fwd_status`: of
  * the tenant's answer, which was asked; or 0. */
 void caching_answer(struct exchange *x, struct cache_entry *take_entry,

@@ -28,7 +28,7 @@ struct client_ops {
 	/* As inbox_read, into the inbox. */
 	ssize_t (*read)(struct client *c);
 	/* The bytes read have been used as far as can be now; the rest must outlive the turn. */
-	void (*settle)(struct client *c);
+	void (*keep_rest)(struct client *c);
 	/* A head with its empty line: interim, final, or 101.  Borrowed until the next send, and
 	 * nothing may be in the gather yet. */
 	void (*head)(struct client *c, str text, bool has_body);
@@ -48,7 +48,7 @@ struct client_ops {
 	/* The exchange is over, and its answer is out.  keep_alive: another may follow. */
 	void (*done)(struct client *c, bool keep_alive);
 	/* What is closed next must not look like an end. */
-	void (*reset)(struct client *c);
+	void (*mark_cut)(struct client *c);
 	/* Ends it at once, and its exchange by exchange_client_gone. */
 	void (*close)(struct client *c);
 	/* False for an answer that the client would take for what it is not; NULL: there is none.
@@ -81,9 +81,9 @@ static inline ssize_t client_read(struct client *c)
 	return c->ops->read(c);
 }
 
-static inline void client_settle(struct client *c)
+static inline void client_keep_rest(struct client *c)
 {
-	c->ops->settle(c);
+	c->ops->keep_rest(c);
 }
 
 static inline void client_head(struct client *c, str text, bool has_body)
@@ -126,9 +126,9 @@ static inline void client_done(struct client *c, bool keep_alive)
 	c->ops->done(c, keep_alive);
 }
 
-static inline void client_reset(struct client *c)
+static inline void client_mark_cut(struct client *c)
 {
-	c->ops->reset(c);
+	c->ops->mark_cut(c);
 }
 
 static inline void client_close(struct client *c)

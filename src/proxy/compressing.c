@@ -16,10 +16,16 @@
 /* Longer ones are not worth keeping others waiting for the last few percent. */
 #define LENGTH_OF_HIGH_EFFORT (1u << 20)
 
+/* Of bodies, so much is compressed in one turn of a thread (one piece may go beyond it): two or
+ * three milliseconds, in which others wait. */
+#define BYTES_PER_TURN (128u * 1024)
+
 struct compressor {
 	struct encoders *encoders;
 	struct effort_meter effort;
 	struct buf out; /* of the last pass */
+	uint64_t turn;	/* by its moment: in which */
+	size_t spent;	/* bytes have been compressed */
 };
 
 struct encoding {
@@ -240,6 +246,28 @@ static void keep_copy(struct exchange *x, const struct encoding *e)
 	cache_add_coded(x->worker->shared->cache, x->reply.source.stored, e->coding, coded);
 }
 
+static void spend(struct worker *w, size_t n)
+{
+	struct compressor *c = w->compressor;
+
+	if (c->turn != loop_usec(w->loop))
+		c->spent = 0;
+	c->turn = loop_usec(w->loop);
+	c->spent += n;
+}
+
+/* Those that gave way go first, one after the other, as far as the turn's bytes reach. */
+static bool is_ready(const struct stage *s, const struct exchange *x)
+{
+	const struct worker *w = x->worker;
+	const struct compressor *c = w->compressor;
+
+	(void)s;
+	if (!(x->happened & EVENT_TURN) && !list_is_empty(&w->eager))
+		return false;
+	return c->turn != loop_usec(w->loop) || c->spent < BYTES_PER_TURN;
+}
+
 static int pass(struct stage *s, struct exchange *x, enum passing how)
 {
 	struct encoding *e = container_of(s, struct encoding, stage);
@@ -251,6 +279,7 @@ static int pass(struct stage *s, struct exchange *x, enum passing how)
 		[PASS_END] = ENCODE_END,
 	};
 
+	spend(x->worker, payload->bytes);
 	buf_clear(out);
 	for (int i = 0; i < payload->count; i++)
 		encoder_feed(e->encoder,
@@ -276,7 +305,7 @@ static void done(struct stage *s, struct exchange *x, bool is_whole)
 	buf_done(&e->copy);
 }
 
-static const struct stage_ops ops = {.pass = pass, .done = done};
+static const struct stage_ops ops = {.pass = pass, .is_ready = is_ready, .done = done};
 
 static struct compressor *compressor_of(struct worker *w)
 {

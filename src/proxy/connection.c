@@ -12,7 +12,6 @@
 #include "proxy/exchange.h"
 #include "proxy/h2_connection.h"
 #include "proxy/shared.h"
-#include "proxy/quota.h"
 #include "proxy/trust.h"
 #include "proxy/worker.h"
 
@@ -323,7 +322,7 @@ static ssize_t http1_read(struct client *c)
 	return inbox_read(&c->in, c->fd, c->worker->client_bytes, CLIENT_READ);
 }
 
-static void http1_settle(struct client *c)
+static void http1_keep_rest(struct client *c)
 {
 	inbox_keep(&c->in);
 }
@@ -390,7 +389,7 @@ static void http1_done(struct client *client, bool keep_alive)
 		connection_run(c);
 }
 
-static void http1_reset(struct client *c)
+static void http1_mark_cut(struct client *c)
 {
 	struct linger none = {.l_onoff = 1, .l_linger = 0};
 
@@ -416,7 +415,7 @@ static void http1_go_on(struct client *client)
 
 static const struct client_ops http1 = {
 	.read = http1_read,
-	.settle = http1_settle,
+	.keep_rest = http1_keep_rest,
 	.head = http1_head,
 	.send = http1_send,
 	.flush = http1_flush,
@@ -425,7 +424,7 @@ static const struct client_ops http1 = {
 	.unsent = http1_unsent,
 	.deadline = http1_deadline,
 	.done = http1_done,
-	.reset = http1_reset,
+	.mark_cut = http1_mark_cut,
 	.close = http1_close,
 	.go_on = http1_go_on,
 };

@@ -4,7 +4,6 @@
 #include "proxy/forward.h"
 #include "proxy/held.h"
 #include "proxy/no_wake.h"
-#include "proxy/trip.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
@@ -37,7 +36,8 @@ enum step dial_rest(struct exchange *x)
 {
 	if (no_wake_is_meant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	x->wish.wants_page = waiting_wants_page(x->wish.arrival->head);
+	x->wish.wants_page = arrival_has(x->wish.arrival, HEADER_ACCEPT) &&
+			     waiting_wants_page(x->wish.arrival->head);
 	write_head(x);
 	return STEP_JOIN;
 }

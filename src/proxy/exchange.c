@@ -11,11 +11,8 @@
 #include "proxy/exchange_int.h"
 #include "proxy/held.h"
 #include "proxy/shared.h"
-#include "proxy/quota.h"
-#include "proxy/relay.h"
 #include "proxy/respond.h"
 #include "proxy/sendfile.h"
-#include "proxy/trip.h"
 #include "proxy/watch.h"
 
 #define FREE_EXCHANGES_MAX 256
@@ -51,7 +48,7 @@ static struct exchange *exchange_new(struct client *c)
 	x->worker = w;
 	x->client = c;
 	x->view = view_ref(w->view);
-	x->began = clock_usec();
+	x->began = loop_usec(w->loop);
 	x->record.upstream_ms = x->record.wake_ms = ACCESS_UNKNOWN;
 	c->exchange = x;
 	c->is_hurried = false;
@@ -168,8 +165,8 @@ static void let_go(struct exchange *x)
 	if (x->wish.quota_key)
 		quota_leave(&x->worker->shared->requests, x->wish.quota_key);
 	trip_end(x);
-	relay_give_pipe(x->worker, &x->trip.up_pipe);
-	relay_give_pipe(x->worker, &x->reply.down_pipe);
+	trip_give_pipe(x->worker, &x->trip.up_pipe);
+	trip_give_pipe(x->worker, &x->reply.down_pipe);
 	respond_done(x);
 	if (x->reply.caching)
 		caching_done(x);
@@ -181,8 +178,6 @@ static void note_cut(struct exchange *x)
 {
 	if (x->record.error == ERROR_NONE)
 		x->record.error = ERROR_CLIENT_GONE;
-	if (!x->reply.answer_began)
-		x->record.status = error_status(x->record.error);
 	x->record.is_cut = x->reply.answer_began && !x->trip.is_tunnel;
 }
 
@@ -205,7 +200,7 @@ static void end(struct exchange *x)
 	}
 	c->exchange = NULL;
 	if (is_reset)
-		client_reset(c);
+		client_mark_cut(c);
 	client_close(c);
 }
 
@@ -268,7 +263,7 @@ static void turn(struct exchange *x, enum step first)
 	if (x->step == STEP_END)
 		end(x);
 	else
-		client_settle(x->client);
+		client_keep_rest(x->client);
 }
 
 static void on_woken(void *arg)

@@ -6,6 +6,7 @@
 #include "proxy/exchange.h"
 #include "proxy/snapshot.h"
 #include "proxy/trust.h"
+#include "proxy/upstream.h"
 #include "proxy/worker.h"
 #include "route/table.h"
 
@@ -20,15 +21,12 @@ struct arrival {
 	struct remote remote;
 	struct route route;
 	char peer_text[ADDRESS_TEXT_MAX];
-	/* A bit for each field that we know and that is there: a dozen matter, in most requests
-	 * none of them. */
-	uint64_t fields[2];
+	struct header_set fields;
 };
-static_assert(HEADER_NIDS <= 128, "a bit for each");
 
 static inline bool arrival_has(const struct arrival *a, enum header_id id)
 {
-	return a->fields[id / 64] >> id % 64 & 1;
+	return header_set_has(&a->fields, id);
 }
 
 #define STEP(name, run, ...) enum step run(struct exchange *x);
@@ -99,6 +97,71 @@ static inline bool exchange_has_tenant(const struct exchange *x)
 {
 	return slot_is_of(exchange_slot(x), x->trip.tenant->owner);
 }
+
+/* --- what it has of others, and gives back --- */
+
+/* Lets go of the upstream connection: it is used again if that is safe. */
+static inline void trip_drop_upstream(struct exchange *x, bool can_reuse)
+{
+	struct upstream *u = x->trip.upstream;
+
+	x->trip.upstream = NULL;
+	if (!u)
+		return;
+	if (can_reuse) { /* the next request goes to the copy that runs */
+		origin_follow(u->origin, atomic_load(&exchange_slot(x)->generation));
+		can_reuse = state_serves(exchange_tenant_state(x));
+	}
+	if (can_reuse)
+		upstream_give_back(u);
+	else
+		upstream_close(u);
+}
+
+/* It is not counted among the tenant's requests any more. */
+static inline void trip_leave_tenant(struct exchange *x)
+{
+	struct slot *slot;
+
+	if (!x->trip.is_counted)
+		return;
+	x->trip.is_counted = false;
+	slot = exchange_slot(x);
+	atomic_store(&slot->last_activity, loop_now(x->worker->loop));
+	if (x->trip.is_tunnel)
+		atomic_fetch_sub(&slot->upgrades, 1);
+	slot_leave(slot);
+}
+
+/* Both: nothing more comes from the tenant, and its connection is not used again. */
+static inline void trip_end(struct exchange *x)
+{
+	trip_drop_upstream(x, false);
+	trip_leave_tenant(x);
+}
+
+/* What an exchange took for a large body, if it did; a spare one is used again. */
+static inline void trip_give_pipe(struct worker *w, struct splice_pipe *p)
+{
+	if (!p->is_open)
+		return;
+	if (p->held || w->nspare_pipes == SPARE_PIPES)
+		splice_close(p);
+	else
+		w->spare_pipes[w->nspare_pipes++] = *p;
+	*p = (struct splice_pipe){0};
+}
+
+/* The head of its answer has been written: what may go on for days needs no configuration. */
+static inline void trip_forget_view(struct exchange *x)
+{
+	x->record.tenant = x->is_logged ? arena_dup(&x->arena, x->record.tenant) : STR_EMPTY;
+	x->wish.conf = NULL;
+	view_unref(x->view);
+	x->view = NULL;
+}
+
+/* --- what was asked --- */
 
 /* Its path in normal form below the tenant's prefix; one that came by referer is not below it. */
 static inline str exchange_path_below(const struct exchange *x)

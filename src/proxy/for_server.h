@@ -11,3 +11,8 @@ bool for_server_is_health(const struct exchange *x, str path);
 enum step for_server_answer(struct exchange *x);
 /* The same to a health check, or 503 with server.health_store. */
 enum step for_server_answer_health(struct exchange *x);
+
+/* server.index is set, and "/" is asked for.  Of a request for which there is no tenant. */
+bool for_server_is_index(const struct exchange *x);
+/* Answers with links to the tenants, of the request's host, or of no host if it has none. */
+enum step for_server_answer_index(struct exchange *x);

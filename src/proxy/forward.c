@@ -213,7 +213,8 @@ static bool keep_authorization(struct walk *w, str value)
 	return true;
 }
 
-static bool keeps(struct walk *w, const struct header *h)
+/* True if the line is kept as it is; what is to stand in its place is written, or remembered. */
+static bool apply_rule(struct walk *w, const struct header *h)
 {
 	enum rule rule = rules[h->id];
 
@@ -263,7 +264,7 @@ static void copy_lines(struct walk *w)
 	const struct request_head *head = w->in->head;
 
 	for (const struct header *h = head->headers; h < head->headers + head->nheaders; h++) {
-		if (!h->is_hop && (rules[h->id] == KEEP || keeps(w, h)))
+		if (!h->is_hop && (rules[h->id] == KEEP || apply_rule(w, h)))
 			keep_line(w, h);
 		else
 			lines_drop(&w->lines, h);

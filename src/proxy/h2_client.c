@@ -51,7 +51,7 @@ static ssize_t h2_read(struct client *c)
 	return n;
 }
 
-static void h2_settle(struct client *c)
+static void h2_keep_rest(struct client *c)
 {
 	inbox_keep(&c->in);
 }
@@ -184,7 +184,7 @@ static void h2_done(struct client *c, bool keep_alive)
 	h2_connection_touch(hc->h2);
 }
 
-static void h2_reset(struct client *c)
+static void h2_mark_cut(struct client *c)
 {
 	h2_stream_reset(&client_of(c)->stream, NGHTTP2_INTERNAL_ERROR);
 }
@@ -223,7 +223,7 @@ static void h2_go_on(struct client *c)
 
 static const struct client_ops http2 = {
 	.read = h2_read,
-	.settle = h2_settle,
+	.keep_rest = h2_keep_rest,
 	.head = h2_head,
 	.send = h2_send,
 	.flush = h2_flush,
@@ -232,7 +232,7 @@ static const struct client_ops http2 = {
 	.unsent = h2_unsent,
 	.deadline = h2_deadline,
 	.done = h2_done,
-	.reset = h2_reset,
+	.mark_cut = h2_mark_cut,
 	.close = h2_close,
 	.accepts = h2_accepts,
 	.piece = h2_piece,

@@ -5,7 +5,6 @@
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/respond.h"
-#include "proxy/trip.h"
 #include "proxy/wall.h"
 
 /* Of a whole answer: what follows the empty line. */

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/request_id.h"
 
+#include <endian.h>
+
 #include "base/hash.h"
 
 #define FOREIGN_MAX 128
@@ -33,23 +35,43 @@ static uint64_t next(struct request_ids *ids)
 	return result;
 }
 
+/* A byte in each of eight. */
+static uint64_t spread(uint8_t byte)
+{
+	return byte * UINT64_C(0x0101010101010101);
+}
+
+/* The eight digits of a number, all at once: its nibbles are drawn apart, four bytes from four,
+ * then two, then one, and those above 9 are moved from behind '9' to 'a'. */
+static void write_hex(char out[8], uint64_t v)
+{
+	uint64_t above;
+
+	v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+	v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	v = (v | v << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	above = (v + spread(6)) >> 4 & spread(1);
+	v = htobe64(v + spread('0') + above * ('a' - '0' - 10));
+	memcpy(out, &v, 8);
+}
+
 static void write_uuid(char *out, uint64_t high, uint64_t low)
 {
-	static const char digits[] = "0123456789abcdef";
-	uint64_t half;
+	char digits[32];
 
 	/* RFC 9562 5.4: the version and the variant have their places. */
 	high = (high & ~(uint64_t)0xf000) | 0x4000;
 	low = (low & ~((uint64_t)3 << 62)) | (uint64_t)2 << 62;
-	half = high;
-	for (unsigned byte = 0; byte < 16; byte++, half <<= 8) {
-		if (byte == 8)
-			half = low;
-		if (byte == 4 || byte == 6 || byte == 8 || byte == 10)
-			*out++ = '-';
-		*out++ = digits[half >> 60];
-		*out++ = digits[half >> 56 & 15];
-	}
+	write_hex(digits, high >> 32);
+	write_hex(digits + 8, high & UINT32_MAX);
+	write_hex(digits + 16, low >> 32);
+	write_hex(digits + 24, low & UINT32_MAX);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	memcpy(out, digits, 8);
+	memcpy(out + 9, digits + 8, 4);
+	memcpy(out + 14, digits + 12, 4);
+	memcpy(out + 19, digits + 16, 4);
+	memcpy(out + 24, digits + 20, 12);
 }
 
 static bool is_sane(str id)

@@ -8,11 +8,12 @@
 #include "http/field.h"
 #include "proxy/answer.h"
 #include "proxy/exchange_int.h"
-#include "proxy/trip.h"
 #include "proxy/wall.h"
 
 /* Of memory, what is offered to the client at once: more would be copied if it does not take it. */
 #define SLICE (128u * 1024)
+/* The same on the way through stages, which others wait for. */
+#define STAGED_SLICE (32u * 1024)
 /* Of a file, what is read and written with the head; more is left to the kernel. */
 #define COPIED_FILE (16u * 1024)
 /* Steps of one exchange before others have their turn. */
@@ -181,9 +182,9 @@ void respond_done(struct exchange *x)
 	struct source *source = &x->reply.source;
 
 	stages_done(x);
-	if (source->release)
-		source->release(source->owner);
-	source->release = NULL;
+	if (source->unref)
+		source->unref(source->owner);
+	source->unref = NULL;
 }
 
 /* --- segments --- */
@@ -310,8 +311,8 @@ static int take_piece(struct exchange *x, struct gather *to)
 	const struct segment *from = &s->segments[s->at];
 	char *scratch = x->worker->upstream_bytes;
 	uint64_t left = segment_length(from) - s->done;
-	ssize_t n = (ssize_t)MIN(
-		left, (uint64_t)client_piece(x->client, from->fd < 0 ? SLICE : UPSTREAM_READ));
+	size_t most = x->reply.stages ? STAGED_SLICE : from->fd < 0 ? SLICE : UPSTREAM_READ;
+	ssize_t n = (ssize_t)MIN(left, (uint64_t)client_piece(x->client, most));
 
 	if (from->fd < 0) {
 		gather_add(to, str_slice(from->text, s->done, s->done + (size_t)n));
@@ -333,10 +334,11 @@ static int take_piece(struct exchange *x, struct gather *to)
 /* Pieces of text that are here go in one write, with a small file behind them. */
 static int take_pieces(struct exchange *x, struct gather *to)
 {
+	size_t most = client_piece(x->client, x->reply.stages ? STAGED_SLICE : SLICE);
 	struct source *s = &x->reply.source;
 	int r = 0;
 
-	while (r == 0 && s->at < s->count && to->bytes < client_piece(x->client, SLICE) &&
+	while (r == 0 && s->at < s->count && to->bytes < most &&
 		gather_has_room(to, FRAMING_PIECES + 1)) {
 		bool is_text = s->segments[s->at].fd < 0;
 
@@ -391,9 +393,22 @@ static enum step send_some(struct exchange *x)
 		return client_flush(c) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
 	if (s->has_ended)
 		return STEP_ANSWER;
+	/* The first piece leaves with the head. */
+	if (!x->worker->head_out.is_lent && !stages_are_ready(x)) {
+		worker_go_on_later(c);
+		return WAIT;
+	}
 	if (!is_for_kernel(x))
 		return send_pieces(x);
 	return send_file(x, &s->segments[s->at]);
+}
+
+/* Nothing, while it is a stage that waits. */
+static enum client_owes owed_by_client(const struct exchange *x)
+{
+	const struct outbox *out = &x->client->out;
+
+	return out->is_blocked || !outbox_is_empty(out) ? CLIENT_TAKES : CLIENT_FREE;
 }
 
 enum step respond_step(struct exchange *x)
@@ -408,7 +423,7 @@ enum step respond_step(struct exchange *x)
 		if (s == GO)
 			continue;
 		if (s == WAIT)
-			pace_await(x, CLIENT_TAKES);
+			pace_await(x, owed_by_client(x));
 		return s;
 	}
 	worker_go_on_later(x->client);

@@ -19,7 +19,7 @@ int respond_pass(struct exchange *x, enum passing how) MUST_USE;
 
 /* The whole answer: takes the exchange away from its tenant; STEP_SEND, or what follows where a
  * file cannot be read (never of memory alone).  Content-Length is made here, from the segments;
- * their bytes are sent unless the request was HEAD or the status forbids it.  Takes what `release`
+ * their bytes are sent unless the request was HEAD or the status forbids it.  Takes what `unref`
  * gives back. */
 enum step respond_segments(
 	struct exchange *x, struct response_head *h, const struct source *take_source);

@@ -5,10 +5,8 @@
 #include "proxy/exchange_int.h"
 #include "proxy/for_server.h"
 #include "proxy/forward.h"
-#include "proxy/index.h"
 #include "proxy/own_reply.h"
 #include "proxy/shared.h"
-#include "proxy/quota.h"
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
 #include "route/place.h"
@@ -170,18 +168,6 @@ static enum step answer_replay(struct exchange *x, const struct placement *where
 	return own_reply_give(x, 307, in.keep_alive);
 }
 
-static void look_at_fields(struct arrival *a)
-{
-	const struct request_head *head = a->head;
-
-	a->fields[0] = a->fields[1] = 0;
-	for (size_t i = 0; i < head->nheaders; i++) {
-		unsigned id = head->headers[i].id;
-
-		a->fields[id / 64] |= 1ull << id % 64;
-	}
-}
-
 /* What is known of it before its path is looked at. */
 static void note_request(struct exchange *x)
 {
@@ -189,11 +175,11 @@ static void note_request(struct exchange *x)
 	const struct request_head *head = a->head;
 	str id;
 
-	look_at_fields(a);
+	header_set_read(&a->fields, head->headers, head->nheaders);
 	x->wish.method = head->method;
 	x->wish.minor = x->client->is_framed ? 2 : head->minor;
 	x->reply.keep_alive = head->keep_alive;
-	x->wish.wants = wants_of(head);
+	x->wish.wants = arrival_has(a, HEADER_ACCEPT) ? wants_of(head) : WANTS_TEXT;
 	flow_init(&x->trip.up, head->body, head->content_length, head->body);
 	trust_remote(
 		x->view->snapshot->trust, &x->client->peer, a->remote.address, head, &a->remote);
@@ -286,8 +272,8 @@ enum step routing_place(struct exchange *x)
 	case PLACE_NOT_FOUND:
 		if (for_server_is_health(x, x->record.path))
 			return for_server_answer_health(x);
-		if (index_is_wanted(x))
-			return index_give(x);
+		if (for_server_is_index(x))
+			return for_server_answer_index(x);
 		break;
 	case PLACE_MISDIRECTED:
 		return exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);

@@ -5,9 +5,8 @@
 #include "base/alloc.h"
 #include "content/mime.h"
 #include "proxy/exchange_int.h"
-#include "proxy/file_answer.h"
+#include "proxy/files.h"
 #include "proxy/relay.h"
-#include "proxy/trip.h"
 
 /* Its answer, while the file is being opened. */
 struct sendfile {
@@ -37,6 +36,11 @@ static const struct header *find_name(const struct response_head *h)
 
 bool sendfile_is_asked(const struct exchange *x, const struct response_head *h)
 {
+	const struct header_set *has = &x->worker->response_has;
+
+	if (!header_set_has(has, HEADER_X_SENDFILE) &&
+		!header_set_has(has, HEADER_X_ACCEL_REDIRECT))
+		return false;
 	return exchange_settings(x)->x_sendfile_enabled && h->status >= 200 && h->status != 204 &&
 	       h->status != 304 && find_name(h);
 }

@@ -12,6 +12,7 @@
 #include "http/head.h"
 #include "proxy/exchange.h"
 
+/* Of the head that is in worker.response. */
 bool sendfile_is_asked(const struct exchange *x, const struct response_head *h);
 /* Lets go of the tenant and asks the supervisor for the file, unless it is open: STEP_OPEN, or what
  * comes of it at once.  Status and fields are the tenant's, its body is thrown away. */

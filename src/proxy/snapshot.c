@@ -14,6 +14,44 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+struct directory {
+	char *path;
+	int fd;
+};
+
+static void directory_free(struct directory *d)
+{
+	if (!d)
+		return;
+	close_fd(&d->fd);
+	free(d->path);
+	free(d);
+}
+
+void publics_add(struct publics *p, str path, int take_fd)
+{
+	struct directory *d = xcalloc(1, sizeof(*d));
+
+	d->path = str_dup(path);
+	d->fd = take_fd;
+	directory_free(map_remove(&p->by_path, path));
+	map_put(&p->by_path, (str){d->path, path.n}, d);
+}
+
+int publics_find(const struct publics *p, str path)
+{
+	const struct directory *d = map_get(&p->by_path, path);
+
+	return d ? d->fd : -1;
+}
+
+void publics_done(struct publics *p)
+{
+	map_foreach (e, &p->by_path)
+		directory_free(e->value);
+	map_done(&p->by_path);
+}
+
 static struct config *read_config(int fd)
 {
 	struct config *conf;
@@ -73,14 +111,23 @@ struct view *view_new(struct snapshot *take_snapshot)
 {
 	struct view *v = xmalloc(sizeof(*v));
 
-	*v = (struct view){1, take_snapshot, take_snapshot->conf};
+	*v = (struct view){.refs = 1, .snapshot = take_snapshot, .conf = take_snapshot->conf};
+	list_init(&v->link);
 	return v;
 }
 
-void view_unref(struct view *v)
+void view_free(struct view *v)
 {
-	if (!v || --v->refs)
-		return;
 	snapshot_unref(v->snapshot);
 	free(v);
+}
+
+void views_sweep(struct list *former)
+{
+	list_foreach_safe (v, former, struct view, link) {
+		if (v->refs)
+			continue;
+		list_remove(&v->link);
+		view_free(v);
+	}
 }

@@ -5,13 +5,25 @@
 
 #include <stdatomic.h>
 
+#include "base/list.h"
+#include "base/map.h"
 #include "config/config.h"
 #include "content/coding.h"
-#include "proxy/publics.h"
 
 struct route_table;
 struct trust;
 struct pages;
+
+/* The directories whose files are served without the application, opened for us by the supervisor.
+ * Zero has none. */
+struct publics {
+	struct map by_path;
+};
+
+void publics_add(struct publics *p, str path, int take_fd);
+/* A descriptor for openat2(2), or -1. */
+int publics_find(const struct publics *p, str path);
+void publics_done(struct publics *p);
 
 struct snapshot {
 	_Atomic unsigned refs;
@@ -34,6 +46,7 @@ void snapshot_unref(struct snapshot *s);
  * other threads. */
 struct view {
 	unsigned refs;
+	struct list link; /* of the worker, once another one has taken its place */
 	struct snapshot *snapshot;
 	const struct config *conf; /* of the snapshot */
 };
@@ -45,4 +58,12 @@ static inline struct view *view_ref(struct view *v)
 	v->refs++;
 	return v;
 }
-void view_unref(struct view *v);
+/* It is freed at the end of a turn, when nobody uses it (views_sweep): not amid an exchange. */
+static inline void view_unref(struct view *v)
+{
+	if (v)
+		v->refs--;
+}
+/* Frees those of a worker's former ones that are not used any more. */
+void views_sweep(struct list *former);
+void view_free(struct view *take_view);

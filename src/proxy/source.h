@@ -11,7 +11,7 @@ struct source {
 	size_t count, at;
 	uint64_t done; /* of the segment at `at` */
 	bool has_ended;
-	struct cache_entry *stored;   /* whose body it is, or parts of it; NULL: nobody's */
-	void (*release)(void *owner); /* called once, when nothing of it is needed; may be NULL */
+	struct cache_entry *stored; /* whose body it is, or parts of it; NULL: nobody's */
+	void (*unref)(void *owner); /* called once, when nothing of it is needed; may be NULL */
 	void *owner;
 };

@@ -5,6 +5,8 @@
 
 #include "http/head.h"
 #include "proxy/exchange.h"
+#include "proxy/lines.h"
+#include "proxy/worker.h"
 
 enum passing {
 	PASS_MORE,  /* more will follow soon */
@@ -18,6 +20,10 @@ struct stage_ops {
 	 * which must stay where they are until the next call.  There may be none.  PASS_END comes
 	 * once, last.  0 or -errno: the answer is cut. */
 	int (*pass)(struct stage *s, struct exchange *x, enum passing how);
+	/* False: not now.  What is on its way stays where it is, and the exchange goes on after
+	 * others (worker_go_on_later), when it is asked again.  Not for the first pieces, which
+	 * come with the head.  NULL: always. */
+	bool (*is_ready)(const struct stage *s, const struct exchange *x);
 	/* The exchange lets go of it, once.  is_whole: PASS_END has passed all stages. */
 	void (*done)(struct stage *s, struct exchange *x, bool is_whole);
 };
@@ -31,16 +37,65 @@ struct stage {
 
 /* Puts itself on the way, behind those that are there.  is_resized: the length of what leaves it is
  * not known. */
-void stages_put(struct exchange *x, struct stage *s, bool is_resized);
+static inline void stages_put(struct exchange *x, struct stage *s, bool is_resized)
+{
+	struct stage **end = &x->reply.stages;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = s;
+	x->reply.is_resized |= is_resized;
+}
+
 /* The length is another one although no body goes this way: the head of an answer to HEAD. */
-void stages_resized(struct exchange *x);
+static inline void stages_resized(struct exchange *x)
+{
+	x->reply.is_resized = true;
+}
+
 /* Adds a line behind the source's own; `name` has the colon and the blank. */
-void stages_add(struct exchange *x, str name, str value);
+static inline void stages_add(struct exchange *x, str name, str value)
+{
+	add_line(&x->worker->added, name, value);
+}
+
 /* Takes a field away, however often it is there. */
-void stages_drop(struct response_head *h, enum header_id id);
+static inline void stages_drop(struct response_head *h, enum header_id id)
+{
+	for (size_t i = 0; i < h->nheaders; i++)
+		if (h->headers[i].id == id)
+			h->headers[i].is_hop = true;
+}
 
 /* --- for what runs them --- */
 
+static inline bool stages_are_ready(const struct exchange *x)
+{
+	for (const struct stage *s = x->reply.stages; s; s = s->next)
+		if (s->ops->is_ready && !s->ops->is_ready(s, x))
+			return false;
+	return true;
+}
+
 /* The worker's payload passes all of them.  0 or -errno. */
-int stages_pass(struct exchange *x, enum passing how) MUST_USE;
-void stages_done(struct exchange *x);
+static inline MUST_USE int stages_pass(struct exchange *x, enum passing how)
+{
+	for (struct stage *s = x->reply.stages; s; s = s->next) {
+		int r = s->ops->pass(s, x, how);
+
+		if (r < 0) {
+			gather_forget(&x->worker->payload);
+			return r;
+		}
+	}
+	x->reply.is_unflushed = how == PASS_MORE;
+	x->reply.is_whole = how == PASS_END;
+	return 0;
+}
+
+static inline void stages_done(struct exchange *x)
+{
+	for (struct stage *s = x->reply.stages; s; s = s->next)
+		s->ops->done(s, x, x->reply.is_whole);
+	x->reply.stages = NULL;
+}

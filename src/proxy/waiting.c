@@ -5,7 +5,7 @@
 #include "http/field.h"
 #include "proxy/errors.h"
 #include "proxy/lines.h"
-#include "proxy/own_answer.h"
+#include "proxy/pages.h"
 #include "proxy/page.h"
 
 /* The way from asleep to awake, in order. */

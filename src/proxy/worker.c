@@ -104,6 +104,7 @@ static void on_turn(void *arg)
 
 	log_publish();
 	shortage_watch(w);
+	views_sweep(&w->former_views);
 	if (!w->is_accepting)
 		w->accepts = 1;
 	w->is_accepting = false;
@@ -125,6 +126,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	w->loop = loop_new();
 	w->view = view_new(take_snapshot);
 	worker_limit_tenants(w);
+	list_init(&w->former_views);
 	w->slots = slots;
 	w->listen_fd = take_listen_fd;
 	w->max_sockets = shortage_max_sockets();
@@ -140,7 +142,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	if (w->loop)
 		w->opener = opener_new(w->loop, take_opener_fd, on_opener_closed, w);
 	if (!w->opener) {
-		view_unref(w->view);
+		view_free(w->view);
 		free(w);
 		return NULL;
 	}
@@ -202,6 +204,7 @@ static void on_new_view(void *arg)
 	struct worker *w = p->worker;
 
 	view_unref(w->view);
+	list_append(&w->former_views, &w->view->link);
 	w->view = view_new(p->snapshot);
 	worker_limit_tenants(w);
 	open_files_clear(&w->open_files); /* their directories are others, as may be the slots */

@@ -3,8 +3,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/buf.h"
 #include "content/open_files.h"
 #include "http/head.h"
+#include "http/header.h"
 #include "link/opening.h"
 #include "link/scoreboard.h"
 #include "loop/loop.h"
@@ -13,7 +15,7 @@
 #include "net/splice.h"
 #include "proxy/origin.h"
 #include "proxy/request_id.h"
-#include "proxy/scratch.h"
+#include "proxy/shared.h"
 #include "proxy/snapshot.h"
 
 /* What one read from a client and from a tenant may bring. */
@@ -25,7 +27,6 @@ struct client;
 struct cache_share;
 struct compressor;
 struct exchange;
-struct shared;
 
 /* A line in the log for what may happen often: one each ten seconds, with their number. */
 struct seldom {
@@ -53,10 +54,53 @@ struct tenant {
 	char *reason;		   /* why it failed; NULL or empty when it did not */
 };
 
+#define HEADERS_MAX 256u
+
+/* Memory of a thread that one at a time may use, until what was made there has been sent or copied.
+ * A second one that wants it meanwhile would spoil it: that aborts. */
+struct scratch {
+	struct buf text;
+	bool is_lent;
+};
+
+/* Empty. */
+static inline struct buf *scratch_lend(struct scratch *s)
+{
+	assert(!s->is_lent);
+	s->is_lent = true;
+	buf_clear(&s->text);
+	return &s->text;
+}
+
+/* May be repeated. */
+static inline void scratch_return(struct scratch *s)
+{
+	s->is_lent = false;
+}
+
+/* Where the fields of a head are put that is being parsed. */
+struct scratch_headers {
+	struct header items[HEADERS_MAX];
+	bool is_lent;
+};
+
+static inline struct header *scratch_headers_lend(struct scratch_headers *s)
+{
+	assert(!s->is_lent);
+	s->is_lent = true;
+	return s->items;
+}
+
+static inline void scratch_headers_return(struct scratch_headers *s)
+{
+	s->is_lent = false;
+}
+
 struct worker {
 	struct shared *shared;
 	struct loop *loop;
 	struct view *view;
+	struct list former_views; /* that exchanges may use still */
 	struct slot *slots;
 	struct watch listener;
 	int listen_fd;
@@ -105,6 +149,7 @@ struct worker {
 	struct scratch selector; /* of a look-up there */
 	struct scratch_headers headers;
 	struct response_head response; /* the tenant's, from RELAY to HEAD */
+	struct header_set response_has;
 	char client_bytes[CLIENT_READ];
 	char upstream_bytes[UPSTREAM_READ];
 	size_t ahead; /* bytes of a file that are there before its head was made */
@@ -131,8 +176,17 @@ void worker_leave_tenant(struct tenant *t);
 void worker_locate_tenant(struct worker *w, struct tenant *t);
 /* The answer has no end of its own: it is dismissed when the tenant is about to end. */
 void worker_stream_began(struct exchange *x);
+#define WORKER_BUSY_PAUSE 200 /* msec between two times that the supervisor is told of requests */
 /* A request has come: other threads may be in want of attention. */
-void worker_busy(struct worker *w);
+static inline void worker_busy(struct worker *w)
+{
+	msec now = loop_now(w->loop);
+
+	if (now < w->busy_told + WORKER_BUSY_PAUSE)
+		return;
+	w->busy_told = now;
+	w->shared->ops->busy(w->shared);
+}
 /* Asks the supervisor to start a tenant, once until it is told that the tenant is at rest again. */
 void worker_wake(struct worker *w, struct tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */

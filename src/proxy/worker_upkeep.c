@@ -8,19 +8,8 @@
 #include "proxy/shared.h"
 #include "proxy/worker.h"
 
-#define BUSY_PAUSE 200	 /* msec between two times that the supervisor is told of requests */
 #define TELL_EVERY 10000 /* msec */
 #define TRIM_AFTER 1000	 /* msec, when what belongs to it has been freed too */
-
-void worker_busy(struct worker *w)
-{
-	msec now = loop_now(w->loop);
-
-	if (now < w->busy_told + BUSY_PAUSE)
-		return;
-	w->busy_told = now;
-	w->shared->ops->busy(w->shared);
-}
 
 void worker_wake(struct worker *w, struct tenant *t)
 {

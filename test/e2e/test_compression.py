@@ -512,3 +512,29 @@ def test_by_default_everything_is_as_thruster_has_it(knobs):
     for headers in ([], [("Cookie", "session=1")]):
         response = expect_page(knobs.get(PAGE, accept("gzip") + headers), "gzip")
         assert response.body[3] & 0x10 and 1 <= padding("gzip", response.body) <= 32
+
+
+def test_large_bodies_are_compressed_at_once_and_others_are_served_meanwhile(atc):
+    """Each gives way to the others again and again, over HTTP/1.1 and HTTP/2, from the application and from a file."""
+    size = 3 * 1024 * 1024
+    path = atc.app / "public" / "large.txt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(page(size))
+    atc.start(knobs_config(public="public", server={"threads": 1, "h2c_enabled": True, "health_path": "/up"}))
+    paths = (WINTER + "/large.txt", target(bytes=size))
+
+    def fetch(i):
+        coding = CODINGS[i % 3]
+        return expect_page(atc.get(paths[i % 2], accept(coding), timeout=60), coding, size)
+
+    def fetch_streams(_):
+        with H2Wire(("127.0.0.1", atc.port), timeout=60) as wire:
+            streams = [wire.request("GET", path, accept("zstd")) for path in paths]
+            return [expect_page(wire.response(stream), "zstd", size) for stream in streams]
+
+    def ask_for_little(_):
+        return [atc.get("/up").status for _ in range(50)] == [200] * 50
+
+    jobs = [fetch] * 6 + [fetch_streams, ask_for_little]
+    for result in together(len(jobs), lambda i: jobs[i](i)):
+        assert result and not isinstance(result, BaseException), result

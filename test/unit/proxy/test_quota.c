@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "proxy/quota.h"
+#include "proxy/shared.h"
 
 #define CLIENTS 5000u
 

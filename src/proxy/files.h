@@ -1,4 +1,5 @@
-/* file_answer.h - an answer whose body is a file: validators, preconditions, ranges. */
+/* files.h - an answer whose body is a file, of the public directory (FILE) or one that the tenant
+ * names (sendfile.h): validators, preconditions, ranges. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
