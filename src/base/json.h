@@ -1,10 +1,15 @@
-/* json.h - writes JSON into a buffer, piece by piece; commas and escapes are taken care of. */
+/* json.h - writes JSON into a buffer, piece by piece: commas, quotes and escapes are taken care of.
+ *
+ * All JSON that we write is written by this, and allocates nothing but room in that buffer; what is
+ * read is parsed by Jansson.  Whatever bytes a text has, what comes out is JSON in UTF-8, on one
+ * line: quotes, backslashes and controls are escaped, and U+FFFD stands for what is not UTF-8. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "base/buf.h"
 
-/* {.out = buffer} is a writer at the beginning of a value. */
+/* {.out = buffer} is a writer at the beginning of a value; one within an object that has members
+ * already is {buffer, true}. */
 struct json {
 	struct buf *out;
 	bool needs_comma;
@@ -19,7 +24,9 @@ void json_str(struct json *j, const char *key, str value);
 /* null where the value is empty. */
 void json_str_or_null(struct json *j, const char *key, str value);
 void json_number(struct json *j, const char *key, uint64_t value);
+void json_int(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
-void json_null(struct json *j, const char *key);
+/* null; by its own name there is a function of Jansson, which would call this one. */
+void json_none(struct json *j, const char *key);
 /* A value that is JSON already. */
 void json_raw(struct json *j, const char *key, str value);
