@@ -159,7 +159,7 @@ static void add_databases(struct json *j, const struct head *h)
 {
 	json_open_object(j, DATABASES);
 	for (size_t i = 0; i < h->ndatabases; i++) {
-		json_open_object(j, h->databases[i].name);
+		json_open_object_named(j, str_of(h->databases[i].name));
 		json_number(j, EPOCH, h->databases[i].epoch);
 		json_number(j, "txid", h->databases[i].txid);
 		add_owner(j, &h->databases[i].owner);

@@ -47,68 +47,62 @@ static void add_control(struct buf *b, unsigned char c)
 		buf_printf(b, "\\u%04x", c);
 }
 
-/* From p on, without what JSON takes as it is. */
-static size_t count_plain(str s, size_t from)
-{
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t i = from;
-
-	/* Nearly everything is plain. */
-	while (i + 8 <= s.n && is_plain8(s.p + i))
-		i += 8;
-	while (i < s.n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
-		i++;
-	return i - from;
-}
-
-static void add_escaped(struct buf *out, str s)
+/* How much of it JSON takes as it is.  Nearly everything. */
+static size_t count_plain(str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
 	size_t i = 0;
 
-	while (i < s.n) {
-		size_t n = count_plain(s, i);
+	while (i + 8 <= s.n && is_plain8(s.p + i))
+		i += 8;
+	if (s.n - i < 8 && s.n >= 8 && is_plain8(s.p + s.n - 8))
+		return s.n;
+	while (i < s.n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+		i++;
+	return i;
+}
 
-		buf_add(out, str_slice(s, i, i + n));
-		i += n;
-		if (i == s.n)
-			return;
-		if (p[i] == '"' || p[i] == '\\') {
-			buf_add_char(out, '\\');
-			buf_add_char(out, s.p[i++]);
-		} else if (p[i] < 0x20 || p[i] == 0x7f) {
-			add_control(out, p[i++]);
-		} else {
-			n = utf8_length(p + i, s.n - i);
-			buf_add(out, n ? str_slice(s, i, i + n) : STR("\\ufffd"));
-			i += n ? n : 1;
-		}
+/* What begins with something that it does not: the number of bytes that were dealt with. */
+static size_t add_special(struct buf *out, str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n = 1;
+
+	if (p[0] == '"' || p[0] == '\\') {
+		buf_add_char(out, '\\');
+		buf_add_char(out, s.p[0]);
+	} else if (p[0] < 0x20 || p[0] == 0x7f) {
+		add_control(out, p[0]);
+	} else {
+		n = utf8_length(p, s.n);
+		buf_add(out, n ? str_slice(s, 0, n) : STR("\\ufffd"));
 	}
+	return MAX(n, (size_t)1);
+}
+
+void json_add_string(struct buf *out, str s)
+{
+	size_t n = count_plain(s);
+	char *p = buf_room(out, n + 2);
+
+	p[0] = '"';
+	if (n)
+		memcpy(p + 1, s.p, n);
+	out->end += n + 1;
+	while (n < s.n) {
+		s = str_slice(s, n, s.n);
+		s = str_slice(s, add_special(out, s), s.n);
+		n = count_plain(s);
+		buf_add(out, str_slice(s, 0, n));
+	}
+	buf_add_char(out, '"');
 }
 
 /* --- values --- */
 
-static void add_string(struct buf *out, str s)
-{
-	buf_add_char(out, '"');
-	add_escaped(out, s);
-	buf_add_char(out, '"');
-}
-
-static void before_value(struct json *j, const char *key)
-{
-	if (j->needs_comma)
-		buf_add_char(j->out, ',');
-	j->needs_comma = true;
-	if (!key)
-		return;
-	add_string(j->out, str_of(key));
-	buf_add_char(j->out, ':');
-}
-
 static void open_with(struct json *j, const char *key, char bracket)
 {
-	before_value(j, key);
+	json_key(j, key);
 	buf_add_char(j->out, bracket);
 	j->needs_comma = false;
 }
@@ -122,6 +116,14 @@ static void close_with(struct json *j, char bracket)
 void json_open_object(struct json *j, const char *key)
 {
 	open_with(j, key, '{');
+}
+
+void json_open_object_named(struct json *j, str name)
+{
+	json_key(j, NULL);
+	json_add_string(j->out, name);
+	buf_add(j->out, STR(":{"));
+	j->needs_comma = false;
 }
 
 void json_close_object(struct json *j)
@@ -141,8 +143,7 @@ void json_close_array(struct json *j)
 
 void json_str(struct json *j, const char *key, str value)
 {
-	before_value(j, key);
-	add_string(j->out, value);
+	json_str_inline(j, key, value);
 }
 
 void json_str_or_null(struct json *j, const char *key, str value)
@@ -155,16 +156,13 @@ void json_str_or_null(struct json *j, const char *key, str value)
 
 void json_number(struct json *j, const char *key, uint64_t value)
 {
-	before_value(j, key);
+	json_key(j, key);
 	buf_add_number(j->out, value);
 }
 
 void json_int(struct json *j, const char *key, int64_t value)
 {
-	before_value(j, key);
-	if (value < 0)
-		buf_add_char(j->out, '-');
-	buf_add_number(j->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
+	json_int_inline(j, key, value);
 }
 
 void json_bool(struct json *j, const char *key, bool value)
@@ -179,6 +177,6 @@ void json_none(struct json *j, const char *key)
 
 void json_raw(struct json *j, const char *key, str value)
 {
-	before_value(j, key);
+	json_key(j, key);
 	buf_add(j->out, value);
 }

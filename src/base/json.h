@@ -15,8 +15,11 @@ struct json {
 	bool needs_comma;
 };
 
-/* `key` is NULL for the elements of an array and for the outermost value. */
+/* `key` is a word of ours, which needs no escapes; NULL for the elements of an array and for the
+ * outermost value. */
 void json_open_object(struct json *j, const char *key);
+/* Whose key is somebody else's word. */
+void json_open_object_named(struct json *j, str name);
 void json_close_object(struct json *j);
 void json_open_array(struct json *j, const char *key);
 void json_close_array(struct json *j);
@@ -30,3 +33,40 @@ void json_bool(struct json *j, const char *key, bool value);
 void json_none(struct json *j, const char *key);
 /* A value that is JSON already. */
 void json_raw(struct json *j, const char *key, str value);
+
+/* --- in line, for what is written for every request: the length of a literal key is known --- */
+
+/* A string alone, with its quotes. */
+void json_add_string(struct buf *out, str s);
+
+/* What stands before a value. */
+static inline void json_key(struct json *j, const char *key)
+{
+	size_t n = key ? strlen(key) : 0;
+	char *p = buf_room(j->out, n + 4);
+
+	*p = ',';
+	p += j->needs_comma;
+	j->out->end += (size_t)j->needs_comma + (key ? n + 3 : 0);
+	j->needs_comma = true;
+	if (!key)
+		return;
+	p[0] = '"';
+	memcpy(p + 1, key, n);
+	p[n + 1] = '"';
+	p[n + 2] = ':';
+}
+
+static inline void json_str_inline(struct json *j, const char *key, str value)
+{
+	json_key(j, key);
+	json_add_string(j->out, value);
+}
+
+static inline void json_int_inline(struct json *j, const char *key, int64_t value)
+{
+	json_key(j, key);
+	if (value < 0)
+		buf_add_char(j->out, '-');
+	buf_add_number(j->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}

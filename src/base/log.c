@@ -94,7 +94,7 @@ static void add_time(struct json *line)
 	}
 	for (long ms = now.tv_nsec / 1000000, i = 3; i; ms /= 10, i--)
 		cached_text[19 + i] = (char)('0' + ms % 10);
-	json_str(line, "time", (str){cached_text, TIME_TEXT});
+	json_str_inline(line, "time", (str){cached_text, TIME_TEXT});
 }
 
 static void open_line(struct buf *line, enum log_level level, const char *msg)
@@ -104,9 +104,9 @@ static void open_line(struct buf *line, enum log_level level, const char *msg)
 	assert(level < NITEMS(level_names));
 	json_open_object(&j, NULL);
 	add_time(&j);
-	json_str(&j, "level", str_of(level_names[level]));
-	json_str(&j, "process", str_of(shared.name));
-	json_str(&j, "msg", str_of(msg));
+	json_str_inline(&j, "level", str_of(level_names[level]));
+	json_str_inline(&j, "process", str_of(shared.name));
+	json_str_inline(&j, "msg", str_of(msg));
 }
 
 static void add_losses(struct buf *line, const struct log_losses *l)

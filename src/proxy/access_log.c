@@ -5,23 +5,24 @@
 #include "base/json.h"
 #include "http/uri.h"
 
-static void add_if_any(struct json *j, const char *key, str value)
+static inline void add_if_any(struct json *j, const char *key, str value)
 {
 	if (value.n)
-		json_str(j, key, value);
+		json_str_inline(j, key, value);
 }
 
-static void add_if_known(struct json *j, const char *key, int64_t value)
+static inline void add_if_known(struct json *j, const char *key, int64_t value)
 {
 	if (value != ACCESS_UNKNOWN)
-		json_int(j, key, value);
+		json_int_inline(j, key, value);
 }
 
 static void add_path(struct json *j, str path)
 {
 	struct arena scratch = {0};
 
-	json_str(j, "path", str_find_char(path, '%') >= 0 ? uri_decode(&scratch, path) : path);
+	json_str_inline(
+		j, "path", str_find_char(path, '%') >= 0 ? uri_decode(&scratch, path) : path);
 	arena_done(&scratch);
 }
 
@@ -36,18 +37,18 @@ void access_log(const struct access_record *r)
 	if (!line)
 		return;
 	add_path(&j, r->path);
-	json_int(&j, "status", r->status);
-	json_int(&j, "dur", (int64_t)r->duration);
-	json_str(&j, "method", r->method);
-	json_int(&j, "req_content_length", r->request_length);
-	json_str(&j, "req_content_type", r->request_type);
-	json_int(&j, "resp_content_length", r->response_length);
-	json_str(&j, "resp_content_type", r->response_type);
-	json_str(&j, "remote_addr", r->remote_addr);
-	json_str(&j, "user_agent", r->user_agent);
-	json_str(&j, "cache", r->cache);
-	json_str(&j, "query", r->query);
-	json_str(&j, "proto", protocols[r->minor]);
+	json_int_inline(&j, "status", r->status);
+	json_int_inline(&j, "dur", (int64_t)r->duration);
+	json_str_inline(&j, "method", r->method);
+	json_int_inline(&j, "req_content_length", r->request_length);
+	json_str_inline(&j, "req_content_type", r->request_type);
+	json_int_inline(&j, "resp_content_length", r->response_length);
+	json_str_inline(&j, "resp_content_type", r->response_type);
+	json_str_inline(&j, "remote_addr", r->remote_addr);
+	json_str_inline(&j, "user_agent", r->user_agent);
+	json_str_inline(&j, "cache", r->cache);
+	json_str_inline(&j, "query", r->query);
+	json_str_inline(&j, "proto", protocols[r->minor]);
 	add_if_any(&j, "host", r->host);
 	add_if_any(&j, "tenant", r->tenant);
 	add_if_any(&j, "request_id", r->request_id);

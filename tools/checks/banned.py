@@ -43,6 +43,17 @@ FILE_WORK_ELSEWHERE = {
     "src/tenant/strays.c": ("openat", "what a process has open, by its descriptor in /proc"),
 }
 
+# JSON is written by src/base/json.c; Jansson reads it.
+JSON_MADE = ("json_dumps json_dumpb json_dumpf json_dump_callback json_pack json_object_set_new json_array_append_new "
+             "json_sprintf")
+JSON_BY_HAND = re.compile(r'\\":(?! )|\{\\"')
+JSON_ELSEWHERE = {
+    "src/backup/replica.c": "what Litestream is asked",
+    "src/backup/rpc.c": "what Litestream is asked",
+    "src/proxy/rewrite.c": "an application's own document, of which one member is changed",
+    "src/tenant/reason.c": "what is looked for in what applications write",
+}
+
 
 def pattern(names):
     return re.compile(r"(?<![\w.])(?<!->)(%s)\s*\(.*" % "|".join(names.split()))
@@ -74,5 +85,21 @@ def check_file_work():
         yield "tools/checks/banned.py:1: %s is excepted, and need not be" % name
 
 
+def check_json():
+    used, names = set(), pattern(JSON_MADE)
+    for name in c_files("src/"):
+        lines = [line_of(code(name), found.start()) for found in names.finditer(code(name))]
+        # What stands in comments is blank in the code.
+        shown = code(name).split("\n")
+        lines += [number for number, line in enumerate(text(name).split("\n"), 1)
+                  if JSON_BY_HAND.search(line) and '"' in shown[number - 1]]
+        if name in JSON_ELSEWHERE and lines:
+            used.add(name)
+        elif lines:
+            yield "%s:%d: JSON is written by src/base/json.c; use json.h" % (name, min(lines))
+    for name in sorted(set(JSON_ELSEWHERE) - used):
+        yield "tools/checks/banned.py:1: %s is excepted, and need not be" % name
+
+
 def check():
-    return [*check_functions(), *check_file_work()]
+    return [*check_functions(), *check_file_work(), *check_json()]

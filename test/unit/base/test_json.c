@@ -49,11 +49,14 @@ static void strings_and_keys_are_escaped(void **state)
 
 	(void)state;
 	json_open_object(&j, NULL);
-	json_str(&j, "quo\"te", STR("line\nbreak\\"));
+	json_open_object_named(&j, STR("quo\"te"));
+	json_str(&j, "line", STR("line\nbreak\\"));
+	json_close_object(&j);
 	json_str_or_null(&j, "empty", STR_EMPTY);
 	json_str(&j, "also", STR_EMPTY);
 	json_close_object(&j);
-	assert_text(&out, "{\"quo\\\"te\":\"line\\nbreak\\\\\",\"empty\":null,\"also\":\"\"}");
+	assert_text(&out,
+		"{\"quo\\\"te\":{\"line\":\"line\\nbreak\\\\\"},\"empty\":null,\"also\":\"\"}");
 	buf_done(&out);
 }
 
