@@ -8,6 +8,7 @@
 #include "backup/backup_int.h"
 #include "backup/beside.h"
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #define MAX_THREADS   16u
@@ -235,88 +236,77 @@ str backup_pending(const struct backup *b, const struct tenant_conf *t)
 	return e && e->is_pending ? str_of(e->pending.text) : STR_EMPTY;
 }
 
-static void add_string(struct buf *out, const char *key, const char *value)
-{
-	buf_printf(out, "\"%s\":\"", key);
-	buf_add_json(out, str_of(value));
-	buf_add_char(out, '"');
-}
-
-static void add_database(const struct entry *e, const struct database *db, struct buf *out)
+static const char *state_of(const struct entry *e, const struct database *db)
 {
 	const struct replica *r = &db->replica;
-	const char *state = !e->is_attached	? "restored"
-			    : !r->registered_in ? "waiting"
-			    : db->is_doubted	? "differs"
-			    : r->is_confirmed	? "confirmed"
-			    : r->why.text[0]	? "failing"
-						: "registered";
 
-	buf_add_char(out, '{');
-	add_string(out, "tenant", e->id);
-	buf_add_char(out, ',');
-	add_string(out, "name", db->name);
-	buf_add_char(out, ',');
-	add_string(out, "state", state);
-	buf_printf(out,
-		",\"epoch\":%llu,\"txid\":%llu,\"replicated_txid\":%llu,\"verified_txid\":%llu,",
-		(unsigned long long)e->head.epoch, (unsigned long long)r->txid,
-		(unsigned long long)r->replicated_txid, (unsigned long long)db->verified_txid);
-	add_string(out, "why", r->why.text);
-	buf_add_char(out, '}');
+	return !e->is_attached	   ? "restored"
+	       : !r->registered_in ? "waiting"
+	       : db->is_doubted	   ? "differs"
+	       : r->is_confirmed   ? "confirmed"
+	       : r->why.text[0]	   ? "failing"
+				   : "registered";
 }
 
-static void add_databases(const struct backup *b, struct buf *out)
+static void add_database(struct json *j, const struct entry *e, const struct database *db)
 {
-	bool is_first = true;
+	const struct replica *r = &db->replica;
 
+	json_open_object(j, NULL);
+	json_str(j, "tenant", str_of(e->id));
+	json_str(j, "name", str_of(db->name));
+	json_str(j, "state", str_of(state_of(e, db)));
+	json_number(j, "epoch", e->head.epoch);
+	json_number(j, "txid", r->txid);
+	json_number(j, "replicated_txid", r->replicated_txid);
+	json_number(j, "verified_txid", db->verified_txid);
+	json_str(j, "why", str_of(r->why.text));
+	json_close_object(j);
+}
+
+static void add_databases(struct json *j, const struct backup *b)
+{
+	json_open_array(j, "databases");
 	map_foreach (it, &b->entries) {
 		const struct entry *e = it->value;
 
-		for (size_t i = 0; i < e->ndbs; i++) {
-			if (!e->dbs[i].has_backup || !b->store)
-				continue;
-			if (!is_first)
-				buf_add_char(out, ',');
-			is_first = false;
-			add_database(e, &e->dbs[i], out);
-		}
+		for (size_t i = 0; i < e->ndbs && b->store; i++)
+			if (e->dbs[i].has_backup)
+				add_database(j, e, &e->dbs[i]);
 	}
+	json_close_array(j);
 }
 
-static void add_pending(const struct backup *b, struct buf *out)
+static void add_pending(struct json *j, const struct backup *b)
 {
-	bool is_first = true;
-
+	json_open_array(j, "pending");
 	map_foreach (it, &b->entries) {
 		const struct entry *e = it->value;
 
 		if (!e->is_pending)
 			continue;
-		buf_add(out, is_first ? STR("{") : STR(",{"));
-		is_first = false;
-		add_string(out, "tenant", e->id);
-		buf_add_char(out, ',');
-		add_string(out, "why", e->pending.text);
-		buf_add_char(out, '}');
+		json_open_object(j, NULL);
+		json_str(j, "tenant", str_of(e->id));
+		json_str(j, "why", str_of(e->pending.text));
+		json_close_object(j);
 	}
+	json_close_array(j);
 }
 
 void backup_status_json(const struct backup *b, struct buf *out)
 {
+	struct json *j = &(struct json){.out = out};
+
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	buf_add_char(out, '{');
-	add_string(out, "url", b->store ? b->location.url : "");
-	buf_add(out, STR(",\"daemon\":"));
+	json_open_object(j, NULL);
+	json_str(j, "url", str_of(b->store ? b->location.url : ""));
 	if (b->daemon)
-		daemon_status_json(b->daemon, out);
+		daemon_status_json(b->daemon, j, "daemon");
 	else
-		buf_add(out, STR("null"));
-	buf_add(out, STR(",\"databases\":["));
-	add_databases(b, out);
-	buf_add(out, STR("],\"pending\":["));
-	add_pending(b, out);
-	buf_add(out, STR("]}"));
+		json_none(j, "daemon");
+	add_databases(j, b);
+	add_pending(j, b);
+	json_close_object(j);
 }
 
 /* An operation that ends in here may take its entry out of the map, and others would move up. */

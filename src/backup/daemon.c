@@ -115,6 +115,29 @@ static enum log_level level_of(const char *name)
 	return name && strcmp(name, "DEBUG") == 0 ? LOG_DEBUG : LOG_WARN;
 }
 
+#define PROCESS "process"
+
+/* An object of `nmembers` gets one more. */
+static void write_line(str line, bool is_object, size_t nmembers)
+{
+	struct buf out = {0};
+	struct json j = {&out, nmembers > 0};
+
+	if (is_object) {
+		line = str_trim(line);
+		buf_add(&out, str_slice(line, 0, line.n - 1));
+	} else {
+		j = (struct json){.out = &out};
+		json_open_object(&j, NULL);
+		json_str(&j, "level", STR("WARN"));
+		json_str(&j, "msg", line);
+	}
+	json_str(&j, PROCESS, STR("litestream"));
+	json_close_object(&j);
+	log_raw(buf_str(&out));
+	buf_done(&out);
+}
+
 /* {"time":…,"level":"WARN","msg":…, …} becomes a line of ours with "process":"litestream"; other
  * text is the msg. */
 static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
@@ -122,8 +145,6 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 	json_t *json = json_loadb(line.p, line.n, 0, NULL);
 	const char *msg = json_string_value(json_object_get(json, "msg"));
 	enum log_level level = level_of(json_string_value(json_object_get(json, "level")));
-	struct buf out = {0};
-	char *rest;
 
 	(void)arg, (void)stream, (void)is_cut;
 	/* An empty list of databases is an error to it; it is what we want. */
@@ -132,21 +153,8 @@ static void on_line(void *arg, enum process_stream stream, str line, bool is_cut
 		json_decref(json);
 		return;
 	}
-	if (!json_is_object(json)) {
-		json_decref(json);
-		json = json_pack("{s:s, s:s%}", "level", "WARN", "msg", line.p, line.n);
-		if (!json)
-			json = json_pack(
-				"{s:s, s:s}", "level", "WARN", "msg", "(a line that is not UTF-8)");
-	}
-	json_object_set_new(json, "process", json_string("litestream"));
-	rest = json_dumps(json, JSON_COMPACT);
-	if (rest) {
-		buf_add(&out, str_of(rest));
-		log_raw(buf_str(&out));
-	}
-	free(rest);
-	buf_done(&out);
+	write_line(line, json_is_object(json) && !json_object_get(json, PROCESS),
+		json_object_size(json));
 	json_decref(json);
 }
 
@@ -526,18 +534,18 @@ uint64_t daemon_memory(const struct daemon *d)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-void daemon_status_json(const struct daemon *d, struct buf *out)
+void daemon_status_json(const struct daemon *d, struct json *j, const char *key)
 {
 	MAGIC_CHECK(d, DAEMON_MAGIC);
-	buf_printf(out, "{\"state\":\"%s\",\"pid\":", state_names[d->state]);
+	json_open_object(j, key);
+	json_str(j, "state", str_of(state_names[d->state]));
 	if (d->process)
-		buf_add_number(out, (uint64_t)process_pid(d->process));
+		json_number(j, "pid", (uint64_t)process_pid(d->process));
 	else
-		buf_add(out, STR("null"));
-	buf_add(out, STR(",\"version\":\""));
-	buf_add_json(out, str_of(d->version));
-	buf_printf(out, "\",\"restarts\":%llu,\"memory\":%llu,\"why\":\"",
-		(unsigned long long)d->restarts, (unsigned long long)daemon_memory(d));
-	buf_add_json(out, str_of(d->why.text));
-	buf_add(out, STR("\"}"));
+		json_none(j, "pid");
+	json_str(j, "version", str_of(d->version));
+	json_number(j, "restarts", d->restarts);
+	json_number(j, "memory", daemon_memory(d));
+	json_str(j, "why", str_of(d->why.text));
+	json_close_object(j);
 }

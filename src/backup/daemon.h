@@ -9,6 +9,7 @@
 #include "backup/rpc.h"
 #include "backup/program.h"
 #include "backup/why.h"
+#include "base/json.h"
 
 struct daemon;
 
@@ -59,4 +60,4 @@ const char *daemon_why(const struct daemon *d);
 /* Resident memory in bytes, 0 if it does not run. */
 uint64_t daemon_memory(const struct daemon *d);
 /* {"pid":…,"version":…,"state":…,"restarts":…,"why":…} */
-void daemon_status_json(const struct daemon *d, struct buf *out);
+void daemon_status_json(const struct daemon *d, struct json *j, const char *key);

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/number.h"
 
 /* Both texts. */
@@ -109,25 +110,17 @@ void head_forget(struct head *h, uint64_t epoch)
 	h->nleft = kept;
 }
 
-static void add_dump(struct buf *out, json_t *take_json)
+static void open_record(struct json *j, str tenant, uint64_t epoch)
 {
-	char *text = json_dumps(take_json, JSON_COMPACT | JSON_PRESERVE_ORDER);
-
-	if (!text)
-		abort(); /* names were checked to be UTF-8 */
-	buf_add(out, str_of(text));
-	buf_add_char(out, '\n');
-	free(text);
-	json_decref(take_json);
+	json_open_object(j, NULL);
+	json_str(j, TENANT, tenant);
+	json_number(j, EPOCH, epoch);
 }
 
-static json_t *new_record(str tenant, uint64_t epoch)
+static void close_record(struct json *j)
 {
-	json_t *json = json_object();
-
-	json_object_set_new(json, TENANT, json_stringn(tenant.p, tenant.n));
-	json_object_set_new(json, EPOCH, json_integer((json_int_t)epoch));
-	return json;
+	json_close_object(j);
+	buf_add_char(j->out, '\n');
 }
 
 static char
@@ -142,13 +135,16 @@ static void name_writer(void)
 		(unsigned long long)id);
 }
 
-static void add_owner(json_t *db, const struct record_owner *owner)
+static void add_owner(struct json *j, const struct record_owner *owner)
 {
+	char mode[8];
+
 	if (!owner->is_known)
 		return;
-	json_object_set_new(db, "mode", json_sprintf("%04o", (unsigned)owner->mode));
-	json_object_set_new(db, "uid", json_integer((json_int_t)owner->uid));
-	json_object_set_new(db, "gid", json_integer((json_int_t)owner->gid));
+	snprintf(mode, sizeof(mode), "%04o", (unsigned)owner->mode & 07777);
+	json_str(j, "mode", str_of(mode));
+	json_number(j, "uid", owner->uid);
+	json_number(j, "gid", owner->gid);
 }
 
 const char *record_writer(void)
@@ -159,33 +155,47 @@ const char *record_writer(void)
 	return writer;
 }
 
+static void add_databases(struct json *j, const struct head *h)
+{
+	json_open_object(j, DATABASES);
+	for (size_t i = 0; i < h->ndatabases; i++) {
+		json_open_object_named(j, str_of(h->databases[i].name));
+		json_number(j, EPOCH, h->databases[i].epoch);
+		json_number(j, "txid", h->databases[i].txid);
+		add_owner(j, &h->databases[i].owner);
+		json_close_object(j);
+	}
+	json_close_object(j);
+}
+
+static void add_lefts(struct json *j, const struct head *h)
+{
+	json_open_array(j, "left");
+	for (size_t i = 0; i < h->nleft; i++) {
+		json_open_object(j, NULL);
+		json_number(j, EPOCH, h->left[i].epoch);
+		json_int(j, "since", h->left[i].since);
+		json_close_object(j);
+	}
+	json_close_array(j);
+}
+
 void head_write(const struct head *h, str tenant, struct buf *out)
 {
-	json_t *json = new_record(tenant, h->epoch), *databases = json_object(),
-	       *left = json_array();
+	struct json j = {.out = out};
+	char prepared[24];
 
-	json_object_set_new(json, "state", json_string(h->is_sealed ? "sealed" : "open"));
-	for (size_t i = 0; i < h->ndatabases; i++) {
-		json_t *db = json_object();
-
-		json_object_set_new(db, EPOCH, json_integer((json_int_t)h->databases[i].epoch));
-		json_object_set_new(db, "txid", json_integer((json_int_t)h->databases[i].txid));
-		add_owner(db, &h->databases[i].owner);
-		json_object_set_new(databases, h->databases[i].name, db);
-	}
-	for (size_t i = 0; i < h->nleft; i++)
-		json_array_append_new(
-			left, json_pack("{s:I, s:I}", EPOCH, (json_int_t)h->left[i].epoch, "since",
-				      (json_int_t)h->left[i].since));
-	json_object_set_new(json, DATABASES, databases);
-	json_object_set_new(json, "left", left);
+	open_record(&j, tenant, h->epoch);
+	json_str(&j, "state", h->is_sealed ? STR("sealed") : STR("open"));
+	add_databases(&j, h);
+	add_lefts(&j, h);
 	if (h->knows_files)
-		json_object_set_new(json, FILES, json_integer((json_int_t)h->nfiles));
+		json_number(&j, FILES, h->nfiles);
+	snprintf(prepared, sizeof(prepared), "%016llx", (unsigned long long)h->prepared);
 	if (h->prepared)
-		json_object_set_new(
-			json, PREPARED, json_sprintf("%016llx", (unsigned long long)h->prepared));
-	json_object_set_new(json, "written_by", json_string(record_writer()));
-	add_dump(out, json);
+		json_str(&j, PREPARED, str_of(prepared));
+	json_str(&j, "written_by", str_of(record_writer()));
+	close_record(&j);
 }
 
 static json_t *parse_record(str text, str tenant)
@@ -342,17 +352,19 @@ bool proof_names(const struct proof *p, const char *database)
 
 void proof_write(const struct proof *p, str tenant, struct buf *out)
 {
-	json_t *json = new_record(tenant, p->epoch), *databases = json_array();
+	struct json j = {.out = out};
 
-	json_object_set_new(json, "store", json_string(p->store));
+	open_record(&j, tenant, p->epoch);
+	json_str(&j, "store", str_of(p->store));
+	json_open_array(&j, DATABASES);
 	for (size_t i = 0; i < p->ndatabases; i++)
-		json_array_append_new(databases, json_string(p->databases[i]));
-	json_object_set_new(json, DATABASES, databases);
+		json_str(&j, NULL, str_of(p->databases[i]));
+	json_close_array(&j);
 	if (p->next) {
-		json_object_set_new(json, "next", json_integer((json_int_t)p->next));
-		json_object_set_new(json, "by", json_string(p->by));
+		json_number(&j, "next", p->next);
+		json_str(&j, "by", str_of(p->by));
 	}
-	add_dump(out, json);
+	close_record(&j);
 }
 
 static void read_next(const json_t *json, struct proof *p)

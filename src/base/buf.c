@@ -51,65 +51,6 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Length of the well-formed UTF-8 sequence at p (n bytes are there), 0 if there is none (Unicode
- * table 3-7). */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-	size_t need = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	if (!need || need > n)
-		return 0;
-	for (size_t i = 1; i < need; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return need;
-}
-
-static void add_json_control(struct buf *b, unsigned char c)
-{
-	if (c == '\n')
-		buf_add(b, STR("\\n"));
-	else if (c == '\t')
-		buf_add(b, STR("\\t"));
-	else if (c == '\r')
-		buf_add(b, STR("\\r"));
-	else
-		buf_printf(b, "\\u%04x", c);
-}
-
-void buf_add_json(struct buf *b, str s)
-{
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t i = 0;
-
-	while (i < s.n) {
-		size_t plain = i;
-
-		while (plain < s.n && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '"' &&
-			p[plain] != '\\')
-			plain++;
-		buf_add(b, str_slice(s, i, plain));
-		i = plain;
-		if (i == s.n)
-			return;
-		if (p[i] == '"' || p[i] == '\\') {
-			buf_add_char(b, '\\');
-			buf_add_char(b, s.p[i++]);
-		} else if (p[i] < 0x20 || p[i] == 0x7f) {
-			add_json_control(b, p[i++]);
-		} else {
-			size_t n = utf8_length(p + i, s.n - i);
-
-			assert(n <= s.n - i);
-			buf_add(b, n ? str_slice(s, i, i + n) : STR("\\ufffd"));
-			i += n ? n : 1;
-		}
-	}
-}
-
 void buf_add_html(struct buf *b, str s)
 {
 	for (size_t i = 0; i < s.n; i++) {

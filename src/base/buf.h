@@ -45,9 +45,6 @@ static inline void buf_add_char(struct buf *b, char c)
 }
 void buf_add_number(struct buf *b, uint64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
-/* The inside of a JSON string: quotes, backslashes and controls escaped, invalid UTF-8 replaced by
- * U+FFFD. */
-void buf_add_json(struct buf *b, str s);
 /* Text of HTML with & < > " ' escaped. */
 void buf_add_html(struct buf *b, str s);
 /* Drops n bytes from the front. */

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 
-#define KEPT_MAX (256u << 10) /* bytes of a buffer that is kept for the next lines */
-#define GUEST	 '\x1e'	      /* before a line of a guest, until it is in the queue */
+#define TIME_TEXT 24u	       /* 2026-11-28T07:00:00.000Z */
+#define KEPT_MAX  (256u << 10) /* bytes of a buffer that is kept for the next lines */
+#define GUEST	  '\x1e'       /* before a line of a guest, until it is in the queue */
 
 static struct {
 	pthread_mutex_t lock;
@@ -76,10 +78,10 @@ static void write_all(str s)
 	}
 }
 
-static void add_time(struct buf *line)
+static void add_time(struct json *line)
 {
 	static _Thread_local time_t cached_second;
-	static _Thread_local char cached_text[24];
+	static _Thread_local char cached_text[TIME_TEXT + 1];
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -87,29 +89,34 @@ static void add_time(struct buf *line)
 		struct tm tm;
 
 		gmtime_r(&now.tv_sec, &tm);
-		strftime(cached_text, sizeof(cached_text), "%Y-%m-%dT%H:%M:%S", &tm);
+		strftime(cached_text, sizeof(cached_text), "%Y-%m-%dT%H:%M:%S.000Z", &tm);
 		cached_second = now.tv_sec;
 	}
-	buf_add(line, STR("{\"time\":\""));
-	buf_add(line, (str){cached_text, 19});
-	buf_room(line, 5);
-	line->p[line->end++] = '.';
-	for (long ms = now.tv_nsec / 1000000, div = 100; div; div /= 10)
-		line->p[line->end++] = (char)('0' + ms / div % 10);
-	line->p[line->end++] = 'Z';
+	for (long ms = now.tv_nsec / 1000000, i = 3; i; ms /= 10, i--)
+		cached_text[19 + i] = (char)('0' + ms % 10);
+	json_str_inline(line, "time", (str){cached_text, TIME_TEXT});
 }
 
 static void open_line(struct buf *line, enum log_level level, const char *msg)
 {
+	struct json j = {.out = line};
+
 	assert(level < NITEMS(level_names));
-	add_time(line);
-	buf_add(line, STR("\",\"level\":\""));
-	buf_add(line, str_of(level_names[level]));
-	buf_add(line, STR("\",\"process\":\""));
-	buf_add(line, str_of(shared.name));
-	buf_add(line, STR("\",\"msg\":\""));
-	buf_add_json(line, str_of(msg));
-	buf_add_char(line, '"');
+	json_open_object(&j, NULL);
+	add_time(&j);
+	json_str_inline(&j, "level", str_of(level_names[level]));
+	json_str_inline(&j, "process", str_of(shared.name));
+	json_str_inline(&j, "msg", str_of(msg));
+}
+
+static void add_losses(struct buf *line, const struct log_losses *l)
+{
+	struct json j = {line, true};
+
+	json_number(&j, "lines", l->lines);
+	json_number(&j, "bytes", l->bytes);
+	json_close_object(&j);
+	buf_add_char(line, '\n');
 }
 
 /* With the lock held. */
@@ -120,8 +127,7 @@ static void tell_dropped(void)
 	if (!shared.untold.bytes)
 		return;
 	open_line(&line, LOG_WARN, "log lines dropped: standard output is read too slowly");
-	buf_printf(&line, ",\"lines\":%llu,\"bytes\":%llu}\n",
-		(unsigned long long)shared.untold.lines, (unsigned long long)shared.untold.bytes);
+	add_losses(&line, &shared.untold);
 	buf_add(&shared.queue, buf_str(&line));
 	buf_done(&line);
 	shared.untold = (struct log_losses){0};
@@ -345,11 +351,7 @@ void log_field_str(struct buf *line, const char *key, str value)
 	if (!line)
 		return;
 	assert(line == &lines);
-	buf_add(line, STR(",\""));
-	buf_add(line, str_of(key));
-	buf_add(line, STR("\":\""));
-	buf_add_json(line, value);
-	buf_add_char(line, '"');
+	json_str(&(struct json){line, true}, key, value);
 }
 
 void log_field_number(struct buf *line, const char *key, int64_t value)
@@ -357,12 +359,15 @@ void log_field_number(struct buf *line, const char *key, int64_t value)
 	if (!line)
 		return;
 	assert(line == &lines);
-	buf_add(line, STR(",\""));
-	buf_add(line, str_of(key));
-	buf_add(line, STR("\":"));
-	if (value < 0)
-		buf_add_char(line, '-');
-	buf_add_number(line, value < 0 ? -(uint64_t)value : (uint64_t)value);
+	json_int(&(struct json){line, true}, key, value);
+}
+
+void log_field_json(struct buf *line, const char *key, str value)
+{
+	if (!line)
+		return;
+	assert(line == &lines);
+	json_raw(&(struct json){line, true}, key, value);
 }
 
 void log_line_close(struct buf *line)

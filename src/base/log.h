@@ -39,6 +39,8 @@ void log_debug(const char *fmt, ...) PRINTF(1, 2);
 struct buf *log_line_open(enum log_level level, const char *msg);
 void log_field_str(struct buf *line, const char *key, str value);
 void log_field_number(struct buf *line, const char *key, int64_t value);
+/* A value that is JSON already (no newline in it). */
+void log_field_json(struct buf *line, const char *key, str value);
 void log_line_close(struct buf *line);
 
 /* A line that is JSON already (no newline in it) is written as it is. */

@@ -1,5 +1,6 @@
 /* text.c - values as YAML, so that the loader reads the same values back. */
 /* SPDX-License-Identifier: MIT */
+#include "base/json.h"
 #include "base/number.h"
 #include "config/config_int.h"
 
@@ -25,9 +26,7 @@ void text_add(struct buf *out, str s)
 		buf_add(out, s);
 		return;
 	}
-	buf_add_char(out, '"');
-	buf_add_json(out, s);
-	buf_add_char(out, '"');
+	json_str(&(struct json){.out = out}, NULL, s); /* which YAML reads as well */
 }
 
 void text_add_escaped(struct buf *out, str s)

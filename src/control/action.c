@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/magic.h"
 #include "control/control_int.h"
-#include "control/json.h"
 
 enum { ACTION_MAGIC = MAGIC('a', 'c', 't', 'n') };
 

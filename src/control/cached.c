@@ -1,7 +1,7 @@
 /* cached.c - what is cached, as JSON; and forgetting it. */
 /* SPDX-License-Identifier: MIT */
+#include "base/json.h"
 #include "control/control_int.h"
-#include "control/json.h"
 
 struct totals {
 	struct json *j;

@@ -11,18 +11,27 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "control/control_int.h"
 #include "process/process.h"
 
 #define BACKLOG 64
 
-#define ANSWER(status, error)                                                                      \
-	"HTTP/1.1 " status "\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"       \
-	"{\"error\":\"" error "\"}\r\n"
-
-static void turn_away(int fd, const char *answer)
+/* As much as the socket takes at once. */
+static void turn_away(int fd, const char *status, str error)
 {
-	(void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+	struct buf out = {0};
+	struct json j = {.out = &out};
+
+	buf_printf(&out,
+		"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n",
+		status);
+	json_open_object(&j, NULL);
+	json_str(&j, "error", error);
+	json_close_object(&j);
+	buf_add(&out, STR("\r\n"));
+	(void)!send(fd, buf_str(&out).p, buf_len(&out), MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_done(&out);
 	close(fd);
 }
 
@@ -47,9 +56,9 @@ static void on_connection(struct watch *w, unsigned events)
 	if (fd < 0)
 		return;
 	if (is_tenants(fd))
-		turn_away(fd, ANSWER("403 Forbidden", "this is not for tenants"));
+		turn_away(fd, "403 Forbidden", STR("this is not for tenants"));
 	else if (c->nsessions - c->nsubscribers >= CONTROL_MAX_SESSIONS)
-		turn_away(fd, ANSWER("503 Service Unavailable", "too many control connections"));
+		turn_away(fd, "503 Service Unavailable", STR("too many control connections"));
 	else
 		session_new(c, fd, control_route);
 }

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "control/control_int.h"
-#include "control/json.h"
 #include "control/moment.h"
 
 #define KEPT_MAX (1024u * 1024) /* bytes of events */
@@ -68,7 +68,7 @@ static void number_or_null(struct json *j, const char *key, uint64_t value)
 	if (value)
 		json_number(j, key, value);
 	else
-		json_null(j, key);
+		json_none(j, key);
 }
 
 static void add_proxy(struct json *j, const struct control_global *g)
@@ -233,7 +233,7 @@ static void list_tenant(void *arg, const struct control_tenant *t)
 	if (t->has_woken && p->now >= t->since)
 		moment_add(p->j, "since", p->moment - (p->now - t->since));
 	else
-		json_null(p->j, "since");
+		json_none(p->j, "since");
 	number_or_null(p->j, "pid", (uint64_t)t->pid);
 	number_or_null(p->j, "generation", t->pid ? t->generation : 0);
 	json_str_or_null(p->j, "reason", t->reason);

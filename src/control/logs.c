@@ -1,7 +1,7 @@
 /* logs.c - what tenants wrote, as lines of JSON: those kept, and those to come. */
 /* SPDX-License-Identifier: MIT */
+#include "base/json.h"
 #include "control/control_int.h"
-#include "control/json.h"
 #include "control/moment.h"
 
 static void add_line(struct buf *out, const struct control_line *line)

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "control/json.h"
+#include "base/json.h"
 
 /* Milliseconds since 1970, by the clock on the wall. */
 uint64_t moment_now(void);

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "control/control_int.h"
-#include "control/json.h"
 #include "control/memory.h"
 
 /* As many tenants are shown even if they have only slept so far. */
@@ -57,7 +57,7 @@ static void add_memory(struct json *j, const struct memory *m, pid_t pid)
 	struct memory_use use;
 
 	if (!m || !pid || !memory_of(m, pid, &use)) {
-		json_null(j, "memory");
+		json_none(j, "memory");
 		return;
 	}
 	json_open_object(j, "memory");
@@ -116,7 +116,7 @@ static void add_replacement(struct tenant_report *r, const struct control_tenant
 	struct json *j = r->j;
 
 	if (!t->replace_since) {
-		json_null(j, "to_be_replaced");
+		json_none(j, "to_be_replaced");
 		return;
 	}
 	json_open_object(j, "to_be_replaced");
@@ -124,7 +124,7 @@ static void add_replacement(struct tenant_report *r, const struct control_tenant
 	json_str(j, "because_of", t->replace_why);
 	json_str(j, "waits_for", t->replace_waits);
 	if (t->replace_at == MSEC_NEVER)
-		json_null(j, "within_ms");
+		json_none(j, "within_ms");
 	else
 		json_number(j, "within_ms", since(t->replace_at, r->now));
 	json_close_object(j);
@@ -138,7 +138,7 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	if (t->pid)
 		json_number(j, "pid", (uint64_t)t->pid);
 	else
-		json_null(j, "pid");
+		json_none(j, "pid");
 	json_number(j, "in_flight", t->in_flight);
 	json_number(j, "upgrades", t->upgrades);
 	json_number(j, "held", t->held);
@@ -185,7 +185,7 @@ static void add_proxy(struct json *j, const struct control_global *g, const stru
 	if (g->proxy_pid)
 		json_number(j, "pid", (uint64_t)g->proxy_pid);
 	else
-		json_null(j, "pid");
+		json_none(j, "pid");
 	json_number(j, "restarts", g->proxy_restarts);
 	json_str_or_null(j, "reason", g->proxy_reason);
 	json_number(j, "threads", g->threads);
@@ -213,7 +213,7 @@ static void add_backup(struct json *j, struct control *c)
 	if (buf_len(&backup))
 		json_raw(j, "backup", buf_str(&backup));
 	else
-		json_null(j, "backup");
+		json_none(j, "backup");
 	buf_done(&backup);
 }
 

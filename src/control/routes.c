@@ -1,8 +1,8 @@
 /* routes.c - what a control request asks for. */
 /* SPDX-License-Identifier: MIT */
+#include "base/json.h"
 #include "base/number.h"
 #include "control/control_int.h"
-#include "control/json.h"
 #include "http/uri.h"
 #include "link/channel.h"
 
@@ -143,8 +143,16 @@ static void on_config(struct session *s, const struct query *q)
 
 static void on_version(struct session *s, const struct query *q)
 {
+	struct buf body = {0};
+	struct json j = {.out = &body};
+
 	(void)q;
-	session_answer(s, 200, JSON_TYPE, STR("{\"version\":\"" FLY_ATC_VERSION "\"}\n"));
+	json_open_object(&j, NULL);
+	json_str(&j, "version", STR(FLY_ATC_VERSION));
+	json_close_object(&j);
+	buf_add_char(&body, '\n');
+	session_answer(s, 200, JSON_TYPE, buf_str(&body));
+	buf_done(&body);
 }
 
 struct route {

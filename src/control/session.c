@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "control/control_int.h"
-#include "control/json.h"
 #include "control/memory.h"
 #include "http/chunked.h"
 #include "http/status.h"
@@ -313,6 +313,16 @@ void session_stream_piece(struct session *s, str piece)
 		session_go_on_soon(s);
 }
 
+static void add_dropped(struct buf *out, uint64_t lines)
+{
+	struct json j = {.out = out};
+
+	json_open_object(&j, NULL);
+	json_number(&j, "dropped", lines);
+	json_close_object(&j);
+	buf_add_char(out, '\n');
+}
+
 void session_stream_line(struct session *s, str line)
 {
 	struct buf note = {0};
@@ -323,7 +333,7 @@ void session_stream_line(struct session *s, str line)
 		return;
 	}
 	if (s->stream.dropped) {
-		buf_printf(&note, "{\"dropped\":%llu}\n", (unsigned long long)s->stream.dropped);
+		add_dropped(&note, s->stream.dropped);
 		session_stream_piece(s, buf_str(&note));
 		buf_done(&note);
 		s->stream.dropped = 0;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/number.h"
 #include "http/field.h"
 #include "http/status.h"
@@ -179,25 +180,22 @@ static void add_text(struct buf *out, const struct error_in *in, unsigned status
 	buf_add_char(out, '\n');
 }
 
-static void add_json_string(struct buf *out, str key, str value)
-{
-	buf_add(out, key);
-	buf_add_json(out, value);
-	buf_add_char(out, '"');
-}
-
 static void add_json(struct buf *out, const struct error_in *in, unsigned status)
 {
-	buf_add(out, STR("{\"error\":{\"status\":"));
-	buf_add_number(out, status);
-	add_json_string(out, STR(",\"token\":\""), error_token(in->error));
-	add_json_string(
-		out, STR(",\"reason\":\""), in->reason.n ? in->reason : error_text(in->error));
+	struct json j = {.out = out};
+
+	json_open_object(&j, NULL);
+	json_open_object(&j, "error");
+	json_number(&j, "status", status);
+	json_str(&j, "token", error_token(in->error));
+	json_str(&j, "reason", in->reason.n ? in->reason : error_text(in->error));
 	if (in->output.n)
-		add_json_string(out, STR(",\"output\":\""), in->output);
+		json_str(&j, "output", in->output);
 	if (in->request_id.n)
-		add_json_string(out, STR(",\"request_id\":\""), in->request_id);
-	buf_add(out, STR("}}\n"));
+		json_str(&j, "request_id", in->request_id);
+	json_close_object(&j);
+	json_close_object(&j);
+	buf_add_char(out, '\n');
 }
 
 static void add_html_element(struct buf *out, str before, str text, str after)

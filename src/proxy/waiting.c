@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/waiting.h"
 
+#include "base/json.h"
 #include "http/field.h"
 #include "proxy/errors.h"
 #include "proxy/lines.h"
@@ -232,13 +233,14 @@ void waiting_events_head(struct buf *out, str date)
 
 void waiting_event(struct buf *out, enum tenant_state state, msec since, str reason)
 {
-	buf_add(out, STR("event: phase\ndata: {\"state\":\""));
-	buf_add(out, str_of(tenant_state_name(state)));
-	buf_add(out, STR("\",\"text\":\""));
-	buf_add_json(out, phase_of(state));
-	buf_add(out, STR("\",\"since\":"));
-	buf_add_number(out, since);
-	buf_add(out, STR(",\"reason\":\""));
-	buf_add_json(out, reason);
-	buf_add(out, STR("\"}\n\n"));
+	struct json j = {.out = out};
+
+	buf_add(out, STR("event: phase\ndata: "));
+	json_open_object(&j, NULL);
+	json_str(&j, "state", str_of(tenant_state_name(state)));
+	json_str(&j, "text", phase_of(state));
+	json_number(&j, "since", since);
+	json_str(&j, "reason", reason);
+	json_close_object(&j);
+	buf_add(out, STR("\n\n"));
 }

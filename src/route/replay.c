@@ -1,5 +1,6 @@
 /* replay.c - the answer that makes Fly's edge send a request to another machine. */
 /* SPDX-License-Identifier: MIT */
+#include "base/json.h"
 #include "base/number.h"
 #include "route/place.h"
 #include "route/replay_state.h"
@@ -51,18 +52,25 @@ static void add_header_form(struct buf *out, const struct replay_in *in)
 
 static void add_json(struct buf *out, const struct replay_in *in)
 {
-	bool has_machine = in->placement.machine.n;
+	struct json j = {.out = out};
+	struct buf text = {0};
 
-	buf_add(out, has_machine ? STR("{\"instance\":\"") : STR("{\"region\":\""));
-	buf_add_json(out, has_machine ? in->placement.machine : in->placement.region);
+	json_open_object(&j, NULL);
+	if (in->placement.machine.n)
+		json_str(&j, "instance", in->placement.machine);
+	else
+		json_str(&j, "region", in->placement.region);
 	if (in->timeout) {
-		buf_add(out, STR("\",\"timeout\":\""));
-		add_timeout(out, in->timeout);
+		add_timeout(&text, in->timeout);
+		json_str(&j, "timeout", buf_str(&text));
+		buf_clear(&text);
 	}
-	buf_add(out, STR("\",\"fallback\":\"force_self\",\"state\":\""));
-	buf_add(out, REPLAY_STATE);
-	buf_add_number(out, in->placement.hop);
-	buf_add(out, STR("\"}"));
+	json_str(&j, "fallback", STR("force_self"));
+	buf_add(&text, REPLAY_STATE);
+	buf_add_number(&text, in->placement.hop);
+	json_str(&j, "state", buf_str(&text));
+	json_close_object(&j);
+	buf_done(&text);
 }
 
 /* The length is known only behind the body: room is left for it, in blanks, which may stand before

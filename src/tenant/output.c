@@ -217,10 +217,8 @@ static void write_line(str tenant, enum process_stream stream, str line, bool is
 	log_field_str(out, "stream", stream == PROCESS_STDERR ? STR("stderr") : STR("stdout"));
 	if (is_cut)
 		log_field_str(out, "cut", STR("the line was longer"));
-	if (is_json) {
-		buf_add(out, STR(",\"line\":"));
-		buf_add(out, str_trim(line));
-	}
+	if (is_json)
+		log_field_json(out, "line", str_trim(line));
 	log_line_close(out);
 	free(text);
 }

@@ -48,6 +48,53 @@ static void head_is_read_as_it_was_written(void **state)
 	buf_done(&text);
 }
 
+/* The bytes as Jansson wrote them for us once: what lies in stores was made by all of our versions,
+ * and a text is compared with what is there (head_save). */
+static void the_texts_are_what_they_have_always_been(void **state)
+{
+	static const char head_text[] =
+		"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":7,\"state\":\"sealed\",\"databases\":{"
+		"\"primary\":{\"epoch\":6,\"txid\":41,\"mode\":\"0640\",\"uid\":1000,\"gid\":4294967294},"
+		"\"caf\xc3\xa9 \\\"x\\\"\":{\"epoch\":3,\"txid\":0}},\"left\":[{\"epoch\":6,\"since\":1700000000},"
+		"{\"epoch\":5,\"since\":1700000001}],\"files\":12,\"prepared\":\"00000000000000ff\","
+		"\"written_by\":\"";
+	static const char proof_text[] =
+		"{\"tenant\":\"bellevue/2025/winter\",\"epoch\":7,\"store\":\"file:///var/b\\\\x\","
+		"\"databases\":[\"primary\",\"queue\"],\"next\":8,\"by\":\"fly-atc 1 00ff\"}\n";
+	char *names[] = {(char[]){"primary"}, (char[]){"queue"}};
+	struct head head = {
+		.epoch = 7, .is_sealed = true, .prepared = 255, .knows_files = true, .nfiles = 12};
+	const struct proof proof = {.epoch = 7,
+		.store = (char[]){"file:///var/b\\x"},
+		.databases = names,
+		.ndatabases = 2,
+		.next = 8,
+		.by = (char[]){"fly-atc 1 00ff"}};
+	struct buf text = {0};
+
+	(void)state;
+	head_set(&head, "primary", 6, 41);
+	head_find(&head, "primary")->owner = (struct record_owner){true, 0640, 1000, 4294967294u};
+	head_set(&head, "caf\xc3\xa9 \"x\"", 3, 0);
+	head_leave(&head, 6, 1700000000);
+	head_leave(&head, 5, 1700000001);
+	head_write(&head, tenant, &text);
+	buf_add_char(&text, '\0');
+	assert_true(str_starts(buf_str(&text), str_of(head_text)));
+	assert_string_equal(text.p + sizeof(head_text) - 1 + strlen(record_writer()), "\"}\n");
+	buf_clear(&text);
+	proof_write(&proof, tenant, &text);
+	buf_add_char(&text, '\0');
+	assert_string_equal(text.p, proof_text);
+	head_done(&head);
+	buf_clear(&text);
+	head_write(&(struct head){.epoch = 1}, tenant, &text);
+	assert_true(str_starts(buf_str(&text),
+		STR("{\"tenant\":\"bellevue/2025/winter\",\"epoch\":1,\"state\":\"open\",\"databases\":{},"
+		    "\"left\":[],\"written_by\":\"")));
+	buf_done(&text);
+}
+
 static void what_belongs_to_a_database_is_read_as_it_was_written(void **state)
 {
 	struct head head = {.epoch = 2, .prepared = 0xfedcba9876543210u}, again = {0}, copy = {0};
@@ -234,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(head_is_read_as_it_was_written),
+		cmocka_unit_test(the_texts_are_what_they_have_always_been),
 		cmocka_unit_test(what_belongs_to_a_database_is_read_as_it_was_written),
 		cmocka_unit_test(a_database_that_is_new_has_no_owner),
 		cmocka_unit_test(an_owner_that_makes_no_sense_is_none),

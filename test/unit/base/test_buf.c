@@ -94,42 +94,6 @@ static void numbers_and_formats_are_appended(void **state)
 	buf_done(&b);
 }
 
-static void json_is_escaped_and_always_valid(void **state)
-{
-#define BAD "\\ufffd"
-	static const struct {
-		str in, out;
-	} cases[] = {
-		{STR_INIT("plain"), STR_INIT("plain")},
-		{STR_INIT("\"\\/"), STR_INIT("\\\"\\\\/")},
-		{STR_INIT("\n\r\t\b\0\x1f\x7f"), STR_INIT("\\n\\r\\t\\u0008\\u0000\\u001f\\u007f")},
-		{STR_INIT("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
-			STR_INIT("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")},
-		{STR_INIT("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf"),
-			STR_INIT("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf")},
-		{STR_INIT("a\x80z"), STR_INIT("a" BAD "z")},
-		{STR_INIT("\xc3"), STR_INIT(BAD)},
-		{STR_INIT("\xc3z"), STR_INIT(BAD "z")},
-		{STR_INIT("\xe2\x82"), STR_INIT(BAD BAD)},
-		{STR_INIT("\xe2\x82\""), STR_INIT(BAD BAD "\\\"")},
-		{STR_INIT("\xc0\xaf"), STR_INIT(BAD BAD)},
-		{STR_INIT("\xe0\x80\xaf"), STR_INIT(BAD BAD BAD)},
-		{STR_INIT("\xf0\x80\x80\xaf"), STR_INIT(BAD BAD BAD BAD)},
-		{STR_INIT("\xed\xa0\x80"), STR_INIT(BAD BAD BAD)},
-		{STR_INIT("\xf4\x90\x80\x80"), STR_INIT(BAD BAD BAD BAD)},
-		{STR_INIT("\xff\xfe"), STR_INIT(BAD BAD)},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < NITEMS(cases); i++) {
-		struct buf b = {0};
-
-		buf_add_json(&b, cases[i].in);
-		assert_buf(&b, cases[i].out);
-		buf_done(&b);
-	}
-}
-
 static void html_is_escaped(void **state)
 {
 	struct buf b = {0};
@@ -148,7 +112,6 @@ int main(void)
 		cmocka_unit_test(an_empty_buffer_has_text_that_is_empty),
 		cmocka_unit_test(room_is_kept_when_the_buffer_is_emptied),
 		cmocka_unit_test(numbers_and_formats_are_appended),
-		cmocka_unit_test(json_is_escaped_and_always_valid),
 		cmocka_unit_test(html_is_escaped),
 	};
 

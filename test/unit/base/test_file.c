@@ -3,12 +3,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/file.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -21,10 +19,9 @@
 
 #include "base/alloc.h"
 
-#define LOOKUPS 20000
-#define SECRET	"nobody's business"
-#define KILLS	25
-#define LENGTH	300000u
+#define SECRET "nobody's business"
+#define KILLS  25
+#define LENGTH 300000u
 
 static char home[] = "/tmp/atc-file-XXXXXX";
 static int top = -1, dir = -1; /* home, and home/dir, which others may write to */
@@ -472,77 +469,6 @@ static void what_has_no_size_is_read_to_its_end(void **state)
 	buf_done(&out);
 }
 
-static void what_is_beneath_is_opened_and_nothing_else(void **state)
-{
-	static const struct {
-		const char *name;
-		int error;
-	} cases[] = {
-		{"a/f", 0},
-		{"b/to_f", 0},
-		{"b/../a/f", 0},
-		{"a/none", -ENOENT},
-		{"../f", -EXDEV},
-		{"/etc/passwd", -EXDEV},
-		{"b/out", -EXDEV},
-		{"b/root", -EXDEV},
-		{"b/magic", -EXDEV},
-		{"", -ENOENT},
-	};
-
-	(void)state;
-	assert_int_equal(mkdirat(dir, "a", 0755), 0);
-	assert_int_equal(mkdirat(dir, "b", 0755), 0);
-	put("dir/a/f", "");
-	assert_int_equal(symlinkat("../a/f", dir, "b/to_f"), 0);
-	assert_int_equal(symlinkat("../../victim/f", dir, "b/out"), 0);
-	assert_int_equal(symlinkat("/etc/passwd", dir, "b/root"), 0);
-	assert_int_equal(symlinkat("/proc/self/fd/0", dir, "b/magic"), 0);
-	for (size_t i = 0; i < NITEMS(cases); i++) {
-		int fd = -1, r = file_open_beneath(dir, cases[i].name, &fd);
-
-		if (r != cases[i].error || (fd >= 0) != (r == 0))
-			fail_msg("%s: %d", cases[i].name, r);
-		if (fd >= 0)
-			assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-		close_fd(&fd);
-	}
-}
-
-static void *rename_always(void *arg)
-{
-	_Atomic bool *is_over = arg;
-
-	assert_int_equal(mkdirat(dir, "c", 0755), 0);
-	while (!atomic_load(is_over)) {
-		renameat(dir, "c", dir, "d");
-		renameat(dir, "d", dir, "c");
-	}
-	return NULL;
-}
-
-static void renames_of_others_are_no_reason_to_fail(void **state)
-{
-	_Atomic bool is_over = false;
-	pthread_t thread;
-	int failed = 0;
-
-	(void)state;
-	assert_int_equal(mkdirat(dir, "b", 0755), 0);
-	put("dir/f", "");
-	assert_int_equal(symlinkat("../f", dir, "b/to_f"), 0);
-	assert_int_equal(pthread_create(&thread, NULL, rename_always, &is_over), 0);
-	for (int i = 0; i < LOOKUPS; i++) {
-		int fd = -1;
-
-		failed += file_open_beneath(dir, "b/to_f", &fd) < 0;
-		close_fd(&fd);
-	}
-	atomic_store(&is_over, true);
-	pthread_join(thread, NULL);
-	assert_int_equal(failed, 0);
-}
-
 /* --- writing --- */
 
 static void what_a_crash_left_is_in_nobodys_way(void **state)
@@ -794,8 +720,6 @@ int main(void)
 		TEST(no_more_is_read_than_may_be),
 		TEST(a_file_without_end_takes_no_memory),
 		TEST(what_has_no_size_is_read_to_its_end),
-		TEST(what_is_beneath_is_opened_and_nothing_else),
-		TEST(renames_of_others_are_no_reason_to_fail),
 		TEST(what_a_crash_left_is_in_nobodys_way),
 		TEST(a_trap_at_the_temporary_name_does_not_catch),
 		TEST(a_mode_is_exact_whatever_the_umask),
