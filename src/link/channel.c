@@ -269,8 +269,8 @@ static void message_init(struct channel_message *m, enum channel_side side, uint
 	m->text_size = 0;
 }
 
-static void send_message(struct channel *c, const struct message_shape *shape, struct channel_message *m,
-	str text, int take_fd)
+static void send_message(struct channel *c, const struct message_shape *shape,
+	struct channel_message *m, str text, int take_fd)
 {
 	m->text_size = (uint32_t)MIN(text.n, (size_t)CHANNEL_TEXT_MAX);
 	if (m->text_size)
