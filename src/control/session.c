@@ -353,6 +353,7 @@ void session_stream_end(struct session *s)
 
 void session_finish(struct session *s)
 {
+	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!write_out(s))
 		return;
 	if (s->stream.give_more && !buf_len(&s->out)) {
