@@ -13,7 +13,7 @@ from browser import Browser, multipart
 from h2wire import H2Wire, Tunnel
 from waiting import wait_until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.plain]
 
 WINTER, APRIL = "bellevue/2025/winter", "boston/2025/april"
 USERS = {"bellevue": {"tenants": ["2025/winter"]}, "boston": {"tenants": ["2025/april"]}}

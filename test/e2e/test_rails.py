@@ -16,7 +16,7 @@ from browser import Browser
 from codings import CODINGS, Decoder
 from waiting import wait_until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.plain]
 
 PATHS = ["bellevue/2025/winter", "bellevue/2025/summer-medal-ball", "bellevue/2025/summer-showcase",
          "boston/2025/april", "boston/2025/mini-comp", "boston/2025/october",

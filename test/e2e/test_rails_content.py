@@ -13,7 +13,7 @@ from conftest import finish
 from h2wire import H2Wire
 from waiting import wait_until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.plain]
 
 WINTER = "/bellevue/2025/winter"
 NAME = "bellevue/2025/winter"
