@@ -99,7 +99,7 @@ static void on_deadline(struct client *c, msec at)
 		timer_set(&b->timer, c->worker->loop, at, on_time);
 }
 
-static void on_done(struct client *c, bool keep_alive)
+static void on_answered(struct client *c, bool keep_alive)
 {
 	(void)keep_alive;
 	c->exchange = NULL;
@@ -134,7 +134,7 @@ static const struct client_ops ops = {
 	.shut = on_shut,
 	.unsent = on_unsent,
 	.deadline = on_deadline,
-	.done = on_done,
+	.answered = on_answered,
 	.mark_cut = on_mark_cut,
 	.close = on_close,
 	.go_on = on_go_on,

@@ -344,7 +344,7 @@ static int on_pass(struct stage *s, struct exchange *x, enum passing how)
 	return 0;
 }
 
-static void on_done(struct stage *s, struct exchange *x, bool is_whole)
+static void on_over(struct stage *s, struct exchange *x, bool is_whole)
 {
 	struct fill *f = container_of(s, struct fill, stage);
 
@@ -352,7 +352,7 @@ static void on_done(struct stage *s, struct exchange *x, bool is_whole)
 	let_go(x, f);
 }
 
-static const struct stage_ops fill_ops = {.pass = on_pass, .done = on_done};
+static const struct stage_ops fill_ops = {.pass = on_pass, .over = on_over};
 
 /* WHY_OK: *f is filled but for what keep_head keeps. */
 static enum cache_why prepare(struct exchange *x, const struct response_head *h, struct fill *f)

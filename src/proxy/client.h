@@ -46,7 +46,7 @@ struct client_ops {
 	/* Calls exchange_client_timeout; MSEC_NEVER for never. */
 	void (*deadline)(struct client *c, msec at);
 	/* The exchange is over, and its answer is out.  keep_alive: another may follow. */
-	void (*done)(struct client *c, bool keep_alive);
+	void (*answered)(struct client *c, bool keep_alive);
 	/* What is closed next must not look like an end. */
 	void (*mark_cut)(struct client *c);
 	/* Ends it at once, and its exchange by exchange_client_gone. */
@@ -121,9 +121,9 @@ static inline void client_deadline(struct client *c, msec at)
 	c->ops->deadline(c, at);
 }
 
-static inline void client_done(struct client *c, bool keep_alive)
+static inline void client_answered(struct client *c, bool keep_alive)
 {
-	c->ops->done(c, keep_alive);
+	c->ops->answered(c, keep_alive);
 }
 
 static inline void client_mark_cut(struct client *c)

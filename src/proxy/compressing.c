@@ -296,7 +296,7 @@ static int pass(struct stage *s, struct exchange *x, enum passing how)
 	return 0;
 }
 
-static void done(struct stage *s, struct exchange *x, bool is_whole)
+static void over(struct stage *s, struct exchange *x, bool is_whole)
 {
 	struct encoding *e = container_of(s, struct encoding, stage);
 
@@ -305,7 +305,7 @@ static void done(struct stage *s, struct exchange *x, bool is_whole)
 	buf_done(&e->copy);
 }
 
-static const struct stage_ops ops = {.pass = pass, .is_ready = is_ready, .done = done};
+static const struct stage_ops ops = {.pass = pass, .is_ready = is_ready, .over = over};
 
 static struct compressor *compressor_of(struct worker *w)
 {

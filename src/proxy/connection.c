@@ -372,7 +372,7 @@ static bool is_over(const struct connection *c)
 	       socket_unsent(c->watch.fd) <= FIRST_WINDOW;
 }
 
-static void http1_done(struct client *client, bool keep_alive)
+static void http1_answered(struct client *client, bool keep_alive)
 {
 	struct connection *c = connection_of(client);
 
@@ -423,7 +423,7 @@ static const struct client_ops http1 = {
 	.shut = http1_shut,
 	.unsent = http1_unsent,
 	.deadline = http1_deadline,
-	.done = http1_done,
+	.answered = http1_answered,
 	.mark_cut = http1_mark_cut,
 	.close = http1_close,
 	.go_on = http1_go_on,

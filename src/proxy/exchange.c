@@ -195,7 +195,7 @@ static void end(struct exchange *x)
 	let_go(x);
 	exchange_free(x);
 	if (!is_cut) {
-		client_done(c, keep_alive);
+		client_answered(c, keep_alive);
 		return;
 	}
 	c->exchange = NULL;

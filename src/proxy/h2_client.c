@@ -168,7 +168,7 @@ static void h2_deadline(struct client *c, msec at)
 		timer_set(&client_of(c)->timer, c->worker->loop, at, on_time);
 }
 
-static void h2_done(struct client *c, bool keep_alive)
+static void h2_answered(struct client *c, bool keep_alive)
 {
 	struct h2_client *hc = client_of(c);
 
@@ -231,7 +231,7 @@ static const struct client_ops http2 = {
 	.shut = h2_shut,
 	.unsent = h2_unsent,
 	.deadline = h2_deadline,
-	.done = h2_done,
+	.answered = h2_answered,
 	.mark_cut = h2_mark_cut,
 	.close = h2_close,
 	.accepts = h2_accepts,

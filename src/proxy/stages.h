@@ -24,8 +24,8 @@ struct stage_ops {
 	 * others (worker_go_on_later), when it is asked again.  Not for the first pieces, which
 	 * come with the head.  NULL: always. */
 	bool (*is_ready)(const struct stage *s, const struct exchange *x);
-	/* The exchange lets go of it, once.  is_whole: PASS_END has passed all stages. */
-	void (*done)(struct stage *s, struct exchange *x, bool is_whole);
+	/* Nothing more comes; once.  is_whole: PASS_END has passed all stages. */
+	void (*over)(struct stage *s, struct exchange *x, bool is_whole);
 };
 /* Embed it; it lives in the exchange's arena. */
 struct stage {
@@ -96,6 +96,6 @@ static inline MUST_USE int stages_pass(struct exchange *x, enum passing how)
 static inline void stages_done(struct exchange *x)
 {
 	for (struct stage *s = x->reply.stages; s; s = s->next)
-		s->ops->done(s, x, x->reply.is_whole);
+		s->ops->over(s, x, x->reply.is_whole);
 	x->reply.stages = NULL;
 }
