@@ -109,8 +109,10 @@ static inline void trip_drop_upstream(struct exchange *x, bool can_reuse)
 	if (!u)
 		return;
 	if (can_reuse) { /* the next request goes to the copy that runs */
-		origin_follow(u->origin, atomic_load(&exchange_slot(x)->generation));
-		can_reuse = state_serves(exchange_tenant_state(x));
+		const struct slot *slot = exchange_slot(x);
+
+		origin_follow(u->origin, atomic_load(&slot->generation));
+		can_reuse = state_serves(slot_state(slot, x->trip.tenant->owner));
 	}
 	if (can_reuse)
 		upstream_give_back(u);
