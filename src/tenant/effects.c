@@ -112,26 +112,24 @@ static void after(struct tenant *t)
 	roll_check(t);
 }
 
-const struct effects tenant_effects = {
-	.of =
-		{
-			[EFFECT_FAIL] = fail,
-			[EFFECT_CRASH] = crash,
-			[EFFECT_LEAVE] = admission_leave,
-			[EFFECT_ENQUEUE] = admission_enqueue,
-			[EFFECT_RESTORE] = wake_restore,
-			[EFFECT_PREPARE] = wake_prepare,
-			[EFFECT_START] = start_application,
-			[EFFECT_SERVE] = serve,
-			[EFFECT_WATCH] = stop_watch,
-			[EFFECT_CANCEL] = wake_cancel,
-			[EFFECT_SIGNAL] = stop_signal,
-			[EFFECT_KILL] = stop_kill,
-			[EFFECT_DETACH] = detach,
-			[EFFECT_SETTLE] = stop_settle,
-			[EFFECT_RECONSIDER] = reconsider,
-			[EFFECT_REST] = rest,
-		},
-	.after = after,
+static tenant_fn *const effects[] = {
+	[EFFECT_FAIL] = fail,
+	[EFFECT_CRASH] = crash,
+	[EFFECT_LEAVE] = admission_leave,
+	[EFFECT_ENQUEUE] = admission_enqueue,
+	[EFFECT_RESTORE] = wake_restore,
+	[EFFECT_PREPARE] = wake_prepare,
+	[EFFECT_START] = start_application,
+	[EFFECT_SERVE] = serve,
+	[EFFECT_WATCH] = stop_watch,
+	[EFFECT_CANCEL] = wake_cancel,
+	[EFFECT_SIGNAL] = stop_signal,
+	[EFFECT_KILL] = stop_kill,
+	[EFFECT_DETACH] = detach,
+	[EFFECT_SETTLE] = stop_settle,
+	[EFFECT_RECONSIDER] = reconsider,
+	[EFFECT_REST] = rest,
 };
-static_assert(NITEMS(tenant_effects.of) == LIFECYCLE_NEFFECTS, "each effect has its function");
+static_assert(NITEMS(effects) == LIFECYCLE_NEFFECTS, "each effect has its function");
+
+const struct effects tenant_effects = {.of = effects, .after = after};

@@ -24,13 +24,6 @@ static void show_slot(struct control_tenant *shown, const struct slot *slot)
 	shown->held = atomic_load(&slot->held);
 }
 
-static void show_run(struct control_tenant *shown, const struct tenant *t)
-{
-	if (t->run->process)
-		shown->pid = process_pid(t->run->process);
-	shown->busy_until = busy_last(t);
-}
-
 static void show_replacement(
 	struct control_tenant *shown, const struct tenant *t, struct buf *waits)
 {
@@ -39,6 +32,15 @@ static void show_replacement(
 	shown->replace_at = replace_due(t);
 	shown->replace_why = t->run->mark.is_stale ? STR("configuration") : STR("restart");
 	shown->replace_waits = buf_str(waits);
+}
+
+static void show_run(struct control_tenant *shown, const struct tenant *t, struct buf *waits)
+{
+	if (t->run->process)
+		shown->pid = process_pid(t->run->process);
+	shown->busy_until = busy_last(t);
+	if (replace_is_marked(t))
+		show_replacement(shown, t, waits);
 }
 
 void tenants_show(
@@ -59,9 +61,7 @@ void tenants_show(
 	if (t->life.state == TENANT_FAILED)
 		shown->retry_at = t->tally.retry_at;
 	if (t->run)
-		show_run(shown, t);
-	if (replace_is_marked(t))
-		show_replacement(shown, t, waits);
+		show_run(shown, t, waits);
 }
 
 void tenants_show_output(

@@ -28,8 +28,8 @@ typedef void tenant_fn(struct tenant *t);
 
 /* What is done for the events of a tenant: effects.c. */
 struct effects {
-	tenant_fn *of[LIFECYCLE_NEFFECTS];
-	tenant_fn *after; /* each step */
+	tenant_fn *const *of; /* by enum lifecycle_effect */
+	tenant_fn *after;     /* each step */
 };
 extern const struct effects tenant_effects;
 
