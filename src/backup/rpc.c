@@ -148,8 +148,7 @@ static struct rpc_call *new_call(struct rpc *c, const char *method, const char *
 
 	if (!body)
 		abort();
-	*call = (struct rpc_call){
-		.magic = RPC_CALL_MAGIC, .rpc = c, .done = done, .arg = arg};
+	*call = (struct rpc_call){.magic = RPC_CALL_MAGIC, .rpc = c, .done = done, .arg = arg};
 	list_init(&call->node);
 	ask_write(&call->out, method, str_of(target), STR("litestream"), STR("application/json"),
 		str_of(body));
