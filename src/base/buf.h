@@ -36,7 +36,7 @@ static inline void buf_add(struct buf *b, str s)
 	if (!s.n)
 		return;
 	memcpy(buf_room(b, s.n), s.p, s.n);
-	buf_added(b, s.n);
+	b->end += s.n;
 }
 static inline void buf_add_char(struct buf *b, char c)
 {

@@ -77,6 +77,7 @@ static const str protocols[] = {
 
 void access_log(const struct access_record *r)
 {
+	LOG_LEVEL_HERE(r->log_level);
 	struct buf *line = log_line_open(LOG_INFO, "Request");
 
 	if (!line)
