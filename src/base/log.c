@@ -37,6 +37,7 @@ static struct {
 	.level = LOG_INFO,
 };
 
+static _Thread_local int own_level = LOG_LEVEL_SHARED;
 static _Thread_local bool has_guests;  /* in lines */
 static _Thread_local struct buf lines; /* finished lines of this thread, and the one being built */
 static _Thread_local bool is_building; /* between log_line_open and log_line_close */
@@ -58,8 +59,24 @@ void log_set_level(enum log_level level)
 	atomic_store_explicit(&shared.level, (int)level, memory_order_relaxed);
 }
 
+int log_level_own(int level)
+{
+	int before = own_level;
+
+	assert(level >= LOG_LEVEL_SHARED && level <= (int)LOG_DEBUG);
+	own_level = level;
+	return before;
+}
+
+void log_level_back(const int *before)
+{
+	own_level = *before;
+}
+
 bool log_is_on(enum log_level level)
 {
+	if (own_level != LOG_LEVEL_SHARED)
+		return (int)level <= own_level;
 	return (int)level <= atomic_load_explicit(&shared.level, memory_order_relaxed);
 }
 

@@ -22,6 +22,16 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
+
+/* Until the end of the block the lines of this thread have a level of their own, which is that of
+ * the tenant that they are about. */
+#define LOG_LEVEL_HERE(level)                                                                      \
+	__attribute__((cleanup(log_level_back), unused)) int level_before =                        \
+		log_level_own((int)(level))
+#define LOG_LEVEL_SHARED (-1)
+/* Returns what it was before, for log_level_back. */
+int log_level_own(int level);
+void log_level_back(const int *before);
 /* Everything written so far is out, or `limit` has passed.  Call before exit. */
 void log_flush(msec limit);
 /* For tests: after fork, in a child that goes on running our code, where the parent's writer thread

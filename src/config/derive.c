@@ -174,10 +174,19 @@ static void derive_health_check(struct app_layer *layer)
 	set_origin(layer, APP_health_check, str_eq(path, usual));
 }
 
+static void derive_log_level(struct loader *ld, struct app_layer *layer)
+{
+	if (origin_is_said(layer->origins[APP_log_level]))
+		return;
+	layer->conf->log_level = ld->config->server.log_level;
+	layer->origins[APP_log_level] = note(NOTE_log_level);
+}
+
 void layer_derive(struct loader *ld, struct app_layer *layer)
 {
 	if (ld->is_snapshot)
 		return;
+	derive_log_level(ld, layer);
 	derive_framework(layer);
 	derive_environment(ld, layer);
 	if (ld->config->is_single)

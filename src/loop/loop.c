@@ -84,7 +84,6 @@ static void set_moment(struct loop *l)
 
 msec loop_now(const struct loop *l)
 {
-	MAGIC_CHECK(l, LOOP_MAGIC);
 	return l->now;
 }
 
@@ -185,7 +184,7 @@ static int watch_add(struct watch *w, struct loop *l, int fd, watch_fn *on_event
 	assert(w->magic != WATCH_MAGIC || w->fd < 0); /* not twice */
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		return -errno;
-	*w = (struct watch){l, on_event, fd, WATCH_MAGIC};
+	*w = (struct watch){.magic = WATCH_MAGIC, .loop = l, .on_event = on_event, .fd = fd};
 	return 0;
 }
 

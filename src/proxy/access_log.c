@@ -30,6 +30,7 @@ static const str protocols[] = {STR_INIT("HTTP/1.0"), STR_INIT("HTTP/1.1"), STR_
 
 void access_log(const struct access_record *r)
 {
+	LOG_LEVEL_HERE(r->log_level);
 	struct buf *line = log_line_open(LOG_INFO, "Request");
 
 	struct json j = {line, true};

@@ -11,6 +11,7 @@
 /* Filled by the exchange; strings are borrowed for the call and may be empty. */
 struct access_record {
 	str path;	 /* as routed; logged decoded */
+	int log_level;	 /* of its tenant; LOG_LEVEL_SHARED before there is one */
 	unsigned status; /* 0: no answer began, and that of the error is logged */
 	msec duration;	 /* from the first byte of the request to the last of the answer */
 	str method;

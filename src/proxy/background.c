@@ -200,6 +200,7 @@ void background_begin(struct worker *w, const struct request_head *head, const s
 	struct background *b = xcalloc(1, sizeof(*b));
 	struct client *c = &b->client;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	c->ops = &ops;
 	c->worker = w;
 	c->peer = *peer;

@@ -27,6 +27,7 @@ static int read_seconds(str value, msec *ret)
 
 static void tell(const struct exchange *x, str value, const char *what)
 {
+	LOG_LEVEL_HERE(x->record.log_level);
 	struct worker *w = x->worker;
 	size_t n = worker_note_seldom(w, &w->misstated);
 	struct buf *line = n ? log_line_open(LOG_WARN, what) : NULL;
@@ -69,6 +70,7 @@ void busy_take(struct exchange *x, struct response_head *h)
 	struct header *said = NULL;
 	size_t n = 0;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	for (size_t i = 0; i < h->nheaders; i++) {
 		if (h->headers[i].id != HEADER_FLY_ATC_BUSY)
 			continue;

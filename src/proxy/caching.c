@@ -209,6 +209,7 @@ enum step caching_step(struct exchange *x)
 	struct caching *c;
 	bool has_wishes;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (exchange_settings(x)->cache == CACHE_OFF)
 		return STEP_REST;
 	x->reply.caching = c = arena_zalloc(&x->arena, sizeof(*c));
@@ -238,6 +239,7 @@ static void on_landed(void *arg)
 {
 	struct exchange *x = arg;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	x->reply.caching->waiter = NULL;
 	exchange_wake(x, EVENT_LANDED);
 }
@@ -331,6 +333,7 @@ enum step caching_join(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c || !c->key.share)
 		return STEP_TENANT;
 	if (x->happened)
@@ -369,6 +372,7 @@ bool caching_rescue(struct exchange *x, enum error error)
 	struct cache_entry *e;
 	bool is_dead;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c || !c->old || x->reply.answer_began || x->client->is_background ||
 		!is_tenants(error, &is_dead))
 		return false;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "http/uri.h"
 #include "http/vary.h"
 #include "proxy/caching_int.h"
@@ -235,6 +236,7 @@ enum step caching_take(struct exchange *x, const struct response_head *h)
 {
 	struct caching *c = x->reply.caching;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c)
 		return WAIT;
 	invalidate(x, h);
@@ -457,7 +459,9 @@ void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored,
 {
 	struct caching *c = x->reply.caching;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	x->record.cache = x_cache(c);
+	PROBE4(cache_verdict, x, x->record.cache.p, x->record.cache.n, c->why);
 	stages_add(x, STR("X-Cache: "), x->record.cache);
 	add_cache_status(&x->worker->added, c, fwd_status, is_stored, ttl);
 }
@@ -469,6 +473,7 @@ void caching_head(struct exchange *x, struct response_head *h)
 	unsigned fwd_status = 0;
 	bool is_stored = false;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c)
 		return;
 	drop_ours(h);

@@ -34,6 +34,7 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 {
 	struct worker *w = c->client.worker;
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (is_idle(phase) != is_idle(c->phase)) {
 		list_remove(&c->link);
 		if (is_idle(phase))
@@ -50,6 +51,7 @@ static void on_time(struct timer *t);
 
 void connection_deadline(struct connection *c, msec at)
 {
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (!c->client.is_closed)
 		timer_set(&c->timer, c->client.worker->loop, at, on_time);
 }
@@ -76,6 +78,7 @@ static void on_time(struct timer *t)
 {
 	struct connection *c = container_of(t, struct connection, timer);
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	switch (c->phase) {
 	case CONNECTION_IDLE:
 	case CONNECTION_LINGER:
@@ -98,6 +101,7 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct connection *c = container_of(w, struct connection, watch);
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (events & LOOP_READ)
 		c->client.in.can_read = true;
 	if (events & LOOP_EOF)
@@ -128,10 +132,19 @@ static void on_event(struct watch *w, unsigned events)
 	}
 }
 
+static void on_gone(void *arg)
+{
+	struct connection *c = arg;
+
+	MAGIC_END(c, CONNECTION_MAGIC);
+	free(c);
+}
+
 void connection_close(struct connection *c)
 {
 	struct worker *w = c->client.worker;
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->client.is_closed)
 		return;
 	c->client.is_closed = true;
@@ -147,7 +160,7 @@ void connection_close(struct connection *c)
 	outbox_done(&c->client.out);
 	if (c->is_counted)
 		quota_leave(&w->shared->connections, trust_key(&c->client.peer));
-	loop_defer_free(w->loop, c);
+	loop_defer(w->loop, on_gone, c);
 	worker_connection_gone(w);
 }
 
@@ -162,6 +175,7 @@ static void put_off_close(struct connection *c)
 
 void connection_linger(struct connection *c)
 {
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	connection_set_phase(c, CONNECTION_LINGER);
 	put_off_close(c);
 	inbox_take(&c->client.in, c->client.in.unread.n);
@@ -289,6 +303,7 @@ static void run(struct connection *c)
 
 void connection_run(struct connection *c)
 {
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->is_running)
 		return; /* an exchange ended inside our own loop, which goes on */
 	c->is_running = true;
@@ -300,6 +315,7 @@ void connection_run(struct connection *c)
 
 void connection_drain(struct connection *c)
 {
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->h2) {
 		h2_connection_drain(c->h2);
 		return;
@@ -459,11 +475,13 @@ void connection_open(struct worker *w, int fd, const struct address *peer)
 	bool is_counted = is_limited(w, peer);
 	struct connection *c;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (is_counted && !count(w, peer)) {
 		close(fd);
 		return;
 	}
 	c = xcalloc(1, sizeof(*c));
+	MAGIC_BEGIN(c, CONNECTION_MAGIC);
 	c->is_counted = is_counted;
 	c->client = (struct client){.ops = &http1, .worker = w, .peer = *peer, .fd = fd};
 	list_init(&c->link);

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/magic.h"
 #include "loop/loop.h"
 #include "proxy/client.h"
 
@@ -17,7 +18,10 @@ enum connection_phase {
 	CONNECTION_LINGER, /* everything was sent, what still comes is thrown away (RFC 9112 9.6) */
 };
 
+enum { CONNECTION_MAGIC = MAGIC('c', 'o', 'n', 'n') };
+
 struct connection {
+	uint32_t magic;
 	struct client client; /* has an exchange in CONNECTION_EXCHANGE */
 	struct watch watch;
 	struct timer timer;	  /* one deadline: which one follows from the phase */

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/budget.h"
 #include "base/crash.h"
+#include "base/probe.h"
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/held.h"
@@ -41,6 +42,7 @@ static struct exchange *exchange_new(struct client *c)
 		x->arena = arena;
 		x->trip.request = request;
 	}
+	MAGIC_BEGIN(x, EXCHANGE_MAGIC);
 	budget_take(EXCHANGE_COST);
 	list_init(&x->link);
 	list_init(&x->woken);
@@ -55,10 +57,20 @@ static struct exchange *exchange_new(struct client *c)
 	return x;
 }
 
+static void on_gone(void *arg)
+{
+	struct exchange *x = arg;
+
+	MAGIC_END(x, EXCHANGE_MAGIC);
+	free(x);
+}
+
 static void exchange_free(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
+	assert(w->running != x);
 	budget_give(EXCHANGE_COST);
 	list_remove(&x->link);
 	if (!list_is_empty(&w->woken))
@@ -70,13 +82,14 @@ static void exchange_free(struct exchange *x)
 	if (w->nfree_exchanges >= FREE_EXCHANGES_MAX) {
 		arena_done(&x->arena);
 		buf_done(&x->trip.request);
-		loop_defer_free(w->loop, x);
+		loop_defer(w->loop, on_gone, x);
 		return;
 	}
 	arena_reset(&x->arena);
 	if (x->trip.request.cap > CLIENT_READ)
 		buf_done(&x->trip.request);
 	buf_clear(&x->trip.request);
+	MAGIC_END(x, EXCHANGE_MAGIC);
 	w->nfree_exchanges++;
 	list_push(&w->free_exchanges, &x->link);
 }
@@ -126,6 +139,7 @@ static const struct {
 };
 
 static const char *const names[NSTEPS] = {
+	[STEP_END] = "END",
 #define STEP(name, ...) [STEP_##name] = #name,
 #include "proxy/exchange.def"
 };
@@ -134,6 +148,7 @@ const char *exchange_describe(const void *exchange, str *ret_id)
 {
 	const struct exchange *x = exchange;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	*ret_id = x->record.request_id;
 	return x->step < NSTEPS && names[x->step] ? names[x->step] : "its end";
 }
@@ -143,11 +158,14 @@ static void go(struct exchange *x, enum step next)
 {
 	unsigned allowed = follow[x->step];
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	while (next != WAIT) {
-		assert(allowed >> next & 1);
+		assert(next < NSTEPS && (allowed >> next & 1));
 		if (allowed & HAS_LIST)
 			lists[x->step].leave(x);
 		x->step = next;
+		PROBE4(exchange_step, x, names[next], x->record.request_id.p,
+			x->record.request_id.n);
 		allowed = follow[next];
 		if (allowed & HAS_LIST)
 			lists[next].enter(x);
@@ -206,6 +224,7 @@ static void end(struct exchange *x)
 
 void exchange_client_gone(struct exchange *x)
 {
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	assert(!x->worker->running);
 	x->client->exchange = NULL;
 	go(x, STEP_END);
@@ -271,6 +290,7 @@ static void on_woken(void *arg)
 	struct worker *w = arg;
 	struct list all;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	list_take_all(&all, &w->woken);
 	while (!list_is_empty(&all))
 		run(container_of(list_pop(&all), struct exchange, woken));
@@ -307,6 +327,7 @@ static struct exchange *begin(struct client *c, struct arrival *a, const struct 
 	a->head = head;
 	x->wish.arrival = a;
 	x->is_logged = exchange_settings(x)->log_requests;
+	x->record.log_level = LOG_LEVEL_SHARED;
 	return x;
 }
 

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/magic.h"
 #include "http/head.h"
 #include "http/websocket.h"
 #include "loop/loop.h"
@@ -140,7 +141,10 @@ struct reply {
 	bool client_took, client_gave; /* since the client's deadline was looked at */
 };
 
+enum { EXCHANGE_MAGIC = MAGIC('e', 'x', 'c', 'h') };
+
 struct exchange {
+	uint32_t magic;
 	struct arena arena;
 	struct worker *worker;
 	struct client *client;

@@ -151,6 +151,7 @@ static void on_time(struct timer *t)
 {
 	struct h2_client *hc = container_of(t, struct h2_client, timer);
 
+	MAGIC_CHECK(hc, H2_CLIENT_MAGIC);
 	if (hc->client.exchange)
 		exchange_wake(hc->client.exchange, EVENT_CLIENT_TIME);
 	else if (!hc->unsent)
@@ -247,6 +248,8 @@ struct h2_stream *h2_client_open(struct h2_session *s)
 	const struct client *c = &h2->connection->client;
 	struct h2_client *hc = xcalloc(1, sizeof(*hc));
 
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
+	MAGIC_BEGIN(hc, H2_CLIENT_MAGIC);
 	hc->h2 = h2;
 	hc->client = (struct client){
 		.ops = &http2, .worker = c->worker, .peer = c->peer, .fd = -1, .is_framed = true};
@@ -282,6 +285,14 @@ static void begin(struct h2_client *hc)
 	}
 }
 
+static void on_gone(void *arg)
+{
+	struct h2_client *hc = arg;
+
+	MAGIC_END(hc, H2_CLIENT_MAGIC);
+	free(hc);
+}
+
 static void free_client(struct h2_client *hc)
 {
 	list_remove(&hc->client.eager);
@@ -293,13 +304,14 @@ static void free_client(struct h2_client *hc)
 	count(hc, 0);
 	h2_stream_done(&hc->stream);
 	hc->h2->nclients--;
-	loop_defer_free(hc->client.worker->loop, hc);
+	loop_defer(hc->client.worker->loop, on_gone, hc);
 }
 
 void h2_client_close(struct h2_client *hc)
 {
 	struct client *c = &hc->client;
 
+	MAGIC_CHECK(hc, H2_CLIENT_MAGIC);
 	c->is_closed = true;
 	if (c->exchange)
 		exchange_client_gone(c->exchange);
@@ -312,6 +324,7 @@ void h2_client_events(struct h2_client *hc, unsigned events)
 {
 	struct client *c = &hc->client;
 
+	MAGIC_CHECK(hc, H2_CLIENT_MAGIC);
 	if (events & H2_GONE) {
 		h2_client_close(hc);
 		return;
@@ -352,6 +365,7 @@ void h2_client_finish(struct h2_client *hc)
 	struct worker *w = hc->client.worker;
 	msec limit = hc->client.is_hurried ? CLIENT_LINGER_SILENCE : settings(hc)->write_timeout;
 
+	MAGIC_CHECK(hc, H2_CLIENT_MAGIC);
 	list_remove(&hc->finishing);
 	hc->unsent = h2_stream_waiting(&hc->stream);
 	if (hc->unsent)

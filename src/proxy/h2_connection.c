@@ -45,6 +45,7 @@ static bool is_scarce(void)
 
 bool h2_connection_is_short(const struct h2_connection *h2)
 {
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	return h2->session.waiting > HELD_MAX || is_scarce();
 }
 
@@ -248,6 +249,7 @@ static void on_dirty(void *arg)
 {
 	struct h2_connection *h2 = arg;
 
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	h2->is_dirty = false;
 	if (!is_closed(h2))
 		run(h2);
@@ -255,6 +257,7 @@ static void on_dirty(void *arg)
 
 void h2_connection_touch(struct h2_connection *h2)
 {
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	if (h2->is_running || h2->is_dirty || is_closed(h2))
 		return;
 	h2->is_dirty = true;
@@ -271,6 +274,8 @@ void h2_connection_open(struct connection *c)
 		.open = h2_client_open,
 	};
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
+	MAGIC_BEGIN(h2, H2_CONNECTION_MAGIC);
 	h2->connection = c;
 	c->h2 = h2;
 	list_init(&h2->finishing);
@@ -283,18 +288,28 @@ void h2_connection_open(struct connection *c)
 	h2_connection_touch(h2);
 }
 
+static void on_gone(void *arg)
+{
+	struct h2_connection *h2 = arg;
+
+	MAGIC_END(h2, H2_CONNECTION_MAGIC);
+	free(h2);
+}
+
 void h2_connection_close(struct h2_connection *h2)
 {
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	list_foreach_safe (st, &h2->session.streams, struct h2_stream, link)
 		h2_client_close(container_of(st, struct h2_client, stream));
 	count_held(h2, 0);
 	h2_session_done(&h2->session);
 	h2->connection->h2 = NULL;
-	loop_defer_free(worker_of(h2)->loop, h2);
+	loop_defer(worker_of(h2)->loop, on_gone, h2);
 }
 
 void h2_connection_on_time(struct h2_connection *h2)
 {
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	switch (h2->owes) {
 	case H2_FREE:
 		return;
@@ -315,11 +330,13 @@ void h2_connection_on_time(struct h2_connection *h2)
 
 void h2_connection_go_on(struct h2_connection *h2)
 {
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	run(h2);
 }
 
 void h2_connection_drain(struct h2_connection *h2)
 {
+	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	if (h2->is_draining)
 		return;
 	h2->is_draining = true;

@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/magic.h"
 #include "h2/session.h"
 #include "proxy/client.h"
 #include "loop/loop.h"
@@ -21,7 +22,10 @@ enum h2_owes {
 	H2_BEGINS,    /* another request (keepalive_timeout) */
 };
 
+enum { H2_CONNECTION_MAGIC = MAGIC('h', '2', 'c', 'o') };
+
 struct h2_connection {
+	uint32_t magic;
 	struct h2_session session;
 	struct connection *connection;
 	struct list finishing; /* clients whose exchange has ended in this turn */
@@ -36,8 +40,11 @@ struct h2_connection {
 	bool began;	  /* a request came since then */
 };
 
+enum { H2_CLIENT_MAGIC = MAGIC('h', '2', 'c', 'l') };
+
 /* A stream of it. */
 struct h2_client {
+	uint32_t magic;
 	struct client client;
 	struct h2_stream stream;
 	struct h2_connection *h2;

@@ -90,6 +90,7 @@ void pace_await(struct exchange *x, enum client_owes owes)
 	struct pace *p = &x->reply.pace;
 	msec limit = silence_limit(x, owes);
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	p->unsent = unsent_of(x, owes);
 	if (owes != p->owes || !p->span_ends) {
 		p->owes = owes;
@@ -116,6 +117,7 @@ bool pace_check(struct exchange *x)
 	msec now = loop_now(x->worker->loop);
 	size_t unsent = unsent_of(x, p->owes);
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (now >= p->span_ends && is_too_slow(x, unsent))
 		return true;
 	/* The socket takes more only once a third of its buffer is free: that what it holds has
@@ -136,5 +138,6 @@ uint64_t pace_rate(const struct exchange *x)
 	uint64_t now = clock_usec(), spent = now > x->began ? now - x->began : 1;
 	int64_t moved = count_moved(x, x->reply.pace.owes, unsent_of(x, x->reply.pace.owes));
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return moved > 0 ? (uint64_t)moved * 1000000 / MAX(spent, (uint64_t)1) : 0;
 }

@@ -224,6 +224,7 @@ enum step reply_step(struct exchange *x)
 	struct worker *w = x->worker;
 	enum step next = judge(x, &w->response);
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	scratch_headers_return(&w->headers); /* what of them is needed has been copied */
 	return next;
 }

@@ -195,6 +195,7 @@ enum step routing_route(struct exchange *x)
 	struct uri_path path;
 	size_t at;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	note_request(x);
 	if (str_eq(head->path, STR("*"))) {
 		x->record.path = STR("*");
@@ -224,6 +225,7 @@ static enum step take(struct exchange *x)
 
 	x->wish.conf = route->tenant;
 	x->record.tenant = x->wish.conf->id;
+	x->record.log_level = (int)x->wish.conf->app->log_level;
 	x->trip.tenant = worker_tenant(x->worker, x->wish.conf);
 	x->wish.is_by_referer = route->is_by_referer;
 	if (waiting_is_events(x->wish.conf->prefix, x->record.path))
@@ -262,6 +264,7 @@ enum step routing_place(struct exchange *x)
 	const struct arrival *a = x->wish.arrival;
 	struct placement where = place_of(x);
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	switch (where.verdict) {
 	case PLACE_HERE:
 		return take(x);

@@ -38,6 +38,7 @@ bool sendfile_is_asked(const struct exchange *x, const struct response_head *h)
 {
 	const struct header_set *has = &x->worker->response_has;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!header_set_has(has, HEADER_X_SENDFILE) &&
 		!header_set_has(has, HEADER_X_ACCEL_REDIRECT))
 		return false;
@@ -143,6 +144,7 @@ static void on_opened(void *arg, enum opening_result result, str why, int fd)
 	struct exchange *x = arg;
 	struct sendfile *s = x->reply.sendfile;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	x->reply.opening = NULL;
 	s->result = result;
 	s->why = arena_dup(&x->arena, why);
@@ -180,6 +182,7 @@ static enum step opened(struct exchange *x)
 
 enum step sendfile_step(struct exchange *x)
 {
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_OPENED)
 		return opened(x);
 	if (x->happened & EVENT_CLIENT_TIME)
@@ -193,12 +196,14 @@ void sendfile_enter(struct exchange *x)
 	const struct sendfile *s = x->reply.sendfile;
 	msec limit = exchange_settings(x)->response_timeout;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	client_deadline(x->client, msec_limit(loop_now(w->loop), limit));
 	x->reply.opening = opener_ask(w->opener, x->wish.conf->id, s->path, s->form, on_opened, x);
 }
 
 void sendfile_leave(struct exchange *x)
 {
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->reply.opening)
 		opening_cancel(x->reply.opening);
 	x->reply.opening = NULL;
@@ -213,6 +218,7 @@ enum step sendfile_begin(struct exchange *x, const struct response_head *h)
 	struct sendfile *s = arena_zalloc(&x->arena, sizeof(*s));
 	struct open_file *file;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	assert(name);
 	s->fd = -1;
 	s->path = arena_dup(&x->arena, name->value);

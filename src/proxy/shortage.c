@@ -236,6 +236,7 @@ static bool close_upstreams(struct worker *w)
 
 bool shortage_make_room(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	return close_idle(w, IDLE_GRACE) || end_slowest(w, FAST_ENOUGH) || close_upstreams(w) ||
 	       close_idle(w, 0);
 }
@@ -246,6 +247,7 @@ static void on_time(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, room_timer);
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (w->wants_descriptors)
 		shortage_make_room(w);
 	w->wants_descriptors = false;
@@ -266,6 +268,7 @@ static void come_later(struct worker *w)
 
 void shortage_watch(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (w->wants_descriptors || budget_is_over())
 		come_later(w);
 	if (budget_has_ebbed())

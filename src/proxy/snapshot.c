@@ -77,6 +77,7 @@ struct snapshot *snapshot_read(int fd, uint64_t serial, struct publics *take_pub
 	if (!conf)
 		return NULL;
 	s = xcalloc(1, sizeof(*s));
+	MAGIC_BEGIN(s, SNAPSHOT_MAGIC);
 	s->refs = 1;
 	s->serial = serial;
 	s->conf = conf;
@@ -91,6 +92,7 @@ struct snapshot *snapshot_read(int fd, uint64_t serial, struct publics *take_pub
 
 struct snapshot *snapshot_ref(struct snapshot *s)
 {
+	MAGIC_CHECK(s, SNAPSHOT_MAGIC);
 	atomic_fetch_add(&s->refs, 1);
 	return s;
 }
@@ -104,6 +106,7 @@ void snapshot_unref(struct snapshot *s)
 	trust_free(s->trust);
 	route_table_free(s->routes);
 	config_unref(s->conf);
+	MAGIC_END(s, SNAPSHOT_MAGIC);
 	free(s);
 }
 
@@ -111,7 +114,10 @@ struct view *view_new(struct snapshot *take_snapshot)
 {
 	struct view *v = xmalloc(sizeof(*v));
 
-	*v = (struct view){.refs = 1, .snapshot = take_snapshot, .conf = take_snapshot->conf};
+	*v = (struct view){.magic = VIEW_MAGIC,
+		.refs = 1,
+		.snapshot = take_snapshot,
+		.conf = take_snapshot->conf};
 	list_init(&v->link);
 	return v;
 }
@@ -119,6 +125,7 @@ struct view *view_new(struct snapshot *take_snapshot)
 void view_free(struct view *v)
 {
 	snapshot_unref(v->snapshot);
+	MAGIC_END(v, VIEW_MAGIC);
 	free(v);
 }
 

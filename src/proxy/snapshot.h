@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/magic.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "config/config.h"
@@ -25,7 +26,10 @@ void publics_add(struct publics *p, str path, int take_fd);
 int publics_find(const struct publics *p, str path);
 void publics_done(struct publics *p);
 
+enum { SNAPSHOT_MAGIC = MAGIC('s', 'n', 'a', 'p') };
+
 struct snapshot {
+	uint32_t magic;
 	_Atomic unsigned refs;
 	uint64_t serial; /* of the message that brought it */
 	struct config *conf;
@@ -42,9 +46,12 @@ struct snapshot *snapshot_read(int fd, uint64_t serial, struct publics *take_pub
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 
+enum { VIEW_MAGIC = MAGIC('v', 'i', 'e', 'w') };
+
 /* A thread's own handle on it, so that requests count references without sharing a cache line with
  * other threads. */
 struct view {
+	uint32_t magic;
 	unsigned refs;
 	struct list link; /* of the worker, once another one has taken its place */
 	struct snapshot *snapshot;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "base/probe.h"
 #include "http/head.h"
 #include "net/socket.h"
 #include "proxy/exchange.h"
@@ -23,6 +24,7 @@ static void on_event(struct watch *w, unsigned events)
 {
 	struct upstream *u = container_of(w, struct upstream, watch);
 
+	MAGIC_CHECK(u, UPSTREAM_MAGIC);
 	if (!u->exchange) {
 		/* An idle connection has nothing to say: what comes is its end, or bytes that
 		 * nobody asked for. */
@@ -45,6 +47,7 @@ static void on_time(struct timer *t)
 {
 	struct upstream *u = container_of(t, struct upstream, timer);
 
+	MAGIC_CHECK(u, UPSTREAM_MAGIC);
 	if (u->exchange)
 		exchange_wake(u->exchange, EVENT_UPSTREAM_TIME);
 	else
@@ -53,6 +56,7 @@ static void on_time(struct timer *t)
 
 void upstream_deadline(struct upstream *u, msec at)
 {
+	MAGIC_CHECK(u, UPSTREAM_MAGIC);
 	timer_set(&u->timer, u->worker->loop, at, on_time);
 }
 
@@ -85,6 +89,7 @@ static int open_upstream(struct origin *o, struct upstream **ret)
 	if (fd < 0)
 		return fd;
 	u = xcalloc(1, sizeof(*u));
+	MAGIC_BEGIN(u, UPSTREAM_MAGIC);
 	u->worker = o->worker;
 	u->origin = o;
 	u->generation = o->generation;
@@ -107,6 +112,7 @@ int upstream_connect(struct origin *o, struct upstream **ret)
 
 	atomic_fetch_add(o->connections, 1);
 	r = open_upstream(o, ret);
+	PROBE3(upstream_connect, o, o->generation, r);
 	if (r < 0)
 		atomic_fetch_sub(o->connections, 1);
 	return r;
@@ -117,6 +123,7 @@ void upstream_learn(struct upstream *u, const struct response_head *h)
 	str fields = header_value(h->headers, h->nheaders, HEADER_KEEP_ALIVE), field;
 	uint64_t seconds;
 
+	MAGIC_CHECK(u, UPSTREAM_MAGIC);
 	u->idle_limit = 0;
 	while (str_split(&fields, ',', &field)) {
 		field = str_trim(field);
@@ -146,6 +153,7 @@ void upstream_give_back(struct upstream *u)
 {
 	struct origin *o = u->origin;
 
+	MAGIC_CHECK(u, UPSTREAM_MAGIC);
 	u->exchange = NULL;
 	if (u->is_deaf || o->is_closed || o->generation != u->generation || !is_silent(u) ||
 		!outbox_is_empty(&u->out)) {
@@ -159,8 +167,17 @@ void upstream_give_back(struct upstream *u)
 	list_push(&o->idle, &u->link);
 }
 
+static void on_gone(void *arg)
+{
+	struct upstream *u = arg;
+
+	MAGIC_END(u, UPSTREAM_MAGIC);
+	free(u);
+}
+
 void upstream_close(struct upstream *u)
 {
+	MAGIC_CHECK(u, UPSTREAM_MAGIC);
 	if (u->is_closed)
 		return;
 	u->is_closed = true;
@@ -172,5 +189,5 @@ void upstream_close(struct upstream *u)
 	inbox_done(&u->in);
 	outbox_done(&u->out);
 	shared_remove(&u->worker->shared->nupstreams);
-	loop_defer_free(u->worker->loop, u);
+	loop_defer(u->worker->loop, on_gone, u);
 }

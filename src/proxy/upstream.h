@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/magic.h"
 #include "loop/loop.h"
 #include "net/inbox.h"
 #include "net/outbox.h"
@@ -11,7 +12,10 @@
 struct exchange;
 struct response_head;
 
+enum { UPSTREAM_MAGIC = MAGIC('u', 'p', 's', 't') };
+
 struct upstream {
+	uint32_t magic;
 	struct watch watch;
 	struct timer timer;
 	struct list link; /* of the origin's idle ones */

@@ -14,11 +14,13 @@
 /* The tenant's news reach those that are on its list. */
 void watch_enter(struct exchange *x)
 {
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_append(&x->trip.tenant->watched, &x->link);
 }
 
 void watch_leave(struct exchange *x)
 {
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 }
 
@@ -102,6 +104,7 @@ enum step watch_step(struct exchange *x)
 	unsigned events = x->happened;
 	enum step next = WAIT;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->reply.answer_began)
 		return begin(x);
 	if (events & EVENT_GIVE_UP)

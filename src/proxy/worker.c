@@ -83,6 +83,7 @@ static void on_listener(struct watch *watch, unsigned events)
 	int most = w->accepts;
 	struct address peer;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	(void)events;
 	w->is_accepting = true;
 	w->accepts = MIN(2 * most, ACCEPTS_PER_TURN);
@@ -102,6 +103,7 @@ static void on_turn(void *arg)
 {
 	struct worker *w = arg;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	log_publish();
 	shortage_watch(w);
 	views_sweep(&w->former_views);
@@ -114,6 +116,7 @@ static void on_opener_closed(void *arg)
 {
 	struct worker *w = arg;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	w->shared->ops->broken(w->shared);
 }
 
@@ -122,6 +125,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 
+	MAGIC_BEGIN(w, WORKER_MAGIC);
 	w->shared = shared;
 	w->loop = loop_new();
 	w->view = view_new(take_snapshot);
@@ -142,6 +146,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	if (w->loop)
 		w->opener = opener_new(w->loop, take_opener_fd, on_opener_closed, w);
 	if (!w->opener) {
+		MAGIC_END(w, WORKER_MAGIC);
 		view_free(w->view);
 		free(w);
 		return NULL;
@@ -156,6 +161,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 
 void worker_run(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	loop_run(w->loop);
 }
 
@@ -225,6 +231,7 @@ static void on_new_view(void *arg)
 
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	post(w, on_new_view, (struct posted){.snapshot = take_snapshot});
 }
 
@@ -238,6 +245,7 @@ static void on_ask(void *arg)
 
 void worker_post_ask(struct worker *w, uint64_t number)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	post(w, on_ask, (struct posted){.number = number});
 }
 
@@ -294,6 +302,7 @@ static void on_drain(void *arg)
 
 void worker_post_drain(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	post(w, on_drain, (struct posted){0});
 }
 
@@ -346,5 +355,6 @@ static void on_state(void *arg)
 
 void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state, str reason)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	post(w, on_state, (struct posted){.slot = slot, .state = state, .reason = str_dup(reason)});
 }

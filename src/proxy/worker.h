@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/magic.h"
 #include "base/buf.h"
 #include "content/open_files.h"
 #include "http/head.h"
@@ -34,10 +35,13 @@ struct seldom {
 	msec next;    /* not before */
 };
 
+enum { TENANT_MAGIC = MAGIC('p', 't', 'n', 't') };
+
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
  * It is never another tenant's: when it has been removed from the configuration, its last exchange
  * frees it. */
 struct tenant {
+	uint32_t magic;
 	uint32_t slot;
 	uint64_t owner;	      /* of the slot */
 	size_t nexchanges;    /* that point here */
@@ -96,7 +100,10 @@ static inline void scratch_headers_return(struct scratch_headers *s)
 	s->is_lent = false;
 }
 
+enum { WORKER_MAGIC = MAGIC('w', 'r', 'k', 'r') };
+
 struct worker {
+	uint32_t magic;
 	struct shared *shared;
 	struct loop *loop;
 	struct view *view;

@@ -18,6 +18,7 @@ static void tenant_free_unused(struct tenant *t)
 	timer_cancel(&t->streams_end); /* of a stream that began when it was former already */
 	free(t->socket_path);
 	free(t->reason);
+	MAGIC_END(t, TENANT_MAGIC);
 	free(t);
 }
 
@@ -52,6 +53,8 @@ static void dismiss_streams_later(struct worker *w, struct tenant *t)
 
 void worker_end_streams_soon(struct worker *w, struct tenant *t)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	dismiss_streams(t, STREAM_GRACE * 1000);
 	if (!list_is_empty(&t->streams))
 		dismiss_streams_later(w, t);
@@ -59,6 +62,7 @@ void worker_end_streams_soon(struct worker *w, struct tenant *t)
 
 void worker_end_streams(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	dismiss_streams(t, 0);
 }
 
@@ -66,6 +70,7 @@ void worker_stream_began(struct exchange *x)
 {
 	struct tenant *t = x->trip.tenant;
 
+	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 	list_append(&t->streams, &x->link);
 	if (!state_serves(slot_state(&x->worker->slots[t->slot], t->owner)))
@@ -74,6 +79,8 @@ void worker_stream_began(struct exchange *x)
 
 void worker_forget_tenant(struct worker *w, struct tenant *t)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	origin_close(&t->origin);
 	timer_cancel(&t->streams_end);
 	dismiss_streams(t, 0);
@@ -86,6 +93,7 @@ static struct tenant *tenant_new(struct worker *w, uint32_t slot, uint64_t owner
 {
 	struct tenant *t = xcalloc(1, sizeof(*t));
 
+	MAGIC_BEGIN(t, TENANT_MAGIC);
 	t->slot = slot;
 	t->owner = owner;
 	origin_init(&t->origin, w, &w->tenant_limits, &w->slots[slot].connections);
@@ -97,6 +105,7 @@ static struct tenant *tenant_new(struct worker *w, uint32_t slot, uint64_t owner
 
 struct tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (slot >= w->ntenants) {
 		uint32_t n = MAX(slot + 1, w->ntenants * 2);
 
@@ -115,6 +124,7 @@ struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf)
 {
 	struct tenant *t = worker_tenant_at(w, conf->slot, conf->owner);
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	t->nexchanges++;
 	return t;
 }
@@ -145,6 +155,8 @@ void worker_locate_tenant(struct worker *w, struct tenant *t)
 	const struct slot *slot = &w->slots[t->slot];
 	uint32_t port = atomic_load(&slot->port);
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (port)
 		t->origin.at = endpoint_local((uint16_t)port, atomic_load(&slot->is_ipv6) != 0);
 	else
@@ -155,6 +167,7 @@ void worker_limit_tenants(struct worker *w)
 {
 	const struct server_conf *server = &w->view->conf->server;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	w->tenant_limits = (struct origin_limits){
 		.connect = server->connect_timeout,
 		.retry = REFUSED_RETRY,

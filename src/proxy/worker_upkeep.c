@@ -13,6 +13,8 @@
 
 void worker_wake(struct worker *w, struct tenant *t)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->wake_sent)
 		return;
 	t->wake_sent = true;
@@ -27,12 +29,14 @@ static void end_drain(struct worker *w)
 
 void worker_connection_came(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	w->nconnections++;
 	shared_add(&w->shared->nconnections);
 }
 
 void worker_connection_gone(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	w->nconnections--;
 	shared_remove(&w->shared->nconnections);
 	if (timer_is_set(&w->accept_retry)) /* there is room: it comes now */
@@ -46,6 +50,7 @@ static void on_eager(struct timer *t)
 	struct worker *w = container_of(t, struct worker, eager_timer);
 	struct list now;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	list_take_all(&now, &w->eager);
 	while (!list_is_empty(&now))
 		client_go_on(container_of(list_pop(&now), struct client, eager));
@@ -68,6 +73,7 @@ static void on_trim(struct timer *t)
 
 void worker_trim_later(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (!timer_is_set(&w->trim_timer))
 		timer_set(&w->trim_timer, w->loop, loop_now(w->loop) + TRIM_AFTER, on_trim);
 }
@@ -76,6 +82,7 @@ size_t worker_note_seldom(struct worker *w, struct seldom *s)
 {
 	size_t n = ++s->count;
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (loop_now(w->loop) < s->next)
 		return 0;
 	*s = (struct seldom){.next = loop_now(w->loop) + TELL_EVERY};
@@ -88,12 +95,14 @@ static void on_sweep(struct timer *t)
 	msec now = loop_now(w->loop);
 	bool has_public = open_files_sweep(&w->open_files, now);
 
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (open_files_sweep(&w->sent_files, now) || has_public)
 		worker_sweep_files(w);
 }
 
 void worker_sweep_files(struct worker *w)
 {
+	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (!timer_is_set(&w->sweep_timer))
 		timer_set(&w->sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID, on_sweep);
 }

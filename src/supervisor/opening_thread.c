@@ -11,11 +11,15 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/magic.h"
 #include "link/opening.h"
 #include "link/packet.h"
 #include "supervisor/confine.h"
 
+enum { OPENING_THREAD_MAGIC = MAGIC('o', 'p', 't', 'h') };
+
 struct opening_thread {
+	uint32_t magic;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	int bell; /* rung when one of these has changed; they belong to the lock: */
@@ -104,6 +108,7 @@ static void *run(void *arg)
 {
 	struct opening_thread *t = arg;
 
+	MAGIC_CHECK(t, OPENING_THREAD_MAGIC);
 	while (poll(t->polled, t->npolled, -1) >= 0 || errno == EINTR) {
 		if (t->polled[0].revents && !hear_bell(t))
 			break;
@@ -135,6 +140,7 @@ static void opening_thread_free(struct opening_thread *t)
 	pthread_mutex_destroy(&t->lock);
 	config_unref(t->conf);
 	free(t->polled);
+	MAGIC_END(t, OPENING_THREAD_MAGIC);
 	free(t);
 }
 
@@ -143,6 +149,7 @@ int opening_thread_start(struct config *conf, struct opening_thread **ret)
 	struct opening_thread *t = xcalloc(1, sizeof(*t));
 	int r = 0;
 
+	MAGIC_BEGIN(t, OPENING_THREAD_MAGIC);
 	t->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->bell < 0)
 		r = -errno;
@@ -163,6 +170,7 @@ void opening_thread_configure(struct opening_thread *t, struct config *conf)
 {
 	struct config *before;
 
+	MAGIC_CHECK(t, OPENING_THREAD_MAGIC);
 	pthread_mutex_lock(&t->lock);
 	before = t->conf;
 	t->conf = config_ref(conf);
@@ -184,6 +192,7 @@ int opening_thread_connect(struct opening_thread *t, size_t n, int *ret_fds)
 	int *ours = xcalloc(n, sizeof(*ours)), r = 0;
 	size_t made = 0;
 
+	MAGIC_CHECK(t, OPENING_THREAD_MAGIC);
 	for (; made < n && r == 0; made++) {
 		int pair[2];
 

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/magic.h"
 #include "base/map.h"
 #include "base/number.h"
 #include "link/channel.h"
@@ -34,7 +35,10 @@
  * serves its files itself. */
 #define PUBLICS_MAX 512
 
+enum { PROXY_CHILD_MAGIC = MAGIC('p', 'c', 'h', 'i') };
+
 struct proxy_child {
+	uint32_t magic;
 	struct supervisor *sup;
 	const struct proxy_events *events;
 	struct process *process; /* NULL between two lives */
@@ -142,6 +146,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 {
 	struct proxy_child *p = arg;
 
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	(void)fd; /* no message of its brings one */
 	switch ((enum channel_to_supervisor)m->type) {
 	case CHANNEL_WAKE:
@@ -185,6 +190,7 @@ static void on_closed(void *arg, const char *fault)
 {
 	struct proxy_child *p = arg;
 
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	if (fault)
 		log_error("the proxy sent %s; it is killed", fault);
 	if (p->process && (fault || !p->is_draining))
@@ -199,6 +205,7 @@ static void on_restart(struct timer *timer)
 	const char *step = "";
 	int error = 0;
 
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	if (start(p, &step, &error))
 		return;
 	log_error("cannot start the proxy: %s: %s", step, strerror(error));
@@ -250,6 +257,7 @@ static void on_exit_status(void *arg, int status)
 	struct proxy_child *p = arg;
 	char how[64];
 
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	channel_free(p->channel);
 	p->channel = NULL;
 	p->process = NULL;
@@ -366,6 +374,7 @@ static void ask(void *arg, uint64_t number)
 {
 	struct proxy_child *p = arg;
 
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	if (p->channel)
 		channel_tell_proxy(p->channel, CHANNEL_ASK, 0, number, STR_EMPTY);
 }
@@ -374,6 +383,7 @@ static void on_hung(void *arg)
 {
 	struct proxy_child *p = arg;
 
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	p->is_hung = true;
 	proxy_child_kill(p);
 }
@@ -385,6 +395,7 @@ struct proxy_child *proxy_child_new(
 	const char *step = "the configuration for it";
 	int error;
 
+	MAGIC_BEGIN(p, PROXY_CHILD_MAGIC);
 	p->sup = s;
 	p->events = events;
 	p->snapshot_fd = -1;
@@ -398,12 +409,14 @@ struct proxy_child *proxy_child_new(
 		return p;
 	*ret_reason = xasprintf("cannot start the proxy: %s: %s", step, strerror(error));
 	close_fd(&p->snapshot_fd);
+	MAGIC_END(p, PROXY_CHILD_MAGIC);
 	free(p);
 	return NULL;
 }
 
 void proxy_child_configure(struct proxy_child *p, int take_snapshot_fd)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	close_fd(&p->snapshot_fd);
 	p->snapshot_fd = take_snapshot_fd;
 	p->serial++;
@@ -414,11 +427,13 @@ void proxy_child_configure(struct proxy_child *p, int take_snapshot_fd)
 
 uint64_t proxy_child_next(const struct proxy_child *p)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	return p->serial + 1;
 }
 
 bool proxy_child_has(const struct proxy_child *p, uint64_t serial)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	return !p->process || p->confirmed >= serial;
 }
 
@@ -455,6 +470,7 @@ static void on_patience_over(struct timer *timer)
 
 void proxy_child_drain(struct proxy_child *p, msec limit)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	p->is_draining = true;
 	heartbeat_stop(&p->heartbeat);
 	timer_cancel(&p->timer);
@@ -472,12 +488,14 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 
 void proxy_child_kill(struct proxy_child *p)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	if (p->process)
 		process_signal(p->process, SIGKILL);
 }
 
 pid_t proxy_child_pid(const struct proxy_child *p)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	return p && p->process ? process_pid(p->process) : 0;
 }
 
@@ -493,6 +511,7 @@ const char *proxy_child_reason(const struct proxy_child *p)
 
 bool proxy_child_is_configured(const struct proxy_child *p)
 {
+	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
 	return p && p->confirmed && p->confirmed == p->serial;
 }
 
@@ -506,5 +525,6 @@ void proxy_child_free(struct proxy_child *p)
 	heartbeat_stop(&p->heartbeat);
 	close_fd(&p->snapshot_fd);
 	free(p->reason);
+	MAGIC_END(p, PROXY_CHILD_MAGIC);
 	free(p);
 }

@@ -13,6 +13,7 @@ static void start_now(struct tenant *t, enum waiter_kind kind, control_done_fn *
 
 void tenants_start(struct tenants *all, uint32_t slot, control_done_fn *done, void *arg)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	start_now(tenant_at(all, slot), WAIT_RUNNING, done, arg);
 }
 
@@ -20,6 +21,7 @@ void tenants_stop(struct tenants *all, uint32_t slot, control_done_fn *done, voi
 {
 	struct tenant *t = tenant_at(all, slot);
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	tenant_event(t, EVENT_STOP);
 	waiters_add(t, WAIT_STOPPED, done, arg);
 }
@@ -28,6 +30,7 @@ void tenants_restart(struct tenants *all, uint32_t slot, control_done_fn *done, 
 {
 	struct tenant *t = tenant_at(all, slot);
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (!t->run) {
 		start_now(t, WAIT_RUNNING, done, arg);
 		return;
@@ -53,6 +56,7 @@ void tenants_hold(
 	int r = hold(tenant_at(all, slot), name, length);
 	const char *why = "";
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (r == -ECANCELED)
 		why = "it does not run; fly-atc start wakes it";
 	else if (r == -EPERM)
@@ -65,5 +69,6 @@ void tenants_hold(
 const char *tenants_restart_all(
 	struct tenants *all, const struct control_roll *how, control_rolled_fn *each, void *arg)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	return roll_start(all, how, each, arg);
 }

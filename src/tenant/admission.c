@@ -90,6 +90,7 @@ static uint64_t free_memory(void)
 
 size_t admission_max_starting(const struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	cpu_set_t cores;
 
 	if (all->conf->server.max_starting > 0)
@@ -104,6 +105,7 @@ bool admission_lacks_room(const struct tenants *all)
 	size_t max = (size_t)MAX(all->conf->server.max_running, 0);
 	const struct admission *a = &all->admission;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (max && a->awake >= max)
 		return true;
 	return a->awake && all->conf->server.min_free_memory &&
@@ -140,9 +142,12 @@ static void make_room(struct tenants *all)
 		if (may_be_stopped(t) && (!oldest || last_used(t) < last_used(oldest)))
 			oldest = t;
 	}
-	if (oldest && idle_stop(oldest))
+	if (oldest && idle_stop(oldest)) {
+		LOG_LEVEL_HERE(tenant_log_level(oldest));
+
 		log_info("tenant " STR_FMT " is stopped to make room",
 			STR_ARG(oldest->run->conf->id));
+	}
 }
 
 static void admit(struct tenant *t)
@@ -193,12 +198,14 @@ void admission_init(struct admission *a)
 
 void admission_enqueue(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_append(&t->all->admission.queue, &t->in_queue);
 	admit_all(t->all);
 }
 
 void admission_leave(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_remove(&t->in_queue);
 	if (t->is_starting)
 		t->all->admission.starting--;
@@ -208,6 +215,7 @@ void admission_leave(struct tenant *t)
 
 void admission_rest(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->is_awake)
 		t->all->admission.awake--;
 	t->is_awake = false;

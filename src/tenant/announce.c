@@ -69,6 +69,7 @@ static const char *reason_for_all(enum tenant_state failed_in)
 /* For the page that is seen meanwhile, and once for the log. */
 static void add_gap(struct tenant *t, const struct tenant_conf *conf, struct buf *text)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct buf gap = {0};
 
 	backup_add_gap(t->all->backup, conf, &gap);
@@ -87,6 +88,7 @@ void announce(struct tenant *t)
 	const struct tenant_conf *conf = tenant_conf(t);
 	struct buf text = {0};
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_remove(&t->in_untold);
 	if (t->life.state == TENANT_FAILED && t->faults.reason) {
 		if (conf && str_eq(conf->app->environment, STR("development"))) {
@@ -110,6 +112,7 @@ void announce_soon(struct tenant *t)
 {
 	struct slot *slot = tenant_slot(t);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (atomic_load(&slot->state) == t->life.state)
 		return;
 	atomic_store(&slot->since, loop_now(t->all->loop));

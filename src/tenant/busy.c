@@ -36,6 +36,7 @@ msec busy_last(const struct tenant *t)
 {
 	msec last = MAX(said_by_itself(t), t->run->busy.ended);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_foreach (h, &t->run->busy.holds, struct busy_hold, link)
 		last = MAX(last, h->until);
 	return last;
@@ -43,6 +44,7 @@ msec busy_last(const struct tenant *t)
 
 bool busy_is(const struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	return busy_last(t) > now_of(t);
 }
 
@@ -119,6 +121,7 @@ int busy_hold(struct tenant *t, str name, msec length)
 	size_t count;
 	int r = 0;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	end_until(t, now_of(t)); /* their names may be many */
 	h = find(t, name, &count);
 	if (length)
@@ -132,6 +135,7 @@ int busy_hold(struct tenant *t, str name, msec length)
 
 void busy_forget(struct tenant_run *run)
 {
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	while (!list_is_empty(&run->busy.holds))
 		hold_free(container_of(list_pop(&run->busy.holds), struct busy_hold, link));
 }

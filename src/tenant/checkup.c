@@ -8,12 +8,14 @@
 
 void checkup_forget(struct tenant_run *run)
 {
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	probe_free(run->answered);
 	run->answered = NULL;
 }
 
 void checkup_keep(struct tenant_run *run, struct probe **take_probe)
 {
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	checkup_forget(run);
 	run->answered = *take_probe;
 	*take_probe = NULL;
@@ -23,6 +25,7 @@ static void on_probe_end(void *arg)
 {
 	struct tenant *t = arg;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->answered = NULL; /* it frees itself */
 }
 
@@ -45,6 +48,7 @@ struct probe *checkup_at(struct tenant *t, struct probe_target *target, probe_fn
 	char *request = probe_request(t->run->conf);
 	struct probe *probe;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	target->request = str_of(request);
 	probe = probe_start(t->all->loop, target, on_answer, on_probe_end, t);
 	free(request);
@@ -58,6 +62,7 @@ struct probe *checkup_begin(struct tenant *t, probe_fn *on_answer)
 		.may_be_ipv6 = t->run->port.may_be_ipv6 && t->life.state == TENANT_STARTING};
 	char path[256];
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	tenant_socket_path(t, path, sizeof(path));
 	target.socket_path = path;
 	if (t->all->conf->is_single)

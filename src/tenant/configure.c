@@ -8,6 +8,7 @@ void tenants_remove(struct tenants *all, uint32_t slot)
 {
 	struct tenant *t = all->items[slot];
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (!t)
 		return;
 	roll_forget(t);
@@ -23,6 +24,7 @@ void tenants_configure(struct tenants *all, struct config *conf)
 {
 	uint32_t n = all->nslots;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	all->conf = conf;
 	for (size_t i = 0; i < conf->ntenants; i++)
 		n = MAX(n, conf->tenants[i].slot + 1);
@@ -39,6 +41,7 @@ void tenants_configure(struct tenants *all, struct config *conf)
 
 void tenants_keep(struct tenants *all, uint32_t slot)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (tenants_has(all, slot)) /* it starts again when it is wanted */
 		all->items[slot]->is_removed = false;
 }
@@ -67,6 +70,7 @@ static void adopt(struct tenant *t)
 /* So that the former configuration can go. */
 void tenants_adopt(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	list_foreach_safe (t, &all->awake, struct tenant, in_awake)
 		adopt(t);
 }
@@ -75,6 +79,7 @@ void tenants_wake_at_boot(struct tenants *all)
 {
 	const struct config *c = all->conf;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	for (size_t i = 0; i < c->ntenants; i++) {
 		const struct tenant_conf *conf = &c->tenants[i];
 		const struct tenant *t = all->items[conf->slot];
@@ -89,5 +94,6 @@ void tenants_wake_at_boot(struct tenants *all)
 
 void tenants_replace_soon(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	replace_soon(all);
 }

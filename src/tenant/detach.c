@@ -6,7 +6,9 @@
 static void on_detached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
+	LOG_LEVEL_HERE(tenant_log_level(t));
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->backups--;
 	if (!r->is_ok)
 		log_error("tenant " STR_FMT ": its last state is not in the store yet: %s",
@@ -23,7 +25,9 @@ static void sync_last(struct tenant *t)
 static void on_late_files_attached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
+	LOG_LEVEL_HERE(tenant_log_level(t));
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->backups--;
 	if (!r->is_ok)
 		log_error("tenant " STR_FMT ": its changed databases cannot be replicated: %s",
@@ -53,6 +57,7 @@ void detach(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	timer_cancel(&run->timer);
 	new_files_free(run->new_files);
 	run->new_files = NULL;

@@ -9,6 +9,7 @@
 
 static void log_state(const struct tenant *t, enum log_level level, const char *msg)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	const struct tenant_conf *conf = tenant_conf(t);
 	struct buf *line = log_line_open(level, msg);
 

@@ -149,6 +149,7 @@ static void on_candidate_ready(void *arg, bool is_ipv6)
 	struct tenant *t = arg;
 	struct elsewhere *e = &t->run->elsewhere;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	checkup_keep(t->run, &e->probe);
 	e->is_answered = true;
 	e->answers_ipv6 = is_ipv6;
@@ -168,6 +169,7 @@ static void ask_candidate(struct tenant *t)
 
 static void use_candidate(struct tenant *t)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct elsewhere *e = &t->run->elsewhere;
 
 	log_info("tenant " STR_FMT ": it listens on %s (pid %d), was told 127.0.0.1:%u; that is "
@@ -255,12 +257,14 @@ static void on_look_time(struct timer *timer)
 {
 	struct tenant_run *run = container_of(timer, struct tenant_run, elsewhere.timer);
 
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	if (run->process && !run->elsewhere.is_looking)
 		look(run->tenant);
 }
 
 void elsewhere_begin(struct tenant *t, elsewhere_found_fn *on_found)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->elsewhere.on_found = on_found;
 	if (t->run->conf->app->port == CONFIG_PORT_AUTO)
 		look_at(t, clock_now() + LOOK_FIRST);
@@ -268,6 +272,7 @@ void elsewhere_begin(struct tenant *t, elsewhere_found_fn *on_found)
 
 void elsewhere_end(struct tenant_run *run)
 {
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	run->elsewhere.is_over = true;
 	run->elsewhere.to_tell = NULL;
 	timer_cancel(&run->elsewhere.timer);
@@ -276,6 +281,7 @@ void elsewhere_end(struct tenant_run *run)
 
 void elsewhere_tell(struct tenant *t, elsewhere_fn *fn)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->elsewhere.to_tell = fn;
 	if (!t->run->elsewhere.is_looking)
 		look(t);
@@ -343,6 +349,7 @@ void elsewhere_blame_owner(struct tenant *t, unsigned port)
 {
 	struct owner_search *s = xcalloc(1, sizeof(*s));
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	s->tenant = t;
 	s->port = port;
 	t->run->backups++;

@@ -1,6 +1,7 @@
 /* event.c - events of a tenant become steps in the table, and the effects are done. */
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
+#include "base/probe.h"
 #include "tenant/tenant_int.h"
 
 /* What a new state is announced with must be known before. */
@@ -39,18 +40,25 @@ static void tell_change(const struct tenant *t, enum tenant_state before)
 			.reason = str_of(reason ? reason : "")});
 }
 
+static void tell_step(const struct tenant *t, enum tenant_state before, const char *event)
+{
+	const struct tenant_conf *conf = tenant_conf(t);
+	str id = conf ? conf->id : STR("?");
+
+	PROBE5(tenant_step, id.p, id.n, tenant_state_name(before), event,
+		tenant_state_name(t->life.state));
+	if (log_is_on(LOG_DEBUG))
+		log_debug("tenant " STR_FMT ": %s -- %s -> %s", STR_ARG(id),
+			tenant_state_name(before), event, tenant_state_name(t->life.state));
+}
+
 static void step(struct tenant *t, enum lifecycle_event event)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	enum tenant_state before = t->life.state;
 	uint32_t todo = lifecycle_step(&t->life, event);
 
-	if (log_is_on(LOG_DEBUG)) {
-		const struct tenant_conf *conf = tenant_conf(t);
-
-		log_debug("tenant " STR_FMT ": %s -- %s -> %s", STR_ARG(conf ? conf->id : STR("?")),
-			tenant_state_name(before), lifecycle_event_name(event),
-			tenant_state_name(t->life.state));
-	}
+	tell_step(t, before, lifecycle_event_name(event));
 	if (todo & EFFECT_BIT(FAIL))
 		t->faults.failed_in = before;
 	do_effects(t, todo & BEFORE_PUBLISHING);
@@ -65,6 +73,7 @@ void tenant_event(struct tenant *t, enum lifecycle_event event)
 {
 	struct waiting_events *w = &t->events;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	assert(w->count < NITEMS(w->items));
 	w->items[w->count++] = event;
 	if (w->is_stepping)

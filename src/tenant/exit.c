@@ -57,6 +57,7 @@ static void blame_exit(struct tenant *t, pid_t pid, int status)
  * (128+n). */
 static void log_exit(const struct tenant *t, int status)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	int asked = config_stop_signal(t->run->conf->app);
 	char how[64];
 
@@ -89,6 +90,7 @@ void exit_on_status(void *arg, int status)
 	struct run_port port = run->port;
 	pid_t pid = process_pid(run->process);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->process = NULL;
 	run->port.fd = run->port.fd6 = -1;
 	checkup_forget(run);

@@ -11,6 +11,7 @@
 
 void health_forget(struct tenant_run *run)
 {
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	timer_cancel(&run->health.limit);
 	probe_free(run->health.probe);
 	run->health.probe = NULL;
@@ -19,7 +20,9 @@ void health_forget(struct tenant_run *run)
 static void on_healthy(void *arg, bool is_ipv6)
 {
 	struct tenant *t = arg;
+	LOG_LEVEL_HERE(tenant_log_level(t));
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	(void)is_ipv6;
 	checkup_keep(t->run, &t->run->health.probe);
 	health_forget(t->run);
@@ -40,6 +43,7 @@ static void on_limit(struct timer *timer)
 	struct tenant *t = container_of(timer, struct tenant_run, health.limit)->tenant;
 	char why[128], limit[NUMBER_TEXT_MAX];
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	probe_describe(t->run->health.probe, why, sizeof(why));
 	number_duration_text(limit_of(t), limit);
 	tenant_blame(t,
@@ -53,6 +57,8 @@ static void on_limit(struct timer *timer)
 
 void health_suspect(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct tenant_run *run = t->run;
 
 	if (t->life.state != TENANT_RUNNING || t->all->conf->is_single || run->health.probe ||

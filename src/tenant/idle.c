@@ -6,12 +6,14 @@ static void on_idle(struct timer *timer)
 {
 	struct tenant_run *run = container_of(timer, struct tenant_run, timer);
 
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	if (!look_when_idle(run->tenant))
 		idle_rearm(run->tenant);
 }
 
 bool idle_stop(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->life.state != TENANT_RUNNING || busy_is(t) ||
 		!slot_try_drain(tenant_slot(t), loop_now(t->all->loop)))
 		return false;
@@ -37,6 +39,7 @@ void idle_rearm(struct tenant *t)
 	const struct slot *slot = tenant_slot(t);
 	msec idle = t->run->conf->app->idle_timeout, now = loop_now(t->all->loop), due;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	timer_cancel(&t->run->timer);
 	if (!idle || t->all->conf->is_single)
 		return;

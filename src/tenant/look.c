@@ -140,6 +140,8 @@ static void run_look(void *arg)
 
 static void warn(struct tenant *t, const struct buf *fault)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
+
 	CLEAN_FREE char *text = str_dup(buf_str(fault));
 
 	if (!t->faults.warning || strcmp(t->faults.warning, text) != 0)
@@ -211,6 +213,7 @@ static bool is_looked_at(const struct tenant *t)
 
 void look_when_ready(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (is_looked_at(t))
 		look(t);
 	else
@@ -227,6 +230,7 @@ static void on_look_time(struct timer *timer)
 	struct tenant_run *run = container_of(timer, struct tenant_run, looking.timer);
 	struct tenant *t = run->tenant;
 
+	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	if (t->life.state != TENANT_RUNNING)
 		return;
 	if (!run->conf->app->idle_timeout)
@@ -238,6 +242,7 @@ static void on_look_time(struct timer *timer)
 
 void look_soon(struct tenant *t, void (*after)(struct tenant *t))
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->looking.after = after;
 	if (is_looked_at(t))
 		timer_set(&t->run->looking.timer, t->all->loop, loop_now(t->all->loop) + SOON,
@@ -246,6 +251,7 @@ void look_soon(struct tenant *t, void (*after)(struct tenant *t))
 
 bool look_when_idle(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->life.state != TENANT_RUNNING || !is_looked_at(t) || t->run->backups || !was_used(t))
 		return false;
 	look(t);

@@ -46,7 +46,9 @@ unsigned new_files_missing(const struct tenant_conf *t)
 static void on_attached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
+	LOG_LEVEL_HERE(tenant_log_level(t));
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!run_came_back(t))
 		return;
 	if (!r->is_ok)
@@ -165,6 +167,8 @@ static int watch_folders(struct new_files *n, int fd)
 
 void new_files_watch(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct new_files_watcher *w = &t->all->new_files;
 	struct new_files *n;
 	int r;

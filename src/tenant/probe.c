@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/magic.h"
 #include "net/ask.h"
 
 /* msec between two tries.  A connection that is refused costs us 30 us and the application nothing;
@@ -19,7 +20,10 @@
 #define REST_MAX   (256u * 1024)
 #define REST_LIMIT 1000
 
+enum { PROBE_MAGIC = MAGIC('p', 'r', 'b', 'e') };
+
 struct probe {
+	uint32_t magic;
 	struct loop *loop;
 	struct ask *ask; /* the present try; NULL between two */
 	struct timer pause;
@@ -152,6 +156,7 @@ static void on_ask_end(void *arg, const struct ask_end *e)
 {
 	struct probe *p = arg;
 
+	MAGIC_CHECK(p, PROBE_MAGIC);
 	p->ask = NULL;
 	if (p->is_answered) {
 		end(p);
@@ -192,6 +197,7 @@ struct probe *probe_start(struct loop *l, const struct probe_target *target, pro
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 
+	MAGIC_BEGIN(p, PROBE_MAGIC);
 	p->loop = l;
 	p->on_ready = on_ready;
 	p->on_end = on_end;
@@ -207,6 +213,7 @@ struct probe *probe_start(struct loop *l, const struct probe_target *target, pro
 
 bool probe_has_status(const struct probe *p)
 {
+	MAGIC_CHECK(p, PROBE_MAGIC);
 	return p->last_status > 0;
 }
 
@@ -214,6 +221,7 @@ void probe_describe(const struct probe *p, char *out, size_t size)
 {
 	char at[ENDPOINT_TEXT_MAX];
 
+	MAGIC_CHECK(p, PROBE_MAGIC);
 	endpoint_text(&p->to, at);
 	if (p->ask && ask_step(p->ask) > ASK_CONNECTING)
 		snprintf(out, size, "it accepts connections on %s but does not answer", at);
@@ -228,6 +236,14 @@ void probe_describe(const struct probe *p, char *out, size_t size)
 		snprintf(out, size, "it closes connections on %s without an answer", at);
 }
 
+static void on_gone(void *arg)
+{
+	struct probe *p = arg;
+
+	MAGIC_END(p, PROBE_MAGIC);
+	free(p);
+}
+
 void probe_free(struct probe *p)
 {
 	if (!p)
@@ -236,5 +252,5 @@ void probe_free(struct probe *p)
 	timer_cancel(&p->pause);
 	free(p->request);
 	free(p->path);
-	loop_defer_free(p->loop, p);
+	loop_defer(p->loop, on_gone, p);
 }

@@ -29,6 +29,7 @@ static void on_files_attached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!run_came_back(t) || t->life.state != TENANT_STARTING)
 		return;
 	if (r->is_ok) {
@@ -48,6 +49,7 @@ static int give_socket(const char *path, const struct process_user *user)
 /* The proxy has another user and must be able to connect. */
 static void open_socket_to_proxy(struct tenant *t)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	char path[256];
 	int r;
 
@@ -79,6 +81,7 @@ static void on_ready(void *arg, bool is_ipv6)
 {
 	struct tenant *t = arg;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	checkup_keep(t->run, &t->run->probe);
 	is_answered(t, is_ipv6);
 }
@@ -94,6 +97,7 @@ static void on_found(struct tenant *t, unsigned port, bool is_ipv6)
 /* A single application has all the time it wants; but its operator is to know. */
 static void tell_overdue(struct tenant *t, str where)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	char why[256] = "its databases are not in the store yet", limit[NUMBER_TEXT_MAX];
 	CLEAN_FREE char *fault = NULL;
 
@@ -118,6 +122,7 @@ static void on_overdue(struct timer *timer)
 	const struct tenant_run *run = t->run;
 	msec now = loop_now(t->all->loop);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	/* We were stopped ourselves: it may be ready, and nobody has asked it. */
 	if (now > timer->at + PAUSE) {
 		timer_set(timer, t->all->loop, now + PAUSE, on_overdue);
@@ -133,6 +138,7 @@ void ready_await(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->probe = checkup_begin(t, on_ready);
 	elsewhere_begin(t, on_found);
 	timer_set(&run->timer, t->all->loop, msec_limit(clock_now(), run->conf->app->start_timeout),

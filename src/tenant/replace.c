@@ -22,17 +22,20 @@ void replacing_done(struct replacing *r)
 
 bool replace_is_marked(const struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	return t->run && (t->run->mark.is_stale || t->run->mark.is_outdated);
 }
 
 void replace_mark(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!t->run->mark.at)
 		t->run->mark.at = loop_now(t->all->loop);
 }
 
 void replace_unmark(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!replace_is_marked(t))
 		t->run->mark.at = 0;
 }
@@ -42,6 +45,7 @@ msec replace_due(const struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf_in_force(t);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!conf)
 		conf = t->run->conf;
 	if (t->run->mark.is_hurried)
@@ -60,6 +64,7 @@ void replace_describe(const struct tenant *t, struct buf *out)
 	const struct slot *slot = tenant_slot(t);
 	uint32_t all = atomic_load(&slot->in_flight), tunnels = atomic_load(&slot->upgrades);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->life.state != TENANT_RUNNING) {
 		buf_printf(out, "it is %s", tenant_state_name(t->life.state));
 		return;
@@ -86,6 +91,7 @@ static void end(struct tenant *t)
 
 static void log_late(const struct tenant *t)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct buf users = {0};
 
 	replace_describe(t, &users);
@@ -143,6 +149,7 @@ static void on_time(struct timer *timer)
 	struct replacing *r = &all->replacing;
 	bool is_any_left = false;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (all->is_ending)
 		return;
 	list_foreach_safe (t, &all->awake, struct tenant, in_awake) {
@@ -162,6 +169,7 @@ static void on_time(struct timer *timer)
 
 void replace_soon(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	all->replacing.pause = PAUSE_FIRST;
 	timer_set(&all->replacing.timer, all->loop, loop_now(all->loop), on_time);
 }
@@ -178,6 +186,7 @@ void replace_check(struct tenant *t)
 {
 	bool is_over = t->replacement.is_under_way && is_settled(t);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (is_over)
 		end(t);
 	if (is_over || (t->life.state == TENANT_RUNNING && replace_is_marked(t)))
@@ -186,6 +195,7 @@ void replace_check(struct tenant *t)
 
 void replace_forget(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->replacement.is_under_way)
 		end(t);
 }

@@ -6,6 +6,14 @@
 #include "tenant/tenant_int.h"
 #include "tenant/waiters.h"
 
+static void on_gone(void *arg)
+{
+	struct tenant *t = arg;
+
+	MAGIC_END(t, TENANT_MAGIC);
+	free(t);
+}
+
 void tenant_free(struct tenant *t)
 {
 	if (!t)
@@ -26,11 +34,12 @@ void tenant_free(struct tenant *t)
 	free(t->faults.public_reason);
 	free(t->faults.warning);
 	t->all->items[t->slot] = NULL;
-	loop_defer_free(t->all->loop, t);
+	loop_defer(t->all->loop, on_gone, t);
 }
 
 void tenant_retire(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->life = (struct lifecycle){0};
 	atomic_store(&tenant_slot(t)->since, loop_now(t->all->loop));
 	atomic_store(&tenant_slot(t)->state, TENANT_ABSENT);

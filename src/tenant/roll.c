@@ -109,6 +109,7 @@ static void on_limit(struct timer *timer)
 
 void roll_on_waiting(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!t->replacement.is_in_roll || t->replacement.has_told_waiting)
 		return;
 	t->replacement.has_told_waiting = true;
@@ -172,6 +173,7 @@ static void stop_roll(struct tenants *all)
 
 static void on_failed(struct tenant *t)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct tenants *all = t->all;
 
 	leave(t, ROLLED_FAILED, str_of(t->faults.reason ? t->faults.reason : "it failed"));
@@ -184,6 +186,7 @@ static void on_failed(struct tenant *t)
 
 void roll_check(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!t->replacement.is_in_roll)
 		return;
 	if (t->life.state == TENANT_RUNNING && !t->run->mark.is_outdated)
@@ -199,6 +202,7 @@ void roll_check(struct tenant *t)
 
 void roll_forget(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!t->replacement.is_in_roll)
 		return;
 	leave(t, ROLLED_ASLEEP, STR("it was removed"));
@@ -219,6 +223,7 @@ static void on_begin(struct timer *timer)
 
 void roll_give_up(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	list_foreach_safe (l, &all->rolling.listeners, struct listener, link)
 		end_listener(l, "fly-atc is about to end", false);
 }
@@ -228,6 +233,7 @@ const char *roll_start(
 {
 	struct listener *l;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (all->is_ending)
 		return "fly-atc is about to end";
 	l = xcalloc(1, sizeof(*l));

@@ -1,12 +1,16 @@
 /* run.c - what a tenant needs while it is awake. */
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
+
+#include <stdlib.h>
 #include "tenant/tenant_int.h"
 
 void run_new(struct tenant *t)
 {
 	struct tenant_run *run = xcalloc(1, sizeof(*run));
 
+	MAGIC_BEGIN(run, TENANT_RUN_MAGIC);
+	assert(!t->run);
 	run->config = config_ref(t->all->conf);
 	run->conf = tenant_conf(t);
 	run->tenant = t;
@@ -24,6 +28,14 @@ static bool is_over(const struct tenant_run *run)
 	return !run->process && !run->probe && !run->health.probe && !run->backups;
 }
 
+static void on_gone(void *arg)
+{
+	struct tenant_run *run = arg;
+
+	MAGIC_END(run, TENANT_RUN_MAGIC);
+	free(run);
+}
+
 void run_free(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
@@ -39,7 +51,7 @@ void run_free(struct tenant *t)
 	config_unref(run->config);
 	list_remove(&t->in_awake);
 	t->run = NULL;
-	loop_defer_free(t->all->loop, run);
+	loop_defer(t->all->loop, on_gone, run);
 }
 
 bool run_came_back(struct tenant *t)
@@ -47,6 +59,7 @@ bool run_came_back(struct tenant *t)
 	struct tenant_run *run = t->run;
 	tenant_fn *when_back = run->when_back;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->backups--;
 	if (!when_back)
 		return true;

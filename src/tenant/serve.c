@@ -3,12 +3,16 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "tenant/tenant_int.h"
 
 static void log_wake(const struct tenant *t)
 {
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	struct buf *line = log_line_open(LOG_INFO, "tenant running");
 
+	PROBE6(tenant_running, t->run->conf->id.p, t->run->conf->id.n, t->wake.restore,
+		t->wake.prepare, t->wake.start, t->wake.ready);
 	log_field_str(line, "tenant", t->run->conf->id);
 	log_field_number(line, "pid", process_pid(t->run->process));
 	log_field_number(line, "restore_ms", (int64_t)t->wake.restore);
@@ -30,6 +34,7 @@ void serve(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	forget_failure(&t->faults);
 	if (run->conf->app->listen == LISTEN_TCP)
 		run_port_release(&run->port); /* the application has it now */

@@ -48,6 +48,7 @@ void tenants_show(
 {
 	const struct tenant *t = tenants_has(all, slot) ? all->items[slot] : NULL;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (!t)
 		return;
 	shown->has_woken = true;
@@ -70,6 +71,7 @@ void tenants_show_output(
 	const struct tenant *t = tenants_has(all, slot) ? all->items[slot] : NULL;
 	uint32_t count = t ? t->output.last.count : 0;
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	for (uint32_t i = count - (uint32_t)MIN(n, (size_t)count); i < count; i++) {
 		struct control_line line = output_at(&t->output, i);
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "tenant/folders.h"
 #include "tenant/secret.h"
 #include "tenant/tenant_int.h"
@@ -53,8 +54,10 @@ static void free_words(char **argv)
 static void on_tell_time(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant, output_timer);
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	const struct tenant_conf *conf = tenant_conf(t);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (conf)
 		output_tell(&t->output, conf->id);
 }
@@ -62,9 +65,11 @@ static void on_tell_time(struct timer *timer)
 static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	struct tenant *t = arg;
+	LOG_LEVEL_HERE(tenant_log_level(t));
 	const struct tenant_conf *conf = tenant_conf(t);
 	struct control_line last;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (output_log(&t->output, conf->id, stream, line, is_cut, conf->app->log_rate,
 		    loop_now(t->all->loop)) &&
 		!timer_is_set(&t->output_timer))
@@ -120,6 +125,7 @@ int tenant_spawn(struct tenant *t, const struct str_list *words, const struct te
 	struct process_spec spec;
 	int r = is_single ? 0 : tenant_folders_make(run->config, run->conf, &mounts, &path);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (r < 0) {
 		tenant_blame(t, "cannot make %s: %s", path, strerror(-r));
 		free(path);

@@ -54,6 +54,7 @@ void start_application(struct tenant *t)
 	char path[256];
 	int r = choose_port(t, path, sizeof(path), &port);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (r == 0 && !t->all->conf->is_single)
 		tenant_folders_clean(run->conf, port.socket_path);
 	if (r == 0)

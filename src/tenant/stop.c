@@ -46,6 +46,7 @@ void stop_watch(struct tenant *t)
 	bool has_time = all->is_ending || t->is_removed || t->replacement.is_under_way;
 	msec limit = has_time ? all->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	health_forget(t->run);
 	t->run->until = msec_limit(loop_now(all->loop), limit);
 	look_if_drained(t);
@@ -88,6 +89,7 @@ static void on_close_pause(struct timer *timer)
 
 void stop_signal(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	health_forget(t->run);
 	checkup_forget(t->run);
 	if (!t->run->process)
@@ -110,6 +112,9 @@ static const char *hint_about_signal(struct tenant *t)
 
 void stop_kill(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
+	LOG_LEVEL_HERE(tenant_log_level(t));
+
 	timer_cancel(&t->run->timer);
 	log_warn("tenant " STR_FMT " did not %s in time and is killed%s", STR_ARG(t->run->conf->id),
 		t->run->is_hung ? "answer" : "end", hint_about_signal(t));
@@ -119,6 +124,7 @@ void stop_kill(struct tenant *t)
 
 void stop_settle(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!t->run)
 		tenant_event(t, EVENT_DETACHED);
 }

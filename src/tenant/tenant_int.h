@@ -6,6 +6,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/magic.h"
 #include "life/lifecycle.h"
 #include "life/tally.h"
 #include "tenant/admission.h"
@@ -33,7 +34,10 @@ struct effects {
 };
 extern const struct effects tenant_effects;
 
+enum { TENANTS_MAGIC = MAGIC('t', 'e', 'n', 's') };
+
 struct tenants {
+	uint32_t magic;
 	struct loop *loop;
 	struct config *conf; /* in force; borrowed, as is what follows, down to the effects */
 	struct scoreboard *board;
@@ -59,8 +63,11 @@ struct tenants {
 	bool is_impatient;	 /* told twice */
 };
 
+enum { TENANT_RUN_MAGIC = MAGIC('t', 'r', 'u', 'n') };
+
 /* What a tenant needs while it is awake; freed when it rests. */
 struct tenant_run {
+	uint32_t magic;
 	struct tenant *tenant;
 	struct config *config; /* one reference; owner of conf */
 	/* What it was started with, or an equal one of a newer configuration. */
@@ -105,8 +112,11 @@ struct waiting_events {
 	bool is_stepping; /* further ones wait */
 };
 
+enum { TENANT_MAGIC = MAGIC('t', 'e', 'n', 'a') };
+
 /* What is remembered of a tenant that was woken once. */
 struct tenant {
+	uint32_t magic;
 	struct tenants *all;
 	uint32_t slot;
 	struct lifecycle life;
@@ -143,6 +153,8 @@ const struct tenant_conf *tenant_conf(const struct tenant *t);
 struct slot *tenant_slot(const struct tenant *t);
 /* Where it listens with `listen: unix`. */
 void tenant_socket_path(const struct tenant *t, char *out, size_t size);
+/* For LOG_LEVEL_HERE: that of the configuration in force, whatever its copy was started with. */
+int tenant_log_level(const struct tenant *t);
 /* False: a single application without backup, with nothing to restore, check or register. */
 bool tenant_uses_backup(const struct tenant *t);
 /* Remembers why something failed. */

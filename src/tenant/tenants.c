@@ -16,6 +16,7 @@ struct tenants *tenants_new(const struct tenants_setup *setup)
 	struct tenants *all = xcalloc(1, sizeof(*all));
 
 	*all = (struct tenants){
+		.magic = TENANTS_MAGIC,
 		.loop = setup->loop,
 		.board = setup->board,
 		.backup = setup->backup,
@@ -51,6 +52,7 @@ void tenants_free(struct tenants *all)
 	new_files_watcher_done(&all->new_files);
 	free(all->index_of_slot);
 	free(all->items);
+	MAGIC_END(all, TENANTS_MAGIC);
 	free(all);
 }
 
@@ -60,6 +62,7 @@ void tenants_suspect(struct tenants *all, uint32_t slot)
 {
 	struct tenant *t = all->is_ending ? NULL : tenant_at(all, slot);
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (t)
 		health_suspect(t);
 }
@@ -67,6 +70,7 @@ void tenants_suspect(struct tenants *all, uint32_t slot)
 /* What it cannot see on the scoreboard is why one has failed. */
 void tenants_announce(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	for (uint32_t slot = 0; slot < all->nslots; slot++)
 		if (all->items[slot] && !state_is_asleep(all->items[slot]->life.state))
 			announce(all->items[slot]);
@@ -74,6 +78,7 @@ void tenants_announce(struct tenants *all)
 
 void tenants_tell(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	while (!list_is_empty(&all->untold))
 		announce(list_first(&all->untold, struct tenant, in_untold));
 }
@@ -82,6 +87,7 @@ void tenants_tell(struct tenants *all)
 
 void tenants_end(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	all->is_ending = true;
 	roll_give_up(all);
 	for (uint32_t slot = 0; slot < all->nslots; slot++)
@@ -93,6 +99,7 @@ void tenants_end(struct tenants *all)
 
 void tenants_kill(struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	all->is_impatient = true;
 	list_foreach (t, &all->awake, struct tenant, in_awake)
 		if (t->run->process)
@@ -101,6 +108,7 @@ void tenants_kill(struct tenants *all)
 
 bool tenants_are_at_rest(const struct tenants *all)
 {
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	return list_is_empty(&all->awake);
 }
 
@@ -110,6 +118,7 @@ bool tenants_relay(struct tenants *all, int signo)
 {
 	struct tenant *t = tenant_at(all, all->conf->tenants[0].slot);
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (!t->run || !t->run->process)
 		return false;
 	log_info("relaying signal %s to the application", sigabbrev_np(signo));

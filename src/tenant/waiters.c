@@ -5,9 +5,13 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/magic.h"
 #include "tenant/tenant_int.h"
 
+enum { WAITER_MAGIC = MAGIC('w', 't', 'e', 'r') };
+
 struct waiter {
+	uint32_t magic;
 	struct list link;
 	enum waiter_kind kind;
 	control_done_fn *done;
@@ -20,8 +24,10 @@ static void tell(void *arg)
 {
 	struct waiter *w = arg;
 
+	MAGIC_CHECK(w, WAITER_MAGIC);
 	w->done(w->arg, w->err, str_of(w->reason));
 	free(w->reason);
+	MAGIC_END(w, WAITER_MAGIC);
 	free(w);
 }
 
@@ -37,7 +43,7 @@ static struct waiter *waiter_new(enum waiter_kind kind, control_done_fn *done, v
 {
 	struct waiter *w = xcalloc(1, sizeof(*w));
 
-	*w = (struct waiter){.kind = kind, .done = done, .arg = arg};
+	*w = (struct waiter){.magic = WAITER_MAGIC, .kind = kind, .done = done, .arg = arg};
 	list_init(&w->link);
 	return w;
 }
@@ -64,6 +70,7 @@ static void on_settled(void *arg, const struct backup_result *r)
 {
 	struct waiter *w = arg;
 
+	MAGIC_CHECK(w, WAITER_MAGIC);
 	w->err = r->is_ok ? 0 : -EIO;
 	w->reason = r->is_ok ? xstrdup("")
 			     : xasprintf("its last state is not in the store: %s", r->reason);
@@ -104,18 +111,21 @@ void waiters_add(struct tenant *t, enum waiter_kind kind, control_done_fn *done,
 {
 	struct waiter *w = waiter_new(kind, done, arg);
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_append(&t->waiters, &w->link);
 	check(w, t);
 }
 
 void waiters_check(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_foreach_safe (w, &t->waiters, struct waiter, link)
 		check(w, t);
 }
 
 void waiters_cancel(struct tenant *t, const char *reason)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_foreach_safe (w, &t->waiters, struct waiter, link)
 		end(w, t->all->loop, -ECANCELED, reason);
 }

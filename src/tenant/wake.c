@@ -29,6 +29,7 @@ void tenants_wake(struct tenants *all, uint32_t slot)
 {
 	struct tenant *t = all->is_ending ? NULL : tenant_at(all, slot);
 
+	MAGIC_CHECK(all, TENANTS_MAGIC);
 	if (!t || t->is_removed)
 		return;
 	if (t->life.state == TENANT_RUNNING)
@@ -43,6 +44,7 @@ static void on_restored(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!run_came_back(t))
 		return;
 	t->wake.restore = elapsed(t->run);
@@ -53,6 +55,7 @@ static void on_restored(void *arg, const struct backup_result *r)
 
 void wake_restore(struct tenant *t)
 {
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	timer_cancel(&t->retry_timer);
 	run_new(t);
 	if (!tenant_uses_backup(t)) {
@@ -69,6 +72,7 @@ static void on_registered(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!run_came_back(t))
 		return;
 	t->wake.restore += elapsed(t->run);
@@ -136,6 +140,7 @@ static void on_prepare_exit(void *arg, int status)
 	struct tenant_run *run = t->run;
 	char how[64];
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->process = NULL;
 	run->is_preparing = false;
 	timer_cancel(&run->timer);
@@ -156,7 +161,9 @@ static void on_prepare_exit(void *arg, int status)
 static void on_prepare_limit(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, timer)->tenant;
+	LOG_LEVEL_HERE(tenant_log_level(t));
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	log_warn("tenant " STR_FMT ": its prepare command takes too long and is killed",
 		STR_ARG(t->run->conf->id));
 	process_signal(t->run->process, SIGKILL);
@@ -179,6 +186,7 @@ static void on_released(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (!run_came_back(t))
 		return;
 	if (!r->is_ok)
@@ -203,6 +211,7 @@ void wake_prepare(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->phase_began = clock_usec();
 	if (!needs_prepare(t)) {
 		register_databases(t);
@@ -218,6 +227,7 @@ void wake_cancel(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 
+	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->is_cancelled = true;
 	timer_cancel(&run->timer);
 	probe_free(run->probe);

@@ -71,6 +71,7 @@ static void a_line_has_thrusters_fields_and_ours(void **state)
 	struct access_record r = {
 		.path = STR("/b/winter/caf%C3%A9%20%2B"),
 		.status = 502,
+		.log_level = LOG_LEVEL_SHARED,
 		.duration = 12,
 		.method = STR("POST"),
 		.request_length = ACCESS_UNKNOWN,
@@ -121,7 +122,9 @@ static void a_line_has_thrusters_fields_and_ours(void **state)
 
 static void what_is_empty_is_left_out_unless_thruster_has_it(void **state)
 {
-	struct access_record r = {.upstream_ms = ACCESS_UNKNOWN, .wake_ms = ACCESS_UNKNOWN};
+	struct access_record r = {.log_level = LOG_LEVEL_SHARED,
+		.upstream_ms = ACCESS_UNKNOWN,
+		.wake_ms = ACCESS_UNKNOWN};
 	struct capture c;
 	json_t *json = log_and_parse(&r, &c);
 
@@ -146,8 +149,9 @@ static void odd_bytes_are_escaped(void **state)
 	capture_begin(&c);
 	for (unsigned byte = 0; byte < 256; byte++)
 		for (size_t at = 0; at < 20; at++) {
-			struct access_record r = {
-				.upstream_ms = ACCESS_UNKNOWN, .wake_ms = ACCESS_UNKNOWN};
+			struct access_record r = {.log_level = LOG_LEVEL_SHARED,
+				.upstream_ms = ACCESS_UNKNOWN,
+				.wake_ms = ACCESS_UNKNOWN};
 			char agent[20];
 
 			memset(agent, 'a', sizeof(agent));
@@ -175,7 +179,7 @@ static void odd_bytes_are_escaped(void **state)
 
 static void nothing_is_written_below_the_level(void **state)
 {
-	struct access_record r = {0};
+	struct access_record r = {.log_level = LOG_LEVEL_SHARED};
 	struct capture c;
 
 	(void)state;
