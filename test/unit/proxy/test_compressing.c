@@ -22,6 +22,7 @@ static struct exchange *open_exchange(void)
 	struct exchange *x = xcalloc(1, sizeof(*x));
 	struct response r;
 
+	MAGIC_BEGIN(x, EXCHANGE_MAGIC);
 	x->worker = w;
 	x->view = &view;
 	x->client = &client;
@@ -68,6 +69,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	w = xcalloc(1, sizeof(*w));
+	MAGIC_BEGIN(w, WORKER_MAGIC);
 	w->loop = loop_new();
 	list_init(&w->eager);
 	list_init(&client.eager);
