@@ -579,8 +579,9 @@ static int remove_inside(struct removal *m, int dir, const char *name, int depth
 	struct stat st;
 	int r = depth < MAX_DEPTH ? file_list(dir, name, &entries) : -E2BIG;
 
-	if (r != 0)
+	if (r < 0)
 		return r;
+	assert(entries);
 	if (fstat(dirfd(entries), &st) < 0)
 		r = -errno;
 	else if (st.st_dev != m->device)
