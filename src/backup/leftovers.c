@@ -69,7 +69,7 @@ static int move_into(const char *dir, const char *base, const char *directory, c
 	CLEAN_FD int top = -1;
 	CLEAN_FD int into = -1;
 	CLEAN_FD int from = -1;
-	const char *rest;
+	const char *rest = NULL;
 	int r = file_open_dir(FILE_GIVEN, dir, 0, &top);
 
 	if (r == 0)

@@ -518,7 +518,7 @@ int proof_load(const char *dir, str tenant, struct proof *ret)
 	if (r == 0)
 		r = proof_read(buf_str(&text), tenant, ret);
 	buf_done(&text);
-	return r < 0 ? -ENOENT : 0;
+	return r != 0 ? -ENOENT : 0;
 }
 
 static int proof_save(const char *dir, str tenant, const struct proof *p, struct why *ret_why)

@@ -176,9 +176,10 @@ static int find(int dir, const char *path, struct spot *ret)
 		return -EINVAL;
 	if (folder)
 		r = file_open_dir(dir, folder, 0, &own);
-	if (r == 0)
-		*ret = (struct spot){folder ? own : dir, own, name};
-	return r;
+	if (r < 0)
+		return r;
+	*ret = (struct spot){folder ? own : dir, own, name};
+	return 0;
 }
 
 /* The directory such that it can be flushed. */
@@ -222,13 +223,14 @@ int file_make_new_dir(int dir, const char *path, mode_t mode)
 static int list_of(int take_fd, DIR **ret)
 {
 	DIR *entries = take_fd < 0 ? NULL : fdopendir(take_fd);
-	int r = entries ? 0 : -errno;
+	int error = errno;
 
-	if (entries)
-		*ret = entries;
-	else
+	if (!entries) {
 		close_fd(&take_fd);
-	return r;
+		return error > 0 ? -error : -EIO;
+	}
+	*ret = entries;
+	return 0;
 }
 
 int file_list(int dir, const char *path, DIR **ret)
@@ -246,15 +248,19 @@ int file_list(int dir, const char *path, DIR **ret)
 
 /* --- reading --- */
 
-#define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 
 /* 0, and *ret_fd is the descriptor, if it is a regular file. */
 static int check_regular(int take_fd, int *ret_fd)
 {
 	struct stat st;
-	int r = take_fd < 0 || fstat(take_fd, &st) < 0 ? -errno : 0;
+	int r = 0;
 
-	if (r == 0 && !S_ISREG(st.st_mode))
+	if (take_fd < 0)
+		return -errno;
+	if (fstat(take_fd, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode))
 		r = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	if (r < 0)
 		close_fd(&take_fd);
@@ -270,18 +276,18 @@ int file_open(int dir, const char *path, int *ret_fd)
 
 	if (r < 0)
 		return r;
-	return check_regular(openat(s.dir, s.name, READ_FLAGS | O_NOFOLLOW), ret_fd);
+	return check_regular(openat(s.dir, s.name, READ_FLAGS | O_NOFOLLOW | O_CLOEXEC), ret_fd);
 }
 
 int file_open_given(const char *path, int *ret_fd)
 {
-	return check_regular(open(path, READ_FLAGS), ret_fd);
+	return check_regular(open(path, READ_FLAGS | O_CLOEXEC), ret_fd);
 }
 
 int file_open_beneath(int dir, const char *path, int *ret_fd)
 {
 	struct open_how how = {
-		.flags = READ_FLAGS,
+		.flags = READ_FLAGS | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd = -1;
@@ -481,22 +487,25 @@ static int open_kind(int dir, const char *path, mode_t kind, int *ret_fd)
 {
 	bool follows = dir == FILE_GIVEN && kind == S_IFDIR;
 	CLEAN_SPOT struct spot s = {dir, -1, path};
-	CLEAN_FD int fd = -1;
 	struct stat st;
-	int r = follows ? 0 : find(dir, path, &s);
+	int r = follows ? 0 : find(dir, path, &s), fd;
 
 	if (r < 0)
 		return r;
 	fd = openat(s.dir, s.name, O_PATH | (follows ? 0 : O_NOFOLLOW) | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -errno;
-	if ((st.st_mode & S_IFMT) != kind)
-		return -EINVAL;
-	if (S_ISREG(st.st_mode) && st.st_nlink > 1)
-		return -EMLINK;
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if ((st.st_mode & S_IFMT) != kind)
+		r = -EINVAL;
+	else if (S_ISREG(st.st_mode) && st.st_nlink > 1)
+		r = -EMLINK;
+	if (r < 0)
+		close_fd(&fd);
+	else
+		*ret_fd = fd;
+	return r;
 }
 
 int file_give(int dir, const char *path, mode_t kind, uid_t uid, gid_t gid)
@@ -566,12 +575,13 @@ static int remove_entries(struct removal *m, DIR *entries, int depth)
 
 static int remove_inside(struct removal *m, int dir, const char *name, int depth)
 {
-	DIR *entries;
+	DIR *entries = NULL;
 	struct stat st;
 	int r = depth < MAX_DEPTH ? file_list(dir, name, &entries) : -E2BIG;
 
 	if (r < 0)
 		return r;
+	assert(entries);
 	if (fstat(dirfd(entries), &st) < 0)
 		r = -errno;
 	else if (st.st_dev != m->device)
@@ -604,10 +614,10 @@ int file_remove_tree(int dir, const char *path)
 	struct stat st;
 	int r = find(dir, path, &s);
 
-	if (r == 0 && fstatat(s.dir, s.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		r = -errno;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	if (fstatat(s.dir, s.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
 	m.device = st.st_dev;
 	return remove_any(&m, s.dir, s.name, 0);
 }

@@ -90,6 +90,27 @@ def test_what_cannot_be_a_proof_is_none_and_holds_up_nobody(atc, store, name, ma
     atc.stop()
 
 
+def test_no_restore_goes_where_a_tenants_link_leads(atc, store):
+    """A link of ours in the tenant's directory may be the operator's; one with a second name is somebody else's work."""
+    database = {"primary": {"path": "data/counter.sqlite3", "env": "DATABASE_PATH"}}
+    atc.start(knobs_config(None, None, store.config, databases=database), env=store.environment)
+    add(atc, 3)
+    atc.stop()
+    data, victim = atc.tenant_dir() / "data", atc.app / "victim"
+    data.rename(victim)
+    before = {path.name: path.read_bytes() for path in victim.iterdir() if path.is_file()}
+    data.symlink_to(victim)
+    os.link(data, atc.tenant_dir() / "second", follow_symlinks=False)
+    (atc.tenant_dir() / ".fly-atc.json").unlink()
+    again(atc, store)
+    assert atc.get(WINTER + "/count", timeout=60).status == 503
+    assert {path.name: path.read_bytes() for path in victim.iterdir() if path.is_file()} == before
+    (atc.tenant_dir() / "second").unlink()
+    data.unlink()
+    assert atc.cli("start", ID).returncode == 0
+    assert count(atc) == 3
+
+
 def test_a_pipe_in_the_place_of_the_record_of_migrations_holds_up_nobody(atc, store):
     start(atc, store, TWO, prepare=["true"])
     atc.tenant_dir().mkdir(parents=True)
