@@ -35,7 +35,9 @@ static void give_back(struct outbox *o)
 static ssize_t write_pieces(int fd, struct gather *g)
 {
 	struct msghdr msg = {.msg_iov = g->pieces, .msg_iovlen = (size_t)g->count};
-	char together[COPY_BELOW], *end = together;
+	/* Only what was written is sent: to clear it would cost more than all else here. */
+	__attribute__((uninitialized)) char together[COPY_BELOW];
+	char *end = together;
 	int flags = MSG_NOSIGNAL | (g->is_followed ? MSG_MORE : 0);
 
 	if (g->count == 1)
