@@ -21,7 +21,7 @@ void ageing_check(struct backup *b)
 {
 	uint64_t memory;
 
-	if (b->is_stopping || !daemon_is_ready(b->daemon))
+	if (b->stop.is_stopping || !daemon_is_ready(b->daemon))
 		return;
 	if (b->registry.released >= released_limit(b)) {
 		daemon_replace(b->daemon, false,

@@ -31,7 +31,7 @@ static void explain(struct plan *p, struct plan_database *db)
 			db->name, p->store_url, key);
 }
 
-static int check(struct plan *p, struct plan_database *db, const char *path)
+static int check_arrival(struct plan *p, struct plan_database *db, const char *path)
 {
 	struct why why;
 
@@ -54,7 +54,7 @@ static int check(struct plan *p, struct plan_database *db, const char *path)
 
 /* As it was; somebody else's database is only ours to give if we are root.  What cannot be given is
  * said: the application tells better than we do whether it can live with it. */
-static void give_back(struct plan *p, const struct plan_database *db, int dir, const char *rest)
+static void give_to_owner(struct plan *p, const struct plan_database *db, int dir, const char *rest)
 {
 	const struct record_owner *owner = &db->owner;
 	int r = 0;
@@ -81,7 +81,7 @@ static int settle(struct plan *p, struct plan_database *db, const char *path)
 
 	if (r == 0) {
 		to = db->path + (from - path); /* both are below the same */
-		give_back(p, db, dir, from);
+		give_to_owner(p, db, dir, from);
 		r = file_replace(dir, from, to);
 	}
 	if (r < 0)
@@ -92,7 +92,7 @@ static int settle(struct plan *p, struct plan_database *db, const char *path)
 static int arrive(struct plan *p, struct plan_database *db)
 {
 	CLEAN_FREE char *path = xasprintf("%s" PLAN_SUFFIX, db->path);
-	int r = check(p, db, path);
+	int r = check_arrival(p, db, path);
 
 	return r < 0 ? r : settle(p, db, path);
 }

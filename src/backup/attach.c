@@ -32,7 +32,7 @@ static void note_why(struct entry *e, const char *why)
 
 /* The databases stay with Litestream, or are given to it by a look, which goes on trying until they
  * are detached.  What is here is proven: nobody waits for it. */
-static void fail(struct attach *a, const char *why)
+static void fail_attach(struct attach *a, const char *why)
 {
 	struct entry *e = a->op.entry;
 	struct backup_result result = {.is_ok = true};
@@ -56,7 +56,7 @@ static void on_recorded(void *arg, int result, const struct why *why)
 	struct attach *a = arg;
 
 	if (result < 0)
-		fail(a, why->text);
+		fail_attach(a, why->text);
 	else
 		op_succeed(&a->op);
 }
@@ -70,7 +70,7 @@ static void on_confirmed(void *arg, int result, const struct why *why)
 	if (result == -EUCLEAN && !a->is_look)
 		op_fail(&a->op, why->text); /* it is not what was proven */
 	else if (result < 0 || a->op.is_cancelled)
-		fail(a, result < 0 ? why->text : OP_GAVE_WAY);
+		fail_attach(a, result < 0 ? why->text : OP_GAVE_WAY);
 	else if ((a->is_look || !e->is_offline) && headjob_is_needed(e, false))
 		headjob_start(e, false, on_recorded, a);
 	else
@@ -82,7 +82,7 @@ static void attach_start(struct op *op)
 	struct attach *a = attach_of(op);
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
-	msec limit = a->is_look ? LOOK_LIMIT : e->is_proven ? PROVEN_LIMIT : b->sync_timeout;
+	msec limit = a->is_look ? LOOK_LIMIT : e->is_proven ? PROVEN_LIMIT : b->limits.sync_timeout;
 
 	if (!entry_has_backup(e)) {
 		timer_cancel(&e->retry);

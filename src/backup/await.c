@@ -40,7 +40,7 @@ static const struct entry *find_pending(const struct await *s)
 	return found;
 }
 
-static void tell(void *arg)
+static void tell_waiter(void *arg)
 {
 	struct await *s = arg;
 
@@ -51,7 +51,7 @@ static void tell(void *arg)
 	free(s);
 }
 
-static void end(struct await *s, const char *id, const char *why)
+static void end_wait(struct await *s, const char *id, const char *why)
 {
 	list_remove(&s->node);
 	timer_cancel(&s->limit);
@@ -59,16 +59,16 @@ static void end(struct await *s, const char *id, const char *why)
 	if (why)
 		snprintf(s->result.reason, sizeof(s->result.reason), "%s%s%.*s", s->id ? "" : id,
 			s->id ? "" : ": ", (int)sizeof(s->result.reason) - 3, why);
-	loop_defer(s->b->loop, tell, s);
+	loop_defer(s->b->loop, tell_waiter, s);
 }
 
-static void on_limit(struct timer *t)
+static void on_await_limit(struct timer *t)
 {
 	struct await *s = container_of(t, struct await, limit);
 	const struct entry *e = find_pending(s);
 
 	MAGIC_CHECK(s, AWAIT_MAGIC);
-	end(s, e ? e->id : "", e ? e->pending.text : NULL);
+	end_wait(s, e ? e->id : "", e ? e->pending.text : NULL);
 }
 
 void await_end(const struct entry *e, const char *why)
@@ -76,7 +76,7 @@ void await_end(const struct entry *e, const char *why)
 	MAGIC_CHECK(e, ENTRY_MAGIC);
 	list_foreach_safe (s, &e->b->awaits, struct await, node)
 		if (is_about(s, e) && (why || !find_pending(s)))
-			end(s, e->id, why);
+			end_wait(s, e->id, why);
 }
 
 void await_end_all(struct backup *b, const char *why)
@@ -85,7 +85,7 @@ void await_end_all(struct backup *b, const char *why)
 	list_foreach_safe (s, &b->awaits, struct await, node) {
 		const struct entry *e = find_pending(s);
 
-		end(s, e ? e->id : "", e ? why : NULL);
+		end_wait(s, e ? e->id : "", e ? why : NULL);
 	}
 }
 
@@ -104,10 +104,10 @@ void backup_await(struct backup *b, const struct tenant_conf *t, backup_fn *done
 	list_append(&b->awaits, &s->node);
 	e = find_pending(s);
 	if (e)
-		timer_set(
-			&s->limit, b->loop, msec_limit(e->detach_began, b->sync_timeout), on_limit);
+		timer_set(&s->limit, b->loop, msec_limit(e->detach_began, b->limits.sync_timeout),
+			on_await_limit);
 	else
-		end(s, "", NULL);
+		end_wait(s, "", NULL);
 }
 
 void backup_await_no_longer(struct backup *b)
@@ -115,5 +115,5 @@ void backup_await_no_longer(struct backup *b)
 	MAGIC_CHECK(b, BACKUP_MAGIC);
 	list_foreach_safe (s, &b->awaits, struct await, node)
 		if (!s->id)
-			on_limit(&s->limit);
+			on_await_limit(&s->limit);
 }

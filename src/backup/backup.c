@@ -129,8 +129,8 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 	b->timing = *timing;
 	b->keys_fd = -1;
 	b->work = work_new(l, MAX_THREADS);
-	list_init(&b->restores);
-	list_init(&b->late);
+	list_init(&b->restoring.waiting);
+	list_init(&b->catchup.waiting);
 	list_init(&b->awaits);
 	registry_init(&b->registry, l);
 	backup_configure(b, conf);
@@ -148,22 +148,22 @@ struct backup *backup_new(struct loop *l, const struct config *conf, str run_dir
 void backup_on_refused(struct backup *b, backup_fn *refused, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	b->on_refused = refused;
-	b->refused_arg = arg;
+	b->refused.on_refused = refused;
+	b->refused.arg = arg;
 }
 
 /* Everything else needs a restart. */
 void backup_configure(struct backup *b, const struct config *conf)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	b->restore_timeout = conf->backup.restore_timeout;
-	b->sync_timeout = conf->backup.sync_timeout;
-	b->verify_interval = conf->backup.verify_interval;
-	b->max_restores = (unsigned)MAX(conf->backup.max_restores, 1);
+	b->limits.restore_timeout = conf->backup.restore_timeout;
+	b->limits.sync_timeout = conf->backup.sync_timeout;
+	b->limits.verify_interval = conf->backup.verify_interval;
+	b->limits.max_restores = (unsigned)MAX(conf->backup.max_restores, 1);
 }
 
-static void ask(struct backup *b, const struct tenant_conf *t, struct op *take_op, backup_fn *done,
-	void *arg)
+static void start_op(struct backup *b, const struct tenant_conf *t, struct op *take_op,
+	backup_fn *done, void *arg)
 {
 	struct entry *e = entry_get(b, t);
 
@@ -181,13 +181,13 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 	MAGIC_CHECK(b, BACKUP_MAGIC);
 	if (!e->is_attached && !e->running)
 		entry_configure(e, t);
-	ask(b, t, restore_op(false), done, arg);
+	start_op(b, t, restore_op(false), done, arg);
 }
 
 void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	ask(b, t, release_op(), done, arg);
+	start_op(b, t, release_op(), done, arg);
 }
 
 uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t)
@@ -219,13 +219,13 @@ void backup_set_prepared(struct backup *b, const struct tenant_conf *t, uint64_t
 void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	ask(b, t, attach_op(false), done, arg);
+	start_op(b, t, attach_op(false), done, arg);
 }
 
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	ask(b, t, detach_op(false), done, arg);
+	start_op(b, t, detach_op(false), done, arg);
 }
 
 str backup_pending(const struct backup *b, const struct tenant_conf *t)
@@ -330,10 +330,10 @@ static void cancel_all(struct backup *b)
 void backup_stop(struct backup *b, backup_fn *done, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	b->is_stopping = true;
-	b->on_stopped = done;
-	b->stopped_arg = arg;
-	timer_cancel(&b->watch);
+	b->stop.is_stopping = true;
+	b->stop.on_stopped = done;
+	b->stop.arg = arg;
+	timer_cancel(&b->watchdog.timer);
 	probation_stop(b);
 	catchup_forget_all(b);
 	await_end_all(b, "fly-atc is stopping");
@@ -346,7 +346,7 @@ void backup_free(struct backup *b)
 {
 	if (!b)
 		return;
-	timer_cancel(&b->watch);
+	timer_cancel(&b->watchdog.timer);
 	while (b->entries.count)
 		map_foreach (it, &b->entries) {
 			entry_free(it->value);

@@ -43,30 +43,40 @@ struct backup {
 	int keys_fd; /* for it; -1 without */
 	struct daemon *daemon;
 	struct probation *probation; /* NULL: passed */
-	backup_fn *on_refused;
-	void *refused_arg;
+	struct {
+		backup_fn *on_refused;
+		void *arg;
+	} refused;
 	struct registry registry;
 	struct backup_timing timing;
-	msec restore_timeout, sync_timeout, verify_interval;
-	unsigned max_restores;
+	struct {
+		msec restore_timeout, sync_timeout, verify_interval;
+		unsigned max_restores;
+	} limits;
 
 	struct map entries;
 	struct map files; /* tenant -> struct known_files, also of those that rest */
 	unsigned nattached, nops;
-	struct list restores; /* children that wait for their turn */
-	unsigned nrestores;   /* that run */
+	struct {
+		struct list waiting; /* children that wait for their turn */
+		unsigned count;	     /* that run */
+	} restoring;
 
 	struct list awaits; /* those who wait for the end of what is pending */
-
-	struct list late; /* catch-ups that wait for their turn */
-	unsigned nlate;	  /* that are under way */
-
-	struct timer watch; /* set while something is under way, or a tenant is attached */
-	bool is_asking;	    /* the watchdog asks the store */
-	bool is_stopping, is_stop_sent;
+	struct {
+		struct list waiting; /* catch-ups that wait for their turn */
+		unsigned count;	     /* that are under way */
+	} catchup;
+	struct {
+		struct timer timer; /* set while something is under way, or a tenant is attached */
+		bool is_asking;	    /* the watchdog asks the store */
+	} watchdog;
+	struct {
+		bool is_stopping, is_sent;
+		backup_fn *on_stopped;
+		void *arg;
+	} stop;
 	bool is_trying; /* Litestream, in a process of its own: probation.c */
-	backup_fn *on_stopped;
-	void *stopped_arg;
 };
 
 struct database {

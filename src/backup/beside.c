@@ -25,7 +25,7 @@ static const char *const ours[] = {".fly-atc*", ".prepared", ".stale", ".others"
 /* Anywhere: what can be had again, and what only holds a directory in a repository. */
 static const char *const worthless[] = {".cache", ".*_history", ".keep", ".gitkeep"};
 
-struct walk {
+struct beside_walk {
 	const struct beside *b;
 	uint64_t found, enough;
 };
@@ -71,9 +71,10 @@ static bool is_other_tenant(DIR *folder)
 	return faccessat(dirfd(folder), RECORD_FILE, F_OK, 0) == 0;
 }
 
-static void count_folder(struct walk *w, DIR *entries, const char *folder, int depth);
+static void count_folder(struct beside_walk *w, DIR *entries, const char *folder, int depth);
 
-static void count_inside(struct walk *w, int at, const char *folder, const char *name, int depth)
+static void count_inside(
+	struct beside_walk *w, int at, const char *folder, const char *name, int depth)
 {
 	CLEAN_FREE char *path = xasprintf("%s/%s", folder, name);
 	DIR *inside;
@@ -85,7 +86,8 @@ static void count_inside(struct walk *w, int at, const char *folder, const char 
 	closedir(inside);
 }
 
-static void count_entry(struct walk *w, int at, const char *folder, const char *name, int depth)
+static void count_entry(
+	struct beside_walk *w, int at, const char *folder, const char *name, int depth)
 {
 	struct stat st;
 
@@ -97,7 +99,8 @@ static void count_entry(struct walk *w, int at, const char *folder, const char *
 		count_inside(w, at, folder, name, depth + 1);
 }
 
-static bool is_left_out(const struct walk *w, const char *folder, const char *name, int depth)
+static bool is_left_out(
+	const struct beside_walk *w, const char *folder, const char *name, int depth)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
 	       is_named(name, worthless, NITEMS(worthless)) || framework_is_worthless(name) ||
@@ -105,7 +108,7 @@ static bool is_left_out(const struct walk *w, const char *folder, const char *na
 	       is_of_database(w->b, folder, name);
 }
 
-static void count_folder(struct walk *w, DIR *entries, const char *folder, int depth)
+static void count_folder(struct beside_walk *w, DIR *entries, const char *folder, int depth)
 {
 	const struct dirent *entry;
 
@@ -116,7 +119,7 @@ static void count_folder(struct walk *w, DIR *entries, const char *folder, int d
 
 uint64_t beside_count(const struct beside *b, uint64_t enough)
 {
-	struct walk w = {.b = b, .enough = enough};
+	struct beside_walk w = {.b = b, .enough = enough};
 	DIR *entries;
 
 	if (file_list(FILE_GIVEN, b->dir, &entries) < 0)

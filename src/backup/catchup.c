@@ -27,16 +27,16 @@ static void free_late(struct late *late)
 	free(late);
 }
 
-static void end(struct late *late)
+static void end_late(struct late *late)
 {
 	struct backup *b = late->b;
 
-	b->nlate--;
+	b->catchup.count--;
 	free_late(late);
 	start_next(b);
 }
 
-static void add(struct entry *e, struct op *take_op, backup_fn *done, struct late *late)
+static void add_op(struct entry *e, struct op *take_op, backup_fn *done, struct late *late)
 {
 	take_op->done = done;
 	take_op->arg = late;
@@ -52,28 +52,28 @@ static void on_detached(void *arg, const struct backup_result *r)
 	if (r->is_ok)
 		log_info("tenant %s: what its last life left is confirmed in the store now",
 			late->id);
-	end(late);
+	end_late(late);
 }
 
-static void on_restored(void *arg, const struct backup_result *r)
+static void on_late_restored(void *arg, const struct backup_result *r)
 {
 	struct late *late = arg;
 	struct entry *e = entry_find(late->b, str_of(late->id));
 
 	MAGIC_CHECK(late, LATE_MAGIC);
 	if (!r->is_ok || !e || e->is_asked) {
-		end(late);
+		end_late(late);
 		return;
 	}
 	if (entry_has_backup(e))
 		entry_attach(e);
-	add(e, detach_op(true), on_detached, late);
+	add_op(e, detach_op(true), on_detached, late);
 }
 
 static void start_next(struct backup *b)
 {
-	while (b->nlate < AT_ONCE && !list_is_empty(&b->late)) {
-		struct late *late = list_first(&b->late, struct late, node);
+	while (b->catchup.count < AT_ONCE && !list_is_empty(&b->catchup.waiting)) {
+		struct late *late = list_first(&b->catchup.waiting, struct late, node);
 		struct entry *e = entry_find(b, str_of(late->id));
 
 		list_remove(&late->node);
@@ -81,9 +81,9 @@ static void start_next(struct backup *b)
 			free_late(late);
 			continue;
 		}
-		b->nlate++;
+		b->catchup.count++;
 		watchdog_start(b);
-		add(e, restore_op(true), on_restored, late);
+		add_op(e, restore_op(true), on_late_restored, late);
 	}
 }
 
@@ -104,7 +104,7 @@ void backup_catch_up(struct backup *b, const struct config *conf)
 		late->b = b;
 		late->id = str_dup(t->id);
 		list_init(&late->node);
-		list_append(&b->late, &late->node);
+		list_append(&b->catchup.waiting, &late->node);
 		entry_get(b, t);
 	}
 	start_next(b);
@@ -113,7 +113,7 @@ void backup_catch_up(struct backup *b, const struct config *conf)
 void catchup_forget_all(struct backup *b)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	list_foreach_safe (late, &b->late, struct late, node) {
+	list_foreach_safe (late, &b->catchup.waiting, struct late, node) {
 		list_remove(&late->node);
 		free_late(late);
 	}

@@ -27,7 +27,7 @@ static void free_confirm(struct confirm *c)
 	loop_defer_free(c->entry->b->loop, c);
 }
 
-static void finish(struct confirm *c, int result)
+static void finish_confirm(struct confirm *c, int result)
 {
 	confirm_fn *done = c->done;
 	void *arg = c->arg;
@@ -40,14 +40,14 @@ static void finish(struct confirm *c, int result)
 void confirm_succeed(struct confirm *c)
 {
 	MAGIC_CHECK(c, CONFIRM_MAGIC);
-	finish(c, 0);
+	finish_confirm(c, 0);
 }
 
 void confirm_fail(struct confirm *c, const char *why)
 {
 	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	why_set(&c->why, "%s", c->is_cancelled ? OP_GAVE_WAY : why);
-	finish(c, c->renewal.result == -EUCLEAN ? -EUCLEAN : -EIO);
+	finish_confirm(c, c->renewal.result == -EUCLEAN ? -EUCLEAN : -EIO);
 }
 
 void confirm_work(struct confirm *c, loop_fn *run, loop_fn *done)
@@ -232,7 +232,7 @@ static void start_renewal(struct confirm *c)
 		.paths = paths,
 		.npaths = c->nparts,
 		.is_offline = e->is_offline,
-		.until = msec_limit(loop_now(b->loop), b->sync_timeout),
+		.until = msec_limit(loop_now(b->loop), b->limits.sync_timeout),
 		.etag = e->etag};
 	head_copy(&e->head, &c->renewal.head);
 	/* What was confirmed in this epoch stays restorable. */
@@ -273,7 +273,7 @@ void confirm_renew(struct confirm *c)
 		return;
 	}
 	tasks_start(&c->tasks, c->entry, TASK_RELEASE,
-		msec_limit(loop_now(b->loop), b->sync_timeout), false, on_let_go, c);
+		msec_limit(loop_now(b->loop), b->limits.sync_timeout), false, on_let_go, c);
 }
 
 /* --- sync --- */
@@ -322,7 +322,7 @@ static bool is_comparing(const struct confirm *c)
 	return false;
 }
 
-static void on_synced(void *arg, bool is_ok)
+static void on_confirm_synced(void *arg, bool is_ok)
 {
 	struct confirm *c = arg;
 	const struct confirm_part *gap = is_ok ? find_gap(c) : NULL;
@@ -352,7 +352,7 @@ void confirm_sync(struct confirm *c)
 
 	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	tasks_start(&c->tasks, c->entry, registers ? TASK_REGISTER : TASK_SYNC, c->until,
-		c->kind == CONFIRM_WAKE, on_synced, c);
+		c->kind == CONFIRM_WAKE, on_confirm_synced, c);
 }
 
 /* --- the whole --- */

@@ -57,7 +57,7 @@ struct daemon {
 	struct why why;
 };
 
-static void start(struct daemon *d);
+static void start_daemon(struct daemon *d);
 
 struct daemon *daemon_new(const struct daemon_spec *spec, char **ret_reason)
 {
@@ -140,7 +140,7 @@ static void write_line(str line, bool is_object, size_t nmembers)
 
 /* {"time":…,"level":"WARN","msg":…, …} becomes a line of ours with "process":"litestream"; other
  * text is the msg. */
-static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
+static void on_daemon_line(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	json_t *json = json_loadb(line.p, line.n, 0, NULL);
 	const char *msg = json_string_value(json_object_get(json, "msg"));
@@ -164,7 +164,7 @@ static void enter(struct daemon *d, enum state state)
 	d->state = state;
 }
 
-static bool is_needed(const struct daemon *d)
+static bool is_daemon_needed(const struct daemon *d)
 {
 	return (d->holds > 0 || timer_is_set(&d->linger)) && !d->is_ending && !d->is_barred;
 }
@@ -175,8 +175,8 @@ static void on_pause_over(struct timer *t)
 
 	MAGIC_CHECK(d, DAEMON_MAGIC);
 	enter(d, OFF);
-	if (is_needed(d))
-		start(d);
+	if (is_daemon_needed(d))
+		start_daemon(d);
 }
 
 static void start_later(struct daemon *d)
@@ -237,9 +237,9 @@ static void on_ended(void *arg, int status)
 	rpc_abort(d->rpc);
 	if (d->is_ending)
 		tell_stopped(d);
-	else if (is_needed(d) && was_told)
-		start(d);
-	else if (is_needed(d))
+	else if (is_daemon_needed(d) && was_told)
+		start_daemon(d);
+	else if (is_daemon_needed(d))
 		start_later(d);
 	d->spec.on_lost(d->spec.arg);
 }
@@ -358,7 +358,7 @@ static void fail_start(struct daemon *d, const char *step, int error)
 	start_later(d);
 }
 
-static void start(struct daemon *d)
+static void start_daemon(struct daemon *d)
 {
 	char replicate[] = "replicate", config[] = "-config";
 	char *argv[] = {
@@ -370,7 +370,7 @@ static void start(struct daemon *d)
 		.fds = &d->spec.keys_fd,
 		.nfds = d->spec.keys_fd >= 0,
 		.max_open_files = OPEN_FILES,
-		.on_line = on_line,
+		.on_line = on_daemon_line,
 		.on_exit = on_ended,
 		.arg = d};
 	const char *step = NULL;
@@ -418,8 +418,8 @@ void daemon_hold(struct daemon *d)
 	MAGIC_CHECK(d, DAEMON_MAGIC);
 	d->holds++;
 	timer_cancel(&d->linger);
-	if (d->state == OFF && is_needed(d))
-		start(d);
+	if (d->state == OFF && is_daemon_needed(d))
+		start_daemon(d);
 	if (!timer_is_set(&d->timer) && d->holds == 1)
 		pulse_later(d);
 }
@@ -437,8 +437,8 @@ void daemon_warm(struct daemon *d)
 	MAGIC_CHECK(d, DAEMON_MAGIC);
 	if (d->holds == 0 && !d->is_ending)
 		linger(d);
-	if (d->state == OFF && is_needed(d))
-		start(d);
+	if (d->state == OFF && is_daemon_needed(d))
+		start_daemon(d);
 }
 
 void daemon_bar(struct daemon *d, const char *why)
@@ -454,8 +454,8 @@ void daemon_unbar(struct daemon *d)
 	MAGIC_CHECK(d, DAEMON_MAGIC);
 	d->is_barred = false;
 	why_set(&d->why, "Litestream is not running");
-	if (is_needed(d))
-		start(d);
+	if (is_daemon_needed(d))
+		start_daemon(d);
 }
 
 void daemon_replace(struct daemon *d, bool is_stuck, const char *why)

@@ -20,16 +20,16 @@ static struct detach *detach_of(struct op *op)
 	return container_of(op, struct detach, op);
 }
 
-static void on_retry(struct timer *t)
+static void on_detach_retry(struct timer *t)
 {
 	struct entry *e = container_of(t, struct entry, retry);
 	struct backup *b = e->b;
 
 	MAGIC_CHECK(e, ENTRY_MAGIC);
-	if (b->is_stopping || !e->is_pending)
+	if (b->stop.is_stopping || !e->is_pending)
 		return;
 	if (e->running)
-		timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_retry);
+		timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_detach_retry);
 	else
 		op_add(e, detach_op(true));
 }
@@ -45,11 +45,11 @@ static void detach_retry_later(struct entry *e, const char *why)
 			e->id, why);
 	e->is_pending = true;
 	why_set(&e->pending, "%s", why);
-	timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_retry);
+	timer_set(&e->retry, b->loop, loop_now(b->loop) + e->retry_pause, on_detach_retry);
 	e->retry_pause = MIN(e->retry_pause * 2, b->timing.longest_retry);
 }
 
-static void fail(struct detach *d, const char *why)
+static void fail_detach(struct detach *d, const char *why)
 {
 	struct entry *e = d->op.entry;
 
@@ -60,7 +60,7 @@ static void fail(struct detach *d, const char *why)
 	op_fail(&d->op, why);
 }
 
-static void succeed(struct detach *d)
+static void succeed_detach(struct detach *d)
 {
 	struct entry *e = d->op.entry;
 
@@ -79,9 +79,9 @@ static void on_sealed(void *arg, int result, const struct why *why)
 	struct detach *d = arg;
 
 	if (result < 0)
-		fail(d, why->text);
+		fail_detach(d, why->text);
 	else
-		succeed(d);
+		succeed_detach(d);
 }
 
 /* The name of a database that was written between its confirmation and its release, or NULL. */
@@ -94,17 +94,17 @@ static const char *find_unconfirmed(const struct entry *e)
 	return NULL;
 }
 
-static void on_settled(void *arg, int result, const struct why *why)
+static void on_databases_settled(void *arg, int result, const struct why *why)
 {
 	struct detach *d = arg;
 
 	if (result < 0 || d->op.is_cancelled)
-		fail(d, result < 0 ? why->text : OP_GAVE_WAY);
+		fail_detach(d, result < 0 ? why->text : OP_GAVE_WAY);
 	else
 		headjob_start(d->op.entry, true, on_sealed, d);
 }
 
-static void on_released(void *arg, bool is_ok)
+static void on_detach_released(void *arg, bool is_ok)
 {
 	struct detach *d = arg;
 	const char *unconfirmed = find_unconfirmed(d->op.entry);
@@ -113,9 +113,9 @@ static void on_released(void *arg, bool is_ok)
 	if (is_ok && unconfirmed)
 		why_set(&why, "%s: something wrote to it after the tenant had ended", unconfirmed);
 	if (!is_ok || unconfirmed)
-		fail(d, why.text);
+		fail_detach(d, why.text);
 	else
-		settle_start(d->op.entry, &d->stop, on_settled, d);
+		settle_start(d->op.entry, &d->stop, on_databases_settled, d);
 }
 
 static void on_confirmed(void *arg, int result, const struct why *why)
@@ -125,10 +125,11 @@ static void on_confirmed(void *arg, int result, const struct why *why)
 
 	d->confirm = NULL;
 	if (result < 0 || d->op.is_cancelled)
-		fail(d, result < 0 ? why->text : OP_GAVE_WAY);
+		fail_detach(d, result < 0 ? why->text : OP_GAVE_WAY);
 	else
 		tasks_start(&d->tasks, d->op.entry, TASK_RELEASE,
-			msec_limit(loop_now(b->loop), b->sync_timeout), false, on_released, d);
+			msec_limit(loop_now(b->loop), b->limits.sync_timeout), false,
+			on_detach_released, d);
 }
 
 static void detach_start(struct op *op)
@@ -142,7 +143,7 @@ static void detach_start(struct op *op)
 	if (e->is_attached) {
 		timer_cancel(&e->retry);
 		d->confirm = confirm_start(e, CONFIRM_LAST,
-			msec_limit(loop_now(b->loop), b->sync_timeout), on_confirmed, d);
+			msec_limit(loop_now(b->loop), b->limits.sync_timeout), on_confirmed, d);
 		return;
 	}
 	if (e->head.epoch && b->store && !entry_has_backup(e)) {

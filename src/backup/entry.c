@@ -180,7 +180,7 @@ static void start_op(void *arg)
 	struct op *op = arg;
 
 	MAGIC_CHECK(op, OP_MAGIC);
-	if (op->entry->b->is_stopping || op->is_cancelled)
+	if (op->entry->b->stop.is_stopping || op->is_cancelled)
 		op_fail(op, OP_GAVE_WAY);
 	else
 		op->start(op);
@@ -240,7 +240,7 @@ void op_finish(struct op *op, const struct backup_result *result)
 	if (done)
 		done(arg, result);
 	if (!b->nops && !b->nattached)
-		timer_cancel(&b->watch);
+		timer_cancel(&b->watchdog.timer);
 	backup_stop_advance(b);
 }
 

@@ -113,7 +113,7 @@ static bool is_idle(const struct headjob *job)
 	       job->knew_files == job->head.knows_files && job->known_files == job->head.nfiles;
 }
 
-static void run(void *arg)
+static void run_headjob(void *arg)
 {
 	struct headjob *job = arg;
 
@@ -136,7 +136,7 @@ static void run(void *arg)
 		proof_set_open(job->dir, false);
 }
 
-static void on_done(void *arg)
+static void on_head_done(void *arg)
 {
 	struct headjob *job = arg;
 	struct entry *e = job->entry;
@@ -172,7 +172,7 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 		.tenant = entry_id(e),
 		.dbs = e->dbs,
 		.ndbs = e->ndbs,
-		.until = msec_limit(loop_now(b->loop), b->sync_timeout),
+		.until = msec_limit(loop_now(b->loop), b->limits.sync_timeout),
 		.etag = e->etag,
 		.has_new_names = e->is_offline,
 		.seals = seals,
@@ -195,5 +195,5 @@ void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg)
 		job->has_new_names |= !head_find(&e->head, db->name);
 		head_set(&job->head, db->name, e->head.epoch, db->replica.txid);
 	}
-	work_run(b->work, run, on_done, job);
+	work_run(b->work, run_headjob, on_head_done, job);
 }

@@ -34,16 +34,16 @@ struct live {
 	char *page;
 };
 
-static int fail(struct live *l, const char *what)
+static int fail_reading(struct live *l, const char *what)
 {
 	why_set(l->why, "cannot read the database's pages: %s: %s", what,
 		l->db ? sqlite3_errmsg(l->db) : "out of memory");
 	return -EIO;
 }
 
-static int run(struct live *l, const char *sql)
+static int run_sql(struct live *l, const char *sql)
 {
-	return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(l, sql);
+	return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail_reading(l, sql);
 }
 
 static int ask_number(struct live *l, const char *sql, int64_t *ret)
@@ -57,7 +57,7 @@ static int ask_number(struct live *l, const char *sql, int64_t *ret)
 		r = 0;
 	}
 	if (r < 0)
-		fail(l, sql);
+		fail_reading(l, sql);
 	sqlite3_finalize(query);
 	return r;
 }
@@ -75,7 +75,7 @@ static int is_wal(struct live *l, bool *ret)
 		r = 0;
 	}
 	if (r < 0)
-		fail(l, "PRAGMA journal_mode");
+		fail_reading(l, "PRAGMA journal_mode");
 	sqlite3_finalize(query);
 	return r;
 }
@@ -85,11 +85,11 @@ static int open_database(struct live *l, const char *path)
 	if (sqlite3_open_v2(path, &l->db,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
 		    NULL) != SQLITE_OK)
-		return fail(l, path);
+		return fail_reading(l, path);
 	sqlite3_busy_timeout(l->db, BUSY_TIMEOUT);
 	/* Else the last one to close it would copy the WAL back and remove it. */
 	sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return run(l, "PRAGMA cache_size = 16");
+	return run_sql(l, "PRAGMA cache_size = 16");
 }
 
 #define BEGIN "BEGIN; SELECT count(*) FROM sqlite_master"
@@ -102,7 +102,7 @@ static int map_index(struct live *l, const volatile char **ret)
 	if (l->file->pMethods->iVersion < 2 ||
 		l->file->pMethods->xShmMap(l->file, 0, INDEX_REGION, 0, &region) != SQLITE_OK ||
 		!region)
-		return fail(l, "the WAL-index");
+		return fail_reading(l, "the WAL-index");
 	*ret = region;
 	return 0;
 }
@@ -122,24 +122,24 @@ static int open_snapshot(struct live *l)
 {
 	const volatile char *region = NULL;
 	struct wal_index before, after;
-	int r = run(l, BEGIN);
+	int r = run_sql(l, BEGIN);
 
 	if (r == 0)
 		r = map_index(l, &region);
 	for (int i = 0; r == 0 && i < MAX_TRIES; i++) {
 		bool is_quiet;
 
-		r = run(l, "COMMIT");
+		r = run_sql(l, "COMMIT");
 		is_quiet = wal_index_take(region, &before);
 		if (r == 0)
-			r = run(l, BEGIN);
+			r = run_sql(l, BEGIN);
 		if (r < 0 || !is_quiet || !wal_index_take(region, &after) ||
 			memcmp(&before, &after, sizeof(before)) != 0)
 			continue;
 		take_index(l, &after, region);
 		return 0;
 	}
-	return r < 0 ? r : fail(l, "it is written to without a pause");
+	return r < 0 ? r : fail_reading(l, "it is written to without a pause");
 }
 
 /* In the transaction that is open: without a WAL it keeps writers out. */
@@ -177,9 +177,9 @@ static int read_frames(struct live *l)
 			return -ECANCELED;
 		if (l->wal->pMethods->xRead(l->wal, head, sizeof(head), frame_offset(l, i)) !=
 			SQLITE_OK)
-			return fail(l, "the WAL");
+			return fail_reading(l, "the WAL");
 		if (memcmp(head + 8, l->salt, sizeof(l->salt)) != 0)
-			return fail(l, "the WAL is another one than its index says");
+			return fail_reading(l, "the WAL is another one than its index says");
 		page = big_endian(head);
 		if (page && page <= l->count)
 			l->frame_of[page] = i;
@@ -195,7 +195,7 @@ static int read_page(struct live *l, uint32_t page)
 			       : (int64_t)(page - 1) * l->page_size;
 
 	if (from->pMethods->xRead(from, l->page, (int)l->page_size, offset) != SQLITE_OK)
-		return fail(l, frame ? "the WAL is too short" : "the file is too short");
+		return fail_reading(l, frame ? "the WAL is too short" : "the file is too short");
 	return 0;
 }
 
@@ -224,16 +224,16 @@ static int read_snapshot(struct live *l, struct pages *ret)
 	int r = is_wal(l, &has_wal);
 
 	if (sqlite3_file_control(l->db, "main", SQLITE_FCNTL_FILE_POINTER, &l->file) != SQLITE_OK)
-		return fail(l, "the file");
+		return fail_reading(l, "the file");
 	if (r == 0)
-		r = has_wal ? open_snapshot(l) : run(l, BEGIN);
+		r = has_wal ? open_snapshot(l) : run_sql(l, BEGIN);
 	if (r == 0)
 		r = ask_size(l);
 	if (r == 0 && l->max_frame &&
 		(sqlite3_file_control(l->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &l->wal) !=
 				SQLITE_OK ||
 			!l->wal->pMethods))
-		r = fail(l, "the WAL");
+		r = fail_reading(l, "the WAL");
 	if (r < 0)
 		return r;
 	l->frame_of = xcalloc((size_t)l->count + 1, sizeof(*l->frame_of));

@@ -16,7 +16,7 @@ struct change {
 };
 
 /* One file on its way. */
-struct reading {
+struct mirror_reading {
 	struct ltx *ltx;
 	struct change *changes;
 	size_t count, cap;
@@ -26,7 +26,7 @@ struct reading {
 
 static void on_page(void *arg, uint32_t page, str content)
 {
-	struct reading *r = arg;
+	struct mirror_reading *r = arg;
 
 	if (r->count == r->cap) {
 		r->cap = r->cap ? r->cap * 2 : 64;
@@ -38,7 +38,7 @@ static void on_page(void *arg, uint32_t page, str content)
 /* Empty: from the beginning, perhaps once more. */
 static int on_bytes(void *arg, str bytes)
 {
-	struct reading *r = arg;
+	struct mirror_reading *r = arg;
 
 	if (atomic_load(r->stop))
 		return r->result = -ECANCELED;
@@ -75,7 +75,8 @@ void mirror_done(struct mirror *m)
 }
 
 /* The first file has all pages; each has the size of the database after it. */
-static int check(const struct mirror *m, const struct ltx_header *h, const struct reading *r)
+static int check_file(
+	const struct mirror *m, const struct ltx_header *h, const struct mirror_reading *r)
 {
 	uint32_t lock = pages_lock_page(h->page_size);
 	uint64_t all = h->commit - (h->commit >= lock);
@@ -89,7 +90,7 @@ static int check(const struct mirror *m, const struct ltx_header *h, const struc
 }
 
 /* What was cut off is touched too: it may have come back in between. */
-static void apply(struct mirror *m, const struct ltx_header *h, const struct reading *r,
+static void apply_file(struct mirror *m, const struct ltx_header *h, const struct mirror_reading *r,
 	struct touched *touched)
 {
 	for (uint32_t page = h->commit + 1; touched && page <= m->pages.count; page++)
@@ -110,7 +111,7 @@ static int take_next(struct mirror *m, struct store *s, const char *replica_key,
 	const atomic_bool *stop, struct touched *touched, struct why *ret_why)
 {
 	CLEAN_FREE char *key = store_ltx_key(s, replica_key, m->txid + 1);
-	struct reading reading = {.stop = stop};
+	struct mirror_reading reading = {.stop = stop};
 	struct ltx_header header;
 	int r = store_read(s, key, clock_now() + FILE_LIMIT, on_bytes, &reading, ret_why);
 
@@ -119,9 +120,9 @@ static int take_next(struct mirror *m, struct store *s, const char *replica_key,
 	if (r == 0)
 		r = ltx_end(reading.ltx, &header);
 	if (r == 0)
-		r = check(m, &header, &reading);
+		r = check_file(m, &header, &reading);
 	if (r == 0)
-		apply(m, &header, &reading, touched);
+		apply_file(m, &header, &reading, touched);
 	else if (r == -EBADMSG)
 		why_set(ret_why, "%s in the store is damaged", key);
 	else if (r == -ENOENT)

@@ -22,7 +22,7 @@ static msec answer_until(const struct plan *p)
 	return MIN(p->until, clock_now() + ANSWER_LIMIT);
 }
 
-static int cannot(struct plan *p, const char *what, const char *path, int error)
+static int plan_fail(struct plan *p, const char *what, const char *path, int error)
 {
 	why_set(&p->why, "cannot %s %s: %s", what, path, strerror(-error));
 	return error;
@@ -39,12 +39,12 @@ static bool load_proof(const struct plan *p, struct proof *proof)
 	return false;
 }
 
-static int look(struct plan *p)
+static int look_at_tenant(struct plan *p)
 {
 	int r = file_make_dirs(FILE_GIVEN, p->dir, 0755);
 
 	if (r < 0)
-		return cannot(p, "make", p->dir, r);
+		return plan_fail(p, "make", p->dir, r);
 	for (size_t i = 0; i < p->ndbs; i++) {
 		struct plan_database *db = &p->dbs[i];
 
@@ -68,7 +68,7 @@ static int clear_leftovers(struct plan *p, uint64_t epoch)
 		leftovers_clear_restore(p->base, p->dbs[i].path);
 		r = leftovers_clear_orphans(p, epoch, p->dbs[i].path);
 		if (r < 0)
-			return cannot(p, "set aside what is left of", p->dbs[i].path, r);
+			return plan_fail(p, "set aside what is left of", p->dbs[i].path, r);
 	}
 	return 0;
 }
@@ -81,7 +81,7 @@ static int forget_replicas(struct plan *p)
 					     : 0;
 
 		if (r < 0)
-			return cannot(p, "clear Litestream's state of", p->dbs[i].path, r);
+			return plan_fail(p, "clear Litestream's state of", p->dbs[i].path, r);
 	}
 	return 0;
 }
@@ -251,7 +251,7 @@ static int clear_place(const struct plan *p, const struct plan_database *db)
 }
 
 /* What is here and will be restored is an older life; what the store has no replica of stays. */
-static int make_room(struct plan *p, uint64_t local_epoch)
+static int make_room_for_restore(struct plan *p, uint64_t local_epoch)
 {
 	int r = clear_leftovers(p, local_epoch);
 
@@ -265,7 +265,7 @@ static int make_room(struct plan *p, uint64_t local_epoch)
 		else
 			r = clear_place(p, db);
 		if (r < 0)
-			return cannot(p, "make room for", db->path, r);
+			return plan_fail(p, "make room for", db->path, r);
 	}
 	return r < 0 ? r : forget_replicas(p);
 }
@@ -337,7 +337,7 @@ static int plan_known(struct plan *p)
 		return 0;
 	}
 	p->is_new = count == 0 && p->head.ndatabases == 0 && !has_any_database(p);
-	r = make_room(p, local_epoch);
+	r = make_room_for_restore(p, local_epoch);
 	if (r == 0 && is_proven)
 		r = proof_announce(p->dir, p->tenant, local_epoch, &p->why);
 	if (r == 0)
@@ -350,7 +350,7 @@ static int plan_known(struct plan *p)
 
 static int plan_once(struct plan *p)
 {
-	int r = look(p);
+	int r = look_at_tenant(p);
 
 	if (r < 0)
 		return r;

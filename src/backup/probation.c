@@ -31,7 +31,7 @@ struct probation {
 	struct why why;
 };
 
-static void start(struct probation *p);
+static void start_trial(struct probation *p);
 
 static void free_probation(struct probation *p)
 {
@@ -55,7 +55,7 @@ static void pass(struct probation *p)
 	restore_run_waiting(b);
 }
 
-static void refuse(struct probation *p)
+static void refuse_program(struct probation *p)
 {
 	struct backup *b = p->b;
 	struct backup_result result = {.is_ok = false};
@@ -65,13 +65,13 @@ static void refuse(struct probation *p)
 	snprintf(result.reason, sizeof(result.reason), STR_FMT, STR_ARG(buf_str(&text)));
 	buf_done(&text);
 	daemon_bar(b->daemon, result.reason);
-	if (b->on_refused)
-		b->on_refused(b->refused_arg, &result);
+	if (b->refused.on_refused)
+		b->refused.on_refused(b->refused.arg, &result);
 }
 
-static void on_retry(struct timer *t)
+static void on_probation_retry(struct timer *t)
 {
-	start(container_of(t, struct probation, retry));
+	start_trial(container_of(t, struct probation, retry));
 }
 
 static void try_again(struct probation *p)
@@ -84,11 +84,11 @@ static void try_again(struct probation *p)
 	buf_add_char(&text, '\0');
 	daemon_bar(b->daemon, text.p + text.start);
 	buf_done(&text);
-	timer_set(&p->retry, b->loop, loop_now(b->loop) + p->pause, on_retry);
+	timer_set(&p->retry, b->loop, loop_now(b->loop) + p->pause, on_probation_retry);
 	p->pause = MIN(p->pause * 2, (msec)LONGEST_PAUSE);
 }
 
-static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
+static void on_trial_line(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	struct probation *p = arg;
 
@@ -107,7 +107,7 @@ static void clear_place(const struct probation *p)
 		log_warn("cannot remove %s: %s", p->place, strerror(-r));
 }
 
-static void on_exit_status(void *arg, int status)
+static void on_trial_exit(void *arg, int status)
 {
 	struct probation *p = arg;
 	struct backup *b = p->b;
@@ -116,17 +116,17 @@ static void on_exit_status(void *arg, int status)
 	p->process = NULL;
 	b->is_trying = false;
 	clear_place(p);
-	if (b->is_stopping)
+	if (b->stop.is_stopping)
 		backup_stop_advance(b);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == TRIAL_PASSED)
 		pass(p);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == TRIAL_LOSES)
-		refuse(p);
+		refuse_program(p);
 	else
 		try_again(p);
 }
 
-static void start(struct probation *p)
+static void start_trial(struct probation *p)
 {
 	struct backup *b = p->b;
 	char name[] = "fly-atc: trial", flag[] = TRIAL_FLAG;
@@ -135,8 +135,8 @@ static void start(struct probation *p)
 		.program = "/proc/self/exe",
 		.argv = argv,
 		.env = b->env,
-		.on_line = on_line,
-		.on_exit = on_exit_status,
+		.on_line = on_trial_line,
+		.on_exit = on_trial_exit,
 		.arg = p};
 	const char *step = NULL;
 	int r;
@@ -182,7 +182,7 @@ void probation_start(struct backup *b, const struct config *conf, str run_dir, c
 		.pause = FIRST_PAUSE};
 	b->probation = p;
 	daemon_bar(b->daemon, "Litestream is on trial");
-	start(p);
+	start_trial(p);
 }
 
 void probation_stop(struct backup *b)

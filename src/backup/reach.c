@@ -23,7 +23,7 @@ struct reach {
 	void *arg;
 };
 
-static void ask(void *arg)
+static void read_store_head(void *arg)
 {
 	struct reach *r = arg;
 	struct etag etag;
@@ -34,7 +34,7 @@ static void ask(void *arg)
 	buf_done(&body);
 }
 
-static void on_answer(void *arg)
+static void on_reached(void *arg)
 {
 	struct reach *r = arg;
 	struct backup *b = r->b;
@@ -54,7 +54,7 @@ bool backup_reach(struct backup *b, backup_fn *done, void *arg)
 	struct reach *r;
 
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	if (!b->store || b->is_stopping)
+	if (!b->store || b->stop.is_stopping)
 		return false;
 	r = xcalloc(1, sizeof(*r));
 	*r = (struct reach){.magic = REACH_MAGIC,
@@ -62,6 +62,6 @@ bool backup_reach(struct backup *b, backup_fn *done, void *arg)
 		.until = loop_now(b->loop) + ASK_LIMIT,
 		.done = done,
 		.arg = arg};
-	work_run(b->work, ask, on_answer, r);
+	work_run(b->work, read_store_head, on_reached, r);
 	return true;
 }

@@ -79,7 +79,7 @@ void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
 	db->txid = txid;
 }
 
-static bool is_needed(const struct head *h, uint64_t epoch)
+static bool is_epoch_needed(const struct head *h, uint64_t epoch)
 {
 	for (size_t i = 0; i < h->ndatabases; i++)
 		if (h->databases[i].epoch == epoch)
@@ -95,7 +95,7 @@ void head_leave(struct head *h, uint64_t epoch, int64_t now)
 uint64_t head_expired(const struct head *h, int64_t until)
 {
 	for (size_t i = 0; i < h->nleft; i++)
-		if (h->left[i].since <= until && !is_needed(h, h->left[i].epoch))
+		if (h->left[i].since <= until && !is_epoch_needed(h, h->left[i].epoch))
 			return h->left[i].epoch;
 	return 0;
 }
@@ -155,7 +155,7 @@ const char *record_writer(void)
 	return writer;
 }
 
-static void add_databases(struct json *j, const struct head *h)
+static void add_head_databases(struct json *j, const struct head *h)
 {
 	json_open_object(j, DATABASES);
 	for (size_t i = 0; i < h->ndatabases; i++) {
@@ -187,7 +187,7 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 
 	open_record(&j, tenant, h->epoch);
 	json_str(&j, "state", h->is_sealed ? STR("sealed") : STR("open"));
-	add_databases(&j, h);
+	add_head_databases(&j, h);
 	add_lefts(&j, h);
 	if (h->knows_files)
 		json_number(&j, FILES, h->nfiles);
@@ -367,7 +367,7 @@ void proof_write(const struct proof *p, str tenant, struct buf *out)
 	close_record(&j);
 }
 
-static void read_next(const json_t *json, struct proof *p)
+static void read_successor(const json_t *json, struct proof *p)
 {
 	json_int_t next = json_integer_value(json_object_get(json, "next"));
 	const char *by = json_string_value(json_object_get(json, "by"));
@@ -397,7 +397,7 @@ int proof_read(str text, str tenant, struct proof *ret)
 		if (json_is_string(name))
 			p.databases[p.ndatabases++] = xstrdup(json_string_value(name));
 	}
-	read_next(json, &p);
+	read_successor(json, &p);
 	json_decref(json);
 	*ret = p;
 	return 0;

@@ -17,7 +17,7 @@ static struct release *release_of(struct op *op)
 
 /* The mark stays, so that what is not confirmed is not forgotten: attach or the next start sees to
  * it. */
-static void on_released(void *arg, bool is_ok)
+static void on_release_done(void *arg, bool is_ok)
 {
 	struct release *r = arg;
 	struct entry *e = r->op.entry;
@@ -44,8 +44,8 @@ static void release_start(struct op *op)
 		op_succeed(op);
 		return;
 	}
-	tasks_start(&r->tasks, e, TASK_RELEASE, msec_limit(loop_now(b->loop), b->sync_timeout),
-		false, on_released, r);
+	tasks_start(&r->tasks, e, TASK_RELEASE,
+		msec_limit(loop_now(b->loop), b->limits.sync_timeout), false, on_release_done, r);
 }
 
 static void release_cancel(struct op *op)

@@ -43,7 +43,7 @@ static int load_head(struct renewal *r)
 	return result;
 }
 
-static int take(struct renewal *r)
+static int take_epoch(struct renewal *r)
 {
 	head_leave(&r->head, r->head.epoch, (int64_t)time(NULL));
 	r->head.epoch++;
@@ -65,7 +65,7 @@ static int forget_replicas(struct renewal *r)
 }
 
 /* A damaged database must not take the place of a good copy. */
-static int check(struct renewal *r)
+static int check_databases(struct renewal *r)
 {
 	struct buf notes = {0};
 	int result = 0;
@@ -85,14 +85,14 @@ static int check(struct renewal *r)
 void renew(void *renewal)
 {
 	struct renewal *r = renewal;
-	int result = check(r);
+	int result = check_databases(r);
 
 	if (result == 0)
 		result = proof_announce(r->dir, r->tenant, r->head.epoch, &r->why);
 	if (result == 0 && (r->is_offline || !r->etag.text[0]))
 		result = load_head(r);
 	if (result == 0)
-		result = take(r);
+		result = take_epoch(r);
 	if (result >= 0)
 		result = forget_replicas(r);
 	if (result >= 0)

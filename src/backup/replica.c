@@ -29,7 +29,7 @@ struct task {
 	struct why why;
 };
 
-static void step(struct task *t);
+static void step_task(struct task *t);
 
 void registry_init(struct registry *reg, struct loop *l)
 {
@@ -37,7 +37,7 @@ void registry_init(struct registry *reg, struct loop *l)
 	list_init(&reg->waiting);
 }
 
-static void finish(struct task *t, enum task_result result)
+static void finish_task(struct task *t, enum task_result result)
 {
 	struct replica *r = t->replica;
 	task_fn *done = t->done;
@@ -62,14 +62,14 @@ static void finish(struct task *t, enum task_result result)
 	done(arg, r, result);
 }
 
-static void on_time(struct timer *timer)
+static void on_task_time(struct timer *timer)
 {
-	step(container_of(timer, struct task, timer));
+	step_task(container_of(timer, struct task, timer));
 }
 
 static void step_at(struct task *t, msec at)
 {
-	timer_set(&t->timer, t->reg->loop, MIN(at, t->until), on_time);
+	timer_set(&t->timer, t->reg->loop, MIN(at, t->until), on_task_time);
 }
 
 static void step_soon(struct task *t)
@@ -89,7 +89,7 @@ static bool take_answer(struct task *t, int error, unsigned status, json_t *answ
 {
 	t->call = NULL;
 	if (t->is_cancelled) {
-		finish(t, TASK_FAILED);
+		finish_task(t, TASK_FAILED);
 		return false;
 	}
 	if (!error && status == 200)
@@ -100,15 +100,15 @@ static bool take_answer(struct task *t, int error, unsigned status, json_t *answ
 	}
 	if (status == 404) {
 		t->replica->registered_in = REGISTERED_ONCE;
-		finish(t, TASK_LOST);
+		finish_task(t, TASK_LOST);
 		return false;
 	}
 	why_set(&t->why, STR_FMT, STR_ARG(rpc_error_text(error, status, answer)));
-	finish(t, TASK_FAILED);
+	finish_task(t, TASK_FAILED);
 	return false;
 }
 
-static void ask(struct task *t, const char *target, json_t *take_body, rpc_fn *on_answer)
+static void call_daemon(struct task *t, const char *target, json_t *take_body, rpc_fn *on_answer)
 {
 	t->call = rpc_call(daemon_rpc(t->reg->daemon), "POST", target, take_body,
 		time_left(t) + 2000, on_answer, t);
@@ -122,10 +122,10 @@ static void on_registered(void *arg, int error, unsigned status, json_t *answer)
 	if (!take_answer(t, error, status, answer))
 		return;
 	t->replica->registered_in = daemon_generation(t->reg->daemon);
-	step(t);
+	step_task(t);
 }
 
-static void on_synced(void *arg, int error, unsigned status, json_t *answer)
+static void on_sync_answer(void *arg, int error, unsigned status, json_t *answer)
 {
 	struct task *t = arg;
 	struct replica *r = t->replica;
@@ -137,7 +137,7 @@ static void on_synced(void *arg, int error, unsigned status, json_t *answer)
 		return;
 	if (!json_is_integer(txid) || !json_is_integer(replicated)) {
 		why_set(&t->why, "Litestream's answer to /sync has no txid");
-		finish(t, TASK_FAILED);
+		finish_task(t, TASK_FAILED);
 		return;
 	}
 	r->txid = (uint64_t)json_integer_value(txid);
@@ -145,7 +145,7 @@ static void on_synced(void *arg, int error, unsigned status, json_t *answer)
 	r->is_confirmed = r->txid == r->replicated_txid && r->txid > 0;
 	if (r->is_confirmed) {
 		r->confirmed_at = loop_now(t->reg->loop);
-		finish(t, TASK_DONE);
+		finish_task(t, TASK_DONE);
 		return;
 	}
 	why_set(&t->why, "the store has transaction %llu of %llu",
@@ -154,7 +154,7 @@ static void on_synced(void *arg, int error, unsigned status, json_t *answer)
 }
 
 /* Whatever it answers, it has taken the database from its list first. */
-static void on_released(void *arg, int error, unsigned status, json_t *answer)
+static void on_release_answer(void *arg, int error, unsigned status, json_t *answer)
 {
 	struct task *t = arg;
 	struct replica *r = t->replica;
@@ -171,12 +171,12 @@ static void on_released(void *arg, int error, unsigned status, json_t *answer)
 		r->txid = txid;
 		r->is_confirmed = false;
 	}
-	finish(t, TASK_DONE);
+	finish_task(t, TASK_DONE);
 }
 
 static void ask_register(struct task *t)
 {
-	ask(t, "/register",
+	call_daemon(t, "/register",
 		json_pack("{s:s, s:s}", "path", t->replica->path, "replica_url", t->replica->url),
 		on_registered);
 }
@@ -185,21 +185,22 @@ static void ask_sync(struct task *t)
 {
 	int seconds = (int)MAX(time_left(t) / 1000, (msec)1);
 
-	ask(t, "/sync",
+	call_daemon(t, "/sync",
 		json_pack(
 			"{s:s, s:b, s:i}", "path", t->replica->path, "wait", 1, "timeout", seconds),
-		on_synced);
+		on_sync_answer);
 }
 
 static void ask_release(struct task *t)
 {
 	int seconds = (int)MAX(time_left(t) / 1000, (msec)1);
 
-	ask(t, "/unregister", json_pack("{s:s, s:i}", "path", t->replica->path, "timeout", seconds),
-		on_released);
+	call_daemon(t, "/unregister",
+		json_pack("{s:s, s:i}", "path", t->replica->path, "timeout", seconds),
+		on_release_answer);
 }
 
-static void give_up(struct task *t)
+static void give_up_task(struct task *t)
 {
 	struct daemon *d = t->reg->daemon;
 
@@ -207,10 +208,10 @@ static void give_up(struct task *t)
 		why_set(&t->why, "%s", *daemon_why(d) ? daemon_why(d) : "Litestream is not ready");
 	else if (!t->why.text[0])
 		why_set(&t->why, "Litestream did not confirm in time");
-	finish(t, TASK_FAILED);
+	finish_task(t, TASK_FAILED);
 }
 
-static void step(struct task *t)
+static void step_task(struct task *t)
 {
 	struct replica *r = t->replica;
 	bool is_known = r->registered_in && r->registered_in == daemon_generation(t->reg->daemon);
@@ -218,14 +219,14 @@ static void step(struct task *t)
 	list_remove(&t->node);
 	timer_cancel(&t->timer);
 	if (t->is_cancelled) {
-		finish(t, TASK_FAILED);
+		finish_task(t, TASK_FAILED);
 	} else if (t->kind == TASK_RELEASE && !is_known) {
 		r->registered_in = 0;
-		finish(t, TASK_DONE);
+		finish_task(t, TASK_DONE);
 	} else if (t->kind != TASK_RELEASE && r->registered_in && !is_known) {
-		finish(t, TASK_LOST);
+		finish_task(t, TASK_LOST);
 	} else if (!time_left(t) || (t->is_hasty && daemon_has_died(t->reg->daemon))) {
-		give_up(t);
+		give_up_task(t);
 	} else if (!daemon_is_ready(t->reg->daemon)) {
 		list_append(&t->reg->waiting, &t->node);
 		step_at(t, t->until);
@@ -234,9 +235,9 @@ static void step(struct task *t)
 	} else if (!is_known) {
 		ask_register(t);
 	} else if (t->kind == TASK_REGISTER) {
-		finish(t, TASK_DONE);
+		finish_task(t, TASK_DONE);
 	} else if (access(r->path, F_OK) < 0 && errno == ENOENT) {
-		finish(t, TASK_NO_FILE);
+		finish_task(t, TASK_NO_FILE);
 	} else {
 		ask_sync(t);
 	}
@@ -254,7 +255,7 @@ static void step_waiting(struct registry *reg)
 		list_append(&waiting, node);
 	}
 	while (!list_is_empty(&waiting))
-		step(list_first(&waiting, struct task, node));
+		step_task(list_first(&waiting, struct task, node));
 }
 
 void registry_ready(struct registry *reg)
@@ -285,7 +286,7 @@ struct task *task_start(struct registry *reg, struct replica *r, enum task_kind 
 		.done = done,
 		.arg = arg};
 	list_init(&t->node);
-	timer_set(&t->timer, reg->loop, loop_now(reg->loop), on_time);
+	timer_set(&t->timer, reg->loop, loop_now(reg->loop), on_task_time);
 	return t;
 }
 
@@ -302,5 +303,5 @@ void task_cancel(struct task *t, const char *why)
 		t->call = NULL;
 	}
 	if (!t->call)
-		timer_set(&t->timer, t->reg->loop, loop_now(t->reg->loop), on_time);
+		timer_set(&t->timer, t->reg->loop, loop_now(t->reg->loop), on_task_time);
 }

@@ -65,7 +65,7 @@ static void tell_notes(struct restore *r)
 
 /* --- the end --- */
 
-static void fail(struct restore *r, const char *why)
+static void fail_restore(struct restore *r, const char *why)
 {
 	struct entry *e = r->op.entry;
 
@@ -95,7 +95,7 @@ static void take_plan(struct restore *r)
 		entry_begin_epoch(&e->dbs[i], r->plan.is_changed);
 }
 
-static void succeed(struct restore *r)
+static void succeed_restore(struct restore *r)
 {
 	struct backup_result result = {.is_ok = true, .is_new = r->plan.is_new};
 
@@ -114,9 +114,9 @@ static void on_arrived(void *arg)
 	MAGIC_CHECK(r, RESTORE_MAGIC);
 	tell_notes(r);
 	if (r->plan.result < 0)
-		fail(r, r->plan.why.text);
+		fail_restore(r, r->plan.why.text);
 	else
-		succeed(r);
+		succeed_restore(r);
 }
 
 /* --- the children --- */
@@ -127,14 +127,14 @@ static void on_children_ended(struct restore *r)
 
 	timer_cancel(&r->limit);
 	if (r->op.is_cancelled)
-		fail(r, OP_GAVE_WAY);
+		fail_restore(r, OP_GAVE_WAY);
 	else if (r->plan.is_changed)
 		work_run(b->work, plan_finish, on_arrived, &r->plan);
 	else
-		succeed(r);
+		succeed_restore(r);
 }
 
-static void on_output(void *arg, enum process_stream stream, str line, bool is_cut)
+static void on_restore_output(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	struct fetch *c = arg;
 
@@ -187,7 +187,7 @@ static void on_child_exit(void *arg, int status)
 
 	MAGIC_CHECK(c, FETCH_MAGIC);
 	c->process = NULL;
-	b->nrestores--;
+	b->restoring.count--;
 	judge_exit(c, status);
 	if (c->db->has_come)
 		log_info("tenant %s: %s restored to transaction %llu in %llu ms",
@@ -221,7 +221,8 @@ static int start_child(struct fetch *c)
 	CLEAN_FREE char *key = location_replica_key(entry_id(e), c->db->epoch, str_of(c->db->name));
 	CLEAN_FREE char *url = location_replica_url(&b->location, key);
 	CLEAN_FREE char *to = xasprintf("%s" PLAN_SUFFIX, c->db->path);
-	struct process_spec spec = {.on_line = on_output, .on_exit = on_child_exit, .arg = c};
+	struct process_spec spec = {
+		.on_line = on_restore_output, .on_exit = on_child_exit, .arg = c};
 	const char *step = NULL;
 	int r = restore_child(b, url, to, spec, &c->process, &step);
 
@@ -233,13 +234,14 @@ static int start_child(struct fetch *c)
 void restore_run_waiting(struct backup *b)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	while (!b->probation && b->nrestores < b->max_restores && !list_is_empty(&b->restores)) {
-		struct fetch *c = list_first(&b->restores, struct fetch, node);
+	while (!b->probation && b->restoring.count < b->limits.max_restores &&
+		!list_is_empty(&b->restoring.waiting)) {
+		struct fetch *c = list_first(&b->restoring.waiting, struct fetch, node);
 
 		list_remove(&c->node);
 		c->started_at = clock_now();
 		if (start_child(c) == 0)
-			b->nrestores++;
+			b->restoring.count++;
 		else
 			end_child(c);
 	}
@@ -260,7 +262,7 @@ static void end_children(struct restore *r)
 	}
 }
 
-static void on_limit(struct timer *t)
+static void on_restore_limit(struct timer *t)
 {
 	struct restore *r = container_of(t, struct restore, limit);
 
@@ -282,14 +284,14 @@ static void start_children(struct restore *r)
 		r->nchildren++;
 		*c = (struct fetch){.magic = FETCH_MAGIC, .restore = r, .db = &r->plan.dbs[i]};
 		list_init(&c->node);
-		list_append(&b->restores, &c->node);
+		list_append(&b->restoring.waiting, &c->node);
 	}
 	r->left = r->nchildren;
 	if (!r->left) {
 		on_children_ended(r);
 		return;
 	}
-	timer_set(&r->limit, b->loop, r->plan.until, on_limit);
+	timer_set(&r->limit, b->loop, r->plan.until, on_restore_limit);
 	restore_run_waiting(b);
 }
 
@@ -297,7 +299,7 @@ static void start_children(struct restore *r)
 
 static void make_plan(struct restore *r);
 
-static void on_released(void *arg, bool is_ok)
+static void on_restore_released(void *arg, bool is_ok)
 {
 	struct restore *r = arg;
 
@@ -321,14 +323,15 @@ static void on_planned(void *arg)
 	MAGIC_CHECK(r, RESTORE_MAGIC);
 	tell_notes(r);
 	if (r->op.is_cancelled)
-		fail(r, OP_GAVE_WAY);
+		fail_restore(r, OP_GAVE_WAY);
 	else if (plan->result < 0)
-		fail(r, plan->why.text);
+		fail_restore(r, plan->why.text);
 	else if (plan->needs_change && r->op.is_background)
-		fail(r, "its files are not the latest: left for the next wake");
+		fail_restore(r, "its files are not the latest: left for the next wake");
 	else if (plan->needs_change)
 		tasks_start(&r->tasks, r->op.entry, TASK_RELEASE,
-			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, false, on_released, r);
+			loop_now(r->op.entry->b->loop) + RELEASE_LIMIT, false, on_restore_released,
+			r);
 	else
 		start_children(r);
 }
@@ -345,7 +348,7 @@ static void make_plan(struct restore *r)
 		.dir = e->dir,
 		.base = e->base,
 		.files_matter = e->files_matter,
-		.until = msec_limit(loop_now(b->loop), b->restore_timeout),
+		.until = msec_limit(loop_now(b->loop), b->limits.restore_timeout),
 		.may_change = !e->is_attached && !r->op.is_background,
 		.ndbs = e->ndbs};
 	r->plan.dbs = xcalloc(e->ndbs + 1, sizeof(*r->plan.dbs));

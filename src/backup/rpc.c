@@ -75,7 +75,7 @@ void rpc_free(struct rpc *c)
 
 static void open_next(struct rpc *c);
 
-static void finish(struct rpc_call *call, int error, unsigned status, json_t *answer)
+static void finish_call(struct rpc_call *call, int error, unsigned status, json_t *answer)
 {
 	struct rpc *c = call->rpc;
 	rpc_fn *done = call->done;
@@ -101,17 +101,17 @@ static void on_end(void *arg, const struct ask_end *end)
 
 	MAGIC_CHECK(call, RPC_CALL_MAGIC);
 	if (end->error && end->error != -EPROTO && end->error != -EPIPE)
-		finish(call, end->error, 0, NULL);
+		finish_call(call, end->error, 0, NULL);
 	else if (!json_is_object(answer))
-		finish(call, -EBADMSG, 0, NULL);
+		finish_call(call, -EBADMSG, 0, NULL);
 	else
-		finish(call, 0, end->status, answer);
+		finish_call(call, 0, end->status, answer);
 	json_decref(answer);
 }
 
-static void on_limit(struct timer *t)
+static void on_call_limit(struct timer *t)
 {
-	finish(container_of(t, struct rpc_call, limit), -ETIMEDOUT, 0, NULL);
+	finish_call(container_of(t, struct rpc_call, limit), -ETIMEDOUT, 0, NULL);
 }
 
 static void open_call(struct rpc_call *call)
@@ -154,7 +154,7 @@ static struct rpc_call *new_call(struct rpc *c, const char *method, const char *
 		str_of(body));
 	free(body);
 	json_decref(take_body);
-	timer_set(&call->limit, c->loop, loop_now(c->loop) + limit, on_limit);
+	timer_set(&call->limit, c->loop, loop_now(c->loop) + limit, on_call_limit);
 	return call;
 }
 
@@ -199,7 +199,7 @@ void rpc_abort(struct rpc *c)
 		list_append(&gone, node);
 	}
 	while (!list_is_empty(&gone))
-		finish(list_first(&gone, struct rpc_call, node), -ECANCELED, 0, NULL);
+		finish_call(list_first(&gone, struct rpc_call, node), -ECANCELED, 0, NULL);
 }
 
 str rpc_error_text(int error, unsigned status, const json_t *answer)

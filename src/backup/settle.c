@@ -22,7 +22,7 @@ struct settling {
 };
 
 /* Litestream's own end may have moved pages from the WAL into the file. */
-static int look_again(struct settling *s, struct database *db, struct identity *now)
+static int look_at_pages_again(struct settling *s, struct database *db, struct identity *now)
 {
 	struct identity after;
 	struct pages live = {0};
@@ -54,7 +54,7 @@ static int settle(struct settling *s, struct database *db)
 	for (int i = 0; i < MAX_TURNS && r == -EAGAIN; i++) {
 		r = identity_look(db->path, &now);
 		if (r == 0 && !identity_is_same(&now, &db->verified))
-			r = look_again(s, db, &now);
+			r = look_at_pages_again(s, db, &now);
 	}
 	if (r == 0) {
 		seal = (struct seal){
@@ -72,7 +72,7 @@ static bool is_to_settle(const struct database *db)
 	return db->has_backup && db->replica.txid && db->verified_txid == db->replica.txid;
 }
 
-static void run(void *arg)
+static void run_settling(void *arg)
 {
 	struct settling *s = arg;
 
@@ -82,7 +82,7 @@ static void run(void *arg)
 			s->result = settle(s, &s->entry->dbs[i]);
 }
 
-static void on_done(void *arg)
+static void on_pages_settled(void *arg)
 {
 	struct settling *s = arg;
 
@@ -100,5 +100,5 @@ void settle_start(struct entry *e, const atomic_bool *stop, settle_fn *done, voi
 	MAGIC_CHECK(e, ENTRY_MAGIC);
 	*s = (struct settling){
 		.magic = SETTLING_MAGIC, .entry = e, .stop = stop, .done = done, .arg = arg};
-	work_run(e->b->work, run, on_done, s);
+	work_run(e->b->work, run_settling, on_pages_settled, s);
 }

@@ -18,7 +18,7 @@ static bool is_beyond_us(const char *text)
 }
 
 /* 1 if all is well, 0 if not (with the text), -1 if this SQLite cannot judge. */
-static int judge(sqlite3 *db, struct why *why)
+static int judge_database(sqlite3 *db, struct why *why)
 {
 	sqlite3_stmt *check = NULL;
 	int verdict = 0;
@@ -60,7 +60,7 @@ int sound_check(const char *path, bool is_in_use, struct buf *notes, struct why 
 		SQLITE_OK) {
 		sqlite3_busy_timeout(db, BUSY_TIMEOUT);
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		verdict = judge(db, ret_why);
+		verdict = judge_database(db, ret_why);
 	} else {
 		why_set(ret_why, "%s", db ? sqlite3_errmsg(db) : "out of memory");
 	}

@@ -6,14 +6,15 @@ static void on_all_stopped(void *arg)
 {
 	struct backup *b = arg;
 
-	b->on_stopped(b->stopped_arg, &(struct backup_result){.is_ok = true});
+	b->stop.on_stopped(b->stop.arg, &(struct backup_result){.is_ok = true});
 }
 
 void backup_stop_advance(struct backup *b)
 {
-	if (!b->is_stopping || b->is_stop_sent || b->nops || work_pending(b->work) || b->is_trying)
+	if (!b->stop.is_stopping || b->stop.is_sent || b->nops || work_pending(b->work) ||
+		b->is_trying)
 		return;
-	b->is_stop_sent = true;
+	b->stop.is_sent = true;
 	if (b->daemon)
 		daemon_stop(b->daemon, on_all_stopped, b);
 	else

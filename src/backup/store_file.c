@@ -167,7 +167,7 @@ static int walk_directory(DIR *take_dir, str prefix, struct walk *w)
 	return r;
 }
 
-static int walk(const char *root, const char *prefix, struct walk *w, struct why *ret_why)
+static int walk_keys(const char *root, const char *prefix, struct walk *w, struct why *ret_why)
 {
 	const char *slash = strrchr(prefix, '/');
 	CLEAN_FREE char *path =
@@ -187,7 +187,7 @@ static int walk(const char *root, const char *prefix, struct walk *w, struct why
 int store_file_has(const char *root, const char *prefix, bool *ret, struct why *ret_why)
 {
 	struct walk w = {.max = 1};
-	int r = walk(root, prefix, &w, ret_why);
+	int r = walk_keys(root, prefix, &w, ret_why);
 
 	if (r == 0)
 		*ret = w.found > 0;
@@ -197,7 +197,7 @@ int store_file_has(const char *root, const char *prefix, bool *ret, struct why *
 int store_file_remove(const char *root, const char *prefix, unsigned max, struct why *ret_why)
 {
 	struct walk w = {.max = max, .removes = true};
-	int r = walk(root, prefix, &w, ret_why);
+	int r = walk_keys(root, prefix, &w, ret_why);
 
 	return r < 0 ? r : (int)w.found;
 }

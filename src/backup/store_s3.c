@@ -36,7 +36,7 @@ struct request {
 	bool is_long; /* it may take as long as bytes come */
 };
 
-struct answer {
+struct s3_answer {
 	long status;
 	struct buf body;
 	store_sink *sink; /* or NULL: where the body goes if the status is 200 */
@@ -107,7 +107,7 @@ static void give_handle(struct store_s3 *s, CURL *take_curl)
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
-	struct answer *a = arg;
+	struct s3_answer *a = arg;
 	long status = 0;
 
 	if (a->sink)
@@ -124,7 +124,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
-	struct answer *a = arg;
+	struct s3_answer *a = arg;
 	str line = {data, size * n}, name = STR("etag:"), value;
 
 	if (!str_starts_nocase(line, name))
@@ -166,8 +166,8 @@ static struct curl_slist *make_headers(const struct store_s3 *s, const struct re
 	return headers;
 }
 
-static void set_options(struct store_s3 *s, CURL *curl, const struct request *r, struct answer *a,
-	char error[CURL_ERROR_SIZE], msec left)
+static void set_options(struct store_s3 *s, CURL *curl, const struct request *r,
+	struct s3_answer *a, char error[CURL_ERROR_SIZE], msec left)
 {
 	const struct curl_library *lib = &s->lib;
 	const struct location *l = s->location;
@@ -200,7 +200,8 @@ static void set_options(struct store_s3 *s, CURL *curl, const struct request *r,
 }
 
 /* One try.  0 when there is an answer, whatever it says. */
-static int perform(struct store_s3 *s, const struct request *r, struct answer *a, struct why *why)
+static int perform(
+	struct store_s3 *s, const struct request *r, struct s3_answer *a, struct why *why)
 {
 	char error[CURL_ERROR_SIZE] = "";
 	msec now = clock_now();
@@ -251,12 +252,12 @@ static str element(str xml, const char *name)
 	return to < 0 ? STR_EMPTY : str_slice(xml, 0, (size_t)to);
 }
 
-static bool has_code(const struct answer *a, str code)
+static bool has_code(const struct s3_answer *a, str code)
 {
 	return str_eq(element(buf_str(&a->body), "Code"), code);
 }
 
-static int refuse(struct store_s3 *s, const struct answer *a, struct why *why)
+static int refuse_answer(struct store_s3 *s, const struct s3_answer *a, struct why *why)
 {
 	str code = element(buf_str(&a->body), "Code"), text = element(buf_str(&a->body), "Message");
 
@@ -272,7 +273,8 @@ static void pause_for(msec length)
 }
 
 /* Until there is an answer that is worth reading. */
-static int ask(struct store_s3 *s, struct request *r, struct answer *a, struct why *why)
+static int request_until_answered(
+	struct store_s3 *s, struct request *r, struct s3_answer *a, struct why *why)
 {
 	msec pause = 100;
 	int result = -EIO;
@@ -287,7 +289,7 @@ static int ask(struct store_s3 *s, struct request *r, struct answer *a, struct w
 		if (result == 0 && !is_passing(a->status))
 			return 0;
 		if (result == 0)
-			result = refuse(s, a, why);
+			result = refuse_answer(s, a, why);
 	}
 	if (work_is_stopping(s->work))
 		why_set(why, "fly-atc is stopping");
@@ -305,13 +307,13 @@ int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *re
 	struct etag *ret_etag, struct why *ret_why)
 {
 	struct request r = {.method = "GET", .url = object_url(s, key), .until = until};
-	struct answer a = {0};
-	int result = ask(s, &r, &a, ret_why);
+	struct s3_answer a = {0};
+	int result = request_until_answered(s, &r, &a, ret_why);
 
 	if (result == 0 && a.status == 404 && has_code(&a, STR("NoSuchKey"))) {
 		result = -ENOENT;
 	} else if (result == 0 && a.status != 200) {
-		result = refuse(s, &a, ret_why);
+		result = refuse_answer(s, &a, ret_why);
 	} else if (result == 0) {
 		buf_add(ret_body, buf_str(&a.body));
 		*ret_etag = a.etag;
@@ -326,21 +328,21 @@ int store_s3_read(struct store_s3 *s, const char *key, msec until, store_sink *s
 {
 	struct request r = {
 		.method = "GET", .url = object_url(s, key), .until = until, .is_long = true};
-	struct answer a = {.sink = sink, .arg = arg};
-	int result = ask(s, &r, &a, ret_why);
+	struct s3_answer a = {.sink = sink, .arg = arg};
+	int result = request_until_answered(s, &r, &a, ret_why);
 
 	if (a.sunk < 0)
 		result = a.sunk;
 	else if (result == 0 && a.status == 404 && has_code(&a, STR("NoSuchKey")))
 		result = -ENOENT;
 	else if (result == 0 && a.status != 200)
-		result = refuse(s, &a, ret_why);
+		result = refuse_answer(s, &a, ret_why);
 	buf_done(&a.body);
 	free(r.url);
 	return result;
 }
 
-static bool is_conflict(const struct answer *a)
+static bool is_conflict(const struct s3_answer *a)
 {
 	return a->status == 412 || a->status == 409 ||
 	       (a->status == 404 && has_code(a, STR("NoSuchKey")));
@@ -355,20 +357,20 @@ int store_s3_put(struct store_s3 *s, const char *key, str body, const struct eta
 		.body = body,
 		.condition = condition,
 		.until = until};
-	struct answer a = {0};
+	struct s3_answer a = {0};
 	int result;
 
 	if (expected)
 		snprintf(condition, sizeof(condition), "If-Match: %s", expected->text);
 	else
 		snprintf(condition, sizeof(condition), "If-None-Match: *");
-	result = ask(s, &r, &a, ret_why);
+	result = request_until_answered(s, &r, &a, ret_why);
 	if (result == 0 && is_conflict(&a)) {
 		why_set(ret_why, "%s %s", key,
 			expected ? "was changed by somebody else" : "exists");
 		result = -ESTALE;
 	} else if (result == 0 && a.status != 200) {
-		result = refuse(s, &a, ret_why);
+		result = refuse_answer(s, &a, ret_why);
 	} else if (result == 0) {
 		*ret_etag = a.etag;
 	}
@@ -377,8 +379,8 @@ int store_s3_put(struct store_s3 *s, const char *key, str body, const struct eta
 	return result;
 }
 
-static int list(struct store_s3 *s, const char *prefix, unsigned max, msec until, struct answer *a,
-	struct why *ret_why)
+static int list(struct store_s3 *s, const char *prefix, unsigned max, msec until,
+	struct s3_answer *a, struct why *ret_why)
 {
 	struct buf query = {0};
 	struct request r = {.method = "GET", .until = until};
@@ -392,10 +394,10 @@ static int list(struct store_s3 *s, const char *prefix, unsigned max, msec until
 		buf_printf(&query, *p == '/' ? "%%2F" : "%c", *p);
 	buf_add_char(&query, '\0');
 	r.url = location_request_url(s->location, "", query.p + query.start);
-	result = ask(s, &r, a, ret_why);
+	result = request_until_answered(s, &r, a, ret_why);
 	if (result == 0 &&
 		(a->status != 200 || str_find(buf_str(&a->body), STR("<ListBucketResult")) < 0))
-		result = refuse(s, a, ret_why);
+		result = refuse_answer(s, a, ret_why);
 	buf_done(&query);
 	free(r.url);
 	return result;
@@ -403,7 +405,7 @@ static int list(struct store_s3 *s, const char *prefix, unsigned max, msec until
 
 int store_s3_has(struct store_s3 *s, const char *prefix, msec until, bool *ret, struct why *ret_why)
 {
-	struct answer a = {0};
+	struct s3_answer a = {0};
 	int result = list(s, prefix, 1, until, &a, ret_why);
 
 	if (result == 0)
@@ -415,13 +417,13 @@ int store_s3_has(struct store_s3 *s, const char *prefix, msec until, bool *ret, 
 static int remove_object(struct store_s3 *s, const char *full_key, msec until, struct why *ret_why)
 {
 	struct request r = {.method = "DELETE", .until = until};
-	struct answer a = {0};
+	struct s3_answer a = {0};
 	int result;
 
 	r.url = location_request_url(s->location, full_key, NULL);
-	result = ask(s, &r, &a, ret_why);
+	result = request_until_answered(s, &r, &a, ret_why);
 	if (result == 0 && a.status != 204 && a.status != 200 && a.status != 404)
-		result = refuse(s, &a, ret_why);
+		result = refuse_answer(s, &a, ret_why);
 	buf_done(&a.body);
 	free(r.url);
 	return result;
@@ -430,7 +432,7 @@ static int remove_object(struct store_s3 *s, const char *full_key, msec until, s
 int store_s3_remove(
 	struct store_s3 *s, const char *prefix, unsigned max, msec until, struct why *ret_why)
 {
-	struct answer a = {0};
+	struct s3_answer a = {0};
 	int result = list(s, prefix, max, until, &a, ret_why), removed = 0;
 	str rest = buf_str(&a.body), key;
 

@@ -5,14 +5,14 @@
 #include "backup/backup_int.h"
 #include "base/alloc.h"
 
-static void end(void *arg)
+static void tell_done(void *arg)
 {
 	struct tasks *t = arg;
 
 	t->done(t->arg, t->is_ok);
 }
 
-static void on_done(void *arg, struct replica *r, enum task_result result)
+static void on_task_done(void *arg, struct replica *r, enum task_result result)
 {
 	struct tasks *t = arg;
 	struct database *db = container_of(r, struct database, replica);
@@ -24,7 +24,7 @@ static void on_done(void *arg, struct replica *r, enum task_result result)
 		why_set(&t->why, "%s: %s", db->name, r->why.text[0] ? r->why.text : "gave way");
 	}
 	if (--t->running == 0)
-		end(t);
+		tell_done(t);
 }
 
 void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, bool is_hasty,
@@ -37,12 +37,12 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 	for (size_t i = 0; i < e->ndbs; i++) {
 		if (!e->dbs[i].has_backup)
 			continue;
-		t->tasks[i] = task_start(
-			&e->b->registry, &e->dbs[i].replica, kind, until, is_hasty, on_done, t);
+		t->tasks[i] = task_start(&e->b->registry, &e->dbs[i].replica, kind, until, is_hasty,
+			on_task_done, t);
 		t->running++;
 	}
 	if (!t->running)
-		loop_defer(e->b->loop, end, t);
+		loop_defer(e->b->loop, tell_done, t);
 }
 
 void tasks_cancel(struct tasks *t, const char *why)

@@ -50,7 +50,7 @@ struct trial {
 
 /* --- the database --- */
 
-static int cannot(struct trial *t, const char *what)
+static int trial_fail(struct trial *t, const char *what)
 {
 	why_set(&t->why, "cannot %s: %s", what, t->db ? sqlite3_errmsg(t->db) : strerror(errno));
 	return -EIO;
@@ -67,7 +67,7 @@ static int open_database(struct trial *t)
 		sqlite3_prepare_v2(t->db,
 			"INSERT INTO rows VALUES (?1, 'body ' || (?1 * 7919 % 10007))", -1,
 			&t->insert, NULL) != SQLITE_OK)
-		return cannot(t, "make a database to try with");
+		return trial_fail(t, "make a database to try with");
 	return 0;
 }
 
@@ -81,7 +81,7 @@ static int write_rows(struct trial *t, int n)
 		is_done = sqlite3_step(t->insert) == SQLITE_DONE;
 		sqlite3_reset(t->insert);
 		if (!is_done)
-			return cannot(t, "write to the database to try with");
+			return trial_fail(t, "write to the database to try with");
 	}
 	return 0;
 }
@@ -125,7 +125,7 @@ static int count_good(sqlite3 *db)
 	return good;
 }
 
-static void compare(struct trial *t)
+static void compare_copy(struct trial *t)
 {
 	sqlite3 *db = NULL;
 	int good = -1;
@@ -143,23 +143,23 @@ static void compare(struct trial *t)
 
 /* --- the steps --- */
 
-static void end(struct trial *t, int result)
+static void end_trial(struct trial *t, int result)
 {
 	t->result = result;
 	loop_stop(t->loop);
 }
 
-static void on_limit(struct timer *timer)
+static void on_trial_limit(struct timer *timer)
 {
 	struct trial *t = container_of(timer, struct trial, limit);
 
 	MAGIC_CHECK(t, TRIAL_MAGIC);
 	why_set(&t->why, "not done within %u s (%s)", LIMIT / 1000,
 		*daemon_why(t->daemon) ? daemon_why(t->daemon) : "it is ready");
-	end(t, -EIO);
+	end_trial(t, -EIO);
 }
 
-static void on_output(void *arg, enum process_stream stream, str line, bool is_cut)
+static void on_trial_output(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	struct trial *t = arg;
 
@@ -169,15 +169,15 @@ static void on_output(void *arg, enum process_stream stream, str line, bool is_c
 		why_set(&t->why, "its restore says: " STR_FMT, STR_ARG(line));
 }
 
-static void on_restored(void *arg, int status)
+static void on_copy_restored(void *arg, int status)
 {
 	struct trial *t = arg;
 
 	MAGIC_CHECK(t, TRIAL_MAGIC);
 	t->restore = NULL;
 	if (status == 0)
-		compare(t);
-	end(t, status == 0 ? t->result : -EUCLEAN);
+		compare_copy(t);
+	end_trial(t, status == 0 ? t->result : -EUCLEAN);
 }
 
 static void start_restore(struct trial *t)
@@ -188,8 +188,8 @@ static void start_restore(struct trial *t)
 		.program = t->program,
 		.argv = argv,
 		.env = t->env,
-		.on_line = on_output,
-		.on_exit = on_restored,
+		.on_line = on_trial_output,
+		.on_exit = on_copy_restored,
 		.arg = t};
 	const char *step = NULL;
 	int r = process_start(t->loop, &spec, &t->restore, &step);
@@ -197,29 +197,29 @@ static void start_restore(struct trial *t)
 	if (r == 0)
 		return;
 	why_set(&t->why, "cannot start %s: %s: %s", t->program, step, strerror(-r));
-	end(t, -EIO);
+	end_trial(t, -EIO);
 }
 
-static void on_synced(void *arg, struct replica *replica, enum task_result result);
+static void on_trial_synced(void *arg, struct replica *replica, enum task_result result);
 
 static void confirm_rows(struct trial *t)
 {
 	task_start(&t->registry, &t->replica, TASK_SYNC, loop_now(t->loop) + LIMIT, false,
-		on_synced, t);
+		on_trial_synced, t);
 }
 
-static void on_synced(void *arg, struct replica *replica, enum task_result result)
+static void on_trial_synced(void *arg, struct replica *replica, enum task_result result)
 {
 	struct trial *t = arg;
 
 	MAGIC_CHECK(t, TRIAL_MAGIC);
 	if (result != TASK_DONE) {
 		why_set(&t->why, "it does not confirm: %s", replica->why.text);
-		end(t, -EIO);
+		end_trial(t, -EIO);
 	} else if (t->round++ == ROUNDS) {
 		start_restore(t);
 	} else if (write_round(t) < 0) {
-		end(t, -EIO);
+		end_trial(t, -EIO);
 	} else {
 		confirm_rows(t);
 	}
@@ -241,7 +241,7 @@ static void on_lost(void *arg)
 	registry_lost(&t->registry);
 	if (++t->deaths == MAX_DEATHS) {
 		why_set(&t->why, "%s", daemon_why(t->daemon));
-		end(t, -EIO);
+		end_trial(t, -EIO);
 	}
 }
 
@@ -268,7 +268,7 @@ static int make_directory(struct trial *t, const char *place)
 	free(t->dir);
 	t->dir = NULL;
 	errno = -r;
-	return cannot(t, "make a directory for a trial");
+	return trial_fail(t, "make a directory for a trial");
 }
 
 static int make_place(struct trial *t, const char *place)
@@ -330,7 +330,7 @@ static int try_out(struct trial *t, const char *place)
 		r = make_daemon(t);
 	if (r < 0)
 		return r;
-	timer_set(&t->limit, t->loop, clock_now() + LIMIT, on_limit);
+	timer_set(&t->limit, t->loop, clock_now() + LIMIT, on_trial_limit);
 	daemon_hold(t->daemon);
 	confirm_rows(t);
 	loop_run(t->loop);
@@ -407,7 +407,7 @@ static bool is_remembered(const struct memories *m, const char *name)
 	return is;
 }
 
-static void remember(const char *dir, const char *name)
+static void remember_trial(const char *dir, const char *name)
 {
 	CLEAN_FREE char *path = dir && name ? xasprintf("%s/%s", dir, name) : NULL;
 
@@ -475,8 +475,8 @@ int trial_run(const char *program, const char *place, const char *memory, struct
 	for (size_t i = 0; i < NITEMS(m.dirs) && r == 0; i++) {
 		if (is_known && !is_in(m.dirs[i], content))
 			continue; /* one memory is no proof for the other */
-		remember(m.dirs[i], content);
-		remember(m.dirs[i], inode);
+		remember_trial(m.dirs[i], content);
+		remember_trial(m.dirs[i], inode);
 	}
 	memories_done(&m);
 	return r;

@@ -17,7 +17,7 @@
 
 /* --- on the thread --- */
 
-static void compare(struct confirm_part *part)
+static void compare_part(struct confirm_part *part)
 {
 	part->differ = pages_differ(&part->live, &part->db->mirror.pages, part->touched.is,
 		part->touched.count, &part->first);
@@ -62,7 +62,7 @@ static void run_verify(void *arg)
 		if (part->compares && part->result == 0)
 			read_live(c, part);
 		if (part->has_live && c->kind == CONFIRM_LAST)
-			compare(part);
+			compare_part(part);
 	}
 }
 
@@ -79,7 +79,7 @@ static void run_compare(void *arg)
 		part->result = mirror_follow(&part->db->mirror, c->entry->b->store, part->key,
 			part->db->replica.txid, &c->stop, &part->touched, &part->why);
 		if (part->result == 0)
-			compare(part);
+			compare_part(part);
 	}
 }
 
@@ -129,7 +129,7 @@ static void accept(struct confirm *c, struct confirm_part *part)
 static void start_copy(struct confirm *c);
 
 /* What came of it, for all parts: the worst decides. */
-static void judge(struct confirm *c)
+static void judge_parts(struct confirm *c)
 {
 	struct confirm_part *failed = NULL;
 	bool is_doubted = false;
@@ -167,12 +167,12 @@ static void on_verified(void *arg)
 	if (has_live && c->kind == CONFIRM_LOOK && !c->is_cancelled)
 		confirm_sync(c);
 	else
-		judge(c);
+		judge_parts(c);
 }
 
 static void on_compared(void *arg)
 {
-	judge(arg);
+	judge_parts(arg);
 }
 
 static bool is_due(const struct confirm *c, const struct database *db)
@@ -180,7 +180,8 @@ static bool is_due(const struct confirm *c, const struct database *db)
 	const struct backup *b = c->entry->b;
 
 	return db->is_doubted ||
-	       (b->verify_interval && loop_now(b->loop) - db->verified_at >= b->verify_interval);
+	       (b->limits.verify_interval &&
+		       loop_now(b->loop) - db->verified_at >= b->limits.verify_interval);
 }
 
 bool verify_start(struct confirm *c)
@@ -243,7 +244,7 @@ static void run_compare_copy(void *arg)
 	part->db->mirror = (struct mirror){.pages = pages, .txid = txid};
 	read_live(c, part);
 	if (part->has_live)
-		compare(part);
+		compare_part(part);
 }
 
 static void on_copy_output(void *arg, enum process_stream stream, str line, bool is_cut)
@@ -311,6 +312,6 @@ static void start_copy(struct confirm *c)
 			return;
 		}
 	}
-	timer_set(&c->copy_limit, b->loop, msec_limit(loop_now(b->loop), b->restore_timeout),
+	timer_set(&c->copy_limit, b->loop, msec_limit(loop_now(b->loop), b->limits.restore_timeout),
 		on_copy_limit);
 }

@@ -23,7 +23,7 @@ struct question {
 	struct why why;
 };
 
-static void ask(void *arg)
+static void ask_about(void *arg)
 {
 	struct question *q = arg;
 	bool has;
@@ -58,13 +58,13 @@ static void forgive(struct backup *b)
 	}
 }
 
-static void on_answer(void *arg)
+static void on_question_answered(void *arg)
 {
 	struct question *q = arg;
 	struct backup *b = q->b;
 
 	MAGIC_CHECK(q, QUESTION_MAGIC);
-	b->is_asking = false;
+	b->watchdog.is_asking = false;
 	if (q->result == 0)
 		daemon_replace(
 			b->daemon, true, "the store answers, but Litestream brings nothing there");
@@ -83,11 +83,11 @@ static void ask_store(struct backup *b, const struct entry *e)
 	struct question *q = xcalloc(1, sizeof(*q));
 
 	MAGIC_BEGIN(q, QUESTION_MAGIC);
-	b->is_asking = true;
+	b->watchdog.is_asking = true;
 	q->b = b;
 	q->prefix = head_key(entry_id(e));
 	q->until = loop_now(b->loop) + ASK_LIMIT;
-	work_run(b->work, ask, on_answer, q);
+	work_run(b->work, ask_about, on_question_answered, q);
 }
 
 static bool has_stalled(const struct entry *e)
@@ -98,7 +98,7 @@ static bool has_stalled(const struct entry *e)
 	return false;
 }
 
-static void look(struct backup *b)
+static void look_at_entries(struct backup *b)
 {
 	const struct entry *stalled = NULL;
 
@@ -110,22 +110,24 @@ static void look(struct backup *b)
 		if (e->is_attached && !e->is_pending && !e->running)
 			op_add(e, attach_op(true));
 	}
-	if (stalled && !b->is_asking)
+	if (stalled && !b->watchdog.is_asking)
 		ask_store(b, stalled);
 	ageing_check(b);
 }
 
-static void on_time(struct timer *t)
+static void on_watch_time(struct timer *t)
 {
-	struct backup *b = container_of(t, struct backup, watch);
+	struct backup *b = container_of(t, struct backup, watchdog.timer);
 
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	look(b);
-	timer_set(&b->watch, b->loop, loop_now(b->loop) + b->timing.watch_period, on_time);
+	look_at_entries(b);
+	timer_set(&b->watchdog.timer, b->loop, loop_now(b->loop) + b->timing.watch_period,
+		on_watch_time);
 }
 
 void watchdog_start(struct backup *b)
 {
-	if (b->store && !b->is_stopping && !timer_is_set(&b->watch))
-		timer_set(&b->watch, b->loop, loop_now(b->loop) + b->timing.watch_period, on_time);
+	if (b->store && !b->stop.is_stopping && !timer_is_set(&b->watchdog.timer))
+		timer_set(&b->watchdog.timer, b->loop, loop_now(b->loop) + b->timing.watch_period,
+			on_watch_time);
 }

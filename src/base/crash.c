@@ -44,7 +44,7 @@ static void add(struct text *t, const char *s, size_t max)
 #define ADD(t, literal) add(t, literal, sizeof(literal) - 1)
 #define ADD_FIELD(t, f) add(t, f, sizeof(f))
 
-static void add_number(struct text *t, uint64_t v)
+static void add_unsigned(struct text *t, uint64_t v)
 {
 	char digits[20];
 
@@ -64,7 +64,7 @@ static void add_cause(struct text *t, const struct crash_record *r)
 	if (r->line) {
 		ADD_FIELD(t, r->file);
 		ADD(t, ":");
-		add_number(t, r->line);
+		add_unsigned(t, r->line);
 		ADD(t, ": ");
 		ADD_FIELD(t, r->expression);
 		ADD(t, " (");
@@ -72,7 +72,7 @@ static void add_cause(struct text *t, const struct crash_record *r)
 		ADD(t, ")");
 	} else {
 		ADD(t, "signal ");
-		add_number(t, (uint32_t)r->signal);
+		add_unsigned(t, (uint32_t)r->signal);
 	}
 }
 

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 
 /* The place that holds the key, or the empty one where it would go. */
-static struct map_entry *find(const struct map *m, str key, uint64_t hash)
+static struct map_entry *find_place(const struct map *m, str key, uint64_t hash)
 {
 	size_t i = hash & (m->cap - 1);
 
@@ -25,7 +25,7 @@ void *map_get(const struct map *m, str key)
 {
 	if (!m->count)
 		return NULL;
-	return find(m, key, hash_bytes(key))->value;
+	return find_place(m, key, hash_bytes(key))->value;
 }
 
 static void grow(struct map *m)
@@ -36,7 +36,7 @@ static void grow(struct map *m)
 	assert(m->cap > old.cap && (m->cap & (m->cap - 1)) == 0);
 	m->entries = xcalloc(m->cap, sizeof(*m->entries));
 	map_foreach (e, &old)
-		*find(m, e->key, e->hash) = *e;
+		*find_place(m, e->key, e->hash) = *e;
 	free(old.entries);
 }
 
@@ -49,7 +49,7 @@ void *map_put(struct map *m, str key, void *value)
 	assert(value && key.p);
 	if (m->count * 4 >= m->cap * 3)
 		grow(m);
-	e = find(m, key, hash);
+	e = find_place(m, key, hash);
 	before = e->value;
 	if (!e->key.p)
 		m->count++;
@@ -65,7 +65,7 @@ void *map_remove(struct map *m, str key)
 
 	if (!m->count)
 		return NULL;
-	e = find(m, key, hash_bytes(key));
+	e = find_place(m, key, hash_bytes(key));
 	if (!e->key.p)
 		return NULL;
 	value = e->value;

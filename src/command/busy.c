@@ -35,7 +35,8 @@ struct held {
 };
 
 /* 0 and the answer, whatever it is, or an exit status when the failure has been told. */
-static int say(const struct options *o, const char *length, const char *name, struct answer *ret)
+static int say_busy(
+	const struct options *o, const char *length, const char *name, struct live_answer *ret)
 {
 	CLEAN_FREE char *tail = xasprintf("/busy?for=%s&hold=%s", length, name);
 	struct buf target = {0};
@@ -49,14 +50,14 @@ static int say(const struct options *o, const char *length, const char *name, st
 
 /* Likewise, and what is refused has been told as well. */
 static int keep_awake(
-	const struct options *o, const char *length, const char *name, struct answer *ret)
+	const struct options *o, const char *length, const char *name, struct live_answer *ret)
 {
-	int r = say(o, length, name, ret);
+	int r = say_busy(o, length, name, ret);
 
 	return r == 0 && ret->status != 200 ? live_refused(ret, "keep it awake") : r;
 }
 
-static msec left_of(const struct answer *a)
+static msec left_of(const struct live_answer *a)
 {
 	json_t *j = live_json(a);
 	json_int_t left = json_integer_value(json_object_get(j, "busy_ms"));
@@ -67,7 +68,7 @@ static msec left_of(const struct answer *a)
 
 /* --- for a time --- */
 
-static void tell(const char *id, msec asked, msec left)
+static void tell_length(const char *id, msec asked, msec left)
 {
 	char moment[TEXT_MAX], length[TEXT_MAX];
 
@@ -85,7 +86,7 @@ static void tell(const char *id, msec asked, msec left)
 static int hold_for(const struct options *o)
 {
 	const char *word = o->words[1];
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	msec asked;
 	int r;
 
@@ -95,7 +96,7 @@ static int hold_for(const struct options *o)
 	}
 	r = keep_awake(o, word, "", &answer);
 	if (r == 0)
-		tell(o->words[0], asked, left_of(&answer));
+		tell_length(o->words[0], asked, left_of(&answer));
 	buf_done(&answer.body);
 	return r;
 }
@@ -103,14 +104,14 @@ static int hold_for(const struct options *o)
 /* --- while a command runs --- */
 
 /* What busy_max allows may be less than was asked for. */
-static msec pause_of(const struct answer *a)
+static msec pause_of(const struct live_answer *a)
 {
 	return MAX(MIN(left_of(a) / RENEWALS, (msec)PAUSE_MAX), (msec)PAUSE_MIN);
 }
 
-static int begin(struct held *h)
+static int begin_hold(struct held *h)
 {
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	uint64_t random;
 	int r;
 
@@ -124,20 +125,20 @@ static int begin(struct held *h)
 }
 
 /* The tenant, or fly-atc, may be away for a moment: it is tried again. */
-static void renew(struct held *h)
+static void renew_hold(struct held *h)
 {
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 
-	if (say(&h->o, HOLD, h->name, &answer) == 0 && answer.status == 200)
+	if (say_busy(&h->o, HOLD, h->name, &answer) == 0 && answer.status == 200)
 		h->pause = pause_of(&answer);
 	buf_done(&answer.body);
 }
 
-static void end(struct held *h)
+static void end_hold(struct held *h)
 {
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 
-	(void)!say(&h->o, "0", h->name, &answer);
+	(void)!say_busy(&h->o, "0", h->name, &answer);
 	buf_done(&answer.body);
 }
 
@@ -192,7 +193,7 @@ static int await(struct held *h, pid_t pid, const sigset_t *ours)
 		if (sigtimedwait(ours, &info, &pause) >= 0)
 			pass_on(pid, &info);
 		else if (errno == EAGAIN)
-			renew(h);
+			renew_hold(h);
 	}
 	return exit_of(status);
 }
@@ -206,7 +207,7 @@ static int hold_while(const struct options *o)
 	int r;
 
 	take_signals(&ours, &before);
-	r = begin(&h);
+	r = begin_hold(&h);
 	if (r)
 		return r;
 	r = spawn(argv, &before, &pid);
@@ -216,7 +217,7 @@ static int hold_while(const struct options *o)
 	} else {
 		r = await(&h, pid, &ours);
 	}
-	end(&h);
+	end_hold(&h);
 	return r;
 }
 

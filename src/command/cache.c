@@ -10,7 +10,7 @@
 static const char *const headers[] = {
 	"TENANT", ">SIZE", ">ENTRIES", ">HITS", ">MISSES", ">RATIO", NULL};
 
-static uint64_t number_at(const json_t *j, const char *key)
+static uint64_t count_at(const json_t *j, const char *key)
 {
 	return (uint64_t)json_integer_value(json_object_get(j, key));
 }
@@ -25,21 +25,21 @@ static void number_cell(struct table *t, uint64_t v)
 
 static void add_row(struct table *t, const char *name, const json_t *j)
 {
-	uint64_t hits = number_at(j, "hits"), all = hits + number_at(j, "misses");
+	uint64_t hits = count_at(j, "hits"), all = hits + count_at(j, "misses");
 	char text[TEXT_MAX];
 
 	table_cell(t, str_of(name), TABLE_PLAIN);
-	text_size(number_at(j, "bytes"), text);
+	text_size(count_at(j, "bytes"), text);
 	table_cell(t, str_of(text), TABLE_PLAIN);
-	number_cell(t, number_at(j, "entries"));
+	number_cell(t, count_at(j, "entries"));
 	number_cell(t, hits);
-	number_cell(t, number_at(j, "misses"));
+	number_cell(t, count_at(j, "misses"));
 	snprintf(text, sizeof(text), "%llu%%",
 		(unsigned long long)(all ? (hits * 100 + all / 2) / all : 0));
 	table_cell(t, all ? str_of(text) : STR("-"), TABLE_PLAIN);
 }
 
-static int show(const struct answer *answer)
+static int show_tenant(const struct live_answer *answer)
 {
 	json_t *j = live_json(answer), *tenant;
 	const char *how = json_string_value(json_object_get(j, "cache"));
@@ -57,8 +57,8 @@ static int show(const struct answer *answer)
 	if (i > 1)
 		add_row(t, "all", j);
 	table_write(t, false, &out);
-	text_size(number_at(j, "bytes"), used);
-	text_size(number_at(j, "size"), size);
+	text_size(count_at(j, "bytes"), used);
+	text_size(count_at(j, "size"), size);
 	buf_printf(&out, "%s of %s used; server.cache is %s\n", used, size, how ? how : "?");
 	print_buf(&out, stdout);
 	table_free(t);
@@ -69,7 +69,7 @@ static int show(const struct answer *answer)
 
 static int list(const struct options *o)
 {
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	int r = live_ask(o, "GET", STR("/v1/cache"), &answer);
 
 	if (r == 0 && answer.status != 200)
@@ -77,15 +77,15 @@ static int list(const struct options *o)
 	else if (r == 0 && o->as_json)
 		print_buf(&answer.body, stdout);
 	else if (r == 0)
-		r = show(&answer);
+		r = show_tenant(&answer);
 	buf_done(&answer.body);
 	return r;
 }
 
-static void tell_purged(const struct answer *answer)
+static void tell_purged(const struct live_answer *answer)
 {
 	json_t *j = live_json(answer);
-	uint64_t n = number_at(j, "purged");
+	uint64_t n = count_at(j, "purged");
 
 	printf("%llu %s forgotten\n", (unsigned long long)n, n == 1 ? "entry" : "entries");
 	json_decref(j);
@@ -94,7 +94,7 @@ static void tell_purged(const struct answer *answer)
 static int purge(const struct options *o)
 {
 	struct buf target = {0};
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	int r;
 
 	live_tenant_target(&target, o->words[1], "/purge");

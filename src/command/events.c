@@ -142,7 +142,7 @@ static void on_event_line(void *arg, str line)
 	json_decref(j);
 }
 
-static int judge_end(const struct follower *f, const struct answer *a)
+static int judge_end(const struct follower *f, const struct live_answer *a)
 {
 	if (a->status != 200)
 		return live_refused(a, "follow the events");
@@ -159,7 +159,7 @@ int live_events(const struct options *o)
 {
 	struct follower follower = {.options = o};
 	struct buf target = {0};
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	int r;
 
 	buf_add(&target, STR("/v1/events"));

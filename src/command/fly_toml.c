@@ -6,25 +6,25 @@
 
 #define KEY STR("kill_timeout")
 
-struct reader {
+struct toml_reader {
 	str text;
 	size_t at;
 	unsigned line;
 };
 
-static bool is_over(const struct reader *r)
+static bool is_at_end(const struct toml_reader *r)
 {
 	return r->at == r->text.n;
 }
 
-static char here(const struct reader *r)
+static char here(const struct toml_reader *r)
 {
-	return is_over(r) ? '\n' : r->text.p[r->at];
+	return is_at_end(r) ? '\n' : r->text.p[r->at];
 }
 
-static void step(struct reader *r)
+static void step_char(struct toml_reader *r)
 {
-	if (is_over(r))
+	if (is_at_end(r))
 		return;
 	r->line += r->text.p[r->at] == '\n';
 	r->at++;
@@ -35,48 +35,48 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-static void skip_blanks(struct reader *r)
+static void skip_blanks(struct toml_reader *r)
 {
 	while (is_blank(here(r)))
-		step(r);
+		step_char(r);
 }
 
 /* Up to the end of the line, which stays. */
-static void skip_line(struct reader *r)
+static void skip_line(struct toml_reader *r)
 {
 	while (here(r) != '\n')
-		step(r);
+		step_char(r);
 }
 
-static bool starts(const struct reader *r, str s)
+static bool starts(const struct toml_reader *r, str s)
 {
 	return str_starts(str_slice(r->text, r->at, r->text.n), s);
 }
 
-static void skip(struct reader *r, size_t n)
+static void skip_chars(struct toml_reader *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		step(r);
+		step_char(r);
 }
 
 /* At its first quote; the text within, or nothing if it has no end. */
-static str read_string(struct reader *r)
+static str read_string(struct toml_reader *r)
 {
 	char quote = here(r);
 	str three = quote == '"' ? STR("\"\"\"") : STR("'''");
 	str end = starts(r, three) ? three : str_slice(three, 0, 1);
 	size_t from;
 
-	skip(r, end.n);
+	skip_chars(r, end.n);
 	from = r->at;
-	while (!is_over(r) && !starts(r, end) && !(end.n == 1 && here(r) == '\n')) {
+	while (!is_at_end(r) && !starts(r, end) && !(end.n == 1 && here(r) == '\n')) {
 		if (quote == '"' && here(r) == '\\')
-			step(r);
-		step(r);
+			step_char(r);
+		step_char(r);
 	}
 	if (!starts(r, end))
 		return STR_EMPTY;
-	skip(r, end.n);
+	skip_chars(r, end.n);
 	return str_slice(r->text, from, r->at - end.n);
 }
 
@@ -86,23 +86,23 @@ static bool is_quote(char c)
 }
 
 /* What stands before the '=', of which only the first part matters: kill_timeout has no dot. */
-static str read_key(struct reader *r)
+static str read_key(struct toml_reader *r)
 {
 	size_t from = r->at;
 
 	if (is_quote(here(r)))
 		return read_string(r);
 	while (here(r) != '=' && here(r) != '\n' && here(r) != '#' && !is_blank(here(r)))
-		step(r);
+		step_char(r);
 	return str_slice(r->text, from, r->at);
 }
 
 /* One value, which may go over several lines. */
-static void skip_value(struct reader *r)
+static void skip_value(struct toml_reader *r)
 {
 	int depth = 0;
 
-	while (!is_over(r) && !(depth <= 0 && here(r) == '\n')) {
+	while (!is_at_end(r) && !(depth <= 0 && here(r) == '\n')) {
 		char c = here(r);
 
 		if (is_quote(c)) {
@@ -114,18 +114,18 @@ static void skip_value(struct reader *r)
 			continue;
 		}
 		depth += (c == '[' || c == '{') - (c == ']' || c == '}');
-		step(r);
+		step_char(r);
 	}
 }
 
-static str read_value(struct reader *r)
+static str read_value(struct toml_reader *r)
 {
 	size_t from = r->at;
 
 	if (is_quote(here(r)))
 		return read_string(r);
 	while (here(r) != '\n' && here(r) != '#')
-		step(r);
+		step_char(r);
 	return str_trim(str_slice(r->text, from, r->at));
 }
 
@@ -154,9 +154,9 @@ static int read_length(str text, msec *ret)
 
 int fly_toml_kill_timeout(str text, msec *ret, unsigned *ret_line)
 {
-	struct reader r = {.text = text, .line = 1};
+	struct toml_reader r = {.text = text, .line = 1};
 
-	for (; !is_over(&r); step(&r)) {
+	for (; !is_at_end(&r); step_char(&r)) {
 		str key;
 
 		skip_blanks(&r);
@@ -168,7 +168,7 @@ int fly_toml_kill_timeout(str text, msec *ret, unsigned *ret_line)
 			skip_line(&r);
 			continue;
 		}
-		step(&r);
+		step_char(&r);
 		skip_blanks(&r);
 		if (str_eq(key, KEY)) {
 			*ret_line = r.line;

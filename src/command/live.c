@@ -81,8 +81,8 @@ static bool is_nobody(int err)
 	return err == -ENOENT || err == -ENOTDIR || err == -ECONNREFUSED || err == -EACCES;
 }
 
-static int ask(const struct options *o, const char *method, str target, client_data_fn *on_data,
-	void *arg, unsigned *ret_status)
+static int ask_each(const struct options *o, const char *method, str target,
+	client_data_fn *on_data, void *arg, unsigned *ret_status)
 {
 	struct sockets sockets;
 	size_t faults, told = 0;
@@ -108,9 +108,9 @@ static void on_body(void *arg, unsigned status, str piece)
 	buf_add(arg, piece);
 }
 
-int live_ask(const struct options *o, const char *method, str target, struct answer *ret)
+int live_ask(const struct options *o, const char *method, str target, struct live_answer *ret)
 {
-	return ask(o, method, target, on_body, &ret->body, &ret->status);
+	return ask_each(o, method, target, on_body, &ret->body, &ret->status);
 }
 
 void live_tenant_target(struct buf *out, const char *id, const char *tail)
@@ -144,7 +144,7 @@ json_t *live_json_of(str body)
 	return j;
 }
 
-json_t *live_json(const struct answer *a)
+json_t *live_json(const struct live_answer *a)
 {
 	return live_json_of(buf_str(&a->body));
 }
@@ -165,7 +165,7 @@ static void print_output(const json_t *tenant)
 		fprintf(stderr, "  %s\n", json_string_value(line));
 }
 
-int live_refused(const struct answer *a, const char *doing)
+int live_refused(const struct live_answer *a, const char *doing)
 {
 	json_t *j = live_json(a);
 	const char *reason = json_string_value(json_object_get(j, "error"));
@@ -176,7 +176,7 @@ int live_refused(const struct answer *a, const char *doing)
 	return EXIT_RUNTIME;
 }
 
-static void tell_tenant(const struct answer *a)
+static void tell_tenant(const struct live_answer *a)
 {
 	json_t *j = live_json(a);
 	const char *id = json_string_value(json_object_get(j, "id"));
@@ -198,7 +198,7 @@ static void tell_tenant(const struct answer *a)
 }
 
 /* What was asked for is done, and yet not all is well. */
-static bool told_unsettled(const struct answer *a, const struct options *o)
+static bool told_unsettled(const struct live_answer *a, const struct options *o)
 {
 	json_t *j = live_json(a);
 	const json_t *tenant = json_object_get(j, "tenant");
@@ -215,7 +215,7 @@ static bool told_unsettled(const struct answer *a, const struct options *o)
 int live_act(const struct options *o)
 {
 	struct buf target = {0};
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	char *tail = xasprintf("/%s%s", verb_name(o->verb), o->no_wait ? "?wait=0" : "");
 	char *doing = xasprintf("%s %s", verb_name(o->verb), o->words[0]);
 	int r;
@@ -251,7 +251,7 @@ static void print_line(str text)
 }
 
 struct line_reader {
-	struct answer *answer;
+	struct live_answer *answer;
 	live_line_fn *on_line;
 	void *arg;
 };
@@ -274,11 +274,11 @@ static void on_piece(void *arg, unsigned status, str piece)
 }
 
 int live_ask_lines(const struct options *o, const char *method, str target, live_line_fn *on_line,
-	void *arg, struct answer *ret)
+	void *arg, struct live_answer *ret)
 {
 	struct line_reader r = {ret, on_line, arg};
 
-	return ask(o, method, target, on_piece, &r, &ret->status);
+	return ask_each(o, method, target, on_piece, &r, &ret->status);
 }
 
 static void on_log_line(void *arg, str line)
@@ -294,7 +294,7 @@ static void on_log_line(void *arg, str line)
 int live_logs(const struct options *o)
 {
 	struct buf target = {0};
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	char *tail = xasprintf(
 		"/logs?n=%s%s", o->lines ? o->lines : "50", o->follows ? "&follow=1" : "");
 	char *doing = xasprintf("show the logs of %s", o->words[0]);
@@ -331,7 +331,7 @@ static void print_faults(json_t *list, const char *kind)
 	}
 }
 
-static int tell_reload(const struct answer *a)
+static int tell_reload(const struct live_answer *a)
 {
 	json_t *j = live_json(a);
 	const char *later = json_string_value(json_object_get(j, "needs_restart"));
@@ -359,7 +359,7 @@ static int tell_reload(const struct answer *a)
 
 int live_reload(const struct options *o)
 {
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	int r = live_ask(o, "POST", STR("/v1/reload"), &answer);
 
 	if (r == 0)

@@ -35,7 +35,7 @@ static msec sum(msec a, msec b)
 	return a == MSEC_NEVER || b == MSEC_NEVER ? MSEC_NEVER : a + b;
 }
 
-static msec limit_of(msec setting)
+static msec limit_or_never(msec setting)
 {
 	return setting ? setting : MSEC_NEVER;
 }
@@ -43,8 +43,8 @@ static msec limit_of(msec setting)
 /* Requests, then the tenants, then their backups.  A single application ends as it likes. */
 static msec longest_end(const struct config *c)
 {
-	msec drain = limit_of(c->server.drain_timeout);
-	msec sync = c->backup.url.n ? limit_of(c->backup.sync_timeout) : 0;
+	msec drain = limit_or_never(c->server.drain_timeout);
+	msec sync = c->backup.url.n ? limit_or_never(c->backup.sync_timeout) : 0;
 
 	if (c->is_single)
 		return sum(MIN(drain, (msec)SUPERVISOR_SINGLE_DRAIN), sync);
@@ -85,13 +85,13 @@ static char *beside(str file)
 	return xasprintf(STR_FMT FLY_TOML, STR_ARG(str_slice(file, 0, n)));
 }
 
-static bool find(const struct config *c, struct buf *out, char **ret_path)
+static bool find_fly_toml(const struct config *c, struct buf *out, char **ret_path)
 {
 	return read_at(xstrdup(FLY_TOML), out, ret_path) ||
 	       (c->file.n && read_at(beside(c->file), out, ret_path));
 }
 
-static void judge(const struct config *c, const char *path, str text, struct buf *out)
+static void judge_kill_timeout(const struct config *c, const char *path, str text, struct buf *out)
 {
 	msec needed = longest_end(c), given = FLY_KILL_TIMEOUT;
 	char length[NUMBER_TEXT_MAX];
@@ -140,8 +140,8 @@ void platform_check(const struct config *c, struct buf *out)
 	CLEAN_FREE char *path = NULL;
 	struct buf text = {0};
 
-	if (find(c, &text, &path))
-		judge(c, path, buf_str(&text), out);
+	if (find_fly_toml(c, &text, &path))
+		judge_kill_timeout(c, path, buf_str(&text), out);
 	else if (is_on_fly(c))
 		hint(c, out);
 	buf_done(&text);

@@ -11,14 +11,14 @@ struct progress {
 	bool has_failed;
 };
 
-static json_int_t number_at(const json_t *j, const char *key)
+static json_int_t signed_at(const json_t *j, const char *key)
 {
 	return json_integer_value(json_object_get(j, key));
 }
 
 static void add_count(struct buf *out, const json_t *over, const char *key, const char *text)
 {
-	json_int_t n = number_at(over, key);
+	json_int_t n = signed_at(over, key);
 
 	if (n)
 		buf_printf(out, "%s%lld %s", buf_len(out) ? ", " : "", (long long)n, text);
@@ -32,7 +32,7 @@ static void tell_end(struct progress *p, const json_t *over)
 	p->is_over = true;
 	p->is_early = why != NULL;
 	p->goes_on = json_is_true(json_object_get(over, "goes_on"));
-	p->has_failed = number_at(over, "failed") != 0;
+	p->has_failed = signed_at(over, "failed") != 0;
 	add_count(&line, over, "replaced", "replaced");
 	add_count(&line, over, "asleep", "asleep meanwhile");
 	add_count(&line, over, "failed", "failed");
@@ -50,7 +50,7 @@ static void tell_tenant(const char *id, const char *what, const json_t *j)
 	const char *reason = json_string_value(json_object_get(j, "reason"));
 	char duration[TEXT_MAX];
 
-	text_duration((msec)number_at(j, "wake_ms"), duration);
+	text_duration((msec)signed_at(j, "wake_ms"), duration);
 	if (strcmp(what, "waits") == 0)
 		printf("%s waits for %s\n", id, reason ? reason : "?");
 	else if (strcmp(what, "replaced") == 0)
@@ -63,13 +63,13 @@ static void tell_tenant(const char *id, const char *what, const json_t *j)
 		printf("%s is still as before\n", id);
 }
 
-static void on_line(void *arg, str line)
+static void on_progress_line(void *arg, str line)
 {
 	struct progress *p = arg;
 	json_t *j = live_json_of(line);
 	const char *what = json_string_value(json_object_get(j, "what"));
 	const char *id = json_string_value(json_object_get(j, "tenant"));
-	json_int_t dropped = number_at(j, "dropped");
+	json_int_t dropped = signed_at(j, "dropped");
 
 	if (what && strcmp(what, "over") == 0)
 		tell_end(p, j);
@@ -81,7 +81,7 @@ static void on_line(void *arg, str line)
 	json_decref(j);
 }
 
-static int judge(const struct progress *p, const struct answer *answer)
+static int judge_answer(const struct progress *p, const struct live_answer *answer)
 {
 	if (answer->status == 202)
 		return 0;
@@ -99,11 +99,11 @@ int restart_all(const struct options *o)
 	char *target = xasprintf("/v1/restart?wait=%d&keep_going=%d&now=%d&timeout=%s", !o->no_wait,
 		o->keeps_going, o->is_hurried, o->timeout ? o->timeout : "0");
 	struct progress progress = {0};
-	struct answer answer = {0};
-	int r = live_ask_lines(o, "POST", str_of(target), on_line, &progress, &answer);
+	struct live_answer answer = {0};
+	int r = live_ask_lines(o, "POST", str_of(target), on_progress_line, &progress, &answer);
 
 	if (r == 0)
-		r = judge(&progress, &answer);
+		r = judge_answer(&progress, &answer);
 	buf_done(&answer.body);
 	free(target);
 	return r;

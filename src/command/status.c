@@ -92,7 +92,7 @@ static void add_note(struct table *t, const char *label, str text, enum table_st
 	buf_done(&line);
 }
 
-static void add_replacement(struct table *t, const json_t *r)
+static void add_replacement_row(struct table *t, const json_t *r)
 {
 	const json_t *within = json_object_get(r, "within_ms");
 	char since[TEXT_MAX], left[TEXT_MAX] = "";
@@ -140,14 +140,14 @@ static void add_notes(struct table *t, const json_t *tenant)
 		text_duration(number_at(tenant, "retry_ms"), retry);
 		add_note(t, "a request tries again in ", str_of(retry), TABLE_PLAIN);
 	}
-	add_replacement(t, json_object_get(tenant, "to_be_replaced"));
+	add_replacement_row(t, json_object_get(tenant, "to_be_replaced"));
 	add_busy(t, tenant);
 	add_note(t, "not backed up: ", text_at(tenant, "not_backed_up"), TABLE_BAD);
 	add_note(t, "warning: ", text_at(tenant, "warning"), TABLE_BAD);
 	add_note(t, "not in the store yet: ", text_at(tenant, "backup_pending"), TABLE_BAD);
 }
 
-static void add_tenant(struct table *t, const json_t *tenant)
+static void add_tenant_row(struct table *t, const json_t *tenant)
 {
 	str state = text_at(tenant, "state");
 	bool has_woken = json_object_get(tenant, "state_ms") != NULL;
@@ -195,7 +195,7 @@ static void add_line(struct buf *out, const char *label, str text)
 		buf_printf(out, "%s: " STR_FMT "\n", label, STR_ARG(text));
 }
 
-static void add_losses(struct buf *out, const char *label, const json_t *losses)
+static void add_loss_row(struct buf *out, const char *label, const json_t *losses)
 {
 	char bytes[TEXT_MAX];
 
@@ -222,7 +222,7 @@ static void add_configuration(struct buf *out, const json_t *j)
 		add_line(out, "litestream", text_at(daemon, "why"));
 	add_line(out, "run_dir", text_at(j, "run_dir"));
 	add_line(out, "isolation", text_at(j, "isolation"));
-	add_losses(out, "lost from the log", json_object_get(j, "log_dropped"));
+	add_loss_row(out, "lost from the log", json_object_get(j, "log_dropped"));
 	add_line(out, "machine", text_at(j, "machine"));
 	add_line(out, "region", text_at(j, "region"));
 }
@@ -257,7 +257,7 @@ static void show_all(const json_t *j, struct buf *out)
 	add_self(out, j, has_colours);
 	add_configuration(out, j);
 	add_counts(out, j);
-	json_array_foreach(tenants, i, tenant) add_tenant(t, tenant);
+	json_array_foreach(tenants, i, tenant) add_tenant_row(t, tenant);
 	if (json_array_size(tenants)) {
 		buf_add_char(out, '\n');
 		table_write(t, has_colours, out);
@@ -269,7 +269,7 @@ static void show_one(const json_t *j, struct buf *out)
 {
 	struct table *t = table_new(headers);
 
-	add_tenant(t, j);
+	add_tenant_row(t, j);
 	table_write(t, wants_colours(), out);
 	buf_add_char(out, '\n');
 	if (json_object_get(j, "state_ms"))
@@ -282,13 +282,13 @@ static void show_one(const json_t *j, struct buf *out)
 			(unsigned long long)number_at(j, "starts"),
 			(unsigned long long)number_at(j, "restarts"));
 	add_line(out, "isolation", text_at(j, "isolation"));
-	add_losses(out, "output not logged", json_object_get(j, "output_dropped"));
+	add_loss_row(out, "output not logged", json_object_get(j, "output_dropped"));
 	if (json_is_false(json_object_get(j, "here")))
 		buf_add(out, STR("its place is another machine or region\n"));
 	table_free(t);
 }
 
-static int show(const struct options *o, const struct answer *answer)
+static int show_status(const struct options *o, const struct live_answer *answer)
 {
 	json_t *j = live_json(answer);
 	struct buf out = {0};
@@ -312,7 +312,7 @@ static int show(const struct options *o, const struct answer *answer)
 int status_run(const struct options *o)
 {
 	struct buf target = {0};
-	struct answer answer = {0};
+	struct live_answer answer = {0};
 	int r;
 
 	if (o->nwords)
@@ -325,7 +325,7 @@ int status_run(const struct options *o)
 	else if (r == 0 && o->as_json)
 		print_buf(&answer.body, stdout);
 	else if (r == 0)
-		r = show(o, &answer);
+		r = show_status(o, &answer);
 	buf_done(&target);
 	buf_done(&answer.body);
 	return r;

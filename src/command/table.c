@@ -51,7 +51,7 @@ void table_free(struct table *t)
 	free(t);
 }
 
-static void add(struct table *t, str text, enum table_style style, bool is_note)
+static void append_cell(struct table *t, str text, enum table_style style, bool is_note)
 {
 	if (t->ncells == t->cap) {
 		t->cap = t->cap ? t->cap * 2 : 64;
@@ -62,12 +62,12 @@ static void add(struct table *t, str text, enum table_style style, bool is_note)
 
 void table_cell(struct table *t, str text, enum table_style style)
 {
-	add(t, text, style, false);
+	append_cell(t, text, style, false);
 }
 
 void table_note(struct table *t, str text, enum table_style style)
 {
-	add(t, text, style, true);
+	append_cell(t, text, style, true);
 }
 
 /* Characters, of which each is taken to be one column wide. */

@@ -30,7 +30,7 @@ enum origin_kind {
 	ORIGIN_THRUSTER,
 	ORIGIN_COMMAND
 };
-struct origin {
+struct value_origin {
 	enum origin_kind kind;
 	unsigned at;
 };
@@ -41,7 +41,7 @@ enum origin_note {
 	NNOTES
 };
 
-static inline bool origin_is_said(struct origin origin)
+static inline bool origin_is_said(struct value_origin origin)
 {
 	return origin.kind >= ORIGIN_FILE;
 }
@@ -124,7 +124,7 @@ extern const struct section sections[NSECTIONS];
 struct values {
 	const struct section *section;
 	void *base;
-	struct origin *origins;
+	struct value_origin *origins;
 	bool is_layer; /* of a user or tenant: origins were copied from further out */
 };
 static inline void *value_at(const struct values *v, size_t row)
@@ -145,7 +145,7 @@ struct database_draft {
 struct app_layer {
 	const struct app_layer *parent; /* NULL: app: */
 	struct app_conf *conf;
-	struct origin origins[NAPP_ROWS];
+	struct value_origin origins[NAPP_ROWS];
 	struct database_draft *drafts; /* of this layer, with those of its parent before */
 	size_t ndrafts;
 	str primary_name;	      /* `database:` of a route */
@@ -154,7 +154,7 @@ struct app_layer {
 };
 
 /* What users and tenants say beyond the rows of app:.  A line of 0: not said here. */
-struct location {
+struct setting_location {
 	str host, machine, region;
 	unsigned host_line, machine_line, region_line;
 };
@@ -162,13 +162,13 @@ struct location {
 struct user_conf {
 	str name;
 	struct place place;
-	struct location location;
+	struct setting_location location;
 	const struct app_layer *layer;
 };
 struct tenant_private {
 	const struct user_conf *user; /* NULL: from routes: */
 	const struct app_layer *layer;
-	const struct location *location; /* what it says itself, or NULL */
+	const struct setting_location *location; /* what it says itself, or NULL */
 	struct place place;
 };
 
@@ -178,8 +178,8 @@ struct config_private {
 	uint32_t magic;
 	atomic_uint references;
 	struct arena arena;
-	struct origin server_origins[NSERVER_ROWS];
-	struct origin backup_origins[NBACKUP_ROWS];
+	struct value_origin server_origins[NSERVER_ROWS];
+	struct value_origin backup_origins[NBACKUP_ROWS];
 	struct app_layer root;
 	struct user_conf **users; /* sorted by name */
 	size_t nusers;
@@ -342,7 +342,7 @@ static inline bool preset_text_equal(const char *a, const char *b)
 struct scope {
 	const struct app_layer *parent;
 	struct app_layer *own;
-	struct location location;
+	struct setting_location location;
 	uint32_t slot;
 	bool has_location;
 };
@@ -366,7 +366,7 @@ struct tenant_spec {
 	str label;		       /* name of a route, p == NULL: the rest of the path */
 	const struct user_conf *owner; /* NULL for a route */
 	const struct app_layer *layer;
-	const struct location *location; /* or NULL */
+	const struct setting_location *location; /* or NULL */
 	uint32_t slot;
 	struct place place;
 };

@@ -181,7 +181,7 @@ static bool is_primary(const struct database_conf *db)
 	return str_eq(db->name, STR("primary"));
 }
 
-static struct database_conf *find(struct app_conf *app, str name)
+static struct database_conf *find_database(struct app_conf *app, str name)
 {
 	for (size_t i = 0; i < app->ndatabases; i++)
 		if (str_eq(app->databases[i].name, name))
@@ -189,9 +189,9 @@ static struct database_conf *find(struct app_conf *app, str name)
 	return NULL;
 }
 
-static void apply(struct loader *ld, struct app_conf *app, const struct database_draft *draft)
+static void apply_draft(struct loader *ld, struct app_conf *app, const struct database_draft *draft)
 {
-	struct database_conf *db = find(app, draft->name);
+	struct database_conf *db = find_database(app, draft->name);
 
 	if (draft->is_removed) {
 		if (db) {
@@ -231,7 +231,7 @@ static bool names_a_file(str name)
 static void apply_primary(struct loader *ld, struct app_layer *layer)
 {
 	struct app_conf *app = layer->conf;
-	struct database_conf *db = find(app, STR("primary"));
+	struct database_conf *db = find_database(app, STR("primary"));
 	str name = layer->primary_name;
 	str folder = STR("storage/");
 
@@ -325,7 +325,7 @@ void databases_derive(struct loader *ld, struct app_layer *layer)
 	for (size_t i = 0; i < nknown; i++)
 		app->databases[i] = known_database(ld, app, &known[i]);
 	for (size_t i = 0; i < layer->ndrafts; i++)
-		apply(ld, app, &layer->drafts[i]);
+		apply_draft(ld, app, &layer->drafts[i]);
 	apply_primary(ld, layer);
 	if (!layer->parent || !databases_equal(app, layer->parent->conf))
 		check_databases(ld, layer);

@@ -14,12 +14,12 @@ struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent)
 	return layer;
 }
 
-static struct origin note(enum origin_note n)
+static struct value_origin note(enum origin_note n)
 {
-	return (struct origin){ORIGIN_NOTE, n};
+	return (struct value_origin){ORIGIN_NOTE, n};
 }
 
-static str join(struct loader *ld, str directory, const char *name)
+static str join_path(struct loader *ld, str directory, const char *name)
 {
 	return str_of(arena_printf(ld->arena, STR_FMT "/%s", STR_ARG(directory), name));
 }
@@ -39,14 +39,14 @@ static bool is_production(const struct loader *ld)
 static void derive_framework(struct app_layer *layer)
 {
 	enum framework *framework = &layer->conf->framework;
-	struct origin *origin = &layer->origins[APP_framework];
+	struct value_origin *origin = &layer->origins[APP_framework];
 
 	if (origin_is_said(*origin))
 		return;
 	*framework = framework_recognise(layer->conf->root);
 	*origin = framework_preset(*framework)->recognised_by
-			  ? (struct origin){ORIGIN_RECOGNISED, *framework}
-			  : (struct origin){ORIGIN_DEFAULT, 0};
+			  ? (struct value_origin){ORIGIN_RECOGNISED, *framework}
+			  : (struct value_origin){ORIGIN_DEFAULT, 0};
 }
 
 static bool take_environment(struct loader *ld, struct app_layer *layer, enum framework f)
@@ -58,7 +58,7 @@ static bool take_environment(struct loader *ld, struct app_layer *layer, enum fr
 	if (!value || !*value)
 		return false;
 	layer->conf->environment = arena_dup(ld->arena, str_of(value));
-	layer->origins[APP_environment] = (struct origin){ORIGIN_MODE, f};
+	layer->origins[APP_environment] = (struct value_origin){ORIGIN_MODE, f};
 	if (!layer->parent)
 		check_word(ld, &sections[SECTION_APP].rows[APP_environment],
 			&layer->conf->environment, place);
@@ -73,7 +73,7 @@ static void derive_environment(struct loader *ld, struct app_layer *layer)
 	if (origin_is_said(layer->origins[APP_environment]))
 		return;
 	layer->conf->environment = STR("production");
-	layer->origins[APP_environment] = (struct origin){ORIGIN_DEFAULT, 0};
+	layer->origins[APP_environment] = (struct value_origin){ORIGIN_DEFAULT, 0};
 	is_taken = take_environment(ld, layer, layer->conf->framework);
 	for (enum framework f = 0; f < NFRAMEWORKS && !is_taken; f++)
 		is_taken = take_environment(ld, layer, f);
@@ -93,8 +93,9 @@ static struct str_list words_of(struct loader *ld, const char *text)
 /* A default that is not the usual one is told as the framework's. */
 static void set_origin(struct app_layer *layer, enum app_row row, bool is_usual)
 {
-	layer->origins[row] = is_usual ? (struct origin){ORIGIN_DEFAULT, 0}
-				       : (struct origin){ORIGIN_PRESET, layer->conf->framework};
+	layer->origins[row] =
+		is_usual ? (struct value_origin){ORIGIN_DEFAULT, 0}
+			 : (struct value_origin){ORIGIN_PRESET, layer->conf->framework};
 }
 
 static void derive_from_preset(struct loader *ld, struct app_layer *layer)
@@ -102,7 +103,7 @@ static void derive_from_preset(struct loader *ld, struct app_layer *layer)
 	const struct preset *preset = framework_preset(layer->conf->framework),
 			    *usual = framework_preset(FRAMEWORK_ANY);
 	struct app_conf *app = layer->conf;
-	const struct origin *origins = layer->origins;
+	const struct value_origin *origins = layer->origins;
 
 	if (!origin_is_said(origins[APP_listen])) {
 		bool is_auto = app->port == CONFIG_PORT_AUTO;
@@ -157,7 +158,7 @@ static void derive_public(struct loader *ld, struct app_layer *layer)
 
 	if (origin_is_said(layer->origins[APP_public]))
 		return;
-	layer->conf->public = name ? join(ld, layer->conf->root, name) : STR_EMPTY;
+	layer->conf->public = name ? join_path(ld, layer->conf->root, name) : STR_EMPTY;
 	set_origin(layer, APP_public,
 		preset_text_equal(name, framework_preset(FRAMEWORK_ANY)->public));
 }
@@ -202,8 +203,8 @@ void layer_derive(struct loader *ld, struct app_layer *layer)
 static void derive_ports(struct loader *ld)
 {
 	struct server_conf *server = &ld->config->server;
-	struct origin *http = &ld->config->private->server_origins[SERVER_http_port];
-	struct origin *target = &ld->config->private->server_origins[SERVER_target_port];
+	struct value_origin *http = &ld->config->private->server_origins[SERVER_http_port];
+	struct value_origin *target = &ld->config->private->server_origins[SERVER_target_port];
 	struct place place = {PLACE_FILE, 0, 0};
 
 	if (!origin_is_said(*http)) {
@@ -231,7 +232,7 @@ static void derive_ports(struct loader *ld)
 /* One line for everything about TLS that has no effect here. */
 static void warn_of_edge(struct loader *ld)
 {
-	const struct origin *origins = ld->config->private->server_origins;
+	const struct value_origin *origins = ld->config->private->server_origins;
 	struct place place = {PLACE_ENVIRONMENT, 0, 0};
 	bool is_wanted = ld->config->server.tls_domain.count > 0;
 	struct buf names = {0};
@@ -255,7 +256,7 @@ static void warn_of_edge(struct loader *ld)
 void server_derive(struct loader *ld)
 {
 	struct server_conf *server = &ld->config->server;
-	struct origin *origins = ld->config->private->server_origins;
+	struct value_origin *origins = ld->config->private->server_origins;
 
 	if (ld->is_snapshot)
 		return;
@@ -276,7 +277,7 @@ void server_derive(struct loader *ld)
 static void check_health_store(struct loader *ld)
 {
 	const struct server_conf *server = &ld->config->server;
-	struct origin origin = ld->config->private->server_origins[SERVER_health_store];
+	struct value_origin origin = ld->config->private->server_origins[SERVER_health_store];
 
 	if (server->health_store &&
 		(ld->config->is_single || !ld->config->backup.url.n || !server->health_path.n))
@@ -290,7 +291,7 @@ static void check_health_store(struct loader *ld)
 static void derive_backup_url(struct loader *ld)
 {
 	const struct row *row = &sections[SECTION_BACKUP].rows[BACKUP_url];
-	struct origin *origin = &ld->config->private->backup_origins[BACKUP_url];
+	struct value_origin *origin = &ld->config->private->backup_origins[BACKUP_url];
 	const char *bucket = environment_get(ld, "BUCKET_NAME");
 	str *url = &ld->config->backup.url;
 

@@ -64,7 +64,8 @@ static const char *const note_texts[] = {
 };
 static_assert(NITEMS(note_texts) == NNOTES, "a text for each note");
 
-static void end_line_with_origin(struct emitter *e, const struct row *row, struct origin origin)
+static void end_line_with_origin(
+	struct emitter *e, const struct row *row, struct value_origin origin)
 {
 	if (e->purpose == FOR_PEOPLE) {
 		begin_comment(e);
@@ -149,7 +150,8 @@ static void emit_variables(
 
 /* A default without effect: of TLS, of a port that tenants do not use, of no
  * command. */
-static bool means_nothing(const struct emitter *e, const struct row *row, struct origin origin)
+static bool means_nothing(
+	const struct emitter *e, const struct row *row, struct value_origin origin)
 {
 	return origin.kind == ORIGIN_DEFAULT &&
 	       ((row->flags & EDGE) || row == &sections[SECTION_APP].rows[APP_command] ||
@@ -157,7 +159,7 @@ static bool means_nothing(const struct emitter *e, const struct row *row, struct
 			       !e->c->is_single));
 }
 
-static bool is_for(const struct emitter *e, const struct row *row, struct origin origin)
+static bool is_for(const struct emitter *e, const struct row *row, struct value_origin origin)
 {
 	switch (e->purpose) {
 	case FOR_PEOPLE:
@@ -171,7 +173,7 @@ static bool is_for(const struct emitter *e, const struct row *row, struct origin
 }
 
 static void emit_row(struct emitter *e, const struct row *row, const void *value, const void *outer,
-	struct origin origin)
+	struct value_origin origin)
 {
 	bool is_hidden =
 		e->purpose == FOR_PEOPLE && (row->flags & SECRET) && ((const str *)value)->n;
@@ -198,7 +200,7 @@ static void emit_row(struct emitter *e, const struct row *row, const void *value
 }
 
 static void emit_section(
-	struct emitter *e, enum section_id id, const void *base, const struct origin *origins)
+	struct emitter *e, enum section_id id, const void *base, const struct value_origin *origins)
 {
 	const struct section *s = &sections[id];
 
@@ -211,7 +213,7 @@ static void emit_section(
 	e->depth--;
 }
 
-static bool origins_equal(struct origin a, struct origin b)
+static bool origins_equal(struct value_origin a, struct value_origin b)
 {
 	return a.kind == b.kind && a.at == b.at;
 }
@@ -276,7 +278,7 @@ static void emit_databases(
 		end_line_from(e, line);
 	else
 		end_line_with_origin(e, &sections[SECTION_APP].rows[APP_framework],
-			(struct origin){ORIGIN_DEFAULT, 0});
+			(struct value_origin){ORIGIN_DEFAULT, 0});
 	e->depth++;
 	for (size_t i = 0; i < app->ndatabases; i++)
 		emit_database(e, &app->databases[i]);
@@ -327,7 +329,7 @@ static void emit_word(struct emitter *e, const char *key, str value, unsigned li
 	end_line_from(e, line);
 }
 
-static void emit_location(struct emitter *e, const struct location *l)
+static void emit_location(struct emitter *e, const struct setting_location *l)
 {
 	if (!l)
 		return;

@@ -118,7 +118,7 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 				why);
 		return;
 	}
-	v->origins[i] = (struct origin){kind, 0};
+	v->origins[i] = (struct value_origin){kind, 0};
 	ld->variable = name;
 	row->check(ld, row, value_at(v, i), in_environment);
 	ld->variable = NULL;

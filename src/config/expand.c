@@ -169,7 +169,7 @@ static void add_fallback(struct buf *out, str fallback, bool is_template)
 
 /* Whether the tenant is told it shows when it is known: until then what it is otherwise stays
  * beside it, as its default. */
-static void add_told(struct buf *out, const struct variable *v, const char *value)
+static void add_reference(struct buf *out, const struct variable *v, const char *value)
 {
 	buf_printf(out, "${" STR_FMT, STR_ARG(v->name));
 	if (value && (*value || !v->has_fallback)) {
@@ -212,7 +212,7 @@ static bool add_variable(
 		return false;
 	}
 	if (is_template && may_be_told(ld, name)) {
-		add_told(out, &v, value);
+		add_reference(out, &v, value);
 		return true;
 	}
 	if (v.has_fallback && (!value || !*value)) {

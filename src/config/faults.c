@@ -22,7 +22,8 @@ static str where_text(const struct loader *ld, struct place place)
 }
 
 PRINTF(4, 0)
-static void add(struct loader *ld, struct place place, bool is_warning, const char *fmt, va_list ap)
+static void add_fault(
+	struct loader *ld, struct place place, bool is_warning, const char *fmt, va_list ap)
 {
 	struct config_faults *faults = ld->faults;
 	struct config_fault *fault;
@@ -51,7 +52,7 @@ void fault_at(struct loader *ld, struct place place, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(ld, place, false, fmt, ap);
+	add_fault(ld, place, false, fmt, ap);
 	va_end(ap);
 }
 
@@ -60,11 +61,11 @@ void warn_at(struct loader *ld, struct place place, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(ld, place, true, fmt, ap);
+	add_fault(ld, place, true, fmt, ap);
 	va_end(ap);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_faults(const void *a, const void *b)
 {
 	const struct config_fault *left = a, *right = b;
 
@@ -81,7 +82,7 @@ static int compare(const void *a, const void *b)
 void faults_sort(struct config_faults *faults)
 {
 	if (faults->count)
-		qsort(faults->items, faults->count, sizeof(*faults->items), compare);
+		qsort(faults->items, faults->count, sizeof(*faults->items), compare_faults);
 }
 
 void config_faults_print(const struct config_faults *faults, int fd)

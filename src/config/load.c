@@ -38,7 +38,7 @@ static const char *choose_file(struct loader *ld)
 }
 
 /* The operator's: it may be a pipe too. */
-static bool read_file(struct loader *ld, struct buf *out)
+static bool read_config_file(struct loader *ld, struct buf *out)
 {
 	CLEAN_FD int fd = open(ld->file, O_RDONLY | O_CLOEXEC);
 	int r;
@@ -69,7 +69,7 @@ static void take_command_line(struct loader *ld)
 	for (size_t i = 0; i < words.count; i++)
 		words.items[i] = expand_literal(ld, str_of(command[i]));
 	root->conf->command = words;
-	root->origins[APP_command] = (struct origin){ORIGIN_COMMAND, 0};
+	root->origins[APP_command] = (struct value_origin){ORIGIN_COMMAND, 0};
 }
 
 static void read_snapshot_head(struct loader *ld, const struct node *map)
@@ -196,7 +196,7 @@ static void load_tree(struct loader *ld, const struct node *root)
 	tenants_finish(ld);
 }
 
-static void begin(struct loader *ld)
+static void begin_config(struct loader *ld)
 {
 	struct config *c = xcalloc(1, sizeof(*c));
 	struct config_private *private = xcalloc(1, sizeof(*private));
@@ -222,7 +222,7 @@ static void begin(struct loader *ld)
 }
 
 /* Gives the configuration out, or NULL if there are errors. */
-static struct config *finish(struct loader *ld)
+static struct config *finish_config(struct loader *ld)
 {
 	struct config *c = ld->config;
 
@@ -243,11 +243,11 @@ struct config *config_load(const struct config_source *source, struct config_fau
 	const struct node *root = NULL;
 	struct buf text = {0};
 
-	begin(&ld);
+	begin_config(&ld);
 	ld.file = choose_file(&ld);
 	if (ld.file) {
 		ld.config->file = arena_dup(ld.arena, str_of(ld.file));
-		if (read_file(&ld, &text))
+		if (read_config_file(&ld, &text))
 			root = yaml_parse(
 				&ld, buf_str(&text), str_ends(str_of(ld.file), STR(".json")));
 	}
@@ -258,7 +258,7 @@ struct config *config_load(const struct config_source *source, struct config_fau
 	buf_done(&text);
 	if (!faults->errors)
 		ld.config->version = config_hash(ld.config);
-	return finish(&ld);
+	return finish_config(&ld);
 }
 
 struct config *config_snapshot_read(str text)
@@ -268,13 +268,13 @@ struct config *config_snapshot_read(str text)
 	const struct node *root;
 	struct config *c;
 
-	begin(&ld);
+	begin_config(&ld);
 	root = yaml_parse(&ld, text, false);
 	if (root)
 		load_tree(&ld, root);
 	else
 		fault_at(&ld, whole_file, "is empty");
-	c = finish(&ld);
+	c = finish_config(&ld);
 	for (size_t i = 0; i < faults.count; i++)
 		log_error("snapshot of the configuration, line %u: " STR_FMT, faults.items[i].line,
 			STR_ARG(faults.items[i].text));

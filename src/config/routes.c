@@ -5,14 +5,14 @@
 
 static const char *const route_keys[] = {SCOPE_KEYS, "name", "endpoint", "database", NULL};
 
-struct route {
+struct route_draft {
 	struct scope scope;
 	str name, endpoint, database; /* p == NULL: not said */
 	struct place endpoint_place, database_place;
 };
 
 /* Nothing at all (`endpoint:`) is an empty text here. */
-static void read_text(struct loader *ld, const struct node *n, str *value)
+static void read_optional_text(struct loader *ld, const struct node *n, str *value)
 {
 	if (n->is_bad)
 		return;
@@ -25,18 +25,18 @@ static void read_text(struct loader *ld, const struct node *n, str *value)
 		(void)!expand_text(ld, n->text, false, n->place, value);
 }
 
-static void read_entry(struct loader *ld, struct route *route, const struct node *n)
+static void read_entry(struct loader *ld, struct route_draft *route, const struct node *n)
 {
 	str key = n->key->text;
 
 	if (str_eq(key, STR("name"))) {
-		read_text(ld, n, &route->name);
+		read_optional_text(ld, n, &route->name);
 	} else if (str_eq(key, STR("endpoint"))) {
 		route->endpoint_place = n->place;
-		read_text(ld, n, &route->endpoint);
+		read_optional_text(ld, n, &route->endpoint);
 	} else if (str_eq(key, STR("database"))) {
 		route->database_place = n->place;
-		read_text(ld, n, &route->database);
+		read_optional_text(ld, n, &route->database);
 	} else if (!scope_read_entry(ld, &route->scope, n)) {
 		fault_unknown_key(ld, n->key, &sections[SECTION_APP], route_keys);
 	}
@@ -51,7 +51,7 @@ static str trim_slashes(str path)
 	return path;
 }
 
-static void use_database(struct loader *ld, struct route *route)
+static void use_database(struct loader *ld, struct route_draft *route)
 {
 	if (!route->database.p || !route->database.n)
 		return;
@@ -76,10 +76,10 @@ static void check_label(struct loader *ld, str label, struct place place)
 
 static void read_route(struct loader *ld, const struct node *map)
 {
-	struct route route = {
+	struct route_draft route = {
 		.scope.parent = &ld->config->private->root, .endpoint_place = map->place};
 	struct tenant_spec spec = {.place = map->place};
-	struct location *location = NULL;
+	struct setting_location *location = NULL;
 	str path, user = STR_EMPTY;
 
 	if (map->kind != NODE_MAP) {

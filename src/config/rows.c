@@ -55,7 +55,7 @@ void values_set_defaults(struct loader *ld, const struct values *v)
 		bool is_ok = value_read_text(ld, row, str_of(row->fallback), value_at(v, i), &why);
 
 		assert(is_ok);
-		v->origins[i] = (struct origin){ORIGIN_DEFAULT, 0};
+		v->origins[i] = (struct value_origin){ORIGIN_DEFAULT, 0};
 	}
 }
 

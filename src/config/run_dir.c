@@ -20,7 +20,7 @@ static_assert(CONFIG_RUN_DIR_SIZE + sizeof(LONGEST_NAME) - 1 ==
 	"CONFIG_RUN_DIR_SIZE");
 
 /* Unless the names in it would be too long for a socket. */
-static void add(struct config_run_dirs *dirs, enum config_run_dir_kind kind, const char *begin,
+static void add_dir(struct config_run_dirs *dirs, enum config_run_dir_kind kind, const char *begin,
 	const char *end)
 {
 	char *path = dirs->items[dirs->count].path;
@@ -37,11 +37,11 @@ void config_run_dirs(const char *xdg, const char *storage, struct config_run_dir
 	snprintf(uid, sizeof(uid), "%u", (unsigned)geteuid());
 	*ret = (struct config_run_dirs){0};
 	if (xdg && *xdg == '/')
-		add(ret, CONFIG_RUN_DIR_XDG, xdg, "/fly-atc");
-	add(ret, CONFIG_RUN_DIR_SYSTEM, "/run", "/fly-atc");
+		add_dir(ret, CONFIG_RUN_DIR_XDG, xdg, "/fly-atc");
+	add_dir(ret, CONFIG_RUN_DIR_SYSTEM, "/run", "/fly-atc");
 	if (storage)
-		add(ret, CONFIG_RUN_DIR_STORAGE, storage, "/.run");
-	add(ret, CONFIG_RUN_DIR_TMP, "/tmp/fly-atc-", uid);
+		add_dir(ret, CONFIG_RUN_DIR_STORAGE, storage, "/.run");
+	add_dir(ret, CONFIG_RUN_DIR_TMP, "/tmp/fly-atc-", uid);
 }
 
 bool config_run_dir_is_ours(const char *path)
@@ -94,7 +94,7 @@ static size_t choose(const struct config_run_dirs *dirs)
 	return i;
 }
 
-static struct origin origin_of(enum config_run_dir_kind kind)
+static struct value_origin origin_of(enum config_run_dir_kind kind)
 {
 	enum origin_note why = NOTE_run_dir_system;
 
@@ -111,7 +111,7 @@ static struct origin origin_of(enum config_run_dir_kind kind)
 		why = NOTE_run_dir_tmp;
 		break;
 	}
-	return (struct origin){ORIGIN_NOTE, why};
+	return (struct value_origin){ORIGIN_NOTE, why};
 }
 
 static str socket_in(struct loader *ld, str dir)
@@ -122,13 +122,13 @@ static str socket_in(struct loader *ld, str dir)
 static void derive_control_socket(struct loader *ld)
 {
 	struct server_conf *server = &ld->config->server;
-	struct origin *origin = &ld->config->private->server_origins[SERVER_control_socket];
+	struct value_origin *origin = &ld->config->private->server_origins[SERVER_control_socket];
 	const struct row *row = &sections[SECTION_SERVER].rows[SERVER_control_socket];
 
 	if (origin_is_said(*origin))
 		return;
 	server->control_socket = socket_in(ld, server->run_dir);
-	*origin = (struct origin){ORIGIN_NOTE, NOTE_run_dir};
+	*origin = (struct value_origin){ORIGIN_NOTE, NOTE_run_dir};
 	row->check(ld, row, &server->control_socket, (struct place){PLACE_FILE, 0, 0});
 }
 
@@ -148,7 +148,7 @@ static void list_sockets(struct loader *ld, const struct config_run_dirs *dirs, 
 void run_dir_derive(struct loader *ld)
 {
 	struct config *c = ld->config;
-	struct origin *origins = c->private->server_origins;
+	struct value_origin *origins = c->private->server_origins;
 	bool is_said = origin_is_said(origins[SERVER_run_dir]),
 	     is_elsewhere = origin_is_said(origins[SERVER_control_socket]);
 	struct config_run_dirs dirs = {0};

@@ -35,7 +35,7 @@ static bool is_machine(str s)
 	return s.n > 0;
 }
 
-static bool read_text(struct loader *ld, const struct node *n, str *ret)
+static bool read_expanded_text(struct loader *ld, const struct node *n, str *ret)
 {
 	if (n->kind == NODE_SCALAR && !n->is_bad && !node_is_null(n))
 		return expand_text(ld, n->text, false, n->place, ret);
@@ -46,13 +46,13 @@ static bool read_text(struct loader *ld, const struct node *n, str *ret)
 }
 
 /* Host names are compared without case: kept in small letters. */
-static void read_host(struct loader *ld, struct location *location, const struct node *n)
+static void read_host(struct loader *ld, struct setting_location *location, const struct node *n)
 {
 	str text;
 	char *lower;
 
 	location->host_line = n->key->place.line;
-	if (!read_text(ld, n, &text))
+	if (!read_expanded_text(ld, n, &text))
 		return;
 	lower = arena_printf(ld->arena, STR_FMT, STR_ARG(text));
 	for (char *p = lower; *p; p++)
@@ -71,7 +71,7 @@ static void read_word(struct loader *ld, const struct node *n, str *value, unsig
 		fault_at(ld, n->key->place,
 			"machine and instance are the same; one of them was on line %u", *line);
 	*line = n->key->place.line;
-	if (!read_text(ld, n, &text))
+	if (!read_expanded_text(ld, n, &text))
 		return;
 	*value = text;
 	if (!is_machine(text))
@@ -82,7 +82,7 @@ static void read_word(struct loader *ld, const struct node *n, str *value, unsig
 
 static bool read_location(struct loader *ld, struct scope *scope, const struct node *n)
 {
-	struct location *location = &scope->location;
+	struct setting_location *location = &scope->location;
 	str key = n->key->text;
 
 	if (str_eq(key, STR("host")))

@@ -6,7 +6,7 @@
 static void set(struct loader *ld, const struct values *v, size_t i, const struct node *entry)
 {
 	const struct row *row = &v->section->rows[i];
-	struct origin *origin = &v->origins[i];
+	struct value_origin *origin = &v->origins[i];
 
 	/* Two keys of one file for one setting: an old name and the new one. */
 	if (!v->is_layer && origin->kind == ORIGIN_FILE) {
@@ -14,7 +14,7 @@ static void set(struct loader *ld, const struct values *v, size_t i, const struc
 			entry->key->text.p, origin->at, STR_ARG(row->name));
 		return;
 	}
-	*origin = (struct origin){ORIGIN_FILE, entry->key->place.line};
+	*origin = (struct value_origin){ORIGIN_FILE, entry->key->place.line};
 	if (!value_read(ld, row, entry, value_at(v, i)))
 		return;
 	row->check(ld, row, value_at(v, i), entry->place);

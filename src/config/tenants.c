@@ -64,9 +64,10 @@ static str prefix_of(const struct tenant_spec *spec, str id_with_slash)
 /* The nearest that says a machine or a region says both. */
 static void set_location(struct tenant_conf *t, const struct tenant_spec *spec)
 {
-	const struct location *own = spec->location,
-			      *user = spec->owner ? &spec->owner->location : NULL;
-	const struct location *place = own && (own->machine_line || own->region_line) ? own : user;
+	const struct setting_location *own = spec->location,
+				      *user = spec->owner ? &spec->owner->location : NULL;
+	const struct setting_location *place =
+		own && (own->machine_line || own->region_line) ? own : user;
 
 	t->machine = place && place->machine_line ? place->machine : STR_EMPTY;
 	t->region = place && place->region_line ? place->region : STR_EMPTY;
@@ -312,7 +313,7 @@ static void check_words(struct loader *ld)
 
 static struct place place_of_port(const struct tenant_draft *t)
 {
-	struct origin origin = t->private.layer->origins[APP_port];
+	struct value_origin origin = t->private.layer->origins[APP_port];
 
 	return origin.kind == ORIGIN_FILE ? (struct place){PLACE_FILE, origin.at, 1}
 					  : t->private.place;

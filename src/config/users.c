@@ -20,9 +20,9 @@ static struct user_conf *add_user(struct loader *ld, const struct node *entry)
 	return user;
 }
 
-static const struct location *keep_location(struct loader *ld, const struct scope *scope)
+static const struct setting_location *keep_location(struct loader *ld, const struct scope *scope)
 {
-	struct location *location;
+	struct setting_location *location;
 
 	if (!scope->has_location)
 		return NULL;

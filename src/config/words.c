@@ -19,7 +19,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static bool fail(struct splitter *s, const char *why)
+static bool refuse_words(struct splitter *s, const char *why)
 {
 	fault_at(s->ld, s->place, STR_FMT ": %s", STR_ARG(s->name), why);
 	return false;
@@ -31,7 +31,7 @@ static bool take_braced(struct splitter *s)
 	str inside;
 
 	if (!braced(s->text, s->at, &inside))
-		return fail(s, "${ without }; write $$ for a dollar sign");
+		return refuse_words(s, "${ without }; write $$ for a dollar sign");
 	buf_printf(&s->word, "${" STR_FMT "}", STR_ARG(inside));
 	s->at += inside.n + 3;
 	return true;
@@ -83,7 +83,7 @@ static bool take_quoted(struct splitter *s, char quote)
 		}
 	}
 	if (s->at == s->text.n)
-		return fail(s, "a quote is not closed");
+		return refuse_words(s, "a quote is not closed");
 	s->at++;
 	return true;
 }
@@ -102,14 +102,14 @@ static bool take_unquoted(struct splitter *s)
 		return take_quoted(s, c);
 	if (c == '\\') {
 		if (s->at == s->text.n)
-			return fail(s, "a backslash ends the command");
+			return refuse_words(s, "a backslash ends the command");
 		take_escaped(s);
 		return true;
 	}
 	if (strchr("|&;<>()`", c))
-		return fail(s, "this needs a shell; write [sh, -c, \"…\"]");
+		return refuse_words(s, "this needs a shell; write [sh, -c, \"…\"]");
 	if (c == '$' && env_name_is_legal((str){&next, 1}))
-		return fail(s, "write ${NAME} for a variable, or $$ for a dollar sign");
+		return refuse_words(s, "write ${NAME} for a variable, or $$ for a dollar sign");
 	buf_add_char(&s->word, c);
 	return true;
 }

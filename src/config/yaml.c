@@ -44,7 +44,7 @@ const char *node_kind_text(const struct node *n)
 	return "";
 }
 
-static struct place place_of(const struct fy_mark *mark, struct place otherwise)
+static struct place place_of_mark(const struct fy_mark *mark, struct place otherwise)
 {
 	if (!mark)
 		return otherwise;
@@ -61,7 +61,7 @@ static struct node *node_new(struct builder *b, enum node_kind kind, struct plac
 	return n;
 }
 
-static void give_up(struct builder *b, struct place place, const char *why)
+static void give_up_document(struct builder *b, struct place place, const char *why)
 {
 	fault_at(b->ld, place, "%s", why);
 	b->is_over = true;
@@ -81,7 +81,7 @@ static void attach(struct builder *b, struct node *n)
 	if (level->container->kind == NODE_MAP) {
 		if (!level->key) {
 			if (n->kind != NODE_SCALAR)
-				give_up(b, n->place, "a key must be a text");
+				give_up_document(b, n->place, "a key must be a text");
 			level->key = n;
 			return;
 		}
@@ -98,11 +98,11 @@ static void attach(struct builder *b, struct node *n)
 
 static void open_container(struct builder *b, enum node_kind kind, const struct fy_mark *mark)
 {
-	struct node *n = node_new(b, kind, place_of(mark, b->last));
+	struct node *n = node_new(b, kind, place_of_mark(mark, b->last));
 
 	attach(b, n);
 	if (b->depth == MAX_DEPTH) {
-		give_up(b, n->place, "nested too deeply");
+		give_up_document(b, n->place, "nested too deeply");
 		return;
 	}
 	b->levels[b->depth++] = (struct level){.container = n};
@@ -175,7 +175,7 @@ static void add_scalar(struct builder *b, const struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
 	enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
-	struct place place = place_of(token ? fy_token_start_mark(token) : NULL, b->last);
+	struct place place = place_of_mark(token ? fy_token_start_mark(token) : NULL, b->last);
 	struct node *n;
 	size_t length = 0;
 	const char *text = token ? fy_token_get_text(token, &length) : NULL;
@@ -189,53 +189,55 @@ static void add_scalar(struct builder *b, const struct fy_event *event)
 		n->text = arena_dup(&b->ld->tree, (str){text, length});
 	if (length && (style == FYSS_LITERAL || style == FYSS_FOLDED) &&
 		!block_is_indented(b, fy_token_start_mark(token)))
-		give_up(b, n->place, "the lines of this text must be indented deeper than its key");
+		give_up_document(
+			b, n->place, "the lines of this text must be indented deeper than its key");
 	else if (text && memchr(text, 0, length))
 		fault_at(b->ld, n->place, "a text must not contain the character NUL");
 	attach(b, n);
 }
 
 /* Marks of anchors and aliases are `behind` their first character, those of tags are not. */
-static void refuse(struct builder *b, struct fy_token *token, unsigned behind, const char *what)
+static void refuse_token(
+	struct builder *b, struct fy_token *token, unsigned behind, const char *what)
 {
 	struct place place;
 
 	if (!token)
 		return;
-	place = place_of(fy_token_start_mark(token), b->last);
+	place = place_of_mark(fy_token_start_mark(token), b->last);
 	place.column -= behind;
 	fault_at(b->ld, place, "%s are not understood here; write the value out", what);
 }
 
-static void on_event(struct builder *b, struct fy_event *event)
+static void on_yaml_event(struct builder *b, struct fy_event *event)
 {
 	struct node *n;
 
 	switch (event->type) {
 	case FYET_DOCUMENT_START:
 		if (b->root)
-			give_up(b, place_of(fy_event_start_mark(event), b->last),
+			give_up_document(b, place_of_mark(fy_event_start_mark(event), b->last),
 				"a second document; a configuration is one");
 		break;
 	case FYET_SCALAR:
-		refuse(b, event->scalar.anchor, 1, "anchors (&)");
-		refuse(b, event->scalar.tag, 0, "tags (!)");
+		refuse_token(b, event->scalar.anchor, 1, "anchors (&)");
+		refuse_token(b, event->scalar.tag, 0, "tags (!)");
 		add_scalar(b, event);
 		break;
 	case FYET_ALIAS:
-		refuse(b, event->alias.anchor, 1, "aliases (*)");
-		n = node_new(b, NODE_SCALAR, place_of(fy_event_start_mark(event), b->last));
+		refuse_token(b, event->alias.anchor, 1, "aliases (*)");
+		n = node_new(b, NODE_SCALAR, place_of_mark(fy_event_start_mark(event), b->last));
 		n->is_bad = true;
 		attach(b, n);
 		break;
 	case FYET_MAPPING_START:
-		refuse(b, event->mapping_start.anchor, 1, "anchors (&)");
-		refuse(b, event->mapping_start.tag, 0, "tags (!)");
+		refuse_token(b, event->mapping_start.anchor, 1, "anchors (&)");
+		refuse_token(b, event->mapping_start.tag, 0, "tags (!)");
 		open_container(b, NODE_MAP, fy_event_start_mark(event));
 		break;
 	case FYET_SEQUENCE_START:
-		refuse(b, event->sequence_start.anchor, 1, "anchors (&)");
-		refuse(b, event->sequence_start.tag, 0, "tags (!)");
+		refuse_token(b, event->sequence_start.anchor, 1, "anchors (&)");
+		refuse_token(b, event->sequence_start.tag, 0, "tags (!)");
 		open_container(b, NODE_LIST, fy_event_start_mark(event));
 		break;
 	case FYET_MAPPING_END:
@@ -310,7 +312,7 @@ const struct node *yaml_parse(struct loader *ld, str text, bool is_json)
 	if (fy_parser_set_string(parser, text.p, text.n) < 0)
 		b.is_over = true;
 	while (!b.is_over && (event = fy_parser_parse(parser))) {
-		on_event(&b, event);
+		on_yaml_event(&b, event);
 		fy_parser_event_free(parser, event);
 	}
 	if (fy_parser_get_stream_error(parser)) {

@@ -77,12 +77,12 @@ static bool is_key(const struct cache_entry *e, const struct cache_key *key)
 	return e->hash == key->hash && str_eq(e->key, key->text);
 }
 
-static struct cache_entry *walk(struct cache *c, const struct cache_key *key)
+static struct cache_entry *walk_chain(struct cache *c, const struct cache_key *key)
 {
 	struct cache_entry *e = *chain_of(c, key->hash);
 
 	while (e && !is_key(e, key))
-		e = e->next;
+		e = e->store.next;
 	return e;
 }
 
@@ -93,12 +93,12 @@ static struct cache_entry *look_up(struct cache *c, const struct cache_key *key)
 	struct cache_entry *e;
 
 	pthread_mutex_lock(&s->lock);
-	e = walk(c, key);
+	e = walk_chain(c, key);
 	if (e)
 		cache_entry_ref(e);
 	pthread_mutex_unlock(&s->lock);
-	if (e && atomic_load_explicit(&e->uses, memory_order_relaxed) < USES_MAX)
-		atomic_fetch_add_explicit(&e->uses, 1, memory_order_relaxed);
+	if (e && atomic_load_explicit(&e->store.uses, memory_order_relaxed) < USES_MAX)
+		atomic_fetch_add_explicit(&e->store.uses, 1, memory_order_relaxed);
 	return e;
 }
 
@@ -109,7 +109,7 @@ static void table_add(struct cache *c, struct cache_entry *e)
 
 	pthread_mutex_lock(&s->lock);
 	chain = chain_of(c, e->hash);
-	e->next = *chain;
+	e->store.next = *chain;
 	*chain = e;
 	pthread_mutex_unlock(&s->lock);
 }
@@ -123,9 +123,9 @@ static void table_remove(struct cache *c, struct cache_entry *e)
 	at = chain_of(c, e->hash);
 	while (*at != e) {
 		MAGIC_CHECK(*at, CACHE_ENTRY_MAGIC); /* it is in there */
-		at = &(*at)->next;
+		at = &(*at)->store.next;
 	}
-	*at = e->next;
+	*at = e->store.next;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -135,8 +135,8 @@ static void move_all(struct cache *c, struct cache_entry **table, size_t places)
 		while (c->table[i]) {
 			struct cache_entry *e = c->table[i];
 
-			c->table[i] = e->next;
-			e->next = table[e->hash & (places - 1)];
+			c->table[i] = e->store.next;
+			e->store.next = table[e->hash & (places - 1)];
 			table[e->hash & (places - 1)] = e;
 		}
 	}
@@ -184,7 +184,7 @@ static struct slot *slot_of(struct cache_share *s)
 	return atomic_load_explicit(&s->slot, memory_order_relaxed);
 }
 
-static void tell(struct cache_share *s)
+static void tell_share(struct cache_share *s)
 {
 	struct slot *slot = slot_of(s);
 
@@ -194,13 +194,13 @@ static void tell(struct cache_share *s)
 
 static void add_bytes(struct cache *c, struct cache_entry *e, size_t n)
 {
-	e->size += n;
+	e->store.size += n;
 	c->bytes += n;
-	e->share->bytes += n;
-	if (!e->is_main)
-		e->share->small_bytes += n;
-	classify(c, e->share);
-	tell(e->share);
+	e->store.share->bytes += n;
+	if (!e->store.is_main)
+		e->store.share->small_bytes += n;
+	classify(c, e->store.share);
+	tell_share(e->store.share);
 }
 
 static struct cache_share *share_new(struct cache *c, struct slot *slot, str tenant)
@@ -251,43 +251,43 @@ static void count_entry(struct cache_share *s, bool has_come)
 /* It must be stored. */
 static void drop(struct cache *c, struct cache_entry *e)
 {
-	struct cache_share *s = e->share;
+	struct cache_share *s = e->store.share;
 
 	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	MAGIC_CHECK(s, CACHE_SHARE_MAGIC);
-	assert(e->is_stored && !list_is_empty(&e->queue));
+	assert(e->store.is_stored && !list_is_empty(&e->store.queue));
 	assert(c->count && s->entries);
-	assert(e->size <= s->bytes && s->bytes <= c->bytes);
-	assert(e->is_main || e->size <= s->small_bytes);
+	assert(e->store.size <= s->bytes && s->bytes <= c->bytes);
+	assert(e->store.is_main || e->store.size <= s->small_bytes);
 	table_remove(c, e);
-	list_remove(&e->queue);
-	e->is_stored = false;
+	list_remove(&e->store.queue);
+	e->store.is_stored = false;
 	c->count--;
-	c->bytes -= e->size;
-	s->bytes -= e->size;
-	if (!e->is_main)
-		s->small_bytes -= e->size;
+	c->bytes -= e->store.size;
+	s->bytes -= e->store.size;
+	if (!e->store.is_main)
+		s->small_bytes -= e->store.size;
 	classify(c, s);
 	count_entry(s, false);
-	tell(s);
+	tell_share(s);
 	cache_entry_unref(e);
 }
 
 static void to_main(struct cache_share *s, struct cache_entry *e)
 {
-	assert(!e->is_main && e->size <= s->small_bytes);
-	list_remove(&e->queue);
-	s->small_bytes -= e->size;
-	e->is_main = true;
-	list_push(&s->main, &e->queue);
-	atomic_store_explicit(&e->uses, 0, memory_order_relaxed);
+	assert(!e->store.is_main && e->store.size <= s->small_bytes);
+	list_remove(&e->store.queue);
+	s->small_bytes -= e->store.size;
+	e->store.is_main = true;
+	list_push(&s->main, &e->store.queue);
+	atomic_store_explicit(&e->store.uses, 0, memory_order_relaxed);
 }
 
 static void evict_small(struct cache *c, struct cache_share *s)
 {
-	struct cache_entry *e = list_last(&s->small, struct cache_entry, queue);
+	struct cache_entry *e = list_last(&s->small, struct cache_entry, store.queue);
 
-	if (atomic_load_explicit(&e->uses, memory_order_relaxed) > 1) {
+	if (atomic_load_explicit(&e->store.uses, memory_order_relaxed) > 1) {
 		to_main(s, e);
 		return;
 	}
@@ -297,15 +297,15 @@ static void evict_small(struct cache *c, struct cache_share *s)
 
 static void evict_main(struct cache *c, struct cache_share *s)
 {
-	struct cache_entry *e = list_last(&s->main, struct cache_entry, queue);
+	struct cache_entry *e = list_last(&s->main, struct cache_entry, store.queue);
 
-	if (!atomic_load_explicit(&e->uses, memory_order_relaxed)) {
+	if (!atomic_load_explicit(&e->store.uses, memory_order_relaxed)) {
 		drop(c, e);
 		return;
 	}
-	atomic_fetch_sub_explicit(&e->uses, 1, memory_order_relaxed);
-	list_remove(&e->queue);
-	list_push(&s->main, &e->queue);
+	atomic_fetch_sub_explicit(&e->store.uses, 1, memory_order_relaxed);
+	list_remove(&e->store.queue);
+	list_push(&s->main, &e->store.queue);
 }
 
 /* One step; an entry comes round USES_MAX times at most before it goes. */
@@ -328,7 +328,7 @@ static void evict(struct cache *c)
 		evict_main(c, s);
 }
 
-static void make_room(struct cache *c, size_t n)
+static void make_room_for(struct cache *c, size_t n)
 {
 	while (c->bytes && c->bytes + n > c->capacity)
 		evict(c);
@@ -345,26 +345,27 @@ static bool fits(const struct cache *c, size_t size)
 /* Under the lock.  Takes a reference. */
 static bool insert(struct cache *c, const struct cache_key *key, struct cache_entry *e)
 {
-	struct cache_entry *old = walk(c, key);
-	size_t size = e->size + OVERHEAD;
+	struct cache_entry *old = walk_chain(c, key);
+	size_t size = e->store.size + OVERHEAD;
 
 	if (!fits(c, size))
 		return false;
 	/* Only holders of this lock change chains, so that this walk needs no stripe. */
 	if (old)
 		drop(c, old);
-	make_room(c, size);
+	make_room_for(c, size);
 	MAGIC_CHECK(key->share, CACHE_SHARE_MAGIC);
-	assert(!e->is_stored && list_is_empty(&e->queue));
+	assert(!e->store.is_stored && list_is_empty(&e->store.queue));
 	e->hash = key->hash;
-	e->share = key->share;
-	e->is_stored = true;
-	e->is_main = is_ghost(c, key->hash);
-	list_push(e->is_main ? &e->share->main : &e->share->small, &e->queue);
-	e->size = 0;
+	e->store.share = key->share;
+	e->store.is_stored = true;
+	e->store.is_main = is_ghost(c, key->hash);
+	list_push(
+		e->store.is_main ? &e->store.share->main : &e->store.share->small, &e->store.queue);
+	e->store.size = 0;
 	c->count++;
 	add_bytes(c, e, size);
-	count_entry(e->share, true);
+	count_entry(e->store.share, true);
 	table_add(c, cache_entry_ref(e));
 	table_grow(c);
 	return true;
@@ -407,8 +408,8 @@ void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_
 	MAGIC_CHECK(old, CACHE_ENTRY_MAGIC);
 	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
 	pthread_mutex_lock(&c->lock);
-	if (old->is_stored) {
-		struct cache_key key = {old->share, old->hash, e->key};
+	if (old->store.is_stored) {
+		struct cache_key key = {old->store.share, old->hash, e->key};
 
 		insert(c, &key, e);
 	}
@@ -418,9 +419,9 @@ void cache_replace(struct cache *c, const struct cache_entry *old, struct cache_
 /* Under the lock: it stays ours although others may look it up. */
 static struct cache_entry *find_stored(struct cache *c, const struct cache_entry *e)
 {
-	struct cache_key key = {e->share, e->hash, e->key};
+	struct cache_key key = {e->store.share, e->hash, e->key};
 
-	return e->is_stored ? walk(c, &key) : NULL;
+	return e->store.is_stored ? walk_chain(c, &key) : NULL;
 }
 
 void cache_drop(struct cache *c, const struct cache_entry *e)
@@ -452,12 +453,12 @@ void cache_add_coded(struct cache *c, const struct cache_entry *e, unsigned codi
 	pthread_mutex_lock(&c->lock);
 	stored = find_stored(c, e);
 	if (stored && stored->body == e->body && !coded_of(e, coding) &&
-		fits(c, stored->size + size)) {
+		fits(c, stored->store.size + size)) {
 		atomic_store_explicit(
 			&stored->body->coded[coding], take_coded, memory_order_release);
 		take_coded = NULL;
 		add_bytes(c, stored, size);
-		make_room(c, 0);
+		make_room_for(c, 0);
 	}
 	pthread_mutex_unlock(&c->lock);
 	free(take_coded);
@@ -582,7 +583,7 @@ static uint64_t selector_number(struct cache *c, const struct cache_key *key, st
 	uint64_t number;
 
 	pthread_mutex_lock(&c->lock);
-	e = walk(c, key);
+	e = walk_chain(c, key);
 	if (e && e->kind == CACHE_SELECTOR && str_eq(e->names, names)) {
 		number = e->number;
 	} else {
@@ -611,7 +612,7 @@ void cache_forget(struct cache *c, const struct cache_key *key)
 
 	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
-	e = walk(c, key);
+	e = walk_chain(c, key);
 	/* Without their selector those that vary are found no more: its number never comes again.
 	 */
 	if (e)
@@ -623,7 +624,7 @@ static size_t purge_queue(struct cache *c, struct list *queue, str path)
 {
 	size_t n = 0;
 
-	list_foreach_safe (e, queue, struct cache_entry, queue) {
+	list_foreach_safe (e, queue, struct cache_entry, store.queue) {
 		if (path.n && !str_eq(path_of(e), path))
 			continue;
 		drop(c, e);
@@ -704,7 +705,7 @@ struct cache_share *cache_share_at(struct cache *c, uint32_t slot)
 	return s;
 }
 
-static void set_limits(struct cache *c, size_t capacity, size_t max_item)
+static void set_cache_limits(struct cache *c, size_t capacity, size_t max_item)
 {
 	max_item = MIN(max_item, capacity);
 	c->capacity = capacity;
@@ -726,7 +727,7 @@ struct cache *cache_new(size_t capacity, size_t max_item)
 		list_init(&c->classes[i]);
 	c->places = PLACES_MIN;
 	c->table = xcalloc(c->places, sizeof(struct cache_entry *));
-	set_limits(c, capacity, max_item);
+	set_cache_limits(c, capacity, max_item);
 	return c;
 }
 
@@ -734,8 +735,8 @@ void cache_resize(struct cache *c, size_t capacity, size_t max_item)
 {
 	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
-	set_limits(c, capacity, max_item);
-	make_room(c, 0);
+	set_cache_limits(c, capacity, max_item);
+	make_room_for(c, 0);
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -45,7 +45,7 @@ static void cache_body_unref(struct cache_body *b)
 struct cache_entry *cache_entry_ref(struct cache_entry *e)
 {
 	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
-	unsigned before = atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+	unsigned before = atomic_fetch_add_explicit(&e->store.refs, 1, memory_order_relaxed);
 
 	assert(before);
 	return e;
@@ -53,9 +53,9 @@ struct cache_entry *cache_entry_ref(struct cache_entry *e)
 
 void cache_entry_unref(struct cache_entry *e)
 {
-	if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
+	if (!e || atomic_fetch_sub_explicit(&e->store.refs, 1, memory_order_acq_rel) != 1)
 		return;
-	assert(!e->is_stored && list_is_empty(&e->queue));
+	assert(!e->store.is_stored && list_is_empty(&e->store.queue));
 	cache_body_unref(e->body);
 	MAGIC_END(e, CACHE_ENTRY_MAGIC);
 	free(e);
@@ -63,7 +63,7 @@ void cache_entry_unref(struct cache_entry *e)
 
 /* --- making one --- */
 
-static bool is_ours(enum header_id id)
+static bool is_our_field(enum header_id id)
 {
 	return id == HEADER_AGE || id == HEADER_X_CACHE || id == HEADER_CONTENT_LENGTH ||
 	       id == HEADER_FLY_ATC_CACHE_CONTROL || id == HEADER_TRAILER ||
@@ -72,7 +72,8 @@ static bool is_ours(enum header_id id)
 
 static bool is_kept(const struct header *h, const struct cache_terms *terms)
 {
-	if (h->is_hop || is_ours(h->id) || (h->id == HEADER_SET_COOKIE && terms->drops_cookies))
+	if (h->is_hop || is_our_field(h->id) ||
+		(h->id == HEADER_SET_COOKIE && terms->drops_cookies))
 		return false;
 	return !str_list_has(terms->hidden_fields, h->name) &&
 	       !str_list_has(terms->private_fields, h->name);
@@ -83,7 +84,7 @@ struct writer {
 	char *at;
 };
 
-static str put(struct writer *w, str s)
+static str put_copy(struct writer *w, str s)
 {
 	char *at = w->at;
 
@@ -96,10 +97,10 @@ static str put(struct writer *w, str s)
 static void put_header(struct writer *w, struct header *to, const struct header *from)
 {
 	*to = (struct header){.id = from->id, .is_hop = false};
-	to->name = put(w, from->name);
-	put(w, STR(": "));
-	to->value = put(w, from->value);
-	put(w, STR("\r\n"));
+	to->name = put_copy(w, from->name);
+	put_copy(w, STR(": "));
+	to->value = put_copy(w, from->value);
+	put_copy(w, STR("\r\n"));
 }
 
 static struct cache_entry *entry_new(
@@ -111,12 +112,12 @@ static struct cache_entry *entry_new(
 
 	MAGIC_BEGIN(e, CACHE_ENTRY_MAGIC);
 	static_assert(sizeof(struct cache_entry) % _Alignof(struct header) == 0, "headers follow");
-	atomic_init(&e->refs, 1);
-	list_init(&e->queue);
+	atomic_init(&e->store.refs, 1);
+	list_init(&e->store.queue);
 	e->kind = kind;
-	e->size = sizeof(*e) + room;
+	e->store.size = sizeof(*e) + room;
 	w->at = e->text + nheaders * sizeof(struct header);
-	e->key = put(w, key);
+	e->key = put_copy(w, key);
 	return e;
 }
 
@@ -163,19 +164,19 @@ struct cache_entry *cache_response_new(str key, const struct response_head *h,
 	e->headers = headers;
 	e->nheaders = n;
 	e->status = h->status;
-	e->reason = put(&w, h->reason);
+	e->reason = put_copy(&w, h->reason);
 	for (size_t i = 0; i < h->nheaders; i++)
 		if (is_kept(&h->headers[i], terms))
 			put_header(&w, headers++, &h->headers[i]);
 	find_fields(e);
 	set_terms(e, terms, at);
 	e->body = take_body;
-	e->size += sizeof(*e->body) + e->body->bytes.n;
+	e->store.size += sizeof(*e->body) + e->body->bytes.n;
 	for (size_t i = 0; i < CACHE_CODINGS; i++) {
 		const struct cache_coded *c =
 			atomic_load_explicit(&e->body->coded[i], memory_order_acquire);
 
-		e->size += c ? sizeof(*c) + c->n : 0;
+		e->store.size += c ? sizeof(*c) + c->n : 0;
 	}
 	return e;
 }
@@ -265,7 +266,7 @@ struct cache_entry *cache_selector_new(str key, str names, uint64_t number)
 	struct writer w;
 	struct cache_entry *e = entry_new(CACHE_SELECTOR, key, names.n, 0, &w);
 
-	e->names = put(&w, names);
+	e->names = put_copy(&w, names);
 	e->number = number;
 	return e;
 }

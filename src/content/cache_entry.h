@@ -39,14 +39,16 @@ enum { CACHE_ENTRY_MAGIC = MAGIC('e', 'n', 't', 'r') };
 
 struct cache_entry {
 	uint32_t magic;
-	/* of the store */
-	_Atomic unsigned refs;
-	_Atomic unsigned uses;	  /* since it was looked at last, at most 3 */
-	struct cache_entry *next; /* with the same place in the table */
-	struct list queue;
-	struct cache_share *share;
-	bool is_stored, is_main;
-	size_t size; /* counted for it */
+	struct {
+		/* of the store */
+		_Atomic unsigned refs;
+		_Atomic unsigned uses;	  /* since it was looked at last, at most 3 */
+		struct cache_entry *next; /* with the same place in the table */
+		struct list queue;
+		struct cache_share *share;
+		bool is_stored, is_main;
+		size_t size; /* counted for it */
+	} store;
 
 	enum cache_kind kind;
 	uint64_t hash;

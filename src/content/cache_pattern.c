@@ -90,7 +90,7 @@ uint64_t cache_pattern_of(uint64_t owner, str path)
 }
 
 /* The upper bits are compared, the lower ones say where. */
-static _Atomic uint64_t *place_of(struct cache_patterns *p, uint64_t pattern)
+static _Atomic uint64_t *place_of_pattern(struct cache_patterns *p, uint64_t pattern)
 {
 	return &p->places[pattern % PLACES];
 }
@@ -100,8 +100,8 @@ void cache_pattern_refuse(struct cache_patterns *p, uint64_t pattern, msec now)
 {
 	uint64_t second = (now / 1000) & TIME_MASK;
 
-	atomic_store_explicit(
-		place_of(p, pattern), (pattern & ~TIME_MASK) | second, memory_order_relaxed);
+	atomic_store_explicit(place_of_pattern(p, pattern), (pattern & ~TIME_MASK) | second,
+		memory_order_relaxed);
 }
 
 static bool is_same(uint64_t word, uint64_t pattern)
@@ -111,7 +111,7 @@ static bool is_same(uint64_t word, uint64_t pattern)
 
 void cache_pattern_allow(struct cache_patterns *p, uint64_t pattern)
 {
-	_Atomic uint64_t *place = place_of(p, pattern);
+	_Atomic uint64_t *place = place_of_pattern(p, pattern);
 	uint64_t word = atomic_load_explicit(place, memory_order_relaxed);
 
 	if (is_same(word, pattern))

@@ -83,7 +83,7 @@ void encoders_free(struct encoders *p)
 }
 
 /* One of those that are kept, or a new one. */
-static struct encoder *take(struct encoders *p, enum coding coding, bool is_small)
+static struct encoder *take_encoder(struct encoders *p, enum coding coding, bool is_small)
 {
 	struct encoder *e;
 
@@ -125,7 +125,7 @@ struct encoder *encoder_new(struct encoders *p, const struct encoder_options *o)
 	if (p->memory + codec->memory[is_small] > MEMORY_MAX)
 		return NULL;
 	p->memory += codec->memory[is_small];
-	e = take(p, o->coding, is_small);
+	e = take_encoder(p, o->coding, is_small);
 	e->options = *o;
 	e->has_begun = e->has_news = false;
 	return e;

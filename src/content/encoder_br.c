@@ -38,7 +38,7 @@ static void br_close(void *state)
 	free(s);
 }
 
-static void step(struct br *s, BrotliEncoderOperation op, str in, struct buf *out)
+static void step_encoder(struct br *s, BrotliEncoderOperation op, str in, struct buf *out)
 {
 	const uint8_t *next_in = (const uint8_t *)in.p;
 	size_t avail_in = in.n;
@@ -70,7 +70,8 @@ static void br_start(
 		s->b, BROTLI_PARAM_LGWIN, is_small ? SMALL_WINDOW_BITS : WINDOW_BITS);
 	/* One byte more: the library (1.0.9) writes one byte of metadata wrongly. */
 	if (padding.n)
-		step(s, BROTLI_OPERATION_EMIT_METADATA, (str){padding.p, padding.n + 1}, out);
+		step_encoder(
+			s, BROTLI_OPERATION_EMIT_METADATA, (str){padding.p, padding.n + 1}, out);
 }
 
 static BrotliEncoderOperation operation(enum encode how)
@@ -88,7 +89,7 @@ static BrotliEncoderOperation operation(enum encode how)
 
 static void br_feed(void *state, str piece, enum encode how, struct buf *out)
 {
-	step(state, operation(how), piece, out);
+	step_encoder(state, operation(how), piece, out);
 }
 
 const struct codec codec_br = {

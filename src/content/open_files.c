@@ -87,7 +87,7 @@ void open_file_unref(struct open_file *f)
 	free(f);
 }
 
-static void forget(struct open_files *o, struct open_file *f)
+static void forget_file(struct open_files *o, struct open_file *f)
 {
 	const struct open_file *removed = map_remove(&o->map, f->key);
 
@@ -103,7 +103,7 @@ static void forget(struct open_files *o, struct open_file *f)
 void open_files_clear(struct open_files *o)
 {
 	while (!list_is_empty(&o->used))
-		forget(o, list_first(&o->used, struct open_file, link));
+		forget_file(o, list_first(&o->used, struct open_file, link));
 	assert(!o->count && !o->bytes && !o->map.count);
 	map_done(&o->map);
 }
@@ -112,7 +112,7 @@ bool open_files_sweep(struct open_files *o, msec now)
 {
 	list_foreach_safe (f, &o->used, struct open_file, link)
 		if (now >= f->valid_until)
-			forget(o, f);
+			forget_file(o, f);
 	return o->count > 0;
 }
 
@@ -133,7 +133,7 @@ static struct open_file *new_file(int fd, msec now)
 static void remember(struct open_files *o, str key, struct open_file *f)
 {
 	if (o->count >= OPEN_FILES_MAX)
-		forget(o, list_last(&o->used, struct open_file, link));
+		forget_file(o, list_last(&o->used, struct open_file, link));
 	f->key = (str){str_dup(key), key.n};
 	assert(!map_get(&o->map, f->key));
 	map_put(&o->map, f->key, f);
@@ -149,7 +149,7 @@ static struct open_file *recall(struct open_files *o, str key, msec now)
 	struct open_file *f = map_get(&o->map, key);
 
 	if (f && now >= f->valid_until) {
-		forget(o, f);
+		forget_file(o, f);
 		f = NULL;
 	}
 	if (!f)
@@ -245,7 +245,7 @@ struct open_file *open_files_find(struct open_files *o, str key, msec now)
 	struct open_file *f = map_get(&o->map, key);
 
 	if (f && !is_same(f))
-		forget(o, f);
+		forget_file(o, f);
 	return recall(o, key, now);
 }
 
@@ -255,7 +255,7 @@ struct open_file *open_files_keep(
 	struct open_file *f = map_get(&o->map, key);
 
 	if (f)
-		forget(o, f);
+		forget_file(o, f);
 	f = new_file(take_fd, now);
 	f->facts = *facts;
 	remember(o, key, f);

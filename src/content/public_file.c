@@ -117,7 +117,7 @@ struct search {
 	struct arena *arena;
 };
 
-static str join(struct search *s, str a, str b)
+static str join_text(struct search *s, str a, str b)
 {
 	char *text = arena_alloc(s->arena, a.n + b.n);
 
@@ -126,7 +126,7 @@ static str join(struct search *s, str a, str b)
 }
 
 /* NONE: try another name.  FILE: *ret_file. */
-static enum public_verdict look(struct search *s, str path, struct open_file **ret_file)
+static enum public_verdict look_up(struct search *s, str path, struct open_file **ret_file)
 {
 	struct open_file *f = open_files_get(s->files, s->dir, str_slice(path, 1, path.n), s->now);
 	int error = f->error;
@@ -151,8 +151,8 @@ static enum public_verdict look_for_page(
 	if (is_folder)
 		path = str_slice(path, 0, path.n - 1);
 	for (size_t i = is_folder ? 2 : 0; i < count; i++) {
-		str name = i ? join(s, path, endings[i]) : path;
-		enum public_verdict v = look(s, name, ret_file);
+		str name = i ? join_text(s, path, endings[i]) : path;
+		enum public_verdict v = look_up(s, name, ret_file);
 
 		if (v == PUBLIC_NONE)
 			continue;
@@ -177,7 +177,7 @@ static void negotiate(struct search *s, str path, str accept_encoding, struct pu
 	for (size_t i = 0; i < NITEMS(codings); i++) {
 		if (f->file->knows_neighbours && !(f->file->neighbours & 1u << i))
 			continue;
-		if (look(s, join(s, path, codings[i].ending), &neighbour) != PUBLIC_FILE)
+		if (look_up(s, join_text(s, path, codings[i].ending), &neighbour) != PUBLIC_FILE)
 			continue;
 		present |= 1u << i;
 		weight = coding_weight(accept_encoding, codings[i].name);

@@ -35,7 +35,7 @@ static struct session *action_end(struct action *a)
 	return s;
 }
 
-static unsigned status_of(int err)
+static unsigned status_of_error(int err)
 {
 	switch (err) {
 	case 0:
@@ -49,7 +49,7 @@ static unsigned status_of(int err)
 	}
 }
 
-static void on_done(void *arg, int err, str reason)
+static void on_action_done(void *arg, int err, str reason)
 {
 	struct session *s = action_end(arg);
 	struct buf body = {0}, tenant = {0};
@@ -70,7 +70,7 @@ static void on_done(void *arg, int err, str reason)
 		buf_add(&body, STR("{}")); /* a reload took it away meanwhile */
 	}
 	buf_add_char(&body, '\n');
-	session_answer(s, status_of(err), JSON_TYPE, buf_str(&body));
+	session_answer(s, status_of_error(err), JSON_TYPE, buf_str(&body));
 	buf_done(&body);
 	buf_done(&tenant);
 }
@@ -80,7 +80,7 @@ void action_start(struct session *s, control_action_fn *op, bool waits)
 	struct control *c = s->control;
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
-	op(c->arg, s->tenant, on_done, action_new(s, waits));
+	op(c->arg, s->tenant, on_action_done, action_new(s, waits));
 	if (!waits)
 		session_answer(s, 202, JSON_TYPE, STR("{}\n"));
 }
@@ -90,7 +90,7 @@ void action_busy(struct session *s, str hold, msec length)
 	struct control *c = s->control;
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
-	c->ops->busy(c->arg, s->tenant, hold, length, on_done, action_new(s, true));
+	c->ops->busy(c->arg, s->tenant, hold, length, on_action_done, action_new(s, true));
 }
 
 static void on_purged(void *arg, int err, uint32_t entries)

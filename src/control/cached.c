@@ -16,7 +16,7 @@ static void add_numbers(struct json *j, const struct control_cache *c)
 	json_number(j, "misses", c->misses);
 }
 
-static void on_tenant(void *arg, const struct control_tenant *t)
+static void add_cached_tenant(void *arg, const struct control_tenant *t)
 {
 	struct totals *totals = arg;
 	const struct control_cache *c = &t->cache;
@@ -60,7 +60,7 @@ void cached_report(struct session *s)
 	json_str(&j, "cache", how_text(g.conf->server.cache));
 	json_number(&j, "size", g.conf->server.cache_size);
 	json_open_array(&j, "tenants");
-	c->ops->tenants(c->arg, true, on_tenant, &totals);
+	c->ops->tenants(c->arg, true, add_cached_tenant, &totals);
 	json_close_array(&j);
 	add_numbers(&j, &totals.sum);
 	json_close_object(&j);

@@ -6,30 +6,30 @@
 
 #include "net/ask.h"
 
-struct reply {
+struct client_reply {
 	int error;
 	unsigned status;
 	client_data_fn *on_data;
 	void *arg;
 };
 
-static void on_head(void *arg, const struct response_head *head)
+static void on_reply_head(void *arg, const struct response_head *head)
 {
-	struct reply *r = arg;
+	struct client_reply *r = arg;
 
 	r->status = head->status;
 }
 
-static void on_data(void *arg, str piece)
+static void on_reply_data(void *arg, str piece)
 {
-	struct reply *r = arg;
+	struct client_reply *r = arg;
 
 	r->on_data(r->arg, r->status, piece);
 }
 
-static void on_end(void *arg, const struct ask_end *end)
+static void on_reply_end(void *arg, const struct ask_end *end)
 {
-	struct reply *r = arg;
+	struct client_reply *r = arg;
 
 	r->error = end->error;
 }
@@ -38,8 +38,8 @@ int client_ask(const char *socket_path, const char *method, str target, client_d
 	void *arg, unsigned *ret_status)
 {
 	static const struct ask_ops ops = {
-		.on_head = on_head, .on_data = on_data, .on_end = on_end};
-	struct reply reply = {.on_data = on_piece, .arg = arg};
+		.on_head = on_reply_head, .on_data = on_reply_data, .on_end = on_reply_end};
+	struct client_reply reply = {.on_data = on_piece, .arg = arg};
 	struct ask_request request = {.to = {.path = socket_path}};
 	struct buf out = {0};
 	int r;

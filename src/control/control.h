@@ -60,18 +60,25 @@ struct control_tenant {
 	struct control_wake wake; /* of the last start that succeeded, or the present one so far */
 	unsigned starts;	  /* since fly-atc began */
 	unsigned restarts;	  /* after crashes, since fly-atc began */
-	str reason; /* of the last failure, in one sentence; empty if the last start succeeded */
-	str error;  /* the lines of its output that say why it failed then; or empty */
-	str last_crash; /* why it was restarted last, also when it runs again; or empty */
-	/* It is to be replaced: since when (monotonic; 0: it is not), at the latest when
-	 * (MSEC_NEVER), why, and what for it waits. */
-	msec replace_since, replace_at;
-	str replace_why, replace_waits;
+	struct {
+		str reason;	/* of the last failure, in one sentence; empty if the last start
+				   succeeded */
+		str error;	/* the lines of its output that say why it failed then; or empty */
+		str last_crash; /* why it was restarted last, also when it runs again; or empty */
+	} failure;
+	struct {
+		/* It is to be replaced: since when (monotonic; 0: it is not), at the latest when
+		 * (MSEC_NEVER), why, and what for it waits. */
+		msec since, at;
+		str why, waits;
+	} replace;
 	msec retry_at;	 /* in FAILED: monotonic moment from which a request tries again; else 0 */
 	msec busy_until; /* monotonic moment until which it is said to be at work; 0: it is not */
 	str warning; /* what was found wrong with where its data are, and is let pass; or empty */
-	str gap;     /* what is not backed up of it ("no database, 12 files"), or empty */
-	str backup_pending; /* why its last state is not in the store yet; empty if it is */
+	struct {
+		str gap;     /* what is not backed up of it ("no database, 12 files"), or empty */
+		str pending; /* why its last state is not in the store yet; empty if it is */
+	} unsaved;
 	struct control_cache cache;
 	str isolation;			  /* "private directories", "environment only", … */
 	struct log_losses output_dropped; /* of what it wrote, since fly-atc began */

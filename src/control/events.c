@@ -236,7 +236,7 @@ static void list_tenant(void *arg, const struct control_tenant *t)
 		json_none(p->j, "since");
 	number_or_null(p->j, "pid", (uint64_t)t->pid);
 	number_or_null(p->j, "generation", t->pid ? t->generation : 0);
-	json_str_or_null(p->j, "reason", t->reason);
+	json_str_or_null(p->j, "reason", t->failure.reason);
 	json_close_object(p->j);
 }
 

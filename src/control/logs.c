@@ -18,7 +18,7 @@ static void add_line(struct buf *out, const struct control_line *line)
 	buf_add_char(out, '\n');
 }
 
-static void on_line(void *arg, const struct control_line *line)
+static void on_control_line(void *arg, const struct control_line *line)
 {
 	add_line(arg, line);
 }
@@ -29,7 +29,7 @@ void logs_answer(struct session *s, size_t lines, bool follows)
 	struct buf kept = {0};
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
-	c->ops->tail(c->arg, s->tenant, lines, on_line, &kept);
+	c->ops->tail(c->arg, s->tenant, lines, on_control_line, &kept);
 	if (!follows) {
 		session_answer(s, 200, LINES_TYPE, buf_str(&kept));
 	} else {

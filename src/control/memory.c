@@ -20,7 +20,7 @@ struct found {
 	size_t owner; /* index of asked, or NOBODY */
 };
 
-struct asked {
+struct memory_question {
 	pid_t pid;
 	struct memory_use use;
 };
@@ -33,14 +33,14 @@ struct memory {
 	struct timer next;
 	memory_fn *done;
 	void *arg;
-	DIR *proc;	     /* NULL once all processes are listed */
-	struct asked *asked; /* sorted by pid */
+	DIR *proc;		       /* NULL once all processes are listed */
+	struct memory_question *asked; /* sorted by pid */
 	size_t nasked;
 	struct found *found; /* sorted by pid when listed */
 	size_t nfound, cap, measured;
 };
 
-static ssize_t read_file(pid_t pid, const char *name, char *out, size_t size)
+static ssize_t read_proc_file(pid_t pid, const char *name, char *out, size_t size)
 {
 	char path[64];
 
@@ -63,7 +63,7 @@ static void list_process(struct memory *m, pid_t pid)
 {
 	uint64_t parent, group, pages;
 	char text[1024], *name_end;
-	ssize_t n = read_file(pid, "stat", text, sizeof(text));
+	ssize_t n = read_proc_file(pid, "stat", text, sizeof(text));
 	str fields;
 
 	if (n <= 0)
@@ -93,7 +93,8 @@ static int by_pid(const void *a, const void *b)
 
 static size_t asked_index(const struct memory *m, pid_t pid)
 {
-	const struct asked *at = bsearch(&pid, m->asked, m->nasked, sizeof(*m->asked), by_pid);
+	const struct memory_question *at =
+		bsearch(&pid, m->asked, m->nasked, sizeof(*m->asked), by_pid);
 
 	return at ? (size_t)(at - m->asked) : NOBODY;
 }
@@ -130,7 +131,7 @@ static void find_owners(struct memory *m)
 static uint64_t read_pss(pid_t pid)
 {
 	char text[2048];
-	ssize_t n = read_file(pid, "smaps_rollup", text, sizeof(text));
+	ssize_t n = read_proc_file(pid, "smaps_rollup", text, sizeof(text));
 	str rest = {text, n > 0 ? (size_t)n : 0}, line;
 	uint64_t kb;
 
@@ -156,7 +157,7 @@ static void measure(struct memory *m, const struct found *p)
 }
 
 /* One process more.  False when there is nothing left to do. */
-static bool step(struct memory *m)
+static bool step_memory(struct memory *m)
 {
 	const struct dirent *entry;
 	uint64_t pid;
@@ -179,19 +180,19 @@ static bool step(struct memory *m)
 	return true;
 }
 
-static void on_turn(struct timer *t)
+static void on_memory_turn(struct timer *t)
 {
 	struct memory *m = container_of(t, struct memory, next);
 	uint64_t end = clock_usec() + SLICE_USEC;
 
 	MAGIC_CHECK(m, MEMORY_MAGIC);
 	while (clock_usec() < end) {
-		if (!step(m)) {
+		if (!step_memory(m)) {
 			m->done(m->arg);
 			return;
 		}
 	}
-	timer_set(&m->next, m->loop, loop_now(m->loop) + 1, on_turn);
+	timer_set(&m->next, m->loop, loop_now(m->loop) + 1, on_memory_turn);
 }
 
 struct memory *memory_survey(
@@ -210,7 +211,7 @@ struct memory *memory_survey(
 	qsort(m->asked, n, sizeof(*m->asked), by_pid);
 	if (file_list(FILE_GIVEN, "/proc", &m->proc) < 0)
 		m->proc = NULL; /* nobody is found */
-	timer_set(&m->next, l, loop_now(l), on_turn);
+	timer_set(&m->next, l, loop_now(l), on_memory_turn);
 	return m;
 }
 

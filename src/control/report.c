@@ -93,7 +93,7 @@ static void add_output(struct tenant_report *r, str id)
 }
 
 /* Why it failed, in the words of the application. */
-static void add_error(struct json *j, str rest)
+static void add_error_output(struct json *j, str rest)
 {
 	str line;
 
@@ -115,18 +115,18 @@ static void add_replacement(struct tenant_report *r, const struct control_tenant
 {
 	struct json *j = r->j;
 
-	if (!t->replace_since) {
+	if (!t->replace.since) {
 		json_none(j, "to_be_replaced");
 		return;
 	}
 	json_open_object(j, "to_be_replaced");
-	json_number(j, "for_ms", since(r->now, t->replace_since));
-	json_str(j, "because_of", t->replace_why);
-	json_str(j, "waits_for", t->replace_waits);
-	if (t->replace_at == MSEC_NEVER)
+	json_number(j, "for_ms", since(r->now, t->replace.since));
+	json_str(j, "because_of", t->replace.why);
+	json_str(j, "waits_for", t->replace.waits);
+	if (t->replace.at == MSEC_NEVER)
 		json_none(j, "within_ms");
 	else
-		json_number(j, "within_ms", since(t->replace_at, r->now));
+		json_number(j, "within_ms", since(t->replace.at, r->now));
 	json_close_object(j);
 }
 
@@ -147,23 +147,23 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	add_wake(j, &t->wake);
 	json_number(j, "starts", t->starts);
 	json_number(j, "restarts", t->restarts);
-	json_str_or_null(j, "reason", t->reason);
-	json_str_or_null(j, "last_crash", t->last_crash);
+	json_str_or_null(j, "reason", t->failure.reason);
+	json_str_or_null(j, "last_crash", t->failure.last_crash);
 	if (t->busy_until > r->now)
 		json_number(j, "busy_ms", t->busy_until - r->now);
 	json_str_or_null(j, "warning", t->warning);
 	add_replacement(r, t);
 	if (t->retry_at)
 		json_number(j, "retry_ms", since(t->retry_at, r->now));
-	if (t->reason.n) {
-		add_error(j, t->error);
+	if (t->failure.reason.n) {
+		add_error_output(j, t->failure.error);
 		add_output(r, t->id);
 	}
 	json_str_or_null(j, "isolation", t->isolation);
 	add_losses(j, "output_dropped", &t->output_dropped);
 }
 
-static void on_tenant(void *arg, const struct control_tenant *t)
+static void add_reported_tenant(void *arg, const struct control_tenant *t)
 {
 	struct tenant_report *r = arg;
 
@@ -174,8 +174,8 @@ static void on_tenant(void *arg, const struct control_tenant *t)
 	json_bool(r->j, "here", t->is_here);
 	if (t->has_woken)
 		add_life(r, t);
-	json_str_or_null(r->j, "not_backed_up", t->gap);
-	json_str_or_null(r->j, "backup_pending", t->backup_pending);
+	json_str_or_null(r->j, "not_backed_up", t->unsaved.gap);
+	json_str_or_null(r->j, "backup_pending", t->unsaved.pending);
 	json_close_object(r->j);
 }
 
@@ -269,7 +269,8 @@ static void on_status_surveyed(void *arg)
 	json_open_object(&j, NULL);
 	add_global(&j, c, &g, s->memory);
 	json_open_array(&j, "tenants");
-	c->ops->tenants(c->arg, s->is_for_all || g.conf->ntenants <= SHORT_LIST, on_tenant, &r);
+	c->ops->tenants(
+		c->arg, s->is_for_all || g.conf->ntenants <= SHORT_LIST, add_reported_tenant, &r);
 	json_close_array(&j);
 	add_counts(&j, &r, g.conf->ntenants);
 	json_close_object(&j);
@@ -303,7 +304,7 @@ static void write_tenant(struct control *c, str id, const struct memory *m, stru
 		.now = loop_now(c->loop),
 		.output_lines = MANY_LINES};
 
-	c->ops->tenant(c->arg, id, on_tenant, &r);
+	c->ops->tenant(c->arg, id, add_reported_tenant, &r);
 }
 
 void report_tenant_json(struct control *c, str id, struct buf *out)

@@ -47,7 +47,7 @@ static void on_status(struct session *s, const struct query *q)
 	report_status(s);
 }
 
-static void on_tenant(struct session *s, const struct query *q)
+static void on_tenant_request(struct session *s, const struct query *q)
 {
 	(void)q;
 	report_tenant(s);
@@ -155,13 +155,13 @@ static void on_version(struct session *s, const struct query *q)
 	buf_done(&body);
 }
 
-struct route {
+struct control_route {
 	str path;
 	enum method method;
 	answer_fn *answer;
 };
 
-static const struct route routes[] = {
+static const struct control_route routes[] = {
 	{STR_INIT("/v1/status"), METHOD_GET, on_status},
 	{STR_INIT("/v1/events"), METHOD_GET, on_events},
 	{STR_INIT("/v1/cache"), METHOD_GET, on_cache},
@@ -171,14 +171,14 @@ static const struct route routes[] = {
 	{STR_INIT("/v1/version"), METHOD_GET, on_version},
 };
 /* What may follow a tenant's id; the last one is the tenant itself. */
-static const struct route tenant_routes[] = {
+static const struct control_route tenant_routes[] = {
 	{STR_INIT("/logs"), METHOD_GET, on_logs},
 	{STR_INIT("/start"), METHOD_POST, on_start},
 	{STR_INIT("/stop"), METHOD_POST, on_stop},
 	{STR_INIT("/restart"), METHOD_POST, on_restart},
 	{STR_INIT("/busy"), METHOD_POST, on_busy},
 	{STR_INIT("/purge"), METHOD_POST, on_purge},
-	{STR_INIT(""), METHOD_GET, on_tenant},
+	{STR_INIT(""), METHOD_GET, on_tenant_request},
 };
 
 static bool read_flag(str value, bool *ret)
@@ -257,10 +257,10 @@ static bool read_query(str text, struct query *ret)
 	return true;
 }
 
-static const struct route *find_tenant_route(struct session *s, str path)
+static const struct control_route *find_tenant_route(struct session *s, str path)
 {
 	for (size_t i = 0; i < NITEMS(tenant_routes); i++) {
-		const struct route *r = &tenant_routes[i];
+		const struct control_route *r = &tenant_routes[i];
 
 		if (!str_ends(path, r->path))
 			continue;
@@ -271,7 +271,7 @@ static const struct route *find_tenant_route(struct session *s, str path)
 	return NULL;
 }
 
-static const struct route *find_route(struct session *s, str path)
+static const struct control_route *find_route(struct session *s, str path)
 {
 	if (str_starts(path, TENANTS))
 		return find_tenant_route(s, str_slice(path, TENANTS.n, path.n));
@@ -289,7 +289,7 @@ void control_route(struct session *s, const struct request_head *h)
 		.hold = STR_EMPTY,
 		.tenant = STR_EMPTY,
 		.user = STR_EMPTY};
-	const struct route *r = find_route(s, h->path);
+	const struct control_route *r = find_route(s, h->path);
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!r)

@@ -16,7 +16,7 @@
 
 enum { WAITS_FOR_NOTHING, WAITS_FOR_REQUEST, WAITS_FOR_HEAD, WAITS_FOR_READER };
 
-static void on_event(struct watch *w, unsigned events);
+static void on_session_event(struct watch *w, unsigned events);
 static void close_session(struct session *s);
 
 static void on_deadline(struct timer *t)
@@ -56,7 +56,7 @@ void session_new(struct control *c, int fd, session_fn *on_request)
 	MAGIC_BEGIN(s, SESSION_MAGIC);
 	s->control = c;
 	s->on_request = on_request;
-	if (watch_open(&s->watch, c->loop, fd, on_event) < 0) {
+	if (watch_open(&s->watch, c->loop, fd, on_session_event) < 0) {
 		close(fd);
 		MAGIC_END(s, SESSION_MAGIC);
 		free(s);
@@ -205,7 +205,7 @@ static bool next_request(struct session *s)
 }
 
 /* One request at a time: the next one is looked at when the answer to the last is written. */
-static void go_on(struct session *s)
+static void serve_next(struct session *s)
 {
 	do {
 		if (!write_out(s))
@@ -221,7 +221,7 @@ static void go_on(struct session *s)
 		watch_clock(s, false);
 }
 
-static void on_event(struct watch *w, unsigned events)
+static void on_session_event(struct watch *w, unsigned events)
 {
 	struct session *s = container_of(w, struct session, watch);
 
@@ -229,7 +229,7 @@ static void on_event(struct watch *w, unsigned events)
 	if (events & LOOP_HUP)
 		close_session(s);
 	else
-		go_on(s);
+		serve_next(s);
 }
 
 static void on_answered(void *arg)
@@ -238,7 +238,7 @@ static void on_answered(void *arg)
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (s->watch.fd >= 0)
-		go_on(s);
+		serve_next(s);
 }
 
 /* Writing waits for the end of the turn: the caller may be in the midst of anything. */

@@ -47,7 +47,7 @@ static const char *const leavings[] = {".*", "__pycache__", "*.pyc", "*~"};
 
 /* --- files --- */
 
-static void add_number(struct buf *b, uint64_t v)
+static void add_serial(struct buf *b, uint64_t v)
 {
 	buf_add(b, (str){(const char *)&v, sizeof(v)});
 }
@@ -87,7 +87,7 @@ static void add_file(struct buf *b, str root, const char *path)
 		hash = hash_keyed((str){piece, n}, KEY_0, hash);
 	} while (n == PIECE);
 	buf_add(b, (str){path + root.n, strlen(path) + 1 - root.n});
-	add_number(b, hash);
+	add_serial(b, hash);
 }
 
 static int compare_names(const void *a, const void *b)

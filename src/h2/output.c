@@ -13,19 +13,19 @@ static ssize_t on_payload(nghttp2_session *ng, int32_t id, uint8_t *unused, size
 {
 	struct h2_session *s = arg;
 	struct h2_stream *st = source->ptr;
-	size_t n = MIN(max, buf_len(&st->waiting));
+	size_t n = MIN(max, buf_len(&st->out.waiting));
 
 	(void)unused;
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-	if (n == buf_len(&st->waiting) && st->is_out_ended) {
+	if (n == buf_len(&st->out.waiting) && st->out.is_ended) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
-		if (!buf_len(&st->out_trailers))
+		if (!buf_len(&st->out.trailers))
 			return (ssize_t)n;
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-		h2_fields_of_trailers(&s->fields, buf_str(&st->out_trailers));
+		h2_fields_of_trailers(&s->fields, buf_str(&st->out.trailers));
 		h2_check(nghttp2_submit_trailer(ng, id, s->fields.items, s->fields.count));
 	} else if (!n) {
-		st->is_deferred = true;
+		st->out.is_deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
 	return (ssize_t)n;
@@ -39,11 +39,11 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 
 	(void)ng, (void)frame;
 	buf_add(&s->out, (str){(const char *)head, FRAME_HEAD});
-	buf_add(&s->out, str_slice(buf_str(&st->waiting), 0, n));
-	buf_consume(&st->waiting, n);
+	buf_add(&s->out, str_slice(buf_str(&st->out.waiting), 0, n));
+	buf_consume(&st->out.waiting, n);
 	s->waiting -= n;
-	if (n && !buf_len(&st->waiting)) {
-		h2_give_back(&st->waiting);
+	if (n && !buf_len(&st->out.waiting)) {
+		h2_give_back(&st->out.waiting);
 		h2_tell(st, H2_ROOM);
 	}
 	return buf_len(&s->out) < H2_OUT_MAX ? 0 : NGHTTP2_ERR_PAUSE;
@@ -51,14 +51,14 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 
 static void forget_waiting(struct h2_stream *st)
 {
-	st->session->waiting -= buf_len(&st->waiting);
-	buf_done(&st->waiting);
+	st->session->waiting -= buf_len(&st->out.waiting);
+	buf_done(&st->out.waiting);
 }
 
 static void forget_received(struct h2_stream *st)
 {
-	st->session->received -= buf_len(&st->received);
-	buf_done(&st->received);
+	st->session->received -= buf_len(&st->in.received);
+	buf_done(&st->in.received);
 	h2_pay_debt(st->session);
 }
 
@@ -74,7 +74,7 @@ static void reset(struct h2_stream *st, uint32_t error_code)
 /* Our half has ended, and nobody wants the rest of a tunnel that leads nowhere. */
 static void end_early(struct h2_stream *st)
 {
-	if (st->is_end_sent && !st->has_ended && st->is_tunnel && st->is_ignored)
+	if (st->out.is_end_sent && !st->in.has_ended && st->is_tunnel && st->in.is_ignored)
 		reset(st, NGHTTP2_NO_ERROR);
 }
 
@@ -89,7 +89,7 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 	if (!st)
 		return 0;
-	st->is_end_sent = true;
+	st->out.is_end_sent = true;
 	end_early(st);
 	return 0;
 }
@@ -131,9 +131,9 @@ void h2_session_pump(struct h2_session *s)
 
 static void resume(struct h2_stream *st)
 {
-	if (!st->is_deferred)
+	if (!st->out.is_deferred)
 		return;
-	st->is_deferred = false;
+	st->out.is_deferred = false;
 	h2_check(nghttp2_session_resume_data(st->session->ng, st->id));
 }
 
@@ -162,14 +162,14 @@ void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 	else
 		h2_check(nghttp2_submit_response(s->ng, st->id, s->fields.items, s->fields.count,
 			has_body || st->is_tunnel ? &payload : NULL));
-	st->is_answered |= status >= 200;
+	st->out.is_answered |= status >= 200;
 }
 
 void h2_stream_write(struct h2_stream *st, str payload)
 {
 	if (h2_is_over(st))
 		return;
-	buf_add(&st->waiting, payload);
+	buf_add(&st->out.waiting, payload);
 	st->session->waiting += payload.n;
 	resume(st);
 }
@@ -178,8 +178,8 @@ void h2_stream_end(struct h2_stream *st, str trailers)
 {
 	if (h2_is_over(st))
 		return;
-	st->is_out_ended = true;
-	buf_add(&st->out_trailers, trailers);
+	st->out.is_ended = true;
+	buf_add(&st->out.trailers, trailers);
 	resume(st);
 }
 
@@ -192,16 +192,16 @@ void h2_stream_reset(struct h2_stream *st, uint32_t error_code)
 }
 
 /* The window of the stream is given back as it is read, and made wide when that begins. */
-static void give_back(struct h2_stream *st, size_t n)
+static void give_window(struct h2_stream *st, size_t n)
 {
 	nghttp2_session *ng = st->session->ng;
 
-	if (st->has_ended || st->is_gone)
+	if (st->in.has_ended || st->is_gone)
 		return;
 	h2_check(nghttp2_session_consume_stream(ng, st->id, n));
-	if (st->is_wide)
+	if (st->in.is_wide)
 		return;
-	st->is_wide = true;
+	st->in.is_wide = true;
 	h2_check(nghttp2_session_set_local_window_size(
 		ng, NGHTTP2_FLAG_NONE, st->id, (int32_t)H2_WINDOW));
 }
@@ -218,42 +218,43 @@ static void add_chunk(struct buf *to, str payload)
 static void add_last_chunk(struct h2_stream *st, struct buf *to)
 {
 	buf_add(to, CHUNKED_LAST);
-	buf_add(to, buf_str(&st->trailers));
+	buf_add(to, buf_str(&st->in.trailers));
 	buf_add(to, CHUNKED_CRLF);
 }
 
 ssize_t h2_stream_read(struct h2_stream *st, struct buf *to, size_t max)
 {
 	size_t before = buf_len(to);
-	str payload = str_slice(buf_str(&st->received), 0, max);
+	str payload = str_slice(buf_str(&st->in.received), 0, max);
 
 	if (payload.n) {
 		if (st->is_chunked)
 			add_chunk(to, payload);
 		else
 			buf_add(to, payload);
-		buf_consume(&st->received, payload.n);
+		buf_consume(&st->in.received, payload.n);
 		st->session->received -= payload.n;
 		h2_pay_debt(st->session);
-		h2_give_back(&st->received);
-		give_back(st, payload.n);
+		h2_give_back(&st->in.received);
+		give_window(st, payload.n);
 	}
-	if (st->has_ended && st->is_chunked && !st->is_end_read && !buf_len(&st->received)) {
+	if (st->in.has_ended && st->is_chunked && !st->in.is_end_read &&
+		!buf_len(&st->in.received)) {
 		add_last_chunk(st, to);
-		st->is_end_read = true;
+		st->in.is_end_read = true;
 	}
 	if (buf_len(to) > before)
 		return (ssize_t)(buf_len(to) - before);
-	return st->has_ended && !st->is_short ? 0 : -EAGAIN;
+	return st->in.has_ended && !st->in.is_short ? 0 : -EAGAIN;
 }
 
 void h2_stream_ignore(struct h2_stream *st)
 {
-	size_t unread = buf_len(&st->received);
+	size_t unread = buf_len(&st->in.received);
 
-	st->is_ignored = true;
+	st->in.is_ignored = true;
 	forget_received(st);
-	if (unread && !st->has_ended && !st->is_gone)
+	if (unread && !st->in.has_ended && !st->is_gone)
 		h2_check(nghttp2_session_consume_stream(st->session->ng, st->id, unread));
 	end_early(st);
 }
@@ -265,6 +266,6 @@ void h2_stream_done(struct h2_stream *st)
 	list_remove(&st->doomed);
 	forget_received(st);
 	forget_waiting(st);
-	buf_done(&st->trailers);
-	buf_done(&st->out_trailers);
+	buf_done(&st->in.trailers);
+	buf_done(&st->out.trailers);
 }

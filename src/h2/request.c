@@ -82,7 +82,7 @@ static str pseudo_value(const struct h2_request *r, enum h2_pseudo which)
 		buf_str(&r->pseudo), r->values[which].at, r->values[which].at + r->values[which].n);
 }
 
-static void add_line(struct buf *out, str name, str value)
+static void add_field_line(struct buf *out, str name, str value)
 {
 	char *at = buf_room(out, name.n + value.n + 4);
 
@@ -97,7 +97,7 @@ static void add_line(struct buf *out, str name, str value)
 typedef bool field_fn(struct h2_request *r, str name, str value);
 
 /* RFC 9113 8.2.2: a field that speaks of the connection. */
-static bool refuse(struct h2_request *r, str name, str value)
+static bool refuse_field(struct h2_request *r, str name, str value)
 {
 	(void)r, (void)name, (void)value;
 	return false;
@@ -105,7 +105,7 @@ static bool refuse(struct h2_request *r, str name, str value)
 
 static bool add_te(struct h2_request *r, str name, str value)
 {
-	add_line(&r->fields, name, value);
+	add_field_line(&r->fields, name, value);
 	return str_eq_nocase(value, STR("trailers"));
 }
 
@@ -115,7 +115,7 @@ static bool add_host(struct h2_request *r, str name, str value)
 	r->has_host = true;
 	if (r->has & 1u << H2_AUTHORITY)
 		return str_eq_nocase(pseudo_value(r, H2_AUTHORITY), value);
-	add_line(&r->fields, name, value);
+	add_field_line(&r->fields, name, value);
 	return true;
 }
 
@@ -141,7 +141,7 @@ static bool add_length(struct h2_request *r, str name, str value)
 	r->has_length = true;
 	r->length = length;
 	r->has_payload = length > 0;
-	add_line(&r->fields, name, value);
+	add_field_line(&r->fields, name, value);
 	return true;
 }
 
@@ -149,16 +149,16 @@ static bool add_length(struct h2_request *r, str name, str value)
 static bool add_key(struct h2_request *r, str name, str value)
 {
 	if (!h2_request_is_extended(r))
-		add_line(&r->fields, name, value);
+		add_field_line(&r->fields, name, value);
 	return true;
 }
 
 static field_fn *const adders[HEADER_NIDS] = {
-	[HEADER_CONNECTION] = refuse,
-	[HEADER_KEEP_ALIVE] = refuse,
-	[HEADER_PROXY_CONNECTION] = refuse,
-	[HEADER_TRANSFER_ENCODING] = refuse,
-	[HEADER_UPGRADE] = refuse,
+	[HEADER_CONNECTION] = refuse_field,
+	[HEADER_KEEP_ALIVE] = refuse_field,
+	[HEADER_PROXY_CONNECTION] = refuse_field,
+	[HEADER_TRANSFER_ENCODING] = refuse_field,
+	[HEADER_UPGRADE] = refuse_field,
 	[HEADER_TE] = add_te,
 	[HEADER_HOST] = add_host,
 	[HEADER_COOKIE] = add_cookie,
@@ -172,7 +172,7 @@ static bool add_field(struct h2_request *r, str name, str value)
 
 	if (add)
 		return add(r, name, value);
-	add_line(&r->fields, name, value);
+	add_field_line(&r->fields, name, value);
 	return true;
 }
 
@@ -231,7 +231,7 @@ unsigned h2_request_end(const struct h2_request *r, bool has_body, str key, stru
 		return 501;
 	add_request_line(r, out);
 	if (r->has & 1u << H2_AUTHORITY)
-		add_line(out, STR("host"), pseudo_value(r, H2_AUTHORITY));
+		add_field_line(out, STR("host"), pseudo_value(r, H2_AUTHORITY));
 	buf_add(out, buf_str(&r->fields));
 	if (buf_len(&r->cookie)) {
 		buf_add(out, buf_str(&r->cookie));
@@ -239,7 +239,7 @@ unsigned h2_request_end(const struct h2_request *r, bool has_body, str key, stru
 	}
 	if (h2_request_is_extended(r)) {
 		buf_add(out, STR("connection: upgrade\r\nupgrade: websocket\r\n"));
-		add_line(out, STR("sec-websocket-key"), key);
+		add_field_line(out, STR("sec-websocket-key"), key);
 	} else if (h2_request_is_chunked(r, has_body)) {
 		buf_add(out, STR("transfer-encoding: chunked\r\n"));
 	}
@@ -251,6 +251,6 @@ bool h2_trailer_add(struct buf *out, str name, str value)
 {
 	if (!is_name(name) || !is_value(value))
 		return false;
-	add_line(out, name, value);
+	add_field_line(out, name, value);
 	return true;
 }

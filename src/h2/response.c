@@ -10,7 +10,7 @@
 #define STATUS_AT 9 /* in "HTTP/1.1 200 OK" */
 #define FEW	  32
 
-static void add(struct h2_fields *f, str name, str value)
+static void push_field(struct h2_fields *f, str name, str value)
 {
 	if (f->count == f->cap) {
 		f->cap = MAX(f->cap * 2, (size_t)FEW);
@@ -42,29 +42,30 @@ static void add_lines(struct h2_fields *f, str lines, bool is_switch)
 		str name = {at, (size_t)(colon - at)};
 
 		if (!goes(name, is_switch))
-			add(f, name, str_trim((str){colon + 1, (size_t)(line_end - colon - 1)}));
+			push_field(f, name,
+				str_trim((str){colon + 1, (size_t)(line_end - colon - 1)}));
 		at = line_end + 2;
 	}
 }
 
-static str status_of(str head)
+static str status_digits(str head)
 {
 	return str_slice(head, STATUS_AT, STATUS_AT + 3);
 }
 
 bool h2_head_is_switch(str head)
 {
-	return str_eq(status_of(head), STR("101"));
+	return str_eq(status_digits(head), STR("101"));
 }
 
 unsigned h2_fields_of_head(struct h2_fields *f, str head)
 {
 	bool is_switch = h2_head_is_switch(head);
-	str status = is_switch ? STR("200") : status_of(head);
+	str status = is_switch ? STR("200") : status_digits(head);
 	size_t line = (size_t)str_find_char(head, '\n') + 1;
 
 	f->count = 0;
-	add(f, STR(":status"), status);
+	push_field(f, STR(":status"), status);
 	add_lines(f, str_slice(head, line, head.n), is_switch);
 	return (unsigned)((status.p[0] - '0') * 100 + (status.p[1] - '0') * 10 + status.p[2] - '0');
 }

@@ -21,7 +21,7 @@
 #define FRAME_SIZE	  16384u
 #define MIN_CONTINUATIONS 8u
 
-static struct h2_stream *find(nghttp2_session *ng, int32_t id)
+static struct h2_stream *find_stream(nghttp2_session *ng, int32_t id)
 {
 	return nghttp2_session_get_stream_user_data(ng, id);
 }
@@ -47,7 +47,7 @@ void h2_tell(struct h2_stream *st, unsigned events)
 		list_append(&st->session->ready, &st->ready);
 }
 
-static void give_up(struct h2_session *s, uint32_t error_code, const char *fault)
+static void give_up_session(struct h2_session *s, uint32_t error_code, const char *fault)
 {
 	if (s->fault)
 		return;
@@ -58,7 +58,7 @@ static void give_up(struct h2_session *s, uint32_t error_code, const char *fault
 static void count_broken(struct h2_session *s)
 {
 	if (!h2_budget_take(&s->broken, s->now, BROKEN_BURST, BROKEN_RATE))
-		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many broken streams");
+		give_up_session(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many broken streams");
 }
 
 /* --- heads --- */
@@ -69,8 +69,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	struct h2_stream *st;
 
 	h2_request_begin(&s->request);
-	s->head_size = 0;
-	s->head_stream = frame->hd.stream_id;
+	s->head.size = 0;
+	s->head.stream = frame->hd.stream_id;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	st = s->conf.open(s);
@@ -94,10 +94,10 @@ static int refuse_head(nghttp2_session *ng, struct h2_stream *st, uint32_t error
 /* A few bytes of a block may name an entry of the table that is a thousand times as long. */
 static bool is_within_patience(struct h2_session *s, size_t field)
 {
-	s->head_size += field + H2_FIELD_OVERHEAD;
-	if (s->head_size <= s->conf.max_header_bytes * PATIENCE)
+	s->head.size += field + H2_FIELD_OVERHEAD;
+	if (s->head.size <= s->conf.max_header_bytes * PATIENCE)
 		return true;
-	give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "a head that is much too large");
+	give_up_session(s, NGHTTP2_ENHANCE_YOUR_CALM, "a head that is much too large");
 	return false;
 }
 
@@ -105,7 +105,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	size_t name_n, const uint8_t *value_p, size_t value_n, uint8_t flags, void *arg)
 {
 	struct h2_session *s = arg;
-	struct h2_stream *st = find(ng, frame->hd.stream_id);
+	struct h2_stream *st = find_stream(ng, frame->hd.stream_id);
 	str name = {(const char *)name_p, name_n}, value = {(const char *)value_p, value_n};
 	bool is_good;
 
@@ -115,8 +115,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	if (!st || st->is_reset)
 		return 0;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-		is_good = s->head_size <= s->conf.max_header_bytes &&
-			  h2_trailer_add(&st->trailers, name, value);
+		is_good = s->head.size <= s->conf.max_header_bytes &&
+			  h2_trailer_add(&st->in.trailers, name, value);
 	} else if (!st->status) {
 		is_good = h2_request_add(&s->request, name, value);
 		if (s->request.size > s->conf.max_header_bytes)
@@ -130,11 +130,11 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 static void end_head(struct h2_session *s, struct h2_stream *st)
 {
 	size_t before = buf_len(&s->texts);
-	bool has_body = !st->has_ended;
+	bool has_body = !st->in.has_ended;
 	unsigned status = st->status;
 
 	st->is_extended = h2_request_is_extended(&s->request);
-	st->declared = s->request.length;
+	st->in.declared = s->request.length;
 	st->is_chunked = h2_request_is_chunked(&s->request, has_body);
 	if (st->is_extended)
 		websocket_key(st->key);
@@ -157,13 +157,14 @@ static void end_head(struct h2_session *s, struct h2_stream *st)
  * see the answer before they have sent all end their half at once: they are told the rest of it. */
 static void end_body(struct h2_stream *st)
 {
-	bool is_less = !st->is_broken && st->declared != UINT64_MAX && st->came < st->declared;
+	bool is_less =
+		!st->is_broken && st->in.declared != UINT64_MAX && st->in.came < st->in.declared;
 
-	if (!st->has_ended || (is_less && !st->is_answered)) {
+	if (!st->in.has_ended || (is_less && !st->out.is_answered)) {
 		refuse_head(st->session->ng, st, NGHTTP2_PROTOCOL_ERROR);
 		return;
 	}
-	st->is_short = is_less;
+	st->in.is_short = is_less;
 	h2_tell(st, H2_INPUT);
 }
 
@@ -188,22 +189,22 @@ static bool is_noise(const nghttp2_frame_hd *hd)
  * here. */
 static bool is_passed_over(struct h2_session *s, int32_t id)
 {
-	if (id - 2 > s->last_id) {
-		s->gap_from = s->last_id;
-		s->gap_to = id;
+	if (id - 2 > s->closed.last_id) {
+		s->closed.gap_from = s->closed.last_id;
+		s->closed.gap_to = id;
 	}
-	s->last_id = MAX(s->last_id, id);
-	return id > s->gap_from && id < s->gap_to;
+	s->closed.last_id = MAX(s->closed.last_id, id);
+	return id > s->closed.gap_from && id < s->closed.gap_to;
 }
 
 /* RFC 9113 5.1, "closed": behind its own end a client says no more.  What we have closed it may not
  * know yet.  (DATA is thrown away by nghttp2 in both cases, unseen.) */
 static bool is_behind_end(const struct h2_session *s, int32_t id)
 {
-	if (id > s->last_id || nghttp2_session_find_stream(s->ng, id))
+	if (id > s->closed.last_id || nghttp2_session_find_stream(s->ng, id))
 		return false;
-	for (size_t i = 0; i < NITEMS(s->ended); i++)
-		if (s->ended[i] == id)
+	for (size_t i = 0; i < NITEMS(s->closed.ended); i++)
+		if (s->closed.ended[i] == id)
 			return true;
 	return false;
 }
@@ -211,7 +212,7 @@ static bool is_behind_end(const struct h2_session *s, int32_t id)
 static void take_noise(struct h2_session *s)
 {
 	if (!h2_budget_take(&s->noise, s->now, NOISE_BURST, NOISE_RATE))
-		give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that carry nothing");
+		give_up_session(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that carry nothing");
 }
 
 /* nghttp2 throws frames away without a word: those of unknown types, and DATA of streams that are
@@ -244,12 +245,13 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 	(void)ng;
 	s->seen++;
 	if (hd->type == NGHTTP2_HEADERS && is_behind_end(s, hd->stream_id))
-		give_up(s, NGHTTP2_STREAM_CLOSED, "HEADERS behind the end of its stream");
+		give_up_session(s, NGHTTP2_STREAM_CLOSED, "HEADERS behind the end of its stream");
 	if (hd->type == NGHTTP2_HEADERS && is_passed_over(s, hd->stream_id))
-		give_up(s, NGHTTP2_PROTOCOL_ERROR, "a stream's number is smaller than the last");
+		give_up_session(
+			s, NGHTTP2_PROTOCOL_ERROR, "a stream's number is smaller than the last");
 	/* nghttp2 does not look at them, but RFC 9113 6.3 does. */
 	if (hd->type == NGHTTP2_PRIORITY && !hd->stream_id)
-		give_up(s, NGHTTP2_PROTOCOL_ERROR, "PRIORITY of no stream");
+		give_up_session(s, NGHTTP2_PROTOCOL_ERROR, "PRIORITY of no stream");
 	if (is_noise(hd))
 		take_noise(s);
 	return 0;
@@ -261,20 +263,20 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	struct h2_stream *st;
 
 	if (frame->hd.type == NGHTTP2_HEADERS)
-		s->head_stream = 0;
+		s->head.stream = 0;
 	else if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_RST_STREAM)
 		return 0;
-	st = find(ng, frame->hd.stream_id);
+	st = find_stream(ng, frame->hd.stream_id);
 	if (!st)
 		return 0;
-	st->has_ended =
+	st->in.has_ended =
 		frame->hd.type == NGHTTP2_RST_STREAM || frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 	st->is_broken = frame->hd.type == NGHTTP2_RST_STREAM;
 	if (h2_is_over(st))
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		end_head(s, st);
-	else if (st->has_ended || frame->hd.type == NGHTTP2_HEADERS)
+	else if (st->in.has_ended || frame->hd.type == NGHTTP2_HEADERS)
 		end_body(st);
 	return 0;
 }
@@ -283,25 +285,25 @@ static int on_data(
 	nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *arg)
 {
 	struct h2_session *s = arg;
-	struct h2_stream *st = find(ng, id);
+	struct h2_stream *st = find_stream(ng, id);
 
 	(void)flags;
 	if (!st || h2_is_over(st)) {
 		h2_check(nghttp2_session_consume_connection(ng, n));
 		return 0;
 	}
-	st->came += n;
-	if (st->came > st->declared) {
+	st->in.came += n;
+	if (st->in.came > st->in.declared) {
 		h2_check(nghttp2_session_consume_connection(ng, n));
 		refuse_head(ng, st, NGHTTP2_PROTOCOL_ERROR);
 		return 0;
 	}
 	h2_tell(st, H2_INPUT);
-	if (st->is_ignored) {
+	if (st->in.is_ignored) {
 		h2_check(nghttp2_session_consume(ng, id, n));
 		return 0;
 	}
-	buf_add(&st->received, (str){(const char *)p, n});
+	buf_add(&st->in.received, (str){(const char *)p, n});
 	s->received += n;
 	s->debt += n;
 	h2_pay_debt(s);
@@ -311,14 +313,14 @@ static int on_data(
 static int on_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *arg)
 {
 	struct h2_session *s = arg;
-	struct h2_stream *st = find(ng, id);
+	struct h2_stream *st = find_stream(ng, id);
 
 	if (!st)
 		return 0;
 	if (st->is_broken || (error_code != NGHTTP2_NO_ERROR && !st->is_ours))
 		count_broken(s);
-	if (st->has_ended)
-		s->ended[s->nended++ % NITEMS(s->ended)] = id;
+	if (st->in.has_ended)
+		s->closed.ended[s->closed.nended++ % NITEMS(s->closed.ended)] = id;
 	st->is_gone = true;
 	h2_tell(st, H2_GONE);
 	return 0;
@@ -365,7 +367,7 @@ void h2_session_open(struct h2_session *s, const struct h2_conf *conf)
 	};
 
 	*s = (struct h2_session){.conf = *conf,
-		.last_id = -1,
+		.closed.last_id = -1,
 		.scan.skip = H2_PREFACE.n,
 		.max_received = H2_RECEIVED_MAX};
 	list_init(&s->streams);
@@ -400,7 +402,7 @@ void h2_session_feed(struct h2_session *s, str bytes, msec now)
 	if (n >= 0)
 		return;
 	h2_check((int)n);
-	give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, nghttp2_strerror((int)n));
+	give_up_session(s, NGHTTP2_ENHANCE_YOUR_CALM, nghttp2_strerror((int)n));
 	s->is_dead = true;
 }
 

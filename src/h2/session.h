@@ -56,30 +56,34 @@ struct h2_stream {
 	uint32_t doom;	    /* the error code of that */
 	unsigned events;
 	int32_t id;
-	unsigned status;	 /* of H2_REQUEST: the answer to one that cannot be served, or 0 */
-	size_t text_at, text_n;	 /* in the session's texts */
-	uint64_t came;		 /* bytes of payload */
-	uint64_t declared;	 /* that will come, by Content-Length; UINT64_MAX: not told */
-	struct buf received;	 /* payload that the owner has not read */
-	struct buf trailers;	 /* lines */
-	struct buf waiting;	 /* payload that is no frame yet */
-	struct buf out_trailers; /* lines */
+	unsigned status;	/* of H2_REQUEST: the answer to one that cannot be served, or 0 */
+	size_t text_at, text_n; /* in the session's texts */
+	struct {
+		uint64_t came;	     /* bytes of payload */
+		uint64_t declared;   /* that will come, by Content-Length; UINT64_MAX: not told */
+		struct buf received; /* payload that the owner has not read */
+		struct buf trailers; /* lines */
+		bool has_ended;	     /* the client's half */
+		bool is_short; /* it ended before what was declared, with the answer on its way */
+		bool is_end_read;
+		bool is_wide;	 /* it has H2_WINDOW */
+		bool is_ignored; /* what comes is thrown away */
+	} in;
+	struct {
+		struct buf waiting;  /* payload that is no frame yet */
+		struct buf trailers; /* lines */
+		bool is_answered;    /* the final head went */
+		bool is_deferred;    /* nghttp2 waits to be told of more payload */
+		bool is_ended;	     /* our half, once what waits has gone */
+		bool is_end_sent;    /* so it has */
+	} out;
 	char key[WEBSOCKET_KEY_SIZE]; /* of a WebSocket, which is_extended */
 	bool is_extended;
-	bool is_chunked;  /* the text said so: payload is read in that coding */
-	bool has_ended;	  /* the client's half */
-	bool is_short;	  /* it ended before what was declared, with the answer on its way */
-	bool is_answered; /* the final head went */
-	bool is_end_read;
-	bool is_wide;	   /* it has H2_WINDOW */
-	bool is_deferred;  /* nghttp2 waits to be told of more payload */
-	bool is_out_ended; /* our half, once what waits has gone */
-	bool is_end_sent;  /* so it has */
-	bool is_tunnel;	   /* after 101: the halves end each for itself */
-	bool is_ignored;   /* what comes is thrown away */
-	bool is_reset;	   /* by us: nothing comes or goes any more */
-	bool is_ours;	   /* the reset's reason is none that the client gave */
-	bool is_broken;	   /* reset by the client */
+	bool is_chunked; /* the text said so: payload is read in that coding */
+	bool is_tunnel;	 /* after 101: the halves end each for itself */
+	bool is_reset;	 /* by us: nothing comes or goes any more */
+	bool is_ours;	 /* the reset's reason is none that the client gave */
+	bool is_broken;	 /* reset by the client */
 	bool is_gone;
 };
 
@@ -105,13 +109,19 @@ struct h2_session {
 	size_t max_received;	  /* more, and the client gets no more window for the connection */
 	size_t debt;		  /* what it was not given */
 	msec now;
-	int32_t ended[32]; /* the last streams that the client has ended and that are closed */
-	unsigned nended;
-	int32_t last_id, gap_from, gap_to; /* the newest stream; numbers passed over before it */
-	size_t head_size;    /* of the block of fields that comes, as h2_request.size */
-	int32_t head_stream; /* a block of fields has begun for it; 0: none has */
-	const char *fault;   /* what the client did that ends the connection; or NULL */
-	bool is_dead;	     /* nothing can be fed any more */
+	struct {
+		int32_t ended[32]; /* the last streams that the client has ended and that are closed
+				    */
+		unsigned nended;
+		int32_t last_id, gap_from,
+			gap_to; /* the newest stream; numbers passed over before it */
+	} closed;
+	struct {
+		size_t size;	/* of the block of fields that comes, as h2_request.size */
+		int32_t stream; /* a block of fields has begun for it; 0: none has */
+	} head;
+	const char *fault; /* what the client did that ends the connection; or NULL */
+	bool is_dead;	   /* nothing can be fed any more */
 };
 
 /* Says our SETTINGS first. */
@@ -136,7 +146,7 @@ bool h2_session_is_over(const struct h2_session *s);
 /* A block of fields has begun and not ended. */
 static inline bool h2_session_is_in_head(const struct h2_session *s)
 {
-	return s->head_stream;
+	return s->head.stream;
 }
 
 /* With H2_REQUEST: the head, for request_head_parse.  Valid until the next feed or pump. */
@@ -150,7 +160,7 @@ void h2_stream_write(struct h2_stream *st, str payload);
 /* Payload that is no frame yet. */
 static inline size_t h2_stream_waiting(const struct h2_stream *st)
 {
-	return buf_len(&st->waiting);
+	return buf_len(&st->out.waiting);
 }
 /* Ends our half, once what waits has gone.  A client that has not ended its own gets a moment to do
  * so, from the owner, who resets the stream afterwards (RFC 9113 8.1); a tunnel that leads nowhere

@@ -78,7 +78,8 @@ static void set_seconds(int64_t *at, int64_t seconds)
 }
 
 /* One directive.  `value` is without quotes; has_value: there was a '='. */
-static void apply(struct cache_control *c, str name, bool has_value, str value, int64_t seconds)
+static void apply_directive(
+	struct cache_control *c, str name, bool has_value, str value, int64_t seconds)
 {
 	const struct directive *d = find_directive(name);
 	int64_t *number;
@@ -148,7 +149,7 @@ static void apply_element(struct cache_control *c, str element, bool is_response
 	seconds = trimmed.n == name.n ? parse_seconds(value) : CACHE_NO_VALUE;
 	if (seconds == CACHE_NO_VALUE && is_response)
 		seconds = 0;
-	apply(c, trimmed, eq >= 0, value, seconds);
+	apply_directive(c, trimmed, eq >= 0, value, seconds);
 }
 
 static void read_plain(
@@ -182,11 +183,11 @@ static void apply_member(struct cache_control *c, str key, const struct item *it
 	if (!d || (item->type == ITEM_BOOLEAN && !item->number))
 		return;
 	if (d->kind == IS_FLAG || d->kind == HAS_FIELDS)
-		apply(c, key, false, STR_EMPTY, 0);
+		apply_directive(c, key, false, STR_EMPTY, 0);
 	else if (is_number)
-		apply(c, key, true, STR_EMPTY, MIN(item->number, CACHE_SECONDS_MAX));
+		apply_directive(c, key, true, STR_EMPTY, MIN(item->number, CACHE_SECONDS_MAX));
 	else if (item->type == ITEM_INTEGER)
-		apply(c, key, true, STR_EMPTY, 0);
+		apply_directive(c, key, true, STR_EMPTY, 0);
 }
 
 static bool read_targeted(

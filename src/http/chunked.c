@@ -118,7 +118,7 @@ static bool check_trailers(struct chunked *c)
 }
 
 /* Every state but DATA takes one byte and says what comes next. */
-static enum chunked_state step(struct chunked *c, char byte)
+static enum chunked_state step_chunked(struct chunked *c, char byte)
 {
 	switch (c->state) {
 	case CHUNKED_SIZE_FIRST:
@@ -161,7 +161,7 @@ enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_da
 			chunked_skip(c, data.n);
 			break;
 		}
-		c->state = step(c, in.p[used++]);
+		c->state = step_chunked(c, in.p[used++]);
 	}
 	if (c->state == CHUNKED_BAD)
 		return PARSE_BAD;

@@ -17,7 +17,7 @@ void compose_begin(struct compose *c, struct arena *a, size_t max_fields, size_t
 	c->end = c->at + size;
 }
 
-static str put(struct compose *c, str s)
+static str put_text(struct compose *c, str s)
 {
 	char *at = c->at;
 
@@ -34,10 +34,10 @@ static void put_line(struct compose *c, enum header_id id, str name, str value)
 	assert(c->n < c->max);
 	c->n++;
 	*h = (struct header){.id = id};
-	h->name = put(c, name);
-	put(c, STR(": "));
-	h->value = put(c, value);
-	put(c, STR("\r\n"));
+	h->name = put_text(c, name);
+	put_text(c, STR(": "));
+	h->value = put_text(c, value);
+	put_text(c, STR("\r\n"));
 }
 
 void compose_add(struct compose *c, enum header_id id, str value)

@@ -63,7 +63,7 @@ static char *put_two(char *out, unsigned v)
 	return out + 2;
 }
 
-static char *put(char *out, const char *from, size_t n)
+static char *put_bytes(char *out, const char *from, size_t n)
 {
 	memcpy(out, from, n);
 	return out + n;
@@ -78,15 +78,15 @@ void date_write(char out[DATE_LENGTH], int64_t unix_seconds)
 	struct civil c = civil_of_days((int64_t)days + FIRST_SECOND / DAY_SECONDS);
 	const char *begin = out;
 
-	out = put(out, day_names + 3 * ((days + 6) % 7), 3);
-	out = put_two(put(out, ", ", 2), c.day);
-	out = put(put(out, " ", 1), month_names + (size_t)3 * (c.month - 1), 3);
-	out = put_two(put(out, " ", 1), c.year / 100);
+	out = put_bytes(out, day_names + 3 * ((days + 6) % 7), 3);
+	out = put_two(put_bytes(out, ", ", 2), c.day);
+	out = put_bytes(put_bytes(out, " ", 1), month_names + (size_t)3 * (c.month - 1), 3);
+	out = put_two(put_bytes(out, " ", 1), c.year / 100);
 	out = put_two(out, c.year % 100);
-	out = put_two(put(out, " ", 1), of_day / 3600);
-	out = put_two(put(out, ":", 1), of_day / 60 % 60);
-	out = put_two(put(out, ":", 1), of_day % 60);
-	out = put(out, " GMT", 4);
+	out = put_two(put_bytes(out, " ", 1), of_day / 3600);
+	out = put_two(put_bytes(out, ":", 1), of_day / 60 % 60);
+	out = put_two(put_bytes(out, ":", 1), of_day % 60);
+	out = put_bytes(out, " GMT", 4);
 	assert(out == begin + DATE_LENGTH);
 }
 
@@ -103,7 +103,7 @@ str date_cached(struct date_cache *c, int64_t unix_seconds)
 /* The readers below take a piece from the front of *s, and are false when something else is there.
  */
 
-static bool take(str *s, str expected)
+static bool take_expected(str *s, str expected)
 {
 	if (!str_starts(*s, expected))
 		return false;
@@ -139,7 +139,7 @@ static bool take_name(str *s, const char *names, unsigned *ret)
 static bool take_long_day(str *s)
 {
 	for (size_t i = 0; i < NITEMS(long_day_names); i++)
-		if (take(s, long_day_names[i]))
+		if (take_expected(s, long_day_names[i]))
 			return true;
 	return false;
 }
@@ -148,8 +148,9 @@ static bool take_time(str *s, unsigned *ret_second)
 {
 	unsigned hour, minute, second;
 
-	if (!take_digits(s, 2, &hour) || !take(s, STR(":")) || !take_digits(s, 2, &minute) ||
-		!take(s, STR(":")) || !take_digits(s, 2, &second))
+	if (!take_digits(s, 2, &hour) || !take_expected(s, STR(":")) ||
+		!take_digits(s, 2, &minute) || !take_expected(s, STR(":")) ||
+		!take_digits(s, 2, &second))
 		return false;
 	/* A leap second is the one after it. */
 	*ret_second = hour * 3600 + minute * 60 + second;
@@ -161,20 +162,20 @@ static bool read_imf(str s, struct civil *c, unsigned *second)
 {
 	unsigned unused;
 
-	return take_name(&s, day_names, &unused) && take(&s, STR(", ")) &&
-	       take_digits(&s, 2, &c->day) && take(&s, STR(" ")) &&
-	       take_name(&s, month_names, &c->month) && take(&s, STR(" ")) &&
-	       take_digits(&s, 4, &c->year) && take(&s, STR(" ")) && take_time(&s, second) &&
-	       str_eq(s, STR(" GMT"));
+	return take_name(&s, day_names, &unused) && take_expected(&s, STR(", ")) &&
+	       take_digits(&s, 2, &c->day) && take_expected(&s, STR(" ")) &&
+	       take_name(&s, month_names, &c->month) && take_expected(&s, STR(" ")) &&
+	       take_digits(&s, 4, &c->year) && take_expected(&s, STR(" ")) &&
+	       take_time(&s, second) && str_eq(s, STR(" GMT"));
 }
 
 /* Sunday, 06-Nov-94 08:49:37 GMT */
 static bool read_rfc850(str s, struct civil *c, unsigned *second)
 {
-	return take_long_day(&s) && take(&s, STR(", ")) && take_digits(&s, 2, &c->day) &&
-	       take(&s, STR("-")) && take_name(&s, month_names, &c->month) && take(&s, STR("-")) &&
-	       take_digits(&s, 2, &c->year) && take(&s, STR(" ")) && take_time(&s, second) &&
-	       str_eq(s, STR(" GMT"));
+	return take_long_day(&s) && take_expected(&s, STR(", ")) && take_digits(&s, 2, &c->day) &&
+	       take_expected(&s, STR("-")) && take_name(&s, month_names, &c->month) &&
+	       take_expected(&s, STR("-")) && take_digits(&s, 2, &c->year) &&
+	       take_expected(&s, STR(" ")) && take_time(&s, second) && str_eq(s, STR(" GMT"));
 }
 
 /* Sun Nov  6 08:49:37 1994 */
@@ -182,10 +183,11 @@ static bool read_asctime(str s, struct civil *c, unsigned *second)
 {
 	unsigned unused;
 
-	return take_name(&s, day_names, &unused) && take(&s, STR(" ")) &&
-	       take_name(&s, month_names, &c->month) && take(&s, STR(" ")) &&
-	       take_digits(&s, take(&s, STR(" ")) ? 1 : 2, &c->day) && take(&s, STR(" ")) &&
-	       take_time(&s, second) && take(&s, STR(" ")) && take_digits(&s, 4, &c->year) && !s.n;
+	return take_name(&s, day_names, &unused) && take_expected(&s, STR(" ")) &&
+	       take_name(&s, month_names, &c->month) && take_expected(&s, STR(" ")) &&
+	       take_digits(&s, take_expected(&s, STR(" ")) ? 1 : 2, &c->day) &&
+	       take_expected(&s, STR(" ")) && take_time(&s, second) &&
+	       take_expected(&s, STR(" ")) && take_digits(&s, 4, &c->year) && !s.n;
 }
 
 static unsigned full_year(unsigned two_digits, int64_t now)

@@ -12,24 +12,24 @@ static char peek(str s)
 	return s.n ? s.p[0] : 0;
 }
 
-static void skip(str *s, size_t n)
+static void skip_chars_of(str *s, size_t n)
 {
 	assert(n <= s->n);
 	*s = str_slice(*s, n, s->n);
 }
 
-static bool take(str *s, char c)
+static bool take_char(str *s, char c)
 {
 	if (peek(*s) != c)
 		return false;
-	skip(s, 1);
+	skip_chars_of(s, 1);
 	return true;
 }
 
 static void skip_blanks(str *s)
 {
 	while (s->n && char_is_blank(s->p[0]))
-		skip(s, 1);
+		skip_chars_of(s, 1);
 }
 
 static bool is_key_char(char c, bool is_first)
@@ -46,7 +46,7 @@ static bool take_key(str *s, str *ret)
 	while (n < s->n && is_key_char(s->p[n], n == 0))
 		n++;
 	*ret = str_slice(*s, 0, n);
-	skip(s, n);
+	skip_chars_of(s, n);
 	return n;
 }
 
@@ -61,34 +61,34 @@ static size_t count_digits(str s)
 
 static bool take_number(str *s, struct item *item)
 {
-	bool is_negative = take(s, '-');
+	bool is_negative = take_char(s, '-');
 	size_t n = count_digits(*s), fraction;
 	int64_t v = 0;
 
 	for (size_t i = 0; i < n && i < INTEGER_DIGITS; i++)
 		v = v * 10 + (s->p[i] - '0');
-	skip(s, n);
-	if (!take(s, '.')) {
+	skip_chars_of(s, n);
+	if (!take_char(s, '.')) {
 		item->type = ITEM_INTEGER;
 		item->number = is_negative ? -v : v;
 		return n && n <= INTEGER_DIGITS;
 	}
 	fraction = count_digits(*s);
-	skip(s, fraction);
+	skip_chars_of(s, fraction);
 	return n && n <= DECIMAL_DIGITS && fraction && fraction <= 3;
 }
 
 static bool take_string(str *s)
 {
-	if (!take(s, '"'))
+	if (!take_char(s, '"'))
 		return false;
 	while (s->n) {
 		char c = s->p[0];
 
-		skip(s, 1);
+		skip_chars_of(s, 1);
 		if (c == '"')
 			return true;
-		if (c == '\\' && !take(s, '"') && !take(s, '\\'))
+		if (c == '\\' && !take_char(s, '"') && !take_char(s, '\\'))
 			return false;
 		if (c < ' ' || c > '~')
 			return false;
@@ -100,7 +100,7 @@ static bool take_bytes(str *s)
 {
 	ssize_t n;
 
-	skip(s, 1);
+	skip_chars_of(s, 1);
 	n = str_find_char(*s, ':');
 	for (ssize_t i = 0; i < n; i++) {
 		char c = s->p[i], lower = char_lower(c);
@@ -109,7 +109,7 @@ static bool take_bytes(str *s)
 			c != '/' && c != '=')
 			return false;
 	}
-	skip(s, (size_t)(n + 1));
+	skip_chars_of(s, (size_t)(n + 1));
 	return n >= 0;
 }
 
@@ -119,16 +119,16 @@ static bool take_token(str *s)
 
 	while (n < s->n && (char_is(s->p[n], CHAR_TOKEN) || s->p[n] == ':' || s->p[n] == '/'))
 		n++;
-	skip(s, n);
+	skip_chars_of(s, n);
 	return n;
 }
 
 static bool take_boolean(str *s, struct item *item)
 {
-	skip(s, 1);
+	skip_chars_of(s, 1);
 	item->type = ITEM_BOOLEAN;
 	item->number = peek(*s) == '1';
-	return take(s, '0') || take(s, '1');
+	return take_char(s, '0') || take_char(s, '1');
 }
 
 static bool take_bare(str *s, struct item *item)
@@ -146,7 +146,7 @@ static bool take_bare(str *s, struct item *item)
 	if (c == '?')
 		return take_boolean(s, item);
 	if (c == '@') {
-		skip(s, 1);
+		skip_chars_of(s, 1);
 		seconds.type = ITEM_OTHER;
 		return take_number(s, &seconds) && seconds.type == ITEM_INTEGER;
 	}
@@ -155,13 +155,13 @@ static bool take_bare(str *s, struct item *item)
 
 static bool take_params(str *s)
 {
-	while (take(s, ';')) {
+	while (take_char(s, ';')) {
 		struct item value;
 		str key;
 
-		while (take(s, ' '))
+		while (take_char(s, ' '))
 			;
-		if (!take_key(s, &key) || (take(s, '=') && !take_bare(s, &value)))
+		if (!take_key(s, &key) || (take_char(s, '=') && !take_bare(s, &value)))
 			return false;
 	}
 	return true;
@@ -171,11 +171,11 @@ static bool take_list(str *s)
 {
 	struct item item;
 
-	skip(s, 1);
+	skip_chars_of(s, 1);
 	while (s->n) {
-		while (take(s, ' '))
+		while (take_char(s, ' '))
 			;
-		if (take(s, ')'))
+		if (take_char(s, ')'))
 			return true;
 		if (!take_bare(s, &item) || !take_params(s))
 			return false;
@@ -202,7 +202,7 @@ static bool take_comma(str *s)
 	skip_blanks(s);
 	if (!s->n)
 		return true;
-	if (!take(s, ','))
+	if (!take_char(s, ','))
 		return false;
 	skip_blanks(s);
 	return s->n;
@@ -216,8 +216,8 @@ enum parse dictionary_next(str *rest, str *ret_key, struct item *ret_item)
 	skip_blanks(&s);
 	if (!s.n)
 		return PARSE_MORE;
-	if (!take_key(&s, &key) || (take(&s, '=') && !take_value(&s, &item)) || !take_params(&s) ||
-		!take_comma(&s))
+	if (!take_key(&s, &key) || (take_char(&s, '=') && !take_value(&s, &item)) ||
+		!take_params(&s) || !take_comma(&s))
 		return PARSE_BAD;
 	*rest = s;
 	*ret_key = key;

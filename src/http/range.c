@@ -55,7 +55,7 @@ static bool read_one(str text, uint64_t size, struct range *ret)
 }
 
 /* True if b begins in a, or just behind it: *a becomes both. */
-static bool join(struct range *a, struct range b)
+static bool join_ranges(struct range *a, struct range b)
 {
 	uint64_t end = a->offset + a->length;
 
@@ -82,7 +82,7 @@ enum range_verdict range_read(str value, uint64_t size, struct range *out, size_
 			return RANGE_WHOLE;
 		assert(r.offset <= size && r.length <= size - r.offset);
 		left -= r.length;
-		if (r.length && (!n || !join(&out[n - 1], r)))
+		if (r.length && (!n || !join_ranges(&out[n - 1], r)))
 			out[n++] = r;
 	}
 	if (!seen)

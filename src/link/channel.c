@@ -192,7 +192,7 @@ static bool receive_one(struct channel *c)
 	return c->watch.fd >= 0;
 }
 
-static void on_event(struct watch *w, unsigned events)
+static void on_channel_event(struct watch *w, unsigned events)
 {
 	struct channel *c = container_of(w, struct channel, watch);
 
@@ -215,7 +215,8 @@ struct channel *channel_new(struct loop *l, int fd, enum channel_side side, chan
 	c->on_closed = on_closed;
 	c->arg = arg;
 	list_init(&c->queue);
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || watch_open(&c->watch, l, fd, on_event) < 0) {
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+		watch_open(&c->watch, l, fd, on_channel_event) < 0) {
 		close(fd);
 		MAGIC_END(c, CHANNEL_MAGIC);
 		free(c);

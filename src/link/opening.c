@@ -14,7 +14,7 @@
  * socket, and few descriptors are in flight. */
 #define ASKED_MAX 32
 
-struct request_head {
+struct opening_head {
 	uint32_t number, form, tenant_size, path_size;
 };
 
@@ -22,7 +22,7 @@ struct answer_head {
 	uint32_t number, result;
 };
 
-struct answer {
+struct opening_answer {
 	struct answer_head head;
 	char why[OPENING_WHY_MAX];
 };
@@ -45,7 +45,7 @@ static const struct result_shape {
 
 int opening_receive(int fd, struct opening_request *ret)
 {
-	struct request_head head;
+	struct opening_head head;
 	struct iovec parts[] = {{&head, sizeof(head)}, {ret->text, sizeof(ret->text)}};
 	ssize_t n = packet_receive(fd, parts, NITEMS(parts), NULL);
 
@@ -94,7 +94,7 @@ struct opening {
 	struct list link;
 	opened_fn *on_opened; /* NULL: cancelled */
 	void *arg;
-	struct request_head head;
+	struct opening_head head;
 	char text[]; /* tenant and path */
 };
 
@@ -108,7 +108,7 @@ static void close_broken(struct opener *o)
 	o->on_closed(o->arg);
 }
 
-static int send_request(struct opener *o, struct opening *op)
+static int send_opening(struct opener *o, struct opening *op)
 {
 	struct iovec parts[] = {{&op->head, sizeof(op->head)},
 		{op->text, op->head.tenant_size + op->head.path_size}};
@@ -123,7 +123,7 @@ static void send_waiting(struct opener *o)
 
 		/* Without room it waits for the answer to another, or for LOOP_WRITE.  Another
 		 * error: the end of the link is about to be read. */
-		if (o->watch.fd < 0 || send_request(o, op) < 0)
+		if (o->watch.fd < 0 || send_opening(o, op) < 0)
 			return;
 		list_remove(&op->link);
 		list_append(&o->asked, &op->link);
@@ -136,7 +136,7 @@ static bool fits(const struct result_shape *s, size_t why, int fd)
 	return s->has_file == (fd >= 0 || fd == -EMFILE) && why <= s->max_why;
 }
 
-static bool is_sound(const struct opener *o, const struct answer *a, ssize_t n, int fd)
+static bool is_sound(const struct opener *o, const struct opening_answer *a, ssize_t n, int fd)
 {
 	return n >= (ssize_t)sizeof(a->head) && a->head.result < NITEMS(shapes) &&
 	       fits(&shapes[a->head.result], (size_t)n - sizeof(a->head), fd) &&
@@ -144,7 +144,7 @@ static bool is_sound(const struct opener *o, const struct answer *a, ssize_t n, 
 	       list_first(&o->asked, struct opening, link)->head.number == a->head.number;
 }
 
-static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int fd)
+static void take_answer(struct opener *o, const struct opening_answer *a, ssize_t n, int fd)
 {
 	struct opening *op = container_of(list_pop(&o->asked), struct opening, link);
 
@@ -164,7 +164,7 @@ static void take_answer(struct opener *o, const struct answer *a, ssize_t n, int
 /* False when there is nothing more to read now. */
 static bool receive_answer(struct opener *o)
 {
-	struct answer a;
+	struct opening_answer a;
 	struct iovec part = {&a, sizeof(a)};
 	int fd = -1;
 	ssize_t n = packet_receive(o->watch.fd, &part, 1, &fd);
@@ -180,7 +180,7 @@ static bool receive_answer(struct opener *o)
 	return o->watch.fd >= 0;
 }
 
-static void on_event(struct watch *w, unsigned events)
+static void on_opener_event(struct watch *w, unsigned events)
 {
 	struct opener *o = container_of(w, struct opener, watch);
 
@@ -200,7 +200,7 @@ struct opener *opener_new(struct loop *l, int fd, opener_closed_fn *on_closed, v
 	o->arg = arg;
 	list_init(&o->asked);
 	list_init(&o->waiting);
-	if (watch_open(&o->watch, l, fd, on_event) < 0) {
+	if (watch_open(&o->watch, l, fd, on_opener_event) < 0) {
 		close(fd);
 		MAGIC_END(o, OPENER_MAGIC);
 		free(o);
@@ -219,7 +219,7 @@ struct opening *opener_ask(struct opener *o, str tenant, str path, enum opening_
 	assert(tenant.n <= OPENING_TENANT_MAX && path.n <= OPENING_PATH_MAX);
 	op->on_opened = on_opened;
 	op->arg = arg;
-	op->head = (struct request_head){o->number++, form, (uint32_t)tenant.n, (uint32_t)path.n};
+	op->head = (struct opening_head){o->number++, form, (uint32_t)tenant.n, (uint32_t)path.n};
 	memcpy(op->text, tenant.p, tenant.n);
 	memcpy(op->text + tenant.n, path.p, path.n);
 	list_init(&op->link);

@@ -17,13 +17,13 @@
 #define LATE		20
 #define LOOKS_WHEN_LATE 64
 
-struct work {
+struct later_work {
 	loop_fn *fn;
 	void *arg;
 };
 
 struct work_list {
-	struct work *items;
+	struct later_work *items;
 	size_t count, cap;
 };
 
@@ -37,7 +37,7 @@ struct loop {
 	uint64_t usec; /* the same */
 	struct timer_heap timers;
 	struct work_list deferred;
-	struct work on_turn;
+	struct later_work on_turn;
 	pthread_t thread; /* whose it is, once it runs */
 	bool has_thread;
 	pthread_mutex_t post_lock; /* guards posted */
@@ -54,7 +54,7 @@ static void work_add(struct work_list *list, loop_fn *fn, void *arg)
 		list->cap = list->cap ? list->cap * 2 : 16;
 		list->items = xrealloc(list->items, list->cap * sizeof(*list->items));
 	}
-	list->items[list->count++] = (struct work){fn, arg};
+	list->items[list->count++] = (struct later_work){fn, arg};
 }
 
 msec clock_now(void)
@@ -147,7 +147,7 @@ struct loop *loop_new(void)
 static void run_deferred(struct loop *l)
 {
 	for (size_t i = 0; i < l->deferred.count; i++) {
-		struct work todo = l->deferred.items[i];
+		struct later_work todo = l->deferred.items[i];
 
 		todo.fn(todo.arg);
 	}
@@ -260,7 +260,7 @@ void loop_on_turn(struct loop *l, loop_fn *fn, void *arg)
 {
 	MAGIC_CHECK(l, LOOP_MAGIC);
 	assert(is_own(l) && (!l->on_turn.fn || !fn)); /* one */
-	l->on_turn = (struct work){fn, arg};
+	l->on_turn = (struct later_work){fn, arg};
 }
 
 static int wait_limit(struct loop *l)

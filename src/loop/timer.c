@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "loop/loop_int.h"
 
-static void place(struct timer_heap *h, uint32_t slot, struct timer *t)
+static void place_timer(struct timer_heap *h, uint32_t slot, struct timer *t)
 {
 	assert(slot && slot <= h->count);
 	h->items[slot] = t;
@@ -16,10 +16,10 @@ static void place(struct timer_heap *h, uint32_t slot, struct timer *t)
 static void sift_up(struct timer_heap *h, uint32_t slot, struct timer *t)
 {
 	while (slot > 1 && h->items[slot / 2]->key > t->key) {
-		place(h, slot, h->items[slot / 2]);
+		place_timer(h, slot, h->items[slot / 2]);
 		slot /= 2;
 	}
-	place(h, slot, t);
+	place_timer(h, slot, t);
 }
 
 static void sift_down(struct timer_heap *h, uint32_t slot, struct timer *t)
@@ -33,10 +33,10 @@ static void sift_down(struct timer_heap *h, uint32_t slot, struct timer *t)
 			child++;
 		if (h->items[child]->key >= t->key)
 			break;
-		place(h, slot, h->items[child]);
+		place_timer(h, slot, h->items[child]);
 		slot = child;
 	}
-	place(h, slot, t);
+	place_timer(h, slot, t);
 }
 
 static void heap_remove(struct timer_heap *h, struct timer *t)

@@ -59,7 +59,7 @@ static ssize_t splice_out(struct splice_pipe *p, int to)
 	return n;
 }
 
-static enum spliced fill(struct splice_pipe *p, struct flow *f, struct inbox *in, int from)
+static enum spliced fill_pipe(struct splice_pipe *p, struct flow *f, struct inbox *in, int from)
 {
 	ssize_t n = in->can_read ? splice_in(p, from, flow_raw(f)) : -EAGAIN;
 
@@ -76,7 +76,7 @@ static enum spliced fill(struct splice_pipe *p, struct flow *f, struct inbox *in
 enum spliced splice_pass(struct splice_pipe *p, struct flow *f, struct inbox *in, int from,
 	struct outbox *out, int to)
 {
-	enum spliced filled = p->held ? SPLICED : fill(p, f, in, from);
+	enum spliced filled = p->held ? SPLICED : fill_pipe(p, f, in, from);
 
 	assert(outbox_is_empty(out) && !in->unread.n); /* the order of the bytes */
 	if (filled != SPLICED)

@@ -12,12 +12,12 @@
 #define FAMILY_MAX   4096u	/* a tenant that forks without end does not keep us busy */
 #define CHILDREN_MAX (1u << 20) /* bytes */
 
-struct family {
+struct pid_family {
 	pid_t *items;
 	size_t count, cap;
 };
 
-static void add(pid_t **items, size_t *count, size_t *cap, pid_t pid)
+static void add_pid(pid_t **items, size_t *count, size_t *cap, pid_t pid)
 {
 	if (*count == *cap) {
 		*cap = *cap ? *cap * 2 : 16;
@@ -27,7 +27,7 @@ static void add(pid_t **items, size_t *count, size_t *cap, pid_t pid)
 }
 
 /* The file of a thread: "123 456 ". */
-static void add_children_of(const char *path, struct family *f)
+static void add_children_of(const char *path, struct pid_family *f)
 {
 	struct buf text = {0};
 	str rest, word;
@@ -38,11 +38,11 @@ static void add_children_of(const char *path, struct family *f)
 	rest = buf_str(&text);
 	while (f->count < FAMILY_MAX && str_split(&rest, ' ', &word))
 		if (number_parse(word, INT32_MAX, &pid) == 0)
-			add(&f->items, &f->count, &f->cap, (pid_t)pid);
+			add_pid(&f->items, &f->count, &f->cap, (pid_t)pid);
 	buf_done(&text);
 }
 
-static void add_children(pid_t pid, struct family *f)
+static void add_children(pid_t pid, struct pid_family *f)
 {
 	char path[300];
 	struct dirent *entry;
@@ -70,7 +70,7 @@ static bool has(const struct sessions *s, pid_t session)
 
 size_t descent_sessions(pid_t pid, pid_t own, struct sessions *s)
 {
-	struct family f = {0};
+	struct pid_family f = {0};
 	size_t first = s->count;
 
 	add_children(pid, &f);
@@ -79,7 +79,7 @@ size_t descent_sessions(pid_t pid, pid_t own, struct sessions *s)
 
 		add_children(f.items[i], &f);
 		if (session > 0 && session != own && !has(s, session))
-			add(&s->items, &s->count, &s->cap, session);
+			add_pid(&s->items, &s->count, &s->cap, session);
 	}
 	free(f.items);
 	return first;

@@ -38,7 +38,7 @@ const char *enter_step_name(uint32_t step)
 
 /* --- here: the words --- */
 
-static size_t count(char *const *words)
+static size_t count_words(char *const *words)
 {
 	size_t n = 0;
 
@@ -50,7 +50,7 @@ static size_t count(char *const *words)
 char **enter_words(const struct launch *l, int report_fd)
 {
 	const struct process_spec *spec = l->spec;
-	size_t npaths = count(l->paths), nargs = count(spec->argv), at = 0;
+	size_t npaths = count_words(l->paths), nargs = count_words(spec->argv), at = 0;
 	char **words =
 		xcalloc(WORD_FIRST + 2 * spec->nmounts + 1 + npaths + nargs + 1, sizeof(*words));
 
@@ -75,7 +75,7 @@ char **enter_words(const struct launch *l, int report_fd)
 
 /* --- there --- */
 
-struct entry {
+struct entry_way {
 	int report_fd;
 	pid_t parent;
 	const char *flags, *cwd;
@@ -95,7 +95,7 @@ static bool read_count(const char *word, size_t max, size_t *ret)
 	return true;
 }
 
-static int read_words(int argc, char **argv, struct entry *e)
+static int read_words(int argc, char **argv, struct entry_way *e)
 {
 	size_t fd, parent, at = WORD_FIRST, left;
 
@@ -120,7 +120,7 @@ static int read_words(int argc, char **argv, struct entry *e)
 	return 0;
 }
 
-static int mount_directories(const struct entry *e)
+static int mount_directories(const struct entry_way *e)
 {
 	struct process_user who = {geteuid(), getegid()};
 	int flags = namespace_flags();
@@ -131,14 +131,14 @@ static int mount_directories(const struct entry *e)
 }
 
 /* A new user namespace may have cleared it. */
-static int die_with_parent(const struct entry *e)
+static int die_with_parent(const struct entry_way *e)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -errno;
 	return getppid() == e->parent ? 0 : -ESRCH;
 }
 
-static int execute(const struct entry *e)
+static int execute(const struct entry_way *e)
 {
 	int error = ENOENT;
 
@@ -152,7 +152,7 @@ static int execute(const struct entry *e)
 	return e->npaths ? -error : 0;
 }
 
-static struct enter_report run(const struct entry *e)
+static struct enter_report run_entry(const struct entry_way *e)
 {
 	int r = mount_directories(e);
 
@@ -172,11 +172,11 @@ static struct enter_report run(const struct entry *e)
 
 int enter_main(int argc, char **argv)
 {
-	struct entry e = {.report_fd = -1};
+	struct entry_way e = {.report_fd = -1};
 	struct enter_report report = {ENTER_WORDS, EINVAL};
 
 	if (read_words(argc, argv, &e) == 0 && fcntl(e.report_fd, F_SETFD, FD_CLOEXEC) == 0)
-		report = run(&e);
+		report = run_entry(&e);
 	if (report.error && e.report_fd >= 0 && write(e.report_fd, &report, sizeof(report)) < 0)
 		return EXIT_FAILURE;
 	return report.error ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -32,7 +32,7 @@ static struct sentry {
 
 static struct {
 	struct loop *loop;
-	struct table {
+	struct guard_table {
 		uint32_t used; /* targets beyond are empty */
 		struct target {
 			pid_t pid;	/* as kill(2) takes it; 0: empty */
@@ -51,18 +51,18 @@ enum word {
 
 /* In the guard: descriptors of the labels in the table.  As long as it has one its number is nobody
  * else's; without it is not believed. */
-static struct hold {
+static struct guard_hold {
 	int fd_and_one; /* 0: none */
 	uint64_t label;
 } holds[MAX_TARGETS];
 
-static void hold_label(struct hold *h, const struct target *t)
+static void hold_label(struct guard_hold *h, const struct target *t)
 {
 	int fd;
 
 	if (h->fd_and_one && h->label != t->label) {
 		close(h->fd_and_one - 1);
-		*h = (struct hold){0};
+		*h = (struct guard_hold){0};
 	}
 	if (!t->label || h->fd_and_one)
 		return;
@@ -70,7 +70,7 @@ static void hold_label(struct hold *h, const struct target *t)
 	if (fd < 0)
 		return;
 	if (label_of(-t->pid) == t->label)
-		*h = (struct hold){fd + 1, t->label};
+		*h = (struct guard_hold){fd + 1, t->label};
 	else
 		close(fd);
 }
@@ -82,14 +82,14 @@ static void hold_labels(void)
 }
 
 /* A group of ours is a session too. */
-static bool is_of_target(const struct target *t, const struct hold *h, const struct stray *s)
+static bool is_of_target(const struct target *t, const struct guard_hold *h, const struct stray *s)
 {
 	return t->pid &&
 	       ((s->label && h->fd_and_one && s->label == h->label) ||
 		       (s->session == -t->pid && (!t->learned || s->started <= t->learned)));
 }
 
-static bool is_ours(void *arg, const struct stray *s)
+static bool is_our_stray(void *arg, const struct stray *s)
 {
 	(void)arg;
 	if (s->serial)
@@ -102,7 +102,7 @@ static bool is_ours(void *arg, const struct stray *s)
 
 static bool still_runs(void *arg, const struct stray *s)
 {
-	return !s->is_stopped && is_ours(arg, s);
+	return !s->is_stopped && is_our_stray(arg, s);
 }
 
 /* First all of them stand still: nobody forks while we look. */
@@ -115,7 +115,7 @@ static void kill_all(void)
 	for (uint32_t i = 0; i < guard.table->used; i++)
 		if (guard.table->targets[i].pid && !guard.table->targets[i].learned)
 			kill(guard.table->targets[i].pid, SIGKILL);
-	for (int round = 0; round < 50 && strays_signal(SIGKILL, is_ours, NULL); round++)
+	for (int round = 0; round < 50 && strays_signal(SIGKILL, is_our_stray, NULL); round++)
 		nanosleep(&pause, NULL);
 }
 
@@ -232,7 +232,7 @@ static void dismiss(pid_t pid, int pipe_fd)
 	close(pipe_fd);
 }
 
-static void renew(struct sentry *s)
+static void renew_sentry(struct sentry *s)
 {
 	pid_t former = s->child.pid;
 	int former_pipe = s->pipe_fd;
@@ -249,7 +249,7 @@ static void renew(struct sentry *s)
 void guard_renew(void)
 {
 	for (size_t i = 0; i < NITEMS(sentries); i++)
-		renew(&sentries[i]);
+		renew_sentry(&sentries[i]);
 }
 
 void guard_stop(void)
@@ -276,7 +276,7 @@ bool guard_is(pid_t pid)
 	return false;
 }
 
-static uint32_t find(pid_t target)
+static uint32_t find_target(pid_t target)
 {
 	uint32_t i = 0;
 
@@ -286,20 +286,20 @@ static uint32_t find(pid_t target)
 }
 
 /* A full pipe makes it look, too. */
-static void look(void)
+static void ring_sentries(void)
 {
 	for (size_t i = 0; i < NITEMS(sentries); i++)
 		if (sentries[i].pipe_fd >= 0)
 			(void)!write(sentries[i].pipe_fd, (char[]){WORD_LOOK}, 1);
 }
 
-static void put(struct target target)
+static void put_target(struct target target)
 {
 	uint32_t i;
 
 	if (!guard.table)
 		return;
-	i = find(0);
+	i = find_target(0);
 	if (i == MAX_TARGETS)
 		return;
 	guard.table->targets[i] = target;
@@ -308,12 +308,12 @@ static void put(struct target target)
 
 void guard_add(pid_t target)
 {
-	put((struct target){.pid = target});
+	put_target((struct target){.pid = target});
 }
 
 void guard_add_session(pid_t session, uint64_t learned)
 {
-	put((struct target){.pid = -session, .learned = learned});
+	put_target((struct target){.pid = -session, .learned = learned});
 }
 
 void guard_label(pid_t target, uint64_t label)
@@ -322,11 +322,11 @@ void guard_label(pid_t target, uint64_t label)
 
 	if (!guard.table || !label)
 		return;
-	i = find(target);
+	i = find_target(target);
 	if (i == guard.table->used)
 		return;
 	guard.table->targets[i].label = label;
-	look();
+	ring_sentries();
 }
 
 void guard_remove(pid_t target)
@@ -336,11 +336,11 @@ void guard_remove(pid_t target)
 
 	if (!guard.table)
 		return;
-	i = find(target);
+	i = find_target(target);
 	if (i == guard.table->used)
 		return;
 	had_label = guard.table->targets[i].label;
 	guard.table->targets[i] = (struct target){0};
 	if (had_label)
-		look();
+		ring_sentries();
 }

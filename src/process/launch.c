@@ -91,7 +91,7 @@ static int place_descriptors(struct launch *l)
 	return close_range((unsigned)(FIRST_FD + n), ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
 }
 
-static int set_limits(struct launch *l)
+static int set_rlimits(struct launch *l)
 {
 	struct rlimit limit;
 
@@ -149,7 +149,7 @@ static int execute(struct launch *l)
 	return -error;
 }
 
-static const struct step {
+static const struct launch_step {
 	const char *name;
 	int (*run)(struct launch *l);
 } steps[] = {
@@ -159,7 +159,7 @@ static const struct step {
 	{"chdir", change_directory},
 	{"output", connect_output},
 	{"descriptors", place_descriptors},
-	{"limits", set_limits},
+	{"limits", set_rlimits},
 	{"user", change_user},
 	{"wall", raise_wall},
 	{"parent", die_with_parent},

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "process/lines.h"
 
-static void give(str line, lines_fn *on_line, void *arg)
+static void give_line(str line, lines_fn *on_line, void *arg)
 {
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
@@ -29,12 +29,12 @@ static void keep(struct lines *l, str piece, size_t max, lines_fn *on_line, void
 static void end_line(struct lines *l, str piece, size_t max, lines_fn *on_line, void *arg)
 {
 	if (!buf_len(&l->partial) && !l->is_skipping && piece.n <= max) {
-		give(piece, on_line, arg);
+		give_line(piece, on_line, arg);
 		return;
 	}
 	keep(l, piece, max, on_line, arg);
 	if (!l->is_skipping)
-		give(buf_str(&l->partial), on_line, arg);
+		give_line(buf_str(&l->partial), on_line, arg);
 	buf_clear(&l->partial);
 	l->is_skipping = false;
 }
@@ -56,7 +56,7 @@ void lines_feed(struct lines *l, str bytes, size_t max, lines_fn *on_line, void 
 void lines_end(struct lines *l, lines_fn *on_line, void *arg)
 {
 	if (buf_len(&l->partial))
-		give(buf_str(&l->partial), on_line, arg);
+		give_line(buf_str(&l->partial), on_line, arg);
 	buf_done(&l->partial);
 	l->is_skipping = false;
 }

@@ -23,7 +23,7 @@
 #define REST_INTERVAL 1	   /* msec between two looks at what is left of a group */
 #define REST_LIMIT    2000 /* msec; what the kernel has not ended by then hangs in a driver */
 
-struct output {
+struct process_output {
 	struct watch watch;
 	struct process *process;
 	enum process_stream stream;
@@ -37,7 +37,7 @@ struct process {
 	struct list link; /* in processes */
 	struct loop *loop;
 	struct child child;
-	struct output outputs[2];
+	struct process_output outputs[2];
 	msec rest_until; /* once it has ended */
 	uint64_t serial;
 	uint64_t label;		  /* 0: none */
@@ -62,14 +62,14 @@ static uint64_t former_open_files; /* soft limit before process_raise_open_files
 
 /* --- output --- */
 
-static void on_line(void *arg, str line, bool is_cut)
+static void on_output_line(void *arg, str line, bool is_cut)
 {
-	struct output *o = arg;
+	struct process_output *o = arg;
 
 	o->process->on_line(o->process->arg, o->stream, line, is_cut);
 }
 
-static void close_output(struct output *o)
+static void close_output(struct process_output *o)
 {
 	int fd = o->watch.fd;
 
@@ -77,24 +77,24 @@ static void close_output(struct output *o)
 		return;
 	watch_close(&o->watch);
 	close(fd);
-	lines_end(&o->lines, on_line, o);
+	lines_end(&o->lines, on_output_line, o);
 }
 
 /* One piece at a time: a process that never stops talking must not keep the loop from others. False
  * at the end. */
-static bool read_output(struct output *o)
+static bool read_output(struct process_output *o)
 {
 	char bytes[READ_SIZE];
 	ssize_t n = read(o->watch.fd, bytes, sizeof(bytes));
 
 	if (n > 0)
-		lines_feed(&o->lines, (str){bytes, (size_t)n}, PROCESS_LINE_MAX, on_line, o);
+		lines_feed(&o->lines, (str){bytes, (size_t)n}, PROCESS_LINE_MAX, on_output_line, o);
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
-static void on_output(struct watch *w, unsigned events)
+static void on_output_event(struct watch *w, unsigned events)
 {
-	struct output *o = container_of(w, struct output, watch);
+	struct process_output *o = container_of(w, struct process_output, watch);
 
 	(void)events;
 	errno = 0;
@@ -103,7 +103,7 @@ static void on_output(struct watch *w, unsigned events)
 }
 
 /* What is in the pipe is taken; a process that escaped us may still hold the other end. */
-static void drain_output(struct output *o)
+static void drain_output(struct process_output *o)
 {
 	if (!o->watch.loop || o->watch.fd < 0)
 		return;
@@ -114,7 +114,7 @@ static void drain_output(struct output *o)
 
 /* --- the end --- */
 
-static void finish(struct process *p)
+static void finish_process(struct process *p)
 {
 	for (size_t i = 0; i < NITEMS(p->outputs); i++)
 		drain_output(&p->outputs[i]);
@@ -213,7 +213,7 @@ static void on_rest(struct timer *t)
 	process_reap_orphans();
 	is_swept = strays_signal(SIGKILL, is_left_over, NULL) == 0;
 	while ((p = next_to_finish(is_swept, loop_now(l))))
-		finish(p);
+		finish_process(p);
 	list_foreach (rest, &processes, struct process, link)
 		if (rest->has_ended)
 			timer_set(t, l, loop_now(l) + REST_INTERVAL, on_rest);
@@ -329,15 +329,15 @@ static void free_env(struct launch *l)
 /* Our end of a pipe whose other end goes to the child. */
 static int open_output(struct process *p, enum process_stream stream, int *ret_child_end)
 {
-	struct output *o = &p->outputs[stream];
+	struct process_output *o = &p->outputs[stream];
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	*o = (struct output){.process = p, .stream = stream};
+	*o = (struct process_output){.process = p, .stream = stream};
 	r = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0
 		    ? -errno
-		    : watch_open_read(&o->watch, p->loop, fds[0], on_output);
+		    : watch_open_read(&o->watch, p->loop, fds[0], on_output_event);
 	if (r < 0) {
 		close(fds[0]);
 		close(fds[1]);

@@ -65,7 +65,7 @@ static void add_status_line(struct buf *out, const struct response_head *h)
 
 /* Writes the line with the value that the field is to have.  False if it can stay as it is, and
  * nothing was written. */
-static bool add_changed(struct lines *lines, const struct header *h, const struct rewrite *r)
+static bool add_changed(struct head_lines *lines, const struct header *h, const struct rewrite *r)
 {
 	struct buf *out = lines->out;
 	size_t before;
@@ -90,7 +90,7 @@ static bool add_changed(struct lines *lines, const struct header *h, const struc
 /* True if there is a Date among the lines. */
 static bool copy_lines(struct buf *out, const struct response_head *h, const struct rewrite *r)
 {
-	struct lines lines = {.out = out};
+	struct head_lines lines = {.out = out};
 	bool has_date = false;
 
 	for (const struct header *f = h->headers; f < h->headers + h->nheaders; f++) {

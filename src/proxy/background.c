@@ -20,7 +20,7 @@ static struct background *background_of(struct client *c)
 	return container_of(c, struct background, client);
 }
 
-static void end(struct client *c)
+static void end_background(struct client *c)
 {
 	struct background *b = background_of(c);
 
@@ -34,7 +34,7 @@ static void end(struct client *c)
 	worker_connection_gone(c->worker);
 }
 
-static ssize_t on_read(struct client *c)
+static ssize_t read_nothing(struct client *c)
 {
 	(void)c;
 	return -EAGAIN;
@@ -54,7 +54,7 @@ static void on_head(struct client *c, str text, bool has_body)
 
 static int on_send(struct client *c)
 {
-	gather_forget(&c->worker->gather);
+	gather_forget(&c->worker->scratch.gather);
 	return 0;
 }
 
@@ -81,7 +81,7 @@ static size_t on_unsent(const struct client *c)
 	return 0;
 }
 
-static void on_time(struct timer *t)
+static void on_background_time(struct timer *t)
 {
 	struct background *b = container_of(t, struct background, timer);
 
@@ -96,14 +96,14 @@ static void on_deadline(struct client *c, msec at)
 	if (at == MSEC_NEVER)
 		timer_cancel(&b->timer);
 	else
-		timer_set(&b->timer, c->worker->loop, at, on_time);
+		timer_set(&b->timer, c->worker->loop, at, on_background_time);
 }
 
 static void on_answered(struct client *c, bool keep_alive)
 {
 	(void)keep_alive;
 	c->exchange = NULL;
-	end(c);
+	end_background(c);
 }
 
 static void on_mark_cut(struct client *c)
@@ -115,7 +115,7 @@ static void on_close(struct client *c)
 {
 	if (c->exchange)
 		exchange_client_gone(c->exchange);
-	end(c);
+	end_background(c);
 }
 
 static void on_go_on(struct client *c)
@@ -125,7 +125,7 @@ static void on_go_on(struct client *c)
 }
 
 static const struct client_ops ops = {
-	.read = on_read,
+	.read = read_nothing,
 	.keep_rest = on_keep_rest,
 	.head = on_head,
 	.send = on_send,

@@ -25,7 +25,7 @@ static int read_seconds(str value, msec *ret)
 	return 0;
 }
 
-static void tell(const struct exchange *x, str value, const char *what)
+static void warn_busy(const struct exchange *x, str value, const char *what)
 {
 	LOG_LEVEL_HERE(x->record.log_level);
 	struct worker *w = x->worker;
@@ -47,16 +47,16 @@ static bool is_running_copy(const struct exchange *x)
 	       x->trip.upstream->generation == atomic_load(&exchange_slot(x)->generation);
 }
 
-static void say(struct exchange *x, str value)
+static void note_busy(struct exchange *x, str value)
 {
 	msec max = x->wish.conf->app->busy_max, length;
 
 	if (read_seconds(value, &length) < 0) {
-		tell(x, value, "a tenant says that it is busy, but not for how many seconds");
+		warn_busy(x, value, "a tenant says that it is busy, but not for how many seconds");
 		return;
 	}
 	if (length > max)
-		tell(x, value,
+		warn_busy(x, value,
 			max ? "a tenant says that it is busy for longer than busy_max; that is cut"
 			    : "a tenant says that it is busy, but busy_max is 0");
 	if (!is_running_copy(x))
@@ -79,8 +79,8 @@ void busy_take(struct exchange *x, struct response_head *h)
 		n++;
 	}
 	if (n > 1)
-		tell(x, said->value,
+		warn_busy(x, said->value,
 			"a tenant says several times in one answer for how long it is busy");
 	else if (n)
-		say(x, said->value);
+		note_busy(x, said->value);
 }

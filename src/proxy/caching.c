@@ -51,11 +51,11 @@ static void add_forwarded(struct buf *out, const struct request_head *head)
 
 static struct cache_share *share_of(struct exchange *x)
 {
-	struct tenant *t = x->trip.tenant;
+	struct worker_tenant *t = x->trip.tenant;
 
 	if (!t->share)
-		t->share = cache_share(
-			caching_cache(x), x->worker->slots, x->wish.conf->slot, x->wish.conf->id);
+		t->share = cache_share(caching_cache(x), x->worker->by_slot.slots,
+			x->wish.conf->slot, x->wish.conf->id);
 	return t->share;
 }
 
@@ -64,7 +64,7 @@ static void make_key(
 	struct exchange *x, const struct request_head *head, const struct remote *remote)
 {
 	struct worker *w = x->worker;
-	struct buf *scratch = scratch_lend(&w->key);
+	struct buf *scratch = scratch_lend(&w->scratch.key);
 	struct cache_target target = {
 		.host = head->host,
 		.path = x->wish.path,
@@ -85,14 +85,14 @@ static void make_key(
 static void keep_key(struct exchange *x)
 {
 	x->reply.caching->key.text = arena_dup(&x->arena, x->reply.caching->key.text);
-	scratch_return(&x->worker->key);
+	scratch_return(&x->worker->scratch.key);
 }
 
 /* It has served. */
 static void drop_key(struct exchange *x)
 {
 	x->reply.caching->key.text = STR_EMPTY;
-	scratch_return(&x->worker->key);
+	scratch_return(&x->worker->scratch.key);
 }
 
 /* --- the decision --- */
@@ -163,8 +163,8 @@ static bool answer_stored(struct exchange *x, const struct request_head *head)
 	struct cache_entry *e;
 
 	e = cache_find(caching_cache(x), &c->key, head->headers, head->nheaders,
-		loop_now(x->worker->loop), scratch_lend(&x->worker->selector), &varies);
-	scratch_return(&x->worker->selector);
+		loop_now(x->worker->loop), scratch_lend(&x->worker->scratch.selector), &varies);
+	scratch_return(&x->worker->scratch.selector);
 	if (!e || e->kind != CACHE_RESPONSE) {
 		c->forwarded = varies ? FORWARDED_VARY_MISS : FORWARDED_URI_MISS;
 		c->may_join = !e && may_join(x, varies) && (varies || !is_hopeless(x));
@@ -186,7 +186,7 @@ static bool answer_stored(struct exchange *x, const struct request_head *head)
 	return true;
 }
 
-static enum step ask(struct exchange *x, const struct request_head *head)
+static enum step ask_cache(struct exchange *x, const struct request_head *head)
 {
 	struct caching *c = x->reply.caching;
 
@@ -222,7 +222,7 @@ enum step caching_step(struct exchange *x)
 	if (x->client->is_background)
 		x->is_logged = false;
 	if (c->why == WHY_OK)
-		return ask(x, head);
+		return ask_cache(x, head);
 	c->forwarded = c->why == WHY_METHOD ? FORWARDED_METHOD : FORWARDED_BYPASS;
 	if (!method_is_safe(x->wish.method) && !head->has_upgrade &&
 		exchange_settings(x)->cache_size) {
@@ -245,7 +245,7 @@ static void on_landed(void *arg)
 }
 
 /* True: we are to bring it; false: we wait. */
-static bool join(struct exchange *x)
+static bool join_flight(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 	struct worker *w = x->worker;
@@ -279,7 +279,7 @@ static bool may_wait(const struct exchange *x)
 }
 
 /* Nobody is waited for: the tenant is asked. */
-static enum step go_on(struct exchange *x)
+static enum step ask_tenant(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 
@@ -290,7 +290,7 @@ static enum step go_on(struct exchange *x)
 	return STEP_TENANT;
 }
 
-static enum step look_again(struct exchange *x)
+static enum step look_up_again(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 	struct request_head head;
@@ -302,7 +302,7 @@ static enum step look_again(struct exchange *x)
 	if (answer_stored(x, &head))
 		return STEP_SEND;
 	c->is_collapsed = false;
-	return may_wait(x) && !join(x) ? WAIT : go_on(x);
+	return may_wait(x) && !join_flight(x) ? WAIT : ask_tenant(x);
 }
 
 static void leave_flight(struct exchange *x)
@@ -314,19 +314,19 @@ static void leave_flight(struct exchange *x)
 }
 
 /* While it waits for another one. */
-static enum step on_event(struct exchange *x)
+static enum step on_waiting_event(struct exchange *x)
 {
 	if (x->happened & EVENT_CLIENT_EOF)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (x->happened & EVENT_LANDED) {
 		client_deadline(x->client, MSEC_NEVER);
-		return look_again(x);
+		return look_up_again(x);
 	}
 	if (!(x->happened & EVENT_CLIENT_TIME))
 		return WAIT;
 	leave_flight(x);
 	x->reply.caching->may_join = false; /* it takes too long */
-	return go_on(x);
+	return ask_tenant(x);
 }
 
 enum step caching_join(struct exchange *x)
@@ -337,8 +337,8 @@ enum step caching_join(struct exchange *x)
 	if (!c || !c->key.share)
 		return STEP_TENANT;
 	if (x->happened)
-		return on_event(x);
-	return may_wait(x) && !join(x) ? WAIT : go_on(x);
+		return on_waiting_event(x);
+	return may_wait(x) && !join_flight(x) ? WAIT : ask_tenant(x);
 }
 
 /* --- the ends --- */

@@ -6,7 +6,7 @@
 #include "proxy/caching_int.h"
 #include "proxy/parts.h"
 
-struct answer {
+struct stored_answer {
 	struct exchange *x;
 	struct cache_entry *e;
 	struct response_head head;
@@ -33,7 +33,7 @@ static void date_by_date(struct validators *v)
 	v->last_modified = v->date;
 }
 
-static bool is_unchanged(const struct answer *a, const struct request_head *head)
+static bool is_unchanged(const struct stored_answer *a, const struct request_head *head)
 {
 	struct validators v = validators_of(a->e);
 
@@ -44,8 +44,8 @@ static bool is_unchanged(const struct answer *a, const struct request_head *head
 		head->headers, head->nheaders, &v, (int64_t)(wall_msec() / 1000));
 }
 
-static enum range_verdict find_parts(
-	const struct answer *a, const struct request_head *head, struct range *parts, size_t *ret_n)
+static enum range_verdict find_parts(const struct stored_answer *a, const struct request_head *head,
+	struct range *parts, size_t *ret_n)
 {
 	struct validators v = validators_of(a->e);
 
@@ -57,7 +57,7 @@ static enum range_verdict find_parts(
 }
 
 /* The stored fields, as many as there are. */
-static void begin_head(struct answer *a, unsigned status)
+static void begin_head(struct stored_answer *a, unsigned status)
 {
 	size_t size = a->e->nheaders * sizeof(struct header);
 	struct header *headers = arena_alloc(&a->x->arena, size);
@@ -77,7 +77,7 @@ static void unref_entry(void *owner)
 	cache_entry_unref(owner);
 }
 
-static void send_segments(struct answer *a, struct segment *segments, size_t n)
+static void send_segments(struct stored_answer *a, struct segment *segments, size_t n)
 {
 	struct exchange *x = a->x;
 	struct source source = {
@@ -100,7 +100,7 @@ static struct segment *text_segment(struct exchange *x, str text)
 	return s;
 }
 
-static void send_not_modified(struct answer *a)
+static void send_not_modified(struct stored_answer *a)
 {
 	begin_head(a, 304);
 	stages_drop(&a->head, HEADER_CONTENT_TYPE);
@@ -108,13 +108,13 @@ static void send_not_modified(struct answer *a)
 	send_segments(a, text_segment(a->x, STR_EMPTY), 1);
 }
 
-static void send_whole(struct answer *a)
+static void send_whole(struct stored_answer *a)
 {
 	begin_head(a, a->e->status);
 	send_segments(a, text_segment(a->x, a->e->body->bytes), 1);
 }
 
-static void send_parts(struct answer *a, const struct range *parts, size_t n)
+static void send_parts(struct stored_answer *a, const struct range *parts, size_t n)
 {
 	struct segment *whole = text_segment(a->x, a->e->body->bytes), *segments;
 
@@ -123,7 +123,7 @@ static void send_parts(struct answer *a, const struct range *parts, size_t n)
 	send_segments(a, segments, n);
 }
 
-static void send_unsatisfiable(struct answer *a)
+static void send_unsatisfiable(struct stored_answer *a)
 {
 	begin_head(a, 416);
 	parts_refuse(a->x, &a->head, a->e->body->bytes.n);
@@ -135,7 +135,7 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 {
 	struct caching *c = x->reply.caching;
 	struct cache_moment at = caching_moment(x);
-	struct answer a = {.x = x, .e = take_entry, .age = cache_entry_age(take_entry, &at)};
+	struct stored_answer a = {.x = x, .e = take_entry, .age = cache_entry_age(take_entry, &at)};
 	struct range *parts = NULL;
 	enum range_verdict verdict = RANGE_WHOLE;
 	bool unchanged = is_unchanged(&a, head);
@@ -151,9 +151,9 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 		c->why = WHY_OK;
 	a.ttl = take_entry->terms.lifetime - a.age;
 	caching_count(x, true);
-	buf_add(&x->worker->added, STR("Age: "));
-	caching_add_number(&x->worker->added, a.age);
-	buf_add(&x->worker->added, STR("\r\n"));
+	buf_add(&x->worker->scratch.added, STR("Age: "));
+	caching_add_number(&x->worker->scratch.added, a.age);
+	buf_add(&x->worker->scratch.added, STR("\r\n"));
 	caching_add_status(x, fwd_status, fwd_status == 304 && c->stays, a.ttl);
 	if (unchanged)
 		send_not_modified(&a);

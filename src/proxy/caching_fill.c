@@ -34,7 +34,7 @@ static void land(struct exchange *x)
 }
 
 /* Nobody waits for us any more, nor does anybody for the next ones. */
-static void refuse(struct exchange *x)
+static void refuse_fill(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 	struct cache_entry *e;
@@ -188,7 +188,7 @@ static struct cache_offer offer_of(const struct exchange *x, const struct respon
 }
 
 /* The tenant has confirmed it. */
-static void renew(struct exchange *x, const struct response_head *h)
+static void renew_stored(struct exchange *x, const struct response_head *h)
 {
 	const struct server_conf *server = exchange_settings(x);
 	struct head_limits limits = {
@@ -246,7 +246,7 @@ enum step caching_take(struct exchange *x, const struct response_head *h)
 		return rescue(x, h->status) ? STEP_SEND : WAIT;
 	if (h->status != 304 || !c->is_validating)
 		return WAIT;
-	renew(x, h);
+	renew_stored(x, h);
 	return STEP_SEND;
 }
 
@@ -327,14 +327,14 @@ static bool reserve(struct exchange *x, struct fill *f, size_t size)
 static int on_pass(struct stage *s, struct exchange *x, enum passing how)
 {
 	struct fill *f = container_of(s, struct fill, stage);
-	const struct gather *p = &x->worker->payload;
+	const struct gather *p = &x->worker->scratch.payload;
 
 	if (f->is_given_up)
 		return 0;
 	if (!reserve(x, f, buf_len(&f->body) + p->bytes)) {
 		f->is_given_up = true;
 		let_go(x, f);
-		refuse(x);
+		refuse_fill(x);
 		return 0;
 	}
 	for (int i = 0; i < p->count; i++)
@@ -382,7 +382,7 @@ static enum cache_why prepare(struct exchange *x, const struct response_head *h,
 	return WHY_OK;
 }
 
-static void fill(struct exchange *x, struct response_head *h, struct fill *found)
+static void start_fill(struct exchange *x, struct response_head *h, struct fill *found)
 {
 	struct fill *f = arena_alloc(&x->arena, sizeof(*f));
 
@@ -463,7 +463,7 @@ void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored,
 	x->record.cache = x_cache(c);
 	PROBE4(cache_verdict, x, x->record.cache.p, x->record.cache.n, c->why);
 	stages_add(x, STR("X-Cache: "), x->record.cache);
-	add_cache_status(&x->worker->added, c, fwd_status, is_stored, ttl);
+	add_cache_status(&x->worker->scratch.added, c, fwd_status, is_stored, ttl);
 }
 
 void caching_head(struct exchange *x, struct response_head *h)
@@ -484,8 +484,8 @@ void caching_head(struct exchange *x, struct response_head *h)
 		fwd_status = c->old ? h->status : 0;
 	}
 	if (is_stored)
-		fill(x, h, &found);
+		start_fill(x, h, &found);
 	else
-		refuse(x);
+		refuse_fill(x);
 	caching_add_status(x, fwd_status, is_stored, 0);
 }

@@ -40,7 +40,7 @@ static_assert(NCODINGS == CACHE_CODINGS, "the cache has a place for each coding"
 /* --- the request --- */
 
 /* All lines with that name as one list. */
-static str join(struct arena *a, const struct header *headers, size_t n, enum header_id id)
+static str join_lines(struct arena *a, const struct header *headers, size_t n, enum header_id id)
 {
 	const struct header *h = header_find(headers, n, id);
 	str all = h ? arena_dup(a, h->value) : STR_EMPTY;
@@ -70,14 +70,14 @@ void compressing_ask(struct exchange *x, const struct request_head *head)
 	if (!server->gzip_compression_enabled || x->client->is_background ||
 		!arrival_has(x->wish.arrival, HEADER_ACCEPT_ENCODING))
 		return;
-	c->accepted = join(&x->arena, head->headers, head->nheaders, HEADER_ACCEPT_ENCODING);
+	c->accepted = join_lines(&x->arena, head->headers, head->nheaders, HEADER_ACCEPT_ENCODING);
 	if (!c->accepted.n)
 		return;
 	if (server->gzip_compression_disable_on_auth)
 		c->has_credentials = has_credentials(head);
 	if (arrival_has(x->wish.arrival, HEADER_IF_NONE_MATCH))
 		c->known_tags =
-			join(&x->arena, head->headers, head->nheaders, HEADER_IF_NONE_MATCH);
+			join_lines(&x->arena, head->headers, head->nheaders, HEADER_IF_NONE_MATCH);
 }
 
 /* --- the decision --- */
@@ -183,7 +183,7 @@ static bool is_guarded(const struct exchange *x, const struct response_head *h)
 
 static void add_vary(struct exchange *x, struct response_head *h)
 {
-	str all = join(&x->arena, h->headers, h->nheaders, HEADER_VARY);
+	str all = join_lines(&x->arena, h->headers, h->nheaders, HEADER_VARY);
 
 	if (str_list_has(all, STR("Accept-Encoding")) || str_list_has(all, STR("*")))
 		return;
@@ -264,7 +264,7 @@ static bool is_ready(const struct stage *s, const struct exchange *x)
 	const struct compressor *c = w->compressor;
 
 	(void)s;
-	if (!(x->happened & EVENT_TURN) && !list_is_empty(&w->eager))
+	if (!(x->happened & EVENT_TURN) && !list_is_empty(&w->eager.clients))
 		return false;
 	return c->turn != loop_usec(w->loop) || c->spent < BYTES_PER_TURN;
 }
@@ -272,7 +272,7 @@ static bool is_ready(const struct stage *s, const struct exchange *x)
 static int pass(struct stage *s, struct exchange *x, enum passing how)
 {
 	struct encoding *e = container_of(s, struct encoding, stage);
-	struct gather *payload = &x->worker->payload;
+	struct gather *payload = &x->worker->scratch.payload;
 	struct buf *out = &x->worker->compressor->out;
 	static const enum encode hows[] = {
 		[PASS_MORE] = ENCODE_MORE,

@@ -20,7 +20,9 @@
 /* Bytes that TCP sends without having heard of the others (RFC 6928: ten segments). */
 #define FIRST_WINDOW 14600
 
-static const struct server_conf *settings(const struct connection *c)
+static void connection_run(struct connection *c);
+
+static const struct server_conf *connection_settings(const struct connection *c)
 {
 	return &c->client.worker->view->conf->server;
 }
@@ -38,22 +40,22 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 	if (is_idle(phase) != is_idle(c->phase)) {
 		list_remove(&c->link);
 		if (is_idle(phase))
-			list_push(&w->idle_connections, &c->link);
+			list_push(&w->connections.idle, &c->link);
 		else
-			list_append(&w->active_connections, &c->link);
+			list_append(&w->connections.active, &c->link);
 	}
 	if (phase != c->phase)
 		c->since = loop_now(w->loop);
 	c->phase = phase;
 }
 
-static void on_time(struct timer *t);
+static void on_connection_time(struct timer *t);
 
 void connection_deadline(struct connection *c, msec at)
 {
 	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (!c->client.is_closed)
-		timer_set(&c->timer, c->client.worker->loop, at, on_time);
+		timer_set(&c->timer, c->client.worker->loop, at, on_connection_time);
 }
 
 static msec limit_from_now(const struct connection *c, msec limit)
@@ -64,17 +66,17 @@ static msec limit_from_now(const struct connection *c, msec limit)
 static void become_idle(struct connection *c)
 {
 	connection_set_phase(c, CONNECTION_IDLE);
-	connection_deadline(c, limit_from_now(c, settings(c)->keepalive_timeout));
+	connection_deadline(c, limit_from_now(c, connection_settings(c)->keepalive_timeout));
 }
 
-static void refuse(struct connection *c, unsigned status, const struct head_fault *fault)
+static void refuse_head(struct connection *c, unsigned status, const struct head_fault *fault)
 {
 	connection_set_phase(c, CONNECTION_EXCHANGE);
 	connection_deadline(c, MSEC_NEVER);
 	exchange_refuse(&c->client, status, fault);
 }
 
-static void on_time(struct timer *t)
+static void on_connection_time(struct timer *t)
 {
 	struct connection *c = container_of(t, struct connection, timer);
 
@@ -85,7 +87,7 @@ static void on_time(struct timer *t)
 		connection_close(c);
 		return;
 	case CONNECTION_HEAD:
-		refuse(c, 408, NULL);
+		refuse_head(c, 408, NULL);
 		return;
 	case CONNECTION_EXCHANGE:
 		exchange_wake(c->client.exchange, EVENT_CLIENT_TIME);
@@ -97,7 +99,7 @@ static void on_time(struct timer *t)
 	}
 }
 
-static void on_event(struct watch *w, unsigned events)
+static void on_connection_event(struct watch *w, unsigned events)
 {
 	struct connection *c = container_of(w, struct connection, watch);
 
@@ -132,7 +134,7 @@ static void on_event(struct watch *w, unsigned events)
 	}
 }
 
-static void on_gone(void *arg)
+static void on_connection_gone(void *arg)
 {
 	struct connection *c = arg;
 
@@ -160,7 +162,7 @@ void connection_close(struct connection *c)
 	outbox_done(&c->client.out);
 	if (c->is_counted)
 		quota_leave(&w->shared->connections, trust_key(&c->client.peer));
-	loop_defer(w->loop, on_gone, c);
+	loop_defer(w->loop, on_connection_gone, c);
 	worker_connection_gone(w);
 }
 
@@ -189,7 +191,8 @@ static bool read_and_forget(struct connection *c)
 
 	if (!c->client.in.can_read)
 		return false;
-	n = inbox_read(&c->client.in, c->watch.fd, c->client.worker->client_bytes, CLIENT_READ);
+	n = inbox_read(
+		&c->client.in, c->watch.fd, c->client.worker->scratch.client_bytes, CLIENT_READ);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
@@ -206,14 +209,14 @@ static void await_head(struct connection *c)
 	if (c->phase != CONNECTION_IDLE)
 		return;
 	connection_set_phase(c, CONNECTION_HEAD);
-	connection_deadline(c, limit_from_now(c, settings(c)->header_timeout));
+	connection_deadline(c, limit_from_now(c, connection_settings(c)->header_timeout));
 }
 
 /* False when more bytes must come first. */
-static bool parse_head(struct connection *c)
+static bool parse_request(struct connection *c)
 {
 	struct worker *w = c->client.worker;
-	const struct server_conf *server = settings(c);
+	const struct server_conf *server = connection_settings(c);
 	struct head_limits limits = {
 		.max_bytes = server->max_header_bytes,
 		.max_headers = (size_t)server->max_headers,
@@ -223,7 +226,7 @@ static bool parse_head(struct connection *c)
 	unsigned status;
 	size_t used;
 
-	switch (request_head_parse(&head, scratch_headers_lend(&w->headers), HEADERS_MAX,
+	switch (request_head_parse(&head, scratch_headers_lend(&w->scratch.headers), HEADERS_MAX,
 		c->client.in.unread, &c->scanned, &limits, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&c->client.in, used);
@@ -233,12 +236,12 @@ static bool parse_head(struct connection *c)
 		exchange_begin(&c->client, &head);
 		return true;
 	case PARSE_BAD:
-		refuse(c, status, &head.fault);
+		refuse_head(c, status, &head.fault);
 		return true;
 	case PARSE_MORE:
 		break;
 	}
-	scratch_headers_return(&w->headers);
+	scratch_headers_return(&w->scratch.headers);
 	await_head(c);
 	return false;
 }
@@ -250,7 +253,8 @@ static bool read_more(struct connection *c)
 
 	if (!c->client.in.can_read)
 		return false;
-	n = inbox_read(&c->client.in, c->watch.fd, c->client.worker->client_bytes, CLIENT_READ);
+	n = inbox_read(
+		&c->client.in, c->watch.fd, c->client.worker->scratch.client_bytes, CLIENT_READ);
 	if (n > 0)
 		return true;
 	if (n != -EAGAIN)
@@ -266,7 +270,7 @@ static bool take_first(struct connection *c)
 
 	if (!c->may_switch || !str_starts(H2_PREFACE, first)) {
 		c->may_switch = false;
-		return parse_head(c);
+		return parse_request(c);
 	}
 	if (first.n == H2_PREFACE.n) {
 		h2_connection_open(c);
@@ -277,7 +281,7 @@ static bool take_first(struct connection *c)
 }
 
 /* One request or one read; false when nothing more can be done now. */
-static bool step(struct connection *c)
+static bool step_connection(struct connection *c)
 {
 	switch (c->phase) {
 	case CONNECTION_IDLE:
@@ -293,21 +297,21 @@ static bool step(struct connection *c)
 	return false;
 }
 
-static void run(struct connection *c)
+static void run_connection(struct connection *c)
 {
 	for (int i = 0; i < STEPS_PER_TURN; i++)
-		if (!step(c) || c->client.is_closed)
+		if (!step_connection(c) || c->client.is_closed)
 			return;
 	worker_go_on_later(&c->client);
 }
 
-void connection_run(struct connection *c)
+static void connection_run(struct connection *c)
 {
 	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->is_running)
 		return; /* an exchange ended inside our own loop, which goes on */
 	c->is_running = true;
-	run(c);
+	run_connection(c);
 	c->is_running = false;
 	if (!c->client.is_closed)
 		inbox_keep(&c->client.in);
@@ -335,7 +339,7 @@ static struct connection *connection_of(struct client *c)
 
 static ssize_t http1_read(struct client *c)
 {
-	return inbox_read(&c->in, c->fd, c->worker->client_bytes, CLIENT_READ);
+	return inbox_read(&c->in, c->fd, c->worker->scratch.client_bytes, CLIENT_READ);
 }
 
 static void http1_keep_rest(struct client *c)
@@ -346,12 +350,12 @@ static void http1_keep_rest(struct client *c)
 static void http1_head(struct client *c, str text, bool has_body)
 {
 	(void)has_body;
-	gather_add(&c->worker->gather, text);
+	gather_add(&c->worker->scratch.gather, text);
 }
 
 static int http1_send(struct client *c)
 {
-	return outbox_send(&c->out, c->fd, &c->worker->gather);
+	return outbox_send(&c->out, c->fd, &c->worker->scratch.gather);
 }
 
 static int http1_flush(struct client *c)
@@ -453,16 +457,16 @@ static bool is_limited(const struct worker *w, const struct address *peer)
 }
 
 /* False: it has as many as it may have. */
-static bool count(struct worker *w, const struct address *peer)
+static bool count_peer(struct worker *w, const struct address *peer)
 {
 	uint64_t max = (uint64_t)w->view->conf->server.max_connections_per_address;
-	uint64_t quarter = MAX((uint64_t)w->max_sockets / 4, (uint64_t)1);
+	uint64_t quarter = MAX((uint64_t)w->shortage.max_sockets / 4, (uint64_t)1);
 	char text[ADDRESS_TEXT_MAX];
 	size_t n;
 
 	if (quota_enter(&w->shared->connections, trust_key(peer), MIN(max, quarter)))
 		return true;
-	n = worker_note_seldom(w, &w->refused);
+	n = worker_note_seldom(w, &w->shortage.refused);
 	if (n)
 		log_warn(STR_FMT " has too many connections (max_connections_per_address);"
 				 " %zu more than clients may have were refused",
@@ -476,7 +480,7 @@ void connection_open(struct worker *w, int fd, const struct address *peer)
 	struct connection *c;
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	if (is_counted && !count(w, peer)) {
+	if (is_counted && !count_peer(w, peer)) {
 		close(fd);
 		return;
 	}
@@ -486,14 +490,14 @@ void connection_open(struct worker *w, int fd, const struct address *peer)
 	c->client = (struct client){.ops = &http1, .worker = w, .peer = *peer, .fd = fd};
 	list_init(&c->link);
 	list_init(&c->client.eager);
-	list_push(&w->idle_connections, &c->link);
+	list_push(&w->connections.idle, &c->link);
 	worker_connection_came(w);
 	c->since = loop_now(w->loop);
-	if (watch_open(&c->watch, w->loop, fd, on_event) < 0) {
+	if (watch_open(&c->watch, w->loop, fd, on_connection_event) < 0) {
 		c->watch = (struct watch){.loop = w->loop, .fd = fd};
 		connection_close(c);
 		return;
 	}
-	c->may_switch = settings(c)->h2c_enabled;
+	c->may_switch = connection_settings(c)->h2c_enabled;
 	become_idle(c);
 }

@@ -48,5 +48,3 @@ void connection_deadline(struct connection *c, msec at);
 void connection_set_phase(struct connection *c, enum connection_phase phase);
 /* Everything was sent, or is in the socket: lets the client take it, and closes. */
 void connection_linger(struct connection *c);
-/* Reads requests and begins exchanges as long as there is something to do. */
-void connection_run(struct connection *c);

@@ -101,7 +101,7 @@ enum step dial_step(struct exchange *x)
 		r = upstream_connect(o, &u);
 	}
 	if (r == -EMFILE || r == -ENFILE)
-		w->wants_descriptors = true; /* and then it is tried again */
+		w->shortage.wants_descriptors = true; /* and then it is tried again */
 	if (r < 0)
 		return refused(x);
 	u->exchange = x;

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/errors.h"
 
-static const struct row {
+static const struct error_row {
 	str token;
 	unsigned status;
 	str title, text;

@@ -20,22 +20,22 @@
 /* In the budget: with the heads and what else its arena holds, about. */
 #define EXCHANGE_COST (sizeof(struct exchange) + 4096)
 
-static void run(struct exchange *x);
+static void run_exchange(struct exchange *x);
 
 static struct exchange *exchange_new(struct client *c)
 {
 	struct worker *w = c->worker;
 	struct exchange *x;
 
-	if (list_is_empty(&w->free_exchanges)) {
+	if (list_is_empty(&w->exchanges.free)) {
 		x = xcalloc(1, sizeof(*x));
 	} else {
 		struct arena arena;
 		struct buf request;
 
-		x = list_first(&w->free_exchanges, struct exchange, link);
+		x = list_first(&w->exchanges.free, struct exchange, link);
 		list_remove(&x->link);
-		w->nfree_exchanges--;
+		w->exchanges.nfree--;
 		arena = x->arena;
 		request = x->trip.request;
 		memory_clear(x, sizeof(*x));
@@ -46,7 +46,7 @@ static struct exchange *exchange_new(struct client *c)
 	budget_take(EXCHANGE_COST);
 	list_init(&x->link);
 	list_init(&x->woken);
-	x->run = run;
+	x->run = run_exchange;
 	x->worker = w;
 	x->client = c;
 	x->view = view_ref(w->view);
@@ -57,7 +57,7 @@ static struct exchange *exchange_new(struct client *c)
 	return x;
 }
 
-static void on_gone(void *arg)
+static void on_exchange_gone(void *arg)
 {
 	struct exchange *x = arg;
 
@@ -70,19 +70,19 @@ static void exchange_free(struct exchange *x)
 	struct worker *w = x->worker;
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
-	assert(w->running != x);
+	assert(w->exchanges.running != x);
 	budget_give(EXCHANGE_COST);
 	list_remove(&x->link);
-	if (!list_is_empty(&w->woken))
+	if (!list_is_empty(&w->exchanges.woken))
 		list_remove(&x->woken);
 	worker_leave_tenant(x->trip.tenant);
 	view_unref(x->view);
 	flow_done(&x->trip.up);
 	flow_done(&x->reply.down);
-	if (w->nfree_exchanges >= FREE_EXCHANGES_MAX) {
+	if (w->exchanges.nfree >= FREE_EXCHANGES_MAX) {
 		arena_done(&x->arena);
 		buf_done(&x->trip.request);
-		loop_defer(w->loop, on_gone, x);
+		loop_defer(w->loop, on_exchange_gone, x);
 		return;
 	}
 	arena_reset(&x->arena);
@@ -90,8 +90,8 @@ static void exchange_free(struct exchange *x)
 		buf_done(&x->trip.request);
 	buf_clear(&x->trip.request);
 	MAGIC_END(x, EXCHANGE_MAGIC);
-	w->nfree_exchanges++;
-	list_push(&w->free_exchanges, &x->link);
+	w->exchanges.nfree++;
+	list_push(&w->exchanges.free, &x->link);
 }
 
 static void log_exchange(struct exchange *x)
@@ -200,7 +200,7 @@ static void note_cut(struct exchange *x)
 }
 
 /* Its client may begin another one before this returns. */
-static void end(struct exchange *x)
+static void end_exchange(struct exchange *x)
 {
 	struct client *c = x->client;
 	bool keep_alive = x->reply.keep_alive, is_cut = x->is_cut;
@@ -225,7 +225,7 @@ static void end(struct exchange *x)
 void exchange_client_gone(struct exchange *x)
 {
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
-	assert(!x->worker->running);
+	assert(!x->worker->exchanges.running);
 	x->client->exchange = NULL;
 	go(x, STEP_END);
 	note_cut(x);
@@ -255,10 +255,10 @@ static enum step on_events(struct exchange *x)
 /* Of an exchange that was cut something may be left in the thread's scratch. */
 static void forget_scratch(struct worker *w)
 {
-	gather_forget(&w->gather);
-	gather_forget(&w->payload);
-	buf_clear(&w->added);
-	scratch_return(&w->head_out);
+	gather_forget(&w->scratch.gather);
+	gather_forget(&w->scratch.payload);
+	buf_clear(&w->scratch.added);
+	scratch_return(&w->scratch.head_out);
 }
 
 /* The only place where steps are run, and exchanges end. */
@@ -266,21 +266,21 @@ static void turn(struct exchange *x, enum step first)
 {
 	struct worker *w = x->worker;
 
-	assert(!w->running);
-	w->running = x;
+	assert(!w->exchanges.running);
+	w->exchanges.running = x;
 	crash_work = x;
 	go(x, first);
 	while (x->events && x->step != STEP_END)
 		go(x, on_events(x));
-	w->running = NULL;
+	w->exchanges.running = NULL;
 	crash_work = NULL;
-	w->ahead = 0;
+	w->files.ahead = 0;
 	exchange_forget_arrival(x);
 	if (x->is_cut)
 		forget_scratch(w);
-	assert(!w->gather.bytes && !w->head_out.is_lent);
+	assert(!w->scratch.gather.bytes && !w->scratch.head_out.is_lent);
 	if (x->step == STEP_END)
-		end(x);
+		end_exchange(x);
 	else
 		client_keep_rest(x->client);
 }
@@ -291,9 +291,9 @@ static void on_woken(void *arg)
 	struct list all;
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	list_take_all(&all, &w->woken);
+	list_take_all(&all, &w->exchanges.woken);
 	while (!list_is_empty(&all))
-		run(container_of(list_pop(&all), struct exchange, woken));
+		run_exchange(container_of(list_pop(&all), struct exchange, woken));
 }
 
 static void run_later(struct exchange *x)
@@ -301,25 +301,26 @@ static void run_later(struct exchange *x)
 	struct worker *w = x->worker;
 
 	list_remove(&x->woken);
-	if (list_is_empty(&w->woken))
+	if (list_is_empty(&w->exchanges.woken))
 		loop_defer(w->loop, on_woken, w);
-	list_append(&w->woken, &x->woken);
+	list_append(&w->exchanges.woken, &x->woken);
 }
 
 /* An event.  Another exchange of the thread may be on the stack, and have its scratch. */
-static void run(struct exchange *x)
+static void run_exchange(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
-	if (!w->running)
+	if (!w->exchanges.running)
 		turn(x, WAIT);
-	else if (w->running != x)
+	else if (w->exchanges.running != x)
 		run_later(x);
 }
 
 /* --- the beginning --- */
 
-static struct exchange *begin(struct client *c, struct arrival *a, const struct request_head *head)
+static struct exchange *exchange_begin_for(
+	struct client *c, struct arrival *a, const struct request_head *head)
 {
 	struct exchange *x = exchange_new(c);
 
@@ -334,7 +335,7 @@ static struct exchange *begin(struct client *c, struct arrival *a, const struct 
 void exchange_begin(struct client *c, const struct request_head *head)
 {
 	struct arrival arrival;
-	struct exchange *x = begin(c, &arrival, head);
+	struct exchange *x = exchange_begin_for(c, &arrival, head);
 
 	worker_busy(c->worker);
 	turn(x, STEP_ROUTE);
@@ -343,7 +344,7 @@ void exchange_begin(struct client *c, const struct request_head *head)
 void exchange_refuse(struct client *c, unsigned status, const struct head_fault *fault)
 {
 	struct arrival arrival;
-	struct exchange *x = begin(c, &arrival, NULL);
+	struct exchange *x = exchange_begin_for(c, &arrival, NULL);
 
 	x->wish.minor = x->record.minor = c->is_framed ? 2 : 1;
 	x->record.remote_addr = arena_dup(&x->arena, arrival.remote.address);

@@ -41,7 +41,7 @@ struct sendfile;
 struct stage;
 struct view;
 struct worker;
-struct tenant;
+struct worker_tenant;
 struct tenant_conf;
 struct upstream;
 
@@ -91,7 +91,7 @@ struct wish {
 
 /* The way to the tenant. */
 struct trip {
-	struct tenant *tenant;
+	struct worker_tenant *tenant;
 	struct upstream *upstream;
 	struct buf request; /* head for the tenant; kept for one retry */
 	struct asked asked; /* its fields */

@@ -60,7 +60,7 @@ static inline void keep_unread(struct inbox *in)
 static inline void exchange_forget_arrival(struct exchange *x)
 {
 	x->wish.arrival = NULL;
-	scratch_headers_return(&x->worker->headers);
+	scratch_headers_return(&x->worker->scratch.headers);
 }
 
 /* Sends what is gathered; where its head was made is free for another one. */
@@ -68,7 +68,7 @@ static inline MUST_USE int exchange_send(struct exchange *x)
 {
 	int r = client_send(x->client);
 
-	scratch_return(&x->worker->head_out);
+	scratch_return(&x->worker->scratch.head_out);
 	return r;
 }
 
@@ -83,7 +83,7 @@ static inline const struct server_conf *exchange_settings(const struct exchange 
 /* Of the exchange's tenant, as the supervisor sees it now. */
 static inline struct slot *exchange_slot(const struct exchange *x)
 {
-	return &x->worker->slots[x->trip.tenant->slot];
+	return &x->worker->by_slot.slots[x->trip.tenant->slot];
 }
 
 static inline enum tenant_state exchange_tenant_state(const struct exchange *x)
@@ -147,10 +147,10 @@ static inline void trip_give_pipe(struct worker *w, struct splice_pipe *p)
 {
 	if (!p->is_open)
 		return;
-	if (p->held || w->nspare_pipes == SPARE_PIPES)
+	if (p->held || w->pipes.nspare == SPARE_PIPES)
 		splice_close(p);
 	else
-		w->spare_pipes[w->nspare_pipes++] = *p;
+		w->pipes.spare[w->pipes.nspare++] = *p;
 	*p = (struct splice_pipe){0};
 }
 

@@ -162,7 +162,7 @@ static enum step answer_public(struct exchange *x, struct public_file *f)
 		.nasked = head->nheaders,
 		.status = 200,
 		.file = f->file,
-		.text = open_files_text(&x->worker->open_files, f->file),
+		.text = open_files_text(&x->worker->files.public, f->file),
 	};
 	struct compose *c = &a.fields;
 
@@ -192,7 +192,7 @@ static enum public_verdict find_public(
 		return PUBLIC_NONE;
 	if (str_find_char(path, '%') >= 0)
 		path = uri_decode(&x->arena, path);
-	verdict = public_file_find(&x->worker->open_files, dir, path,
+	verdict = public_file_find(&x->worker->files.public, dir, path,
 		header_value(head->headers, head->nheaders, HEADER_ACCEPT_ENCODING), &x->arena,
 		loop_now(x->worker->loop), ret);
 	worker_sweep_files(x->worker);

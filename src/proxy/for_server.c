@@ -22,7 +22,7 @@ bool for_server_is_health(const struct exchange *x, str path)
 
 enum step for_server_answer(struct exchange *x)
 {
-	struct buf *out = scratch_lend(&x->worker->head_out);
+	struct buf *out = scratch_lend(&x->worker->scratch.head_out);
 	struct own_answer answer = {
 		.status = 200,
 		.minor = x->wish.minor,
@@ -82,7 +82,7 @@ static void add_tenant(struct buf *out, const struct exchange *x, const struct t
 {
 	str word = is_elsewhere(x->view->conf, t)
 			   ? STR("elsewhere")
-			   : state_word(slot_state(&x->worker->slots[t->slot], t->owner));
+			   : state_word(slot_state(&x->worker->by_slot.slots[t->slot], t->owner));
 
 	buf_add(out, STR("<li><a href=\""));
 	buf_add_html(out, t->prefix);
@@ -158,7 +158,7 @@ bool for_server_is_index(const struct exchange *x)
 
 enum step for_server_answer_index(struct exchange *x)
 {
-	struct buf *out = scratch_lend(&x->worker->head_out);
+	struct buf *out = scratch_lend(&x->worker->scratch.head_out);
 	struct own_answer answer = {
 		.status = 200,
 		.minor = x->wish.minor,

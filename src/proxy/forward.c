@@ -64,9 +64,9 @@ static const uint8_t rules[HEADER_NIDS] = {
 };
 
 /* What is learnt on the way through the fields. */
-struct walk {
+struct connection_walk {
 	const struct forward_in *in;
-	struct lines lines;
+	struct head_lines lines;
 	bool is_believed;     /* X-Forwarded-* are */
 	uint64_t believed[2]; /* a bit for each field of IF_BELIEVED that was kept */
 	bool has_proto, has_forwarded_host, has_start, has_id; /* kept as they came */
@@ -81,24 +81,24 @@ static_assert(HEADER_NIDS <= 128, "a bit for each");
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE void note(struct walk *w, enum header_id id, size_t at, size_t name_length)
+INLINE void note_field(struct connection_walk *w, enum header_id id, size_t at, size_t name_length)
 {
 	*w->next++ = (struct forward_field){
 		(uint32_t)at, (uint32_t)name_length & 0xffffff, (uint32_t)id & 0xff};
 }
 
 /* `name` has the colon and the blank.  Inlined, since most names are constants to copy. */
-INLINE void add_field(struct walk *w, enum header_id id, str name, str value)
+INLINE void add_field(struct connection_walk *w, enum header_id id, str name, str value)
 {
-	note(w, id, w->lines.out->end, name.n - 2);
+	note_field(w, id, w->lines.out->end, name.n - 2);
 	add_line(w->lines.out, name, value);
 }
 
 /* It is kept: where it will stand. */
-INLINE void keep_line(struct walk *w, const struct header *h)
+INLINE void keep_line(struct connection_walk *w, const struct header *h)
 {
 	lines_keep(&w->lines, h);
-	note(w, h->id, w->lines.out->end + (size_t)(h->name.p - w->lines.run), h->name.n);
+	note_field(w, h->id, w->lines.out->end + (size_t)(h->name.p - w->lines.run), h->name.n);
 }
 
 static bool name_starts(str name, str prefix)
@@ -171,7 +171,7 @@ static bool keep_first(str value, bool (*is_valid)(str), bool *has, str *ret_fir
 }
 
 /* Of several values, or of a list, an application takes any; so it gets one or none. */
-static bool keep_believed(struct walk *w, const struct header *h)
+static bool keep_believed(struct connection_walk *w, const struct header *h)
 {
 	uint64_t *word = &w->believed[h->id / 64], bit = UINT64_C(1) << h->id % 64;
 
@@ -186,7 +186,7 @@ static bool keep_believed(struct walk *w, const struct header *h)
 }
 
 /* Written here if the value changes; true if the line is kept as it is. */
-static bool keep_place(struct walk *w, const struct header *h, rewrite_fn *rewrite)
+static bool keep_place(struct connection_walk *w, const struct header *h, rewrite_fn *rewrite)
 {
 	struct buf *out = w->lines.out;
 	size_t before;
@@ -196,7 +196,7 @@ static bool keep_place(struct walk *w, const struct header *h, rewrite_fn *rewri
 	buf_add(out, h->name);
 	buf_add(out, STR(": "));
 	if (rewrite(out, &w->rewrite, h->value)) {
-		note(w, h->id, before, h->name.n);
+		note_field(w, h->id, before, h->name.n);
 		buf_add(out, STR("\r\n"));
 		return false;
 	}
@@ -204,7 +204,7 @@ static bool keep_place(struct walk *w, const struct header *h, rewrite_fn *rewri
 	return true;
 }
 
-static bool keep_authorization(struct walk *w, str value)
+static bool keep_authorization(struct connection_walk *w, str value)
 {
 	/* Some browsers send it twice alike, which strict applications refuse. */
 	if (w->authorization.p)
@@ -214,7 +214,7 @@ static bool keep_authorization(struct walk *w, str value)
 }
 
 /* True if the line is kept as it is; what is to stand in its place is written, or remembered. */
-static bool apply_rule(struct walk *w, const struct header *h)
+static bool apply_rule(struct connection_walk *w, const struct header *h)
 {
 	enum rule rule = rules[h->id];
 
@@ -259,7 +259,7 @@ static bool apply_rule(struct walk *w, const struct header *h)
 	return false;
 }
 
-static void copy_lines(struct walk *w)
+static void copy_lines(struct connection_walk *w)
 {
 	const struct request_head *head = w->in->head;
 
@@ -284,7 +284,7 @@ static str host_of(const struct forward_in *in)
 
 /* One address, the client's as far as we believe what we are told: of a list each application
  * would take another. */
-static void add_forwarded_for(struct walk *w)
+static void add_forwarded_for(struct connection_walk *w)
 {
 	const struct remote *client = w->in->client;
 	str address = w->is_believed ? client->address : client->peer;
@@ -295,24 +295,24 @@ static void add_forwarded_for(struct walk *w)
 		add_field(w, HEADER_X_FORWARDED_FOR, STR("X-Forwarded-For: "), address);
 }
 
-static str proto_of(const struct walk *w)
+static str proto_of(const struct connection_walk *w)
 {
 	if (w->proto.n)
 		return w->proto;
 	return w->edge_proto.n ? w->edge_proto : STR("http");
 }
 
-static void add_start(struct walk *w)
+static void add_start(struct connection_walk *w)
 {
 	struct buf *out = w->lines.out;
 
-	note(w, HEADER_X_REQUEST_START, out->end, STR("X-Request-Start").n);
+	note_field(w, HEADER_X_REQUEST_START, out->end, STR("X-Request-Start").n);
 	buf_add(out, STR("X-Request-Start: t="));
 	buf_add_number(out, w->in->now);
 	buf_add(out, STR("\r\n"));
 }
 
-static void add_origin(struct walk *w)
+static void add_origin(struct connection_walk *w)
 {
 	const struct forward_in *in = w->in;
 
@@ -328,7 +328,7 @@ static void add_origin(struct walk *w)
 		add_start(w);
 }
 
-static void add_prefix(struct walk *w)
+static void add_prefix(struct connection_walk *w)
 {
 	const struct tenant_conf *tenant = w->in->route->tenant;
 
@@ -339,7 +339,7 @@ static void add_prefix(struct walk *w)
 		add_field(w, HEADER_X_SCRIPT_NAME, STR("X-Script-Name: "), tenant->prefix);
 }
 
-static void add_connection(struct walk *w)
+static void add_connection(struct connection_walk *w)
 {
 	const struct request_head *head = w->in->head;
 
@@ -375,7 +375,7 @@ static void add_request_line(struct buf *out, const struct forward_in *in)
 
 size_t forward_head(struct buf *out, const struct forward_in *in)
 {
-	struct walk w = {
+	struct connection_walk w = {
 		.in = in,
 		.lines = {.out = out},
 		.is_believed = in->client->is_trusted && in->keeps_forwarded,

@@ -25,7 +25,7 @@ static struct h2_client *client_of(struct client *c)
 	return container_of(c, struct h2_client, client);
 }
 
-static const struct server_conf *settings(const struct h2_client *hc)
+static const struct server_conf *client_settings(const struct h2_client *hc)
 {
 	return &hc->client.worker->view->conf->server;
 }
@@ -56,7 +56,7 @@ static void h2_keep_rest(struct client *c)
 	inbox_keep(&c->in);
 }
 
-static void count(struct h2_client *hc, size_t n)
+static void count_bytes(struct h2_client *hc, size_t n)
 {
 	budget_resize(hc->counted, n);
 	hc->counted = n;
@@ -64,7 +64,7 @@ static void count(struct h2_client *hc, size_t n)
 
 static void h2_head(struct client *c, str text, bool has_body)
 {
-	count(client_of(c),
+	count_bytes(client_of(c),
 		STREAM_COST + text.n); /* it waits in the session, and may not be sent */
 	h2_stream_head(&client_of(c)->stream, text, has_body);
 	h2_connection_touch(client_of(c)->h2);
@@ -73,7 +73,7 @@ static void h2_head(struct client *c, str text, bool has_body)
 static int h2_send(struct client *c)
 {
 	struct h2_client *hc = client_of(c);
-	struct gather *g = &c->worker->gather;
+	struct gather *g = &c->worker->scratch.gather;
 
 	for (int i = 0; i < g->count; i++)
 		h2_stream_write(&hc->stream, (str){g->pieces[i].iov_base, g->pieces[i].iov_len});
@@ -147,7 +147,7 @@ static void cut(struct h2_client *hc)
 	h2_stream_reset(&hc->stream, NGHTTP2_CANCEL);
 }
 
-static void on_time(struct timer *t)
+static void on_stream_time(struct timer *t)
 {
 	struct h2_client *hc = container_of(t, struct h2_client, timer);
 
@@ -166,7 +166,7 @@ static void on_time(struct timer *t)
 static void h2_deadline(struct client *c, msec at)
 {
 	if (!c->is_closed)
-		timer_set(&client_of(c)->timer, c->worker->loop, at, on_time);
+		timer_set(&client_of(c)->timer, c->worker->loop, at, on_stream_time);
 }
 
 static void h2_answered(struct client *c, bool keep_alive)
@@ -255,20 +255,20 @@ struct h2_stream *h2_client_open(struct h2_session *s)
 		.ops = &http2, .worker = c->worker, .peer = c->peer, .fd = -1, .is_framed = true};
 	list_init(&hc->client.eager);
 	list_init(&hc->finishing);
-	count(hc, STREAM_COST);
+	count_bytes(hc, STREAM_COST);
 	hc->over_since = loop_now(c->worker->loop);
 	h2->nclients++;
 	h2->began = true;
 	return &hc->stream;
 }
 
-static void begin(struct h2_client *hc)
+static void begin_request(struct h2_client *hc)
 {
 	struct worker *w = hc->client.worker;
 	struct head_limits limits = {
 		.max_bytes = SIZE_MAX, /* the session has counted */
-		.max_headers = (size_t)settings(hc)->max_headers,
-		.max_target = settings(hc)->max_url_bytes,
+		.max_headers = (size_t)client_settings(hc)->max_headers,
+		.max_target = client_settings(hc)->max_url_bytes,
 	};
 	struct request_head head;
 	unsigned status = hc->stream.status;
@@ -276,7 +276,7 @@ static void begin(struct h2_client *hc)
 
 	if (status) {
 		exchange_refuse(&hc->client, status, NULL);
-	} else if (request_head_parse(&head, scratch_headers_lend(&w->headers), HEADERS_MAX,
+	} else if (request_head_parse(&head, scratch_headers_lend(&w->scratch.headers), HEADERS_MAX,
 			   h2_stream_text(&hc->stream), &scanned, &limits, &used,
 			   &status) == PARSE_OK) {
 		exchange_begin(&hc->client, &head);
@@ -285,7 +285,7 @@ static void begin(struct h2_client *hc)
 	}
 }
 
-static void on_gone(void *arg)
+static void on_stream_gone(void *arg)
 {
 	struct h2_client *hc = arg;
 
@@ -301,10 +301,10 @@ static void free_client(struct h2_client *hc)
 	inbox_done(&hc->client.in);
 	outbox_done(&hc->client.out);
 	free(hc->request);
-	count(hc, 0);
+	count_bytes(hc, 0);
 	h2_stream_done(&hc->stream);
 	hc->h2->nclients--;
-	loop_defer(hc->client.worker->loop, on_gone, hc);
+	loop_defer(hc->client.worker->loop, on_stream_gone, hc);
 }
 
 void h2_client_close(struct h2_client *hc)
@@ -334,7 +334,7 @@ void h2_client_events(struct h2_client *hc, unsigned events)
 	if (events & H2_ROOM)
 		outbox_unblock(&c->out);
 	if (events & H2_REQUEST)
-		begin(hc);
+		begin_request(hc);
 	else if (c->exchange)
 		exchange_client_event(c->exchange, LOOP_READ | LOOP_WRITE);
 	else if (!c->is_closed)
@@ -348,28 +348,30 @@ static void linger(struct h2_client *hc)
 	struct worker *w = hc->client.worker;
 	msec now = loop_now(w->loop), silence = CLIENT_LINGER_SILENCE;
 
-	if (hc->stream.has_ended) {
+	if (hc->stream.in.has_ended) {
 		timer_cancel(&hc->timer);
 		return;
 	}
-	if (hc->stream.came >= hc->stream.declared)
+	if (hc->stream.in.came >= hc->stream.in.declared)
 		silence = CLIENT_LINGER_LIMIT; /* it has nothing more to say but its end */
 	if (!hc->linger_until)
 		hc->linger_until =
 			now + (w->is_draining ? CLIENT_LINGER_SILENCE : CLIENT_LINGER_LIMIT);
-	timer_set(&hc->timer, w->loop, MIN(now + silence, hc->linger_until), on_time);
+	timer_set(&hc->timer, w->loop, MIN(now + silence, hc->linger_until), on_stream_time);
 }
 
 void h2_client_finish(struct h2_client *hc)
 {
 	struct worker *w = hc->client.worker;
-	msec limit = hc->client.is_hurried ? CLIENT_LINGER_SILENCE : settings(hc)->write_timeout;
+	msec limit =
+		hc->client.is_hurried ? CLIENT_LINGER_SILENCE : client_settings(hc)->write_timeout;
 
 	MAGIC_CHECK(hc, H2_CLIENT_MAGIC);
 	list_remove(&hc->finishing);
 	hc->unsent = h2_stream_waiting(&hc->stream);
 	if (hc->unsent)
-		timer_set(&hc->timer, w->loop, msec_limit(loop_now(w->loop), limit), on_time);
+		timer_set(
+			&hc->timer, w->loop, msec_limit(loop_now(w->loop), limit), on_stream_time);
 	else
 		linger(hc);
 }

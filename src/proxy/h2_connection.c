@@ -28,7 +28,7 @@ static struct worker *worker_of(const struct h2_connection *h2)
 	return h2->connection->client.worker;
 }
 
-static const struct server_conf *settings(const struct h2_connection *h2)
+static const struct server_conf *h2_settings(const struct h2_connection *h2)
 {
 	return &worker_of(h2)->view->conf->server;
 }
@@ -83,7 +83,7 @@ static void count_held(struct h2_connection *h2, size_t held)
 }
 
 /* Streams tell what the last frames, in or out, have done to them. */
-static void serve(struct h2_connection *h2)
+static void serve_streams(struct h2_connection *h2)
 {
 	struct h2_stream *st;
 	unsigned events;
@@ -100,7 +100,7 @@ static bool read_once(struct h2_connection *h2)
 
 	if (!c->in.can_read || c->out.is_blocked || h2->session.is_dead)
 		return false;
-	n = inbox_read(&c->in, c->fd, c->worker->client_bytes, CLIENT_READ);
+	n = inbox_read(&c->in, c->fd, c->worker->scratch.client_bytes, CLIENT_READ);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
@@ -109,7 +109,7 @@ static bool read_once(struct h2_connection *h2)
 	}
 	h2_session_feed(&h2->session, c->in.unread, loop_now(c->worker->loop));
 	inbox_take(&c->in, c->in.unread.n);
-	serve(h2);
+	serve_streams(h2);
 	return !is_closed(h2);
 }
 
@@ -124,7 +124,7 @@ static bool write_once(struct h2_connection *h2)
 	if (c->out.is_blocked)
 		return false;
 	h2_session_pump(&h2->session);
-	serve(h2);
+	serve_streams(h2);
 	if (is_closed(h2) || !buf_len(out))
 		return false;
 	n = send(c->fd, buf_str(out).p, buf_len(out), MSG_NOSIGNAL);
@@ -150,24 +150,24 @@ static enum h2_owes owed(const struct h2_connection *h2)
 	return h2->nclients ? H2_FREE : H2_BEGINS;
 }
 
-static msec limit_of(const struct h2_connection *h2, enum h2_owes owes)
+static msec limit_of_debt(const struct h2_connection *h2, enum h2_owes owes)
 {
 	switch (owes) {
 	case H2_FREE:
 		return 0;
 	case H2_TAKES:
-		return settings(h2)->write_timeout;
+		return h2_settings(h2)->write_timeout;
 	case H2_ENDS_HEAD:
-		return settings(h2)->header_timeout;
+		return h2_settings(h2)->header_timeout;
 	case H2_BEGINS:
-		return settings(h2)->keepalive_timeout;
+		return h2_settings(h2)->keepalive_timeout;
 	}
 	return 0;
 }
 
-static void set_deadline(struct h2_connection *h2, enum h2_owes owes)
+static void set_debt_deadline(struct h2_connection *h2, enum h2_owes owes)
 {
-	msec limit = limit_of(h2, owes);
+	msec limit = limit_of_debt(h2, owes);
 
 	h2->owes = owes;
 	if (owes == H2_TAKES)
@@ -180,7 +180,7 @@ static void update_deadline(struct h2_connection *h2)
 	enum h2_owes owes = owed(h2);
 
 	if (owes != h2->owes || (owes == H2_TAKES && h2->moved) || (owes == H2_BEGINS && h2->began))
-		set_deadline(h2, owes);
+		set_debt_deadline(h2, owes);
 	h2->moved = h2->began = false;
 }
 
@@ -202,7 +202,7 @@ static void log_fault(const struct h2_connection *h2)
 }
 
 /* Between two turns of a connection that lives. */
-static void rest(struct h2_connection *h2)
+static void rest_connection(struct h2_connection *h2)
 {
 	struct connection *c = h2->connection;
 
@@ -228,7 +228,7 @@ static void begin_turn(struct h2_connection *h2)
 	connection_set_phase(h2->connection, CONNECTION_STREAMS);
 }
 
-static void run(struct h2_connection *h2)
+static void run_turn(struct h2_connection *h2)
 {
 	int reads = 0, writes = 0;
 
@@ -242,7 +242,7 @@ static void run(struct h2_connection *h2)
 		return;
 	if (reads == STEPS_PER_TURN || writes == STEPS_PER_TURN)
 		worker_go_on_later(&h2->connection->client);
-	rest(h2);
+	rest_connection(h2);
 }
 
 static void on_dirty(void *arg)
@@ -252,7 +252,7 @@ static void on_dirty(void *arg)
 	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
 	h2->is_dirty = false;
 	if (!is_closed(h2))
-		run(h2);
+		run_turn(h2);
 }
 
 void h2_connection_touch(struct h2_connection *h2)
@@ -283,12 +283,12 @@ void h2_connection_open(struct connection *c)
 	begin_turn(h2);
 	h2_session_feed(&h2->session, c->client.in.unread, loop_now(c->client.worker->loop));
 	inbox_take(&c->client.in, c->client.in.unread.n);
-	serve(h2);
+	serve_streams(h2);
 	h2->is_running = false;
 	h2_connection_touch(h2);
 }
 
-static void on_gone(void *arg)
+static void on_h2_gone(void *arg)
 {
 	struct h2_connection *h2 = arg;
 
@@ -304,7 +304,7 @@ void h2_connection_close(struct h2_connection *h2)
 	count_held(h2, 0);
 	h2_session_done(&h2->session);
 	h2->connection->h2 = NULL;
-	loop_defer(worker_of(h2)->loop, on_gone, h2);
+	loop_defer(worker_of(h2)->loop, on_h2_gone, h2);
 }
 
 void h2_connection_on_time(struct h2_connection *h2)
@@ -315,7 +315,7 @@ void h2_connection_on_time(struct h2_connection *h2)
 		return;
 	case H2_TAKES:
 		if (socket_unsent(h2->connection->client.fd) < h2->unsent)
-			set_deadline(h2, H2_TAKES);
+			set_debt_deadline(h2, H2_TAKES);
 		else
 			connection_close(h2->connection);
 		return;
@@ -331,7 +331,7 @@ void h2_connection_on_time(struct h2_connection *h2)
 void h2_connection_go_on(struct h2_connection *h2)
 {
 	MAGIC_CHECK(h2, H2_CONNECTION_MAGIC);
-	run(h2);
+	run_turn(h2);
 }
 
 void h2_connection_drain(struct h2_connection *h2)

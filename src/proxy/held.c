@@ -46,7 +46,7 @@ static void uncount(struct exchange *x)
 }
 
 /* Counted first and then looked at: so no thread passes a limit together with another. */
-static bool count(struct exchange *x)
+static bool count_held(struct exchange *x)
 {
 	const struct server_conf *server = exchange_settings(x);
 	size_t all = atomic_fetch_add(&x->worker->shared->nheld, 1),
@@ -59,7 +59,7 @@ static bool count(struct exchange *x)
 }
 
 /* Both limits are behind it: whom it has to thank. */
-static enum step refuse(struct exchange *x)
+static enum step refuse_held(struct exchange *x)
 {
 	uint64_t its = atomic_load(&exchange_slot(x)->held);
 
@@ -69,7 +69,7 @@ static enum step refuse(struct exchange *x)
 			(long long)exchange_settings(x)->max_held, (unsigned long long)its)));
 }
 
-static void set_limits(struct exchange *x)
+static void set_held_limits(struct exchange *x)
 {
 	const struct app_conf *app = x->wish.conf->app;
 	msec now = loop_now(x->worker->loop);
@@ -95,16 +95,16 @@ enum step held_begin(struct exchange *x, msec retry_at)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (budget_is_over())
 		return exchange_fail(x, ERROR_CROWDED, STR_EMPTY);
-	if (!count(x))
-		return refuse(x);
-	set_limits(x);
+	if (!count_held(x))
+		return refuse_held(x);
+	set_held_limits(x);
 	x->trip.retry_at = retry_at;
 	if (retry_at == MSEC_NEVER)
 		x->trip.connect_until = 0; /* of the next copy */
 	return STEP_HOLD;
 }
 
-static void set_deadline(struct exchange *x)
+static void set_held_deadline(struct exchange *x)
 {
 	client_deadline(x->client, MIN(x->trip.held_until, MIN(x->trip.page_at, x->trip.retry_at)));
 }
@@ -119,7 +119,7 @@ void held_enter(struct exchange *x)
 		x->trip.tenant = worker_tenant(w, x->wish.conf);
 	}
 	list_append(&x->trip.tenant->held, &x->link);
-	set_deadline(x);
+	set_held_deadline(x);
 	if (x->trip.retry_at == MSEC_NEVER)
 		worker_wake(w, x->trip.tenant);
 }
@@ -149,11 +149,11 @@ static enum step show_page(struct exchange *x)
 		.date = wall_date(),
 	};
 
-	waiting_page(scratch_lend(&w->head_out), &in);
+	waiting_page(scratch_lend(&w->scratch.head_out), &in);
 	return own_reply_give(x, 503, in.keep_alive);
 }
 
-static enum step on_time(struct exchange *x)
+static enum step on_held_time(struct exchange *x)
 {
 	msec now = loop_now(x->worker->loop);
 
@@ -163,7 +163,7 @@ static enum step on_time(struct exchange *x)
 		return STEP_JOIN;
 	if (now >= x->trip.page_at)
 		return show_page(x);
-	set_deadline(x);
+	set_held_deadline(x);
 	return WAIT;
 }
 
@@ -181,7 +181,7 @@ static enum step on_state(struct exchange *x)
 	if (is_stopped_for_good(x))
 		return exchange_fail(x, ERROR_STOPPED, STR_EMPTY);
 	x->trip.retry_at = MSEC_NEVER;
-	set_deadline(x);
+	set_held_deadline(x);
 	worker_wake(x->worker, x->trip.tenant);
 	return WAIT;
 }
@@ -209,6 +209,6 @@ enum step held_step(struct exchange *x)
 	if (next == WAIT && events & EVENT_STATE)
 		next = on_state(x);
 	if (next == WAIT && events & EVENT_CLIENT_TIME)
-		next = on_time(x);
+		next = on_held_time(x);
 	return next;
 }

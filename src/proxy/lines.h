@@ -7,18 +7,18 @@
 #include "http/header.h"
 
 /* The bytes from `run` on are kept, up to the next line that is not. */
-struct lines {
+struct head_lines {
 	struct buf *out;
 	const char *run; /* NULL: the last line was not kept */
 };
 
-static inline void lines_keep(struct lines *l, const struct header *h)
+static inline void lines_keep(struct head_lines *l, const struct header *h)
 {
 	if (!l->run)
 		l->run = h->name.p;
 }
 
-static inline void lines_drop(struct lines *l, const struct header *h)
+static inline void lines_drop(struct head_lines *l, const struct header *h)
 {
 	if (!l->run)
 		return;
@@ -27,7 +27,7 @@ static inline void lines_drop(struct lines *l, const struct header *h)
 }
 
 /* After the last header. */
-static inline void lines_end(struct lines *l, const struct header *headers, size_t n)
+static inline void lines_end(struct head_lines *l, const struct header *headers, size_t n)
 {
 	const char *end;
 

@@ -18,7 +18,7 @@ static size_t body_size(str answer)
 enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 {
 	struct worker *w = x->worker;
-	str answer = buf_str(&w->head_out.text);
+	str answer = buf_str(&w->scratch.head_out.text);
 	size_t body = body_size(answer);
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
@@ -29,8 +29,8 @@ enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 	x->record.status = status;
 	x->record.response_length = (int64_t)body;
 	client_head(x->client, str_slice(answer, 0, answer.n - body), body);
-	gather_add(&w->gather, str_slice(answer, answer.n - body, answer.n));
-	w->gather.is_followed = !keep_alive;
+	gather_add(&w->scratch.gather, str_slice(answer, answer.n - body, answer.n));
+	w->scratch.gather.is_followed = !keep_alive;
 	return STEP_ANSWER;
 }
 
@@ -77,7 +77,7 @@ static unsigned retry_after(const struct exchange *x, enum error error)
 	return at > now ? (unsigned)MIN((at - now + 999) / 1000, (msec)3600) : 1;
 }
 
-static unsigned status_of(const struct exchange *x, enum error error)
+static unsigned status_of_failure(const struct exchange *x, enum error error)
 {
 	uint32_t status;
 
@@ -102,7 +102,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 	str shown = is_hidden ? STR_EMPTY : reason;
 	struct error_in in = {
 		.error = error,
-		.status = status_of(x, error),
+		.status = status_of_failure(x, error),
 		.minor = x->wish.minor,
 		.wants = x->wish.wants,
 		.is_head = x->wish.method == METHOD_HEAD,
@@ -115,7 +115,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 		.pages = x->view->snapshot->pages,
 	};
 
-	error_answer(scratch_lend(&w->head_out), &in);
+	error_answer(scratch_lend(&w->scratch.head_out), &in);
 	return own_reply_give(x, in.status, keep_alive);
 }
 

@@ -80,7 +80,7 @@ static void begin_span(struct exchange *x, size_t unsent)
 	p->counted = count_moved(x, p->owes, unsent);
 }
 
-static void set_deadline(struct exchange *x)
+static void set_pace_deadline(struct exchange *x)
 {
 	client_deadline(x->client, MIN(x->reply.pace.silent_at, x->reply.pace.span_ends));
 }
@@ -97,7 +97,7 @@ void pace_await(struct exchange *x, enum client_owes owes)
 		begin_span(x, p->unsent);
 	}
 	p->silent_at = msec_limit(loop_now(x->worker->loop), limit);
-	set_deadline(x);
+	set_pace_deadline(x);
 }
 
 static bool is_too_slow(const struct exchange *x, size_t unsent)
@@ -129,7 +129,7 @@ bool pace_check(struct exchange *x)
 	if (now >= p->silent_at)
 		pace_await(x, p->owes);
 	else
-		set_deadline(x);
+		set_pace_deadline(x);
 	return false;
 }
 

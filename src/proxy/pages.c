@@ -63,11 +63,11 @@ void own_answer_empty(struct buf *out)
 #define NSTATUSES	200u
 
 /* The bytes of each status's page; p is NULL where there is none. */
-struct pages {
+struct error_pages {
 	str by_status[NSTATUSES];
 };
 
-static int read_file(const char *path, str *ret)
+static int read_page_file(const char *path, str *ret)
 {
 	struct buf bytes = {0};
 	int r = file_read_given(path, CUSTOM_PAGE_MAX, &bytes);
@@ -79,22 +79,22 @@ static int read_file(const char *path, str *ret)
 	return r;
 }
 
-static void load(struct pages *p, unsigned status, const char *path)
+static void load(struct error_pages *p, unsigned status, const char *path)
 {
 	str *page = &p->by_status[status - FIRST_STATUS];
 	int r;
 
 	if (page->p)
 		return;
-	r = read_file(path, page);
+	r = read_page_file(path, page);
 	if (r < 0 && r != -ENOENT)
 		log_warn(
 			"the page %s for status %u cannot be read: %s", path, status, strerror(-r));
 }
 
-struct pages *pages_new(const struct config *conf)
+struct error_pages *pages_new(const struct config *conf)
 {
-	struct pages *p = xcalloc(1, sizeof(*p));
+	struct error_pages *p = xcalloc(1, sizeof(*p));
 	str dir = conf->server.error_pages;
 
 	for (unsigned i = 0; dir.n && i < NSTATUSES; i++) {
@@ -111,7 +111,7 @@ struct pages *pages_new(const struct config *conf)
 	return p;
 }
 
-void pages_free(struct pages *p)
+void pages_free(struct error_pages *p)
 {
 	if (!p)
 		return;
@@ -180,7 +180,7 @@ static void add_text(struct buf *out, const struct error_in *in, unsigned status
 	buf_add_char(out, '\n');
 }
 
-static void add_json(struct buf *out, const struct error_in *in, unsigned status)
+static void add_json_page(struct buf *out, const struct error_in *in, unsigned status)
 {
 	struct json j = {.out = out};
 
@@ -263,7 +263,7 @@ static void add_body(struct buf *out, const struct error_in *in, unsigned status
 		add_html(out, in, status);
 		return;
 	case WANTS_JSON:
-		add_json(out, in, status);
+		add_json_page(out, in, status);
 		return;
 	case WANTS_TEXT:
 		add_text(out, in, status);

@@ -43,9 +43,9 @@ enum wants wants_of(const struct request_head *head);
  * server.bad_gateway_page for 502 unless the directory has one.  Files that are missing are no
  * error; others (unreadable, above 1 MiB) are warned of in the log.  Does file input: not for the
  * loop. */
-struct pages;
-struct pages *pages_new(const struct config *conf) MUST_USE;
-void pages_free(struct pages *p);
+struct error_pages;
+struct error_pages *pages_new(const struct config *conf) MUST_USE;
+void pages_free(struct error_pages *p);
 
 struct error_in {
 	enum error error;
@@ -58,9 +58,9 @@ struct error_in {
 	str reason;	      /* more about it, for whoever sees the answer; may be empty */
 	str output; /* the tenant's last lines: shown on the page, so only in development; may be
 		       empty */
-	str request_id;		   /* may be empty */
-	str date;		   /* may be empty */
-	const struct pages *pages; /* may be NULL */
+	str request_id;			 /* may be empty */
+	str date;			 /* may be empty */
+	const struct error_pages *pages; /* may be NULL */
 };
 
 /* Appends the whole answer: status line, Content-Length, Cache-Control: no-store, Fly-Atc-Error,

@@ -43,7 +43,7 @@ static str make_boundary(struct exchange *x)
 /* Of the text that was made in the scratch. */
 static struct segment text_segment(struct exchange *x)
 {
-	struct scratch *text = &x->worker->head_out;
+	struct scratch *text = &x->worker->scratch.head_out;
 
 	scratch_return(text);
 	return (struct segment){.text = arena_dup(&x->arena, buf_str(&text->text)), .fd = -1};
@@ -53,7 +53,7 @@ static struct segment text_segment(struct exchange *x)
 static struct segment part_head(
 	struct exchange *x, str boundary, str type, const struct range *r, uint64_t size)
 {
-	struct buf *text = scratch_lend(&x->worker->head_out);
+	struct buf *text = scratch_lend(&x->worker->scratch.head_out);
 
 	buf_add(text, STR("\r\n--"));
 	buf_add(text, boundary);
@@ -70,7 +70,7 @@ static struct segment part_head(
 
 static struct segment last_line(struct exchange *x, str boundary)
 {
-	struct buf *text = scratch_lend(&x->worker->head_out);
+	struct buf *text = scratch_lend(&x->worker->scratch.head_out);
 
 	buf_add(text, STR("\r\n--"));
 	buf_add(text, boundary);
@@ -89,16 +89,16 @@ struct segment *parts_make(struct exchange *x, struct response_head *h, const st
 	h->status = 206;
 	h->reason = status_reason(206);
 	if (n == 1) {
-		add_content_range(&x->worker->added, parts, size);
+		add_content_range(&x->worker->scratch.added, parts, size);
 		segments[0] = slice(whole, parts);
 		*ret_nsegments = 1;
 		return segments;
 	}
 	boundary = make_boundary(x);
 	stages_drop(h, HEADER_CONTENT_TYPE);
-	buf_add(&x->worker->added, STR("Content-Type: multipart/byteranges; boundary="));
-	buf_add(&x->worker->added, boundary);
-	buf_add(&x->worker->added, STR("\r\n"));
+	buf_add(&x->worker->scratch.added, STR("Content-Type: multipart/byteranges; boundary="));
+	buf_add(&x->worker->scratch.added, boundary);
+	buf_add(&x->worker->scratch.added, STR("\r\n"));
 	for (size_t i = 0; i < n; i++) {
 		segments[2 * i] = part_head(x, boundary, type, &parts[i], size);
 		segments[2 * i + 1] = slice(whole, &parts[i]);
@@ -110,7 +110,7 @@ struct segment *parts_make(struct exchange *x, struct response_head *h, const st
 
 void parts_refuse(struct exchange *x, struct response_head *h, uint64_t size)
 {
-	struct buf *added = &x->worker->added;
+	struct buf *added = &x->worker->scratch.added;
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	h->status = 416;

@@ -68,13 +68,14 @@ struct message {
 	uint64_t serial;
 };
 
-static void end(struct proxy *p, int status)
+static void end_proxy(struct proxy *p, int status)
 {
 	p->status = status;
 	loop_stop(p->loop);
 }
 
-static void say(struct proxy *p, enum channel_to_supervisor type, uint32_t slot, uint64_t value)
+static void say_to_supervisor(
+	struct proxy *p, enum channel_to_supervisor type, uint32_t slot, uint64_t value)
 {
 	channel_tell_supervisor(p->channel, type, slot, value);
 }
@@ -97,7 +98,7 @@ static void on_wake(void *arg)
 {
 	struct message *m = arg;
 
-	say(m->proxy, CHANNEL_WAKE, m->slot, 0);
+	say_to_supervisor(m->proxy, CHANNEL_WAKE, m->slot, 0);
 	free(m);
 }
 
@@ -143,7 +144,7 @@ static void on_stuck(void *arg)
 {
 	struct message *m = arg;
 
-	say(m->proxy, CHANNEL_STUCK, m->slot, 0);
+	say_to_supervisor(m->proxy, CHANNEL_STUCK, m->slot, 0);
 	free(m);
 }
 
@@ -159,7 +160,7 @@ static void on_configured(void *arg)
 	struct proxy *p = m->proxy;
 
 	if (m->serial == p->snapshot->serial && ++p->nconfigured == p->nworkers)
-		say(p, CHANNEL_CONFIGURED, 0, p->snapshot->serial);
+		say_to_supervisor(p, CHANNEL_CONFIGURED, 0, p->snapshot->serial);
 	free(m);
 }
 
@@ -174,8 +175,8 @@ static void on_drained(void *arg)
 	struct proxy *p = m->proxy;
 
 	if (++p->ndrained == p->nworkers) {
-		say(p, CHANNEL_DRAINED, 0, 0);
-		end(p, 0);
+		say_to_supervisor(p, CHANNEL_DRAINED, 0, 0);
+		end_proxy(p, 0);
 	}
 	free(m);
 }
@@ -189,7 +190,7 @@ static void on_broken(void *arg)
 {
 	struct message *m = arg;
 
-	end(m->proxy, 1);
+	end_proxy(m->proxy, 1);
 	free(m);
 }
 
@@ -220,19 +221,19 @@ static bool start_worker(struct proxy *p, int listen_fd, int opener_fd)
 	return true;
 }
 
-static void serve(struct proxy *p)
+static void serve_listeners(struct proxy *p)
 {
 	size_t n = MIN(p->start->nlisten_fds, (size_t)THREADS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
 		if (!start_worker(p, p->start->listen_fds[i], p->start->opener_fds[i])) {
 			log_error("cannot start an event-loop thread");
-			end(p, 1);
+			end_proxy(p, 1);
 			return;
 		}
 	}
-	say(p, CHANNEL_LISTENING, 0, 0);
-	say(p, CHANNEL_CONFIGURED, 0, p->snapshot->serial);
+	say_to_supervisor(p, CHANNEL_LISTENING, 0, 0);
+	say_to_supervisor(p, CHANNEL_CONFIGURED, 0, p->snapshot->serial);
 }
 
 static bool is_tenant(const void *arg, str id)
@@ -267,7 +268,7 @@ static void install(struct proxy *p, struct snapshot *take_snapshot)
 	budget_limit(shortage_memory_limit(s->conf->server.max_request_memory));
 	configure_cache(p);
 	if (!p->nworkers) {
-		serve(p);
+		serve_listeners(p);
 		return;
 	}
 	p->nconfigured = 0;
@@ -290,9 +291,9 @@ static void reading_free(struct reading *r)
 	free(r);
 }
 
-static void read_next(struct proxy *p);
+static void read_next_snapshot(struct proxy *p);
 
-static void on_read(void *arg)
+static void on_snapshot_read(void *arg)
 {
 	struct reading *r = arg;
 	struct proxy *p = r->proxy;
@@ -302,19 +303,19 @@ static void on_read(void *arg)
 		install(p, r->snapshot);
 	} else {
 		log_error("the configuration that the supervisor sent cannot be read");
-		end(p, 1);
+		end_proxy(p, 1);
 	}
 	reading_free(r);
-	read_next(p);
+	read_next_snapshot(p);
 }
 
-static void read_next(struct proxy *p)
+static void read_next_snapshot(struct proxy *p)
 {
 	if (p->reading || !p->next)
 		return;
 	p->reading = p->next;
 	p->next = NULL;
-	work_run(p->work, read_now, on_read, p->reading);
+	work_run(p->work, read_now, on_snapshot_read, p->reading);
 }
 
 /* A large one takes long to read, and this thread has news of tenants to pass on. */
@@ -327,7 +328,7 @@ static void configure(struct proxy *p, int take_fd, uint64_t serial)
 	if (p->next)
 		reading_free(p->next);
 	p->next = r;
-	read_next(p);
+	read_next_snapshot(p);
 }
 
 /* Of our clients' many descriptors some will have gone when it comes again. */
@@ -335,12 +336,12 @@ static void miss(struct proxy *p, uint64_t serial)
 {
 	publics_done(&p->publics);
 	p->publics = (struct publics){0};
-	say(p, CHANNEL_MISSED, 0, serial);
+	say_to_supervisor(p, CHANNEL_MISSED, 0, serial);
 }
 
 static void say_alive(struct proxy *p)
 {
-	say(p, CHANNEL_ALIVE, 0, p->asked);
+	say_to_supervisor(p, CHANNEL_ALIVE, 0, p->asked);
 }
 
 /* Only the last question counts. */
@@ -371,7 +372,7 @@ static void ask_workers(struct proxy *p, uint64_t number)
 
 static void on_drain_limit(struct timer *t)
 {
-	end(container_of(t, struct proxy, drain_limit), 0);
+	end_proxy(container_of(t, struct proxy, drain_limit), 0);
 }
 
 static void drain(struct proxy *p, msec limit)
@@ -387,7 +388,7 @@ static void purge(struct proxy *p, const struct channel_message *m)
 	struct cache_share *share = cache ? cache_share_at(cache, m->slot) : NULL;
 	size_t n = share ? cache_purge(cache, share, (str){m->text, m->text_size}) : 0;
 
-	say(p, CHANNEL_PURGED, (uint32_t)n, m->value);
+	say_to_supervisor(p, CHANNEL_PURGED, (uint32_t)n, m->value);
 }
 
 static void tell_workers(struct proxy *p, const struct channel_message *m)
@@ -434,10 +435,10 @@ static void on_closed(void *arg, const char *fault)
 {
 	if (fault)
 		log_error("the supervisor sent %s", fault);
-	end(arg, fault ? 1 : 0);
+	end_proxy(arg, fault ? 1 : 0);
 }
 
-static void on_turn(void *arg)
+static void on_main_turn(void *arg)
 {
 	(void)arg;
 	log_publish();
@@ -476,7 +477,7 @@ int proxy_main(const struct proxy_start *start)
 		return 1;
 	crash_describe_work(exchange_describe);
 	crash_watch(p.board.crash, FLY_ATC_VERSION);
-	loop_on_turn(p.loop, on_turn, &p);
+	loop_on_turn(p.loop, on_main_turn, &p);
 	p.wake_fd = fcntl(start->channel_fd, F_DUPFD_CLOEXEC, 0);
 	if (p.wake_fd < 0)
 		return 1;

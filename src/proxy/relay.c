@@ -36,7 +36,7 @@ static bool is_finished(const struct exchange *x)
 	       (!x->trip.is_tunnel || x->trip.up.is_done || x->trip.upstream->is_deaf);
 }
 
-static enum step finish(struct exchange *x)
+static enum step finish_relay(struct exchange *x)
 {
 	trip_drop_upstream(x, x->trip.can_reuse && x->trip.up.is_done && !relay_up_waits(x));
 	return STEP_END;
@@ -149,9 +149,9 @@ static enum step turn_deaf(struct exchange *x)
 static enum step send_up(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
-	size_t offered = x->worker->gather.bytes;
+	size_t offered = x->worker->scratch.gather.bytes;
 
-	if (outbox_send(&u->out, u->watch.fd, &x->worker->gather) < 0)
+	if (outbox_send(&u->out, u->watch.fd, &x->worker->scratch.gather) < 0)
 		return turn_deaf(x);
 	if (buf_len(&u->out.waiting) < offered)
 		u->is_connecting = false;
@@ -181,7 +181,7 @@ static bool is_too_large(const struct exchange *x)
 
 static enum step refuse(struct exchange *x, enum error error, str why)
 {
-	gather_forget(&x->worker->gather);
+	gather_forget(&x->worker->scratch.gather);
 	return exchange_fail(x, error, why);
 }
 
@@ -190,7 +190,7 @@ static enum step feed_up(struct exchange *x)
 {
 	struct client *c = x->client;
 	size_t used = 0;
-	enum parse r = flow_feed(&x->trip.up, c->in.unread, &used, &x->worker->gather);
+	enum parse r = flow_feed(&x->trip.up, c->in.unread, &used, &x->worker->scratch.gather);
 
 	x->trip.awaits_continue = false;
 	inbox_take(&c->in, used);
@@ -205,7 +205,7 @@ static enum step client_ended(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
 
-	if (!x->trip.is_tunnel || flow_end(&x->trip.up, &x->worker->gather) != PARSE_OK)
+	if (!x->trip.is_tunnel || flow_end(&x->trip.up, &x->worker->scratch.gather) != PARSE_OK)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	shutdown(u->watch.fd, SHUT_WR); /* the other direction goes on */
 	return GO;
@@ -270,7 +270,7 @@ static enum step begin_up(struct exchange *x)
 {
 	enum step s = GO;
 
-	gather_add(&x->worker->gather, buf_str(&x->trip.request));
+	gather_add(&x->worker->scratch.gather, buf_str(&x->trip.request));
 	/* A refused connection is tried again: until it is there nothing of the body may leave the
 	 * inbox. */
 	if (!x->trip.upstream->is_connecting && x->client->in.unread.n && !x->trip.up.is_done)
@@ -290,8 +290,8 @@ static enum step dismiss(struct exchange *x)
 	x->reply.keep_alive &= x->trip.up.is_done;
 	x->client->is_hurried = true;
 	if (x->trip.is_websocket && websocket_may_speak(&x->reply.frames))
-		gather_add(&x->worker->gather, WEBSOCKET_GOING_AWAY);
-	flow_finish(&x->reply.down, &x->worker->gather);
+		gather_add(&x->worker->scratch.gather, WEBSOCKET_GOING_AWAY);
+	flow_finish(&x->reply.down, &x->worker->scratch.gather);
 	if (exchange_send(x) < 0)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	respond_tell_end(x);
@@ -301,7 +301,7 @@ static enum step dismiss(struct exchange *x)
 }
 
 /* What there is beside bytes to be moved.  GO: they may be. */
-static enum step look(struct exchange *x, unsigned events)
+static enum step look_at_events(struct exchange *x, unsigned events)
 {
 	enum step next = WAIT;
 
@@ -316,7 +316,7 @@ static enum step look(struct exchange *x, unsigned events)
 	return next;
 }
 
-static enum step begin(struct exchange *x)
+static enum step begin_relay(struct exchange *x)
 {
 	x->trip.upstream_began = loop_usec(x->worker->loop);
 	x->trip.is_begun = true;
@@ -336,7 +336,7 @@ static enum step move_once(struct exchange *x, bool *ret_waits)
 	if (down > WAIT)
 		return down;
 	*ret_waits = up == WAIT && down == WAIT;
-	return is_finished(x) ? finish(x) : GO;
+	return is_finished(x) ? finish_relay(x) : GO;
 }
 
 static enum step move(struct exchange *x)
@@ -361,9 +361,9 @@ enum step relay_step(struct exchange *x)
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->trip.is_begun)
-		next = begin(x);
+		next = begin_relay(x);
 	else if (x->happened & ~EVENTS_OF_BYTES)
-		next = look(x, x->happened);
+		next = look_at_events(x, x->happened);
 	if (next == GO)
 		next = move(x);
 	else if (next == WAIT)

@@ -56,8 +56,8 @@ static inline bool relay_take_pipe(struct worker *w, struct splice_pipe *p)
 {
 	if (p->is_open)
 		return true;
-	if (w->nspare_pipes) {
-		*p = w->spare_pipes[--w->nspare_pipes];
+	if (w->pipes.nspare) {
+		*p = w->pipes.spare[--w->pipes.nspare];
 		return true;
 	}
 	return splice_open(p) == 0;

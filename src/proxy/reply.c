@@ -71,7 +71,8 @@ enum step reply_send(struct exchange *x)
 	bool is_end = x->reply.answer_began && x->reply.down.is_done;
 
 	x->reply.client_took = true; /* all that waited before */
-	x->worker->gather.is_followed = is_end && !x->reply.keep_alive && !x->trip.is_tunnel;
+	x->worker->scratch.gather.is_followed =
+		is_end && !x->reply.keep_alive && !x->trip.is_tunnel;
 	if (exchange_send(x) < 0)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (is_end)
@@ -97,8 +98,8 @@ static enum step pass_interim(struct exchange *x, const struct response_head *h)
 		x->trip.awaits_continue = false;
 	if (!x->wish.minor)
 		return GO;
-	answer_head(scratch_lend(&w->head_out), h, &in);
-	client_head(x->client, buf_str(&w->head_out.text), false);
+	answer_head(scratch_lend(&w->scratch.head_out), h, &in);
+	client_head(x->client, buf_str(&w->scratch.head_out.text), false);
 	return reply_send(x);
 }
 
@@ -122,12 +123,12 @@ static enum step parse_down(struct exchange *x)
 		.max_headers = (size_t)server->max_headers,
 		.max_target = HEAD_LIMITS_DEFAULT.max_target,
 	};
-	struct response_head *head = &w->response;
+	struct response_head *head = &w->scratch.response;
 	enum step next = WAIT;
 	unsigned status;
 	size_t used;
 
-	switch (response_head_parse(head, scratch_headers_lend(&w->headers), HEADERS_MAX,
+	switch (response_head_parse(head, scratch_headers_lend(&w->scratch.headers), HEADERS_MAX,
 		u->in.unread, &u->scanned, &limits, x->wish.method, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&u->in, used);
@@ -147,7 +148,7 @@ static enum step parse_down(struct exchange *x)
 	case PARSE_MORE:
 		break;
 	}
-	scratch_headers_return(&w->headers);
+	scratch_headers_return(&w->scratch.headers);
 	return next;
 }
 
@@ -176,7 +177,7 @@ static bool is_event_stream(const struct response_head *h)
 }
 
 /* Gathers it; the body's flow begins. */
-static enum step begin(struct exchange *x, struct response_head *h)
+static enum step begin_reply(struct exchange *x, struct response_head *h)
 {
 	if (h->has_upgrade || is_event_stream(h))
 		worker_stream_began(x);
@@ -188,23 +189,25 @@ static enum step begin(struct exchange *x, struct response_head *h)
 	return STEP_RELAY;
 }
 
-static enum step refuse(struct exchange *x, str why)
+static enum step refuse_response(struct exchange *x, str why)
 {
 	return exchange_fail(x, ERROR_BAD_RESPONSE, why);
 }
 
-static enum step judge(struct exchange *x, struct response_head *h)
+static enum step judge_head(struct exchange *x, struct response_head *h)
 {
 	enum step next;
 
 	/* What is left of a body must not become the first words of another protocol. */
 	if (h->has_upgrade && (!x->wish.wants_upgrade || !x->trip.up.is_done))
-		return refuse(x, STR("RFC 9110 7.8: 101 that was not asked for"));
+		return refuse_response(x, STR("RFC 9110 7.8: 101 that was not asked for"));
 	if (!client_accepts(x->client, h))
-		return refuse(x, STR("RFC 8441 5: 101 for something else than was asked for"));
+		return refuse_response(
+			x, STR("RFC 8441 5: 101 for something else than was asked for"));
 	/* Nothing has been said yet, so that it can still be said what is wrong. */
 	if (h->body == BODY_CHUNKED && !chunked_is_sound(x->trip.upstream->in.unread))
-		return refuse(x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
+		return refuse_response(
+			x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
 	no_wake_learn(x, h->status);
 	x->record.upstream_ms =
 		(int64_t)((loop_usec(x->worker->loop) - x->trip.upstream_began) / 1000);
@@ -216,16 +219,16 @@ static enum step judge(struct exchange *x, struct response_head *h)
 		x->trip.upstream->idle_limit)
 		upstream_learn(x->trip.upstream, h);
 	upstream_deadline(x->trip.upstream, MSEC_NEVER);
-	return sendfile_is_asked(x, h) ? sendfile_begin(x, h) : begin(x, h);
+	return sendfile_is_asked(x, h) ? sendfile_begin(x, h) : begin_reply(x, h);
 }
 
 enum step reply_step(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	enum step next = judge(x, &w->response);
+	enum step next = judge_head(x, &w->scratch.response);
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
-	scratch_headers_return(&w->headers); /* what of them is needed has been copied */
+	scratch_headers_return(&w->scratch.headers); /* what of them is needed has been copied */
 	return next;
 }
 
@@ -235,7 +238,7 @@ enum step reply_step(struct exchange *x)
 static enum step pass_down(struct exchange *x, enum passing how)
 {
 	if (x->reply.stages && respond_pass(x, how) < 0) {
-		gather_forget(&x->worker->gather);
+		gather_forget(&x->worker->scratch.gather);
 		return exchange_cut(x, ERROR_INTERNAL);
 	}
 	return reply_send(x);
@@ -246,15 +249,15 @@ static enum step feed_down(struct exchange *x)
 	struct worker *w = x->worker;
 	struct upstream *u = x->trip.upstream;
 	size_t used = 0;
-	enum parse r = flow_feed(
-		&x->reply.down, u->in.unread, &used, x->reply.stages ? &w->payload : &w->gather);
+	enum parse r = flow_feed(&x->reply.down, u->in.unread, &used,
+		x->reply.stages ? &w->scratch.payload : &w->scratch.gather);
 
 	if (x->trip.is_websocket)
 		websocket_follow(&x->reply.frames, str_slice(u->in.unread, 0, used));
 	inbox_take(&u->in, used);
 	if (r == PARSE_BAD) {
-		gather_forget(&w->payload);
-		gather_forget(&w->gather);
+		gather_forget(&w->scratch.payload);
+		gather_forget(&w->scratch.gather);
 		x->record.detail = STR("RFC 9112 7.1: the chunked coding is broken");
 		return exchange_cut(x, ERROR_BAD_RESPONSE);
 	}
@@ -274,7 +277,7 @@ static enum step upstream_ended(struct exchange *x)
 		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
 	}
 	x->trip.can_reuse = false;
-	if (flow_end(&x->reply.down, &x->worker->gather) != PARSE_OK)
+	if (flow_end(&x->reply.down, &x->worker->scratch.gather) != PARSE_OK)
 		return exchange_cut(x, ERROR_TRUNCATED);
 	return pass_down(x, PASS_END);
 }
@@ -287,7 +290,7 @@ static enum step read_down(struct exchange *x)
 
 	if (!u->in.can_read)
 		return WAIT;
-	n = inbox_read(&u->in, u->watch.fd, x->worker->upstream_bytes,
+	n = inbox_read(&u->in, u->watch.fd, x->worker->scratch.upstream_bytes,
 		client_piece(x->client, UPSTREAM_READ));
 	if (n == -EAGAIN)
 		return x->reply.is_unflushed ? pass_down(x, PASS_FLUSH) : WAIT;

@@ -48,7 +48,7 @@ static void give_head(struct exchange *x, struct response_head *h)
 		.keep_alive = x->reply.keep_alive,
 		.date = wall_date(),
 		.rewrite = respond_rewrite(x),
-		.added = buf_str(&w->added),
+		.added = buf_str(&w->scratch.added),
 	};
 
 	x->reply.answer_began = true;
@@ -57,15 +57,15 @@ static void give_head(struct exchange *x, struct response_head *h)
 	if (x->is_logged)
 		x->record.response_type = arena_dup(
 			&x->arena, header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE));
-	answer_head(scratch_lend(&w->head_out), h, &in);
-	buf_clear(&w->added);
-	client_head(x->client, buf_str(&w->head_out.text), h->body != BODY_NONE);
+	answer_head(scratch_lend(&w->scratch.head_out), h, &in);
+	buf_clear(&w->scratch.added);
+	client_head(x->client, buf_str(&w->scratch.head_out.text), h->body != BODY_NONE);
 	trip_forget_view(x);
 }
 
 static void set_length(struct exchange *x, struct response_head *h)
 {
-	struct buf *added = &x->worker->added;
+	struct buf *added = &x->worker->scratch.added;
 
 	if (!x->reply.is_resized && !x->reply.source.segments)
 		return; /* as the tenant has it */
@@ -95,7 +95,7 @@ static bool is_for_caches(str directive)
  * for others. */
 static void vary_by_referer(struct exchange *x, struct response_head *h)
 {
-	struct buf *added = &x->worker->added;
+	struct buf *added = &x->worker->scratch.added;
 	const struct header *f = header_find(h->headers, h->nheaders, HEADER_CACHE_CONTROL);
 
 	buf_add(added, STR("Cache-Control: private"));
@@ -138,7 +138,7 @@ void respond_begin(struct exchange *x, struct response_head *h)
 /* From the payload to the gather. */
 static void frame(struct exchange *x, bool is_end)
 {
-	struct gather *p = &x->worker->payload, *g = &x->worker->gather;
+	struct gather *p = &x->worker->scratch.payload, *g = &x->worker->scratch.gather;
 	bool is_chunked = x->reply.framing == BODY_CHUNKED;
 
 	x->reply.sent += p->bytes;
@@ -230,10 +230,11 @@ static int look_ahead(struct exchange *x)
 	is_whole = !at && is_copied(s);
 	if (is_whole)
 		most = client_piece(x->client, (size_t)s->segments[at].length);
-	n = pread(s->segments[at].fd, w->upstream_bytes, most, (off_t)s->segments[at].offset);
+	n = pread(
+		s->segments[at].fd, w->scratch.upstream_bytes, most, (off_t)s->segments[at].offset);
 	if (n < (ssize_t)most)
 		return n < 0 ? -errno : -ENODATA;
-	w->ahead = is_whole ? most : 0;
+	w->files.ahead = is_whole ? most : 0;
 	return 0;
 }
 
@@ -245,7 +246,7 @@ static str why_unreadable(int error)
 /* Nothing has been said yet. */
 static enum step refuse_unreadable(struct exchange *x, int error)
 {
-	buf_clear(&x->worker->added);
+	buf_clear(&x->worker->scratch.added);
 	respond_done(x);
 	return exchange_fail(x, ERROR_FILE_UNREADABLE, why_unreadable(error));
 }
@@ -314,7 +315,7 @@ static int take_piece(struct exchange *x, struct gather *to)
 {
 	struct source *s = &x->reply.source;
 	const struct segment *from = &s->segments[s->at];
-	char *scratch = x->worker->upstream_bytes;
+	char *scratch = x->worker->scratch.upstream_bytes;
 	uint64_t left = segment_length(from) - s->done;
 	size_t most = x->reply.stages ? STAGED_SLICE : from->fd < 0 ? SLICE : UPSTREAM_READ;
 	ssize_t n = (ssize_t)MIN(left, (uint64_t)client_piece(x->client, most));
@@ -322,13 +323,13 @@ static int take_piece(struct exchange *x, struct gather *to)
 	if (from->fd < 0) {
 		gather_add(to, str_slice(from->text, s->done, s->done + (size_t)n));
 	} else {
-		if (x->worker->ahead)
-			n = (ssize_t)x->worker->ahead;
+		if (x->worker->files.ahead)
+			n = (ssize_t)x->worker->files.ahead;
 		else
 			n = pread(from->fd, scratch, (size_t)n, (off_t)(from->offset + s->done));
 		if (n <= 0)
 			return n < 0 ? -errno : -ENODATA;
-		x->worker->ahead = 0;
+		x->worker->files.ahead = 0;
 		gather_add(to, (str){scratch, (size_t)n});
 	}
 	x->reply.down.bytes += (uint64_t)n;
@@ -368,18 +369,19 @@ static enum step send_pieces(struct exchange *x)
 {
 	struct worker *w = x->worker;
 	struct source *s = &x->reply.source;
-	int r = take_pieces(x, x->reply.stages ? &w->payload : &w->gather);
+	int r = take_pieces(x, x->reply.stages ? &w->scratch.payload : &w->scratch.gather);
 
 	s->has_ended = s->at == s->count;
 	if (r == 0 && x->reply.stages)
 		r = respond_pass(x, s->has_ended ? PASS_END : PASS_MORE);
 	if (r < 0) {
-		gather_forget(&w->payload);
-		gather_forget(&w->gather);
+		gather_forget(&w->scratch.payload);
+		gather_forget(&w->scratch.gather);
 		return cut_unreadable(x, r);
 	}
-	w->gather.is_followed =
-		w->gather.bytes && (is_for_kernel(x) || (s->has_ended && !x->reply.keep_alive));
+	w->scratch.gather.is_followed =
+		w->scratch.gather.bytes &&
+		(is_for_kernel(x) || (s->has_ended && !x->reply.keep_alive));
 	return exchange_send(x) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
 }
 
@@ -390,7 +392,7 @@ static enum step send_some(struct exchange *x)
 	struct client *c = x->client;
 	struct source *s = &x->reply.source;
 
-	if (x->worker->gather.bytes) /* the head, which does not stay here */
+	if (x->worker->scratch.gather.bytes) /* the head, which does not stay here */
 		return send_pieces(x);
 	if (c->out.is_blocked)
 		return WAIT;
@@ -399,7 +401,7 @@ static enum step send_some(struct exchange *x)
 	if (s->has_ended)
 		return STEP_ANSWER;
 	/* The first piece leaves with the head. */
-	if (!x->worker->head_out.is_lent && !stages_are_ready(x)) {
+	if (!x->worker->scratch.head_out.is_lent && !stages_are_ready(x)) {
 		worker_go_on_later(c);
 		return WAIT;
 	}

@@ -26,7 +26,7 @@ static void cut(struct buf *out, size_t length)
 }
 
 /* True if the path is the prefix or below it. */
-static bool is_below(str path, str prefix)
+static bool is_path_below(str path, str prefix)
 {
 	if (!str_starts(path, prefix))
 		return false;
@@ -73,7 +73,7 @@ bool rewrite_url(struct buf *out, const struct rewrite *r, str value)
 		return false;
 	if (!is_root_path(value) && !own_url(value, r->host, &rest))
 		return false;
-	if (is_below(rest, r->prefix))
+	if (is_path_below(rest, r->prefix))
 		return false;
 	buf_add(out, str_slice(value, 0, value.n - rest.n));
 	buf_add(out, r->prefix);
@@ -83,7 +83,7 @@ bool rewrite_url(struct buf *out, const struct rewrite *r, str value)
 	return true;
 }
 
-static size_t skip(str s, size_t at, const char *set, size_t nset)
+static size_t skip_set(str s, size_t at, const char *set, size_t nset)
 {
 	while (at < s.n && memchr(set, s.p[at], nset))
 		at++;
@@ -94,18 +94,18 @@ static size_t skip(str s, size_t at, const char *set, size_t nset)
  * steps"). */
 static size_t find_refresh_url(str value)
 {
-	size_t at = skip(value, 0, "0123456789. \t", 13), url;
+	size_t at = skip_set(value, 0, "0123456789. \t", 13), url;
 
 	if (at == 0)
 		return value.n;
-	at = skip(value, at, ";,", 2);
-	at = skip(value, at, " \t", 2);
+	at = skip_set(value, at, ";,", 2);
+	at = skip_set(value, at, " \t", 2);
 	if (!str_starts_nocase(str_slice(value, at, value.n), STR("url")))
 		return at;
-	url = skip(value, at + 3, " \t", 2);
+	url = skip_set(value, at + 3, " \t", 2);
 	if (url == value.n || value.p[url] != '=')
 		return at;
-	return skip(value, url + 1, " \t", 2);
+	return skip_set(value, url + 1, " \t", 2);
 }
 
 bool rewrite_refresh(struct buf *out, const struct rewrite *r, str value)
@@ -212,7 +212,7 @@ bool rewrite_destination(struct buf *out, const struct rewrite *r, str value)
 		return false;
 	if (!is_root_path(value) && !own_url(value, r->host, &rest))
 		return false;
-	if (!is_below(rest, r->prefix))
+	if (!is_path_below(rest, r->prefix))
 		return false;
 	buf_add(out, str_slice(value, 0, value.n - rest.n));
 	rest = str_slice(rest, r->prefix.n, rest.n);
@@ -236,7 +236,7 @@ static void add_cookie_path(struct buf *out, const struct rewrite *r, str path)
 		ancestor.n--;
 	buf_add(out, r->prefix);
 	/* An application that knows its prefix means itself when it names what is above it. */
-	if (ancestor.n && (r->is_stripped || !is_below(r->prefix, ancestor)))
+	if (ancestor.n && (r->is_stripped || !is_path_below(r->prefix, ancestor)))
 		buf_add(out, path);
 }
 
@@ -262,7 +262,7 @@ static void add_attribute(struct cookie *c, str raw)
 	}
 	if (r->prefix.n && str_eq_nocase(name, STR("Path"))) {
 		c->has_path = value.n && value.p[0] == '/';
-		if (c->has_path && !is_below(value, r->prefix)) {
+		if (c->has_path && !is_path_below(value, r->prefix)) {
 			buf_add(c->out, STR("; Path="));
 			add_cookie_path(c->out, r, value);
 			c->is_changed = true;

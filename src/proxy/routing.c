@@ -13,7 +13,7 @@
 
 /* False: the client has as many requests under way as it may have.  What we do by ourselves is
  * nobody's. */
-static bool count(struct exchange *x, const struct remote *client)
+static bool count_client(struct exchange *x, const struct remote *client)
 {
 	struct worker *w = x->worker;
 	uint64_t max = (uint64_t)exchange_settings(x)->max_requests_per_address;
@@ -25,7 +25,7 @@ static bool count(struct exchange *x, const struct remote *client)
 		x->wish.quota_key = client->key;
 		return true;
 	}
-	n = worker_note_seldom(w, &w->refused);
+	n = worker_note_seldom(w, &w->shortage.refused);
 	if (n)
 		log_warn(STR_FMT " has too many requests under way (max_requests_per_address);"
 				 " %zu more than clients may have were refused",
@@ -148,7 +148,7 @@ static enum step answer_redirect(
 		.date = wall_date(),
 	};
 
-	redirect_answer(scratch_lend(&w->head_out), &in);
+	redirect_answer(scratch_lend(&w->scratch.head_out), &in);
 	return own_reply_give(x, in.status, in.keep_alive);
 }
 
@@ -164,7 +164,7 @@ static enum step answer_replay(struct exchange *x, const struct placement *where
 		.keep_alive = x->reply.keep_alive && x->trip.up.is_done,
 	};
 
-	replay_answer(scratch_lend(&w->head_out), &in);
+	replay_answer(scratch_lend(&w->scratch.head_out), &in);
 	return own_reply_give(x, 307, in.keep_alive);
 }
 
@@ -206,7 +206,7 @@ enum step routing_route(struct exchange *x)
 	x->record.path = arena_dup(&x->arena, path.routed);
 	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
-	if (!count(x, &x->wish.arrival->remote))
+	if (!count_client(x, &x->wish.arrival->remote))
 		return exchange_fail(x, ERROR_TOO_MANY_REQUESTS, STR_EMPTY);
 	compressing_ask(x, head);
 	if (find_route(x, head, &path, &x->wish.arrival->route) < 0)
@@ -217,7 +217,7 @@ enum step routing_route(struct exchange *x)
 }
 
 /* It is ours, and the tenant's. */
-static enum step take(struct exchange *x)
+static enum step take_route(struct exchange *x)
 {
 	const struct server_conf *server = exchange_settings(x);
 	const struct request_head *head = x->wish.arrival->head;
@@ -239,7 +239,7 @@ static enum step take(struct exchange *x)
 	return STEP_FILE;
 }
 
-static struct placement place_of(const struct exchange *x)
+static struct placement placement_of(const struct exchange *x)
 {
 	const struct arrival *a = x->wish.arrival;
 	const struct request_head *head = a->head;
@@ -262,12 +262,12 @@ static struct placement place_of(const struct exchange *x)
 enum step routing_place(struct exchange *x)
 {
 	const struct arrival *a = x->wish.arrival;
-	struct placement where = place_of(x);
+	struct placement where = placement_of(x);
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	switch (where.verdict) {
 	case PLACE_HERE:
-		return take(x);
+		return take_route(x);
 	case PLACE_REDIRECT:
 		return answer_redirect(x, a->head, &a->route);
 	case PLACE_REPLAY:

@@ -71,7 +71,7 @@ static void copy_fields(struct exchange *x, const struct response_head *h, struc
 static bool drain(struct exchange *x, const struct response_head *h)
 {
 	struct upstream *u = x->trip.upstream;
-	struct gather *nowhere = &x->worker->payload;
+	struct gather *nowhere = &x->worker->scratch.payload;
 	bool is_done;
 	size_t used;
 
@@ -90,7 +90,7 @@ static bool drain(struct exchange *x, const struct response_head *h)
 	return is_done;
 }
 
-static enum step refuse(struct exchange *x, str why)
+static enum step refuse_file(struct exchange *x, str why)
 {
 	const struct sendfile *s = x->reply.sendfile;
 
@@ -117,7 +117,7 @@ static enum step send_opened(struct exchange *x, struct open_file *take_file)
 		.status = s->status,
 		.reason = s->reason,
 		.file = take_file,
-		.text = open_files_text(&x->worker->sent_files, take_file),
+		.text = open_files_text(&x->worker->files.sent, take_file),
 	};
 	str type = mime_of(s->path);
 	struct request_head asked;
@@ -133,7 +133,7 @@ static struct open_file *keep_opened(
 	struct worker *w, str key, int take_fd, const struct file_facts *facts)
 {
 	struct open_file *f =
-		open_files_keep(&w->sent_files, key, take_fd, facts, loop_now(w->loop));
+		open_files_keep(&w->files.sent, key, take_fd, facts, loop_now(w->loop));
 
 	worker_sweep_files(w);
 	return f;
@@ -160,7 +160,7 @@ static enum step send_new(struct exchange *x)
 	int fd = s->fd;
 
 	if (file_facts_read(fd, &facts) < 0)
-		return refuse(x, s->why);
+		return refuse_file(x, s->why);
 	s->fd = -1;
 	return send_opened(x, keep_opened(x->worker, s->key, fd, &facts));
 }
@@ -177,7 +177,7 @@ static enum step opened(struct exchange *x)
 	case OPENING_REFUSED:
 		break;
 	}
-	return refuse(x, x->reply.sendfile->why);
+	return refuse_file(x, x->reply.sendfile->why);
 }
 
 enum step sendfile_step(struct exchange *x)
@@ -198,7 +198,8 @@ void sendfile_enter(struct exchange *x)
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	client_deadline(x->client, msec_limit(loop_now(w->loop), limit));
-	x->reply.opening = opener_ask(w->opener, x->wish.conf->id, s->path, s->form, on_opened, x);
+	x->reply.opening =
+		opener_ask(w->files.opener, x->wish.conf->id, s->path, s->form, on_opened, x);
 }
 
 void sendfile_leave(struct exchange *x)
@@ -231,9 +232,9 @@ enum step sendfile_begin(struct exchange *x, const struct response_head *h)
 		x, drain(x, h) && x->trip.can_reuse && x->trip.up.is_done && !relay_up_waits(x));
 	trip_leave_tenant(x);
 	if (s->path.n > OPENING_PATH_MAX || x->wish.conf->id.n > OPENING_TENANT_MAX)
-		return refuse(x, STR("it is too long"));
+		return refuse_file(x, STR("it is too long"));
 	s->key = str_of(arena_printf(&x->arena, STR_FMT " %d " STR_FMT, STR_ARG(x->wish.conf->id),
 		(int)s->form, STR_ARG(s->path)));
-	file = open_files_find(&w->sent_files, s->key, loop_now(w->loop));
+	file = open_files_find(&w->files.sent, s->key, loop_now(w->loop));
 	return file ? send_opened(x, file) : STEP_OPEN;
 }

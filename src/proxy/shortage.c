@@ -135,15 +135,15 @@ static bool may_end(const struct connection *c, uint64_t *ret_rate)
 /* Who was looked at goes to the end of the list: the next time it is the turn of others. */
 static struct connection *find_slowest(struct worker *w, uint64_t below)
 {
-	size_t n = MIN(w->nconnections, (size_t)LOOKED_AT);
+	size_t n = MIN(w->connections.count, (size_t)LOOKED_AT);
 	struct connection *slowest = NULL;
 	uint64_t lowest = below, rate;
 
-	while (n-- && !list_is_empty(&w->active_connections)) {
-		struct list *link = list_pop(&w->active_connections);
+	while (n-- && !list_is_empty(&w->connections.active)) {
+		struct list *link = list_pop(&w->connections.active);
 		struct connection *c = container_of(link, struct connection, link);
 
-		list_append(&w->active_connections, link);
+		list_append(&w->connections.active, link);
 		if (!may_end(c, &rate) || rate >= lowest)
 			continue;
 		slowest = c;
@@ -154,9 +154,9 @@ static struct connection *find_slowest(struct worker *w, uint64_t below)
 
 /* --- its end --- */
 
-static void tell(struct worker *w, const struct connection *c)
+static void note_ended(struct worker *w, const struct connection *c)
 {
-	size_t n = worker_note_seldom(w, &w->ended);
+	size_t n = worker_note_seldom(w, &w->shortage.ended);
 	char peer[ADDRESS_TEXT_MAX];
 
 	if (n)
@@ -175,9 +175,9 @@ static void blame(struct h2_connection *h2, enum error error)
 	}
 }
 
-static void end(struct connection *c)
+static void end_connection(struct connection *c)
 {
-	tell(c->client.worker, c);
+	note_ended(c->client.worker, c);
 	if (c->h2)
 		blame(c->h2, ERROR_CROWDED);
 	if (c->phase == CONNECTION_EXCHANGE)
@@ -191,7 +191,7 @@ static bool end_slowest(struct worker *w, uint64_t below)
 	struct connection *c = find_slowest(w, below);
 
 	if (c)
-		end(c);
+		end_connection(c);
 	return c;
 }
 
@@ -201,10 +201,10 @@ static bool end_slowest(struct worker *w, uint64_t below)
  * none. */
 static bool close_idle(struct worker *w, msec idle_for)
 {
-	struct list *link = w->idle_connections.prev;
+	struct list *link = w->connections.idle.prev;
 	msec now = loop_now(w->loop);
 
-	for (int i = 0; i < IDLE_TRIES && link != &w->idle_connections; i++) {
+	for (int i = 0; i < IDLE_TRIES && link != &w->connections.idle; i++) {
 		struct connection *c = container_of(link, struct connection, link);
 
 		if (now - c->since < idle_for)
@@ -223,8 +223,8 @@ static bool close_upstreams(struct worker *w)
 {
 	bool has_closed = false;
 
-	for (uint32_t i = 0; i < w->ntenants; i++) {
-		struct tenant *t = w->tenants[i];
+	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
+		struct worker_tenant *t = w->by_slot.tenants[i];
 
 		if (!t || list_is_empty(&t->origin.idle))
 			continue;
@@ -243,33 +243,33 @@ bool shortage_make_room(struct worker *w)
 
 /* --- later --- */
 
-static void on_time(struct timer *t)
+static void on_shortage_time(struct timer *t)
 {
-	struct worker *w = container_of(t, struct worker, room_timer);
+	struct worker *w = container_of(t, struct worker, shortage.timer);
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	if (w->wants_descriptors)
+	if (w->shortage.wants_descriptors)
 		shortage_make_room(w);
-	w->wants_descriptors = false;
+	w->shortage.wants_descriptors = false;
 	for (int i = 0; i < ENDS_A_TURN && budget_is_over(); i++) {
 		if (!end_slowest(w, UINT64_MAX))
 			break;
 		budget_hand_over();
 	}
 	if (budget_is_over())
-		timer_set(t, w->loop, loop_now(w->loop) + LOOK_AGAIN, on_time);
+		timer_set(t, w->loop, loop_now(w->loop) + LOOK_AGAIN, on_shortage_time);
 }
 
 static void come_later(struct worker *w)
 {
-	if (!timer_is_set(&w->room_timer))
-		timer_set(&w->room_timer, w->loop, loop_now(w->loop), on_time);
+	if (!timer_is_set(&w->shortage.timer))
+		timer_set(&w->shortage.timer, w->loop, loop_now(w->loop), on_shortage_time);
 }
 
 void shortage_watch(struct worker *w)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	if (w->wants_descriptors || budget_is_over())
+	if (w->shortage.wants_descriptors || budget_is_over())
 		come_later(w);
 	if (budget_has_ebbed())
 		worker_trim_later(w);

@@ -35,7 +35,7 @@ struct snapshot {
 	struct config *conf;
 	struct route_table *routes;
 	struct trust *trust;
-	struct pages *pages;
+	struct error_pages *pages;
 	struct coding_order codings; /* of compressed answers */
 	struct publics publics;
 };

@@ -56,7 +56,7 @@ static inline void stages_resized(struct exchange *x)
 /* Adds a line behind the source's own; `name` has the colon and the blank. */
 static inline void stages_add(struct exchange *x, str name, str value)
 {
-	add_line(&x->worker->added, name, value);
+	add_line(&x->worker->scratch.added, name, value);
 }
 
 /* Takes a field away, however often it is there. */
@@ -84,7 +84,7 @@ static inline MUST_USE int stages_pass(struct exchange *x, enum passing how)
 		int r = s->ops->pass(s, x, how);
 
 		if (r < 0) {
-			gather_forget(&x->worker->payload);
+			gather_forget(&x->worker->scratch.payload);
 			return r;
 		}
 	}

@@ -20,7 +20,7 @@
 #define IDLE_MARGIN 1000
 #define IDLE_LEAST  500
 
-static void on_event(struct watch *w, unsigned events)
+static void on_upstream_event(struct watch *w, unsigned events)
 {
 	struct upstream *u = container_of(w, struct upstream, watch);
 
@@ -43,7 +43,7 @@ static void on_event(struct watch *w, unsigned events)
 	exchange_wake(u->exchange, EVENT_UPSTREAM);
 }
 
-static void on_time(struct timer *t)
+static void on_deadline_time(struct timer *t)
 {
 	struct upstream *u = container_of(t, struct upstream, timer);
 
@@ -57,7 +57,7 @@ static void on_time(struct timer *t)
 void upstream_deadline(struct upstream *u, msec at)
 {
 	MAGIC_CHECK(u, UPSTREAM_MAGIC);
-	timer_set(&u->timer, u->worker->loop, at, on_time);
+	timer_set(&u->timer, u->worker->loop, at, on_deadline_time);
 }
 
 struct upstream *upstream_take(struct origin *o, bool may_repeat)
@@ -95,7 +95,7 @@ static int open_upstream(struct origin *o, struct upstream **ret)
 	u->generation = o->generation;
 	u->is_connecting = true;
 	list_init(&u->link);
-	r = watch_open(&u->watch, u->worker->loop, fd, on_event);
+	r = watch_open(&u->watch, u->worker->loop, fd, on_upstream_event);
 	if (r < 0) {
 		close(fd);
 		free(u);
@@ -167,7 +167,7 @@ void upstream_give_back(struct upstream *u)
 	list_push(&o->idle, &u->link);
 }
 
-static void on_gone(void *arg)
+static void on_upstream_gone(void *arg)
 {
 	struct upstream *u = arg;
 
@@ -189,5 +189,5 @@ void upstream_close(struct upstream *u)
 	inbox_done(&u->in);
 	outbox_done(&u->out);
 	shared_remove(&u->worker->shared->nupstreams);
-	loop_defer(u->worker->loop, on_gone, u);
+	loop_defer(u->worker->loop, on_upstream_gone, u);
 }

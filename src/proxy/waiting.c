@@ -10,7 +10,7 @@
 #include "proxy/page.h"
 
 /* The way from asleep to awake, in order. */
-static const struct step {
+static const struct waiting_step {
 	enum tenant_state state;
 	str label;
 } steps[] = {

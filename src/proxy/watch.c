@@ -40,15 +40,15 @@ static void set_heartbeat(struct exchange *x)
 	client_deadline(x->client, loop_now(x->worker->loop) + HEARTBEAT);
 }
 
-static enum step tell(struct exchange *x, enum tenant_state state)
+static enum step tell_state(struct exchange *x, enum tenant_state state)
 {
 	struct worker *w = x->worker;
 	msec now = loop_now(w->loop), since = atomic_load(&exchange_slot(x)->since);
 	enum step next;
 
-	waiting_event(
-		scratch_lend(&w->head_out), state, now > since ? now - since : 0, held_reason(x));
-	gather_add(&w->gather, buf_str(&w->head_out.text));
+	waiting_event(scratch_lend(&w->scratch.head_out), state, now > since ? now - since : 0,
+		held_reason(x));
+	gather_add(&w->scratch.gather, buf_str(&w->scratch.head_out.text));
 	next = send_on(x);
 	if (next != WAIT)
 		return next;
@@ -59,18 +59,18 @@ static enum step tell(struct exchange *x, enum tenant_state state)
 	return WAIT;
 }
 
-static enum step begin(struct exchange *x)
+static enum step begin_events(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
 	x->reply.answer_began = true;
 	x->reply.keep_alive = false;
 	x->record.status = 200;
-	waiting_events_head(scratch_lend(&w->head_out), wall_date());
-	client_head(x->client, buf_str(&w->head_out.text), true);
+	waiting_events_head(scratch_lend(&w->scratch.head_out), wall_date());
+	client_head(x->client, buf_str(&w->scratch.head_out.text), true);
 	if (exchange_send(x) < 0)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
-	return tell(x, exchange_tenant_state(x));
+	return tell_state(x, exchange_tenant_state(x));
 }
 
 static enum step on_view(struct exchange *x)
@@ -81,11 +81,11 @@ static enum step on_view(struct exchange *x)
 	return WAIT;
 }
 
-static enum step on_time(struct exchange *x)
+static enum step on_heartbeat_time(struct exchange *x)
 {
 	enum step next;
 
-	gather_add(&x->worker->gather, WAITING_HEARTBEAT);
+	gather_add(&x->worker->scratch.gather, WAITING_HEARTBEAT);
 	next = send_on(x);
 	if (next == WAIT)
 		set_heartbeat(x);
@@ -106,7 +106,7 @@ enum step watch_step(struct exchange *x)
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->reply.answer_began)
-		return begin(x);
+		return begin_events(x);
 	if (events & EVENT_GIVE_UP)
 		return STEP_ANSWER;
 	if (events & EVENT_CLIENT)
@@ -114,8 +114,8 @@ enum step watch_step(struct exchange *x)
 	if (next == WAIT && events & EVENT_VIEW)
 		next = on_view(x);
 	if (next == WAIT && events & EVENT_STATE)
-		next = tell(x, x->trip.told);
+		next = tell_state(x, x->trip.told);
 	if (next == WAIT && events & EVENT_CLIENT_TIME)
-		next = on_time(x);
+		next = on_heartbeat_time(x);
 	return next;
 }

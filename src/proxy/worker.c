@@ -20,43 +20,43 @@
 #define ACCEPT_RETRY	 100 /* msec, while there are as many connections as can be */
 
 static void on_listener(struct watch *watch, unsigned events);
-static void rest(struct worker *w);
+static void rest_listener(struct worker *w);
 
 static void stop_listening(struct worker *w)
 {
-	timer_cancel(&w->accept_retry);
-	watch_close(&w->listener);
+	timer_cancel(&w->accepting.retry);
+	watch_close(&w->accepting.listener);
 }
 
 static void listen_again(struct worker *w)
 {
-	timer_cancel(&w->accept_retry);
-	if (watch_open_read(&w->listener, w->loop, w->listen_fd, on_listener) < 0)
-		rest(w);
+	timer_cancel(&w->accepting.retry);
+	if (watch_open_read(&w->accepting.listener, w->loop, w->accepting.fd, on_listener) < 0)
+		rest_listener(w);
 }
 
 static void on_accept_retry(struct timer *t)
 {
-	listen_again(container_of(t, struct worker, accept_retry));
+	listen_again(container_of(t, struct worker, accepting.retry));
 }
 
 /* Until one of our connections has ended, or others of the process have. */
-static void rest(struct worker *w)
+static void rest_listener(struct worker *w)
 {
 	stop_listening(w);
-	timer_set(&w->accept_retry, w->loop, loop_now(w->loop) + ACCEPT_RETRY, on_accept_retry);
+	timer_set(&w->accepting.retry, w->loop, loop_now(w->loop) + ACCEPT_RETRY, on_accept_retry);
 }
 
-static void make_room(struct worker *w)
+static void make_room_or_rest(struct worker *w)
 {
 	if (!shortage_make_room(w))
-		rest(w);
+		rest_listener(w);
 }
 
 /* Other threads may have been faster: nobody is sent away for a client that is not there. */
 static bool is_anyone_waiting(const struct worker *w)
 {
-	struct pollfd listener = {.fd = w->listen_fd, .events = POLLIN};
+	struct pollfd listener = {.fd = w->accepting.fd, .events = POLLIN};
 
 	return poll(&listener, 1, 0) > 0;
 }
@@ -67,7 +67,7 @@ static bool is_full(const struct worker *w)
 	size_t clients = shared_count(&w->shared->nconnections);
 
 	return (limit && clients >= (size_t)limit) ||
-	       clients + shared_count(&w->shared->nupstreams) >= w->max_sockets;
+	       clients + shared_count(&w->shared->nupstreams) >= w->shortage.max_sockets;
 }
 
 static bool is_shortage(int error)
@@ -79,27 +79,27 @@ static bool is_shortage(int error)
  * twice as many as before when the listener comes again in the very next turn. */
 static void on_listener(struct watch *watch, unsigned events)
 {
-	struct worker *w = container_of(watch, struct worker, listener);
-	int most = w->accepts;
+	struct worker *w = container_of(watch, struct worker, accepting.listener);
+	int most = w->accepting.at_once;
 	struct address peer;
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	(void)events;
-	w->is_accepting = true;
-	w->accepts = MIN(2 * most, ACCEPTS_PER_TURN);
-	for (int i = 0; i < most && w->listener.fd >= 0; i++) {
-		int fd = is_full(w) ? -EMFILE : socket_accept(w->listener.fd, &peer);
+	w->accepting.is_under_way = true;
+	w->accepting.at_once = MIN(2 * most, ACCEPTS_PER_TURN);
+	for (int i = 0; i < most && w->accepting.listener.fd >= 0; i++) {
+		int fd = is_full(w) ? -EMFILE : socket_accept(w->accepting.listener.fd, &peer);
 
 		if (fd >= 0)
 			connection_open(w, fd, &peer);
 		else if (is_shortage(fd) && is_anyone_waiting(w))
-			make_room(w);
+			make_room_or_rest(w);
 		else if (fd != -ECONNABORTED && fd != -EINTR)
 			return;
 	}
 }
 
-static void on_turn(void *arg)
+static void on_worker_turn(void *arg)
 {
 	struct worker *w = arg;
 
@@ -107,9 +107,9 @@ static void on_turn(void *arg)
 	log_publish();
 	shortage_watch(w);
 	views_sweep(&w->former_views);
-	if (!w->is_accepting)
-		w->accepts = 1;
-	w->is_accepting = false;
+	if (!w->accepting.is_under_way)
+		w->accepting.at_once = 1;
+	w->accepting.is_under_way = false;
 }
 
 static void on_opener_closed(void *arg)
@@ -131,21 +131,21 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	w->view = view_new(take_snapshot);
 	worker_limit_tenants(w);
 	list_init(&w->former_views);
-	w->slots = slots;
-	w->listen_fd = take_listen_fd;
-	w->max_sockets = shortage_max_sockets();
-	list_init(&w->idle_connections);
-	list_init(&w->active_connections);
-	list_init(&w->free_exchanges);
-	list_init(&w->woken);
+	w->by_slot.slots = slots;
+	w->accepting.fd = take_listen_fd;
+	w->shortage.max_sockets = shortage_max_sockets();
+	list_init(&w->connections.idle);
+	list_init(&w->connections.active);
+	list_init(&w->exchanges.free);
+	list_init(&w->exchanges.woken);
 	w->renew = background_begin;
-	list_init(&w->eager);
-	open_files_init(&w->open_files);
-	open_files_init(&w->sent_files);
+	list_init(&w->eager.clients);
+	open_files_init(&w->files.public);
+	open_files_init(&w->files.sent);
 	request_ids_init(&w->ids);
 	if (w->loop)
-		w->opener = opener_new(w->loop, take_opener_fd, on_opener_closed, w);
-	if (!w->opener) {
+		w->files.opener = opener_new(w->loop, take_opener_fd, on_opener_closed, w);
+	if (!w->files.opener) {
 		MAGIC_END(w, WORKER_MAGIC);
 		view_free(w->view);
 		free(w);
@@ -153,8 +153,8 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	}
 	socket_set_nodelay(take_listen_fd);
 	socket_set_keepalive(take_listen_fd);
-	w->accepts = 1;
-	loop_on_turn(w->loop, on_turn, w);
+	w->accepting.at_once = 1;
+	loop_on_turn(w->loop, on_worker_turn, w);
 	listen_again(w);
 	return w;
 }
@@ -184,7 +184,7 @@ static void post(struct worker *w, loop_fn *fn, struct posted what)
 }
 
 /* Each may come back to the list, so they leave it all at once. */
-static void tell(struct list *exchanges, enum event event, enum tenant_state state)
+static void wake_all(struct list *exchanges, enum event event, enum tenant_state state)
 {
 	struct list all;
 
@@ -198,10 +198,10 @@ static void tell(struct list *exchanges, enum event event, enum tenant_state sta
 	}
 }
 
-static void tell_waiting(struct tenant *t, enum event event, enum tenant_state state)
+static void tell_waiting(struct worker_tenant *t, enum event event, enum tenant_state state)
 {
-	tell(&t->held, event, state);
-	tell(&t->watched, event, state);
+	wake_all(&t->held, event, state);
+	wake_all(&t->watched, event, state);
 }
 
 static void on_new_view(void *arg)
@@ -213,16 +213,16 @@ static void on_new_view(void *arg)
 	list_append(&w->former_views, &w->view->link);
 	w->view = view_new(p->snapshot);
 	worker_limit_tenants(w);
-	open_files_clear(&w->open_files); /* their directories are others, as may be the slots */
-	open_files_clear(&w->sent_files);
-	for (uint32_t i = 0; i < w->ntenants; i++) {
-		struct tenant *t = w->tenants[i];
+	open_files_clear(&w->files.public); /* their directories are others, as may be the slots */
+	open_files_clear(&w->files.sent);
+	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
+		struct worker_tenant *t = w->by_slot.tenants[i];
 
 		if (!t)
 			continue;
 		t->wake_sent = false;
 		tell_waiting(t, EVENT_VIEW, TENANT_ABSENT);
-		if (!slot_is_of(&w->slots[i], t->owner))
+		if (!slot_is_of(&w->by_slot.slots[i], t->owner))
 			worker_forget_tenant(w, t);
 	}
 	w->shared->ops->configured(w->shared, w->view->snapshot->serial);
@@ -254,11 +254,11 @@ static void drain_idle(struct worker *w)
 {
 	struct list all;
 
-	list_take_all(&all, &w->idle_connections);
+	list_take_all(&all, &w->connections.idle);
 	while (!list_is_empty(&all)) {
 		struct list *link = list_pop(&all);
 
-		list_push(&w->idle_connections, link);
+		list_push(&w->connections.idle, link);
 		connection_drain(container_of(link, struct connection, link));
 	}
 }
@@ -268,12 +268,12 @@ static void drain_streams(struct worker *w)
 {
 	struct list all;
 
-	list_take_all(&all, &w->active_connections);
+	list_take_all(&all, &w->connections.active);
 	while (!list_is_empty(&all)) {
 		struct list *link = list_pop(&all);
 		struct connection *c = container_of(link, struct connection, link);
 
-		list_push(&w->active_connections, link);
+		list_push(&w->connections.active, link);
 		if (c->h2)
 			connection_drain(c);
 	}
@@ -293,9 +293,9 @@ static void on_drain(void *arg)
 	drain_idle(w);
 	drain_streams(w);
 	/* Nothing starts any more, so there is nothing to wait for. */
-	for (uint32_t i = 0; i < w->ntenants; i++) {
-		if (w->tenants[i])
-			tell_waiting(w->tenants[i], EVENT_GIVE_UP, TENANT_ABSENT);
+	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
+		if (w->by_slot.tenants[i])
+			tell_waiting(w->by_slot.tenants[i], EVENT_GIVE_UP, TENANT_ABSENT);
 	}
 	worker_connection_gone(w);
 }
@@ -307,7 +307,7 @@ void worker_post_drain(struct worker *w)
 }
 
 /* The start that they wait for has been cut short. */
-static void count_stop(struct tenant *t, enum tenant_state state)
+static void count_stop(struct worker_tenant *t, enum tenant_state state)
 {
 	bool is_stop = state_is_ending(state) || state_is_asleep(state);
 
@@ -318,20 +318,20 @@ static void count_stop(struct tenant *t, enum tenant_state state)
 }
 
 /* One that has been removed is told how it ends, as long as it is known. */
-static struct tenant *told_tenant(struct worker *w, uint32_t slot)
+static struct worker_tenant *told_tenant(struct worker *w, uint32_t slot)
 {
-	uint64_t owner = atomic_load(&w->slots[slot].owner);
+	uint64_t owner = atomic_load(&w->by_slot.slots[slot].owner);
 
 	if (owner)
 		return worker_tenant_at(w, slot, owner);
-	return slot < w->ntenants ? w->tenants[slot] : NULL;
+	return slot < w->by_slot.ntenants ? w->by_slot.tenants[slot] : NULL;
 }
 
 static void on_state(void *arg)
 {
 	struct posted *p = arg;
 	struct worker *w = p->worker;
-	struct tenant *t = told_tenant(w, p->slot);
+	struct worker_tenant *t = told_tenant(w, p->slot);
 
 	if (!t) {
 		free(p->reason);

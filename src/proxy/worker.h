@@ -40,7 +40,7 @@ enum { TENANT_MAGIC = MAGIC('p', 't', 'n', 't') };
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
  * It is never another tenant's: when it has been removed from the configuration, its last exchange
  * frees it. */
-struct tenant {
+struct worker_tenant {
 	uint32_t magic;
 	uint32_t slot;
 	uint64_t owner;	      /* of the slot */
@@ -108,58 +108,77 @@ struct worker {
 	struct loop *loop;
 	struct view *view;
 	struct list former_views; /* that exchanges may use still */
-	struct slot *slots;
-	struct watch listener;
-	int listen_fd;
+	struct {
+		struct slot *slots;
+		struct worker_tenant **tenants; /* by slot; grown on demand */
+		uint32_t ntenants;
+	} by_slot;
+	struct {
+		struct watch listener;
+		int fd;
+		struct timer retry; /* set while there are as many connections as can be */
+		bool is_under_way;  /* in this turn */
+		int at_once;	    /* how many at once, at the next event */
+	} accepting;
 	bool is_draining;
-	msec busy_told;			/* when the supervisor was last told of a request */
-	struct timer accept_retry;	/* set while there are as many connections as can be */
-	bool is_accepting;		/* in this turn */
-	int accepts;			/* how many at once, at the next event */
-	size_t max_sockets;		/* of all threads, see shortage.h */
-	bool wants_descriptors;		/* at the end of this turn: see shortage.h */
-	struct timer room_timer;	/* set while somebody is to be ended for others */
-	struct seldom ended, refused;	/* in the log: clients for others, or beyond their share */
-	struct seldom misstated;	/* the same: tenants that say how busy they are */
-	struct list idle_connections;	/* between two requests, the longest idle last */
-	struct list active_connections; /* everything else */
-	size_t nconnections;
+	msec busy_told; /* when the supervisor was last told of a request */
+	struct {
+		size_t max_sockets;	/* of all threads, see shortage.h */
+		bool wants_descriptors; /* at the end of this turn: see shortage.h */
+		struct timer timer;	/* set while somebody is to be ended for others */
+		struct seldom ended,
+			refused; /* in the log: clients for others, or beyond their share */
+	} shortage;
+	struct seldom misstated; /* the same: tenants that say how busy they are */
+	struct {
+		struct list idle;   /* between two requests, the longest idle last */
+		struct list active; /* everything else */
+		size_t count;
+	} connections;
 	struct origin_limits tenant_limits; /* of their origins, by the view */
-	struct tenant **tenants;	    /* by slot; grown on demand */
-	uint32_t ntenants;
-	struct exchange *running; /* that is on the stack, and has the scratch; or NULL */
-	struct list woken;	  /* exchanges that run after it */
+	struct {
+		struct exchange *running; /* that is on the stack, and has the scratch; or NULL */
+		struct list woken;	  /* exchanges that run after it */
+		struct list free;
+		size_t nfree;
+	} exchanges;
 	/* Asks the tenant for something that is stored, once nothing else runs (background.h). */
 	void (*renew)(
 		struct worker *w, const struct request_head *head, const struct address *peer);
-	struct list free_exchanges;
-	size_t nfree_exchanges;
-	struct opener *opener;	      /* files of tenants */
-	struct open_files open_files; /* of public directories */
-	struct open_files sent_files; /* of tenants, opened by the supervisor */
-	struct timer sweep_timer;     /* set while there are some */
-	struct splice_pipe
-		spare_pipes[SPARE_PIPES]; /* empty, for large bodies; the rest is closed */
-	int nspare_pipes;
-	struct list eager; /* clients that gave way to others and go on in the next turn */
-	struct timer eager_timer;
+	struct {
+		struct opener *opener;	  /* files of tenants */
+		struct open_files public; /* of public directories */
+		struct open_files sent;	  /* of tenants, opened by the supervisor */
+		struct timer sweep_timer; /* set while there are some */
+		size_t ahead; /* bytes of a file that are there before its head was made */
+	} files;
+	struct {
+		struct splice_pipe
+			spare[SPARE_PIPES]; /* empty, for large bodies; the rest is closed */
+		int nspare;
+	} pipes;
+	struct {
+		struct list
+			clients; /* clients that gave way to others and go on in the next turn */
+		struct timer timer;
+	} eager;
 	struct timer trim_timer; /* set after a flood */
 	struct request_ids ids;
 	struct compressor *compressor; /* made when it is first needed */
-
-	/* Scratch of the turn; see inbox.h. */
-	struct gather gather;
-	struct gather payload;	 /* of an answer, on its way through stages */
-	struct buf added;	 /* lines that stages add to a head */
-	struct scratch head_out; /* a head or a whole answer, until it is sent */
-	struct scratch key;	 /* of what the cache is asked for, until it is kept */
-	struct scratch selector; /* of a look-up there */
-	struct scratch_headers headers;
-	struct response_head response; /* the tenant's, from RELAY to HEAD */
+	struct {
+		/* Scratch of the turn; see inbox.h. */
+		struct gather gather;
+		struct gather payload;	 /* of an answer, on its way through stages */
+		struct buf added;	 /* lines that stages add to a head */
+		struct scratch head_out; /* a head or a whole answer, until it is sent */
+		struct scratch key;	 /* of what the cache is asked for, until it is kept */
+		struct scratch selector; /* of a look-up there */
+		struct scratch_headers headers;
+		struct response_head response; /* the tenant's, from RELAY to HEAD */
+		char client_bytes[CLIENT_READ];
+		char upstream_bytes[UPSTREAM_READ];
+	} scratch;
 	struct header_set response_has;
-	char client_bytes[CLIENT_READ];
-	char upstream_bytes[UPSTREAM_READ];
-	size_t ahead; /* bytes of a file that are there before its head was made */
 };
 
 /* Takes the listening socket, the link to the opener and a reference of the snapshot.  NULL if they
@@ -177,10 +196,10 @@ void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state,
 
 /* The worker's own thread. */
 /* For one more exchange, which gives it back by worker_leave_tenant (NULL is fine). */
-struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf);
-void worker_leave_tenant(struct tenant *t);
+struct worker_tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf);
+void worker_leave_tenant(struct worker_tenant *t);
 /* Its origin's address becomes that of the copy that runs. */
-void worker_locate_tenant(struct worker *w, struct tenant *t);
+void worker_locate_tenant(struct worker *w, struct worker_tenant *t);
 /* The answer has no end of its own: it is dismissed when the tenant is about to end. */
 void worker_stream_began(struct exchange *x);
 #define WORKER_BUSY_PAUSE 200 /* msec between two times that the supervisor is told of requests */
@@ -195,7 +214,7 @@ static inline void worker_busy(struct worker *w)
 	w->shared->ops->busy(w->shared);
 }
 /* Asks the supervisor to start a tenant, once until it is told that the tenant is at rest again. */
-void worker_wake(struct worker *w, struct tenant *t);
+void worker_wake(struct worker *w, struct worker_tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */
 void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);

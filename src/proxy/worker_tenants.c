@@ -11,7 +11,7 @@
 #define REFUSED_RETRY 20
 #define FRESH_FOR     1500
 
-static void tenant_free_unused(struct tenant *t)
+static void tenant_free_unused(struct worker_tenant *t)
 {
 	if (!t->is_former || t->nexchanges)
 		return;
@@ -24,7 +24,7 @@ static void tenant_free_unused(struct tenant *t)
 
 /* Those that are older than that, and tunnels.  One may take others of its connection along, so
  * they leave the list as long as they have not had their turn. */
-static void dismiss_streams(struct tenant *t, uint64_t older_than)
+static void dismiss_streams(struct worker_tenant *t, uint64_t older_than)
 {
 	uint64_t now = clock_usec();
 	struct list all;
@@ -41,17 +41,17 @@ static void dismiss_streams(struct tenant *t, uint64_t older_than)
 
 static void on_streams_end(struct timer *timer)
 {
-	dismiss_streams(container_of(timer, struct tenant, streams_end), 0);
+	dismiss_streams(container_of(timer, struct worker_tenant, streams_end), 0);
 }
 
-static void dismiss_streams_later(struct worker *w, struct tenant *t)
+static void dismiss_streams_later(struct worker *w, struct worker_tenant *t)
 {
 	if (!timer_is_set(&t->streams_end))
 		timer_set(
 			&t->streams_end, w->loop, loop_now(w->loop) + STREAM_GRACE, on_streams_end);
 }
 
-void worker_end_streams_soon(struct worker *w, struct tenant *t)
+void worker_end_streams_soon(struct worker *w, struct worker_tenant *t)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	MAGIC_CHECK(t, TENANT_MAGIC);
@@ -60,7 +60,7 @@ void worker_end_streams_soon(struct worker *w, struct tenant *t)
 		dismiss_streams_later(w, t);
 }
 
-void worker_end_streams(struct tenant *t)
+void worker_end_streams(struct worker_tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	dismiss_streams(t, 0);
@@ -68,68 +68,70 @@ void worker_end_streams(struct tenant *t)
 
 void worker_stream_began(struct exchange *x)
 {
-	struct tenant *t = x->trip.tenant;
+	struct worker_tenant *t = x->trip.tenant;
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 	list_append(&t->streams, &x->link);
-	if (!state_serves(slot_state(&x->worker->slots[t->slot], t->owner)))
+	if (!state_serves(slot_state(&x->worker->by_slot.slots[t->slot], t->owner)))
 		dismiss_streams_later(x->worker, t);
 }
 
-void worker_forget_tenant(struct worker *w, struct tenant *t)
+void worker_forget_tenant(struct worker *w, struct worker_tenant *t)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	origin_close(&t->origin);
 	timer_cancel(&t->streams_end);
 	dismiss_streams(t, 0);
-	w->tenants[t->slot] = NULL;
+	w->by_slot.tenants[t->slot] = NULL;
 	t->is_former = true;
 	tenant_free_unused(t);
 }
 
-static struct tenant *tenant_new(struct worker *w, uint32_t slot, uint64_t owner)
+static struct worker_tenant *tenant_new(struct worker *w, uint32_t slot, uint64_t owner)
 {
-	struct tenant *t = xcalloc(1, sizeof(*t));
+	struct worker_tenant *t = xcalloc(1, sizeof(*t));
 
 	MAGIC_BEGIN(t, TENANT_MAGIC);
 	t->slot = slot;
 	t->owner = owner;
-	origin_init(&t->origin, w, &w->tenant_limits, &w->slots[slot].connections);
+	origin_init(&t->origin, w, &w->tenant_limits, &w->by_slot.slots[slot].connections);
 	list_init(&t->held);
 	list_init(&t->watched);
 	list_init(&t->streams);
 	return t;
 }
 
-struct tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
+struct worker_tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	if (slot >= w->ntenants) {
-		uint32_t n = MAX(slot + 1, w->ntenants * 2);
+	if (slot >= w->by_slot.ntenants) {
+		uint32_t n = MAX(slot + 1, w->by_slot.ntenants * 2);
 
-		w->tenants = xrealloc(w->tenants, n * sizeof(struct tenant *));
-		memset(w->tenants + w->ntenants, 0, (n - w->ntenants) * sizeof(struct tenant *));
-		w->ntenants = n;
+		w->by_slot.tenants =
+			xrealloc(w->by_slot.tenants, n * sizeof(struct worker_tenant *));
+		memset(w->by_slot.tenants + w->by_slot.ntenants, 0,
+			(n - w->by_slot.ntenants) * sizeof(struct worker_tenant *));
+		w->by_slot.ntenants = n;
 	}
-	if (w->tenants[slot] && w->tenants[slot]->owner != owner)
-		worker_forget_tenant(w, w->tenants[slot]);
-	if (!w->tenants[slot])
-		w->tenants[slot] = tenant_new(w, slot, owner);
-	return w->tenants[slot];
+	if (w->by_slot.tenants[slot] && w->by_slot.tenants[slot]->owner != owner)
+		worker_forget_tenant(w, w->by_slot.tenants[slot]);
+	if (!w->by_slot.tenants[slot])
+		w->by_slot.tenants[slot] = tenant_new(w, slot, owner);
+	return w->by_slot.tenants[slot];
 }
 
-struct tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf)
+struct worker_tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf)
 {
-	struct tenant *t = worker_tenant_at(w, conf->slot, conf->owner);
+	struct worker_tenant *t = worker_tenant_at(w, conf->slot, conf->owner);
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	t->nexchanges++;
 	return t;
 }
 
-void worker_leave_tenant(struct tenant *t)
+void worker_leave_tenant(struct worker_tenant *t)
 {
 	if (!t)
 		return;
@@ -139,7 +141,7 @@ void worker_leave_tenant(struct tenant *t)
 
 /* The supervisor made run_dir our working directory while we were root: its path may lead through
  * directories that are closed to us, as $XDG_RUNTIME_DIR is. */
-static const char *socket_path(struct tenant *t)
+static const char *socket_path(struct worker_tenant *t)
 {
 	char path[128];
 
@@ -150,9 +152,9 @@ static const char *socket_path(struct tenant *t)
 	return t->socket_path;
 }
 
-void worker_locate_tenant(struct worker *w, struct tenant *t)
+void worker_locate_tenant(struct worker *w, struct worker_tenant *t)
 {
-	const struct slot *slot = &w->slots[t->slot];
+	const struct slot *slot = &w->by_slot.slots[t->slot];
 	uint32_t port = atomic_load(&slot->port);
 
 	MAGIC_CHECK(w, WORKER_MAGIC);

@@ -11,7 +11,7 @@
 #define TELL_EVERY 10000 /* msec */
 #define TRIM_AFTER 1000	 /* msec, when what belongs to it has been freed too */
 
-void worker_wake(struct worker *w, struct tenant *t)
+void worker_wake(struct worker *w, struct worker_tenant *t)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	MAGIC_CHECK(t, TENANT_MAGIC);
@@ -30,28 +30,29 @@ static void end_drain(struct worker *w)
 void worker_connection_came(struct worker *w)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	w->nconnections++;
+	w->connections.count++;
 	shared_add(&w->shared->nconnections);
 }
 
 void worker_connection_gone(struct worker *w)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	w->nconnections--;
+	w->connections.count--;
 	shared_remove(&w->shared->nconnections);
-	if (timer_is_set(&w->accept_retry)) /* there is room: it comes now */
-		timer_set(&w->accept_retry, w->loop, loop_now(w->loop), w->accept_retry.on_time);
-	if (w->is_draining && !w->nconnections)
+	if (timer_is_set(&w->accepting.retry)) /* there is room: it comes now */
+		timer_set(&w->accepting.retry, w->loop, loop_now(w->loop),
+			w->accepting.retry.on_time);
+	if (w->is_draining && !w->connections.count)
 		end_drain(w);
 }
 
 static void on_eager(struct timer *t)
 {
-	struct worker *w = container_of(t, struct worker, eager_timer);
+	struct worker *w = container_of(t, struct worker, eager.timer);
 	struct list now;
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	list_take_all(&now, &w->eager);
+	list_take_all(&now, &w->eager.clients);
 	while (!list_is_empty(&now))
 		client_go_on(container_of(list_pop(&now), struct client, eager));
 }
@@ -61,8 +62,8 @@ void worker_go_on_later(struct client *c)
 	struct worker *w = c->worker;
 
 	list_remove(&c->eager);
-	list_append(&w->eager, &c->eager);
-	timer_set(&w->eager_timer, w->loop, loop_now(w->loop), on_eager);
+	list_append(&w->eager.clients, &c->eager);
+	timer_set(&w->eager.timer, w->loop, loop_now(w->loop), on_eager);
 }
 
 static void on_trim(struct timer *t)
@@ -91,18 +92,19 @@ size_t worker_note_seldom(struct worker *w, struct seldom *s)
 
 static void on_sweep(struct timer *t)
 {
-	struct worker *w = container_of(t, struct worker, sweep_timer);
+	struct worker *w = container_of(t, struct worker, files.sweep_timer);
 	msec now = loop_now(w->loop);
-	bool has_public = open_files_sweep(&w->open_files, now);
+	bool has_public = open_files_sweep(&w->files.public, now);
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	if (open_files_sweep(&w->sent_files, now) || has_public)
+	if (open_files_sweep(&w->files.sent, now) || has_public)
 		worker_sweep_files(w);
 }
 
 void worker_sweep_files(struct worker *w)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	if (!timer_is_set(&w->sweep_timer))
-		timer_set(&w->sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID, on_sweep);
+	if (!timer_is_set(&w->files.sweep_timer))
+		timer_set(&w->files.sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID,
+			on_sweep);
 }

@@ -14,7 +14,7 @@ bool place_is_ours(str machine, str region, str our_machine, str our_region)
 	return !region.n || str_list_has(region, our_region);
 }
 
-static bool is_ours(const struct place_in *in)
+static bool is_our_route(const struct place_in *in)
 {
 	return place_is_ours(
 		in->route->machine, in->route->region, in->our_machine, in->our_region);
@@ -87,9 +87,9 @@ static enum place_verdict place_verdict(const struct place_in *in)
 	case ROUTE_REDIRECT:
 		return PLACE_REDIRECT;
 	case ROUTE_TENANT:
-		return is_ours(in) ? PLACE_HERE : place_elsewhere(in);
+		return is_our_route(in) ? PLACE_HERE : place_elsewhere(in);
 	case ROUTE_USER:
-		return is_ours(in) ? PLACE_NOT_FOUND : place_elsewhere(in);
+		return is_our_route(in) ? PLACE_NOT_FOUND : place_elsewhere(in);
 	}
 	return PLACE_NOT_FOUND;
 }

@@ -17,7 +17,7 @@
 #define ANY_HOST   0u /* index in hosts */
 #define HASH_PRIME 0x9e3779b97f4a7c15u
 
-struct node {
+struct route_node {
 	const char *path; /* points into the prefix of one of its tenants */
 	uint32_t path_size;
 	uint32_t hash;
@@ -46,7 +46,7 @@ enum { ROUTE_TABLE_MAGIC = MAGIC('r', 'o', 'u', 't') };
 struct route_table {
 	uint32_t magic;
 	const struct tenant_conf *tenants;
-	struct node *nodes;
+	struct route_node *nodes;
 	uint32_t nnodes;
 	struct slots slots;
 	struct host *hosts;
@@ -91,11 +91,12 @@ static uint64_t host_hash_start(uint32_t host)
 	return (host + 1) * HASH_PRIME;
 }
 
-static struct node *find_node(const struct route_table *t, uint32_t host, uint32_t hash, str path)
+static struct route_node *find_node(
+	const struct route_table *t, uint32_t host, uint32_t hash, str path)
 {
 	for (uint32_t at = hash & t->slots.mask; t->slots.index[at];
 		at = (at + 1) & t->slots.mask) {
-		struct node *node = &t->nodes[t->slots.index[at] - 1];
+		struct route_node *node = &t->nodes[t->slots.index[at] - 1];
 
 		if (node->hash == hash && node->host == host && node->path_size == path.n &&
 			memcmp(node->path, path.p, path.n) == 0)
@@ -159,14 +160,14 @@ static bool is_same_place(const struct tenant_conf *a, const struct tenant_conf 
 	return str_eq(a->machine, b->machine) && str_eq(a->region, b->region);
 }
 
-static struct node *add_node(
+static struct route_node *add_node(
 	struct route_table *t, uint32_t host, uint32_t hash, str path, uint32_t tenant)
 {
-	struct node *node = find_node(t, host, hash, path);
+	struct route_node *node = find_node(t, host, hash, path);
 
 	if (!node) {
 		node = &t->nodes[t->nnodes];
-		*node = (struct node){
+		*node = (struct route_node){
 			path.p, (uint32_t)path.n, hash, host, NO_TENANT, tenant, false};
 		slots_put(&t->slots, hash, t->nnodes++);
 	}
@@ -180,7 +181,7 @@ static void add_tenant(struct route_table *t, uint32_t index)
 	str prefix = t->tenants[index].prefix;
 	uint32_t host = add_host(t, t->tenants[index].host);
 	uint64_t hash = host_hash_start(host);
-	struct node *node = NULL;
+	struct route_node *node = NULL;
 
 	if (!t->hosts[host].ntenants++)
 		t->hosts[host].example = index;
@@ -254,8 +255,8 @@ void route_table_free(struct route_table *t)
 
 /* The tenant with the longest prefix of the path, or NO_TENANT; *ret_deepest is the last node on
  * the way, if any. */
-static uint32_t walk(
-	const struct route_table *t, uint32_t host, str path, const struct node **ret_deepest)
+static uint32_t walk_prefixes(
+	const struct route_table *t, uint32_t host, str path, const struct route_node **ret_deepest)
 {
 	uint64_t hash = host_hash_start(host);
 	uint32_t found = t->hosts[host].root;
@@ -263,7 +264,7 @@ static uint32_t walk(
 	/* One byte more than the longest prefix, to see the end of its last segment. */
 	for (size_t i = 0; i <= path.n && i <= t->longest; i++) {
 		if (i && (i == path.n || path.p[i] == '/')) {
-			const struct node *node =
+			const struct route_node *node =
 				find_node(t, host, hash_end(hash), str_slice(path, 0, i));
 
 			if (!node)
@@ -300,7 +301,8 @@ static struct route tenant_route(const struct tenant_conf *tenant, str path)
 	return r;
 }
 
-static struct route user_route(const struct route_table *t, const struct node *deepest, str path)
+static struct route user_route(
+	const struct route_table *t, const struct route_node *deepest, str path)
 {
 	struct route r = {.found = ROUTE_NONE,
 		.machine = STR_EMPTY,
@@ -321,13 +323,13 @@ void route_find(const struct route_table *t, str host, str path, struct route *r
 {
 	uint32_t named = t->nhosts > 1 ? find_host(t, bare_host(host)) : ANY_HOST;
 	uint32_t tenant = NO_TENANT;
-	const struct node *deepest = NULL;
+	const struct route_node *deepest = NULL;
 
 	MAGIC_CHECK(t, ROUTE_TABLE_MAGIC);
 	if (named != ANY_HOST)
-		tenant = walk(t, named, path, &deepest);
+		tenant = walk_prefixes(t, named, path, &deepest);
 	if (tenant == NO_TENANT)
-		tenant = walk(t, ANY_HOST, path, &deepest);
+		tenant = walk_prefixes(t, ANY_HOST, path, &deepest);
 	*ret = tenant == NO_TENANT ? user_route(t, deepest, path)
 				   : tenant_route(&t->tenants[tenant], path);
 }

@@ -13,16 +13,16 @@
 #include "http/uri.h"
 
 /* A place below a directory whose files we send. */
-struct place {
+struct confine_place {
 	const char *base;
 	bool is_public;
 	char name[PATH_MAX]; /* relative to it */
 };
 
-struct search {
+struct confine_search {
 	const struct config *conf;
 	const struct tenant_conf *tenant;
-	struct place *place;
+	struct confine_place *place;
 	uid_t owner; /* of the place's directory */
 	const char *why;
 };
@@ -30,7 +30,7 @@ struct search {
 /* --- where --- */
 
 /* What follows `folder` and its slash.  False if the path is not below it. */
-static bool is_below(str path, str folder, str *ret_rest)
+static bool rest_below(str path, str folder, str *ret_rest)
 {
 	if (!str_starts(path, folder) || path.n <= folder.n + 1 || path.p[folder.n] != '/')
 		return false;
@@ -44,12 +44,13 @@ static bool is_below_really(str path, const char *folder, str *ret_rest)
 {
 	char real[PATH_MAX];
 
-	if (is_below(path, str_of(folder), ret_rest))
+	if (rest_below(path, str_of(folder), ret_rest))
 		return true;
-	return realpath(folder, real) && is_below(path, str_of(real), ret_rest);
+	return realpath(folder, real) && rest_below(path, str_of(real), ret_rest);
 }
 
-static bool set_place(struct place *p, const char *base, bool is_public, str before, str rest)
+static bool set_place(
+	struct confine_place *p, const char *base, bool is_public, str before, str rest)
 {
 	int n = snprintf(p->name, sizeof(p->name), STR_FMT "%s" STR_FMT, STR_ARG(before),
 		before.n ? "/" : "", STR_ARG(rest));
@@ -60,7 +61,7 @@ static bool set_place(struct place *p, const char *base, bool is_public, str bef
 }
 
 /* Names inside the tenant's mount namespace. */
-static bool find_private(struct search *s, str path)
+static bool find_private(struct confine_search *s, str path)
 {
 	const struct tenant_conf *t = s->tenant;
 	const struct str_list *names = &t->app->private_directories;
@@ -78,7 +79,7 @@ static bool find_private(struct search *s, str path)
 	return false;
 }
 
-static bool find_absolute(struct search *s, str path)
+static bool find_absolute(struct confine_search *s, str path)
 {
 	const struct tenant_conf *t = s->tenant;
 	str rest;
@@ -91,7 +92,7 @@ static bool find_absolute(struct search *s, str path)
 	       set_place(s->place, t->app->public.p, true, STR_EMPTY, rest);
 }
 
-static bool find_relative(struct search *s, str path)
+static bool find_relative(struct confine_search *s, str path)
 {
 	char *absolute =
 		xasprintf(STR_FMT "/" STR_FMT, STR_ARG(s->tenant->app->root), STR_ARG(path));
@@ -101,7 +102,7 @@ static bool find_relative(struct search *s, str path)
 	return is_found;
 }
 
-static bool find(struct search *s, str path, enum opening_form form)
+static bool find_file(struct confine_search *s, str path, enum opening_form form)
 {
 	if (!str_starts(path, STR("/")))
 		return find_relative(s, path);
@@ -165,13 +166,13 @@ static bool is_like_database(int fd)
 
 /* One who may write a directory may give any file of the same file system a name in it.  `owner`:
  * of the place. */
-static bool is_borrowed(const struct search *s, int fd, const struct stat *file)
+static bool is_borrowed(const struct confine_search *s, int fd, const struct stat *file)
 {
 	return file->st_nlink > 1 && (file->st_uid != s->owner || is_like_database(fd));
 }
 
 /* A tenant's directory may lie within that of another ("bellevue/2025" and "bellevue/2025/b"). */
-static bool is_of_other_tenant(const struct search *s, str name)
+static bool is_of_other_tenant(const struct confine_search *s, str name)
 {
 	char id[PATH_MAX];
 
@@ -190,7 +191,7 @@ static bool is_of_other_tenant(const struct search *s, str name)
 }
 
 /* `name` is what the file is really called, below the real name of its place. */
-static bool is_sendable(struct search *s, str name, int fd, const struct stat *st)
+static bool is_sendable(struct confine_search *s, str name, int fd, const struct stat *st)
 {
 	str rest = name, part;
 
@@ -225,7 +226,7 @@ static str real_name(int fd, char out[PATH_MAX])
 	return (str){out, n < 0 || n == PATH_MAX ? 0 : (size_t)n};
 }
 
-static bool is_good(struct search *s, int base, int fd)
+static bool is_good(struct confine_search *s, int base, int fd)
 {
 	char base_name[PATH_MAX], name[PATH_MAX];
 	struct stat st, place;
@@ -235,7 +236,7 @@ static bool is_good(struct search *s, int base, int fd)
 		s->why = "it is not a regular file";
 		return false;
 	}
-	if (!st.st_nlink || !is_below(real_name(fd, name), real_name(base, base_name), &rest)) {
+	if (!st.st_nlink || !rest_below(real_name(fd, name), real_name(base, base_name), &rest)) {
 		s->why = "it was taken away";
 		return false;
 	}
@@ -258,7 +259,7 @@ static const char *why_not(int error)
 	}
 }
 
-static int open_place(struct search *s)
+static int open_place(struct confine_search *s)
 {
 	CLEAN_FD int base = -1;
 	int fd = -1, r = file_open_dir(FILE_GIVEN, s->place->base, 0, &base);
@@ -284,8 +285,8 @@ static str decoded(struct arena *a, str path, enum opening_form form)
 enum opening_result confine_open(const struct config *conf, const struct tenant_conf *t, str path,
 	enum opening_form form, int *ret_fd, const char **ret_why)
 {
-	struct place place;
-	struct search s = {.conf = conf, .tenant = t, .place = &place};
+	struct confine_place place;
+	struct confine_search s = {.conf = conf, .tenant = t, .place = &place};
 	struct arena arena = {0};
 	enum opening_result result = OPENING_REFUSED;
 	int fd;
@@ -293,7 +294,7 @@ enum opening_result confine_open(const struct config *conf, const struct tenant_
 	path = decoded(&arena, path, form);
 	if (!path.n || path.n >= PATH_MAX || memchr(path.p, '\0', path.n)) {
 		s.why = "that is not a path";
-	} else if (!find(&s, path, form)) {
+	} else if (!find_file(&s, path, form)) {
 		s.why = "it is outside of the directories whose files are sent";
 		result = OPENING_OUTSIDE;
 	} else {

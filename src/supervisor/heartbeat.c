@@ -34,28 +34,28 @@ static void watch_again(struct heartbeat *h)
 			h->watches[i].watch.fd = -1;
 }
 
-static void on_time(struct timer *t);
+static void on_alive_time(struct timer *t);
 
-static void ask(struct heartbeat *h)
+static void ask_proxy(struct heartbeat *h)
 {
 	unwatch(h);
 	h->is_asked = true;
 	h->has_reason = false;
 	h->ticks = 0;
-	timer_set(&h->timer, h->loop, loop_now(h->loop) + MAX(h->limit / TICKS, 1u), on_time);
+	timer_set(&h->timer, h->loop, loop_now(h->loop) + MAX(h->limit / TICKS, 1u), on_alive_time);
 	h->ask(h->arg, ++h->asked);
 }
 
-static void on_time(struct timer *t)
+static void on_alive_time(struct timer *t)
 {
 	struct heartbeat *h = container_of(t, struct heartbeat, timer);
 
 	if (!h->is_asked && h->has_reason && h->limit) {
-		ask(h);
+		ask_proxy(h);
 	} else if (!h->is_asked) {
 		watch_again(h);
 	} else if (++h->ticks < TICKS) {
-		timer_set(t, h->loop, loop_now(h->loop) + MAX(h->limit / TICKS, 1u), on_time);
+		timer_set(t, h->loop, loop_now(h->loop) + MAX(h->limit / TICKS, 1u), on_alive_time);
 	} else {
 		h->is_asked = false;
 		h->on_hung(h->arg);
@@ -69,7 +69,7 @@ void heartbeat_ask(struct heartbeat *h)
 	if (timer_is_set(&h->timer))
 		h->has_reason = true;
 	else
-		ask(h);
+		ask_proxy(h);
 }
 
 void heartbeat_answered(struct heartbeat *h, uint64_t number)
@@ -77,7 +77,7 @@ void heartbeat_answered(struct heartbeat *h, uint64_t number)
 	if (!h->is_asked || number != h->asked)
 		return;
 	h->is_asked = false;
-	timer_set(&h->timer, h->loop, loop_now(h->loop) + PAUSE, on_time);
+	timer_set(&h->timer, h->loop, loop_now(h->loop) + PAUSE, on_alive_time);
 }
 
 void heartbeat_start(struct heartbeat *h, struct loop *l, const struct listeners *listeners)

@@ -21,7 +21,7 @@
 #define BACKLOG		    4096
 #define MAX_DEFAULT_THREADS 4
 
-struct address {
+struct bound_address {
 	union {
 		struct sockaddr any;
 		struct sockaddr_in v4;
@@ -32,9 +32,9 @@ struct address {
 
 /* --- binding --- */
 
-static struct address any_address(bool is_v6)
+static struct bound_address any_address(bool is_v6)
 {
-	struct address a = {0};
+	struct bound_address a = {0};
 
 	if (is_v6) {
 		a.u.v6 = (struct sockaddr_in6){
@@ -47,9 +47,9 @@ static struct address any_address(bool is_v6)
 	return a;
 }
 
-static int parse_address(str text, struct address *ret)
+static int parse_address(str text, struct bound_address *ret)
 {
-	struct address v4 = any_address(false), v6 = any_address(true);
+	struct bound_address v4 = any_address(false), v6 = any_address(true);
 
 	if (!text.n)
 		*ret = v6;
@@ -62,7 +62,7 @@ static int parse_address(str text, struct address *ret)
 	return 0;
 }
 
-static void set_port(struct address *a, unsigned port)
+static void set_port(struct bound_address *a, unsigned port)
 {
 	if (a->u.any.sa_family == AF_INET)
 		a->u.v4.sin_port = htons((uint16_t)port);
@@ -72,7 +72,7 @@ static void set_port(struct address *a, unsigned port)
 
 static unsigned port_of(int fd)
 {
-	struct address a = {.size = sizeof(a.u)};
+	struct bound_address a = {.size = sizeof(a.u)};
 
 	if (getsockname(fd, &a.u.any, &a.size) < 0)
 		return 0;
@@ -81,7 +81,7 @@ static unsigned port_of(int fd)
 	return a.u.any.sa_family == AF_INET6 ? ntohs(a.u.v6.sin6_port) : 0;
 }
 
-static int open_socket(const struct address *a, bool shares_port)
+static int open_socket(const struct bound_address *a, bool shares_port)
 {
 	int fd = socket(a->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1,
 	    off = 0, r = 0;
@@ -104,7 +104,7 @@ static int open_socket(const struct address *a, bool shares_port)
 
 /* Sockets with SO_REUSEPORT would quietly share the port with another fly-atc of the same user; one
  * without does not. */
-static int check_port_is_free(struct address *a, bool may_fall_back)
+static int check_port_is_free(struct bound_address *a, bool may_fall_back)
 {
 	int fd = open_socket(a, false);
 
@@ -122,7 +122,7 @@ static int check_port_is_free(struct address *a, bool may_fall_back)
 	return 0;
 }
 
-static int bind_all(struct listeners *l, struct address *a, bool may_fall_back)
+static int bind_all(struct listeners *l, struct bound_address *a, bool may_fall_back)
 {
 	int r = check_port_is_free(a, may_fall_back);
 
@@ -305,7 +305,7 @@ int listeners_open(
 {
 	size_t inherited = count_inherited();
 	struct listeners l = {.count = MAX(threads, inherited)};
-	struct address a;
+	struct bound_address a;
 	int r;
 
 	l.fds = xcalloc(l.count, sizeof(*l.fds));

@@ -82,7 +82,7 @@ static struct config *conf_now(struct opening_thread *t)
 }
 
 /* 0, or -errno: the link is of no use any more. */
-static int serve(struct opening_thread *t, int link)
+static int serve_link(struct opening_thread *t, int link)
 {
 	struct opening_request request;
 	int r = opening_receive(link, &request), fd = -1;
@@ -104,7 +104,7 @@ static int serve(struct opening_thread *t, int link)
 	return r;
 }
 
-static void *run(void *arg)
+static void *run_opening(void *arg)
 {
 	struct opening_thread *t = arg;
 
@@ -113,7 +113,7 @@ static void *run(void *arg)
 		if (t->polled[0].revents && !hear_bell(t))
 			break;
 		for (size_t i = 1; i < t->npolled; i++)
-			if (t->polled[i].revents && serve(t, t->polled[i].fd) < 0)
+			if (t->polled[i].revents && serve_link(t, t->polled[i].fd) < 0)
 				close_fd(&t->polled[i].fd); /* poll passes over it */
 	}
 	close_links(t);
@@ -129,7 +129,7 @@ static int start_thread(struct opening_thread *t)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&t->thread, NULL, run, t);
+	r = pthread_create(&t->thread, NULL, run_opening, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -r;
 }

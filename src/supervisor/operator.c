@@ -30,15 +30,15 @@ static void show_global(void *arg, struct control_global *ret)
 	const char *reason = proxy_child_reason(s->proxy);
 
 	*ret = (struct control_global){
-		.started_at = s->started_at,
-		.address = str_of(s->address),
+		.started_at = s->started.at,
+		.address = str_of(s->listening.address),
 		.proxy_pid = proxy_child_pid(s->proxy),
 		.proxy_restarts = proxy_child_restarts(s->proxy),
 		.proxy_reason = str_of(reason ? reason : ""),
-		.threads = (unsigned)s->listeners.count,
+		.threads = (unsigned)s->listening.listeners.count,
 		.conf = s->conf,
 		.is_proxy_configured = proxy_child_is_configured(s->proxy),
-		.is_draining = s->is_ending,
+		.is_draining = s->end.is_ending,
 		.isolation = isolation_here(s),
 		.log_dropped = log_losses(),
 	};
@@ -64,25 +64,25 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.user = conf->user,
 		.is_here = place_is_ours(
 			conf->machine, conf->region, s->conf->fly_machine, s->conf->fly_region),
-		.backup_pending = backup_pending(s->backup, conf),
+		.unsaved.pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
-		.reason = STR_EMPTY,
-		.error = STR_EMPTY,
-		.last_crash = STR_EMPTY,
+		.failure.reason = STR_EMPTY,
+		.failure.error = STR_EMPTY,
+		.failure.last_crash = STR_EMPTY,
 		.warning = STR_EMPTY,
 	};
 }
 
-static void show(const struct supervisor *s, const struct tenant_conf *conf,
+static void show_to_operator(const struct supervisor *s, const struct tenant_conf *conf,
 	control_tenant_fn *each, void *each_arg)
 {
 	struct control_tenant shown = basics(s, conf);
 	struct buf gap = {0}, waits = {0};
 
 	backup_add_gap(s->backup, conf, &gap);
-	shown.gap = buf_str(&gap);
-	tenants_show(s->tenants, conf->slot, &shown, &waits);
+	shown.unsaved.gap = buf_str(&gap);
+	tenants_show(s->slots.tenants, conf->slot, &shown, &waits);
 	each(each_arg, &shown);
 	buf_done(&gap);
 	buf_done(&waits);
@@ -95,8 +95,9 @@ static void show_tenants(void *arg, bool all, control_tenant_fn *each, void *eac
 	for (size_t i = 0; i < s->conf->ntenants; i++) {
 		const struct tenant_conf *conf = &s->conf->tenants[i];
 
-		if (all || tenants_has(s->tenants, conf->slot) || backup_pending(s->backup, conf).n)
-			show(s, conf, each, each_arg);
+		if (all || tenants_has(s->slots.tenants, conf->slot) ||
+			backup_pending(s->backup, conf).n)
+			show_to_operator(s, conf, each, each_arg);
 	}
 }
 
@@ -106,50 +107,50 @@ static bool show_tenant(void *arg, str id, control_tenant_fn *each, void *each_a
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 
 	if (conf)
-		show(s, conf, each, each_arg);
+		show_to_operator(s, conf, each, each_arg);
 	return conf != NULL;
 }
 
 /* The tenant to act on, or NULL when the operator has been answered. */
-static const struct tenant_conf *find(
+static const struct tenant_conf *find_tenant(
 	struct supervisor *s, str id, control_done_fn *done, void *done_arg)
 {
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 
 	if (!conf)
 		waiters_answer(s->loop, done, done_arg, -ENOENT, "there is no such tenant");
-	else if (s->is_ending)
+	else if (s->end.is_ending)
 		waiters_answer(s->loop, done, done_arg, -ECANCELED, "fly-atc is about to end");
 	else
 		return conf;
 	return NULL;
 }
 
-static void start(void *arg, str id, control_done_fn *done, void *done_arg)
+static void start_tenant(void *arg, str id, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	const struct tenant_conf *t = find(s, id, done, done_arg);
+	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_start(s->tenants, t->slot, done, done_arg);
+		tenants_start(s->slots.tenants, t->slot, done, done_arg);
 }
 
 static void stop(void *arg, str id, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	const struct tenant_conf *t = find(s, id, done, done_arg);
+	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_stop(s->tenants, t->slot, done, done_arg);
+		tenants_stop(s->slots.tenants, t->slot, done, done_arg);
 }
 
 static void restart(void *arg, str id, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	const struct tenant_conf *t = find(s, id, done, done_arg);
+	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_restart(s->tenants, t->slot, done, done_arg);
+		tenants_restart(s->slots.tenants, t->slot, done, done_arg);
 }
 
 static const char *restart_all(
@@ -157,16 +158,16 @@ static const char *restart_all(
 {
 	struct supervisor *s = arg;
 
-	return tenants_restart_all(s->tenants, how, each, each_arg);
+	return tenants_restart_all(s->slots.tenants, how, each, each_arg);
 }
 
 static void hold(void *arg, str id, str name, msec length, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	const struct tenant_conf *t = find(s, id, done, done_arg);
+	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_hold(s->tenants, t->slot, name, length, done, done_arg);
+		tenants_hold(s->slots.tenants, t->slot, name, length, done, done_arg);
 }
 
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
@@ -175,7 +176,7 @@ static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 
 	if (conf)
-		tenants_show_output(s->tenants, conf->slot, n, each, each_arg);
+		tenants_show_output(s->slots.tenants, conf->slot, n, each, each_arg);
 }
 
 static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
@@ -194,7 +195,7 @@ const struct control_ops operator_ops = {
 	.global = show_global,
 	.tenants = show_tenants,
 	.tenant = show_tenant,
-	.start = start,
+	.start = start_tenant,
 	.stop = stop,
 	.restart = restart,
 	.restart_all = restart_all,

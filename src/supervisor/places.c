@@ -21,7 +21,7 @@ void places_init(struct places *p)
 	list_init(&p->retired);
 }
 
-static void forget(struct places *p, struct retired *r)
+static void forget_retired(struct places *p, struct retired *r)
 {
 	list_remove(&r->link);
 	p->count--;
@@ -32,7 +32,7 @@ static void forget(struct places *p, struct retired *r)
 void places_done(struct places *p)
 {
 	list_foreach_safe (r, &p->retired, struct retired, link)
-		forget(p, r);
+		forget_retired(p, r);
 }
 
 void places_retire(struct supervisor *s, const struct tenant_conf *conf, uint64_t serial)
@@ -52,7 +52,7 @@ static bool is_free(const struct supervisor *s, const struct retired *r)
 {
 	const struct slot *slot = &s->board.slots[r->slot];
 
-	return !tenants_has(s->tenants, r->slot) && proxy_child_has(s->proxy, r->serial) &&
+	return !tenants_has(s->slots.tenants, r->slot) && proxy_child_has(s->proxy, r->serial) &&
 	       !atomic_load(&slot->in_flight) && !atomic_load(&slot->held);
 }
 
@@ -64,7 +64,7 @@ struct slot_claim *places_claims(struct supervisor *s, size_t *ret_count)
 
 	list_foreach_safe (r, &p->retired, struct retired, link) {
 		if (is_free(s, r))
-			forget(p, r);
+			forget_retired(p, r);
 		else
 			claims[n++] = (struct slot_claim){str_of(r->id), r->slot};
 	}
@@ -81,8 +81,8 @@ void places_take(struct supervisor *s, const struct config *conf)
 			continue;
 		assert(back->slot == r->slot);
 		slot_own(&s->board.slots[r->slot], back->owner);
-		tenants_keep(s->tenants, r->slot);
-		forget(&s->places, r);
+		tenants_keep(s->slots.tenants, r->slot);
+		forget_retired(&s->places, r);
 	}
 	for (size_t i = 0; i < conf->ntenants; i++) {
 		struct slot *slot = &s->board.slots[conf->tenants[i].slot];

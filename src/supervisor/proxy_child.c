@@ -57,7 +57,7 @@ struct proxy_child {
 	bool is_draining;
 };
 
-static bool start(struct proxy_child *p, const char **ret_step, int *ret_error);
+static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_error);
 
 /* --- the snapshot --- */
 
@@ -206,7 +206,7 @@ static void on_restart(struct timer *timer)
 	int error = 0;
 
 	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
-	if (start(p, &step, &error))
+	if (start_proxy(p, &step, &error))
 		return;
 	log_error("cannot start the proxy: %s: %s", step, strerror(error));
 	timer_set(&p->timer, p->sup->loop, loop_now(p->sup->loop) + PAUSE_LAST, on_restart);
@@ -252,7 +252,7 @@ static void add_last_words(struct proxy_child *p)
 	free(reason);
 }
 
-static void on_exit_status(void *arg, int status)
+static void on_proxy_exit(void *arg, int status)
 {
 	struct proxy_child *p = arg;
 	char how[64];
@@ -284,14 +284,14 @@ static int launch(struct proxy_child *p, int channel_fd, const int *openers, con
 	struct supervisor *s = p->sup;
 	struct environment env = {0};
 	struct rlimit files = {0};
-	size_t n = s->listeners.count, nfds = 2 + 2 * n;
+	size_t n = s->listening.listeners.count, nfds = 2 + 2 * n;
 	int *fds = xcalloc(nfds, sizeof(*fds)), r;
 	char count[16];
 	char *argv[] = {xstrdup("fly-atc: proxy"), xstrdup(SUPERVISOR_PROXY_FLAG), count, NULL};
 
 	fds[SUPERVISOR_PROXY_CHANNEL - 3] = channel_fd;
 	fds[SUPERVISOR_PROXY_SCOREBOARD - 3] = s->board.fd;
-	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listeners.fds, n * sizeof(*fds));
+	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3, s->listening.listeners.fds, n * sizeof(*fds));
 	memcpy(fds + SUPERVISOR_PROXY_LISTENERS - 3 + n, openers, n * sizeof(*fds));
 	snprintf(count, sizeof(count), "%zu", n);
 	environment_of_proxy(&env, s->source->environ);
@@ -310,7 +310,7 @@ static int launch(struct proxy_child *p, int channel_fd, const int *openers, con
 			.inherits_output = true,
 			.is_walled = true,
 			.max_open_files = files.rlim_max,
-			.on_exit = on_exit_status,
+			.on_exit = on_proxy_exit,
 			.arg = p},
 		&p->process, ret_step);
 	free(argv[0]);
@@ -322,7 +322,7 @@ static int launch(struct proxy_child *p, int channel_fd, const int *openers, con
 
 static int launch_with_openers(struct proxy_child *p, int channel_fd, const char **ret_step)
 {
-	size_t n = p->sup->listeners.count;
+	size_t n = p->sup->listening.listeners.count;
 	int *openers = xcalloc(n, sizeof(*openers));
 	int r = opening_thread_connect(p->sup->opener, n, openers);
 
@@ -339,10 +339,10 @@ static void tell_store(struct proxy_child *p)
 {
 	if (p->channel)
 		channel_tell_proxy(
-			p->channel, CHANNEL_STORE, 0, p->sup->store_watch.state, STR_EMPTY);
+			p->channel, CHANNEL_STORE, 0, p->sup->watching.store.state, STR_EMPTY);
 }
 
-static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
+static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_error)
 {
 	int pair[2], r;
 
@@ -366,11 +366,11 @@ static bool start(struct proxy_child *p, const char **ret_step, int *ret_error)
 	}
 	*ret_error = -r;
 	if (r == 0)
-		heartbeat_start(&p->heartbeat, p->sup->loop, &p->sup->listeners);
+		heartbeat_start(&p->heartbeat, p->sup->loop, &p->sup->listening.listeners);
 	return r == 0;
 }
 
-static void ask(void *arg, uint64_t number)
+static void send_ask(void *arg, uint64_t number)
 {
 	struct proxy_child *p = arg;
 
@@ -400,12 +400,12 @@ struct proxy_child *proxy_child_new(
 	p->events = events;
 	p->snapshot_fd = -1;
 	p->serial = 1;
-	p->heartbeat = (struct heartbeat){.ask = ask,
+	p->heartbeat = (struct heartbeat){.ask = send_ask,
 		.on_hung = on_hung,
 		.arg = p,
 		.limit = s->conf->server.heartbeat_timeout};
 	error = -proxy_child_snapshot(s->conf, &p->snapshot_fd);
-	if (!error && start(p, &step, &error))
+	if (!error && start_proxy(p, &step, &error))
 		return p;
 	*ret_reason = xasprintf("cannot start the proxy: %s: %s", step, strerror(error));
 	close_fd(&p->snapshot_fd);

@@ -17,7 +17,7 @@ struct purge {
 	uint32_t entries;
 };
 
-static void tell(void *arg)
+static void tell_purged(void *arg)
 {
 	struct purge *p = arg;
 
@@ -25,12 +25,12 @@ static void tell(void *arg)
 	free(p);
 }
 
-static void end(struct supervisor *s, struct purge *p, int err, uint32_t entries)
+static void end_purge(struct supervisor *s, struct purge *p, int err, uint32_t entries)
 {
 	list_remove(&p->link);
 	p->err = err;
 	p->entries = entries;
-	loop_defer(s->loop, tell, p);
+	loop_defer(s->loop, tell_purged, p);
 }
 
 void purge_start(void *supervisor, str id, str path, control_purged_fn *done, void *done_arg)
@@ -42,9 +42,9 @@ void purge_start(void *supervisor, str id, str path, control_purged_fn *done, vo
 	*p = (struct purge){.serial = ++s->purging.serial, .done = done, .arg = done_arg};
 	list_init(&p->link);
 	if (!conf)
-		end(s, p, -ENOENT, 0);
+		end_purge(s, p, -ENOENT, 0);
 	else if (!proxy_child_purge(s->proxy, conf->slot, p->serial, path))
-		end(s, p, 0, 0); /* the next one begins with nothing */
+		end_purge(s, p, 0, 0); /* the next one begins with nothing */
 	else
 		list_append(&s->purging.waiting, &p->link);
 }
@@ -54,7 +54,7 @@ void purge_on_answer(struct supervisor *s, uint64_t serial, uint32_t entries)
 	list_foreach (p, &s->purging.waiting, struct purge, link) {
 		if (p->serial != serial)
 			continue;
-		end(s, p, 0, entries);
+		end_purge(s, p, 0, entries);
 		return;
 	}
 }
@@ -62,5 +62,5 @@ void purge_on_answer(struct supervisor *s, uint64_t serial, uint32_t entries)
 void purge_on_proxy_gone(struct supervisor *s)
 {
 	list_foreach_safe (p, &s->purging.waiting, struct purge, link)
-		end(s, p, 0, 0);
+		end_purge(s, p, 0, 0);
 }

@@ -41,7 +41,7 @@ struct outcome {
 
 /* --- what cannot change --- */
 
-static void refuse(struct outcome *o, const struct config *c, const char *text)
+static void refuse_config(struct outcome *o, const struct config *c, const char *text)
 {
 	struct arena *arena = xcalloc(1, sizeof(*arena));
 	struct config_fault *fault = xcalloc(1, sizeof(*fault));
@@ -70,14 +70,15 @@ static const char *const no_room =
 static bool is_acceptable(struct outcome *o, struct config *c)
 {
 	if (c->is_single != o->before->is_single)
-		refuse(o, c,
+		refuse_config(o, c,
 			"a single application cannot become tenants, or tenants one, by a reload; restart fly-atc");
 	else if (!str_eq(c->server.storage, o->before->server.storage))
-		refuse(o, c, "server.storage cannot be changed by a reload; restart fly-atc");
+		refuse_config(
+			o, c, "server.storage cannot be changed by a reload; restart fly-atc");
 	else if (c->ntenants > SCOREBOARD_TENANTS)
-		refuse(o, c, "there are more tenants than fit");
+		refuse_config(o, c, "there are more tenants than fit");
 	else if (config_assign_slots(c, o->before, o->claims, o->nclaims, SCOREBOARD_SLOTS) < 0)
-		refuse(o, c, no_room);
+		refuse_config(o, c, no_room);
 	else
 		return true;
 	return false;
@@ -110,7 +111,7 @@ static void remove_tenants(struct supervisor *s, const struct config *after)
 		if (config_find_tenant(after, conf->id))
 			continue;
 		places_retire(s, conf, serial);
-		tenants_remove(s->tenants, conf->slot);
+		tenants_remove(s->slots.tenants, conf->slot);
 	}
 }
 
@@ -154,9 +155,9 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	environment_wipe(environ, &take_conf->secret_variables);
 	remove_tenants(s, take_conf);
 	s->conf = take_conf;
-	tenants_configure(s->tenants, take_conf);
+	tenants_configure(s->slots.tenants, take_conf);
 	places_take(s, take_conf);
-	tenants_adopt(s->tenants);
+	tenants_adopt(s->slots.tenants);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -164,8 +165,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	tenants_wake_at_boot(s->tenants);
-	tenants_replace_soon(s->tenants);
+	tenants_wake_at_boot(s->slots.tenants);
+	tenants_replace_soon(s->slots.tenants);
 }
 
 /* --- the outcome --- */
@@ -200,7 +201,7 @@ static void log_outcome(const struct outcome *o)
 			STR_ARG(buf_str(&o->needs_restart)));
 }
 
-static void tell(void *arg)
+static void tell_operator(void *arg)
 {
 	struct outcome *o = arg;
 	struct control_reload r = {
@@ -225,7 +226,7 @@ static void end_reload(struct outcome *o)
 	timer_cancel(&o->limit);
 	list_remove(&o->link);
 	log_outcome(o);
-	loop_defer(o->sup->loop, tell, o);
+	loop_defer(o->sup->loop, tell_operator, o);
 }
 
 void reload_on_configured(struct supervisor *s)
@@ -281,16 +282,16 @@ static void read_config(void *arg)
 		o->conf = c;
 		return;
 	}
-	refuse(o, c,
+	refuse_config(o, c,
 		r == -EMFILE || r == -ENFILE
 			? "it cannot be told to the proxy: there are too many open files"
 			: "it cannot be told to the proxy: there is no memory for it");
 	config_unref(c);
 }
 
-static void read_next(struct supervisor *s);
+static void read_next_config(struct supervisor *s);
 
-static void on_read(void *arg)
+static void on_config_read(void *arg)
 {
 	struct outcome *o = arg;
 	struct supervisor *s = o->sup;
@@ -298,8 +299,8 @@ static void on_read(void *arg)
 	config_unref(o->before);
 	free(o->claims);
 	list_remove(&o->link);
-	if (s->is_ending && o->conf) {
-		refuse(o, o->conf, "fly-atc is about to end");
+	if (s->end.is_ending && o->conf) {
+		refuse_config(o, o->conf, "fly-atc is about to end");
 		config_unref(o->conf);
 		o->conf = NULL;
 		close_fd(&o->snapshot_fd);
@@ -312,14 +313,14 @@ static void on_read(void *arg)
 		list_append(&s->reloading.to_use, &o->link);
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
 	}
-	read_next(s);
+	read_next_config(s);
 	ending_check_soon(s);
 }
 
 /* Everything that takes long with many tenants is done by a thread: meanwhile the loop wakes those
  * that are wanted, and answers operators.  One at a time, so that what it compares with is what it
  * replaces. */
-static void read_next(struct supervisor *s)
+static void read_next_config(struct supervisor *s)
 {
 	struct outcome *o;
 
@@ -328,7 +329,7 @@ static void read_next(struct supervisor *s)
 	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
 	o->claims = places_claims(s, &o->nclaims);
-	work_run(s->reloading.work, read_config, on_read, o);
+	work_run(s->reloading.work, read_config, on_config_read, o);
 }
 
 void reload(struct supervisor *s, control_reload_fn *done, void *arg)
@@ -343,5 +344,5 @@ void reload(struct supervisor *s, control_reload_fn *done, void *arg)
 	list_init(&o->link);
 	list_append(&s->reloading.to_load, &o->link);
 	if (is_idle)
-		read_next(s);
+		read_next_config(s);
 }

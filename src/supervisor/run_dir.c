@@ -24,7 +24,7 @@ static void read_pid(int fd, char *out, size_t size)
 }
 
 /* An open file description holds the lock, so it is gone with us, however we end. */
-static int take(const char *path, int *ret_fd, char pid[16])
+static int take_lock(const char *path, int *ret_fd, char pid[16])
 {
 	int fd = -1, r = file_open_lock(FILE_GIVEN, path, &fd), n;
 	char text[16];
@@ -47,7 +47,7 @@ static int take(const char *path, int *ret_fd, char pid[16])
 static int take_in(str folder, const char *name, int *ret_fd, char pid[16])
 {
 	char *path = xasprintf(STR_FMT "/%s", STR_ARG(folder), name);
-	int r = take(path, ret_fd, pid);
+	int r = take_lock(path, ret_fd, pid);
 
 	free(path);
 	return r;

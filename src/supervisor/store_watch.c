@@ -10,33 +10,33 @@
 #define PAUSE_WELL   15000
 #define PAUSE_SILENT 5000
 
-static void on_answer(void *arg, const struct backup_result *r)
+static void on_store_answer(void *arg, const struct backup_result *r)
 {
 	struct supervisor *s = arg;
-	enum store_state before = s->store_watch.state;
+	enum store_state before = s->watching.store.state;
 
-	s->store_watch.is_asking = false;
-	if (s->is_ending)
+	s->watching.store.is_asking = false;
+	if (s->end.is_ending)
 		return;
-	s->store_watch.state = r->is_ok ? STORE_ANSWERS : STORE_SILENT;
+	s->watching.store.state = r->is_ok ? STORE_ANSWERS : STORE_SILENT;
 	if (!r->is_ok && before != STORE_SILENT)
 		log_warn("the backup's store cannot be reached, health checks fail: %s", r->reason);
 	else if (r->is_ok && before == STORE_SILENT)
 		log_info("the backup's store can be reached again");
-	if (s->store_watch.state != before)
+	if (s->watching.store.state != before)
 		proxy_child_tell_store(s->proxy);
 }
 
 void store_watch_asked(struct supervisor *s)
 {
-	struct store_watch *w = &s->store_watch;
+	struct store_watch *w = &s->watching.store;
 	msec now = loop_now(s->loop), pause = w->state == STORE_ANSWERS ? PAUSE_WELL : PAUSE_SILENT;
 
-	if (!s->conf->server.health_store || s->is_ending || w->is_asking ||
+	if (!s->conf->server.health_store || s->end.is_ending || w->is_asking ||
 		(w->state != STORE_UNKNOWN && now < w->asked_at + pause))
 		return;
 	w->asked_at = now;
-	w->is_asking = backup_reach(s->backup, on_answer, s);
+	w->is_asking = backup_reach(s->backup, on_store_answer, s);
 	if (!w->is_asking &&
 		w->state == STORE_UNKNOWN) { /* what is not there is not out of reach */
 		w->state = STORE_ANSWERS;

@@ -38,7 +38,7 @@ static void kill_everything(struct supervisor *s)
 	s->ending.is_impatient = true;
 	proxy_child_kill(s->proxy);
 	backup_await_no_longer(s->backup);
-	tenants_kill(s->tenants);
+	tenants_kill(s->slots.tenants);
 	ending_check(s); /* but for what is not waited for now */
 }
 
@@ -46,12 +46,12 @@ static void end(struct supervisor *s)
 {
 	msec limit = s->conf->server.drain_timeout;
 
-	if (s->is_ending) {
+	if (s->end.is_ending) {
 		if (!s->ending.is_impatient)
 			kill_everything(s);
 		return;
 	}
-	s->is_ending = true;
+	s->end.is_ending = true;
 	notify("STOPPING=1");
 	log_info("ending");
 	control_on_ending(s->control);
@@ -59,9 +59,9 @@ static void end(struct supervisor *s)
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
-	listeners_close(
-		&s->listeners); /* the proxy has its own; from here on others may have the port */
-	tenants_end(s->tenants);
+	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on others may
+						     have the port */
+	tenants_end(s->slots.tenants);
 	ending_check(s);
 }
 
@@ -71,7 +71,7 @@ static void on_single_exit(void *arg, int status)
 {
 	struct supervisor *s = arg;
 
-	if (s->is_ending)
+	if (s->end.is_ending)
 		return;
 	s->ending.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	end(s);
@@ -81,7 +81,7 @@ static void on_single_failed(void *arg, const char *reason)
 {
 	struct supervisor *s = arg;
 
-	if (s->is_ending)
+	if (s->end.is_ending)
 		return;
 	fprintf(stderr, "fly-atc: %s\n", reason);
 	s->ending.status = 1;
@@ -93,9 +93,9 @@ static void relay(struct supervisor *s, int signo)
 {
 	bool is_end = signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP;
 
-	if (tenants_relay(s->tenants, signo) || !is_end)
+	if (tenants_relay(s->slots.tenants, signo) || !is_end)
 		return;
-	s->ending.status = s->is_ending ? s->ending.status : 128 + signo;
+	s->ending.status = s->end.is_ending ? s->ending.status : 128 + signo;
 	end(s);
 }
 
@@ -107,9 +107,9 @@ static const int signals[] = {
 /* Whoever closes the window wants us gone, and the port free; it may be said twice. */
 static void on_hangup(struct supervisor *s)
 {
-	if (s->is_ending)
+	if (s->end.is_ending)
 		return;
-	if (s->has_terminal && !terminal_is_there())
+	if (s->end.has_terminal && !terminal_is_there())
 		end(s);
 	else
 		reload(s, NULL, NULL);
@@ -139,13 +139,13 @@ static void on_listening(void *arg)
 {
 	struct supervisor *s = arg;
 
-	tenants_announce(s->tenants);
+	tenants_announce(s->slots.tenants);
 	control_on_proxy(s->control, true);
-	if (s->has_announced)
+	if (s->started.has_announced)
 		return;
-	s->has_announced = true;
+	s->started.has_announced = true;
 	notify("READY=1");
-	log_info("serving on %s, %zu tenants", s->address, s->conf->ntenants);
+	log_info("serving on %s, %zu tenants", s->listening.address, s->conf->ntenants);
 }
 
 static void on_configured(void *arg)
@@ -157,14 +157,14 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
-	tenants_wake(s->tenants, slot);
+	tenants_wake(s->slots.tenants, slot);
 }
 
 static void on_stuck(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
-	tenants_suspect(s->tenants, slot);
+	tenants_suspect(s->slots.tenants, slot);
 }
 
 static void on_store_asked(void *arg)
@@ -181,7 +181,7 @@ static void on_proxy_died(void *arg)
 {
 	struct supervisor *s = arg;
 
-	scoreboard_forget_proxy(&s->board, tenants_slots(s->tenants));
+	scoreboard_forget_proxy(&s->board, tenants_slots(s->slots.tenants));
 	purge_on_proxy_gone(s);
 }
 
@@ -282,23 +282,23 @@ static int load_secret(struct supervisor *s, char **ret_reason)
 
 static char *describe_address(const struct supervisor *s)
 {
-	if (s->listeners.is_inherited && !s->listeners.port)
+	if (s->listening.listeners.is_inherited && !s->listening.listeners.port)
 		return xstrdup("an inherited socket");
-	if (s->conf->server.address.n && !s->listeners.is_inherited)
-		return xasprintf(
-			STR_FMT ":%u", STR_ARG(s->conf->server.address), s->listeners.port);
-	return xasprintf("*:%u", s->listeners.port);
+	if (s->conf->server.address.n && !s->listening.listeners.is_inherited)
+		return xasprintf(STR_FMT ":%u", STR_ARG(s->conf->server.address),
+			s->listening.listeners.port);
+	return xasprintf("*:%u", s->listening.listeners.port);
 }
 
 /* Clients find an open door before anything else is done. */
 static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
-	int r = listeners_open(
-		&s->listeners, &s->conf->server, listeners_threads(&s->conf->server), ret_reason);
+	int r = listeners_open(&s->listening.listeners, &s->conf->server,
+		listeners_threads(&s->conf->server), ret_reason);
 
 	if (r < 0)
 		return r;
-	s->address = describe_address(s);
+	s->listening.address = describe_address(s);
 	r = locks_take(locks, s->conf, ret_reason);
 	s->own.has_run_dir = r == 0;
 	if (r < 0 && s->conf->is_single) { /* as Thruster, it can do without */
@@ -392,7 +392,7 @@ static void on_backup_refused(void *arg, const struct backup_result *r)
 
 	log_error("%s", r->reason);
 	s->ending.status = 1;
-	if (!s->is_ending)
+	if (!s->end.is_ending)
 		end(s);
 }
 
@@ -406,13 +406,13 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.environ = s->source->environ,
 		.secret = s->secret,
 		.proxy = &s->proxy_user,
-		.own_port = s->listeners.port,
+		.own_port = s->listening.listeners.port,
 		.host = &tenant_host,
 		.host_arg = s,
 	});
 }
 
-static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
+static int start_all(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = prepare(s, locks, ret_reason);
 
@@ -423,7 +423,7 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	if (!s->backup)
 		return -EINVAL;
 	backup_on_refused(s->backup, on_backup_refused, s);
-	s->tenants = keep_tenants(s);
+	s->slots.tenants = keep_tenants(s);
 	r = opening_thread_start(s->conf, &s->opener);
 	if (r < 0) {
 		*ret_reason = xasprintf("cannot start a thread: %s", strerror(-r));
@@ -435,9 +435,9 @@ static int start(struct supervisor *s, struct locks *locks, char **ret_reason)
 	open_control(s);
 	warn_of_limits(s);
 	if (s->conf->is_single)
-		tenants_wake(s->tenants, s->conf->tenants[0].slot);
+		tenants_wake(s->slots.tenants, s->conf->tenants[0].slot);
 	else
-		tenants_wake_at_boot(s->tenants);
+		tenants_wake_at_boot(s->slots.tenants);
 	backup_catch_up(s->backup, s->conf);
 	store_watch_asked(s);
 	return 0;
@@ -449,16 +449,16 @@ static void done(struct supervisor *s, struct locks *locks)
 	s->control = NULL; /* what still ends has nobody to tell */
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
-	tenants_free(s->tenants);
-	s->tenants = NULL; /* there is a turn to come */
+	tenants_free(s->slots.tenants);
+	s->slots.tenants = NULL; /* there is a turn to come */
 	backup_free(s->backup);
 	places_done(&s->places);
 	signals_close(&s->signals);
 	guard_stop();
-	listeners_close(&s->listeners);
+	listeners_close(&s->listening.listeners);
 	scoreboard_done(&s->board);
 	locks_release(locks);
-	free(s->address);
+	free(s->listening.address);
 	free(s->own.run_dir);
 	free(s->own.private_dir);
 	free(s->own.control_path);
@@ -466,12 +466,12 @@ static void done(struct supervisor *s, struct locks *locks)
 	config_unref(s->conf);
 }
 
-static void on_turn(void *arg)
+static void on_supervisor_turn(void *arg)
 {
 	const struct supervisor *s = arg;
 
-	if (s->tenants)
-		tenants_tell(s->tenants);
+	if (s->slots.tenants)
+		tenants_tell(s->slots.tenants);
 	log_publish();
 }
 
@@ -485,8 +485,8 @@ static struct supervisor *supervisor_new(
 	s->conf = take_conf;
 	s->source = source;
 	s->board.fd = -1;
-	s->started_at = clock_now();
-	s->has_terminal = terminal_holds_us();
+	s->started.at = clock_now();
+	s->end.has_terminal = terminal_holds_us();
 	s->own.run_dir = str_dup(take_conf->server.run_dir);
 	s->own.private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->own.run_dir);
 	s->own.control_path = str_dup(take_conf->server.control_socket);
@@ -529,8 +529,8 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	signal(SIGPIPE, SIG_IGN);
 	process_adopt_orphans();
 	s = supervisor_new(loop, take_conf, source);
-	loop_on_turn(s->loop, on_turn, s);
-	if (start(s, &locks, &reason) == 0) {
+	loop_on_turn(s->loop, on_supervisor_turn, s);
+	if (start_all(s, &locks, &reason) == 0) {
 		loop_run(s->loop);
 	} else {
 		fprintf(stderr, "fly-atc: %s\n", reason);

@@ -49,12 +49,19 @@ struct supervisor {
 	struct config *conf; /* in force; one reference */
 	const struct config_source *source;
 	struct scoreboard board;
-	struct listeners listeners;
+	struct {
+		struct listeners listeners;
+		char *address; /* what we listen on, for people */
+	} listening;
 	struct proxy_child *proxy;
 	struct opening_thread *opener;
 	struct backup *backup;
-	struct tenants *tenants;
-	struct store_watch store_watch;
+	struct {
+		struct tenants *tenants;
+	} slots;
+	struct {
+		struct store_watch store;
+	} watching;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
 	struct reloading reloading;
@@ -64,11 +71,14 @@ struct supervisor {
 	struct own_paths own;
 	struct process_user proxy_user;
 	char *secret; /* master of the tenants' SECRET_KEY_BASE */
-	msec started_at;
-	char *address;	    /* what we listen on, for people */
-	bool is_ending;	    /* told to end */
-	bool has_terminal;  /* it was started on one, and ends with it */
-	bool has_announced; /* sd_notify READY=1 */
+	struct {
+		msec at;
+		bool has_announced; /* sd_notify READY=1 */
+	} started;
+	struct {
+		bool is_ending;	   /* told to end */
+		bool has_terminal; /* it was started on one, and ends with it */
+	} end;
 };
 
 /* --- ending.c --- */

@@ -18,7 +18,7 @@
 
 /* --- memory --- */
 
-static bool read_text(const char *path, char *out, size_t size, str *ret)
+static bool read_memory_text(const char *path, char *out, size_t size, str *ret)
 {
 	ssize_t n = file_read_kernel(path, out, size);
 
@@ -49,7 +49,7 @@ static uint64_t machine_memory(void)
 	char bytes[4096];
 	str text;
 
-	if (!read_text("/proc/meminfo", bytes, sizeof(bytes), &text))
+	if (!read_memory_text("/proc/meminfo", bytes, sizeof(bytes), &text))
 		return UINT64_MAX;
 	return value_of(text, STR("MemAvailable"), UINT64_MAX / 1024) * 1024;
 }
@@ -61,11 +61,11 @@ static uint64_t group_memory(void)
 	str limit_text, used_text, stat_text;
 	uint64_t limit, used, reclaimable;
 
-	if (!read_text(
+	if (!read_memory_text(
 		    "/sys/fs/cgroup/memory.max", limit_bytes, sizeof(limit_bytes), &limit_text) ||
-		!read_text("/sys/fs/cgroup/memory.current", used_bytes, sizeof(used_bytes),
+		!read_memory_text("/sys/fs/cgroup/memory.current", used_bytes, sizeof(used_bytes),
 			&used_text) ||
-		!read_text(
+		!read_memory_text(
 			"/sys/fs/cgroup/memory.stat", stat_bytes, sizeof(stat_bytes), &stat_text))
 		return UINT64_MAX;
 	limit_text.n -= limit_text.p[limit_text.n - 1] == '\n';
@@ -132,7 +132,7 @@ static msec last_used(const struct tenant *t)
 }
 
 /* Stops the least recently used idle tenant, unless one is stopping already. */
-static void make_room(struct tenants *all)
+static void stop_oldest(struct tenants *all)
 {
 	struct tenant *oldest = NULL;
 
@@ -170,7 +170,7 @@ static void admit_all(struct tenants *all)
 	while (!list_is_empty(&a->queue) &&
 		(all->conf->is_single || a->starting < admission_max_starting(all))) {
 		if (!all->conf->is_single && admission_lacks_room(all)) {
-			make_room(all);
+			stop_oldest(all);
 			timer_set(&a->timer, all->loop, loop_now(all->loop) + RECHECK, on_timer);
 			return;
 		}
@@ -184,7 +184,7 @@ static void on_timer(struct timer *timer)
 }
 
 /* Not from inside a step of another tenant: at the end of this turn. */
-static void look_again(struct tenants *all)
+static void look_at_queue_later(struct tenants *all)
 {
 	if (!list_is_empty(&all->admission.queue))
 		timer_set(&all->admission.timer, all->loop, loop_now(all->loop), on_timer);
@@ -210,7 +210,7 @@ void admission_leave(struct tenant *t)
 	if (t->is_starting)
 		t->all->admission.starting--;
 	t->is_starting = false;
-	look_again(t->all);
+	look_at_queue_later(t->all);
 }
 
 void admission_rest(struct tenant *t)
@@ -219,7 +219,7 @@ void admission_rest(struct tenant *t)
 	if (t->is_awake)
 		t->all->admission.awake--;
 	t->is_awake = false;
-	look_again(t->all);
+	look_at_queue_later(t->all);
 }
 
 void admission_done(struct admission *a)

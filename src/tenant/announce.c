@@ -75,8 +75,8 @@ static void add_gap(struct tenant *t, const struct tenant_conf *conf, struct buf
 	backup_add_gap(t->all->backup, conf, &gap);
 	if (buf_len(&gap))
 		buf_printf(text, "Not backed up: " STR_FMT ".", STR_ARG(buf_str(&gap)));
-	if (buf_len(&gap) && t->life.state == TENANT_STARTING && !t->has_told_gap) {
-		t->has_told_gap = true;
+	if (buf_len(&gap) && t->life.state == TENANT_STARTING && !t->told.gap) {
+		t->told.gap = true;
 		log_warn("tenant " STR_FMT ": not backed up: " STR_FMT, STR_ARG(conf->id),
 			STR_ARG(buf_str(&gap)));
 	}

@@ -78,7 +78,7 @@ static void end_all(struct tenant *t)
 	slot_say_busy(tenant_slot(t), 0);
 }
 
-static struct busy_hold *find(struct tenant *t, str name, size_t *ret_count)
+static struct busy_hold *find_hold(struct tenant *t, str name, size_t *ret_count)
 {
 	struct busy_hold *found = NULL;
 
@@ -123,7 +123,7 @@ int busy_hold(struct tenant *t, str name, msec length)
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	end_until(t, now_of(t)); /* their names may be many */
-	h = find(t, name, &count);
+	h = find_hold(t, name, &count);
 	if (length)
 		r = extend(t, h, count, name, length);
 	else if (!name.n)

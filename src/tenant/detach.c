@@ -44,7 +44,7 @@ static void detach_now(struct tenant *t)
 		return;
 	}
 	if (run->is_unobserved ||
-		(run->missing_files && new_files_missing(run->conf) < run->missing_files)) {
+		(run->files.missing && new_files_missing(run->conf) < run->files.missing)) {
 		run->is_unobserved = false;
 		run->backups++;
 		backup_attach(t->all->backup, run->conf, on_late_files_attached, t);
@@ -59,8 +59,8 @@ void detach(struct tenant *t)
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	timer_cancel(&run->timer);
-	new_files_free(run->new_files);
-	run->new_files = NULL;
+	new_files_free(run->files.watch);
+	run->files.watch = NULL;
 	if (run->backups)
 		run->when_back = detach_now;
 	else

@@ -28,7 +28,7 @@ struct sighting {
 
 /* --- what is said --- */
 
-static void add_told(const struct tenant *t, struct buf *out)
+static void describe_told(const struct tenant *t, struct buf *out)
 {
 	char path[256];
 
@@ -88,7 +88,7 @@ static void forget_inherited(const struct tenant *t, struct listening *l)
 	l->count = kept;
 }
 
-static void tell(struct tenant *t, struct listening *l)
+static void tell_elsewhere(struct tenant *t, struct listening *l)
 {
 	elsewhere_fn *to_tell = t->run->elsewhere.to_tell;
 	struct buf words = {0};
@@ -98,7 +98,7 @@ static void tell(struct tenant *t, struct listening *l)
 	if (l->count && !is_where_it_was_told(t, l)) {
 		buf_add(&words, STR("; it listens on "));
 		listening_describe(l, &words);
-		add_told(t, &words);
+		describe_told(t, &words);
 		add_way_out(t, l, &words);
 	}
 	to_tell(t, buf_str(&words));
@@ -233,13 +233,13 @@ static void on_looked(void *arg)
 	if (t->run->conf->app->port == CONFIG_PORT_AUTO)
 		consider(t, &look->found, look->began);
 	if (!e->is_over && e->to_tell)
-		tell(t, &look->found);
+		tell_elsewhere(t, &look->found);
 	if (!e->is_over && t->run->conf->app->port == CONFIG_PORT_AUTO)
 		look_at(t, next_look(t));
 	free(look);
 }
 
-static void look(struct tenant *t)
+static void start_listening_look(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 	struct sighting *look = xcalloc(1, sizeof(*look));
@@ -259,7 +259,7 @@ static void on_look_time(struct timer *timer)
 
 	MAGIC_CHECK(run, TENANT_RUN_MAGIC);
 	if (run->process && !run->elsewhere.is_looking)
-		look(run->tenant);
+		start_listening_look(run->tenant);
 }
 
 void elsewhere_begin(struct tenant *t, elsewhere_found_fn *on_found)
@@ -284,7 +284,7 @@ void elsewhere_tell(struct tenant *t, elsewhere_fn *fn)
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	t->run->elsewhere.to_tell = fn;
 	if (!t->run->elsewhere.is_looking)
-		look(t);
+		start_listening_look(t);
 }
 
 /* --- whose a port is --- */

@@ -9,7 +9,7 @@
 
 /* --- the list --- */
 
-static size_t find(const struct environment *e, const char *name)
+static size_t find_item(const struct environment *e, const char *name)
 {
 	size_t n = strlen(name), i = 0;
 
@@ -18,7 +18,7 @@ static size_t find(const struct environment *e, const char *name)
 	return i;
 }
 
-static void add(struct environment *e, char *take_item)
+static void add_item(struct environment *e, char *take_item)
 {
 	if (e->count + 2 > e->cap) {
 		e->cap = e->cap ? e->cap * 2 : 64;
@@ -31,25 +31,25 @@ static void add(struct environment *e, char *take_item)
 void environment_copy(struct environment *e, char *const *from)
 {
 	for (; *from; from++)
-		add(e, xstrdup(*from));
+		add_item(e, xstrdup(*from));
 }
 
-void environment_set(struct environment *e, const char *name, str value)
+static void environment_set(struct environment *e, const char *name, str value)
 {
 	char *item = xasprintf("%s=" STR_FMT, name, STR_ARG(value));
-	size_t i = find(e, name);
+	size_t i = find_item(e, name);
 
 	if (i == e->count) {
-		add(e, item);
+		add_item(e, item);
 		return;
 	}
 	free(e->items[i]);
 	e->items[i] = item;
 }
 
-void environment_default(struct environment *e, const char *name, str value)
+static void environment_default(struct environment *e, const char *name, str value)
 {
-	if (find(e, name) == e->count)
+	if (find_item(e, name) == e->count)
 		environment_set(e, name, value);
 }
 
@@ -60,9 +60,9 @@ static void remove_at(struct environment *e, size_t i)
 	e->count--;
 }
 
-void environment_unset(struct environment *e, const char *name)
+static void environment_unset(struct environment *e, const char *name)
 {
-	size_t i = find(e, name);
+	size_t i = find_item(e, name);
 
 	if (i < e->count)
 		remove_at(e, i);
@@ -70,7 +70,7 @@ void environment_unset(struct environment *e, const char *name)
 
 const char *environment_value(const struct environment *e, const char *name)
 {
-	size_t i = find(e, name);
+	size_t i = find_item(e, name);
 
 	return i < e->count ? strchr(e->items[i], '=') + 1 : NULL;
 }
@@ -230,7 +230,7 @@ static void add_port(struct environment *e, const struct tenant_port *port)
 		environment_set(e, "LISTEN_FDS", STR("1"));
 }
 
-static void add_told(struct environment *e, const struct tenant_conf *t, enum told told,
+static void add_told_variable(struct environment *e, const struct tenant_conf *t, enum told told,
 	const struct tenant_port *port, const char *secret)
 {
 	const char *name = config_told_name(told);
@@ -284,7 +284,7 @@ void environment_of_tenant(struct environment *e, char *const *ours, const struc
 	remove_named(e, ours_alone, NITEMS(ours_alone), false);
 	add_own_folders(e, t);
 	for (enum told told = 0; told < NTOLD; told++)
-		add_told(e, t, told, port, secret);
+		add_told_variable(e, t, told, port, secret);
 	add_framework(e, t, false);
 	add_databases(e, t);
 }

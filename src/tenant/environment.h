@@ -12,10 +12,6 @@ struct environment {
 
 /* A copy of a NULL-ended list. */
 void environment_copy(struct environment *e, char *const *from);
-void environment_set(struct environment *e, const char *name, str value);
-/* The same, unless it is there already. */
-void environment_default(struct environment *e, const char *name, str value);
-void environment_unset(struct environment *e, const char *name);
 /* NULL if it is not there. */
 const char *environment_value(const struct environment *e, const char *name);
 void environment_done(struct environment *e);

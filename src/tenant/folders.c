@@ -13,7 +13,7 @@
 
 /* True if `path` lies below `folder` (both are real paths); *ret_rest is what follows, with its
  * slash. */
-static bool is_below(const char *path, const char *folder, const char **ret_rest)
+static bool is_folder_below(const char *path, const char *folder, const char **ret_rest)
 {
 	size_t n = strlen(folder);
 
@@ -43,7 +43,7 @@ static int keep_visible(const char *dir, const char *private_source, const char 
 
 	if (!realpath(dir, real_dir) || !realpath(private_target, real_target))
 		return -errno;
-	if (!is_below(real_dir, real_target, &rest))
+	if (!is_folder_below(real_dir, real_target, &rest))
 		return 0;
 	point = xasprintf("%s%s", private_source, rest);
 	r = file_make_dirs(FILE_GIVEN, point, 0755);
@@ -159,19 +159,19 @@ static int make_own_folders(const struct tenant_conf *t, char **ret_path)
 /* --- what is not a tenant's to see --- */
 
 /* True if the tenant needs something in it. */
-static bool is_needed(const struct tenant_conf *t, const char *folder)
+static bool is_folder_needed(const struct tenant_conf *t, const char *folder)
 {
 	char real[PATH_MAX], app[PATH_MAX];
 	const char *rest;
 
 	if (!realpath(folder, real) || !realpath(t->app->root.p, app))
 		return true; /* it is not there */
-	return strcmp(app, real) == 0 || is_below(app, real, &rest);
+	return strcmp(app, real) == 0 || is_folder_below(app, real, &rest);
 }
 
 static void hide_folder(const struct tenant_conf *t, str path, struct tenant_mounts *m)
 {
-	if (path.n && !is_needed(t, path.p))
+	if (path.n && !is_folder_needed(t, path.p))
 		add_mount(m, NULL, xstrdup(path.p));
 }
 
@@ -182,7 +182,7 @@ static int hide_storage(const struct config *c, const struct tenant_conf *t,
 	char *others = xasprintf(STR_FMT "/" TENANT_OTHERS, STR_ARG(t->dir));
 	int r;
 
-	if (is_needed(t, c->server.storage.p)) {
+	if (is_folder_needed(t, c->server.storage.p)) {
 		free(others);
 		return 0;
 	}

@@ -38,7 +38,7 @@ static msec limit_of(const struct tenant *t)
 	return limit ? MIN(limit, (msec)HEALTH_LIMIT) : HEALTH_LIMIT;
 }
 
-static void on_limit(struct timer *timer)
+static void on_health_limit(struct timer *timer)
 {
 	struct tenant *t = container_of(timer, struct tenant_run, health.limit)->tenant;
 	char why[128], limit[NUMBER_TEXT_MAX];
@@ -68,5 +68,6 @@ void health_suspect(struct tenant *t)
 		 " did not answer %u requests in a row: its health check is asked",
 		STR_ARG(run->conf->id), atomic_load(&tenant_slot(t)->timeouts));
 	run->health.probe = checkup_begin(t, on_healthy);
-	timer_set(&run->health.limit, t->all->loop, loop_now(t->all->loop) + limit_of(t), on_limit);
+	timer_set(&run->health.limit, t->all->loop, loop_now(t->all->loop) + limit_of(t),
+		on_health_limit);
 }

@@ -114,7 +114,7 @@ static bool has_copied(const struct tenant_conf *t)
 }
 
 /* Whether its databases are as they are said to be is asked once, when it is ready. */
-static void judge(const struct tenant *t, const char *stray, struct buf *out)
+static void judge_databases(const struct tenant *t, const char *stray, struct buf *out)
 {
 	const struct tenant_conf *conf = t->run->conf;
 	const struct database_conf *missing =
@@ -155,7 +155,7 @@ static bool passes(struct tenant *t, const char *stray)
 	struct buf fault = {0};
 	bool is_strict = t->run->conf->app->strict_databases, is_well;
 
-	judge(t, stray, &fault);
+	judge_databases(t, stray, &fault);
 	is_well = !buf_len(&fault);
 	if (is_well && t->life.state == TENANT_STARTING)
 		tenant_warn(t, NULL);
@@ -167,7 +167,7 @@ static bool passes(struct tenant *t, const char *stray)
 	return is_well || !is_strict;
 }
 
-static void go_on(struct tenant *t)
+static void go_on_after_look(struct tenant *t)
 {
 	if (t->life.state == TENANT_STARTING)
 		tenant_event(t, EVENT_READY);
@@ -187,12 +187,12 @@ static void on_looked(void *arg)
 		(t->life.state != TENANT_STARTING && t->life.state != TENANT_RUNNING))
 		return;
 	if (passes(t, stray))
-		go_on(t);
+		go_on_after_look(t);
 	else
 		tenant_event(t, EVENT_REFUSED);
 }
 
-static void look(struct tenant *t)
+static void start_look(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 	struct look *look = xcalloc(1, sizeof(*look));
@@ -215,7 +215,7 @@ void look_when_ready(struct tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (is_looked_at(t))
-		look(t);
+		start_look(t);
 	else
 		tenant_event(t, EVENT_READY);
 }
@@ -237,7 +237,7 @@ static void on_look_time(struct timer *timer)
 		timer_set(&run->looking.timer, t->all->loop, loop_now(t->all->loop) + LATER,
 			on_look_time);
 	if (was_used(t) && !run->backups)
-		look(t);
+		start_look(t);
 }
 
 void look_soon(struct tenant *t, void (*after)(struct tenant *t))
@@ -254,6 +254,6 @@ bool look_when_idle(struct tenant *t)
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->life.state != TENANT_RUNNING || !is_looked_at(t) || t->run->backups || !was_used(t))
 		return false;
-	look(t);
+	start_look(t);
 	return true;
 }

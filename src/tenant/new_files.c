@@ -56,19 +56,19 @@ static void on_attached(void *arg, const struct backup_result *r)
 			STR_ARG(t->run->conf->id), r->reason);
 }
 
-static void on_settled(struct timer *timer)
+static void on_files_settled(struct timer *timer)
 {
 	struct new_files *n = container_of(timer, struct new_files, settle);
 	struct tenant_run *run = n->tenant->run;
 	unsigned missing = new_files_missing(run->conf);
 
-	if (missing < run->missing_files) {
-		run->missing_files = missing;
+	if (missing < run->files.missing) {
+		run->files.missing = missing;
 		run->backups++;
 		backup_attach(n->tenant->all->backup, run->conf, on_attached, n->tenant);
 	}
 	if (!missing) {
-		run->new_files = NULL;
+		run->files.watch = NULL;
 		new_files_free(n);
 	}
 }
@@ -86,10 +86,10 @@ static void on_changed(struct new_files_watcher *w, int folder)
 	list_foreach (n, &w->active, struct new_files, link)
 		if (watches(n, folder) && !timer_is_set(&n->settle))
 			timer_set(&n->settle, w->watch.loop, loop_now(w->watch.loop) + SETTLE_TIME,
-				on_settled);
+				on_files_settled);
 }
 
-static void on_event(struct watch *watch, unsigned events)
+static void on_files_event(struct watch *watch, unsigned events)
 {
 	_Alignas(struct inotify_event) char bytes[4096];
 	ssize_t n;
@@ -127,7 +127,7 @@ static int open_watcher(struct new_files_watcher *w, struct loop *l)
 	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	r = watch_open_read(&w->watch, l, fd, on_event);
+	r = watch_open_read(&w->watch, l, fd, on_files_event);
 	if (r < 0)
 		close(fd);
 	return r;
@@ -173,8 +173,8 @@ void new_files_watch(struct tenant *t)
 	struct new_files *n;
 	int r;
 
-	t->run->missing_files = new_files_missing(t->run->conf);
-	if (!t->run->missing_files)
+	t->run->files.missing = new_files_missing(t->run->conf);
+	if (!t->run->files.missing)
 		return;
 	n = xcalloc(1, sizeof(*n));
 	n->tenant = t;
@@ -187,7 +187,7 @@ void new_files_watch(struct tenant *t)
 			 ": databases that it makes while it runs are replicated when it stops: %s",
 			STR_ARG(t->run->conf->id), strerror(-r));
 	list_append(&w->active, &n->link);
-	t->run->new_files = n;
+	t->run->files.watch = n;
 }
 
 void new_files_free(struct new_files *n)

@@ -20,7 +20,7 @@ static uint64_t wall_clock(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static struct output_line *place(const struct output_ring *r, uint32_t i, uint32_t size)
+static struct output_line *line_place(const struct output_ring *r, uint32_t i, uint32_t size)
 {
 	return &r->lines[(r->first + i) % size];
 }
@@ -28,7 +28,7 @@ static struct output_line *place(const struct output_ring *r, uint32_t i, uint32
 static void drop_beyond(struct output_ring *r, uint32_t size, uint32_t lines, size_t bytes)
 {
 	while (r->count > lines || (r->count && r->bytes > bytes)) {
-		struct output_line *line = place(r, 0, size);
+		struct output_line *line = line_place(r, 0, size);
 
 		r->bytes -= line->size;
 		free(line->text);
@@ -43,7 +43,7 @@ static void ring_add(
 	struct output_ring *r, uint32_t size, enum process_stream stream, str line, bool is_cut)
 {
 	r->bytes += line.n;
-	*place(r, r->count++, size) = (struct output_line){
+	*line_place(r, r->count++, size) = (struct output_line){
 		.time = wall_clock(),
 		.size = (uint32_t)line.n,
 		.is_stderr = stream == PROCESS_STDERR,
@@ -52,7 +52,7 @@ static void ring_add(
 	};
 }
 
-static void add_error(struct output_ring *r, str line)
+static void add_error_line(struct output_ring *r, str line)
 {
 	line = str_slice(line, 0, OUTPUT_ERROR_BYTES);
 	if (!r->lines)
@@ -84,7 +84,7 @@ void output_add(struct output *o, enum process_stream stream, str line, bool is_
 	ring_add(r, OUTPUT_AWAKE_LINES, stream, line, is_cut);
 	o->fresh = MIN(o->fresh + 1, OUTPUT_AWAKE_LINES);
 	if (stream == PROCESS_STDERR)
-		add_error(&o->errors, line);
+		add_error_line(&o->errors, line);
 }
 
 static struct control_line shown(const struct output_line *line)
@@ -95,7 +95,7 @@ static struct control_line shown(const struct output_line *line)
 
 struct control_line output_at(const struct output *o, uint32_t i)
 {
-	return shown(place(&o->last, i, OUTPUT_AWAKE_LINES));
+	return shown(line_place(&o->last, i, OUTPUT_AWAKE_LINES));
 }
 
 void output_shrink(struct output *o)
@@ -130,7 +130,7 @@ void output_add_error(const struct output *o, struct buf *text)
 	size_t n = 0, before = buf_len(text);
 
 	for (uint32_t i = 0; i < o->errors.count; i++)
-		lines[n++] = shown(place(&o->errors, i, OUTPUT_ERROR_LINES)).text;
+		lines[n++] = shown(line_place(&o->errors, i, OUTPUT_ERROR_LINES)).text;
 	add_found(lines, n, text);
 	if (buf_len(text) > before)
 		return;
@@ -183,7 +183,7 @@ static bool spend(struct output *o, size_t n, uint64_t rate, msec now)
 	return true;
 }
 
-static void count(struct log_losses *losses, size_t n)
+static void count_loss(struct log_losses *losses, size_t n)
 {
 	losses->lines++;
 	losses->bytes += n;
@@ -229,8 +229,8 @@ bool output_log(struct output *o, str tenant, enum process_stream stream, str li
 	if (!log_is_on(LOG_INFO))
 		return false;
 	if (rate && !spend(o, line.n + 1, rate, now)) {
-		count(&o->untold, line.n + 1);
-		count(&o->dropped, line.n + 1);
+		count_loss(&o->untold, line.n + 1);
+		count_loss(&o->dropped, line.n + 1);
 		return true;
 	}
 	write_line(tenant, stream, line, is_cut);

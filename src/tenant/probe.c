@@ -106,7 +106,7 @@ static void not_answered(struct probe *p, unsigned status)
 	try_later(p, pause_after(p->first_answer, 64, ANSWER_PAUSE_FIRST, ANSWER_PAUSE_LAST));
 }
 
-static void end(struct probe *p)
+static void end_probe(struct probe *p)
 {
 	probe_end_fn *on_end = p->on_end;
 	void *arg = p->arg;
@@ -117,12 +117,12 @@ static void end(struct probe *p)
 
 static void on_rest_limit(struct timer *t)
 {
-	end(container_of(t, struct probe, pause));
+	end_probe(container_of(t, struct probe, pause));
 }
 
 /* An application that is still writing its answer finds a connection that was reset, and tells so
  * at length: the rest is read. */
-static void succeed(struct probe *p)
+static void succeed_probe(struct probe *p)
 {
 	p->is_answered = true;
 	timer_set(&p->pause, p->loop, clock_now() + REST_LIMIT, on_rest_limit);
@@ -147,7 +147,7 @@ static void on_head(void *arg, const struct response_head *head)
 	struct probe *p = arg;
 
 	if (head->status < 500)
-		succeed(p);
+		succeed_probe(p);
 	else
 		not_answered(p, head->status);
 }
@@ -159,7 +159,7 @@ static void on_ask_end(void *arg, const struct ask_end *e)
 	MAGIC_CHECK(p, PROBE_MAGIC);
 	p->ask = NULL;
 	if (p->is_answered) {
-		end(p);
+		end_probe(p);
 	} else if (e->step == ASK_CONNECTING) {
 		refused(p, -e->error);
 	} else {
@@ -236,7 +236,7 @@ void probe_describe(const struct probe *p, char *out, size_t size)
 		snprintf(out, size, "it closes connections on %s without an answer", at);
 }
 
-static void on_gone(void *arg)
+static void on_probe_gone(void *arg)
 {
 	struct probe *p = arg;
 
@@ -252,5 +252,5 @@ void probe_free(struct probe *p)
 	timer_cancel(&p->pause);
 	free(p->request);
 	free(p->path);
-	loop_defer(p->loop, on_gone, p);
+	loop_defer(p->loop, on_probe_gone, p);
 }

@@ -69,7 +69,7 @@ static void is_answered(struct tenant *t, bool is_ipv6)
 	elsewhere_end(run);
 	atomic_store(&tenant_slot(t)->is_ipv6, is_ipv6);
 	open_socket_to_proxy(t);
-	if (run->missing_files && new_files_missing(run->conf) < run->missing_files) {
+	if (run->files.missing && new_files_missing(run->conf) < run->files.missing) {
 		run->backups++;
 		backup_attach(t->all->backup, run->conf, on_files_attached, t);
 		return;

@@ -77,13 +77,13 @@ void replace_describe(const struct tenant *t, struct buf *out)
 		buf_add(out, STR("its turn"));
 }
 
-static void begin(struct tenant *t)
+static void begin_replacing(struct tenant *t)
 {
 	t->replacement.is_under_way = true;
 	t->all->replacing.under_way++;
 }
 
-static void end(struct tenant *t)
+static void end_replacing(struct tenant *t)
 {
 	t->replacement.is_under_way = false;
 	t->all->replacing.under_way--;
@@ -109,10 +109,10 @@ static bool is_due(const struct tenant *t)
  */
 static bool replace(struct tenant *t)
 {
-	begin(t);
+	begin_replacing(t);
 	if (!idle_stop(t)) {
 		if (!is_due(t)) {
-			end(t);
+			end_replacing(t);
 			t->all->replacing.on_waiting(t);
 			return false;
 		}
@@ -143,7 +143,7 @@ static bool may_begin(const struct tenant *t)
 	return under_way < most || (is_due(t) && under_way - count_without_place(all) < most);
 }
 
-static void on_time(struct timer *timer)
+static void on_replace_time(struct timer *timer)
 {
 	struct tenants *all = container_of(timer, struct tenants, replacing.timer);
 	struct replacing *r = &all->replacing;
@@ -164,14 +164,14 @@ static void on_time(struct timer *timer)
 	}
 	r->pause = MIN(r->pause * 2, (msec)PAUSE_LAST);
 	if (is_any_left)
-		timer_set(timer, all->loop, loop_now(all->loop) + r->pause, on_time);
+		timer_set(timer, all->loop, loop_now(all->loop) + r->pause, on_replace_time);
 }
 
 void replace_soon(struct tenants *all)
 {
 	MAGIC_CHECK(all, TENANTS_MAGIC);
 	all->replacing.pause = PAUSE_FIRST;
-	timer_set(&all->replacing.timer, all->loop, loop_now(all->loop), on_time);
+	timer_set(&all->replacing.timer, all->loop, loop_now(all->loop), on_replace_time);
 }
 
 /* Nothing comes of it by itself any more. */
@@ -188,7 +188,7 @@ void replace_check(struct tenant *t)
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (is_over)
-		end(t);
+		end_replacing(t);
 	if (is_over || (t->life.state == TENANT_RUNNING && replace_is_marked(t)))
 		replace_soon(t->all);
 }
@@ -197,5 +197,5 @@ void replace_forget(struct tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	if (t->replacement.is_under_way)
-		end(t);
+		end_replacing(t);
 }

@@ -34,7 +34,7 @@ static str id_of(const struct tenant *t)
 	return conf ? conf->id : STR("?");
 }
 
-static void count(struct control_roll_counts *c, enum control_rolled what)
+static void count_rolled(struct control_roll_counts *c, enum control_rolled what)
 {
 	switch (what) {
 	case ROLLED_WAITS:
@@ -56,19 +56,20 @@ static void count(struct control_roll_counts *c, enum control_rolled what)
 	}
 }
 
-static void tell(struct listener *l, const struct tenant *t, enum control_rolled what, str why)
+static void tell_listener(
+	struct listener *l, const struct tenant *t, enum control_rolled what, str why)
 {
 	struct control_rolled_tenant told = {
 		.what = what, .id = id_of(t), .reason = why, .wake = t->wake};
 
-	count(&l->counts, what);
+	count_rolled(&l->counts, what);
 	l->each(l->arg, &told);
 }
 
 static void tell_all(const struct tenant *t, enum control_rolled what, str why)
 {
 	list_foreach (l, &t->all->rolling.listeners, struct listener, link)
-		tell(l, t, what, why);
+		tell_listener(l, t, what, why);
 }
 
 /* why_early is empty at the true end; goes_on: for others than this listener. */
@@ -92,11 +93,11 @@ static void tell_waiting(struct listener *l, const struct tenant *t)
 	struct buf why = {0};
 
 	replace_describe(t, &why);
-	tell(l, t, ROLLED_WAITS, buf_str(&why));
+	tell_listener(l, t, ROLLED_WAITS, buf_str(&why));
 	buf_done(&why);
 }
 
-static void on_limit(struct timer *timer)
+static void on_roll_limit(struct timer *timer)
 {
 	struct listener *l = container_of(timer, struct listener, limit);
 	struct tenants *all = l->all;
@@ -127,7 +128,7 @@ static void end_if_over(struct tenants *all)
 
 /* --- the members --- */
 
-static void join(struct tenant *t, bool is_hurried)
+static void join_roll(struct tenant *t, bool is_hurried)
 {
 	t->run->mark.is_outdated = true;
 	t->run->mark.is_hurried |= is_hurried;
@@ -218,7 +219,7 @@ static void on_begin(struct timer *timer)
 	if (!l->all->rolling.members)
 		end_listener(l, "", false);
 	else if (l->timeout)
-		timer_set(timer, l->all->loop, loop_now(l->all->loop) + l->timeout, on_limit);
+		timer_set(timer, l->all->loop, loop_now(l->all->loop) + l->timeout, on_roll_limit);
 }
 
 void roll_give_up(struct tenants *all)
@@ -244,7 +245,7 @@ const char *roll_start(
 	all->rolling.keeps_going = how->keeps_going;
 	list_foreach (t, &all->awake, struct tenant, in_awake)
 		if (may_be_outdated(t))
-			join(t, how->is_hurried);
+			join_roll(t, how->is_hurried);
 	log_info("restart of all tenants: %zu are to be replaced", all->rolling.members);
 	replace_soon(all);
 	return NULL;

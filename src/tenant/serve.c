@@ -42,6 +42,6 @@ void serve(struct tenant *t)
 	process_learn(run->process);
 	idle_rearm(t);
 	look_soon(t, idle_rearm);
-	if (run->missing_files)
+	if (run->files.missing)
 		new_files_watch(t);
 }

@@ -5,11 +5,11 @@
 static void show_faults(struct control_tenant *shown, const struct faults *f)
 {
 	if (f->last_crash)
-		shown->last_crash = str_of(f->last_crash);
+		shown->failure.last_crash = str_of(f->last_crash);
 	if (f->reason)
-		shown->reason = str_of(f->reason);
+		shown->failure.reason = str_of(f->reason);
 	if (f->error)
-		shown->error = str_of(f->error);
+		shown->failure.error = str_of(f->error);
 	if (f->warning)
 		shown->warning = str_of(f->warning);
 }
@@ -28,10 +28,10 @@ static void show_replacement(
 	struct control_tenant *shown, const struct tenant *t, struct buf *waits)
 {
 	replace_describe(t, waits);
-	shown->replace_since = t->run->mark.at;
-	shown->replace_at = replace_due(t);
-	shown->replace_why = t->run->mark.is_stale ? STR("configuration") : STR("restart");
-	shown->replace_waits = buf_str(waits);
+	shown->replace.since = t->run->mark.at;
+	shown->replace.at = replace_due(t);
+	shown->replace.why = t->run->mark.is_stale ? STR("configuration") : STR("restart");
+	shown->replace.waits = buf_str(waits);
 }
 
 static void show_run(struct control_tenant *shown, const struct tenant *t, struct buf *waits)

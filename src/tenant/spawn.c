@@ -62,7 +62,7 @@ static void on_tell_time(struct timer *timer)
 		output_tell(&t->output, conf->id);
 }
 
-static void on_line(void *arg, enum process_stream stream, str line, bool is_cut)
+static void on_tenant_line(void *arg, enum process_stream stream, str line, bool is_cut)
 {
 	struct tenant *t = arg;
 	LOG_LEVEL_HERE(tenant_log_level(t));
@@ -145,7 +145,7 @@ int tenant_spawn(struct tenant *t, const struct str_list *words, const struct te
 		.inherits_output = is_single,
 		.inherits_group = is_single,
 		.is_walled = !is_single,
-		.on_line = on_line,
+		.on_line = on_tenant_line,
 		.on_exit = on_exit,
 		.arg = t};
 	r = process_start(t->all->loop, &spec, &run->process, &step);

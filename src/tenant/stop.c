@@ -101,12 +101,12 @@ void stop_signal(struct tenant *t)
 /* Once: some programs know only what a terminal sends. */
 static const char *hint_about_signal(struct tenant *t)
 {
-	bool is_told = t->has_told_signal || t->run->is_hung || t->all->is_impatient ||
+	bool is_told = t->told.signal || t->run->is_hung || t->all->is_impatient ||
 		       config_stop_signal(t->run->conf->app) != SIGTERM;
 
 	if (is_told)
 		return "";
-	t->has_told_signal = true;
+	t->told.signal = true;
 	return ": it seems to ignore TERM; perhaps `stop_signal: INT` ends it";
 }
 

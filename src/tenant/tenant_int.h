@@ -89,8 +89,10 @@ struct tenant_run {
 	bool is_hung;	     /* it is killed for not answering */
 	bool is_told_to_end; /* a single one, by whoever wants us to end */
 	struct mark mark;    /* why it is to be replaced */
-	unsigned missing_files;	     /* databases that were not there when they were registered */
-	struct new_files *new_files; /* waits for them while it runs, or NULL */
+	struct {
+		unsigned missing; /* databases that were not there when they were registered */
+		struct new_files *watch; /* waits for them while it runs, or NULL */
+	} files;
 	struct looking looking;
 	struct busy busy;
 };
@@ -134,12 +136,14 @@ struct tenant {
 	struct faults faults;
 	struct replacement replacement;
 	unsigned starts, restarts;
-	bool has_told_signal; /* that it does not end by stop_signal, and what may help */
-	bool has_told_gap;    /* what is not backed up of it, in the log */
-	bool is_removed;      /* not in the configuration any more: gone when it rests */
-	bool is_starting;     /* counts for max_starting */
-	bool is_awake;	      /* counts for max_running */
-	bool releases_port;   /* the application could not bind a port that we kept */
+	struct {
+		bool signal; /* that it does not end by stop_signal, and what may help */
+		bool gap;    /* what is not backed up of it, in the log */
+	} told;
+	bool is_removed;    /* not in the configuration any more: gone when it rests */
+	bool is_starting;   /* counts for max_starting */
+	bool is_awake;	    /* counts for max_running */
+	bool releases_port; /* the application could not bind a port that we kept */
 };
 
 /* --- record.c --- */

@@ -20,7 +20,7 @@ struct waiter {
 	char *reason;
 };
 
-static void tell(void *arg)
+static void tell_end(void *arg)
 {
 	struct waiter *w = arg;
 
@@ -31,12 +31,12 @@ static void tell(void *arg)
 	free(w);
 }
 
-static void end(struct waiter *w, struct loop *l, int err, const char *reason)
+static void end_waiter(struct waiter *w, struct loop *l, int err, const char *reason)
 {
 	list_remove(&w->link);
 	w->err = err;
 	w->reason = xstrdup(reason);
-	loop_defer(l, tell, w);
+	loop_defer(l, tell_end, w);
 }
 
 static struct waiter *waiter_new(enum waiter_kind kind, control_done_fn *done, void *arg)
@@ -50,7 +50,7 @@ static struct waiter *waiter_new(enum waiter_kind kind, control_done_fn *done, v
 
 void waiters_answer(struct loop *l, control_done_fn *done, void *arg, int err, const char *reason)
 {
-	end(waiter_new(WAIT_RUNNING, done, arg), l, err, reason);
+	end_waiter(waiter_new(WAIT_RUNNING, done, arg), l, err, reason);
 }
 
 static void check_running(struct waiter *w, struct tenant *t)
@@ -58,15 +58,15 @@ static void check_running(struct waiter *w, struct tenant *t)
 	struct loop *l = t->all->loop;
 
 	if (t->life.state == TENANT_RUNNING)
-		end(w, l, 0, "");
+		end_waiter(w, l, 0, "");
 	else if (t->life.state == TENANT_FAILED && !t->life.is_wanted)
-		end(w, l, -EIO, t->faults.reason ? t->faults.reason : "it failed");
+		end_waiter(w, l, -EIO, t->faults.reason ? t->faults.reason : "it failed");
 	else if (state_is_asleep(t->life.state) && !t->life.is_wanted)
-		end(w, l, -ECANCELED, "it was stopped meanwhile");
+		end_waiter(w, l, -ECANCELED, "it was stopped meanwhile");
 }
 
 /* A stop is over when the last state is in the store. */
-static void on_settled(void *arg, const struct backup_result *r)
+static void on_stop_settled(void *arg, const struct backup_result *r)
 {
 	struct waiter *w = arg;
 
@@ -74,7 +74,7 @@ static void on_settled(void *arg, const struct backup_result *r)
 	w->err = r->is_ok ? 0 : -EIO;
 	w->reason = r->is_ok ? xstrdup("")
 			     : xasprintf("its last state is not in the store: %s", r->reason);
-	tell(w);
+	tell_end(w);
 }
 
 static void check_stopped(struct waiter *w, struct tenant *t)
@@ -84,14 +84,14 @@ static void check_stopped(struct waiter *w, struct tenant *t)
 	if (!state_is_asleep(t->life.state))
 		return;
 	if (!conf) {
-		end(w, t->all->loop, 0, "");
+		end_waiter(w, t->all->loop, 0, "");
 		return;
 	}
 	list_remove(&w->link);
-	backup_await(t->all->backup, conf, on_settled, w);
+	backup_await(t->all->backup, conf, on_stop_settled, w);
 }
 
-static void check(struct waiter *w, struct tenant *t)
+static void check_waiter(struct waiter *w, struct tenant *t)
 {
 	switch (w->kind) {
 	case WAIT_RUNNING:
@@ -113,19 +113,19 @@ void waiters_add(struct tenant *t, enum waiter_kind kind, control_done_fn *done,
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_append(&t->waiters, &w->link);
-	check(w, t);
+	check_waiter(w, t);
 }
 
 void waiters_check(struct tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_foreach_safe (w, &t->waiters, struct waiter, link)
-		check(w, t);
+		check_waiter(w, t);
 }
 
 void waiters_cancel(struct tenant *t, const char *reason)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	list_foreach_safe (w, &t->waiters, struct waiter, link)
-		end(w, t->all->loop, -ECANCELED, reason);
+		end_waiter(w, t->all->loop, -ECANCELED, reason);
 }

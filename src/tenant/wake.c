@@ -40,7 +40,7 @@ void tenants_wake(struct tenants *all, uint32_t slot)
 
 /* --- restore --- */
 
-static void on_restored(void *arg, const struct backup_result *r)
+static void on_databases_restored(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
@@ -63,7 +63,7 @@ void wake_restore(struct tenant *t)
 		return;
 	}
 	t->run->backups++;
-	backup_restore(t->all->backup, t->run->conf, on_restored, t);
+	backup_restore(t->all->backup, t->run->conf, on_databases_restored, t);
 }
 
 /* --- the databases are registered, as they are once everything is prepared --- */
@@ -182,7 +182,7 @@ static void run_prepare(struct tenant *t)
 	timer_set(&run->timer, t->all->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
 }
 
-static void on_released(void *arg, const struct backup_result *r)
+static void on_backup_released(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
 
@@ -219,7 +219,7 @@ void wake_prepare(struct tenant *t)
 		run_prepare(t);
 	} else {
 		run->backups++;
-		backup_release(t->all->backup, run->conf, on_released, t);
+		backup_release(t->all->backup, run->conf, on_backup_released, t);
 	}
 }
 

@@ -106,7 +106,7 @@ static void check_chunked(struct echo *e, str bytes)
 		enum parse r = chunked_read(&e->chunked, bytes, &used, &data);
 
 		/* Only trailers are the client's words. */
-		assert(r != PARSE_BAD || buf_len(&e->stream.trailers));
+		assert(r != PARSE_BAD || buf_len(&e->stream.in.trailers));
 		if (r == PARSE_BAD)
 			return;
 		bytes = str_slice(bytes, used, bytes.n);
@@ -120,7 +120,7 @@ static void echo(struct echo *e)
 	struct buf in = {0};
 	ssize_t n = 1;
 
-	assert(buf_len(&st->received) <= H2_WINDOW);
+	assert(buf_len(&st->in.received) <= H2_WINDOW);
 	while (n > 0 && h2_stream_waiting(st) < MAX_FRAME) {
 		buf_clear(&in);
 		n = h2_stream_read(st, &in, 1000);
@@ -128,7 +128,7 @@ static void echo(struct echo *e)
 			check_chunked(e, buf_str(&in));
 		h2_stream_write(st, buf_str(&in));
 	}
-	if (n == 0 && !st->is_out_ended)
+	if (n == 0 && !st->out.is_ended)
 		h2_stream_end(st, STR("X-Sum: 1\r\n"));
 	buf_done(&in);
 }

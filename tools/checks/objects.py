@@ -43,8 +43,8 @@ def symbols():
 
 @functools.cache
 def exported():
-    """symbol -> the file that defines it for others."""
-    return {symbol: name for name, kind, symbol in symbols() if kind.isupper() and kind != "U"}
+    """symbol -> the file that defines it for others; weak ones (V, W) stand in several."""
+    return {symbol: name for name, kind, symbol in symbols() if kind.isupper() and kind not in "UVW"}
 
 
 @functools.cache

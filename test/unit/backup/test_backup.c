@@ -590,7 +590,7 @@ static void nothing_runs_while_all_sleep(void **state)
 	put_to_sleep_with(r, 2);
 	rig_until(r, is_daemon_gone);
 	assert_null(entry_find(r->backup, r->tenant.id));
-	assert_false(timer_is_set(&r->backup->watch));
+	assert_false(timer_is_set(&r->backup->watchdog.timer));
 	put_to_sleep_with(r, 2);
 	assert_int_equal(rig_count(r, "primary"), 4);
 }
@@ -660,7 +660,8 @@ static void a_stop_ends_all_restores_that_wait(void **state)
 		rig_put_object(r, key, head);
 		backup_restore(r->backup, &tenants[i], on_counted, &ended);
 	}
-	for (int i = 0; i < 50 && (r->backup->nrestores == 0 || work_pending(r->backup->work)); i++)
+	for (int i = 0;
+		i < 50 && (r->backup->restoring.count == 0 || work_pending(r->backup->work)); i++)
 		rig_turn_for(r, 100);
 	assert_int_equal(ended, 0);
 	began = clock_now();

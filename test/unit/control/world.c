@@ -39,7 +39,7 @@ static void show_winter(control_tenant_fn *each, void *each_arg)
 		.starts = 2,
 		.restarts = 1,
 		.cache = {1000, 2, 30, 10},
-		.reason = STR("exit 1"),
+		.failure.reason = STR("exit 1"),
 		.isolation = STR("private directories")};
 
 	each(each_arg, &t);

@@ -31,7 +31,7 @@ static struct exchange *open_exchange(void)
 	response_open(&r, STR(HEAD), METHOD_GET);
 	compressing_begin(x, &r.head);
 	response_close(&r);
-	buf_clear(&w->added);
+	buf_clear(&w->scratch.added);
 	assert_non_null(x->reply.stages);
 	return x;
 }
@@ -45,9 +45,9 @@ static void close_exchange(struct exchange *x)
 
 static void pass(struct exchange *x, size_t n)
 {
-	gather_add(&w->payload, (str){text, n});
+	gather_add(&w->scratch.payload, (str){text, n});
 	assert_int_equal(stages_pass(x, PASS_MORE), 0);
-	gather_forget(&w->payload);
+	gather_forget(&w->scratch.payload);
 }
 
 static void on_stop(void *arg)
@@ -71,7 +71,7 @@ static int set_up(void **state)
 	w = xcalloc(1, sizeof(*w));
 	MAGIC_BEGIN(w, WORKER_MAGIC);
 	w->loop = loop_new();
-	list_init(&w->eager);
+	list_init(&w->eager.clients);
 	list_init(&client.eager);
 	conf.server.gzip_compression_enabled = true;
 	return w->loop ? 0 : -1;
@@ -117,7 +117,7 @@ static void those_that_gave_way_go_first(void **state)
 	next_turn();
 	x = open_exchange();
 	y = open_exchange();
-	list_append(&w->eager, &client.eager); /* it is y's */
+	list_append(&w->eager.clients, &client.eager); /* it is y's */
 	assert_false(stages_are_ready(x));
 	y->happened = EVENT_TURN;
 	assert_true(stages_are_ready(y));

@@ -290,7 +290,7 @@ static void the_owners_pages_are_shown(void **state)
 	in.error = ERROR_INTERNAL; /* a directory neither */
 	expect_body(&in, "text/plain; charset=utf-8", NULL);
 
-	pages_free((struct pages *)(uintptr_t)in.pages);
+	pages_free((struct error_pages *)(uintptr_t)in.pages);
 	pages_free(NULL);
 	remove_files(dir, names, NITEMS(names));
 	free(path);
@@ -313,15 +313,15 @@ static void the_directory_is_stronger_than_the_bad_gateway_page(void **state)
 	conf.server.bad_gateway_page = str_of(bad);
 	in.pages = pages_new(&conf);
 	expect_body(&in, "text/html; charset=utf-8", "directory");
-	pages_free((struct pages *)(uintptr_t)in.pages);
+	pages_free((struct error_pages *)(uintptr_t)in.pages);
 	conf.server.error_pages = STR_EMPTY;
 	in.pages = pages_new(&conf);
 	expect_body(&in, "text/html; charset=utf-8", "page");
-	pages_free((struct pages *)(uintptr_t)in.pages);
+	pages_free((struct error_pages *)(uintptr_t)in.pages);
 	conf.server.bad_gateway_page = STR("/nonexistent/502.html");
 	in.pages = pages_new(&conf);
 	expect_body(&in, "text/html; charset=utf-8", NULL);
-	pages_free((struct pages *)(uintptr_t)in.pages);
+	pages_free((struct error_pages *)(uintptr_t)in.pages);
 	remove_files(dir, names, NITEMS(names));
 	free(bad);
 }
