@@ -9,6 +9,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What a failed assertion calls (base/crash.c) is cold: the compiler then lays out its call, and
+ * the arguments, apart from the code that runs. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) */
+extern void __assert_fail(const char *expression, const char *file, unsigned line,
+	const char *function) __attribute__((noreturn, cold));
+
 #define MUST_USE	 __attribute__((warn_unused_result))
 #define PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
 #define NORETURN	 __attribute__((noreturn))

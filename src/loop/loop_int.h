@@ -16,3 +16,5 @@ msec timer_heap_next(struct timer_heap *h);
 void timer_heap_fire(struct timer_heap *h, msec now);
 void timer_heap_done(struct timer_heap *h);
 struct timer_heap *loop_timers(struct loop *l);
+/* Of one that runs no other thread may touch more than loop_post. */
+bool loop_is_own(const struct loop *l);

@@ -70,7 +70,6 @@ void busy_take(struct exchange *x, struct response_head *h)
 	struct header *said = NULL;
 	size_t n = 0;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	for (size_t i = 0; i < h->nheaders; i++) {
 		if (h->headers[i].id != HEADER_FLY_ATC_BUSY)
 			continue;

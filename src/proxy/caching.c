@@ -209,7 +209,6 @@ enum step caching_step(struct exchange *x)
 	struct caching *c;
 	bool has_wishes;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (exchange_settings(x)->cache == CACHE_OFF)
 		return STEP_REST;
 	x->reply.caching = c = arena_zalloc(&x->arena, sizeof(*c));
@@ -333,7 +332,6 @@ enum step caching_join(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c || !c->key.share)
 		return STEP_TENANT;
 	if (x->happened)

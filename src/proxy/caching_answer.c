@@ -141,7 +141,6 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	bool unchanged = is_unchanged(&a, head);
 	size_t n = 0;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!unchanged && header_find(head->headers, head->nheaders, HEADER_RANGE)) {
 		parts = arena_alloc(&x->arena, RANGE_MAX * sizeof(*parts));
 		verdict = find_parts(&a, head, parts, &n);
@@ -169,7 +168,6 @@ void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, un
 {
 	struct request_head head;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	asked_head(&x->arena, &x->trip.asked, &x->trip.request, &head);
 	caching_answer(x, take_entry, &head, fwd_status);
 }
@@ -179,7 +177,6 @@ void caching_renew(struct exchange *x, struct cache_entry *e, const struct reque
 	struct worker *w = x->worker;
 	struct request_head get = *head;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
 	if (!state_serves(exchange_tenant_state(x)) || w->is_draining ||
 		atomic_exchange(&e->is_renewed, true))

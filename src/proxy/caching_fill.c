@@ -236,7 +236,6 @@ enum step caching_take(struct exchange *x, const struct response_head *h)
 {
 	struct caching *c = x->reply.caching;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c)
 		return WAIT;
 	invalidate(x, h);
@@ -459,7 +458,6 @@ void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored,
 {
 	struct caching *c = x->reply.caching;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	x->record.cache = x_cache(c);
 	PROBE4(cache_verdict, x, x->record.cache.p, x->record.cache.n, c->why);
 	stages_add(x, STR("X-Cache: "), x->record.cache);
@@ -473,7 +471,6 @@ void caching_head(struct exchange *x, struct response_head *h)
 	unsigned fwd_status = 0;
 	bool is_stored = false;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c)
 		return;
 	drop_ours(h);

@@ -66,7 +66,6 @@ void compressing_ask(struct exchange *x, const struct request_head *head)
 	const struct server_conf *server = exchange_settings(x);
 	struct compressing *c = &x->wish.compressing;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!server->gzip_compression_enabled || x->client->is_background ||
 		!arrival_has(x->wish.arrival, HEADER_ACCEPT_ENCODING))
 		return;
@@ -402,7 +401,6 @@ void compressing_begin(struct exchange *x, struct response_head *h)
 {
 	enum coding coding;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (h->status == 304)
 		keep_weak_tag(x, h);
 	if (h->status == 304 || h->status == 206)

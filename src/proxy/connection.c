@@ -36,7 +36,6 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 {
 	struct worker *w = c->client.worker;
 
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (is_idle(phase) != is_idle(c->phase)) {
 		list_remove(&c->link);
 		if (is_idle(phase))
@@ -53,7 +52,6 @@ static void on_connection_time(struct timer *t);
 
 void connection_deadline(struct connection *c, msec at)
 {
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (!c->client.is_closed)
 		timer_set(&c->timer, c->client.worker->loop, at, on_connection_time);
 }
@@ -307,7 +305,6 @@ static void run_connection(struct connection *c)
 
 static void connection_run(struct connection *c)
 {
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->is_running)
 		return; /* an exchange ended inside our own loop, which goes on */
 	c->is_running = true;
@@ -396,6 +393,7 @@ static void http1_answered(struct client *client, bool keep_alive)
 {
 	struct connection *c = connection_of(client);
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	client->exchange = NULL;
 	if (client->is_closed)
 		return;
@@ -425,6 +423,7 @@ static void http1_go_on(struct client *client)
 {
 	struct connection *c = connection_of(client);
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->phase == CONNECTION_EXCHANGE)
 		exchange_wake(client->exchange, EVENT_TURN);
 	else if (c->h2)

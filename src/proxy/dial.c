@@ -34,7 +34,6 @@ static void write_head(struct exchange *x)
 
 enum step dial_rest(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (no_wake_is_meant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 	x->wish.wants_page = arrival_has(x->wish.arrival, HEADER_ACCEPT) &&
@@ -47,7 +46,6 @@ enum step dial_tenant(struct exchange *x)
 {
 	struct slot *slot = exchange_slot(x);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!exchange_has_tenant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 	if (!slot_enter(slot, x->wish.conf->owner)) {
@@ -89,7 +87,6 @@ enum step dial_step(struct exchange *x)
 	struct upstream *u;
 	int r = 0;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->trip.is_refused)
 		return refused(x);
 	if (!x->trip.connect_until)

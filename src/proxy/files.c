@@ -203,7 +203,6 @@ enum step files_step(struct exchange *x)
 {
 	struct public_file file;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	switch (find_public(x, x->wish.arrival->head, exchange_path_below(x), &file)) {
 	case PUBLIC_FILE:
 		return answer_public(x, &file);

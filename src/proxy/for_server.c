@@ -16,7 +16,6 @@ bool for_server_is_health(const struct exchange *x, str path)
 {
 	str health = exchange_settings(x)->health_path;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return health.n && str_eq(path, health);
 }
 
@@ -30,7 +29,6 @@ enum step for_server_answer(struct exchange *x)
 		.date = wall_date(),
 	};
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	own_answer_begin(out, &answer);
 	own_answer_empty(out);
 	return own_reply_give(x, 200, answer.keep_alive);
@@ -42,7 +40,6 @@ enum step for_server_answer_health(struct exchange *x)
 	bool cares = exchange_settings(x)->health_store;
 	str fault = cares ? shared->ops->store_fault(shared) : STR_EMPTY;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return fault.n ? exchange_fail(x, ERROR_STORE, fault) : for_server_answer(x);
 }
 

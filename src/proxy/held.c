@@ -19,13 +19,11 @@
 
 str held_reason(const struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return x->trip.tenant->reason ? str_of(x->trip.tenant->reason) : STR_EMPTY;
 }
 
 bool held_is_hopeless(const struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return exchange_tenant_state(x) == TENANT_FAILED &&
 	       atomic_load(&exchange_slot(x)->retry_at) > loop_now(x->worker->loop);
 }
@@ -87,7 +85,6 @@ static void set_held_limits(struct exchange *x)
 
 enum step held_begin(struct exchange *x, msec retry_at)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->worker->is_draining)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
 	/* It may only have said all, but a start takes long, and most of them have gone. */
@@ -113,7 +110,6 @@ void held_enter(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->trip.tenant->is_former) { /* it was removed meanwhile, and came back */
 		worker_leave_tenant(x->trip.tenant);
 		x->trip.tenant = worker_tenant(w, x->wish.conf);
@@ -126,7 +122,6 @@ void held_enter(struct exchange *x)
 
 void held_leave(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 	uncount(x);
 	x->record.wake_ms = (int64_t)((clock_usec() - x->trip.held_since) / 1000);
@@ -199,7 +194,6 @@ enum step held_step(struct exchange *x)
 	unsigned events = x->happened;
 	enum step next = WAIT;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (events & EVENT_CLIENT_EOF)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (events & EVENT_GIVE_UP)

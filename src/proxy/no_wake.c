@@ -70,7 +70,6 @@ bool no_wake_is_meant(const struct exchange *x)
 {
 	str path, pattern;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!is_asleep(x))
 		return false;
 	path = exchange_path_below(x);
@@ -93,7 +92,6 @@ void no_wake_learn(const struct exchange *x, unsigned status)
 	_Atomic uint64_t *names = &exchange_slot(x)->hidden_names;
 	uint64_t known, name;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!is_hidden(path) || !is_served(status) ||
 		!str_eq(config_path_pattern(&x->wish.conf->app->no_wake, path), ALL_HIDDEN))
 		return;

@@ -21,7 +21,6 @@ enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 	str answer = buf_str(&w->scratch.head_out.text);
 	size_t body = body_size(answer);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	trip_end(x);
 	x->reply.pace = (struct pace){0};
 	x->reply.answer_began = true;
@@ -50,7 +49,6 @@ enum step own_reply_step(struct exchange *x)
 	const struct buf *waiting = &x->client->out.waiting;
 	size_t before = buf_len(waiting);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_CLIENT_TIME && pace_check(x))
 		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
 	if (send_on(x) < 0)
@@ -123,7 +121,6 @@ enum step own_reply_fail(struct exchange *x)
 {
 	enum error error = x->reply.failure;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (caching_rescue(x, error))
 		return STEP_SEND;
 	x->record.error = error;

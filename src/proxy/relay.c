@@ -359,7 +359,6 @@ enum step relay_step(struct exchange *x)
 {
 	enum step next = GO;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->trip.is_begun)
 		next = begin_relay(x);
 	else if (x->happened & ~EVENTS_OF_BYTES)

@@ -227,7 +227,6 @@ enum step reply_step(struct exchange *x)
 	struct worker *w = x->worker;
 	enum step next = judge_head(x, &w->scratch.response);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	scratch_headers_return(&w->scratch.headers); /* what of them is needed has been copied */
 	return next;
 }

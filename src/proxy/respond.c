@@ -27,7 +27,6 @@ static_assert(FLOW_RAW_PIECES + FRAMING_PIECES <= GATHER_PIECES, "a framed paylo
 
 const struct rewrite *respond_rewrite(const struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return x->reply.rewrite.prefix.n || x->reply.rewrite.tenant_host.n ? &x->reply.rewrite
 									   : NULL;
 }
@@ -118,7 +117,6 @@ static void vary_by_referer(struct exchange *x, struct response_head *h)
 
 void respond_begin(struct exchange *x, struct response_head *h)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	compressing_begin(x, h);
 	if (x->wish.is_by_referer)
 		vary_by_referer(x, h);
@@ -163,7 +161,6 @@ int respond_pass(struct exchange *x, enum passing how)
 {
 	int r = stages_pass(x, how);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (r == 0)
 		frame(x, x->reply.is_whole);
 	return r;
@@ -171,7 +168,6 @@ int respond_pass(struct exchange *x, enum passing how)
 
 void respond_tell_end(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->reply.is_end_told)
 		return;
 	x->reply.is_end_told = true;
@@ -263,7 +259,6 @@ enum step respond_segments(
 	struct source *s = &x->reply.source;
 	int r;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	*s = *take_source;
 	x->reply.pace = (struct pace){0};
 	trip_end(x);
@@ -420,7 +415,6 @@ static enum client_owes owed_by_client(const struct exchange *x)
 
 enum step respond_step(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_CLIENT_TIME && pace_check(x))
 		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
 	if (x->happened == EVENT_CLIENT_TIME)

@@ -195,7 +195,6 @@ enum step routing_route(struct exchange *x)
 	struct uri_path path;
 	size_t at;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	note_request(x);
 	if (str_eq(head->path, STR("*"))) {
 		x->record.path = STR("*");
@@ -264,7 +263,6 @@ enum step routing_place(struct exchange *x)
 	const struct arrival *a = x->wish.arrival;
 	struct placement where = placement_of(x);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	switch (where.verdict) {
 	case PLACE_HERE:
 		return take_route(x);

@@ -38,7 +38,6 @@ bool sendfile_is_asked(const struct exchange *x, const struct response_head *h)
 {
 	const struct header_set *has = &x->worker->response_has;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!header_set_has(has, HEADER_X_SENDFILE) &&
 		!header_set_has(has, HEADER_X_ACCEL_REDIRECT))
 		return false;
@@ -182,7 +181,6 @@ static enum step opened(struct exchange *x)
 
 enum step sendfile_step(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_OPENED)
 		return opened(x);
 	if (x->happened & EVENT_CLIENT_TIME)
@@ -196,7 +194,6 @@ void sendfile_enter(struct exchange *x)
 	const struct sendfile *s = x->reply.sendfile;
 	msec limit = exchange_settings(x)->response_timeout;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	client_deadline(x->client, msec_limit(loop_now(w->loop), limit));
 	x->reply.opening =
 		opener_ask(w->files.opener, x->wish.conf->id, s->path, s->form, on_opened, x);
@@ -204,7 +201,6 @@ void sendfile_enter(struct exchange *x)
 
 void sendfile_leave(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->reply.opening)
 		opening_cancel(x->reply.opening);
 	x->reply.opening = NULL;
@@ -219,7 +215,6 @@ enum step sendfile_begin(struct exchange *x, const struct response_head *h)
 	struct sendfile *s = arena_zalloc(&x->arena, sizeof(*s));
 	struct open_file *file;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	assert(name);
 	s->fd = -1;
 	s->path = arena_dup(&x->arena, name->value);

@@ -268,7 +268,6 @@ static void come_later(struct worker *w)
 
 void shortage_watch(struct worker *w)
 {
-	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (w->shortage.wants_descriptors || budget_is_over())
 		come_later(w);
 	if (budget_has_ebbed())

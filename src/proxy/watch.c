@@ -14,13 +14,11 @@
 /* The tenant's news reach those that are on its list. */
 void watch_enter(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_append(&x->trip.tenant->watched, &x->link);
 }
 
 void watch_leave(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 }
 
@@ -104,7 +102,6 @@ enum step watch_step(struct exchange *x)
 	unsigned events = x->happened;
 	enum step next = WAIT;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->reply.answer_began)
 		return begin_events(x);
 	if (events & EVENT_GIVE_UP)

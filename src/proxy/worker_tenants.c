@@ -105,7 +105,6 @@ static struct worker_tenant *tenant_new(struct worker *w, uint32_t slot, uint64_
 
 struct worker_tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
 {
-	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (slot >= w->by_slot.ntenants) {
 		uint32_t n = MAX(slot + 1, w->by_slot.ntenants * 2);
 

@@ -103,7 +103,6 @@ static void on_sweep(struct timer *t)
 
 void worker_sweep_files(struct worker *w)
 {
-	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (!timer_is_set(&w->files.sweep_timer))
 		timer_set(&w->files.sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID,
 			on_sweep);
