@@ -65,8 +65,8 @@ static void add_padding(struct br *s, size_t n, struct buf *out)
 	free(text);
 }
 
-static void br_start(
-	void *state, const struct encoder_options *o, bool is_small, size_t padding, struct buf *out)
+static void br_start(void *state, const struct encoder_options *o, bool is_small, size_t padding,
+	struct buf *out)
 {
 	struct br *s = state;
 

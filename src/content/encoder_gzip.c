@@ -42,11 +42,10 @@ static void *gzip_open(bool is_small)
 	return g;
 }
 
-static void gzip_start(
-	void *state, const struct encoder_options *o, bool is_small, size_t padding, struct buf *out)
+static void gzip_start(void *state, const struct encoder_options *o, bool is_small, size_t padding,
+	struct buf *out)
 {
-	const char header[] = {
-		0x1f, (char)0x8b, 8, padding ? FCOMMENT : 0, 0, 0, 0, 0, 0, OS_UNIX};
+	const char header[] = {0x1f, (char)0x8b, 8, padding ? FCOMMENT : 0, 0, 0, 0, 0, 0, OS_UNIX};
 	struct gzip *g = state;
 
 	isal_deflate_reset(&g->z);

@@ -60,8 +60,8 @@ static void set(struct zstd *s, ZSTD_cParameter parameter, int value)
 	sure(ZSTD_CCtx_setParameter(s->z, parameter, value));
 }
 
-static void zstd_start(
-	void *state, const struct encoder_options *o, bool is_small, size_t padding, struct buf *out)
+static void zstd_start(void *state, const struct encoder_options *o, bool is_small, size_t padding,
+	struct buf *out)
 {
 	struct zstd *s = state;
 
