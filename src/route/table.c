@@ -260,21 +260,22 @@ static uint32_t walk_prefixes(
 {
 	uint64_t hash = host_hash_start(host);
 	uint32_t found = t->hosts[host].root;
+	size_t at = 0, longest = MIN(path.n, t->longest);
 
-	/* One byte more than the longest prefix, to see the end of its last segment. */
-	for (size_t i = 0; i <= path.n && i <= t->longest; i++) {
-		if (i && (i == path.n || path.p[i] == '/')) {
-			const struct route_node *node =
-				find_node(t, host, hash_end(hash), str_slice(path, 0, i));
+	while (at < longest) {
+		const struct route_node *node;
 
-			if (!node)
-				break;
-			*ret_deepest = node;
-			if (node->tenant != NO_TENANT)
-				found = node->tenant;
-		}
-		if (i < path.n)
-			hash = hash_byte(hash, path.p[i]);
+		do
+			hash = hash_byte(hash, path.p[at++]);
+		while (at < longest && path.p[at] != '/');
+		if (at < path.n && path.p[at] != '/')
+			break; /* the segment is longer than those of all prefixes */
+		node = find_node(t, host, hash_end(hash), str_slice(path, 0, at));
+		if (!node)
+			break;
+		*ret_deepest = node;
+		if (node->tenant != NO_TENANT)
+			found = node->tenant;
 	}
 	return found;
 }
