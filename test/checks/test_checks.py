@@ -157,6 +157,16 @@ def test_the_index_says_what_a_file_says_of_itself_and_fix_brings_it_along(tree)
     assert "| numbers. |" in (tree.root / "docs/source.md").read_text()
 
 
+def test_the_steps_of_a_request_that_are_told_are_those_of_the_table(tree):
+    step = '#include "loop/turn.h"\n\nenum step turn_go(void);\nenum step turn_go(void)\n{\n\treturn 0;\n}\n'
+    tree.put("src/proxy/exchange.def", "/* exchange.def - steps. */\n" + LICENCE + "STEP(GO, turn_go, ALONE, 0)\n")
+    tree.put_c("src/loop/turn.c", step)
+    row = "| GO | goes | `%s` |\n"
+    for rows, expected in ((row % "loop/turn.c", 0), ("", 1), (row % "base/number.c", 1), (row.replace("GO", "NO") % "loop/turn.c", 1)):
+        tree.put("docs/architecture.md", ARCHITECTURE + "| `main.c` | 7 | |\n" + rows)
+        assert len([fault for fault in tree.faults("index") if "architecture" in fault]) == expected, rows
+
+
 def test_what_only_tests_use_is_a_fault_unless_its_header_says_so(tree):
     declared = "/* Thrice. */\nint number_thrice(int n);\n"
     tree.put_c("src/base/number.c", NUMBER_C + "\nint number_thrice(int n)\n{\n\treturn 3 * n;\n}\n")

@@ -1,5 +1,5 @@
-"""index.py - docs/source.md has each file of src/ once, with what its top says; and the links and files that a document
-names are there.
+"""index.py - docs/source.md has each file of src/ once, with what its top says; docs/architecture.md the steps of a request;
+and the links and files that a document names are there.
 
 Decisions are left out: they tell of their day.
 
@@ -9,10 +9,12 @@ import functools
 import pathlib
 import re
 
-from checks.layers import ranks
+from checks.layers import ARCHITECTURE, ranks
 from checks.source import ROOT, files, line_of, text
 
 INDEX = "docs/source.md"
+STEPS = "src/proxy/exchange.def"
+STEP = re.compile(r"^STEP\((\w+), (\w+),", re.M)
 BEGIN, END = "<!-- source: begin -->\n", "<!-- source: end -->\n"
 ENDINGS = (".h", ".c", ".def")
 # "/* name.c - what it is.": the first paragraph.
@@ -121,8 +123,20 @@ def check_document(name):
             yield "%s:%d: there is no %s" % (name, line_of(content, found.start()), found.group(1))
 
 
+def check_steps():
+    """Each step of a request is told, in its order, and first of all the file that has its function."""
+    steps = STEP.findall(text(STEPS)) if (ROOT / STEPS).is_file() else []
+    told = re.findall(r"^\| ([A-Z]+) \| .* \| `([\w/]+\.c)`.* \|$", text(ARCHITECTURE), re.M)
+    if steps and [name for name, _ in steps] != [name for name, _ in told if name != "END"]:
+        yield "%s:1: its steps of a request are not those of %s, in that order" % (ARCHITECTURE, STEPS)
+    for name, run in steps:
+        named = "src/" + dict(told).get(name, "")
+        if name in dict(told) and "enum step %s(" % run not in (text(named) if (ROOT / named).is_file() else ""):
+            yield "%s:1: %s has not the step %s" % (ARCHITECTURE, named, name)
+
+
 def check():
-    faults = []
+    faults = list(check_steps())
     if not (ROOT / INDEX).is_file():
         faults.append("%s: is missing" % INDEX)
     else:
