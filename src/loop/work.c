@@ -98,7 +98,7 @@ static void *take_jobs(void *arg)
 
 static void *run_taker(void *arg)
 {
-	prctl(PR_SET_NAME, "fly-atc-work");
+	prctl(PR_SET_NAME, "fly-atc-job");
 	return take_jobs(arg);
 }
 
