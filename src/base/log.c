@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -209,6 +210,7 @@ static void *write_lines(void *unused)
 	struct buf out = {0};
 
 	(void)unused;
+	prctl(PR_SET_NAME, "fly-atc-log");
 	pthread_mutex_lock(&shared.lock);
 	for (;;) {
 		struct buf swap = out;

@@ -165,6 +165,17 @@ static void add_tenant_row(struct table *t, const json_t *tenant)
 	add_notes(t, tenant);
 }
 
+/* How often it was started again, and on a line of its own, which may be long, why. */
+static void add_restarts(struct buf *out, const json_t *proxy)
+{
+	int n = (int)number_at(proxy, "restarts");
+
+	if (n)
+		buf_printf(out, ", %d restart%s\nlast end of the proxy: it " STR_FMT, n,
+			n == 1 ? "" : "s", STR_ARG(text_at(proxy, "reason")));
+	buf_add_char(out, '\n');
+}
+
 static void add_self(struct buf *out, const json_t *j, bool has_colours)
 {
 	const json_t *proxy = json_object_get(j, "proxy");
@@ -179,14 +190,12 @@ static void add_self(struct buf *out, const json_t *j, bool has_colours)
 		STR_ARG(text_at(j, "address")), uptime);
 	buf_printf(out, "supervisor: pid %d, %s", (int)number_at(j, "pid"), own);
 	if (number_at(proxy, "pid"))
-		buf_printf(out, "; proxy: pid %d, %s, %d threads", (int)number_at(proxy, "pid"),
-			of_proxy, (int)number_at(proxy, "threads"));
+		buf_printf(out, "; proxy: pid %d, %s, %d thread%s", (int)number_at(proxy, "pid"),
+			of_proxy, (int)number_at(proxy, "threads"),
+			number_at(proxy, "threads") == 1 ? "" : "s");
 	else
 		buf_add(out, STR("; proxy: not there, it is being started"));
-	if (number_at(proxy, "restarts"))
-		buf_printf(out, ", %d restarts (it " STR_FMT ")", (int)number_at(proxy, "restarts"),
-			STR_ARG(text_at(proxy, "reason")));
-	buf_add_char(out, '\n');
+	add_restarts(out, proxy);
 }
 
 static void add_line(struct buf *out, const char *label, str text)

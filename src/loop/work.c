@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "base/alloc.h"
 
@@ -95,6 +96,12 @@ static void *take_jobs(void *arg)
 	return NULL;
 }
 
+static void *run_taker(void *arg)
+{
+	prctl(PR_SET_NAME, "fly-atc-job");
+	return take_jobs(arg);
+}
+
 /* Signals belong to the loops. */
 static int start_thread(struct work *w)
 {
@@ -104,7 +111,7 @@ static int start_thread(struct work *w)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread, NULL, take_jobs, w);
+	r = pthread_create(&thread, NULL, run_taker, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r == 0)
 		pthread_detach(thread);

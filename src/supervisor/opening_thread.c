@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -109,6 +110,7 @@ static void *run_opening(void *arg)
 	struct opening_thread *t = arg;
 
 	MAGIC_CHECK(t, OPENING_THREAD_MAGIC);
+	prctl(PR_SET_NAME, "fly-atc-opener");
 	while (poll(t->polled, t->npolled, -1) >= 0 || errno == EINTR) {
 		if (t->polled[0].revents && !hear_bell(t))
 			break;

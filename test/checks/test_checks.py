@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -15,6 +16,30 @@ NUMBER_H = "/* Doubles a number. */\nint number_twice(int n);\n"
 NUMBER_C = '#include "base/number.h"\n\nint number_twice(int n)\n{\n\treturn 2 * n;\n}\n'
 TURN_H = "/* Turns. */\nint loop_turn(int n);\n"
 TURN_C = '#include "loop/turn.h"\n#include "base/number.h"\n\nint loop_turn(int n)\n{\n\treturn number_twice(n);\n}\n'
+SOURCE = """# Files
+
+<!-- source: begin -->
+
+## base/
+
+| file | |
+|---|---|
+| [`number.h`](../src/base/number.h) `.c` | a part of the tree. |
+
+## loop/
+
+| file | |
+|---|---|
+| [`turn.h`](../src/loop/turn.h) `.c` | a part of the tree. |
+
+## main.c
+
+| file | |
+|---|---|
+| [`main.c`](../src/main.c) | a part of the tree. |
+
+<!-- source: end -->
+"""
 MAIN_C = '#include "loop/turn.h"\n\nint main(void)\n{\n\treturn loop_turn(1);\n}\n'
 
 
@@ -28,10 +53,13 @@ class Tree:
             shutil.copy(ROOT / name, root)
         subprocess.run(["git", "init", "-q", root], check=True)
         self.put("docs/architecture.md", ARCHITECTURE + "| `main.c` | 7 | |\n")
+        self.put("docs/source.md", SOURCE)
         (root / "man").mkdir()
         cycles = root / "tools/checks/cycles.py"
         cycles.write_text("".join(line for line in cycles.read_text().splitlines(True) if not line.startswith("LARGE"))
                           .replace("\nMOST = 3\n", "\nMOST = 3\nLARGE = {}\n"))
+        banned = root / "tools/checks/banned.py"  # its exceptions are files of ours
+        banned.write_text(re.sub(r"^(\w+_ELSEWHERE) = \{.*?^\}", r"\1 = {}", banned.read_text(), flags=re.M | re.S))
         for name, content in {"src/base/number.h": NUMBER_H, "src/base/number.c": NUMBER_C, "src/loop/turn.h": TURN_H,
                               "src/loop/turn.c": TURN_C, "src/main.c": MAIN_C}.items():
             self.put_c(name, content)
@@ -64,7 +92,7 @@ def files_of(faults):
 
 
 # What does not need a build of the program.
-PARTS = ("format", "layers", "banned", "shape", "cycles", "names", "structs", "paths", "man", "cppcheck", "tidy")
+PARTS = ("format", "layers", "banned", "shape", "cycles", "names", "structs", "paths", "index", "man", "cppcheck", "tidy")
 
 
 def test_what_keeps_every_rule_has_no_fault(tree):
@@ -92,6 +120,10 @@ PLANTED = [
      "\treturn loop_turn(1);\n}\n", "base (rank 0) calls loop_turn of src/loop/turn.c (rank 1)"),
     ("structs", "src/base/number.h", "struct wide {\n%s\tint a, *b[2], (*c)(int, int);\n};\n" % ("\tint m;\n" * 22),
      "struct wide has 25 members; at most 24"),
+    ("index", "docs/architecture.md", "[how](how.md)\n", "there is no how.md"),
+    ("index", "docs/architecture.md", "[how](source.md#how)\n", "source.md has no heading #how"),
+    ("index", "docs/architecture.md", "`turn.h` calls `base/letter.c`\n", "there is no base/letter.c"),
+    ("index", "docs/architecture.md", "`letter.c`\n", "there is no letter.c"),
     ("paths", "docs/architecture.md", "/" + "home/somebody/project\n", "a path of somebody's machine"),
     ("man", "man/x.1", ".Dd November 1, 2026\n.Dt X 1\n.Os\n.Sh NAME\n.Nm x\n.Nd y\n.Zz\n", "skipping unknown macro"),
     ("cppcheck", "src/base/number.c", "int f(void);\nint f(void)\n{\n\tint a[2] = {0, 0};\n\treturn a[2];\n}\n",
@@ -107,6 +139,32 @@ def test_a_planted_fault_is_seen(tree, part, name, more, said):
     path.write_text((path.read_text() if path.exists() else "") + more)
     faults = tree.faults(part)
     assert files_of(faults) == {name} and any(said in fault for fault in faults), faults
+
+
+def test_a_file_that_is_not_in_the_index_is_a_fault_and_so_is_one_that_is_gone(tree):
+    tree.put_c("src/base/letter.h", "")
+    assert files_of(tree.faults("index")) == {"docs/source.md"}
+    (tree.root / "src/base/letter.h").unlink()
+    assert tree.faults("index") == []
+    (tree.root / "src/loop/turn.c").unlink()
+    assert files_of(tree.faults("index")) == {"docs/source.md"}
+
+
+def test_the_index_says_what_a_file_says_of_itself_and_fix_brings_it_along(tree):
+    tree.put("src/base/number.h", "/* number.h - numbers. Of all kinds. */\n" + LICENCE + "#pragma once\n\n" + NUMBER_H)
+    assert files_of(tree.faults("index")) == {"docs/source.md"}
+    assert tree.faults("--fix", "index") == []
+    assert "| numbers. |" in (tree.root / "docs/source.md").read_text()
+
+
+def test_the_steps_of_a_request_that_are_told_are_those_of_the_table(tree):
+    step = '#include "loop/turn.h"\n\nenum step turn_go(void);\nenum step turn_go(void)\n{\n\treturn 0;\n}\n'
+    tree.put("src/proxy/exchange.def", "/* exchange.def - steps. */\n" + LICENCE + "STEP(GO, turn_go, ALONE, 0)\n")
+    tree.put_c("src/loop/turn.c", step)
+    row = "| GO | goes | `%s` |\n"
+    for rows, expected in ((row % "loop/turn.c", 0), ("", 1), (row % "base/number.c", 1), (row.replace("GO", "NO") % "loop/turn.c", 1)):
+        tree.put("docs/architecture.md", ARCHITECTURE + "| `main.c` | 7 | |\n" + rows)
+        assert len([fault for fault in tree.faults("index") if "architecture" in fault]) == expected, rows
 
 
 def test_what_only_tests_use_is_a_fault_unless_its_header_says_so(tree):

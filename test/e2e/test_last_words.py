@@ -26,7 +26,8 @@ def test_a_proxy_that_dies_of_its_own_fault_leaves_its_last_words(atc):
     words = re.search(r"signal 6, thread fly-atc-\w+, version ([\w.]+)(, at( 0x[0-9a-f]+)+)?$", reason)
     assert words and words[1] == version, reason
     assert atc.log_lines(level="ERROR", msg="the proxy %s; it is started again" % reason)
-    assert words[0] in atc.cli("status").stdout
+    shown = atc.cli("status").stdout.splitlines()
+    assert shown[1].endswith(" 1 restart") and shown[2] == "last end of the proxy: it " + reason
     assert atc.whoami()["scope"] == WINTER
 
 
