@@ -13,7 +13,7 @@
 #include "loop/loop_int.h"
 
 #define EVENTS_PER_TURN 256
-/* A timer that is late by more than this: we did not run, or did something else for long. */
+/* A timer later than this: we did not run, or did something else for long. */
 #define LATE		20
 #define LOOKS_WHEN_LATE 64
 
@@ -70,7 +70,7 @@ uint64_t clock_usec(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Of one that runs nobody else may touch more than loop_post. */
+/* While a loop runs, other threads may call nothing but loop_post. */
 static bool is_own(const struct loop *l)
 {
 	return !l->has_thread || pthread_equal(l->thread, pthread_self());
@@ -293,7 +293,7 @@ static int serve_events(struct loop *l, int limit)
 {
 	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, limit);
 
-	assert(!l->event_count); /* a callback does not wait for others */
+	assert(!l->event_count); /* a callback does not wait for other threads */
 	set_moment(l);
 	l->event_count = MAX(n, 0);
 	for (l->event_at = 0; l->event_at < l->event_count; l->event_at++) {
@@ -310,8 +310,8 @@ static int serve_events(struct loop *l, int limit)
 	return n;
 }
 
-/* After a pause of the whole process or machine timers are due whose reason may have arrived in
- * time: what is here is served first, with all that follows from it. */
+/* After a pause of the whole process or machine, timers are due although what they wait for may
+ * have arrived in time: events are served first, with all that follows from them. */
 static void fire_timers(struct loop *l, msec first, int n)
 {
 	if (l->now > first + LATE) {
