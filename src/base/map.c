@@ -12,7 +12,7 @@ static struct map_entry *find_place(const struct map *m, str key, uint64_t hash)
 {
 	size_t i = hash & (m->cap - 1);
 
-	assert(m->count < m->cap); /* else it would go round for ever */
+	assert(m->count < m->cap); /* otherwise it would loop forever */
 	while (m->entries[i].key.p) {
 		if (m->entries[i].hash == hash && str_eq(m->entries[i].key, key))
 			break;
