@@ -1,4 +1,4 @@
-/* arena.c - memory that is given piece by piece and taken back all at once. */
+/* arena.c - blocks of usual size are kept for reuse, large ones are not. */
 /* SPDX-License-Identifier: MIT */
 #include "base/arena.h"
 
@@ -110,7 +110,7 @@ static struct arena_block *take_usual(struct arena *a)
 	return NULL;
 }
 
-/* A block of unusual size is not kept: one large request would hold its memory for ever. */
+/* A block of unusual size is not kept: one large request would hold its memory forever. */
 void arena_reset(struct arena *a)
 {
 	struct arena_block *kept = take_usual(a);

@@ -1,4 +1,4 @@
-/* buf.c - a growing queue of bytes. */
+/* buf.c - consumed bytes are dropped when the buffer grows. */
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 

@@ -1,5 +1,5 @@
-/* list.h - intrusive circular lists; an entry that is on no list points at itself, so removal may
- * be repeated. */
+/* list.h - intrusive circular lists; an entry on no list points at itself, so removing it again is
+ * harmless. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -13,7 +13,7 @@
 #include "loop/loop_int.h"
 
 #define EVENTS_PER_TURN 256
-/* A timer that is late by more than this: we did not run, or did something else for long. */
+/* A timer later than this: we did not run, or did something else for long. */
 #define LATE		20
 #define LOOKS_WHEN_LATE 64
 
@@ -306,8 +306,8 @@ static int serve_events(struct loop *l, int limit)
 	return n;
 }
 
-/* After a pause of the whole process or machine timers are due whose reason may have arrived in
- * time: what is here is served first, with all that follows from it. */
+/* After a pause of the whole process or machine, timers are due although what they wait for may
+ * have arrived in time: events are served first, with all that follows from them. */
 static void fire_timers(struct loop *l, msec first, int n)
 {
 	if (l->now > first + LATE) {

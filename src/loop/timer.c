@@ -93,7 +93,7 @@ void timer_cancel(struct timer *t)
 	assert(!timer_is_set(t));
 }
 
-/* Brings the true first timer to the top: those that were moved later sink to their place. */
+/* Brings the real first timer to the top: those that were moved later sink to their place. */
 msec timer_heap_next(struct timer_heap *h)
 {
 	while (h->count) {

@@ -23,8 +23,8 @@ static struct validators validators_of(const struct cache_entry *e)
 	};
 }
 
-/* A request that asks whether something has changed since, about what has no date of its own: it
- * came to be no later than it was sent (RFC 9111 4.3.2). */
+/* A request that asks whether something has changed since a date, where the stored answer has no
+ * date of its own: it cannot be newer than the moment it was sent (RFC 9111 4.3.2). */
 static void date_by_date(struct validators *v)
 {
 	if (v->has_last_modified || v->etag.n)
@@ -56,7 +56,7 @@ static enum range_verdict find_parts(const struct stored_answer *a, const struct
 		a->e->body->bytes.n, parts, ret_n);
 }
 
-/* The stored fields, as many as there are. */
+/* The stored fields, as many as fit. */
 static void begin_head(struct stored_answer *a, unsigned status)
 {
 	size_t size = a->e->nheaders * sizeof(struct header);

@@ -1,4 +1,4 @@
-/* dial.c - a request's way to its tenant: whether that is awake, and a connection to it. */
+/* dial.c - a request's way to its tenant: is the tenant awake, and on which connection to send. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange_int.h"
 #include "proxy/forward.h"
@@ -54,13 +54,13 @@ enum step dial_tenant(struct exchange *x)
 		return held_begin(x, MSEC_NEVER);
 	}
 	x->trip.is_counted = true;
-	if (!x->trip.was_here) /* it may come more than once: held, refused, sent again */
+	if (!x->trip.was_here) /* it may get here more than once: held, refused, sent again */
 		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
 	x->trip.was_here = true;
 	return STEP_DIAL;
 }
 
-/* The port refused: the tenant may be about to end, or not there yet.  Nothing was sent. */
+/* The port refused: the tenant may be about to end, or not listening yet.  Nothing was sent. */
 static enum step refused(struct exchange *x)
 {
 	msec now = loop_now(x->worker->loop);
@@ -72,7 +72,7 @@ static enum step refused(struct exchange *x)
 	return held_begin(x, now + x->trip.tenant->origin.limits->retry);
 }
 
-/* A connection that waits for a request, or NULL. */
+/* A connection that is idle, or NULL. */
 static struct upstream *take_idle(const struct exchange *x, struct origin *o)
 {
 	if (x->trip.is_retried)
@@ -98,7 +98,7 @@ enum step dial_step(struct exchange *x)
 		r = upstream_connect(o, &u);
 	}
 	if (r == -EMFILE || r == -ENFILE)
-		w->shortage.wants_descriptors = true; /* and then it is tried again */
+		w->shortage.wants_descriptors = true; /* and then it tries again */
 	if (r < 0)
 		return refused(x);
 	u->exchange = x;

@@ -1,4 +1,4 @@
-/* for_server.c - what is asked of the server as a whole, and of no tenant. */
+/* for_server.c - health checks, OPTIONS *, and the index of tenants. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/for_server.h"
 
@@ -45,7 +45,7 @@ enum step for_server_answer_health(struct exchange *x)
 
 /* --- the page at "/": links to the tenants, and which of them are awake --- */
 
-/* Nobody reads further, and a page of all would be megabytes. */
+/* Nobody reads further than this, and a page of all of them would be megabytes. */
 #define MOST_TENANTS 1000u
 
 static const char style[] =
@@ -59,7 +59,7 @@ static const char style[] =
 		   "main>p{margin-top:1.5rem}\n.awake{color:var(--accent);font-weight:600}\n"
 		   ".failed{color:var(--bad);font-weight:600}\n";
 
-/* What a visitor is told of it. */
+/* What a visitor is told about a tenant. */
 static str state_word(enum tenant_state state)
 {
 	if (state_serves(state))
@@ -69,7 +69,7 @@ static str state_word(enum tenant_state state)
 	return state == TENANT_FAILED ? STR("failed") : STR("asleep");
 }
 
-/* Of one that is served by another machine we know nothing. */
+/* About a tenant that another machine serves, we know nothing. */
 static bool is_elsewhere(const struct config *conf, const struct tenant_conf *t)
 {
 	return !place_is_ours(t->machine, t->region, conf->fly_machine, conf->fly_region);

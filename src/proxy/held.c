@@ -1,4 +1,4 @@
-/* held.c - a request waits for its tenant. */
+/* held.c - the limits, the clock and the events of requests that are held. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/held.h"
 
@@ -9,11 +9,11 @@
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
 
-/* The supervisor has the same limit, finds out why, and tells it: so long (msec) it is waited for.
- */
+/* The supervisor has the same limit, finds out the reason and reports it; the proxy waits this much
+ * longer (msec) for that. */
 #define REASON_GRACE 1000
-/* Who waits for a start that is stopped waits for the next one.  Whose starts are stopped again and
- * again would wait for ever: this long at least, and then the next stop ends it. */
+/* A request whose tenant's start is stopped waits for the next start.  If starts were stopped again
+ * and again it would wait forever: after this long, the next stop ends it. */
 #define STOPS_MAX  2
 #define STOPS_TIME 10000
 
@@ -28,8 +28,8 @@ bool held_is_hopeless(const struct exchange *x)
 	       atomic_load(&exchange_slot(x)->retry_at) > loop_now(x->worker->loop);
 }
 
-/* Requests that a tenant may have waiting while those of others fill max_held: however many want
- * one that is slow to start, the others can be woken. */
+/* How many requests of one tenant may wait while those of others fill max_held: however many want
+ * one that is slow to start, the others can still be woken. */
 static size_t held_share(const struct server_conf *server)
 {
 	size_t quarter = MAX((size_t)server->max_held / 4, (size_t)1);
@@ -43,7 +43,7 @@ static void uncount(struct exchange *x)
 	atomic_fetch_sub(&exchange_slot(x)->held, 1);
 }
 
-/* Counted first and then looked at: so no thread passes a limit together with another. */
+/* Counts first and looks afterwards, so that two threads cannot pass a limit together. */
 static bool count_held(struct exchange *x)
 {
 	const struct server_conf *server = exchange_settings(x);
@@ -56,7 +56,7 @@ static bool count_held(struct exchange *x)
 	return false;
 }
 
-/* Both limits are behind it: whom it has to thank. */
+/* Both numbers go into it, so that one sees which limit it was. */
 static enum step refuse_held(struct exchange *x)
 {
 	uint64_t its = atomic_load(&exchange_slot(x)->held);
@@ -87,7 +87,8 @@ enum step held_begin(struct exchange *x, msec retry_at)
 {
 	if (x->worker->is_draining)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
-	/* It may only have said all, but a start takes long, and most of them have gone. */
+	/* It may only have sent everything, but a start takes long, and most such clients have
+	 * gone. */
 	if (x->client->in.saw_eof)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (budget_is_over())
@@ -185,7 +186,7 @@ static enum step on_view(struct exchange *x)
 {
 	if (!exchange_has_tenant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	worker_wake(x->worker, x->trip.tenant); /* an earlier one may have met no tenant */
+	worker_wake(x->worker, x->trip.tenant); /* an earlier one may not have found a tenant */
 	return WAIT;
 }
 

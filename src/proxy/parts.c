@@ -1,4 +1,4 @@
-/* parts.c - answers with parts of something. */
+/* parts.c - the heads of 206 and 416, and the separators of several parts. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/parts.h"
 
@@ -30,7 +30,7 @@ static void add_content_range(struct buf *out, const struct range *r, uint64_t s
 	buf_add(out, STR("\r\n"));
 }
 
-/* Must not be guessed by who wrote the content. */
+/* Must not be guessed by the author of the content. */
 static str make_boundary(struct exchange *x)
 {
 	char *text = arena_alloc(&x->arena, BOUNDARY_SIZE);

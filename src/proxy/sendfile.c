@@ -1,4 +1,4 @@
-/* sendfile.c - a file that the tenant names is sent in place of its answer's body. */
+/* sendfile.c - X-Sendfile: the supervisor opens the file, and the tenant's answer waits for it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/sendfile.h"
 
@@ -45,7 +45,7 @@ bool sendfile_is_asked(const struct exchange *x, const struct response_head *h)
 	       h->status != 304 && find_name(h);
 }
 
-/* What the file decides, or no client may see. */
+/* Fields that the file decides, or that no client may see. */
 static bool is_dropped(const struct header *h)
 {
 	return h->is_hop || h->id == HEADER_X_SENDFILE || h->id == HEADER_X_ACCEL_REDIRECT ||
@@ -65,8 +65,7 @@ static void copy_fields(struct exchange *x, const struct response_head *h, struc
 			compose_copy(c, &h->headers[i]);
 }
 
-/* Its body is nothing to us.  True if all of it is here, so that the connection can be used again.
- */
+/* We do not want its body.  True if all of it has arrived, so that the connection can be reused. */
 static bool drain(struct exchange *x, const struct response_head *h)
 {
 	struct upstream *u = x->trip.upstream;
@@ -98,7 +97,8 @@ static enum step refuse_file(struct exchange *x, str why)
 			&x->arena, STR_FMT ": " STR_FMT, STR_ARG(s->path), STR_ARG(why))));
 }
 
-/* The tenant is asked again if that does no harm, and it was we who made it name a file. */
+/* The tenant is asked again if that does no harm, and if it named a file because we invited it
+ * to. */
 static bool ask_again(struct exchange *x)
 {
 	if (x->reply.is_sendfile_over || !exchange_is_read(x) || !x->trip.up.is_done ||
@@ -151,7 +151,7 @@ static void on_opened(void *arg, enum opening_result result, str why, int fd)
 	exchange_wake(x, EVENT_OPENED);
 }
 
-/* What it opened may have become something else meanwhile. */
+/* What was opened may have been replaced meanwhile. */
 static enum step send_new(struct exchange *x)
 {
 	struct sendfile *s = x->reply.sendfile;

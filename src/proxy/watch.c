@@ -8,10 +8,10 @@
 #include "proxy/wall.h"
 
 #define HEARTBEAT 15000
-/* A watcher for whom more than this waits does not look any more. */
+/* A watcher that has more than this unread is no longer looking. */
 #define WATCH_MAX 16384
 
-/* The tenant's news reach those that are on its list. */
+/* The tenant's news reaches the watchers on its list. */
 void watch_enter(struct exchange *x)
 {
 	list_append(&x->trip.tenant->watched, &x->link);
@@ -22,7 +22,7 @@ void watch_leave(struct exchange *x)
 	list_remove(&x->link);
 }
 
-/* Sends the gather.  One who does not read what was sent earlier is not waited for. */
+/* Sends the gather.  A watcher that has not read what was sent earlier is not waited for. */
 static enum step send_on(struct exchange *x)
 {
 	struct client *c = x->client;
@@ -75,7 +75,7 @@ static enum step on_view(struct exchange *x)
 {
 	if (!exchange_has_tenant(x))
 		return STEP_ANSWER;
-	worker_wake(x->worker, x->trip.tenant); /* an earlier one may have met no tenant */
+	worker_wake(x->worker, x->trip.tenant); /* an earlier one may not have found a tenant */
 	return WAIT;
 }
 
