@@ -11,6 +11,7 @@ import signal
 import sys
 
 PR_SET_CHILD_SUBREAPER = 36
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def parents():
@@ -60,15 +61,19 @@ def say(*words):
 
 def start(command):
     output = int(os.environ.pop("FLYSIM_OUTPUT"))
+    # Nothing is lost that is sent to the child before it takes signals as a new program does.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         os.close(output)
         return pid
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        for number in (signal.SIGCHLD, signal.SIGPIPE, *PASSED_ON):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         null = os.open("/dev/null", os.O_RDONLY)
         for fd, place in ((null, 0), (output, 1), (output, 2)):
             os.dup2(fd, place)
@@ -115,7 +120,7 @@ def main():
     os.set_blocking(awake, False)
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in PASSED_ON:
         signal.signal(number, signal.SIG_IGN)  # of a terminal: the simulator decides
     child = start(sys.argv[1:])
     say("started", child)

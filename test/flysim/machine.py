@@ -180,7 +180,9 @@ class Machine:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True)
         finally:
             os.close(output)
-        self.follower = asyncio.ensure_future(self.follow(self.shim))
+        shim = self.shim
+        self.follower = asyncio.ensure_future(self.follow(shim))
+        await self.fleet.until(lambda: self.pid or self.shim is not shim, 60)
 
     async def follow(self, shim):
         """What init says; its end is the machine's."""
@@ -189,6 +191,7 @@ class Machine:
             words = line.decode().split()
             if words[0] == "started":
                 self.pid = int(words[1])
+                self.fleet.changed()
             elif words[0] == "exited":
                 status = int(words[1])
             elif self.answers:
@@ -226,14 +229,14 @@ class Machine:
         code = os.waitstatus_to_exitcode(status)
         exit_event = {"exit_code": code if code >= 0 else 128 - code, "signal": max(0, -code), "oom_killed": False,
                       "requested_stop": self.stop_requested}
-        self.note("exit", "stopped", "flyd", exit_event=exit_event)
         if self.host_status != "ok":
             return
         if self.stop_requested or not self.restarts_after(code):
             if self.task and not self.stop_requested:
                 self.task.cancel()
-            self.become("stopped", "stop" if self.stop_requested else "exit")
+            self.become("stopped", "exit", exit_event=exit_event)
             return
+        self.note("exit", "stopped", "flyd", exit_event=exit_event)
         self.restarts.append(time.monotonic())
         self.become("starting", "restart")
         self.run(self.boot(False))

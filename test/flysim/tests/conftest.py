@@ -70,10 +70,10 @@ def make_fly():
     """Others, with switches of their own."""
     made = []
 
-    def make(apps, **more):
+    def make(apps, waits=True, **more):
         made.append(Fly(apps, **more))
         listens(made[-1], *[each["id"] for name in apps for each in apps[name]["machines"]
-                            if each.get("state", "started") == "started" and apps[name]["command"] == COMMAND])
+                            if waits and each.get("state", "started") == "started"])
         return made[-1]
     yield make
     complaints = [each.close() for each in made]
