@@ -37,6 +37,8 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 {
 	struct worker *w = c->client.worker;
 
+	if (phase == c->phase)
+		return;
 	if (is_idle(phase) != is_idle(c->phase)) {
 		list_remove(&c->link);
 		if (is_idle(phase))
@@ -44,8 +46,7 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 		else
 			list_append(&w->connections.active, &c->link);
 	}
-	if (phase != c->phase)
-		c->since = loop_now(w->loop);
+	c->since = loop_now(w->loop);
 	c->phase = phase;
 }
 
@@ -221,7 +222,7 @@ static bool parse_request(struct connection *c)
 		.max_headers = (size_t)server->max_headers,
 		.max_target = server->max_url_bytes,
 	};
-	struct request_head head;
+	__attribute__((uninitialized)) struct request_head head; /* the parser's to write */
 	unsigned status;
 	size_t used;
 

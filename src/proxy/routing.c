@@ -103,20 +103,24 @@ static void send_as_it_came(struct exchange *x, const struct uri_path *path, str
 		route->path = str_slice(x->wish.path, is_whole ? 0 : prefix.n, x->wish.path.n);
 }
 
+static bool goes_there(
+	struct exchange *x, const struct request_head *head, str path, const struct route *there)
+{
+	struct route r;
+
+	find_route_of(x, head, path, &r);
+	return r.found == there->found && r.tenant == there->tenant &&
+	       str_eq(r.machine, there->machine) && str_eq(r.region, there->region);
+}
+
 /* The route, with a path byte by byte as the client sent it; x->wish.path is the client's name for
  * the same.  -EINVAL if it would lead elsewhere for a server that decodes separators. */
 static int find_route(struct exchange *x, const struct request_head *head,
 	const struct uri_path *path, struct route *ret)
 {
-	struct route other;
-
 	find_route_of(x, head, path->routed, ret);
-	if (path->decoded.p != path->routed.p) {
-		find_route_of(x, head, path->decoded, &other);
-		if (other.found != ret->found || other.tenant != ret->tenant ||
-			!str_eq(other.machine, ret->machine) || !str_eq(other.region, ret->region))
-			return -EINVAL;
-	}
+	if (path->decoded.p != path->routed.p && !goes_there(x, head, path->decoded, ret))
+		return -EINVAL;
 	x->wish.path = path->routed;
 	if (path->sent.p != path->routed.p && ret->tenant)
 		send_as_it_came(x, path, ret);
