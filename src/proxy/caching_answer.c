@@ -177,7 +177,7 @@ void caching_renew(struct exchange *x, struct cache_entry *e, const struct reque
 	struct worker *w = x->worker;
 	struct request_head get = *head;
 
-	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
+	/* A sleeping tenant stays asleep: the stored answer may be used, so it is. */
 	if (!state_serves(exchange_tenant_state(x)) || w->is_draining ||
 		atomic_exchange(&e->is_renewed, true))
 		return;
