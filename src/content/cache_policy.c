@@ -117,25 +117,30 @@ static int64_t lifetime_of(
 }
 
 /* RFC 9111 4.2.3: the larger of what clocks and what caches on the way say. */
-static int64_t age_of(const struct cache_offer *offer, const struct cache_terms *terms)
+static int64_t age_of(
+	const struct cache_offer *offer, const struct cache_terms *terms, bool has_age)
 {
 	int64_t apparent = MAX(offer->now - terms->date, (int64_t)0);
 
-	return MAX(apparent, read_age(offer->head) + offer->delay);
+	return MAX(apparent, (has_age ? read_age(offer->head) : 0) + offer->delay);
 }
 
 static void read_terms(
 	const struct cache_offer *offer, const struct cache_control *cc, struct cache_terms *terms)
 {
 	const struct response_head *h = offer->head;
+	struct header_set has;
 	int64_t date;
 
+	header_set_read(&has, h->headers, h->nheaders);
 	*terms = (struct cache_terms){.date = offer->now};
-	if (read_date(offer, HEADER_DATE, &date))
+	if (header_set_has(&has, HEADER_DATE) && read_date(offer, HEADER_DATE, &date))
 		terms->date = date;
-	terms->has_etag = header_value(h->headers, h->nheaders, HEADER_ETAG).n > 0;
-	terms->has_last_modified = read_date(offer, HEADER_LAST_MODIFIED, &terms->last_modified);
-	terms->age = age_of(offer, terms);
+	terms->has_etag = header_set_has(&has, HEADER_ETAG) &&
+			  header_value(h->headers, h->nheaders, HEADER_ETAG).n > 0;
+	terms->has_last_modified = header_set_has(&has, HEADER_LAST_MODIFIED) &&
+				   read_date(offer, HEADER_LAST_MODIFIED, &terms->last_modified);
+	terms->age = age_of(offer, terms, header_set_has(&has, HEADER_AGE));
 	terms->lifetime = lifetime_of(offer, cc, terms);
 	terms->stale_while_revalidate = MAX(cc->stale_while_revalidate, (int64_t)0);
 	terms->stale_if_error = MAX(cc->stale_if_error, (int64_t)0);
