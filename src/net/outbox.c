@@ -52,12 +52,14 @@ static ssize_t write_pieces(int fd, struct gather *g)
 
 int outbox_send(struct outbox *o, int fd, struct gather *g)
 {
+	/* What waits goes first.  If it was unblocked a moment ago, the event loop has said so, and
+	 * says it again only after the socket was full. */
+	int r = outbox_flush(o, fd);
 	ssize_t n = 0;
-	int r = 0;
 
 	if (!g->bytes)
-		return 0;
-	if (outbox_is_empty(o) && !o->is_blocked) {
+		return r;
+	if (r == 0 && outbox_is_empty(o) && !o->is_blocked) {
 		n = write_pieces(fd, g);
 		if (n < 0 && errno != EAGAIN)
 			r = -errno;

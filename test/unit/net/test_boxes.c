@@ -53,6 +53,45 @@ static void test_a_full_socket_keeps_the_rest_in_order(void **state)
 	close(fds[1]);
 }
 
+/* An answer of our own may come when the loop has just said that there is room for what waits. */
+static void test_what_waits_goes_before_what_is_sent_after_an_unblock(void **state)
+{
+	static struct gather g;
+	static char block[1000000], got[sizeof(block) + 10];
+	struct outbox out = {0};
+	size_t total = 0;
+	int fds[2];
+	ssize_t n;
+
+	(void)state;
+	pair(fds);
+	gather_add(&g, (str){block, sizeof(block)});
+	assert_int_equal(outbox_send(&out, fds[0], &g), 0);
+	assert_true(out.is_blocked);
+	for (bool is_last = false; total < sizeof(block) + 4;) {
+		n = read(fds[1], got + total, sizeof(got) - total);
+		if (n > 0) {
+			total += (size_t)n;
+			continue;
+		}
+		outbox_unblock(&out);
+		if (!is_last) {
+			gather_add(&g, STR("last"));
+			assert_int_equal(outbox_send(&out, fds[0], &g), 0);
+			assert_int_equal(g.count, 0);
+			assert_true(out.is_blocked); /* so that the loop is waited for */
+		} else {
+			assert_int_equal(outbox_flush(&out, fds[0]), 0);
+		}
+		is_last = true;
+	}
+	assert_memory_equal(got + sizeof(block), "last", 4);
+	assert_true(outbox_is_empty(&out));
+	outbox_done(&out);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_a_dead_peer_is_an_error(void **state)
 {
 	static struct gather g;
@@ -142,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_full_socket_keeps_the_rest_in_order),
+		cmocka_unit_test(test_what_waits_goes_before_what_is_sent_after_an_unblock),
 		cmocka_unit_test(test_a_dead_peer_is_an_error),
 		cmocka_unit_test(test_what_is_left_over_outlives_the_scratch_buffer),
 		cmocka_unit_test(test_what_was_kept_and_used_up_is_forgotten),
