@@ -6,8 +6,7 @@
 
 #define MAX_MEMORY (1024u << 20) /* GOMEMLIMIT is half of it */
 
-/* Its descriptors go with each database that it was ever told of: a low limit means an early end.
- */
+/* It leaks descriptors with each database that it is ever given: a low limit means an early end. */
 static uint64_t released_limit(const struct backup *b)
 {
 	struct rlimit limit;

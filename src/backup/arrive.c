@@ -1,5 +1,5 @@
-/* arrive.c - the last step of a restore: what came is checked, put in its place, and vouched for.
- */
+/* arrive.c - the last step of a restore: what came is checked, put in its place, and recorded as
+ * proven. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 
-/* Litestream says the same for what is missing and for what it cannot reach. */
+/* Litestream reports what is missing and what it cannot reach in the same way. */
 static void explain(struct plan *p, struct plan_database *db)
 {
 	CLEAN_FREE char *key = location_replica_key(p->tenant, db->epoch, str_of(db->name));
@@ -52,8 +52,8 @@ static int check_arrival(struct plan *p, struct plan_database *db, const char *p
 	return 0;
 }
 
-/* As it was; somebody else's database is only ours to give if we are root.  What cannot be given is
- * said: the application tells better than we do whether it can live with it. */
+/* As it was; only root may give a database to another user.  What cannot be restored is reported:
+ * whether it can live with that, the application knows better than we do. */
 static void give_to_owner(struct plan *p, const struct plan_database *db, int dir, const char *rest)
 {
 	const struct record_owner *owner = &db->owner;

@@ -8,8 +8,10 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define LOOK_LIMIT   10000u /* msec */
-#define PROVEN_LIMIT 3000u  /* for files that are here and proven, nobody waits longer */
+#define LOOK_LIMIT 10000u /* msec */
+#define PROVEN_LIMIT                                                                               \
+	3000u /* for files that are here and proven, nothing waits longer than this                \
+	       */
 
 struct attach {
 	struct op op;
@@ -30,8 +32,8 @@ static void note_why(struct entry *e, const char *why)
 			why_set(&e->dbs[i].replica.why, "%s", why);
 }
 
-/* The databases stay with Litestream, or are given to it by a look, which goes on trying until they
- * are detached.  What is here is proven: nobody waits for it. */
+/* The databases stay with Litestream, or a look gives them to it, which keeps trying until they are
+ * detached.  What is here is proven: nobody needs to wait. */
 static void fail_attach(struct attach *a, const char *why)
 {
 	struct entry *e = a->op.entry;

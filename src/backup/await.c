@@ -1,4 +1,5 @@
-/* await.c - who stopped a tenant waits until its last state is in the store, within limits. */
+/* await.c - an operator who stopped a tenant waits until its last state is in the store, within
+ * limits. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static bool is_about(const struct await *s, const struct entry *e)
 	return !s->id || str_eq(str_of(s->id), entry_id(e));
 }
 
-/* The one that may be waited for longest, or NULL. */
+/* The entry that may be waited for longest, or NULL. */
 static const struct entry *find_pending(const struct await *s)
 {
 	const struct entry *found = NULL;

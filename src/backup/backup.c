@@ -1,4 +1,5 @@
-/* backup.c - the object: made of the configuration, asked by the supervisor, stopped at the end. */
+/* backup.c - the backup as one object: made from the configuration, asked by the supervisor,
+ * stopped at the end. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/backup.h"
 
@@ -30,7 +31,8 @@ static void on_daemon_ready(void *arg)
 	struct backup *b = arg;
 
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	/* It knows nothing: what is attached is registered by the next look, which is due now. */
+	/* A new one knows nothing: what is attached is registered by the next look, which is due
+	 * now. */
 	registry_ready(&b->registry);
 	map_foreach (it, &b->entries) {
 		struct entry *e = it->value;
@@ -48,7 +50,7 @@ static void on_daemon_lost(void *arg)
 	registry_lost(&b->registry);
 }
 
-/* Some tenant has been in it, from here: the URL is no mistake. */
+/* Some tenant has used it from here, so the URL is not a mistake. */
 static bool is_known_store(const struct config *conf, const char *url)
 {
 	bool is_known = false;
@@ -66,9 +68,9 @@ static bool is_known_store(const struct config *conf, const char *url)
 	return is_known;
 }
 
-/* A directory that is not there, or not to be written to, is a mistake in the configuration, unless
- * it was our store before: then it is a store that does not answer, and tenants whose files are
- * proven are served, as with a bucket. */
+/* A directory that does not exist, or is not writable, is a mistake in the configuration, unless it
+ * was our store before: then it is a store that does not answer, and tenants whose files are proven
+ * are served, as with a bucket. */
 static int prepare_store(struct backup *b, const struct config *conf, char **ret_reason)
 {
 	struct why why;

@@ -2,8 +2,8 @@
  * folder.
  *
  * An entry lives from a tenant's restore until its detach is confirmed.  Its operations run one
- * after the other; those of our own (a retry, a look of the watchdog) give way to those that were
- * asked for. */
+ * after the other; our own (a retry, a look of the watchdog) give way to those that the supervisor
+ * asks for. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,14 +19,14 @@
 
 /* Limits that tests lower. */
 struct backup_timing {
-	msec linger;	   /* of the daemon when no tenant is awake */
+	msec linger;	   /* the daemon's, when no tenant is awake */
 	msec watch_period; /* between two looks of the watchdog */
-	msec stall_limit;  /* without confirmation, though the store answers: the daemon is replaced
-			    */
-	msec first_retry, longest_retry; /* of a detach that failed */
-	msec keep_left;			 /* what is in an epoch that was left */
-	uint64_t max_released;		 /* databases that one daemon has let go */
-	bool tries_program;		 /* tests are not the program that can */
+	msec stall_limit; /* without confirmation although the store answers: the daemon is replaced
+			   */
+	msec first_retry, longest_retry; /* after a failed detach */
+	msec keep_left;			 /* for what is in an epoch that was left */
+	uint64_t max_released;		 /* databases that one daemon may have let go */
+	bool tries_program; /* what runs the tests is not the program that can do this */
 };
 
 enum { BACKUP_MAGIC = MAGIC('b', 'a', 'c', 'k') };
@@ -36,7 +36,7 @@ struct backup {
 	struct loop *loop;
 	struct location location;
 	struct store
-		*store; /* NULL: no backup.url; then there is no program, environment and daemon */
+		*store; /* NULL: no backup.url; then there is no program, environment or daemon */
 	struct work *work;
 	char *program;
 	char **env;
@@ -55,17 +55,17 @@ struct backup {
 	} limits;
 
 	struct map entries;
-	struct map files; /* tenant -> struct known_files, also of those that rest */
+	struct map files; /* tenant -> struct known_files, also for those at rest */
 	unsigned nattached, nops;
 	struct {
 		struct list waiting; /* children that wait for their turn */
 		unsigned count;	     /* that run */
 	} restoring;
 
-	struct list awaits; /* those who wait for the end of what is pending */
+	struct list awaits; /* waits for the end of what is pending */
 	struct {
 		struct list waiting; /* catch-ups that wait for their turn */
-		unsigned count;	     /* that are under way */
+		unsigned count;	     /* those under way */
 	} catchup;
 	struct {
 		struct timer timer; /* set while something is under way, or a tenant is attached */
@@ -83,7 +83,7 @@ struct database {
 	char *name, *path; /* absolute */
 	bool has_backup;
 	struct replica replica;
-	bool is_fresh; /* nothing of it is in this epoch yet: Litestream begins with a whole copy */
+	bool is_fresh; /* nothing of it is in this epoch yet: Litestream starts with a whole copy */
 	struct identity registered; /* when Litestream was told of it; zero: there was no file */
 	bool is_resumed; /* Litestream goes on where it, or another one, was before, and has not
 			    confirmed yet … */
@@ -96,7 +96,7 @@ struct database {
 	uint64_t ahead_txid; /* at the last look Litestream had this one, and SQLite did not; 0: no
 				such thing */
 	struct identity verified; /* what the database looked like then */
-	bool is_settled;	  /* let go, as `verified` */
+	bool is_settled;	  /* let go, in the state `verified` */
 	bool is_doubted;	  /* the store was found to have something else */
 };
 
@@ -106,7 +106,8 @@ struct entry {
 	uint32_t magic;
 	struct backup *b;
 	char *id, *dir;
-	const char *base; /* dir, which may have traps in it; NULL: the operator's own place */
+	const char *base; /* dir, in which a tenant may have set traps; NULL: the operator's own
+			     place */
 	struct database *dbs;
 	size_t ndbs;
 	struct head head; /* of the epoch that is ours; epoch 0: not restored yet */
@@ -117,7 +118,7 @@ struct entry {
 	bool is_offline;   /* restored without the store; HEAD is still to be read */
 	bool is_attached;  /* Litestream may know its databases */
 	bool is_pending;   /* detached, but not confirmed */
-	bool is_asked;	   /* somebody else than ourselves wants something with it */
+	bool is_asked;	   /* an operation that is not our own waits for it */
 	struct why pending;
 	msec detach_began; /* the first try */
 	msec retry_pause;
@@ -141,7 +142,7 @@ struct op {
 	struct entry *entry;
 	op_fn *start;
 	op_fn *cancel;	 /* makes it end soon, as failed */
-	op_fn *free;	 /* what it owns, not itself */
+	op_fn *free;	 /* frees what it owns, but not the operation itself */
 	backup_fn *done; /* or NULL */
 	void *arg;
 	bool is_background; /* our own: gives way to what is asked for */
@@ -152,7 +153,7 @@ struct op {
 /* The entry of a tenant, made of its settings if there is none. */
 struct entry *entry_get(struct backup *b, const struct tenant_conf *t);
 struct entry *entry_find(const struct backup *b, str id);
-/* Takes the settings as they are now; only while nothing is attached. */
+/* Takes over the settings as they are now; only while nothing is attached. */
 void entry_configure(struct entry *e, const struct tenant_conf *t);
 void entry_free(struct entry *e);
 /* Absolute; free it. */
@@ -165,10 +166,11 @@ bool entry_has_backup(const struct entry *e);
 /* The URL of each replica follows the epoch. */
 void entry_set_epoch_urls(struct entry *e);
 
-/* Nothing of the database is in the epoch that begins (or all that is there was told by others). */
+/* Nothing of the database is in the epoch that begins (or everything in it was written by
+ * others). */
 void entry_begin_epoch(struct database *db, bool is_fresh);
 
-/* So many files are beside its databases. */
+/* This many files are beside its databases. */
 struct known_files {
 	char *id;
 	uint64_t n;
@@ -199,7 +201,7 @@ struct tasks {
 	tasks_fn *done;
 	void *arg;
 };
-/* done exactly once, never from inside.  One that is hasty does not wait for a Litestream that has
+/* done exactly once, never from inside.  A hasty task does not wait for a Litestream that has
  * died. */
 void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec until, bool is_hasty,
 	tasks_fn *done, void *arg);
@@ -208,10 +210,10 @@ void tasks_done(struct tasks *t);
 
 /* --- restore.c, attach.c, detach.c, release.c --- */
 /* `litestream restore`, with the keys of the store: what is at `url` into the file `to`.  `spec`
- * has whom it tells.  0, or -errno and the step that failed. */
+ * says where to report.  0, or -errno and the step that failed. */
 int restore_child(struct backup *b, const char *url, const char *to, struct process_spec spec,
 	struct process **ret, const char **ret_step) MUST_USE;
-/* Those that waited for their turn, or for the program to be tried. */
+/* Starts those that waited for their turn, or for the program to be tried. */
 void restore_run_waiting(struct backup *b);
 /* The transaction in the output of `litestream restore -json`. */
 bool restore_read_txid(str out, uint64_t *ret);
@@ -223,12 +225,12 @@ struct op *release_op(void) MUST_USE;
 
 /* --- headjob.c: HEAD and proof are brought up to what is confirmed --- */
 typedef void headjob_fn(void *arg, int result, const struct why *why);
-/* True if HEAD in the store says less, or another state, than it should. */
+/* True if HEAD in the store says less than it should, or names another state. */
 bool headjob_is_needed(const struct entry *e, bool seals);
 void headjob_start(struct entry *e, bool seals, headjob_fn *done, void *arg);
 
 /* --- await.c --- */
-/* e is not pending any more; why is NULL where it was confirmed. */
+/* e is no longer pending; why is NULL if it was confirmed. */
 void await_end(const struct entry *e, const char *why);
 void await_end_all(struct backup *b, const char *why);
 
@@ -236,7 +238,7 @@ void await_end_all(struct backup *b, const char *why);
 void catchup_forget_all(struct backup *b);
 
 /* --- probation.c --- */
-/* Litestream, of this version, is tried where this very file has not passed before; it is barred
+/* Litestream, of this version, is tried if this very file has not passed before; it is barred
  * meanwhile. */
 void probation_start(struct backup *b, const struct config *conf, str run_dir, const char *version);
 /* Its end calls backup_stop_advance. */
@@ -244,8 +246,8 @@ void probation_stop(struct backup *b);
 void probation_free(struct backup *b);
 
 /* --- watchdog.c --- */
-/* To be called when something begins that may attach a tenant; it goes on by itself, until nothing
- * is under way and nobody attached. */
+/* Call it when something begins that may attach a tenant; it goes on by itself until nothing is
+ * under way and no tenant attached. */
 void watchdog_start(struct backup *b);
 
 /* --- ageing.c --- */
@@ -253,11 +255,10 @@ void watchdog_start(struct backup *b);
 void ageing_check(struct backup *b);
 
 /* --- stopping.c --- */
-/* To be called when something has ended: where backup_stop was, and it was the last, the rest ends.
- */
+/* Call it when something has ended: after backup_stop, if that was the last, the rest ends. */
 void backup_stop_advance(struct backup *b);
 
 /* --- backup.c --- */
-/* For tests: as backup_new, in other times. */
+/* For tests: backup_new with other limits. */
 struct backup *backup_new_timed(struct loop *l, const struct config *conf, str run_dir,
 	const struct backup_timing *timing, char **ret_reason) MUST_USE;

@@ -1,4 +1,4 @@
-/* beside.c - what a tenant keeps beside its databases, which nobody copies. */
+/* beside.c - counts the files beside a tenant's databases. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/beside.h"
 
@@ -15,14 +15,14 @@
 
 #define MAX_DEPTH 32
 
-/* Behind the name of a database: SQLite's, and ours while it is restored. */
+/* After the name of a database: SQLite's, and ours while it is restored. */
 static const char *const sidecars[] = {
 	"", "-wal", "-shm", "-journal", ".restoring", ".restoring-*", ".restoring.*"};
-/* In front of it a dot: Litestream's and ours. */
+/* With a dot before the name: Litestream's and ours. */
 static const char *const hidden[] = {"-litestream", "-fly-atc", "-fly-atc.tmp"};
 /* In the tenant's directory itself. */
 static const char *const ours[] = {".fly-atc*", ".prepared", ".stale", ".others", ".tmp", ".run"};
-/* Anywhere: what can be had again, and what only holds a directory in a repository. */
+/* Anywhere: what can be made again, and what only keeps a directory in a repository. */
 static const char *const worthless[] = {".cache", ".*_history", ".keep", ".gitkeep"};
 
 struct beside_walk {

@@ -43,7 +43,7 @@ static void add_op(struct entry *e, struct op *take_op, backup_fn *done, struct 
 	op_add(e, take_op);
 }
 
-/* A failed detach tries again by itself. */
+/* A failed detach is retried by itself. */
 static void on_detached(void *arg, const struct backup_result *r)
 {
 	struct late *late = arg;

@@ -235,7 +235,7 @@ static void start_renewal(struct confirm *c)
 		.until = msec_limit(loop_now(b->loop), b->limits.sync_timeout),
 		.etag = e->etag};
 	head_copy(&e->head, &c->renewal.head);
-	/* What was confirmed in this epoch stays restorable. */
+	/* What was confirmed in this epoch can still be restored. */
 	for (size_t i = 0; i < c->nparts; i++) {
 		const struct database *db = c->parts[i].db;
 
@@ -246,7 +246,8 @@ static void start_renewal(struct confirm *c)
 	confirm_work(c, run_renew, on_renewed);
 }
 
-/* Whether the release went well does not matter, if only Litestream knows none of them any more. */
+/* Whether the release went well does not matter, as long as Litestream no longer knows any of
+ * them. */
 static void on_let_go(void *arg, bool is_ok)
 {
 	struct confirm *c = arg;
@@ -294,8 +295,8 @@ static void note_registered(struct confirm *c)
 	}
 }
 
-/* Between our look and its own an application that runs may have begun the WAL anew: what was
- * written then Litestream has not seen.  The first that is so, or NULL. */
+/* Between our look and its own, a running application may have restarted the WAL: then Litestream
+ * has not seen what was written before.  The first such database, or NULL. */
 static struct confirm_part *find_gap(struct confirm *c)
 {
 	struct confirm_part *gap = NULL;
@@ -355,7 +356,7 @@ void confirm_sync(struct confirm *c)
 		c->kind == CONFIRM_WAKE, on_confirm_synced, c);
 }
 
-/* --- the whole --- */
+/* --- all of it --- */
 
 static void on_nothing(void *arg)
 {

@@ -1,10 +1,10 @@
-/* confirm.h - the databases of a tenant are in the store, and the store has what they are.
+/* confirm.h - the databases of a tenant are in the store, and the store has the same pages.
  *
- * Litestream's word is not enough: it may have missed what was written while it was away, to a file
- * that took the place of another, or by a fault of its own.  So it is looked whether somebody may
- * have written unobserved (observe.h), and the pages that the store has (mirror.h) are compared
- * with those that SQLite sees (live.h).  Where either fails, all databases of the tenant begin a
- * new epoch with a whole copy (renew.h). */
+ * Litestream's word is not enough: it may have missed writes while it was away, or to a file that
+ * replaced the one it knew, or by a fault of its own.  So we check whether anything may have been
+ * written unobserved (observe.h), and compare the pages that the store has (mirror.h) with those
+ * that SQLite sees (live.h).  Where either fails, all databases of the tenant begin a new epoch
+ * with a whole copy (renew.h). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -17,7 +17,7 @@
 enum confirm_kind {
 	CONFIRM_WAKE, /* before the application starts: compares nothing, and waits for no
 			 Litestream that has died */
-	CONFIRM_LOOK, /* while it runs: compares from time to time, and holds no writer up */
+	CONFIRM_LOOK, /* while it runs: compares from time to time, and never delays a writer */
 	CONFIRM_LAST  /* it has ended: compares, unless nothing was written */
 };
 
@@ -67,13 +67,13 @@ struct confirm {
 /* done exactly once, never from inside; c ends with it. */
 struct confirm *confirm_start(
 	struct entry *e, enum confirm_kind kind, msec until, confirm_fn *done, void *arg);
-/* Ends soon, as failed.  NULL is fine. */
+/* Makes it end soon, as failed.  NULL is fine. */
 void confirm_cancel(struct confirm *c);
 
 /* --- verify.c, for confirm.c --- */
-/* Starts what there is to compare; false if there is nothing. */
+/* Starts what comparisons there are to make; false if there are none. */
 bool verify_start(struct confirm *c);
-/* The other half of a look: the store has followed to what Litestream confirmed after the pages
+/* The second half of a look: the store has followed to what Litestream confirmed after the pages
  * were read. */
 void verify_finish(struct confirm *c);
 
@@ -81,12 +81,12 @@ void verify_finish(struct confirm *c);
 void confirm_succeed(struct confirm *c);
 void confirm_fail(struct confirm *c, const char *why);
 void confirm_sync(struct confirm *c);
-/* The store has something else than the database: a whole copy in a new epoch. */
+/* The store differs from the database: a whole copy in a new epoch. */
 void confirm_renew(struct confirm *c);
 void confirm_work(struct confirm *c, loop_fn *run, loop_fn *done);
 
-/* --- settle.c: let go, and still what was compared? --- */
+/* --- settle.c: let go, and still the same as what was compared? --- */
 struct settling;
 typedef void settle_fn(void *arg, int result, const struct why *why);
-/* After the release: seals each database on this disk.  -EUCLEAN: somebody has written to one. */
+/* After the release: seals each database on this disk.  -EUCLEAN: one has been written to. */
 void settle_start(struct entry *e, const atomic_bool *stop, settle_fn *done, void *arg);

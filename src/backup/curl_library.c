@@ -1,4 +1,4 @@
-/* curl_library.c - libcurl, loaded when the store is a bucket. */
+/* curl_library.c - dlopen of libcurl, and its functions by name. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/curl_library.h"
 

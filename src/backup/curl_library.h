@@ -1,6 +1,6 @@
 /* curl_library.h - libcurl, loaded when the store is a bucket.
  *
- * With what Debian's build of it needs (Kerberos, LDAP, GnuTLS, ssh) it would take megabytes in
+ * With all that Debian's build of it needs (Kerberos, LDAP, GnuTLS, ssh) it would take megabytes in
  * each process of a machine that has no bucket, and in the proxy, which never asks one
  * (docs/decisions/0018). */
 /* SPDX-License-Identifier: MIT */
@@ -30,5 +30,5 @@ struct curl_library {
 #undef X
 };
 
-/* It stays loaded.  0, or -ENOENT and a new text with what to do. */
+/* It stays loaded.  0, or -ENOENT and a new text that says what to do. */
 int curl_library_load(struct curl_library *ret, char **ret_reason) MUST_USE;

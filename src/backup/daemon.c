@@ -22,13 +22,11 @@
 #define GRACE	      8000u /* from SIGTERM to SIGKILL: longer than its own shutdown-sync-timeout */
 #define FIRST_PAUSE   100u  /* before it is started again */
 #define LONGEST_PAUSE 10000u
-#define LONG_LIFE     30000u /* a life of this length forgives the failures before it */
-#define PULSE_PERIOD                                                                               \
-	5000u /* between two questions whether it still answers, while it is needed                \
-	       */
-#define PULSE_LIMIT 5000u
-#define MAX_MISSED  2u
-#define OPEN_FILES  65536u /* 7 for each database, and one for each that was ever registered */
+#define LONG_LIFE     30000u /* a life of this length clears the failures before it */
+#define PULSE_PERIOD  5000u  /* between two checks whether it still answers, while it is needed */
+#define PULSE_LIMIT   5000u
+#define MAX_MISSED    2u
+#define OPEN_FILES    65536u /* 7 for each database, and one for each that was ever registered */
 
 enum state { OFF, PAUSING, STARTING, READY, STOPPING };
 static const char *const state_names[] = {"off", "pausing", "starting", "ready", "stopping"};
@@ -45,11 +43,11 @@ struct daemon {
 	unsigned holds;
 	bool is_barred;
 	bool is_ending;	   /* for good */
-	bool is_explained; /* why says more than the status of its end will */
+	bool is_explained; /* why says more than its exit status will */
 	loop_fn *on_stopped;
 	void *stopped_arg;
 	struct timer timer;  /* of the state: next probe, next pulse, next start, SIGKILL */
-	struct timer linger; /* set while it runs and nobody needs it */
+	struct timer linger; /* set while it runs and nothing needs it */
 	msec started_at, probe_pause, pause;
 	unsigned missed; /* answers in a row */
 	uint64_t generation, restarts;
@@ -147,7 +145,7 @@ static void on_daemon_line(void *arg, enum process_stream stream, str line, bool
 	enum log_level level = level_of(json_string_value(json_object_get(json, "level")));
 
 	(void)arg, (void)stream, (void)is_cut;
-	/* An empty list of databases is an error to it; it is what we want. */
+	/* An empty list of databases is an error to Litestream, but it is what we want. */
 	if ((msg && strcmp(msg, "no databases specified in configuration") == 0) ||
 		!log_is_on(level) || !line.n) {
 		json_decref(json);
@@ -259,7 +257,7 @@ static void probe_later(struct daemon *d)
 	d->probe_pause = MIN(d->probe_pause * 2, (msec)LONGEST_PROBE);
 }
 
-/* A process that hangs is as good as dead, but nobody tells. */
+/* A process that hangs is as good as dead, but nothing reports it. */
 static void end_hung(struct daemon *d)
 {
 	why_set(&d->why, "Litestream did not answer for %u s and was killed",
@@ -321,8 +319,8 @@ static void on_version(struct daemon *d, const char *version)
 		d->spec.program, d->version);
 	log_error("%s", d->why.text);
 	d->is_explained = true;
-	process_signal(d->process,
-		SIGTERM); /* and again, with pauses that become longer: it may be replaced */
+	process_signal(
+		d->process, SIGTERM); /* and again, with growing pauses: it may be replaced */
 }
 
 static void on_info(void *arg, int error, unsigned status, json_t *answer)
@@ -380,7 +378,8 @@ static void start_daemon(struct daemon *d)
 		fail_start(d, d->config_path, -r);
 		return;
 	}
-	(void)!file_remove(FILE_GIVEN, d->socket_path); /* it finds it in its way, and says so */
+	(void)!file_remove(
+		FILE_GIVEN, d->socket_path); /* Litestream finds it in its way, and says so */
 	r = process_start(d->spec.loop, &spec, &d->process, &step);
 	if (r < 0) {
 		fail_start(d, step, -r);

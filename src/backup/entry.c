@@ -1,4 +1,4 @@
-/* entry.c - tenants whose databases are in our care, and the queue of operations on each. */
+/* entry.c - tenants whose databases are in our care, and the operations queued for each. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ void entry_configure(struct entry *e, const struct tenant_conf *t)
 	free_databases(e);
 	free(e->dir);
 	e->dir = str_dup(t->dir);
-	/* An application that is alone is in its own directory, with whatever links are there. */
+	/* A single application is in its own directory, with whatever links are there. */
 	e->base = str_eq(t->dir, app->root) ? NULL : e->dir;
 	e->files_matter = app->files == FILES_LOCAL;
 	e->dbs = xcalloc(app->ndatabases + 1, sizeof(*e->dbs));
@@ -168,7 +168,7 @@ void entry_unattach(struct entry *e)
 	ageing_check(b);
 }
 
-/* Nothing is known of it that the next restore would not find out again. */
+/* The next restore will find out again all that is known of it. */
 static bool is_forgettable(const struct entry *e)
 {
 	return !e->running && list_is_empty(&e->ops) && !e->is_attached && !e->is_pending &&

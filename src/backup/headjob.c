@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/magic.h"
 
-/* A listing of these fits into STORE_OBJECT_MAX, whatever a store says of each object. */
+/* A listing of this many fits into STORE_OBJECT_MAX, whatever a store says about each object. */
 #define REMOVE_AT_ONCE 200u
 
 enum { HEADJOB_MAGIC = MAGIC('h', 'e', 'a', 'd') };
@@ -106,7 +106,7 @@ static void note_files(struct headjob *job)
 			: 0;
 }
 
-/* A tenant without databases: its HEAD says already what there is to say. */
+/* A tenant without databases: its HEAD already says all there is to say. */
 static bool is_idle(const struct headjob *job)
 {
 	return job->is_without_databases && job->was_sealed &&
@@ -150,7 +150,7 @@ static void on_head_done(void *arg)
 		if (job->seals)
 			files_known(e, e->head.nfiles);
 	} else {
-		e->etag.text[0] = '\0'; /* unknown: the next time begins with reading */
+		e->etag.text[0] = '\0'; /* unknown: the next time starts by reading */
 		head_done(&job->head);
 	}
 	job->done(job->arg, job->result, &job->why);

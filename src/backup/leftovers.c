@@ -1,4 +1,5 @@
-/* leftovers.c - nothing is deleted that could be somebody's data. */
+/* leftovers.c - moves aside what killed processes left; nothing is deleted that could be somebody's
+ * data. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/leftovers.h"
 
@@ -45,12 +46,11 @@ void leftovers_clear_restore(const char *base, const char *path)
 	for (size_t i = 0; i < NITEMS(suffixes); i++) {
 		CLEAN_FREE char *name = xasprintf("%s" PLAN_SUFFIX "%s", rest, suffixes[i]);
 
-		(void)!file_remove(
-			dir, name); /* whoever restores finds it in his way, and says so */
+		(void)!file_remove(dir, name); /* the restore will find it in its way, and say so */
 	}
 }
 
-/* Within the tenant's directory. */
+/* Inside the tenant's directory. */
 static char *stale_directory(uint64_t epoch)
 {
 	struct timespec now;

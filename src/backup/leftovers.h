@@ -1,4 +1,4 @@
-/* leftovers.h - what killed restores, crashes and other lives of a tenant left beside its
+/* leftovers.h - what killed restores, crashes and earlier lives of a tenant left beside its
  * databases. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -11,10 +11,10 @@ enum local_file leftovers_look(const char *path);
  * (x.restoring*). */
 void leftovers_clear_restore(const char *base, const char *path);
 /* Moves a database (if it is there) with its -wal, -shm and -journal into
- * p->dir/.stale/<time>.epoch-<n>/; nothing is lost, and nothing of it can get into another database
- * of the same name.  0 or -errno. */
+ * p->dir/.stale/<time>.epoch-<n>/; nothing is lost, and none of it can get into another database of
+ * the same name.  0 or -errno. */
 int leftovers_set_aside(struct plan *p, uint64_t epoch, const char *path) MUST_USE;
-/* Removes Litestream's own state of a database, so that it begins with a snapshot. */
+/* Removes Litestream's own state of a database, so that it starts with a snapshot. */
 int leftovers_forget_replica(const char *base, const char *path) MUST_USE;
 /* A -wal or -journal without its database would be replayed into the next one: set aside.  The -wal
  * beside a database is the normal state after a crash, and stays. */

@@ -1,8 +1,8 @@
 /* live.c - a snapshot of a database, page by page, in little memory.
  *
- * SQLite opens the snapshot; which pages it is made of we read ourselves, through SQLite's own file
- * handles: from the WAL up to the frame that the WAL-index names, and else from the file
- * (sqlite.org/walformat.html).  While a snapshot is open, nobody writes to the pages that it
+ * SQLite opens the snapshot; we read its pages ourselves, through SQLite's own file handles: from
+ * the WAL up to the frame that the WAL-index names, and the others from the file
+ * (sqlite.org/walformat.html).  While a snapshot is open, nothing writes to the pages that it
  * consists of. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/live.h"
@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 
 #define BUSY_TIMEOUT 5000 /* msec: only SQLite's recovery of a WAL locks readers out */
-#define MAX_TRIES    200  /* until nobody commits while the snapshot is opened */
+#define MAX_TRIES    200  /* how long to try for a moment in which nobody commits */
 #define LOOK_AT_STOP 256u /* pages */
 
 #define INDEX_BACKFILLED 96 /* offset of the number of frames that were copied back */
@@ -87,14 +87,14 @@ static int open_database(struct live *l, const char *path)
 		    NULL) != SQLITE_OK)
 		return fail_reading(l, path);
 	sqlite3_busy_timeout(l->db, BUSY_TIMEOUT);
-	/* Else the last one to close it would copy the WAL back and remove it. */
+	/* Otherwise the last one to close it would copy the WAL back and remove it. */
 	sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	return run_sql(l, "PRAGMA cache_size = 16");
 }
 
 #define BEGIN "BEGIN; SELECT count(*) FROM sqlite_master"
 
-/* The region belongs to SQLite, and stays for as long as the database is open. */
+/* The region belongs to SQLite, and remains for as long as the database is open. */
 static int map_index(struct live *l, const volatile char **ret)
 {
 	volatile void *region = NULL;
@@ -113,11 +113,12 @@ static void take_index(struct live *l, const struct wal_index *index, const vola
 		(volatile const uint32_t *)(volatile const void *)(region + INDEX_BACKFILLED);
 
 	memcpy(l->salt, index->salt, sizeof(l->salt));
-	/* All is in the file then, and the WAL may be begun anew. */
+	/* Then everything is in the file, and the WAL may be restarted. */
 	l->max_frame = *backfilled == index->max_frame ? 0 : index->max_frame;
 }
 
-/* A snapshot between two looks at the same WAL-index is the one that the index describes. */
+/* A snapshot taken between two looks that find the same WAL-index is the one that the index
+ * describes. */
 static int open_snapshot(struct live *l)
 {
 	const volatile char *region = NULL;
@@ -142,7 +143,7 @@ static int open_snapshot(struct live *l)
 	return r < 0 ? r : fail_reading(l, "it is written to without a pause");
 }
 
-/* In the transaction that is open: without a WAL it keeps writers out. */
+/* In the open transaction: without a WAL it keeps writers out. */
 static int ask_size(struct live *l)
 {
 	int64_t count = 0, size = 0;

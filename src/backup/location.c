@@ -1,4 +1,4 @@
-/* location.c - backup.url taken apart, and the URLs that are made of it. */
+/* location.c - parses backup.url, and builds URLs from it. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/location.h"
 
@@ -43,8 +43,8 @@ char *location_replica_key(str tenant, uint64_t epoch, str database)
 	return copy;
 }
 
-/* Litestream writes a file: URL anew before it uses it as a path, so only what that leaves alone
- * can be told. */
+/* Litestream rewrites a file: URL before using it as a path, so only paths that survive that can be
+ * given to it. */
 static bool is_plain_path(str path)
 {
 	for (size_t i = 0; i < path.n; i++)
@@ -99,8 +99,8 @@ static str host_of(const char *endpoint)
 	return slash >= 0 ? str_slice(rest, 0, (size_t)slash) : rest;
 }
 
-/* Amazon and Tigris want the bucket in the host, others know it in the path.  A dot in the bucket's
- * name would not fit the certificate. */
+/* Amazon and Tigris want the bucket in the host, others expect it in the path.  A dot in the
+ * bucket's name would not fit the certificate. */
 static bool wants_path_style(const struct location *l)
 {
 	str host = host_of(l->endpoint);

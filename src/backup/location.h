@@ -1,4 +1,4 @@
-/* location.h - where the backups lie: backup.url and what belongs to it, read once. */
+/* location.h - where the backups are: backup.url and its settings, parsed once. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -7,7 +7,7 @@
 
 enum location_kind { LOCATION_FILE, LOCATION_S3 };
 
-/* All strings are owned and NUL-ended. */
+/* The struct owns all strings; they are NUL-ended. */
 struct location {
 	enum location_kind kind;
 	char *url;	 /* as configured, without a slash at the end */
@@ -17,7 +17,7 @@ struct location {
 	char *endpoint;	 /* s3: "https://fly.storage.tigris.dev", no slash at the end */
 	char *region;
 	char *key_id, *secret;
-	bool is_path_style; /* s3: the bucket stands in the path, not in the host */
+	bool is_path_style; /* s3: the bucket is in the path, not in the host */
 };
 
 /* 0, or -EINVAL and a new text that says what is wrong and what to do. */
@@ -25,10 +25,9 @@ int location_parse(
 	const struct backup_conf *conf, struct location *ret, char **ret_reason) MUST_USE;
 void location_done(struct location *l);
 
-/* Keys are built of bytes that mean the same in a URL, in a signature and in a file's name:
- * letters, digits and
- * '.', '_', '-', '/'.  Everything else in a tenant's or a database's name, and a dot that begins a
- * segment, becomes ~XX. */
+/* Keys consist of bytes that mean the same in a URL, in a signature and in a file's name: letters,
+ * digits and '.', '_', '-', '/'.  Everything else in a tenant's or a database's name, and a dot at
+ * the beginning of a segment, becomes ~XX. */
 void location_add_key(struct buf *out, str name);
 /* "bellevue/2025/winter/00000001/primary", without the prefix of the location; NUL-ended. */
 char *location_replica_key(str tenant, uint64_t epoch, str database) MUST_USE;

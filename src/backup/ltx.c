@@ -1,4 +1,4 @@
-/* ltx.c - the container of LTX files, taken apart. */
+/* ltx.c - parses LTX files as they stream in. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/ltx.h"
 
@@ -13,7 +13,7 @@
 #define TRAILER	      16u
 #define CHECKSUM      8u
 #define FLAG_SIZE     1u /* of a page: its length follows, and an LZ4 block */
-#define NO_CHECKSUM   2u /* of the file: none of the whole database is kept */
+#define NO_CHECKSUM   2u /* of the file; it holds no copy of the database */
 #define CHECKSUM_FLAG (1ULL << 63)
 #define POLYNOMIAL    0xd800000000000000ULL /* CRC-64 of ISO 3309, bits reversed */
 
@@ -23,7 +23,7 @@ struct ltx {
 	ltx_page_fn *on_page;
 	void *arg;
 	enum part part;
-	struct buf in; /* what is not understood yet; from REST on, all that follows */
+	struct buf in; /* not parsed yet; from REST on, all that follows */
 	struct ltx_header header;
 	char *page;
 	uint32_t last_pgno;
@@ -109,7 +109,7 @@ void ltx_free(struct ltx *x)
 	free(x);
 }
 
-/* What follows: 1 if there was enough of it, 0 if more bytes are needed. */
+/* The next part: 1 if there was enough of it, 0 if more bytes are needed. */
 static int take_header(struct ltx *x)
 {
 	str in = buf_str(&x->in);
@@ -183,7 +183,7 @@ int ltx_feed(struct ltx *x, str bytes)
 	return MIN(r, 0);
 }
 
-/* The index is of no use to us, but it is covered by the checksum. */
+/* We have no use for the index, but the checksum covers it. */
 int ltx_end(struct ltx *x, struct ltx_header *ret)
 {
 	str in = buf_str(&x->in);

@@ -1,4 +1,4 @@
-/* mirror.c - the pages of a replica, followed file by file. */
+/* mirror.c - follows a replica file by file, keeping a hash for each page. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/mirror.h"
 
@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "loop/loop.h"
 
-#define FILE_LIMIT 60000u /* msec for one file of any size that still moves */
+#define FILE_LIMIT 60000u /* msec for one file of any size, as long as it moves */
 
 struct change {
 	uint32_t page;
@@ -35,7 +35,7 @@ static void on_page(void *arg, uint32_t page, str content)
 	r->changes[r->count++] = (struct change){page, page_hash(page, content)};
 }
 
-/* Empty: from the beginning, perhaps once more. */
+/* Empty: starts at the beginning, perhaps once more. */
 static int on_bytes(void *arg, str bytes)
 {
 	struct mirror_reading *r = arg;
@@ -85,7 +85,7 @@ static int check_file(
 		return -EBADMSG;
 	if (!m->txid)
 		return r->count == all ? 0 : -EBADMSG;
-	/* A page size changes with all pages (VACUUM). */
+	/* A new page size changes all pages (VACUUM). */
 	return h->page_size == m->pages.page_size || r->count == all ? 0 : -EBADMSG;
 }
 

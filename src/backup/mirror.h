@@ -1,4 +1,4 @@
-/* mirror.h - what the store has of a database, page by page, as its own files tell. */
+/* mirror.h - the pages that the store has of a database, according to its own files. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -23,8 +23,8 @@ void touched_done(struct touched *t);
 
 void mirror_done(struct mirror *m);
 /* Reads the files of the transactions up to `to` from the store.  touched may be NULL.  0; -ENOENT
- * (a file is not there any more), -ENOTSUP (a format that we do not know), -EBADMSG (damaged), -EIO
- * (no answer), -ECANCELED; then m has come as far as its txid says.  Blocks. */
+ * (a file is gone), -ENOTSUP (a format that we do not know), -EBADMSG (damaged), -EIO (no answer),
+ * -ECANCELED; then m has got as far as its txid says.  Blocks. */
 int mirror_follow(struct mirror *m, struct store *s, const char *replica_key, uint64_t to,
 	const atomic_bool *stop, struct touched *touched, struct why *ret_why) MUST_USE;
 
@@ -38,7 +38,7 @@ struct seal {
 void seal_done(struct seal *s);
 /* Blocks.  0 or -errno. */
 int seal_save(const char *base, const char *database, const struct seal *s) MUST_USE;
-/* now: what the database looks like; a seal of more pages than it can have is none, and is not read
- * to its end, since a tenant may write what it likes there.  -ENOENT: there is none, or it is
+/* now: what the database looks like; a seal with more pages than it can have is not accepted, nor
+ * read to its end, since a tenant may write anything there.  -ENOENT: there is none, or it is
  * damaged. */
 int seal_load(const char *database, const struct identity *now, struct seal *ret) MUST_USE;

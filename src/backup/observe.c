@@ -57,7 +57,7 @@ static int read_last_header(const char *database, struct ltx_header *ret)
 	return r;
 }
 
-/* The WAL has not begun anew since Litestream read it last: what it missed is still in there. */
+/* The WAL has not been restarted since Litestream last read it: what it missed is still in it. */
 static bool has_same_wal(const struct observation *o)
 {
 	struct ltx_header last = {0};
@@ -76,7 +76,7 @@ static void miss(struct observation *o, const char *why)
 static void observe_known(struct observation *o)
 {
 	if (!o->registered.inode)
-		return; /* there was no file yet: Litestream begins with a whole copy */
+		return; /* there was no file yet: Litestream starts with a whole copy */
 	if (o->registered.device != o->now.device || o->registered.inode != o->now.inode)
 		miss(o, "it was replaced by another file");
 	else if (o->registered.wal_inode && o->registered.wal_inode != o->now.wal_inode)

@@ -1,4 +1,4 @@
-/* pages.c - hashes of pages, kept and compared. */
+/* pages.c - an array of hashes, one for each page. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/pages.h"
 

@@ -1,7 +1,8 @@
 /* pages.h - what a database consists of: a hash of each page.
  *
  * Two databases are the same if these are.  The hash is SipHash with a fixed key and the number of
- * the page: against mistakes, not against somebody who can choose the pages of his own database. */
+ * the page: it guards against mistakes, not against a tenant that chooses the pages of its own
+ * database. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

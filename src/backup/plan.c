@@ -15,7 +15,7 @@
 #include "base/file.h"
 
 #define ANSWER_LIMIT 8000u /* msec for the store to answer one question */
-#define MAX_TURNS    3	   /* when somebody else writes HEAD at the same time */
+#define MAX_TURNS    3	   /* when another writer changes HEAD at the same time */
 
 static msec answer_until(const struct plan *p)
 {
@@ -73,7 +73,7 @@ static int clear_leftovers(struct plan *p, uint64_t epoch)
 	return 0;
 }
 
-/* The new epoch begins with a snapshot of what is here. */
+/* The new epoch starts with a snapshot of what is here. */
 static int forget_replicas(struct plan *p)
 {
 	for (size_t i = 0; i < p->ndbs; i++) {
@@ -94,8 +94,8 @@ static bool has_any_database(const struct plan *p)
 	return false;
 }
 
-/* The store is silent.  With a proof, and everything there that was ever confirmed, the tenant may
- * be served: this is where its last owner left it. */
+/* The store is silent.  With a proof, and with everything here that was ever confirmed, the tenant
+ * may be served: this is where its last owner left it. */
 static int plan_offline(struct plan *p)
 {
 	struct proof proof = {0};
@@ -201,7 +201,7 @@ static int has_replica(struct plan *p, uint64_t epoch, const char *name, bool *r
 	return store_has(p->store, prefix, answer_until(p), ret, &p->why);
 }
 
-/* From where a database would be restored: HEAD says it, and what the present epoch has is newer
+/* From where a database would be restored: HEAD says it, but what the present epoch has is newer
  * than what HEAD names in an older one (Litestream may have written more than was recorded). */
 static int find_source(struct plan *p, struct plan_database *db)
 {
@@ -250,7 +250,8 @@ static int clear_place(const struct plan *p, const struct plan_database *db)
 	return r < 0 ? r : file_make_parents(dir, rest, 0755);
 }
 
-/* What is here and will be restored is an older life; what the store has no replica of stays. */
+/* What is here and will be restored belongs to an earlier life; a database that the store has no
+ * replica of stays. */
 static int make_room_for_restore(struct plan *p, uint64_t local_epoch)
 {
 	int r = clear_leftovers(p, local_epoch);
@@ -270,7 +271,8 @@ static int make_room_for_restore(struct plan *p, uint64_t local_epoch)
 	return r < 0 ? r : forget_replicas(p);
 }
 
-/* First the epoch, then the files: whoever had the tenant before now writes where nobody reads. */
+/* First the epoch, then the files: the previous owner, if it still runs, now writes where nobody
+ * reads. */
 static int take_epoch(struct plan *p)
 {
 	for (size_t i = 0; i < p->ndbs; i++)
@@ -293,8 +295,8 @@ static int refuse_older_store(struct plan *p, uint64_t local_epoch)
 	return -EINVAL;
 }
 
-/* A tenant that has lost its files with the disk is not the tenant that it was, though its
- * databases come back. */
+/* A tenant that has lost its files with the disk is not the same tenant, although its databases
+ * come back. */
 static int miss_files(struct plan *p)
 {
 	if (!p->files_matter || !p->head.nfiles || count_files(p, 1))
@@ -317,8 +319,8 @@ static int plan_known(struct plan *p)
 	size_t count = 0;
 	int r = find_sources(p, is_proven, &count);
 
-	/* A renewal that did not live to say so; another writer's HEAD would not tell it any more.
-	 */
+	/* A renewal that did not live to record its success; if another writer wrote HEAD, it would
+	 * not show any more. */
 	if (r == 0 && is_proven && proof.epoch != p->head.epoch)
 		r = proof_save_head(p->dir, p->tenant, p->store_url, &p->head, &p->why);
 	proof_done(&proof);
@@ -342,7 +344,7 @@ static int plan_known(struct plan *p)
 		r = proof_announce(p->dir, p->tenant, local_epoch, &p->why);
 	if (r == 0)
 		r = take_epoch(p);
-	/* What is here stays the latest, whatever becomes of the restores. */
+	/* What is here remains the latest, whatever becomes of the restores. */
 	if (r == 0 && is_proven)
 		r = proof_save_head(p->dir, p->tenant, p->store_url, &p->head, &p->why);
 	return r;

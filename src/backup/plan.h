@@ -13,30 +13,30 @@ enum local_file {
 	LOCAL_ABSENT,
 	LOCAL_EMPTY,
 	LOCAL_PRESENT,
-	LOCAL_ALIEN /* no database of SQLite */
+	LOCAL_ALIEN /* no SQLite database */
 };
 
 struct plan_database {
 	const char *name, *path; /* borrowed; path is absolute */
 	bool has_backup;
 	enum local_file local;
-	bool is_restored; /* from the replica of this epoch, of at least this transaction */
+	bool is_restored; /* from the replica of this epoch, at least up to this transaction */
 	uint64_t epoch, txid;
 	struct record_owner owner;
-	bool has_come; /* between the steps: the child succeeded, and */
+	bool has_come; /* between the steps: the child succeeded */
 	uint64_t came_txid;
 	struct why why; /* or the child's last words */
 };
 
 struct plan {
-	struct store *store; /* NULL: no backup; then only leftovers are cleared away */
+	struct store *store; /* NULL: no backup; then it only clears leftovers away */
 	const char *store_url;
 	str tenant;
 	const char *dir;
 	const char *base; /* of the databases: struct entry */
 	msec until;
 	bool files_matter;
-	bool may_change; /* Litestream knows none of these files now */
+	bool may_change; /* no Litestream knows any of these files now */
 	struct plan_database *dbs;
 	size_t ndbs;
 
@@ -44,14 +44,14 @@ struct plan {
 	bool needs_change; /* make it again with may_change */
 	bool is_new, is_offline;
 	uint64_t nfiles; /* beside the databases */
-	bool is_changed; /* another epoch than before: plan_finish writes the proof */
+	bool is_changed; /* the epoch has changed: plan_finish writes the proof */
 	struct head head;
 	struct etag etag;
 	struct buf notes; /* lines for the log */
 	struct why why;
 };
 
-/* The path beside the database that it is restored to; NUL-ended. */
+/* The path beside the database to which it is restored; NUL-ended. */
 #define PLAN_SUFFIX ".restoring"
 
 /* Both block. */

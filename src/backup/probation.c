@@ -1,7 +1,7 @@
 /* probation.c - Litestream is tried in a process of its own before it is let near a database.
  *
- * Until then it is neither started nor asked for a restore.  Who is woken meanwhile waits for it as
- * for a Litestream that is slow to start: a tenant whose files are proven not for long. */
+ * Until then it is neither started nor asked for a restore.  A tenant that is woken meanwhile waits
+ * as it would for a Litestream that is slow to start: not for long if its files are proven. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 
-#define FIRST_PAUSE   1000u /* msec before it is tried again where it could not be */
+#define FIRST_PAUSE   1000u /* msec before the next try, when it could not be tried */
 #define LONGEST_PAUSE 60000u
 
 enum { PROBATION_MAGIC = MAGIC('p', 'r', 'o', 'b') };
@@ -98,7 +98,7 @@ static void on_trial_line(void *arg, enum process_stream stream, str line, bool 
 		why_set(&p->why, STR_FMT, STR_ARG(line));
 }
 
-/* A trial that was killed leaves its directory. */
+/* A trial that was killed leaves its directory behind. */
 static void clear_place(const struct probation *p)
 {
 	int r = *p->place ? file_remove_tree(FILE_GIVEN, p->place) : 0;
@@ -152,7 +152,8 @@ static void start_trial(struct probation *p)
 	b->is_trying = true;
 }
 
-/* Of ours, if its socket's name is not too long there; else the trial finds one by itself. */
+/* In our own directory, if its socket's name is not too long there; otherwise the trial finds one
+ * by itself. */
 static char *find_place(str run_dir)
 {
 	char *place = xasprintf(STR_FMT "/trial", STR_ARG(run_dir));

@@ -107,7 +107,7 @@ bool program_is_recent(str version)
 	return true;
 }
 
-/* Starts `path version` with its output in a pipe, of which *ret_fd is ours. */
+/* Starts `path version` with its output in a pipe, of which *ret_fd is our end. */
 static int spawn_version(const char *path, pid_t *ret_pid, int *ret_fd)
 {
 	char *argv[] = {(char *)(uintptr_t)path, (char[]){"version"}, NULL}, *env[] = {NULL};
@@ -129,7 +129,7 @@ static int spawn_version(const char *path, pid_t *ret_pid, int *ret_fd)
 	return -r;
 }
 
-/* What comes before the end of the pipe, or of the limit. */
+/* What comes before the end of the pipe, or before the limit. */
 static void read_output(int fd, msec until, struct buf *out)
 {
 	for (msec now = clock_now(); now < until && buf_len(out) < 4096; now = clock_now()) {
@@ -155,7 +155,7 @@ static int run_version(const char *path, msec limit, struct buf *out)
 		return r;
 	read_output(fd, clock_now() + limit, out);
 	close(fd);
-	kill(pid, SIGKILL); /* it has said what it had to say */
+	kill(pid, SIGKILL); /* it has said all it had to say */
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return 0;
@@ -204,7 +204,7 @@ char **program_env(const struct location *l)
 	env[n++] = xstrdup("GOMEMLIMIT=512MiB");
 	if (l->kind == LOCATION_S3) {
 		env[n++] = xasprintf("AWS_SHARED_CREDENTIALS_FILE=/proc/self/fd/%d", PROGRAM_KEYS);
-		env[n++] = xstrdup("AWS_CONFIG_FILE=/dev/null"); /* a profile of somebody's */
+		env[n++] = xstrdup("AWS_CONFIG_FILE=/dev/null"); /* a user's profile */
 		env[n++] = xasprintf("AWS_REGION=%s", l->region);
 		env[n++] = xstrdup("AWS_EC2_METADATA_DISABLED=true");
 	}
@@ -228,7 +228,7 @@ static int write_keys(int fd, const struct location *l)
 	return 0;
 }
 
-/* Sealed, and opened anew by each reader. */
+/* Sealed, and opened again by each reader. */
 int program_keys_open(const struct location *l, int *ret_fd)
 {
 	int fd, r;

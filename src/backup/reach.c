@@ -1,4 +1,4 @@
-/* reach.c - whether the store can be reached at all. */
+/* reach.c - asks whether the store can be reached at all. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -7,8 +7,8 @@
 #include "base/magic.h"
 
 #define ASK_LIMIT 5000u /* msec for its answer */
-/* Nobody ever wrote it: that it is not there is the answer of a store that works, and the cheapest.
- */
+/* It was never written: saying that it does not exist is what a working store does, and its
+ * cheapest answer. */
 #define NO_OBJECT "is-it-there"
 
 enum { REACH_MAGIC = MAGIC('r', 'e', 'a', 'c') };

@@ -123,8 +123,8 @@ static void close_record(struct json *j)
 	buf_add_char(j->out, '\n');
 }
 
-static char
-	writer[64]; /* tells our own HEAD from one that somebody else wrote with the same content */
+static char writer[64]; /* tells our own HEAD from one that another writer wrote with the same
+			   content */
 
 static void name_writer(void)
 {
@@ -210,7 +210,7 @@ static json_t *parse_record(str text, str tenant)
 	return NULL;
 }
 
-/* The greatest means "as it is" to chown(2). */
+/* The greatest value means "leave it" to chown(2). */
 static bool is_id(const json_t *id)
 {
 	return json_is_integer(id) && json_integer_value(id) >= 0 &&
@@ -234,7 +234,8 @@ static bool read_mode(const json_t *json, mode_t *ret)
 	return true;
 }
 
-/* Without it, or with one that makes no sense, the database is the restorer's own. */
+/* Without it, or with one that makes no sense, the database belongs to the user that restores
+ * it. */
 static struct record_owner read_owner(const json_t *db)
 {
 	const json_t *uid = json_object_get(db, "uid"), *gid = json_object_get(db, "gid");
@@ -267,7 +268,7 @@ static int read_databases(json_t *databases, struct head *h)
 	return json_is_object(databases) ? 0 : -EBADMSG;
 }
 
-/* What is not understood is not removed, that is all. */
+/* What is not understood is not removed; that is all. */
 static void read_left(json_t *left, struct head *h)
 {
 	json_t *item;
@@ -431,7 +432,7 @@ int head_load(struct store *s, str tenant, msec until, struct head *ret, struct 
 	return r;
 }
 
-/* A write whose answer was lost looks like somebody else's at the next try. */
+/* A write whose answer was lost looks like another writer's on the next try. */
 static bool is_written(
 	struct store *s, const char *key, str text, msec until, struct etag *ret_etag)
 {
@@ -557,7 +558,7 @@ void proof_set_open(const char *dir, bool is_open)
 {
 	CLEAN_FREE char *path = xasprintf("%s/" RECORD_OPEN, dir);
 
-	/* It only hastens what is done in any case. */
+	/* It only speeds up what is done in any case. */
 	(void)!(is_open ? file_touch(FILE_GIVEN, path, 0600) : file_remove(FILE_GIVEN, path));
 }
 

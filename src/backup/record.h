@@ -3,7 +3,7 @@
  *
  * HEAD is the object <prefix>/<tenant>/HEAD.  It says that the tenant exists, the number of the
  * present epoch (the folder that the present owner replicates into; every restore takes the next
- * one, so that an older copy that wakes up somewhere writes where nobody reads), and for each
+ * one, so that an older copy that wakes up somewhere else writes where nobody reads), and for each
  * database the epoch in which its last confirmed replica lies and the transaction that was
  * confirmed.  It changes by conditional writes only.
  *
@@ -19,8 +19,8 @@
 #define RECORD_FILE ".fly-atc.json"
 #define RECORD_OPEN ".fly-atc-open" /* beside it while the databases may be ahead of the store */
 
-/* Whose a database is, and who else may use it: bits of a mode without those that give rights of
- * their own. */
+/* Who owns a database, and who else may use it: bits of a mode, without those that grant the file's
+ * own rights (setuid and the like). */
 #define RECORD_MODE 0777
 struct record_owner {
 	bool is_known;
@@ -35,7 +35,7 @@ struct record_database {
 	struct record_owner owner;
 };
 
-/* An epoch that nobody writes to any more, and since when (seconds since 1970). */
+/* An epoch that is no longer written to, and since when (seconds since 1970). */
 struct record_left {
 	uint64_t epoch;
 	int64_t since;
@@ -49,19 +49,19 @@ struct head {
 	struct record_left *left; /* their replicas are removed some days later */
 	size_t nleft;
 	char writer[64]; /* who wrote it, as read; head_write says who we are */
-	/* What the supervisor wrote down when the prepare command had succeeded; 0: nothing. */
+	/* What the supervisor noted when the prepare command had succeeded; 0: nothing. */
 	uint64_t prepared;
 	bool knows_files;
-	uint64_t nfiles; /* beside the databases when it was detached last (beside.h) */
+	uint64_t nfiles; /* beside the databases when it was last detached (beside.h) */
 };
 
 struct proof {
 	char *store; /* backup.url */
 	uint64_t epoch;
-	char **databases; /* those that were confirmed once, and so must be there */
+	char **databases; /* those that were confirmed once, and so must exist */
 	size_t ndatabases;
 	uint64_t next; /* 0, or the epoch that was about to be taken from here … */
-	char *by;      /* … and by which writer: if HEAD is so, the files here are its */
+	char *by; /* … and by which writer: if HEAD says the same, the files here are its files */
 };
 
 void head_done(struct head *h);
@@ -69,7 +69,7 @@ void head_copy(const struct head *from, struct head *ret);
 struct record_database *head_find(const struct head *h, const char *name);
 /* Adds it, or replaces its epoch and txid. */
 void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
-/* The epoch was left now. */
+/* The epoch was left just now. */
 void head_leave(struct head *h, uint64_t epoch, int64_t now);
 /* The first epoch that was left at or before `until` and that no database needs; 0 if there is
  * none. */
@@ -80,16 +80,16 @@ void head_write(const struct head *h, str tenant, struct buf *out);
 /* For tests: 0, or -EBADMSG with the reason; keys of later versions are accepted. */
 int head_read(str text, str tenant, struct head *ret, struct why *ret_why) MUST_USE;
 
-/* Our name in HEAD: another one for each process. */
+/* Our name in HEAD: different for each process. */
 const char *record_writer(void);
 
 void proof_done(struct proof *p);
-/* The files that it vouches for are the latest of HEAD. */
+/* The files that it stands for are the latest of HEAD. */
 bool proof_holds(const struct proof *p, const struct head *h);
 bool proof_names(const struct proof *p, const char *database);
 /* For tests: as JSON. */
 void proof_write(const struct proof *p, str tenant, struct buf *out);
-/* For tests: as head_read. */
+/* For tests: what head_read does. */
 int proof_read(str text, str tenant, struct proof *ret) MUST_USE;
 
 /* The rest blocks.  Key of HEAD; NUL-ended. */
@@ -98,8 +98,8 @@ char *head_key(str tenant) MUST_USE;
  * damaged). */
 int head_load(struct store *s, str tenant, msec until, struct head *ret, struct etag *ret_etag,
 	struct why *ret_why) MUST_USE;
-/* Creates (etag empty) or replaces HEAD.  An answer that was lost is found out.  0, -ESTALE
- * (somebody else wrote it: load it again), -EIO. */
+/* Creates (etag empty) or replaces HEAD.  If the answer was lost, it finds out.  0, -ESTALE
+ * (another writer changed it: load it again), -EIO. */
 int head_save(struct store *s, str tenant, const struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
 /* Writes h over HEAD where the epoch is still h's; databases that only HEAD names are kept, and
@@ -112,8 +112,7 @@ int proof_load(const char *dir, str tenant, struct proof *ret) MUST_USE;
 /* Before HEAD takes the next epoch for the files that are here: should we die before the proof says
  * so, they are proven all the same.  -ESTALE: there is no proof of this epoch. */
 int proof_announce(const char *dir, str tenant, uint64_t epoch, struct why *ret_why) MUST_USE;
-/* Failures are of no consequence: the mark only saves the wait for the next wake (backup_catch_up).
- */
+/* Failures do not matter: the mark only saves waiting for the next wake (backup_catch_up). */
 void proof_set_open(const char *dir, bool is_open);
 bool proof_is_open(const char *dir);
 /* The proof that matches h: its epoch and its databases. */

@@ -15,8 +15,8 @@ static struct release *release_of(struct op *op)
 	return container_of(op, struct release, op);
 }
 
-/* The mark stays, so that what is not confirmed is not forgotten: attach or the next start sees to
- * it. */
+/* The mark stays, so that what is not confirmed is not forgotten: attach or the next start deals
+ * with it. */
 static void on_release_done(void *arg, bool is_ok)
 {
 	struct release *r = arg;

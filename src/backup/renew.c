@@ -10,7 +10,7 @@
 #include "backup/sound.h"
 #include "base/alloc.h"
 
-/* 1 if an earlier try has taken the epoch already, though it never heard so. */
+/* 1 if an earlier try has taken the epoch already, without learning of it. */
 static int load_head(struct renewal *r)
 {
 	uint64_t ours = r->head.epoch;
@@ -34,7 +34,7 @@ static int load_head(struct renewal *r)
 		head_done(&head);
 		return -ESTALE;
 	}
-	/* What was confirmed since it was written is known here alone. */
+	/* Only we know what was confirmed since it was written. */
 	for (size_t i = 0; i < r->head.ndatabases && result == 0; i++)
 		head_set(&head, r->head.databases[i].name, r->head.databases[i].epoch,
 			r->head.databases[i].txid);
@@ -64,7 +64,7 @@ static int forget_replicas(struct renewal *r)
 	return result;
 }
 
-/* A damaged database must not take the place of a good copy. */
+/* A damaged database must not replace a good copy. */
 static int check_databases(struct renewal *r)
 {
 	struct buf notes = {0};

@@ -1,10 +1,10 @@
-/* renew.h - a new epoch for databases that stay where they are. */
+/* renew.h - starts a new epoch for databases that stay where they are. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "backup/record.h"
 
-/* Blocks.  Litestream knows none of the databases now.
+/* Blocks.  Litestream must know none of the databases now.
  *
  * In this order, so that a crash after any step leaves files that are proven: the proof says that
  * this epoch is about to be taken and by whom, HEAD takes it, Litestream's own state goes, the

@@ -84,7 +84,8 @@ static msec time_left(const struct task *t)
 	return now < t->until ? MIN(t->until - now, (msec)LONGEST_CALL) : 0;
 }
 
-/* What every answer begins with.  True if it is a good one, false if the task goes on by itself. */
+/* What the handling of every answer begins with.  True if it is a good one, false if the task goes
+ * on by itself. */
 static bool take_answer(struct task *t, int error, unsigned status, json_t *answer)
 {
 	t->call = NULL;
@@ -153,7 +154,7 @@ static void on_sync_answer(void *arg, int error, unsigned status, json_t *answer
 	step_soon(t);
 }
 
-/* Whatever it answers, it has taken the database from its list first. */
+/* Whatever it answers, it has removed the database from its list first. */
 static void on_release_answer(void *arg, int error, unsigned status, json_t *answer)
 {
 	struct task *t = arg;
@@ -290,7 +291,7 @@ struct task *task_start(struct registry *reg, struct replica *r, enum task_kind 
 	return t;
 }
 
-/* Only the answers that change what the daemon knows are waited for. */
+/* Only answers that change what the daemon knows are waited for. */
 void task_cancel(struct task *t, const char *why)
 {
 	MAGIC_CHECK(t, TASK_MAGIC);

@@ -1,4 +1,4 @@
-/* replica.h - one database at Litestream: registered, confirmed to be in the store, released. */
+/* replica.h - one database at Litestream: registered, confirmed, released. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -7,7 +7,7 @@
 
 enum { REGISTRY_MAGIC = MAGIC('r', 'e', 'g', 'i') };
 
-/* The databases that the daemon was told of. */
+/* The databases that the daemon was given. */
 struct registry {
 	uint32_t magic;
 	struct loop *loop;
@@ -16,11 +16,12 @@ struct registry {
 	uint64_t released;   /* by the present daemon, which leaks a little each time */
 };
 
-#define REGISTERED_ONCE UINT64_MAX /* a generation that never is: it was known, and is no more */
+#define REGISTERED_ONCE                                                                            \
+	UINT64_MAX /* a generation that never exists: it was known, and is not any more */
 
 struct replica {
 	const char *path;	/* borrowed */
-	char *url;		/* owned; the epoch is in it */
+	char *url;		/* owned; it contains the epoch */
 	uint64_t registered_in; /* generation of the daemon that knows it, or knew it; 0: none */
 	uint64_t txid, replicated_txid; /* as last told */
 	bool is_confirmed;		/* the last answer was that the store has everything */
@@ -34,8 +35,9 @@ enum task_kind { TASK_REGISTER, TASK_SYNC, TASK_RELEASE };
 enum task_result {
 	TASK_DONE,
 	TASK_NO_FILE /* nothing to sync yet; it is registered */,
-	TASK_LOST /* the Litestream that knew it knows it no more: what it missed must be found out
-		     before another one is told.  registered_in stays, as the sign of it */
+	TASK_LOST /* the Litestream that knew it does not know it any more: what it missed must be
+		     found out before another one is given it.  registered_in stays, as the sign of
+		     that */
 	,
 	TASK_FAILED
 };
@@ -49,8 +51,8 @@ void registry_init(struct registry *reg, struct loop *l);
 void registry_ready(struct registry *reg);
 
 /* TASK_SYNC registers first where that is needed, and is done when the store has everything that
- * was committed before: txid == replicated_txid.  All wait for the daemon, also for the next one
- * when it dies (unless they are hasty, or it knew r already: TASK_LOST), until `until`.  r stays in
+ * was committed before: txid == replicated_txid.  All wait for the daemon, and for the next one if
+ * it dies (unless they are hasty, or it knew r already: TASK_LOST), until `until`.  r stays in
  * place until done is called. */
 struct task *task_start(struct registry *reg, struct replica *r, enum task_kind kind, msec until,
 	bool is_hasty, task_fn *done, void *arg);

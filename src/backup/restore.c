@@ -141,7 +141,7 @@ static void on_restore_output(void *arg, enum process_stream stream, str line, b
 	MAGIC_CHECK(c, FETCH_MAGIC);
 	(void)is_cut;
 	if (stream == PROCESS_STDERR)
-		why_set(&c->db->why, STR_FMT, STR_ARG(line)); /* the last one tells */
+		why_set(&c->db->why, STR_FMT, STR_ARG(line)); /* the last one to end reports */
 	else if (buf_len(&c->out) + line.n < OUTPUT_MAX)
 		buf_add(&c->out, line);
 }
@@ -360,7 +360,7 @@ static void make_plan(struct restore *r)
 		work_run(b->work, plan_make, on_planned, &r->plan);
 		return;
 	}
-	/* A look at a few files here takes less than the making of a thread. */
+	/* Looking at a few files here takes less time than making a thread. */
 	plan_make(&r->plan);
 	on_planned(&r->plan);
 }

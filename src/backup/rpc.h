@@ -15,7 +15,7 @@ struct rpc;
 struct rpc_call;
 
 /* error: 0, or -errno of the connection (-ETIMEDOUT after the limit, -ECANCELED by rpc_abort,
- * -EBADMSG when the answer is no HTTP with a JSON object).  answer is borrowed, an object, NULL
+ * -EBADMSG when the answer is not a JSON object over HTTP).  answer is borrowed, an object, NULL
  * with an error. */
 typedef void rpc_fn(void *arg, int error, unsigned status, json_t *answer);
 
@@ -24,13 +24,13 @@ struct rpc *rpc_new(struct loop *l, const char *socket_path) MUST_USE;
 /* Aborts what is under way; its callbacks are not called. */
 void rpc_free(struct rpc *c);
 /* A request with a JSON object as body (taken), or without one (NULL).  done exactly once, never
- * from inside; the result is good for rpc_forget until then. */
+ * from inside; until then the result may be given to rpc_forget. */
 struct rpc_call *rpc_call(struct rpc *c, const char *method, const char *target, json_t *take_body,
 	msec limit, rpc_fn *done, void *arg);
 /* A request without a body that does not wait for its turn. */
 void rpc_urge(
 	struct rpc *c, const char *method, const char *target, msec limit, rpc_fn *done, void *arg);
-/* Its answer is of no interest any more: done is not called. */
+/* Its answer no longer matters: done is not called. */
 void rpc_forget(struct rpc_call *call);
 /* Ends what is under way with -ECANCELED: the other side is known to be gone. */
 void rpc_abort(struct rpc *c);

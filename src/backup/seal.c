@@ -1,4 +1,5 @@
-/* seal.c - what the store had of a database when it was let go, in a file beside it. */
+/* seal.c - writes and reads a database's seal: hashes of its pages, and what the file looked
+ * like. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -8,9 +9,9 @@
 #include "base/hash.h"
 
 #define KEY	 0x7365616cULL
-#define PAGE_MIN 512u /* bytes, of any database */
+#define PAGE_MIN 512u /* bytes, in any database */
 
-/* Then the hashes, then a hash of it all.  For this machine alone. */
+/* Then the hashes, then a hash of everything.  Only for this machine. */
 struct front {
 	char magic[8];
 	uint64_t epoch, txid;

@@ -1,4 +1,5 @@
-/* settle.c - Litestream has let go: what is here is still what was compared, and that is noted. */
+/* settle.c - Litestream has let go: is the database still what was compared?  If so, it is
+ * sealed. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -7,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/magic.h"
 
-#define MAX_TURNS 3 /* when something changes at the same time */
+#define MAX_TURNS 3 /* tries, when something changes at the same time */
 
 enum { SETTLING_MAGIC = MAGIC('s', 'e', 't', 't') };
 
@@ -21,7 +22,7 @@ struct settling {
 	void *arg;
 };
 
-/* Litestream's own end may have moved pages from the WAL into the file. */
+/* Litestream may have moved pages from the WAL into the file when it ended. */
 static int look_at_pages_again(struct settling *s, struct database *db, struct identity *now)
 {
 	struct identity after;

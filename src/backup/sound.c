@@ -1,4 +1,4 @@
-/* sound.c - SQLite's own check, and its limits. */
+/* sound.c - SQLite's quick_check, and what it cannot judge. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/sound.h"
 
@@ -9,8 +9,8 @@
 
 #define BUSY_TIMEOUT 5000 /* msec */
 
-/* A schema of a newer SQLite than ours (a function, a module, a keyword) cannot be judged here;
- * damage can. */
+/* A schema that needs a newer SQLite than ours (a function, a module, a keyword) cannot be judged
+ * here; damage can. */
 static bool is_beyond_us(const char *text)
 {
 	return strstr(text, "malformed database schema") &&
@@ -36,7 +36,7 @@ static int judge_database(sqlite3 *db, struct why *why)
 	return verdict == 0 && is_beyond_us(why->text) ? -1 : verdict;
 }
 
-/* immutable: no -wal and -shm appear beside it. */
+/* immutable: no -wal and -shm files appear beside it. */
 static char *make_uri(const char *path, bool is_in_use)
 {
 	struct buf name = {0};

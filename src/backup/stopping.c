@@ -1,4 +1,4 @@
-/* stopping.c - the end of backups: when nothing is under way any more, Litestream's own. */
+/* stopping.c - the end of backups: once nothing is under way, Litestream is ended. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/backup_int.h"
 

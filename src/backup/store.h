@@ -2,8 +2,8 @@
  *
  * Calls block, for the threads of work.h; any number of threads may call at once.  Only a clear
  * answer of the store is -ENOENT or -ESTALE; silence, refusal, a missing bucket or directory and
- * every answer that is not understood are -EIO.  `until` is a moment of clock_now; what fails for a
- * passing reason is tried again before it. */
+ * every answer that is not understood are -EIO.  `until` is a moment of clock_now; temporary
+ * failures are retried until then. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -25,22 +25,23 @@ struct etag {
 struct store *store_new(
 	const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
 void store_free(struct store *s);
-/* Makes the directory of a store that is new; one that was used before may be read-only.  A bucket
- * is not asked: it may be silent just now.  0, -EIO. */
+/* Makes the directory of a new store; one that was used before may be read-only.  A bucket is not
+ * asked: it may be silent just now.  0, -EIO. */
 int store_prepare(struct store *s, struct why *ret_why) MUST_USE;
 
 /* Appends the object to body.  0, -ENOENT, -EIO. */
 int store_get(struct store *s, const char *key, msec until, struct buf *ret_body,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;
-/* The next bytes of an object; empty: it begins, or begins once more.  Below 0 ends the reading. */
+/* The next bytes of an object; empty: it begins, or begins again.  A result below 0 ends the
+ * reading. */
 typedef int store_sink(void *arg, str bytes);
-/* An object of any size, as it comes.  0, -ENOENT, -EIO, or what the sink said. */
+/* An object of any size, as it arrives.  0, -ENOENT, -EIO, or what the sink returned. */
 int store_read(struct store *s, const char *key, msec until, store_sink *sink, void *arg,
 	struct why *ret_why) MUST_USE;
 /* Litestream's file of one transaction in a replica; NUL-ended. */
 char *store_ltx_key(const struct store *s, const char *replica_key, uint64_t txid) MUST_USE;
-/* Creates the object (expected NULL), or replaces that with the etag expected.  -ESTALE: it is not
- * as expected. After -EIO it may or may not have been written. */
+/* Creates the object (expected NULL), or replaces the one with the etag expected.  -ESTALE: it is
+ * not as expected. After -EIO it may or may not have been written. */
 int store_put(struct store *s, const char *key, str body, const struct etag *expected, msec until,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;
 /* Whether there is an object whose key begins with prefix. */

@@ -15,8 +15,8 @@ static int cannot(struct why *why, const char *what, const char *path, int error
 	return -EIO;
 }
 
-/* Made at the start.  A directory without the mark is not the one that we were given (a disk that
- * is not mounted any more, and Litestream has made the directory anew): what is in it answers no
+/* Made at the start.  A directory without the mark is not the one that we were given (its disk is
+ * no longer mounted, and Litestream has made the directory again): what is in it answers no
  * question. */
 #define MARK ".fly-atc-store"
 

@@ -33,7 +33,7 @@ struct request {
 	const char *condition; /* a header, or NULL */
 	const struct work *work;
 	msec until;
-	bool is_long; /* it may take as long as bytes come */
+	bool is_long; /* it may take as long as bytes keep coming */
 };
 
 struct s3_answer {
@@ -41,7 +41,7 @@ struct s3_answer {
 	struct buf body;
 	store_sink *sink; /* or NULL: where the body goes if the status is 200 */
 	void *arg;
-	int sunk; /* what the sink said last */
+	int sunk; /* what the sink returned last */
 	struct store_s3 *s3;
 	CURL *curl;
 	struct etag etag;
@@ -182,7 +182,8 @@ static void set_options(struct store_s3 *s, CURL *curl, const struct request *r,
 	lib->easy_setopt(curl, CURLOPT_USERNAME, l->key_id);
 	lib->easy_setopt(curl, CURLOPT_PASSWORD, l->secret);
 	lib->easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	lib->easy_setopt(curl, CURLOPT_PROXY, ""); /* as Litestream, whose environment has none */
+	lib->easy_setopt(
+		curl, CURLOPT_PROXY, ""); /* no more than Litestream, whose environment has none */
 	lib->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left, (msec)CONNECT_TIMEOUT));
 	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS,
@@ -199,7 +200,7 @@ static void set_options(struct store_s3 *s, CURL *curl, const struct request *r,
 	lib->easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 }
 
-/* One try.  0 when there is an answer, whatever it says. */
+/* One try.  0 if there is an answer, whatever it says. */
 static int perform(
 	struct store_s3 *s, const struct request *r, struct s3_answer *a, struct why *why)
 {
@@ -272,7 +273,7 @@ static void pause_for(msec length)
 	poll(NULL, 0, (int)length);
 }
 
-/* Until there is an answer that is worth reading. */
+/* Until there is an answer worth reading. */
 static int request_until_answered(
 	struct store_s3 *s, struct request *r, struct s3_answer *a, struct why *why)
 {
@@ -386,7 +387,7 @@ static int list(struct store_s3 *s, const char *prefix, unsigned max, msec until
 	struct request r = {.method = "GET", .until = until};
 	int result;
 
-	/* In the order of the alphabet, as the signature wants them. */
+	/* In alphabetical order, as the signature requires. */
 	buf_printf(&query, "list-type=2&max-keys=%u&prefix=", max);
 	for (const char *p = s->location->prefix; *p; p++)
 		buf_printf(&query, *p == '/' ? "%%2F" : "%c", *p);

@@ -1,4 +1,4 @@
-/* tasks.c - the same task for each backed-up database of a tenant, at once. */
+/* tasks.c - runs the same task for each backed-up database of a tenant, all at once. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 

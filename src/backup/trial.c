@@ -19,8 +19,8 @@
 
 #define ROUNDS	     8
 #define SOME_ROWS    150  /* some frames of a WAL, of a thousand that SQLite lets it have */
-#define MANY_ROWS    1400 /* more frames than those */
-#define ANEW_ROWS    10	  /* fewer than what was confirmed of the WAL before */
+#define MANY_ROWS    1400 /* more frames than before */
+#define ANEW_ROWS    10	  /* fewer than what was confirmed of the previous WAL */
 #define LOOK_AT_SALT 5
 #define LIMIT	     30000u /* msec for all of it */
 #define MAX_DEATHS   3u
@@ -86,8 +86,8 @@ static int write_rows(struct trial *t, int n)
 	return 0;
 }
 
-/* Until SQLite has begun its WAL anew, once, and not as far as it was confirmed before: a program
- * that does not keep SQLite from it finds its last frame in its place, and goes on at the new
+/* Until SQLite has restarted its WAL, once, and not up to where it was confirmed before: a
+ * Litestream that does not prevent it finds its last frame replaced, and goes on at the new
  * beginning. */
 static int write_until_anew(struct trial *t)
 {
@@ -314,7 +314,7 @@ static void clear(struct trial *t)
 	sqlite3_finalize(t->insert);
 	sqlite3_close(t->db);
 	if (t->dir && file_remove_tree(FILE_GIVEN, t->dir) < 0)
-		t->dir[0] = '\0'; /* others will find it in the directory for what is temporary */
+		t->dir[0] = '\0'; /* others can find it in the directory for temporary files */
 	program_env_free(t->env);
 	free(t->dir);
 	free(t->path);
@@ -413,7 +413,7 @@ static void remember_trial(const char *dir, const char *name)
 
 	if (path && file_make_parents(FILE_GIVEN, path, 0700) == 0 &&
 		file_write(FILE_GIVEN, path, STR(PASSED), 0600) < 0)
-		return; /* it is tried again, that is all */
+		return; /* then it is tried again; that is all */
 }
 
 /* NULL where the file cannot be looked at. */
@@ -474,7 +474,7 @@ int trial_run(const char *program, const char *place, const char *memory, struct
 		r = run_trial(program, place, ret_why);
 	for (size_t i = 0; i < NITEMS(m.dirs) && r == 0; i++) {
 		if (is_known && !is_in(m.dirs[i], content))
-			continue; /* one memory is no proof for the other */
+			continue; /* one memory does not vouch for the other */
 		remember_trial(m.dirs[i], content);
 		remember_trial(m.dirs[i], inode);
 	}

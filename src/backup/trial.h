@@ -1,11 +1,12 @@
-/* trial.h - does this Litestream keep what is committed? A version is believed, a trial is seen. */
+/* trial.h - does this Litestream keep what is committed?  A version is a claim, a trial is
+ * proof. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "backup/why.h"
 #include "base/buf.h"
 
-/* Replicates a small database in a directory of its own while SQLite begins its WAL anew several
+/* Replicates a small database in a directory of its own while SQLite restarts its WAL several
  * times, restores it, and compares every row.  Blocks for a second or two, and runs a loop
  * meanwhile: for a process of its own.
  *
@@ -15,16 +16,15 @@
  * could not be tried), and why. */
 int trial_run(
 	const char *program, const char *place, const char *memory, struct why *ret_why) MUST_USE;
-/* This very file, with this inode and these times, is remembered.  Reads nothing but directories.
- */
+/* This very file, with this inode and these times, is remembered.  Reads only directories. */
 bool trial_has_passed(const char *program, const char *memory);
 
-/* What is to be said of a result below 0. */
+/* The words for a result below 0. */
 void trial_explain(const char *program, const char *version, int result, const struct why *why,
 	struct buf *out);
 
 /* {"…", TRIAL_FLAG, program, place or "", memory or ""}: a process that tries a program.  It says
- * why on stdout; the status of its end is one of these, or another one where it could not try. */
+ * why on stdout; its exit status is one of these, or another one if it could not try. */
 #define TRIAL_FLAG "--trial"
 enum { TRIAL_PASSED = 0, TRIAL_LOSES = 2 };
 int trial_main(char **argv);

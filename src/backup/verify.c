@@ -1,8 +1,9 @@
-/* verify.c - the pages that the store has, beside those that SQLite sees.
+/* verify.c - compares the pages that the store has with those that SQLite sees.
  *
- * While the application writes: T1 is confirmed, the pages are read, T2 is confirmed.  What was
- * committed up to T1 is in the pages, and what is in them is in the store at T2; so every page that
- * no transaction in between touched must be the same.  The others are compared the next time. */
+ * While the application writes: T1 is confirmed, the pages are read, T2 is confirmed.  Everything
+ * committed up to T1 is in the pages, and everything in them is in the store at T2; so every page
+ * that no transaction in between touched must be the same.  The others are compared the next
+ * time. */
 /* SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <signal.h>
@@ -128,7 +129,7 @@ static void accept(struct confirm *c, struct confirm_part *part)
 
 static void start_copy(struct confirm *c);
 
-/* What came of it, for all parts: the worst decides. */
+/* The result for all parts: the worst one decides. */
 static void judge_parts(struct confirm *c)
 {
 	struct confirm_part *failed = NULL;
@@ -214,7 +215,7 @@ void verify_finish(struct confirm *c)
 	confirm_work(c, run_compare, on_compared);
 }
 
-/* --- where the files of the store tell us nothing: a restore beside the database --- */
+/* --- where the files of the store do not help: a restore beside the database --- */
 
 static char *copy_path(const struct confirm_part *part)
 {
@@ -283,7 +284,7 @@ static void on_copy_limit(struct timer *t)
 	process_signal(c->copying, SIGKILL);
 }
 
-/* While the application runs it can wait for the end. */
+/* While the application runs, this can wait for its end. */
 static void start_copy(struct confirm *c)
 {
 	struct backup *b = c->entry->b;

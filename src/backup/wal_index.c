@@ -1,4 +1,4 @@
-/* wal_index.c - two copies of one header, which are alike unless it is being written. */
+/* wal_index.c - reads the two copies of the header, which are equal unless it is being written. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/wal_index.h"
 

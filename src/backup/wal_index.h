@@ -12,13 +12,13 @@ struct wal_index {
 	uint16_t page_size; /* 1: 65536 */
 	uint32_t max_frame, pages;
 	uint32_t frame_checksum[2];
-	uint8_t salt[8]; /* of each frame, as it stands in the WAL */
+	uint8_t salt[8]; /* of each frame, as it is in the WAL */
 	uint32_t checksum[2];
 };
 #define WAL_HEADER	 32
 #define WAL_FRAME_HEADER 24
 
-/* Of the index in memory.  False while somebody is writing it, and where there is none. */
+/* From the index in memory.  False while it is being written, and if there is none. */
 bool wal_index_take(const volatile char *region, struct wal_index *ret);
 /* Of the database's file NAME-shm; blocks for a moment.  It opens and closes that file, which ends
  * the locks of this process on it: not while SQLite has the database open here.  False as above. */

@@ -1,5 +1,5 @@
-/* watchdog.c - while tenants are awake: does the store have what they wrote, and is Litestream in
- * good health? */
+/* watchdog.c - while tenants are awake: does the store have what they wrote, and is Litestream
+ * well? */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,8 @@ static void ask_about(void *arg)
 	q->result = store_has(q->b->store, q->prefix, q->until, &has, &q->why);
 }
 
-/* A database that no daemon can bring to the store must not cost the others one every minute. */
+/* A database that no daemon can bring to the store must not cost the others their daemon every
+ * minute. */
 static bool is_stalled(const struct replica *r, const struct backup *b)
 {
 	return r->failing_since &&

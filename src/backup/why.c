@@ -1,4 +1,4 @@
-/* why.c - reasons in words. */
+/* why.c - a short text on the stack, cut to fit. */
 /* SPDX-License-Identifier: MIT */
 #include "backup/why.h"
 

@@ -1,4 +1,4 @@
-/* alloc.c - allocation that cannot fail. */
+/* alloc.c - the C library's allocator; a failure ends the process. */
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 

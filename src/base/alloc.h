@@ -1,5 +1,5 @@
-/* alloc.h - allocation that cannot fail: when memory is gone the process dies and is started again.
- */
+/* alloc.h - allocation that cannot fail: when memory runs out the process dies and is started
+ * again. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,12 +12,13 @@ void *xrealloc(void *old, size_t size) MUST_USE;
 char *xstrdup(const char *s) MUST_USE;
 /* printf into a new string. */
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_USE;
-/* A list that NULL ends, and its strings. */
+/* A NULL-ended list, and its strings. */
 void strings_free(char **strings);
 
 /* Closes *fd unless it is negative, and sets it to -1.  For CLEAN_FD. */
 void close_fd(int *fd);
-/* By the C library, in vectors: of a length that it knows the compiler makes a slower loop. */
+/* By the C library, which uses vectors: for a length that it knows, the compiler would make a
+ * slower loop. */
 void memory_clear(void *p, size_t n);
 void free_ptr(void *ptr_to_ptr);
 #define CLEAN_FD   __attribute__((cleanup(close_fd)))

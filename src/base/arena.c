@@ -1,4 +1,4 @@
-/* arena.c - memory that is given piece by piece and taken back all at once. */
+/* arena.c - blocks of usual size are kept for reuse, large ones are not. */
 /* SPDX-License-Identifier: MIT */
 #include "base/arena.h"
 
@@ -18,11 +18,19 @@ struct arena_block {
 
 #define USUAL_SIZE (2048 - sizeof(struct arena_block))
 
+static size_t aligned(size_t size)
+{
+	return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+/* For at least `size` bytes; what is left of the one before is wasted. */
 static void add_block(struct arena *a, size_t size)
 {
-	struct arena_block *block = xmalloc(sizeof(*block) + size);
+	struct arena_block *block;
 
-	assert(size >= USUAL_SIZE && size % ALIGNMENT == 0);
+	assert(size <= SIZE_MAX / 2 && a->at <= a->end);
+	size = aligned(MAX(size, USUAL_SIZE));
+	block = xmalloc(sizeof(*block) + size);
 	assert((uintptr_t)block->bytes % ALIGNMENT == 0);
 	block->next = a->blocks;
 	block->size = size;
@@ -35,12 +43,12 @@ void *arena_alloc(struct arena *a, size_t size)
 {
 	char *p;
 
-	assert(size <= SIZE_MAX / 2 && a->at <= a->end);
-	size = (MAX(size, (size_t)1) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	size = MAX(size, (size_t)1);
+	/* What is left is a multiple of the alignment, so that what fits does so rounded, too. */
 	if (size > (size_t)(a->end - a->at))
-		add_block(a, MAX(size, USUAL_SIZE));
+		add_block(a, size);
 	p = a->at;
-	a->at += size;
+	a->at += aligned(size);
 	return p;
 }
 
@@ -102,7 +110,7 @@ static struct arena_block *take_usual(struct arena *a)
 	return NULL;
 }
 
-/* A block of unusual size is not kept: one large request would hold its memory for ever. */
+/* A block of unusual size is not kept: one large request would hold its memory forever. */
 void arena_reset(struct arena *a)
 {
 	struct arena_block *kept = take_usual(a);

@@ -1,4 +1,4 @@
-/* arena.h - memory that is given piece by piece and taken back all at once. */
+/* arena.h - memory that is allocated piece by piece and freed all at once. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -19,5 +19,5 @@ str arena_dup(struct arena *a, str s) MUST_USE;
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3) MUST_USE;
 /* Frees everything; the arena is empty and usable again. */
 void arena_done(struct arena *a);
-/* As arena_done, but keeps one block of the usual size (if there is one) for the next user. */
+/* Like arena_done, but keeps one block of the usual size (if there is one) for the next user. */
 void arena_reset(struct arena *a);

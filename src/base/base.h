@@ -9,6 +9,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What a failed assertion calls (base/crash.c) is cold: the compiler then lays out its call, and
+ * the arguments, apart from the code that runs. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) */
+extern void __assert_fail(const char *expression, const char *file, unsigned line,
+	const char *function) __attribute__((noreturn, cold));
+
 #define MUST_USE	 __attribute__((warn_unused_result))
 #define PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
 #define NORETURN	 __attribute__((noreturn))
@@ -24,13 +30,12 @@
 /* Milliseconds: a length of time, or a moment of the monotonic clock. */
 typedef uint64_t msec;
 #define MSEC_NEVER UINT64_MAX
-/* The moment at which a limit of the configuration is over; 0 there means that there is no limit.
- */
+/* The moment at which a limit of the configuration ends; 0 there means that there is no limit. */
 static inline msec msec_limit(msec now, msec limit)
 {
 	return limit ? now + limit : MSEC_NEVER;
 }
 
-/* What every incremental parser answers: done, feed me more, or refuse (the status is an output).
- */
+/* What every incremental parser returns: done, feed me more, or refused (the status is an
+ * output). */
 enum parse { PARSE_OK, PARSE_MORE, PARSE_BAD };

@@ -1,10 +1,10 @@
-/* budget.c - memory that is taken by what others drive. */
+/* budget.c - a count for each thread, added to the total in steps. */
 /* SPDX-License-Identifier: MIT */
 #include "base/budget.h"
 
 #include <stdatomic.h>
 
-/* Less than that is not worth a trim. */
+/* Less than this is not worth a trim. */
 #define EBB_MIN (8u << 20)
 
 _Thread_local int64_t budget_pending;

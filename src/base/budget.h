@@ -1,8 +1,9 @@
-/* budget.h - memory that is taken by what others drive: one count for the process, one limit.
+/* budget.h - memory whose amount clients and tenants determine: one count for the process, one
+ * limit.
  *
- * Who holds such memory says so; nobody is refused it.  Whoever can end something looks at
- * budget_is_over and ends it (proxy/shortage.h).  Each thread adds up what it takes and gives, and
- * hands that over in steps: the count is right to within BUDGET_STEP for each thread, and to count
+ * Code that holds such memory reports it; it is never refused.  Code that can end something checks
+ * budget_is_over and ends it (proxy/shortage.h).  Each thread adds up what it takes and gives back,
+ * and reports that in steps: the count is right to within BUDGET_STEP for each thread, and counting
  * costs no more than an addition. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -14,7 +15,7 @@
 extern _Thread_local int64_t budget_pending;
 void budget_hand_over(void);
 
-/* It became larger or smaller. */
+/* It has become larger or smaller. */
 static inline void budget_resize(size_t before, size_t after)
 {
 	budget_pending += (int64_t)after - (int64_t)before;
@@ -33,11 +34,11 @@ static inline void budget_give(size_t n)
 	budget_resize(n, 0);
 }
 
-/* Any thread.  0: no limit, as at first. */
+/* From any thread.  0: no limit, which is how it starts. */
 void budget_limit(size_t most);
 /* For tests: what is taken by all threads. */
 size_t budget_used(void);
 bool budget_is_over(void);
-/* True once after much was taken and most of it given: what the allocator keeps can go back to the
- * system (malloc_trim). */
+/* True once after much was taken and most of it given back: what the allocator keeps can go back to
+ * the system (malloc_trim). */
 bool budget_has_ebbed(void);

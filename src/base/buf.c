@@ -1,4 +1,4 @@
-/* buf.c - a growing queue of bytes. */
+/* buf.c - consumed bytes are dropped when the buffer grows. */
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 
@@ -11,14 +11,15 @@
 
 char *buf_grow(struct buf *b, size_t n)
 {
-	assert(b->start <= b->end && b->end <= b->cap);
-	assert(n <= SIZE_MAX / 4 && b->cap <= SIZE_MAX / 4);
 	if (b->start && b->cap - buf_len(b) >= n) {
 		memmove(b->p, b->p + b->start, buf_len(b));
 	} else {
 		size_t cap = MAX(buf_len(b) + n, MAX(b->cap * 2, (size_t)256));
-		char *p = xmalloc(cap);
+		char *p;
 
+		assert(b->start <= b->end && b->end <= b->cap && !b->p == !b->cap);
+		assert(n <= SIZE_MAX / 4 && b->cap <= SIZE_MAX / 4);
+		p = xmalloc(cap);
 		if (buf_len(b))
 			memcpy(p, b->p + b->start, buf_len(b));
 		free(b->p);
@@ -27,7 +28,6 @@ char *buf_grow(struct buf *b, size_t n)
 	}
 	b->end -= b->start;
 	b->start = 0;
-	assert(b->cap - b->end >= n);
 	return b->p + b->end;
 }
 
@@ -91,8 +91,6 @@ void buf_clear(struct buf *b)
 
 void buf_done(struct buf *b)
 {
-	assert(b->start <= b->end && b->end <= b->cap);
-	assert(!b->cap || b->p);
 	free(b->p);
 	*b = (struct buf){0};
 }

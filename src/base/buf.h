@@ -20,7 +20,8 @@ static inline str buf_str(const struct buf *b)
 	return (str){b->p ? b->p + b->start : "", b->end - b->start};
 }
 
-/* Room for at least n more bytes; returns where they go.  Say with buf_added how many came. */
+/* Room for at least n more bytes; returns where they go.  Report with buf_added how many were
+ * written. */
 char *buf_grow(struct buf *b, size_t n);
 static inline char *buf_room(struct buf *b, size_t n)
 {
@@ -49,6 +50,6 @@ void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_add_html(struct buf *b, str s);
 /* Drops n bytes from the front. */
 void buf_consume(struct buf *b, size_t n);
-/* Empties it and keeps the memory; buf_done gives the memory back. */
+/* Empties it but keeps the memory; buf_done frees the memory. */
 void buf_clear(struct buf *b);
 void buf_done(struct buf *b);

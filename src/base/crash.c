@@ -1,4 +1,4 @@
-/* crash.c - the last words of a process. */
+/* crash.c - handlers for fatal signals, and what they write into the record. */
 /* SPDX-License-Identifier: MIT */
 #include "base/crash.h"
 
@@ -158,7 +158,8 @@ static void write_work(struct crash_record *r)
 	copy(r->id, sizeof(r->id), id.p, id.n);
 }
 
-/* What is certain comes first: what the thread worked at, and its stack, may be what is broken. */
+/* What is certain comes first: the thread's work and its stack may be the very thing that is
+ * broken. */
 static void write_down(int number)
 {
 	struct crash_record *r = record;
@@ -173,7 +174,7 @@ static void write_down(int number)
 		say_it(r);
 }
 
-/* The signal comes once more, without us. */
+/* The signal comes once more, this time without us. */
 static void on_signal(int number)
 {
 	if (!atomic_flag_test_and_set(&is_taken))

@@ -1,4 +1,5 @@
-/* file.c - files and directories: every name is one step from a directory that is held open. */
+/* file.c - takes a path apart, and goes down one name at a time from a directory that is held
+ * open. */
 /* SPDX-License-Identifier: MIT */
 #include "base/file.h"
 
@@ -13,9 +14,9 @@
 #include "base/alloc.h"
 
 #define PIECE 4096u /* bytes that are read at once where the size is not known */
-/* A rename somewhere makes the kernel unsure whether ".." is still beneath; then it says so. */
+/* A rename elsewhere can make the kernel unsure whether ".." is still beneath; then it says so. */
 #define BENEATH_TRIES 16
-/* Of a tree that is removed. */
+/* For a tree that is removed. */
 #define MAX_DEPTH   64
 #define MAX_ENTRIES 1000000u
 #define MAX_PASSES  3 /* over one directory, which others may add to meanwhile */
@@ -182,7 +183,7 @@ static int find(int dir, const char *path, struct spot *ret)
 	return 0;
 }
 
-/* The directory such that it can be flushed. */
+/* The directory, opened so that it can be flushed. */
 static int open_for_sync(const struct spot *s, int *ret_fd)
 {
 	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -303,7 +304,7 @@ int file_open_beneath(int dir, const char *path, int *ret_fd)
 	return 0;
 }
 
-/* A byte more than may come is read too, but not kept. */
+/* One byte more than allowed is read too, but not kept. */
 static ssize_t read_piece(int fd, size_t max, struct buf *ret)
 {
 	size_t left = ret->cap - ret->end, room = MIN(max, left ? left : PIECE);
@@ -325,7 +326,7 @@ int file_read_from(int fd, size_t max, struct buf *ret)
 	ssize_t n = 1;
 	struct stat st;
 
-	/* At once, and one more to see the end in it. */
+	/* All at once, and one more read to see the end. */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		(void)buf_room(ret, MIN((size_t)st.st_size, max) + 1);
 	while (n > 0 || n == -EINTR)
@@ -375,7 +376,7 @@ static int write_all(int fd, str s)
 	return 0;
 }
 
-/* Whatever had the name is of a crash, or a trap. */
+/* Whatever has the name already is left from a crash, or is a trap. */
 static int write_temporary(int dir, const char *name, str content, mode_t mode)
 {
 	CLEAN_FD int fd = -1;
@@ -385,7 +386,7 @@ static int write_temporary(int dir, const char *name, str content, mode_t mode)
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
-	/* What the umask took away is given back; a file system without modes knows none. */
+	/* What the umask took away is given back; some file systems have no modes. */
 	(void)!fchmod(fd, mode);
 	r = write_all(fd, content);
 	if (r == 0 && fsync(fd) < 0)
@@ -482,7 +483,7 @@ int file_move(int from_dir, const char *from, int to_dir, const char *to)
 
 /* --- owner and mode --- */
 
-/* A descriptor that can do nothing but say what it is, and be given away. */
+/* A descriptor that can only be asked what it is, and be given away. */
 static int open_kind(int dir, const char *path, mode_t kind, int *ret_fd)
 {
 	bool follows = dir == FILE_GIVEN && kind == S_IFDIR;
@@ -516,7 +517,7 @@ int file_give(int dir, const char *path, mode_t kind, uid_t uid, gid_t gid)
 	return r < 0 || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? r : -errno;
 }
 
-/* fchmod(2) refuses such a descriptor; its entry in /proc stands for the file itself. */
+/* fchmod(2) refuses such a descriptor; its entry in /proc refers to the file itself. */
 int file_set_mode(int dir, const char *path, mode_t kind, mode_t mode)
 {
 	CLEAN_FD int fd = -1;
@@ -556,7 +557,7 @@ int file_remove_dir(int dir, const char *path)
 
 struct removal {
 	dev_t device;
-	unsigned left; /* entries that may be removed yet */
+	unsigned left; /* how many entries may still be removed */
 };
 
 static int remove_any(struct removal *m, int dir, const char *name, int depth);

@@ -1,4 +1,4 @@
-/* hash.c - SipHash-1-3 and random bytes. */
+/* hash.c - SipHash-1-3, and getrandom. */
 /* SPDX-License-Identifier: MIT */
 #include "base/hash.h"
 

@@ -7,7 +7,7 @@
 
 /* The key is random and made once for each process. */
 uint64_t hash_bytes(str s);
-/* The same function with a key of the caller's: stable over processes. */
+/* The same function with the caller's key: the same in every process. */
 uint64_t hash_keyed(str s, uint64_t k0, uint64_t k1);
-/* Bytes from the kernel that nobody can guess. */
+/* Unpredictable bytes from the kernel. */
 void random_bytes(void *out, size_t n);

@@ -1,4 +1,4 @@
-/* json.c - writes JSON into a buffer. */
+/* json.c - escapes eight bytes at a time; most text needs no escapes. */
 /* SPDX-License-Identifier: MIT */
 #include "base/json.h"
 
@@ -8,7 +8,7 @@
 #define HAS_LESS(x, c) (((x)-EACH_BYTE(c)) & ~(x)&EACH_BYTE(0x80))
 #define HAS_BYTE(x, c) HAS_LESS((x) ^ EACH_BYTE(c), 1)
 
-/* True if JSON takes these eight bytes as they are. */
+/* True if JSON takes these eight bytes unchanged. */
 static bool is_plain8(const char *p)
 {
 	uint64_t x;
@@ -47,7 +47,7 @@ static void add_control(struct buf *b, unsigned char c)
 		buf_printf(b, "\\u%04x", c);
 }
 
-/* How much of it JSON takes as it is.  Nearly everything. */
+/* How much of it JSON takes unchanged: nearly everything. */
 static size_t count_plain(str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
@@ -62,7 +62,7 @@ static size_t count_plain(str s)
 	return i;
 }
 
-/* What begins with something that it does not: the number of bytes that were dealt with. */
+/* For a text whose first byte it does not take: the number of bytes that were dealt with. */
 static size_t add_special(struct buf *out, str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;

@@ -1,15 +1,15 @@
 /* json.h - writes JSON into a buffer, piece by piece: commas, quotes and escapes are taken care of.
  *
- * All JSON that we write is written by this, and allocates nothing but room in that buffer; what is
- * read is parsed by Jansson.  Whatever bytes a text has, what comes out is JSON in UTF-8, on one
- * line: quotes, backslashes and controls are escaped, and U+FFFD stands for what is not UTF-8. */
+ * All JSON that we write is written here, and allocates nothing but room in that buffer; what we
+ * read is parsed by Jansson.  Whatever bytes a text has, the result is JSON in UTF-8, on one line:
+ * quotes, backslashes and controls are escaped, and U+FFFD stands for what is not UTF-8. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "base/buf.h"
 
-/* {.out = buffer} is a writer at the beginning of a value; one within an object that has members
- * already is {buffer, true}. */
+/* {.out = buffer} is a writer at the beginning of a value; one inside an object that already has
+ * members is {buffer, true}. */
 struct json {
 	struct buf *out;
 	bool needs_comma;
@@ -18,28 +18,28 @@ struct json {
 /* `key` is a word of ours, which needs no escapes; NULL for the elements of an array and for the
  * outermost value. */
 void json_open_object(struct json *j, const char *key);
-/* Whose key is somebody else's word. */
+/* For a key that comes from outside. */
 void json_open_object_named(struct json *j, str name);
 void json_close_object(struct json *j);
 void json_open_array(struct json *j, const char *key);
 void json_close_array(struct json *j);
 void json_str(struct json *j, const char *key, str value);
-/* null where the value is empty. */
+/* null if the value is empty. */
 void json_str_or_null(struct json *j, const char *key, str value);
 void json_number(struct json *j, const char *key, uint64_t value);
 void json_int(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
-/* null; by its own name there is a function of Jansson, which would call this one. */
+/* null; a function of Jansson has the obvious name, and would call this one. */
 void json_none(struct json *j, const char *key);
 /* A value that is JSON already. */
 void json_raw(struct json *j, const char *key, str value);
 
-/* --- in line, for what is written for every request: the length of a literal key is known --- */
+/* --- inlined, for what is written for every request: the length of a literal key is known --- */
 
 /* A string alone, with its quotes. */
 void json_add_string(struct buf *out, str s);
 
-/* What stands before a value. */
+/* What comes before a value. */
 static inline void json_key(struct json *j, const char *key)
 {
 	size_t n = key ? strlen(key) : 0;

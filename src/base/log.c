@@ -1,4 +1,4 @@
-/* log.c - JSON lines, collected by each thread and written by one. */
+/* log.c - each thread collects lines, one more thread writes them. */
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 
@@ -18,7 +18,7 @@
 
 #define TIME_TEXT 24u	       /* 2026-11-28T07:00:00.000Z */
 #define KEPT_MAX  (256u << 10) /* bytes of a buffer that is kept for the next lines */
-#define GUEST	  '\x1e'       /* before a line of a guest, until it is in the queue */
+#define GUEST	  '\x1e'       /* what comes before a guest's line, until it is in the queue */
 
 static struct {
 	pthread_mutex_t lock;
@@ -26,7 +26,7 @@ static struct {
 	pthread_t writer;
 	bool has_writer, is_writing;
 	struct buf queue;
-	size_t guests; /* bytes of the queue that are theirs */
+	size_t guests; /* bytes of the queue that are guests' */
 	struct log_losses untold, all;
 	const char *name;
 	_Atomic int level;
@@ -81,7 +81,7 @@ bool log_is_on(enum log_level level)
 	return (int)level <= atomic_load_explicit(&shared.level, memory_order_relaxed);
 }
 
-/* Standard output may be non-blocking: whoever shares it with us can set that. */
+/* Standard output may be non-blocking: any program that shares it with us can set that. */
 static void write_all(str s)
 {
 	while (s.n) {
@@ -90,7 +90,7 @@ static void write_all(str s)
 		if (n < 0 && errno == EAGAIN)
 			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
 		else if (n < 0 && errno != EINTR)
-			return; /* nobody reads any more: there is no place left to complain to */
+			return; /* nobody reads any more, and there is nowhere left to complain */
 		else if (n > 0)
 			s = str_slice(s, (size_t)n, s.n);
 	}
@@ -172,7 +172,7 @@ static bool has_room(size_t n)
 	return buf_len(&shared.queue) + n <= LOG_QUEUE_MAX;
 }
 
-/* Each line by itself, for a guest's may find no room where ours does. */
+/* Each line by itself, since a guest's may find no room where ours does. */
 static void queue_lines(str text)
 {
 	str line;
@@ -196,7 +196,7 @@ static void queue_lines(str text)
 	}
 }
 
-/* A burst's memory is not kept. */
+/* The memory of a burst is not kept. */
 static void clear(struct buf *b)
 {
 	if (b->cap > KEPT_MAX)
@@ -233,7 +233,7 @@ static void *write_lines(void *unused)
 	return NULL;
 }
 
-/* Signals belong to the loops; the writer takes none. */
+/* Signals are for the loops; the writer takes none. */
 static void start_writer(void)
 {
 	sigset_t all, before;
@@ -260,8 +260,8 @@ static void make_end_key(void)
 		abort();
 }
 
-/* At the thread's end its buffer is to be freed: pthread calls free_lines where the value is set.
- */
+/* Its buffer is to be freed at the thread's end: pthread calls free_lines where the value is
+ * set. */
 static void remember_end(void)
 {
 	static _Thread_local bool is_remembered;

@@ -5,8 +5,8 @@
  * log_error/warn/info/debug one-liners.  Each thread collects lines in a buffer of its own;
  * log_publish hands them to the writer (the event loop does so at the end of a turn).  When the
  * reader is too slow, lines beyond LOG_QUEUE_MAX bytes are dropped and counted; the count is
- * written as a line of its own once there is room.  Lines of guests (what others wrote and we only
- * pass on) have half of it: ours find room beside the loudest of them. */
+ * written as a line of its own once there is room.  Lines of guests (what tenants wrote and we only
+ * pass on) may fill half of it, so that ours find room beside the loudest of them. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -17,25 +17,25 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 #define LOG_QUEUE_MAX  (8u << 20)
 #define LOG_GUESTS_MAX (LOG_QUEUE_MAX / 2)
 
-/* Lines above `level` are not written.  `name` (a literal) tells the process: "supervisor" or
+/* Lines above `level` are not written.  `name` (a literal) names the process: "supervisor" or
  * "proxy". */
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 
-/* Until the end of the block the lines of this thread have a level of their own, which is that of
- * the tenant that they are about. */
+/* Until the end of the block the lines of this thread have their own level: that of the tenant that
+ * they are about. */
 #define LOG_LEVEL_HERE(level)                                                                      \
 	__attribute__((cleanup(log_level_back), unused)) int level_before =                        \
 		log_level_own((int)(level))
 #define LOG_LEVEL_SHARED (-1)
-/* Returns what it was before, for log_level_back. */
+/* Returns the former level, for log_level_back. */
 int log_level_own(int level);
 void log_level_back(const int *before);
-/* Everything written so far is out, or `limit` has passed.  Call before exit. */
+/* Returns when everything written so far is out, or `limit` has passed.  Call it before exit. */
 void log_flush(msec limit);
-/* For tests: after fork, in a child that goes on running our code, where the parent's writer thread
- * is not there any more. */
+/* For tests: after fork, in a child that goes on running our code without the parent's writer
+ * thread. */
 void log_after_fork(const char *name);
 
 /* One-line events: {"time":…,"level":…,"process":…,"msg":…}. */
@@ -57,7 +57,7 @@ void log_line_close(struct buf *line);
 void log_raw(str line);
 /* log_line_open for a line of a guest. */
 struct buf *log_guest_line_open(enum log_level level, const char *msg);
-/* What was dropped since the start. */
+/* Lines dropped since the start. */
 struct log_losses {
 	uint64_t lines, bytes;
 };

@@ -1,9 +1,9 @@
 /* magic.h - a word in an object that says what it is as long as it lives.
  *
- * It is written at birth, compared where the object comes in (a callback's argument, a function of
- * another file), and cleared at the end: what was freed, what is not ready yet and what is
- * something else are told from it in every build, by an assertion that names the object
- * (base/crash.h). */
+ * It is written when the object is made, compared where the object is handed in (a callback's
+ * argument, a function of another file), and cleared at the end: in every build an assertion that
+ * names the object (base/crash.h) catches what was freed, what is not ready yet, and what is
+ * something else. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -16,7 +16,7 @@
 /* The object has a member `uint32_t magic`. */
 #define MAGIC_BEGIN(x, m) ((void)((x)->magic = (m)))
 #define MAGIC_CHECK(x, m) assert((x)->magic == (m))
-/* A store just before free() is one that the compiler would leave out. */
+/* The compiler would leave out a store just before free(). */
 #define MAGIC_END(x, m)                                                                            \
 	do {                                                                                       \
 		assert((x)->magic == (m));                                                         \

@@ -12,7 +12,6 @@ static struct map_entry *find_place(const struct map *m, str key, uint64_t hash)
 {
 	size_t i = hash & (m->cap - 1);
 
-	assert(m->count < m->cap); /* else it would go round for ever */
 	while (m->entries[i].key.p) {
 		if (m->entries[i].hash == hash && str_eq(m->entries[i].key, key))
 			break;
@@ -49,6 +48,7 @@ void *map_put(struct map *m, str key, void *value)
 	assert(value && key.p);
 	if (m->count * 4 >= m->cap * 3)
 		grow(m);
+	assert(m->count < m->cap); /* else a search would go round for ever */
 	e = find_place(m, key, hash);
 	before = e->value;
 	if (!e->key.p)

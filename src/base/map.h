@@ -19,9 +19,9 @@ struct map {
 
 /* The value, or NULL. */
 void *map_get(const struct map *m, str key);
-/* Adds or replaces.  Returns the value that was there before, or NULL.  `value` is not NULL. */
+/* Adds or replaces.  Returns the former value, or NULL.  `value` is not NULL. */
 void *map_put(struct map *m, str key, void *value);
-/* Removes; returns the value that was there, or NULL. */
+/* Removes; returns the former value, or NULL. */
 void *map_remove(struct map *m, str key);
 void map_done(struct map *m);
 

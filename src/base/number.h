@@ -1,4 +1,4 @@
-/* number.h - the one way from text to numbers: whole string, decimal, checked. */
+/* number.h - the one way from text to numbers: the whole string, decimal, checked. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* probe.h - places in the program that a tracer can stop at or count (USDT): bpftrace, perf, gdb.
  *
  * A probe is one nop, and a note in the file that says where it is, what it is called, and where
- * its arguments are (the format of SystemTap's sys/sdt.h, version 3).  Nothing else is done until
- * a tracer writes over the nop; it may also be left in what is released.  The names and arguments
- * are listed in docs/tracing.md. */
+ * its arguments are (the format of SystemTap's sys/sdt.h, version 3).  It costs nothing else until
+ * a tracer overwrites the nop, so probes stay in releases.  The names and arguments are listed in
+ * docs/tracing.md. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,16 +11,16 @@
 
 #if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
 
-/* Arguments are of 8 bytes, unsigned; where they are the compiler says: a number, a register, or a
- * place in memory. */
+/* Arguments are unsigned and have 8 bytes; the compiler says where each one is: a number, a
+ * register, or a place in memory. */
 #ifdef __x86_64__
 #define PROBE_ARG(x) "nor"((uint64_t)(x))
 #else
 #define PROBE_ARG(x) "r"((uint64_t)(x))
 #endif
 
-/* The notes have addresses as they were linked; that of the base says how far the program was
- * moved, also by prelink. */
+/* The notes have addresses as linked; that of the base shows how far the program was moved, even by
+ * prelink. */
 #define PROBE_ASM(name, places, ...)                                                               \
 	__asm__ volatile("990:	nop\n"                                                              \
 			 "	.pushsection .note.stapsdt, \"?\", \"note\"\n"                          \

@@ -1,4 +1,4 @@
-/* str.c - strings by pointer and length. */
+/* str.c - searching and comparing by length, never by NUL. */
 /* SPDX-License-Identifier: MIT */
 #include "base/str.h"
 

@@ -52,22 +52,23 @@ static inline str str_slice(str s, size_t from, size_t to)
 {
 	to = MIN(to, s.n);
 	from = MIN(from, to);
-	return (str){from ? s.p + from : s.p, to - from}; /* nothing has no address */
+	return (str){
+		from ? s.p + from : s.p, to - from}; /* an empty one need not have an address */
 }
 
 /* The same, ASCII letters compared without case. */
 bool str_eq_nocase(str a, str b);
 bool str_starts_nocase(str s, str prefix);
-/* <0, 0, >0 as memcmp; a prefix sorts before what it begins. */
+/* <0, 0, >0 like memcmp; a prefix sorts before anything longer. */
 int str_cmp(str a, str b);
 /* Offset of the first c, or -1. */
 ssize_t str_find_char(str s, char c);
 /* Offset of the first `needle`, or -1. */
 ssize_t str_find(str s, str needle);
-/* Without blanks (space and tab) at both ends. */
+/* Without spaces and tabs at both ends. */
 str str_trim(str s);
 /* Takes the part of *rest before the first `sep` (all of it when there is none) and moves *rest
- * behind it. False once *rest is used up; an empty *rest gives no part. */
+ * past it. False once *rest is used up; an empty *rest gives no part. */
 bool str_split(str *rest, char sep, str *ret_part);
 /* A new NUL-ended copy; free() it. */
 char *str_dup(str s) MUST_USE;

@@ -1,4 +1,4 @@
-/* busy.c - keeping a tenant awake: for a time, or while a command runs. */
+/* busy.c - asks for a hold, renews it while a command runs, and passes signals on to that. */
 /* SPDX-License-Identifier: MIT */
 #include "command/busy.h"
 
@@ -16,7 +16,7 @@
 #include "command/live.h"
 #include "command/text.h"
 
-/* While a command runs its hold is short, and renewed: it is soon over even if we are killed. */
+/* While a command runs, its hold is short and renewed: even if we are killed it soon ends. */
 #define HOLD	  "1m"
 #define RENEWALS  3   /* of each hold */
 #define PAUSE_MIN 100 /* msec between two of them */
@@ -29,12 +29,12 @@
 static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
 struct held {
-	struct options o; /* is_quiet where the command has standard error for itself */
+	struct options o; /* is_quiet: the command has standard error to itself */
 	char name[17];
-	msec pause; /* until it is to be renewed */
+	msec pause; /* until it must be renewed */
 };
 
-/* 0 and the answer, whatever it is, or an exit status when the failure has been told. */
+/* 0 and the answer, whatever it is, or an exit status when the failure has been reported. */
 static int say_busy(
 	const struct options *o, const char *length, const char *name, struct live_answer *ret)
 {
@@ -48,7 +48,7 @@ static int say_busy(
 	return r;
 }
 
-/* Likewise, and what is refused has been told as well. */
+/* The same, but a refusal has been reported as well. */
 static int keep_awake(
 	const struct options *o, const char *length, const char *name, struct live_answer *ret)
 {
@@ -103,7 +103,7 @@ static int hold_for(const struct options *o)
 
 /* --- while a command runs --- */
 
-/* What busy_max allows may be less than was asked for. */
+/* busy_max may allow less than was asked for. */
 static msec pause_of(const struct live_answer *a)
 {
 	return MAX(MIN(left_of(a) / RENEWALS, (msec)PAUSE_MAX), (msec)PAUSE_MIN);
@@ -124,7 +124,7 @@ static int begin_hold(struct held *h)
 	return r;
 }
 
-/* The tenant, or fly-atc, may be away for a moment: it is tried again. */
+/* The tenant, or fly-atc, may be away for a moment: tries again. */
 static void renew_hold(struct held *h)
 {
 	struct live_answer answer = {0};
@@ -142,8 +142,8 @@ static void end_hold(struct held *h)
 	buf_done(&answer.body);
 }
 
-/* Ours from now on: those that are passed on, and the end of the command, which is not told to who
- * has inherited that nobody cares. */
+/* Ours from now on: the signals that are passed on, and the end of the command, which is not
+ * reported to a process that inherited an ignored SIGCHLD. */
 static void take_signals(sigset_t *ret_ours, sigset_t *ret_before)
 {
 	signal(SIGCHLD, SIG_DFL);
@@ -169,7 +169,7 @@ static int spawn(char **argv, const sigset_t *mask, pid_t *ret)
 	return r;
 }
 
-/* What comes from the terminal reaches the command without us. */
+/* Signals from the terminal reach the command without us. */
 static void pass_on(pid_t pid, const siginfo_t *info)
 {
 	if (info->si_signo != SIGCHLD && info->si_code == SI_USER)

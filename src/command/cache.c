@@ -1,4 +1,4 @@
-/* cache.c - what is cached, for people; and forgetting it. */
+/* cache.c - prints the table of cached tenants, and purges. */
 /* SPDX-License-Identifier: MIT */
 #include "command/cache.h"
 

@@ -1,4 +1,4 @@
-/* command.c - from the command line to what it asks for. */
+/* command.c - picks the function for the verb. */
 /* SPDX-License-Identifier: MIT */
 #include "command/command.h"
 

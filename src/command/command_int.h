@@ -10,7 +10,7 @@
 
 #define EXIT_RUNTIME 1
 #define EXIT_USAGE   2
-#define EXIT_WAITING 3 /* it goes on, and was not waited for any longer */
+#define EXIT_WAITING 3 /* it goes on, but was not waited for any longer */
 
 enum verb {
 #define VERB(name, text, words, min, max, summary) VERB_##name,
@@ -19,7 +19,7 @@ enum verb {
 };
 const char *verb_name(enum verb v);
 
-/* The command line, understood.  Everything is borrowed from argv. */
+/* The parsed command line.  Everything is borrowed from argv. */
 struct options {
 	enum verb verb;
 	bool is_thrust; /* called by the name thrust */
@@ -27,20 +27,20 @@ struct options {
 	const char *file;   /* -c */
 	const char *socket; /* -s */
 	bool as_json, shows_all, follows, no_wait, keeps_going, is_hurried;
-	bool is_quiet;	     /* nothing is told where nobody answers */
+	bool is_quiet;	     /* if no fly-atc answers, nothing is said */
 	const char *lines;   /* -n; digits */
 	const char *timeout; /* a duration */
-	char **words;	     /* behind the command; NULL-ended */
+	char **words;	     /* the words after the command; NULL-ended */
 	size_t nwords;
-	size_t ncommand; /* of them: behind "--"; the last ones */
+	size_t ncommand; /* of these: after "--"; the last ones */
 };
 
-/* options.c: 0, or EXIT_USAGE when the fault has been told on standard error. */
+/* options.c: 0, or EXIT_USAGE when the fault has been reported on standard error. */
 int options_parse(struct options *ret, int argc, char **argv);
-/* The lines of help about the options of a command. */
+/* The lines of help about a command's options. */
 void options_describe(enum verb v, struct buf *out);
 
-/* suggest.c: of candidates (NULL-ended) the one that was probably meant, or NULL. */
+/* suggest.c: the one of candidates (NULL-ended) that was probably meant, or NULL. */
 const char *suggest(const char *word, const char *const *candidates);
 
 /* help.c */

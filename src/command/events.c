@@ -121,7 +121,7 @@ static enum control_event event_of(const json_t *j)
 	return (enum control_event)event;
 }
 
-/* Of an event the line with its data; its name is in there, too. */
+/* For an event, the line with its data, which has the event's name in it. */
 static void on_event_line(void *arg, str line)
 {
 	struct follower *f = arg;

@@ -1,4 +1,4 @@
-/* fly_toml.c - what Fly's own configuration says about the end of a machine. */
+/* fly_toml.c - finds one key in a TOML file without reading the rest of TOML. */
 /* SPDX-License-Identifier: MIT */
 #include "command/fly_toml.h"
 
@@ -85,7 +85,7 @@ static bool is_quote(char c)
 	return c == '"' || c == '\'';
 }
 
-/* What stands before the '=', of which only the first part matters: kill_timeout has no dot. */
+/* The text before the '=', of which only the first part matters: kill_timeout has no dot. */
 static str read_key(struct toml_reader *r)
 {
 	size_t from = r->at;

@@ -1,4 +1,4 @@
-/* live.c - asking a running fly-atc by its control socket: start, stop, restart, logs, reload. */
+/* live.c - finds a running fly-atc, asks it, and reports what it answers. */
 /* SPDX-License-Identifier: MIT */
 #include "command/live.h"
 
@@ -12,7 +12,7 @@
 #define STATUS_ACCEPTED	     202
 #define STATUS_UNPROCESSABLE 422
 
-/* Where fly-atc may answer, likeliest first. */
+/* Where fly-atc may answer, the likeliest first. */
 struct sockets {
 	char *paths[CONFIG_RUN_DIR_TMP + 2];
 	size_t count;
@@ -24,7 +24,7 @@ static void sockets_done(struct sockets *s)
 		free(s->paths[i]);
 }
 
-/* Unless it is told otherwise; for when the configuration cannot be read. */
+/* The default; for when the configuration cannot be read. */
 static void add_default_sockets(struct sockets *s)
 {
 	struct config_run_dirs dirs;
@@ -75,7 +75,7 @@ static void tell_unreachable(const char *path, size_t faults, int err)
 			faults, faults == 1 ? "" : "s");
 }
 
-/* Nothing was asked: it may be another one's, or be elsewhere. */
+/* Nothing was asked: it may be another fly-atc, or be elsewhere. */
 static bool is_nobody(int err)
 {
 	return err == -ENOENT || err == -ENOTDIR || err == -ECONNREFUSED || err == -EACCES;
@@ -197,7 +197,7 @@ static void tell_tenant(const struct live_answer *a)
 	json_decref(j);
 }
 
-/* What was asked for is done, and yet not all is well. */
+/* What was asked for is done, but not everything is well. */
 static bool told_unsettled(const struct live_answer *a, const struct options *o)
 {
 	json_t *j = live_json(a);
@@ -256,7 +256,7 @@ struct line_reader {
 	void *arg;
 };
 
-/* Takes whole lines as they come; what is no answer of lines is kept to be told. */
+/* Takes whole lines as they come; an answer that is not made of lines is kept to be reported. */
 static void on_piece(void *arg, unsigned status, str piece)
 {
 	struct line_reader *r = arg;
@@ -311,7 +311,7 @@ int live_logs(const struct options *o)
 	return r;
 }
 
-/* As `fly-atc check` would. */
+/* The same as `fly-atc check` prints. */
 static void print_faults(json_t *list, const char *kind)
 {
 	json_t *fault;

@@ -1,4 +1,4 @@
-/* live.h - asking a running fly-atc by its control socket. */
+/* live.h - asks a running fly-atc by its control socket. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -13,22 +13,22 @@ struct live_answer {
 
 typedef void live_line_fn(void *arg, str line);
 
-/* One request.  0, or EXIT_RUNTIME when the failure has been told.  The body is the caller's to
- * release in any case. */
+/* One request.  0, or EXIT_RUNTIME when the failure has been reported.  The caller releases the
+ * body in any case. */
 int live_ask(
 	const struct options *o, const char *method, str target, struct live_answer *ret) MUST_USE;
 /* "/v1/tenants/<id><tail>". */
 void live_tenant_target(struct buf *out, const char *id, const char *tail);
-/* A new reference, or NULL if it is no JSON. */
+/* A new reference, or NULL if it is not JSON. */
 json_t *live_json(const struct live_answer *a) MUST_USE;
-/* For people: no text in it controls a terminal, whoever has written it. */
+/* For people: no text in it can control a terminal, whatever wrote it. */
 json_t *live_json_of(str body) MUST_USE;
-/* Tells on standard error what an answer other than 2xx says.  Returns EXIT_RUNTIME. */
+/* Reports on standard error what an answer other than 2xx says.  Returns EXIT_RUNTIME. */
 int live_refused(const struct live_answer *a, const char *doing);
-/* Of what a tenant wrote: the lines that say why it failed, else the last ones. */
+/* From a tenant's output: the lines that say why it failed, else the last ones. */
 const json_t *live_output(const json_t *tenant);
 
-/* One request whose answer comes in pieces, of which those of status 200 are lines. */
+/* One request whose answer comes in pieces; if its status is 200 they are lines. */
 int live_ask_lines(const struct options *o, const char *method, str target, live_line_fn *on_line,
 	void *arg, struct live_answer *ret) MUST_USE;
 

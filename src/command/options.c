@@ -1,4 +1,4 @@
-/* options.c - the command line, understood. */
+/* options.c - parses the command line by verbs.def and options.def. */
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
 #include <stdio.h>
@@ -48,10 +48,10 @@ static const char *const option_names[] = {
 	NULL,
 };
 
-/* What is left of argv while it is read. */
+/* The part of argv that has not been read yet. */
 struct reader {
 	char **argv;
-	unsigned used; /* options that were there, as bits of their index */
+	unsigned used; /* options seen so far, as bits of their index */
 	struct options *o;
 };
 
@@ -78,7 +78,7 @@ static int unknown_option(const struct options *o, const char *word)
 	return usage_fault(o);
 }
 
-/* `value` is what stands behind it in the same word, or NULL. */
+/* `value` is what follows it in the same word, or NULL. */
 static int take_option(struct reader *r, const struct option *option, const char *value)
 {
 	void *member = (char *)r->o + option->member;
@@ -118,7 +118,7 @@ static int take_long(struct reader *r, char *word)
 	return unknown_option(r->o, word);
 }
 
-/* Letters may stand together: -fn20 is -f -n 20. */
+/* Letters may be combined: -fn20 is -f -n 20. */
 static int take_letters(struct reader *r, const char *word)
 {
 	for (const char *at = word + 1; *at; at++) {
@@ -182,7 +182,7 @@ static bool is_in_path(const char *name)
 	return found;
 }
 
-/* A first word that is no command is the application's; unless it is a slip of the finger. */
+/* A first word that is not a command belongs to the application; unless it is a typo. */
 static int check_command(const struct options *o)
 {
 	const char *word = o->words[0], *meant;
@@ -204,7 +204,7 @@ static void take_rest(struct reader *r)
 		o->words[o->nwords++] = *r->argv++;
 }
 
-/* Options and words in any order; behind "--" there are only words. */
+/* Options and words in any order; after "--" there are only words. */
 static int take_words(struct reader *r)
 {
 	bool has_ended = false;
@@ -276,7 +276,7 @@ static int check_word_count(const struct options *o)
 	return 0;
 }
 
-/* A tenant or all of them, and how only for all. */
+/* One tenant or all of them; how is only for all. */
 static int check_restart(const struct options *o)
 {
 	msec timeout;

@@ -1,4 +1,4 @@
-/* platform.c - whether the platform lets us end. */
+/* platform.c - compares how long our end may take with fly.toml's kill_timeout. */
 /* SPDX-License-Identifier: MIT */
 #include "command/platform.h"
 
@@ -11,7 +11,7 @@
 #include "supervisor/supervisor.h"
 
 #define FLY_TOML "fly.toml"
-/* More is no fly.toml. */
+/* Anything larger is not a fly.toml. */
 #define SIZE_LIMIT (1u << 20)
 
 /* --- how long an end may take --- */
@@ -40,7 +40,8 @@ static msec limit_or_never(msec setting)
 	return setting ? setting : MSEC_NEVER;
 }
 
-/* Requests, then the tenants, then their backups.  A single application ends as it likes. */
+/* Requests, then the tenants, then their backups.  A single application takes as long as it
+ * likes. */
 static msec longest_end(const struct config *c)
 {
 	msec drain = limit_or_never(c->server.drain_timeout);
@@ -64,7 +65,7 @@ static void add_needs(const struct config *c, msec needed, struct buf *out)
 		buf_add(out, STR(", and Fly waits for 5m at most"));
 }
 
-/* --- what Fly is told --- */
+/* --- what Fly is configured to do --- */
 
 static bool read_at(char *take_path, struct buf *out, char **ret_path)
 {
@@ -116,7 +117,7 @@ static void judge_kill_timeout(const struct config *c, const char *path, str tex
 	buf_add_char(out, '\n');
 }
 
-/* In an image without the file. */
+/* In an image that does not contain the file. */
 static void hint(const struct config *c, struct buf *out)
 {
 	msec needed = longest_end(c);

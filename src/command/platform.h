@@ -1,4 +1,4 @@
-/* platform.h - whether the platform lets us end. */
+/* platform.h - does the platform give us enough time to end? */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

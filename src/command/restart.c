@@ -1,4 +1,4 @@
-/* restart.c - restart --all: what becomes of each tenant, line by line. */
+/* restart.c - restart --all: reports what becomes of each tenant, line by line. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 

@@ -24,7 +24,7 @@ static struct config_source source_of(const struct options *o, bool is_only_read
 		.is_only_read = is_only_read};
 }
 
-/* Loads and tells the faults.  NULL if there are errors. */
+/* Loads the configuration and reports its faults.  NULL if there are errors. */
 static struct config *load(const struct config_source *source)
 {
 	struct config_faults faults;
@@ -35,7 +35,7 @@ static struct config *load(const struct config_source *source)
 	return conf;
 }
 
-/* Neither a file nor a command: whoever types this wants to know what fly-atc is. */
+/* Neither a file nor a command: the user wants to know what fly-atc is. */
 static bool has_nothing_to_do(const struct options *o)
 {
 	struct config_source source = source_of(o, true);
@@ -59,7 +59,7 @@ static int explain_missing_command(const struct options *o)
 	complain("missing upstream command");
 	if (o->is_thrust) {
 		fputs("usage: thrust COMMAND...\n", stderr);
-		return EXIT_RUNTIME; /* as Thruster has it */
+		return EXIT_RUNTIME; /* like Thruster's */
 	}
 	help_usage(&usage);
 	print_buf(&usage, stderr);
@@ -100,7 +100,7 @@ static size_t count_users(const struct config *conf)
 	return n;
 }
 
-/* What the backup leaves out, as far as it lies here. */
+/* What the backup leaves out, as far as it is on this machine. */
 static void tell_gaps(const struct config *conf)
 {
 	size_t n = 0;

@@ -60,7 +60,7 @@ static void duration_cell(struct table *t, msec v, bool is_shown)
 	table_cell(t, is_shown ? str_of(text) : STR("-"), TABLE_PLAIN);
 }
 
-/* What is private to the processes counts; the resident size where the kernel does not tell. */
+/* What is private to the processes; the resident size where the kernel does not say. */
 static bool memory_text(const json_t *j, char out[TEXT_MAX])
 {
 	const json_t *memory = json_object_get(j, "memory");

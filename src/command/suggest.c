@@ -1,4 +1,4 @@
-/* suggest.c - what was probably meant by a word that nobody knows. */
+/* suggest.c - what was probably meant by an unknown word. */
 /* SPDX-License-Identifier: MIT */
 #include "command/command_int.h"
 

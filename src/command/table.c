@@ -1,4 +1,4 @@
-/* table.c - text in columns as wide as what stands in them. */
+/* table.c - prints rows once all widths are known. */
 /* SPDX-License-Identifier: MIT */
 #include "command/table.h"
 

@@ -1,4 +1,4 @@
-/* tell.c - what is said to whoever typed the command. */
+/* tell.c - messages for the user at the command line. */
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* text.c - lengths of time, amounts of memory and other people's words as people read them. */
+/* text.c - formats durations and sizes, and removes what would control a terminal. */
 /* SPDX-License-Identifier: MIT */
 #include "command/text.h"
 
@@ -66,7 +66,7 @@ static unsigned char byte_at(str s, size_t i)
 	return i < s.n ? (unsigned char)s.p[i] : 0;
 }
 
-/* The length of what would control a terminal at s[i], or 0. */
+/* The length of the sequence at s[i] that would control a terminal, or 0. */
 static size_t control_length(str s, size_t i)
 {
 	unsigned char c = byte_at(s, i), second = byte_at(s, i + 1), third = byte_at(s, i + 2);

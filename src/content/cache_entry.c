@@ -44,10 +44,8 @@ static void cache_body_unref(struct cache_body *b)
 
 struct cache_entry *cache_entry_ref(struct cache_entry *e)
 {
-	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC);
-	unsigned before = atomic_fetch_add_explicit(&e->store.refs, 1, memory_order_relaxed);
-
-	assert(before);
+	MAGIC_CHECK(e, CACHE_ENTRY_MAGIC); /* which it has as long as it has references */
+	atomic_fetch_add_explicit(&e->store.refs, 1, memory_order_relaxed);
 	return e;
 }
 

@@ -47,8 +47,6 @@ static const struct codec *const codecs[NCODINGS] = {
 	[CODING_ZSTD] = &codec_zstd,
 };
 
-static const char filler[ENCODER_JITTER_MAX + 1] = {[0 ... ENCODER_JITTER_MAX] = '-'};
-
 struct encoders *encoders_new(void)
 {
 	struct encoders *p = xcalloc(1, sizeof(*p));
@@ -104,15 +102,14 @@ static struct encoder *take_encoder(struct encoders *p, enum coding coding, bool
 	return e;
 }
 
-static str make_padding(struct encoders *p, unsigned max)
+static size_t padding_length(struct encoders *p, unsigned max)
 {
 	str count = {(const char *)&p->count, sizeof(p->count)};
 
 	if (!max)
-		return STR_EMPTY;
+		return 0;
 	p->count++;
-	return (str){
-		filler, 1 + hash_keyed(count, p->key[0], p->key[1]) % MIN(max, ENCODER_JITTER_MAX)};
+	return 1 + hash_keyed(count, p->key[0], p->key[1]) % MIN(max, ENCODER_JITTER_MAX);
 }
 
 struct encoder *encoder_new(struct encoders *p, const struct encoder_options *o)
@@ -159,7 +156,7 @@ void encoder_feed(struct encoder *e, str piece, enum encode how, struct buf *out
 		return;
 	if (!e->has_begun)
 		e->codec->start(e->state, &e->options, e->is_small,
-			make_padding(e->owner, e->options.max_jitter), out);
+			padding_length(e->owner, e->options.max_jitter), out);
 	e->has_begun = true;
 	e->has_news = how == ENCODE_MORE && (e->has_news || piece.n);
 	e->codec->feed(e->state, piece, how, out);

@@ -55,8 +55,18 @@ static void step_encoder(struct br *s, BrotliEncoderOperation op, str in, struct
 	} while (avail_in || BrotliEncoderHasMoreOutput(s->b));
 }
 
-static void br_start(
-	void *state, const struct encoder_options *o, bool is_small, str padding, struct buf *out)
+static void add_padding(struct br *s, size_t n, struct buf *out)
+{
+	char *text = xmalloc(n + 1);
+
+	/* One byte more: the library (1.0.9) writes one byte of metadata wrongly. */
+	padding_write(text, n + 1);
+	step_encoder(s, BROTLI_OPERATION_EMIT_METADATA, (str){text, n + 1}, out);
+	free(text);
+}
+
+static void br_start(void *state, const struct encoder_options *o, bool is_small, size_t padding,
+	struct buf *out)
 {
 	struct br *s = state;
 
@@ -68,10 +78,8 @@ static void br_start(
 		s->b, BROTLI_PARAM_QUALITY, is_small ? SMALL_QUALITY : qualities[o->effort]);
 	BrotliEncoderSetParameter(
 		s->b, BROTLI_PARAM_LGWIN, is_small ? SMALL_WINDOW_BITS : WINDOW_BITS);
-	/* One byte more: the library (1.0.9) writes one byte of metadata wrongly. */
-	if (padding.n)
-		step_encoder(
-			s, BROTLI_OPERATION_EMIT_METADATA, (str){padding.p, padding.n + 1}, out);
+	if (padding)
+		add_padding(s, padding, out);
 }
 
 static BrotliEncoderOperation operation(enum encode how)

@@ -42,19 +42,19 @@ static void *gzip_open(bool is_small)
 	return g;
 }
 
-static void gzip_start(
-	void *state, const struct encoder_options *o, bool is_small, str padding, struct buf *out)
+static void gzip_start(void *state, const struct encoder_options *o, bool is_small, size_t padding,
+	struct buf *out)
 {
-	const char header[] = {
-		0x1f, (char)0x8b, 8, padding.n ? FCOMMENT : 0, 0, 0, 0, 0, 0, OS_UNIX};
+	const char header[] = {0x1f, (char)0x8b, 8, padding ? FCOMMENT : 0, 0, 0, 0, 0, 0, OS_UNIX};
 	struct gzip *g = state;
 
 	isal_deflate_reset(&g->z);
 	g->z.level = is_small ? SMALL_LEVEL : levels[o->effort];
 	buf_add(out, (str){header, sizeof(header)});
-	if (!padding.n)
+	if (!padding)
 		return;
-	buf_add(out, padding);
+	padding_write(buf_room(out, padding), padding);
+	buf_added(out, padding);
 	buf_add_char(out, 0);
 }
 

@@ -19,7 +19,7 @@
 
 struct zstd {
 	ZSTD_CCtx *z;
-	str padding;
+	size_t padding;
 };
 
 static const int levels[NEFFORTS] = {
@@ -60,8 +60,8 @@ static void set(struct zstd *s, ZSTD_cParameter parameter, int value)
 	sure(ZSTD_CCtx_setParameter(s->z, parameter, value));
 }
 
-static void zstd_start(
-	void *state, const struct encoder_options *o, bool is_small, str padding, struct buf *out)
+static void zstd_start(void *state, const struct encoder_options *o, bool is_small, size_t padding,
+	struct buf *out)
 {
 	struct zstd *s = state;
 
@@ -98,12 +98,13 @@ static ZSTD_EndDirective directive(enum encode how)
  * the content. */
 static void add_padding(const struct zstd *s, struct buf *out)
 {
-	const uint32_t header[] = {htole32(SKIPPABLE_MAGIC), htole32((uint32_t)s->padding.n)};
+	const uint32_t header[] = {htole32(SKIPPABLE_MAGIC), htole32((uint32_t)s->padding)};
 
-	if (!s->padding.n)
+	if (!s->padding)
 		return;
 	buf_add(out, (str){(const char *)header, sizeof(header)});
-	buf_add(out, s->padding);
+	padding_write(buf_room(out, s->padding), s->padding);
+	buf_added(out, s->padding);
 }
 
 static void zstd_feed(void *state, str piece, enum encode how, struct buf *out)

@@ -74,8 +74,7 @@ void open_file_unref(struct open_file *f)
 {
 	if (!f)
 		return;
-	MAGIC_CHECK(f, OPEN_FILE_MAGIC);
-	assert(f->refs);
+	MAGIC_CHECK(f, OPEN_FILE_MAGIC); /* which it has as long as it has references */
 	if (--f->refs)
 		return;
 	assert(list_is_empty(&f->link));

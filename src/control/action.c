@@ -1,4 +1,4 @@
-/* action.c - what the supervisor is asked to do, and the answer when it is done. */
+/* action.c - actions on tenants: begun, and answered when they are done. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ enum { ACTION_MAGIC = MAGIC('a', 'c', 't', 'n') };
 /* Outlives its session and the server: the supervisor calls back in any case. */
 struct action {
 	uint32_t magic;
-	struct session *session; /* NULL: nobody waits for the end */
+	struct session *session; /* NULL: no session waits for the end */
 };
 
 static struct action *action_new(struct session *s, bool waits)
@@ -67,7 +67,7 @@ static void on_action_done(void *arg, int err, str reason)
 	} else if (buf_len(&tenant)) {
 		json_raw(&j, NULL, buf_str(&tenant));
 	} else {
-		buf_add(&body, STR("{}")); /* a reload took it away meanwhile */
+		buf_add(&body, STR("{}")); /* a reload removed it meanwhile */
 	}
 	buf_add_char(&body, '\n');
 	session_answer(s, status_of_error(err), JSON_TYPE, buf_str(&body));

@@ -1,4 +1,4 @@
-/* client.c - asks the control server of a running fly-atc. */
+/* client.c - one request on a loop of its own. */
 /* SPDX-License-Identifier: MIT */
 #include "control/client.h"
 

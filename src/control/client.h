@@ -8,8 +8,8 @@
 typedef void client_data_fn(void *arg, unsigned status, str piece);
 
 /* One request without a body.  0 and the status once the whole answer has come; -ENOENT or
- * -ECONNREFUSED if nobody is there, -EACCES if it is another user's, -EPROTO for what is no answer,
- * -EPIPE if it broke off, or another -errno. */
+ * -ECONNREFUSED if no fly-atc is there, -EACCES if it is another user's, -EPROTO if the answer
+ * cannot be parsed, -EPIPE if it broke off, or another -errno. */
 int client_ask(const char *socket_path, const char *method, str target, client_data_fn *on_data,
 	void *arg, unsigned *ret_status) MUST_USE;
 /* Adds one segment of a path: everything but letters, digits and -._~ is escaped, '/' too. */

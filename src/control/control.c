@@ -35,8 +35,8 @@ static void turn_away(int fd, const char *status, str error)
 	close(fd);
 }
 
-/* Whoever has our user can open the socket, and so can every tenant as long as it has no user of
- * its own. */
+/* Every process of our user can open the socket, and so can every tenant that has no user of its
+ * own. */
 static bool is_tenants(int fd)
 {
 	struct ucred peer;
@@ -70,12 +70,14 @@ static void make_directory(const char *path)
 
 	if (slash && slash != directory) {
 		*slash = 0;
-		(void)!file_make_new_dir(FILE_GIVEN, directory, 0700); /* bind says what is wrong */
+		(void)!file_make_new_dir(
+			FILE_GIVEN, directory, 0700); /* bind reports what is wrong */
 	}
 	free(directory);
 }
 
-/* 0 if the name is free now, -EADDRINUSE if someone answers there, or what else is in the way. */
+/* 0 if the name is free now, -EADDRINUSE if another process answers there, or what else is in the
+ * way. */
 static int clear_stale(const struct sockaddr_un *address)
 {
 	CLEAN_FD int fd = -1;
@@ -95,7 +97,7 @@ static int clear_stale(const struct sockaddr_un *address)
 	return file_remove(FILE_GIVEN, address->sun_path);
 }
 
-/* The mode is set before the name appears: nobody else can come in between. */
+/* The mode is set before the name appears, so nobody else can connect in between. */
 static int listen_at(const struct sockaddr_un *address, int *ret_fd)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;

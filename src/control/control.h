@@ -40,48 +40,49 @@ struct control_wake {
 	msec ready;   /* from execve to the first good answer: the application's own time */
 };
 
-/* Of a tenant's answers.  The counters began with fly-atc. */
+/* Counted over a tenant's answers, since fly-atc began. */
 struct control_cache {
 	uint64_t bytes, entries, hits, misses;
 };
 
-/* One tenant as it is shown.  All strings are borrowed and read before the callback returns. */
+/* One tenant as it is shown.  All strings are borrowed, and read before the callback returns. */
 struct control_tenant {
 	str id, user;
 	enum tenant_state state;
 	pid_t pid;	     /* leader of its process group; 0 without a process */
-	uint32_t generation; /* of its copies: that of the last one */
+	uint32_t generation; /* of its copies: number of the last one */
 	msec since;	     /* monotonic moment of the last change of state */
-	bool has_woken;	     /* since fly-atc began; if not, only id, state, is_here, backup_pending
-				count */
-	bool is_here;	     /* false: its place is another machine or region */
+	bool has_woken; /* since fly-atc began; if not, only id, state, is_here and backup_pending
+			   are valid */
+	bool is_here;	/* false: it belongs to another machine or region */
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
-	struct control_wake wake; /* of the last start that succeeded, or the present one so far */
-	unsigned starts;	  /* since fly-atc began */
-	unsigned restarts;	  /* after crashes, since fly-atc began */
+	struct control_wake
+		wake;	   /* of the last start that succeeded, or of the present one so far */
+	unsigned starts;   /* since fly-atc began */
+	unsigned restarts; /* after crashes, since fly-atc began */
 	struct {
 		str reason;	/* of the last failure, in one sentence; empty if the last start
 				   succeeded */
 		str error;	/* the lines of its output that say why it failed then; or empty */
-		str last_crash; /* why it was restarted last, also when it runs again; or empty */
+		str last_crash; /* why it was last restarted, even when it runs again; or empty */
 	} failure;
 	struct {
 		/* It is to be replaced: since when (monotonic; 0: it is not), at the latest when
-		 * (MSEC_NEVER), why, and what for it waits. */
+		 * (MSEC_NEVER), why, and what it waits for. */
 		msec since, at;
 		str why, waits;
 	} replace;
 	msec retry_at;	 /* in FAILED: monotonic moment from which a request tries again; else 0 */
 	msec busy_until; /* monotonic moment until which it is said to be at work; 0: it is not */
-	str warning; /* what was found wrong with where its data are, and is let pass; or empty */
+	str warning; /* what was found wrong with where its data are, but is tolerated; or empty */
 	struct {
 		str gap;     /* what is not backed up of it ("no database, 12 files"), or empty */
 		str pending; /* why its last state is not in the store yet; empty if it is */
 	} unsaved;
 	struct control_cache cache;
 	str isolation;			  /* "private directories", "environment only", … */
-	struct log_losses output_dropped; /* of what it wrote, since fly-atc began */
+	struct log_losses output_dropped; /* of its output, since fly-atc began */
 };
 typedef void control_tenant_fn(void *arg, const struct control_tenant *t);
 
@@ -106,11 +107,11 @@ struct control_global {
 	bool is_proxy_configured;      /* all its threads use conf */
 	bool is_draining;	       /* told to end */
 	str isolation;		       /* how tenants are kept apart here */
-	struct log_losses log_dropped; /* lines of the supervisor's that found no room */
+	struct log_losses log_dropped; /* lines of the supervisor's for which there was no room */
 };
 
 /* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more);
- * -ECANCELED: another action or the end of fly-atc came between; -ETIMEDOUT, -EIO, …: it failed. */
+ * -ECANCELED: another action or the end of fly-atc came first; -ETIMEDOUT, -EIO, …: it failed. */
 typedef void control_done_fn(void *arg, int err, str reason);
 typedef void control_action_fn(void *arg, str id, control_done_fn *done, void *done_arg);
 
@@ -120,18 +121,18 @@ typedef void control_purged_fn(void *arg, int err, uint32_t entries);
 /* What a reload did.  faults->errors != 0: nothing changed. */
 struct control_reload {
 	const struct config_faults *faults; /* errors and warnings */
-	bool is_in_use; /* no request meets the former configuration any more; else: */
+	bool is_in_use; /* no request meets the former configuration any more; otherwise: */
 	const char *why_not;
 	uint32_t added, removed, changed; /* tenants */
-	str needs_restart; /* names of changed settings that wait for a restart of fly-atc */
+	str needs_restart; /* names of changed settings that need a restart of fly-atc */
 };
 typedef void control_reload_fn(void *arg, const struct control_reload *r);
 
-/* A restart of all that are awake. */
+/* A restart of all awake tenants. */
 struct control_roll {
-	bool keeps_going; /* also when one fails */
-	bool is_hurried;  /* nobody who uses them is waited for, but for drain_timeout */
-	msec timeout;	  /* what still waits then is reported, and goes on; 0: none */
+	bool keeps_going; /* even when one fails */
+	bool is_hurried;  /* requests in progress get drain_timeout and no longer */
+	msec timeout;	  /* what still waits after that is reported, and goes on; 0: no limit */
 };
 
 enum control_rolled {
@@ -144,14 +145,14 @@ struct control_roll_counts {
 	size_t replaced, asleep, failed, kept, waiting;
 };
 
-/* What has become of one of them; after ROLLED_OVER nothing comes.  Strings are borrowed. */
+/* What has become of one of them; nothing comes after ROLLED_OVER.  Strings are borrowed. */
 struct control_rolled_tenant {
 	enum control_rolled what;
 	str id;
 	str reason;			   /* why it waits or failed; OVER: why early, or empty */
 	struct control_wake wake;	   /* REPLACED */
 	struct control_roll_counts counts; /* OVER */
-	bool goes_on;			   /* OVER: without who asked */
+	bool goes_on;			   /* OVER: without the one who asked */
 };
 typedef void control_rolled_fn(void *arg, const struct control_rolled_tenant *t);
 
@@ -173,8 +174,8 @@ struct control_ops {
 	control_action_fn *stop;
 	/* stop, then start. */
 	control_action_fn *restart;
-	/* It runs, and is said to be at work for so long from now (0: no more) by `hold`, which may
-	 * be empty. */
+	/* It runs, and `hold` (which may be empty) says that it is at work for this long from now
+	 * (0: no longer). */
 	void (*busy)(
 		void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg);
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
@@ -182,21 +183,21 @@ struct control_ops {
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);
 	/* backup_status_json. */
 	void (*backup)(void *arg, struct buf *json);
-	/* What is cached of a tenant, or only for this path (not empty), is forgotten. */
+	/* What is cached for a tenant, or only for this path (not empty), is forgotten. */
 	void (*purge)(void *arg, str id, str path, control_purged_fn *done, void *done_arg);
-	/* Each awake tenant is stopped when nobody uses it, and started.  NULL and then `each`, or
-	 * why not. */
+	/* Each awake tenant is stopped when it is unused, and started again.  NULL and then `each`,
+	 * or why not. */
 	const char *(*restart_all)(
 		void *arg, const struct control_roll *how, control_rolled_fn *each, void *each_arg);
 };
 
-/* Creates the socket (mode 0600) at `path`, and the last directory of it (mode 0700) if it is
- * missing.  A socket there that nobody answers on is replaced.  Borrows ops and arg.  NULL and
- * *ret_reason (malloc'd, in one sentence) if it cannot be. */
+/* Creates the socket (mode 0600) at `path`, and its directory (mode 0700) if that is missing.  A
+ * socket on which nothing answers is replaced.  Borrows ops and arg.  NULL and *ret_reason
+ * (malloc'd, in one sentence) if it cannot be made. */
 struct control *control_new(struct loop *l, str path, const struct control_ops *ops, void *arg,
 	char **ret_reason) MUST_USE;
-/* A tenant wrote a line: for those who follow its logs.  Call it for each line; it costs nothing
- * without followers. */
+/* A tenant wrote a line: passes it to those who follow its logs.  Call it for each line; it costs
+ * nothing without followers. */
 void control_on_output(struct control *c, str tenant, const struct control_line *line);
 /* Closes all connections and removes the socket.  NULL is fine.  Not from inside an op. */
 void control_free(struct control *c);

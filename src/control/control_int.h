@@ -14,7 +14,7 @@
 #define CONTROL_REQUEST_TIMEOUT 10000u	/* from connection or first byte to the end of a head */
 #define CONTROL_IDLE_TIMEOUT	60000u	/* between two requests */
 #define CONTROL_WRITE_TIMEOUT	30000u	/* without a byte taken */
-#define CONTROL_MAX_FOLLOW	262144u /* bytes that wait for one who follows a log */
+#define CONTROL_MAX_FOLLOW	262144u /* bytes that wait for a client that follows a log */
 
 struct event;
 struct memory;
@@ -32,13 +32,14 @@ struct control {
 	void *arg;
 	char *path;
 	int fd;
-	ino_t inode; /* of the socket's name, so that we remove no successor's */
+	ino_t inode; /* of the socket's name, so that we do not remove a successor's */
 	struct watch watch;
 	struct list sessions;
-	size_t nsessions, nsubscribers; /* of them; also one that was dropped, until it is closed */
-	struct list followers;		/* of a log */
-	struct list subscribers;	/* of the events: */
-	struct list events;		/* the last ones */
+	size_t nsessions,
+		nsubscribers;	 /* the sessions; also one that was dropped, until it is closed */
+	struct list followers;	 /* of a log */
+	struct list subscribers; /* of the events: */
+	struct list events;	 /* the last ones */
 	size_t events_size;
 };
 
@@ -54,11 +55,11 @@ enum { SESSION_MAGIC = MAGIC('s', 'e', 's', 's') };
 /* An answer without an end. */
 struct stream {
 	struct list link;	    /* control->followers or subscribers */
-	uint64_t dropped;	    /* lines of a log that were not taken in time */
+	uint64_t dropped;	    /* lines of a log that the client did not read in time */
 	bool is_subscribed;	    /* to the events, or was until it was dropped: */
-	str only_tenant, only_user; /* whom it wants to hear of; empty: of all */
-	struct event *next;	    /* of those kept the first that it was not given; or NULL */
-	/* Called when all is written: adds more.  False: there is no more now.  Or NULL. */
+	str only_tenant, only_user; /* the tenant or user it wants to hear of; empty: all */
+	struct event *next; /* the first of the kept ones that it was not given yet; or NULL */
+	/* Called when everything is written: adds more.  False: there is no more now.  Or NULL. */
 	bool (*give_more)(struct session *s);
 };
 
@@ -79,8 +80,8 @@ struct session {
 	struct arena arena;
 	str tenant;
 	bool is_for_all;
-	/* Whoever answers later keeps the session there, and finds NULL when nobody waits any more.
-	 */
+	/* A callback that answers later keeps the session there, and finds NULL when the session
+	 * has ended. */
 	struct session **waits_in;
 	struct memory *memory;
 	struct stream stream;
@@ -89,30 +90,31 @@ struct session {
 /* session.c */
 /* Takes fd. */
 void session_new(struct control *c, int fd, session_fn *on_request);
-/* The answer comes later, and *place is NULL if the session has ended by then. */
+/* The answer comes later; *place is NULL if the session has ended by then. */
 void session_wait(struct session *s, struct session **place);
-/* The session that waits there, or NULL; it does not any more. */
+/* The session that waits there, or NULL; it no longer waits after this. */
 struct session *session_waited(struct session **place);
-/* The whole answer; nothing is left to do for this request.  Also from callbacks. */
+/* The whole answer; this request is done.  May be called from callbacks. */
 void session_answer(struct session *s, unsigned status, str type, str body);
 /* {"error": reason}. */
 void session_refuse(struct session *s, unsigned status, str reason);
-/* An answer without an end: the head, then pieces.  Until it ends it is in the list `among`, unless
+/* An answer without an end: the head, then pieces.  Until it ends it is on the list `among`, unless
  * that is NULL. */
 void session_stream(struct session *s, str type, struct list *among);
 void session_stream_piece(struct session *s, str piece);
-/* A line that is left out, and counted, where too many wait for who does not read them. */
+/* A line that is left out, and counted, where too many wait for a client that does not read
+ * them. */
 void session_stream_line(struct session *s, str line);
 /* It has an end after all. */
 void session_stream_end(struct session *s);
 /* At the end of this turn: there is more. */
 void session_go_on_soon(struct session *s);
-/* Writes what is taken at once, and closes. */
+/* Writes what the socket takes at once, and closes. */
 void session_finish(struct session *s);
 
-/* routes.c: finds what a request asks for and does it, or begins to. */
+/* routes.c: finds what a request asks for, and does or begins it. */
 void control_route(struct session *s, const struct request_head *h);
-/* action.c: what takes its time.  It goes on where the session ends. */
+/* action.c: what takes time.  It goes on even if the session ends. */
 void action_start(struct session *s, control_action_fn *op, bool waits);
 void action_busy(struct session *s, str hold, msec length);
 void action_reload(struct session *s);

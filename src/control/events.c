@@ -1,7 +1,7 @@
-/* events.c - what happens, told as it happens.
+/* events.c - a short history that all subscribers share, and what is written into it.
  *
- * What was told last is kept once, for all subscribers: each has its place in it, and is given more
- * when it has read what it was given.  So a subscriber that does not read costs no more than
+ * The latest events are kept once, for all subscribers: each has its place among them, and is given
+ * more when it has read what it was given.  So a subscriber that does not read costs no more than
  * another, and is dropped when its place is no longer kept. */
 /* SPDX-License-Identifier: MIT */
 #include "control/events.h"
@@ -17,17 +17,17 @@
 
 #define KEPT_MAX (1024u * 1024) /* bytes of events */
 #define GIVEN	 16384u		/* bytes a subscriber is given before it has read them */
-/* A snapshot names those that sleep too where there are no more tenants than this. */
+/* A snapshot includes sleeping tenants if there are no more tenants than this. */
 #define SHORT_LIST 100
-/* Tenants that one reload brings or takes away: if there are more, only who has asked for them is
- * told of each. */
+/* How many tenants one reload may add or remove before only those who asked for them are told of
+ * each. */
 #define NAMED_MAX 200
 
 struct event {
 	struct list link; /* control->events */
 	size_t size;
-	str tenant, user; /* whom it is about; empty: all want it */
-	bool is_for_few;  /* only for who has asked for this tenant or user */
+	str tenant, user; /* the tenant; empty: it is for all */
+	bool is_for_few;  /* only for subscribers that asked for this tenant or user */
 	str text;
 	char bytes[];
 };
@@ -105,7 +105,7 @@ static void forget_all(struct control *c)
 		forget_first(c);
 }
 
-/* False: nobody listens, and what was kept for those who did goes. */
+/* False: there are no subscribers, and what was kept for them is freed. */
 static bool take_audience(struct control *c)
 {
 	if (c && list_is_empty(&c->subscribers))
@@ -318,7 +318,7 @@ void control_on_change(struct control *c, const struct control_change *change)
 	buf_done(&text);
 }
 
-/* Somebody asked for just this tenant, or for this user. */
+/* A subscriber asked for just this tenant, or for this user. */
 static bool is_asked_for(const struct control *c, const struct tenant_conf *t)
 {
 	list_foreach (s, &c->subscribers, struct session, stream.link)
@@ -343,7 +343,7 @@ static void tell_difference(
 	buf_done(&text);
 }
 
-/* Of those of `these` that `others` has not. */
+/* Those of `these` that `others` does not have. */
 static void tell_differences(struct control *c, const struct config *these,
 	const struct config *others, enum control_event what, bool is_named)
 {

@@ -1,4 +1,4 @@
-/* events.h - what happens to the tenants and to fly-atc, told as it happens to whoever asked for
+/* events.h - what happens to the tenants and to fly-atc, reported as it happens to subscribers of
  * GET /v1/events.
  *
  * A stream begins with a snapshot, and misses nothing after that: it has every event, or ends with
@@ -16,17 +16,17 @@ enum control_event {
 };
 const char *control_event_name(enum control_event event);
 
-/* A tenant's state is another.  Strings are borrowed. */
+/* A tenant's state has changed.  Strings are borrowed. */
 struct control_change {
 	str id, user;
 	enum tenant_state before, state;
 	pid_t pid;	     /* of the application; 0: none (yet) */
-	uint32_t generation; /* of its copies: a number for this one; 0 without pid */
+	uint32_t generation; /* of its copies: the number of this one; 0 without pid */
 	str reason;	     /* of a failure or a crash; or empty */
 };
 void control_on_change(struct control *c, const struct control_change *change);
 
-/* A configuration is in force in place of another. */
+/* A configuration has replaced another. */
 struct control_reloaded {
 	const struct config *before, *after;
 	uint32_t added, removed, changed; /* tenants */

@@ -1,4 +1,4 @@
-/* logs.c - what tenants wrote, as lines of JSON: those kept, and those to come. */
+/* logs.c - what tenants wrote, as lines of JSON: those kept, and new ones. */
 /* SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "control/control_int.h"

@@ -1,4 +1,4 @@
-/* memory.c - memory of process trees, read in slices so that the loop goes on. */
+/* memory.c - reads /proc in slices, so that the loop goes on. */
 /* SPDX-License-Identifier: MIT */
 #include "control/memory.h"
 
@@ -11,7 +11,7 @@
 #include "base/magic.h"
 #include "base/number.h"
 
-#define SLICE_USEC 1000 /* then the loop has its turn */
+#define SLICE_USEC 1000 /* then the loop gets its turn */
 #define NOBODY	   SIZE_MAX
 
 struct found {
@@ -48,7 +48,7 @@ static ssize_t read_proc_file(pid_t pid, const char *name, char *out, size_t siz
 	return file_read_kernel(path, out, size);
 }
 
-/* Fields of proc(5) stat behind the name, which may hold anything: state is number 0. */
+/* Fields of proc(5) stat after the name, which may contain anything: state is number 0. */
 static bool stat_field(str fields, size_t number, uint64_t *ret)
 {
 	str field = {0};
@@ -99,14 +99,13 @@ static size_t asked_index(const struct memory *m, pid_t pid)
 	return at ? (size_t)(at - m->asked) : NOBODY;
 }
 
-/* An owner other than ourselves: whatever runs here descends from us. */
+/* An owner other than ourselves: everything that runs here descends from us. */
 static size_t other_index(const struct memory *m, pid_t pid)
 {
 	return pid == getpid() ? NOBODY : asked_index(m, pid);
 }
 
-/* /proc may change under the survey, so that a chain of parents could run in a circle: it is cut.
- */
+/* /proc may change during the survey, so a chain of parents could be circular: it is cut. */
 static size_t owner_of(const struct memory *m, const struct found *p)
 {
 	size_t owner = asked_index(m, p->pid);

@@ -8,17 +8,16 @@
 struct memory;
 
 struct memory_use {
-	uint64_t pss; /* bytes, shared pages divided among those who share them; 0 if not to be read
-		       */
+	uint64_t pss; /* bytes, shared pages divided among their users; 0 if it cannot be read */
 	uint64_t rss;
 	unsigned processes;
 };
 
 typedef void memory_fn(void *arg);
 
-/* Surveys all processes: one that was not asked for itself belongs to the asked pid that leads its
- * process group, or else to its nearest ancestor among those asked; our own process is given
- * nothing but itself.  done exactly once, never from inside, unless memory_free comes first. Copies
+/* Surveys all processes: one that was not asked for itself is counted for the asked pid that leads
+ * its process group, or else for its nearest ancestor among those asked; our own process is given
+ * only itself.  done exactly once, never from inside, unless memory_free comes first.  Copies
  * pids. */
 struct memory *memory_survey(
 	struct loop *l, const pid_t *pids, size_t n, memory_fn *done, void *arg) MUST_USE;

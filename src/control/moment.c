@@ -1,4 +1,4 @@
-/* moment.c - moments as they are shown. */
+/* moment.c - formats a time of day, and converts the monotonic clock to it. */
 /* SPDX-License-Identifier: MIT */
 #include "control/moment.h"
 

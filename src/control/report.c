@@ -10,7 +10,7 @@
 #include "control/control_int.h"
 #include "control/memory.h"
 
-/* As many tenants are shown even if they have only slept so far. */
+/* This many tenants are shown even if they have only slept so far. */
 #define SHORT_LIST 100
 /* Last lines of output that are shown with a failure: of each tenant in a list, and of one alone.
  */
@@ -92,7 +92,7 @@ static void add_output(struct tenant_report *r, str id)
 	json_close_array(r->j);
 }
 
-/* Why it failed, in the words of the application. */
+/* Why it failed, in the application's own words. */
 static void add_error_output(struct json *j, str rest)
 {
 	str line;

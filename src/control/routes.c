@@ -1,4 +1,4 @@
-/* routes.c - what a control request asks for. */
+/* routes.c - finds the function for a control request's path and query. */
 /* SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "base/number.h"
@@ -243,7 +243,7 @@ static bool read_parameter(str name, str value, struct query *q)
 	return true;
 }
 
-/* False if there is anything in it that we do not know. */
+/* False if it contains anything that we do not know. */
 static bool read_query(str text, struct query *ret)
 {
 	str parameter;

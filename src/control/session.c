@@ -24,7 +24,7 @@ static void on_deadline(struct timer *t)
 	close_session(container_of(t, struct session, deadline));
 }
 
-/* Sets the deadline when what is waited for has changed, or has made progress. */
+/* Sets the deadline when it waits for something else, or has made progress. */
 static void watch_clock(struct session *s, bool has_progress)
 {
 	static const msec limits[] = {[WAITS_FOR_REQUEST] = CONTROL_IDLE_TIMEOUT,
@@ -32,7 +32,7 @@ static void watch_clock(struct session *s, bool has_progress)
 		[WAITS_FOR_READER] = CONTROL_WRITE_TIMEOUT};
 	unsigned waits_for = WAITS_FOR_NOTHING;
 
-	/* One who follows a log may pause: what waits for it is bounded. */
+	/* A client that follows a log may pause: what waits for it is bounded. */
 	if (s->state == SESSION_FOLLOWING)
 		waits_for = WAITS_FOR_NOTHING;
 	else if (buf_len(&s->out))
@@ -179,7 +179,7 @@ static void begin_request(struct session *s, const struct request_head *h)
 	s->on_request(s, h);
 }
 
-/* Takes the next request if it is there.  False if not. */
+/* Takes the next request if it has arrived.  False if not. */
 static bool next_request(struct session *s)
 {
 	struct head_limits limits = {CONTROL_MAX_HEAD - 1, MAX_HEADERS, CONTROL_MAX_HEAD};
@@ -204,7 +204,7 @@ static bool next_request(struct session *s)
 	return false;
 }
 
-/* One request at a time: the next one is looked at when the answer to the last is written. */
+/* One request at a time: the next one is looked at when the answer to the last has been written. */
 static void serve_next(struct session *s)
 {
 	do {
@@ -241,7 +241,7 @@ static void on_answered(void *arg)
 		serve_next(s);
 }
 
-/* Writing waits for the end of the turn: the caller may be in the midst of anything. */
+/* Writing waits for the end of the turn: the caller may be in the middle of something. */
 void session_go_on_soon(struct session *s)
 {
 	loop_defer(s->control->loop, on_answered, s);

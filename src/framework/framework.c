@@ -1,4 +1,4 @@
-/* framework.c - what frameworks want of who runs and serves their applications. */
+/* framework.c - looks things up in frameworks.def, and fills in what they contain. */
 /* SPDX-License-Identifier: MIT */
 #include "framework/framework.h"
 
@@ -123,7 +123,7 @@ bool framework_names_variable(enum framework f, str name)
 	return false;
 }
 
-/* The fact whose name stands behind the brace at text[0], or NULL. */
+/* The fact whose name follows the brace at text[0], or NULL. */
 static const struct framework_fact *fact_at(
 	const char *text, const struct framework_fact *facts, size_t n)
 {
@@ -174,7 +174,7 @@ char *framework_value(
 	return value;
 }
 
-/* --- what only one needs --- */
+/* --- what only one of them needs --- */
 
 size_t framework_words(enum framework f, char *const *argv, const struct framework_start *start,
 	char *ret[FRAMEWORK_WORDS])

@@ -1,7 +1,8 @@
-/* framework.h - what frameworks want of who runs and serves their applications: frameworks.def.
+/* framework.h - what frameworks expect from a program that runs and serves their applications:
+ * frameworks.def.
  *
- * The only folder that names one.  It knows nothing of tenants and configurations; what it has to
- * know of them comes as plain values. */
+ * The only folder that names a framework.  It knows nothing of tenants and configurations; what it
+ * needs to know of them comes as plain values. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,12 +12,12 @@ enum framework {
 #define FRAMEWORK(name, word, ...) FRAMEWORK_##name,
 #include "framework/frameworks.def"
 	NFRAMEWORKS,
-	FRAMEWORK_ANY = NFRAMEWORKS - 1 /* the last: what it has is usual */
+	FRAMEWORK_ANY = NFRAMEWORKS - 1 /* the last one: its values are the usual ones */
 };
 enum listen_how { LISTEN_TCP, LISTEN_FD, LISTEN_UNIX };
 enum prefix_how { PREFIX_PASS, PREFIX_STRIP };
 
-/* A database that applications have of themselves. */
+/* A database that applications have by default. */
 struct framework_database {
 	const char *name; /* NULL ends a list */
 	const char *path; /* {environment} */
@@ -26,7 +27,7 @@ struct framework_database {
 enum framework_tell {
 	TELL_NAMED,   /* the same, and command, prepare and env may name it */
 	TELL_SET,     /* with tenants */
-	TELL_DEFAULT, /* likewise, unless it is in our own environment */
+	TELL_DEFAULT, /* the same, unless it is in our own environment */
 	TELL_ALWAYS   /* a single application too */
 };
 struct framework_variable {
@@ -42,7 +43,7 @@ struct framework_place {
 	str dir;	 /* the tenant's */
 	str prefix;	 /* of the paths that it sees; empty: none */
 };
-/* Its start, with tenants. */
+/* For its start, with tenants. */
 struct framework_start {
 	const char *run_dir; /* where framework_write has written */
 	str prefix;	     /* as above */
@@ -73,17 +74,18 @@ enum framework framework_recognise(str root);
 /* Their words, in order, NULL-ended; and for people: "a, b or c". */
 const char *const *framework_names(void);
 const char *framework_choice(void);
-/* Of routes, which are older than presets and were for one framework only. */
+/* For routes, which are older than presets and were for one framework only. */
 const struct preset *framework_of_routes(void);
 
 /* NULL if there is none of this name. */
 const struct framework_database *framework_find_database(enum framework f, str name);
-/* The variable that tells an application of a database, or NULL.  free() it. */
+/* The variable that names a database to an application, or NULL.  free() it. */
 char *framework_database_variable(enum framework f, str name) MUST_USE;
 /* Command, prepare and env may name the variable in an application of this framework. */
 bool framework_names_variable(enum framework f, str name);
 
-/* The value for an application; NULL: it must not have one, as it sees no prefix.  free() it. */
+/* The value for an application; NULL: it must not have the variable, since it sees no prefix.
+ * free() it. */
 char *framework_value(enum framework f, const struct framework_variable *v,
 	const struct framework_place *place) MUST_USE;
 /* "<dir>/tmp/pids/server.pid", or NULL if it has none.  free() it. */
@@ -97,16 +99,16 @@ struct framework_fact {
 void framework_fill(
 	const char *text, const struct framework_fact *facts, size_t n, struct buf *out);
 
-/* What to add to a command (argv, NULL-ended) so that the application that it starts listens and
- * serves where it should.  How many words; free() each. */
+/* What to add to a command (argv, NULL-ended) so that the application it starts listens and serves
+ * where it should.  The number of words; free() each. */
 size_t framework_words(enum framework f, char *const *argv, const struct framework_start *start,
 	char *ret[FRAMEWORK_WORDS]);
 /* Writes our own files for applications into run_dir.  0 or -errno. */
 int framework_write(const char *run_dir) MUST_USE;
 
-/* Whether any framework keeps such in the tenant's directory: private directories; what is there
- * for a while only; anywhere in it, what can be had again.  A folder that builds fill.
- * `folder` is one name; of private ones in any case. */
+/* Whether any framework keeps such a folder in the tenant's directory: private directories; one for
+ * temporary files; one for files that can be made again, anywhere in it.  A folder that builds
+ * fill. `folder` is one name; of private ones in any case. */
 bool framework_has_private(str folder);
 bool framework_is_passing(const char *folder);
 bool framework_is_worthless(const char *folder);

@@ -1,4 +1,4 @@
-/* migrations.c - whether an application's prepare command has anything to do. */
+/* migrations.c - hashes what the prepare command depends on, and compares. */
 /* SPDX-License-Identifier: MIT */
 #include "framework/migrations.h"
 
@@ -216,13 +216,13 @@ static void add_table(struct buf *b, sqlite3 *db, const char *table, const char 
 	add_rows(b, db, sql);
 }
 
-/* Without the tables that Litestream makes in every database that it replicates, which it may do
- * after the prepare command. */
+/* Without the tables that Litestream makes in every database that it replicates, possibly after the
+ * prepare command. */
 #define SCHEMA                                                                                     \
 	"SELECT type, name, sql FROM sqlite_master "                                               \
 	"WHERE tbl_name NOT LIKE '\\_litestream\\_%' ESCAPE '\\' ORDER BY type, name"
 
-/* False if it is not there or cannot be read: then nothing is known. */
+/* False if it does not exist or cannot be read: then nothing is known. */
 static bool add_database(struct buf *b, const char *path)
 {
 	sqlite3 *db = NULL;
@@ -293,7 +293,7 @@ static void write_record(const struct migrations *m, uint64_t fingerprint)
 	char text[32];
 	size_t n = number_write_hex(text, fingerprint);
 
-	/* One that is older than this must not stand, whatever becomes of the new one. */
+	/* An older record must not stay, whatever becomes of the new one. */
 	if (file_remove(FILE_GIVEN, path) == 0 && fingerprint)
 		(void)!file_write(FILE_GIVEN, path, (str){text, n}, 0644);
 }

@@ -1,4 +1,4 @@
-/* rackup.c - how an application of Rack learns where it is served. */
+/* rackup.c - writes the rackup file, and finds where a command takes it. */
 /* SPDX-License-Identifier: MIT */
 #include "framework/rackup.h"
 
@@ -59,7 +59,7 @@ static bool has_program(char *const *argv, const char *name)
 	return false;
 }
 
-/* The owner's own file stands: he knows why. */
+/* The operator's own file stays: there is a reason for it. */
 static bool names_rackup_file(char *const *argv, bool is_rails)
 {
 	for (; *argv; argv++) {

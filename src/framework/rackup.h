@@ -1,8 +1,8 @@
-/* rackup.h - how an application of Rack learns where it is served.
+/* rackup.h - tells a Rack application where it is served.
  *
  * RAILS_RELATIVE_URL_ROOT alone does not mount it below its path.  A rackup file of ours, outside
- * the application's tree, does: it mounts the application's own config.ru there, whatever that is.
- */
+ * the application's tree, does: it mounts the application's own config.ru there, whatever that
+ * is. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,8 +12,8 @@
 int rackup_write(const char *run_dir) MUST_USE;
 /* The words to add to this command (argv ends in NULL), and how many; free() each.
  *
- * Where it serves below a path, the rackup file: for `rails server`, `puma` and `rackup`, wherever
- * they stand in it, unless the command names a rackup file itself.  Where a socket is inherited,
- * what makes puma use that one (rails server finds it by PORT and BINDING). */
+ * If it is served below a path: the rackup file, for `rails server`, `puma` and `rackup`, wherever
+ * they are in the command, unless the command names a rackup file itself.  If a socket is
+ * inherited: what makes puma use that one (rails server finds it by PORT and BINDING). */
 size_t rackup_words(
 	char *const *argv, const struct framework_start *start, char *ret[FRAMEWORK_WORDS]);

@@ -17,21 +17,21 @@ void compose_begin(struct compose *c, struct arena *a, size_t max_fields, size_t
 	c->end = c->at + size;
 }
 
-static str put_text(struct compose *c, str s)
+static inline str put_text(struct compose *c, str s)
 {
 	char *at = c->at;
 
-	assert((size_t)(c->end - at) >= s.n);
 	memcpy(at, s.p, s.n);
 	c->at += s.n;
 	return (str){at, s.n};
 }
 
-static void put_line(struct compose *c, enum header_id id, str name, str value)
+static inline void put_line(struct compose *c, enum header_id id, str name, str value)
 {
 	struct header *h = &c->headers[c->n];
 
 	assert(c->n < c->max);
+	assert((size_t)(c->end - c->at) >= name.n + value.n + LINE_EXTRA);
 	c->n++;
 	*h = (struct header){.id = id};
 	h->name = put_text(c, name);

@@ -28,7 +28,6 @@ enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, s
 	const char *p = bytes.p, *end = p + MIN(bytes.n, max);
 	const char *at = p + MIN(MAX(start, *scanned), (size_t)(end - p));
 
-	assert(*scanned <= bytes.n); /* of the same bytes, or of fewer */
 	for (;; at += 2) {
 		at = find_control(at, end);
 		if (end - at < 2 && (at == end || *at == '\r'))
@@ -42,7 +41,6 @@ enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, s
 			if (at[3] != '\n')
 				goto bad;
 			*ret_end = (size_t)(at + 4 - p);
-			assert(*ret_end <= bytes.n);
 			return PARSE_OK;
 		}
 	}
@@ -51,6 +49,7 @@ enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, s
 			ret_fault, 431, "the head is longer than max_header_bytes", STR_EMPTY);
 		return PARSE_BAD;
 	}
+	assert(*scanned <= bytes.n); /* of the same bytes, or of fewer */
 	*scanned = (size_t)(at - p);
 	return PARSE_MORE;
 bad:
@@ -97,7 +96,6 @@ unsigned fields_parse(struct fields *f, const char *at, const char *end)
 {
 	/* head_find_end has seen to it; so no search for the end of a line runs further. */
 	assert(at >= end || (end[-2] == '\r' && end[-1] == '\n'));
-	assert(!f->n);
 	while (at < end) {
 		const char *colon = find_near(at, end, ':'), *value, *line_end;
 		str name = name_before(f, at, colon);
@@ -114,7 +112,6 @@ unsigned fields_parse(struct fields *f, const char *at, const char *end)
 		for (value = colon + 1; char_is_blank(*value);)
 			value++;
 		line_end = find_control(value, end);
-		assert(line_end + 2 <= end && line_end >= value);
 		at = line_end + 2;
 		while (line_end > value && char_is_blank(line_end[-1]))
 			line_end--;

@@ -238,7 +238,7 @@ enum parse request_head_parse(struct request_head *h, struct header *store, size
 	}
 	if (found != PARSE_OK)
 		return found;
-	assert(start < end && end <= bytes.n && f.n <= nstore);
+	assert(end <= bytes.n);
 	head.headers = store;
 	head.nheaders = f.n;
 	*h = head;

@@ -1,4 +1,4 @@
-/* lifecycle.c - the life of a tenant as a table. */
+/* lifecycle.c - includes lifecycle.def as an array, one cell for each state and event. */
 /* SPDX-License-Identifier: MIT */
 #include "life/lifecycle.h"
 

@@ -1,6 +1,6 @@
 /* lifecycle.h - the life of a tenant as a table: state x event -> next state and effects.
  *
- * Pure: it does nothing by itself.  Whoever calls lifecycle_step carries out the effects, in the
+ * Pure: it does nothing by itself.  The caller of lifecycle_step carries out the effects, in the
  * order of effects.def. docs/lifecycle.md shows the table. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -21,7 +21,7 @@ enum lifecycle_effect {
 #define EFFECT_BIT(name) (1u << EFFECT_##name)
 
 enum lifecycle_kind {
-	CELL_EMPTY,  /* forgotten; the tests do not allow it */
+	CELL_EMPTY,  /* forgotten; the tests do not allow that */
 	CELL_GO,     /* to `next` with `effects` */
 	CELL_IGNORE, /* may happen, and means nothing */
 	CELL_NEVER,  /* cannot happen: a fault of ours, logged and ignored */
@@ -42,7 +42,7 @@ struct lifecycle {
 
 /* Moves to the next state and returns the effects. */
 uint32_t lifecycle_step(struct lifecycle *l, enum lifecycle_event event);
-/* For tests: what the table has there. */
+/* For tests: what the table says there. */
 const struct lifecycle_cell *lifecycle_cell(enum tenant_state state, enum lifecycle_event event);
 const char *lifecycle_event_name(enum lifecycle_event event);
 /* For tests: as in lifecycle.def. */

@@ -1,4 +1,4 @@
-/* state.c - the states of a tenant. */
+/* state.c - the sets of states, made from states.def. */
 /* SPDX-License-Identifier: MIT */
 #include "life/state.h"
 

@@ -1,4 +1,4 @@
-/* state.h - the states of a tenant, and what can be said of each. */
+/* state.h - the states of a tenant, and the properties of each. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -30,13 +30,13 @@ enum {
 #include "life/states.def"
 };
 
-/* Of what another process has written, too. */
+/* Checks a number that another process may have written. */
 static inline bool state_is_in(enum tenant_state state, uint32_t states)
 {
 	return state < TENANT_NSTATES && (states >> state & 1);
 }
 
-/* Nothing of it is under way, and nothing is wanted of it. */
+/* Nothing of it is under way, and nothing is asked of it. */
 static inline bool state_is_asleep(enum tenant_state state)
 {
 	return state_is_in(state, STATES_ASLEEP);

@@ -1,4 +1,4 @@
-/* tally.c - crashes within a window, and the back-off after failures. */
+/* tally.c - counts crashes within a window, and doubles the pause after each failure. */
 /* SPDX-License-Identifier: MIT */
 #include "life/tally.h"
 

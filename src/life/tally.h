@@ -1,4 +1,4 @@
-/* tally.h - how often a tenant has died of late, and when it may be tried again. */
+/* tally.h - how often a tenant has died recently, and when it may be tried again. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,7 +12,7 @@ struct tally {
 	msec *crashes; /* moments within the window, oldest first */
 	size_t ncrashes;
 	unsigned failures; /* in a row */
-	msec retry_at;	   /* 0 when it may be tried at any time */
+	msec retry_at;	   /* 0 if it may be tried at any time */
 };
 
 /* It ran and ended by itself.  True if it may start again at once: not more than `max` crashes

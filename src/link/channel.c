@@ -1,4 +1,4 @@
-/* channel.c - messages between supervisor and proxy over a SEQPACKET socket pair. */
+/* channel.c - queues what the socket has no room for, and checks what comes against channel.def. */
 /* SPDX-License-Identifier: MIT */
 #include "link/channel.h"
 
@@ -95,7 +95,7 @@ static const char *misfit(const struct message_shape *s, const struct channel_me
 	return s->has_file == (fd >= 0 || fd == -EMFILE) ? NULL : "descriptor";
 }
 
-/* False, with why, for a packet of n bytes that cannot be. */
+/* False, with the reason, for a packet of n bytes that cannot be valid. */
 static bool is_sound(const struct channel *c, const struct channel_message *m, ssize_t n, int fd,
 	char *ret_fault)
 {
@@ -142,7 +142,7 @@ static void close_broken(struct channel *c, const char *fault)
 	c->on_closed(c->arg, fault);
 }
 
-/* 0, -EAGAIN, or another error that means that the link is gone. */
+/* 0, -EAGAIN, or another error, which means that the link is gone. */
 static int send_now(struct channel *c, const struct channel_message *m, int fd)
 {
 	struct iovec part = {(void *)(uintptr_t)m, HEAD_SIZE + m->text_size};
@@ -239,7 +239,7 @@ void channel_free(struct channel *c)
 	loop_defer_free(c->watch.loop, c);
 }
 
-/* The descriptor goes along as it is: to make another one might fail. */
+/* The descriptor is sent as it is: making another one might fail. */
 static void send_or_queue(struct channel *c, const struct channel_message *m, int take_fd)
 {
 	int r = -EAGAIN;
@@ -255,11 +255,12 @@ static void send_or_queue(struct channel *c, const struct channel_message *m, in
 		list_append(&c->queue, &q->link);
 		return;
 	}
-	/* Another error: the end of the other side is about to be read and told by on_closed. */
+	/* Another error: the end of the other side is about to be read, and on_closed will report
+	 * it. */
 	close_fd(&take_fd);
 }
 
-/* All but the text. */
+/* Everything but the text. */
 static void message_init(struct channel_message *m, enum channel_side side, uint32_t type,
 	uint32_t slot, uint64_t value)
 {

@@ -1,9 +1,10 @@
 /* channel.h - messages between supervisor and proxy: a SEQPACKET socket pair (packet_pair), one
  * message a packet, in order.
  *
- * channel.def has the messages and what each may bring.  The receiver trusts nothing: what does not
- * stand there ends the link (the proxy exits and is started again; the supervisor ends the proxy).
- */
+ * channel.def has the messages and what each may bring.  The receiver trusts nothing: what is not
+ * in that table ends the link (the proxy exits and is started again; the supervisor ends the
+ * proxy).
+ * */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -24,7 +25,7 @@ enum store_state { STORE_UNKNOWN, STORE_ANSWERS, STORE_SILENT };
 
 #define CHANNEL_TEXT_MAX 4096
 
-/* Who receives. */
+/* The receiving side. */
 enum channel_side { CHANNEL_SUPERVISOR = 1, CHANNEL_PROXY };
 
 struct channel_message {
@@ -37,10 +38,10 @@ struct channel_message {
 };
 
 struct channel;
-/* One that its side may be sent, with all that it brings.  fd is -1, or a descriptor that now
- * belongs to the callee, or -EMFILE: one came, and there was no place for it. */
+/* One that its side may be sent, with all that comes with it.  fd is -1, or a descriptor that now
+ * belongs to the callee, or -EMFILE: one came, but this process had no room for it. */
 typedef void channel_fn(void *arg, const struct channel_message *m, int fd);
-/* The other side is gone; or `fault` says what it sent that cannot be.  Called once. */
+/* The other side is gone; or `fault` says what it sent that is not allowed.  Called once. */
 typedef void channel_closed_fn(void *arg, const char *fault);
 
 /* Takes fd, the end of `side`.  NULL if it cannot be watched. */
@@ -56,6 +57,6 @@ void channel_give_proxy(
 	struct channel *c, enum channel_to_proxy type, uint64_t value, str text, int take_fd);
 void channel_tell_supervisor(
 	struct channel *c, enum channel_to_supervisor type, uint32_t slot, uint64_t value);
-/* Any thread, on a duplicate of the proxy's descriptor: 0, or -EAGAIN when the socket is full, or
- * another -errno. */
+/* From any thread, on a duplicate of the proxy's descriptor: 0, or -EAGAIN when the socket is full,
+ * or another -errno. */
 int channel_try_supervisor(int fd, enum channel_to_supervisor type, uint32_t slot) MUST_USE;

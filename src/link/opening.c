@@ -1,4 +1,4 @@
-/* opening.c - files that only the supervisor may open. */
+/* opening.c - the messages of a link to the opener, and the proxy's queue of requests. */
 /* SPDX-License-Identifier: MIT */
 #include "link/opening.h"
 
@@ -10,7 +10,7 @@
 #include "base/magic.h"
 #include "link/packet.h"
 
-/* Asked for at once on one link; others wait here.  So the answers always have room in the
+/* How many a link may have outstanding; others wait here.  So the answers always have room in the
  * socket, and few descriptors are in flight. */
 #define ASKED_MAX 32
 
@@ -98,7 +98,7 @@ struct opening {
 	char text[]; /* tenant and path */
 };
 
-/* What waits is answered no more; the owner of the link is about to end. */
+/* What waits is no longer answered; the owner of the link is about to end. */
 static void close_broken(struct opener *o)
 {
 	int fd = o->watch.fd;

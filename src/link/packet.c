@@ -39,8 +39,8 @@ int packet_send(int fd, const struct iovec *parts, size_t nparts, int file)
 	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* What the kernel lets a packet have (SCM_MAX_FD): room for all, so that none is left to it whether
- * they come. */
+/* The most that the kernel lets a packet have (SCM_MAX_FD): with room for all, it is not left to
+ * the kernel which ones arrive. */
 #define FILES_MAX 253
 
 struct files {
@@ -48,7 +48,8 @@ struct files {
 	size_t count;
 };
 
-/* The sender decides how many descriptors come, and each takes a place here from then on. */
+/* The sender decides how many descriptors come, and each takes a number in our table from then
+ * on. */
 static struct files files_of(struct msghdr *msg)
 {
 	struct files files = {.first = -1};
@@ -88,7 +89,7 @@ ssize_t packet_receive(int fd, const struct iovec *parts, size_t nparts, int *re
 	if (!n)
 		return -EPIPE;
 	files = files_of(&msg);
-	/* Cut off, with room for all that there can be: none of ours was free. */
+	/* Cut off although there was room for all that there can be: we have no free descriptor. */
 	if (ret_file && !files.count && (msg.msg_flags & MSG_CTRUNC)) {
 		files.first = -EMFILE;
 		msg.msg_flags &= ~MSG_CTRUNC;

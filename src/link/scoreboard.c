@@ -1,4 +1,4 @@
-/* scoreboard.c - the shared memory of supervisor and proxy. */
+/* scoreboard.c - the shared memory: made, mapped, and reset for a new owner. */
 /* SPDX-License-Identifier: MIT */
 #include "link/scoreboard.h"
 
@@ -22,7 +22,7 @@ int scoreboard_map(int fd, struct scoreboard *ret)
 	return 0;
 }
 
-/* Pages come into being when a slot is first used: a large board costs nothing. */
+/* Pages come into being when a slot is first used, so a large board costs nothing. */
 int scoreboard_new(struct scoreboard *ret)
 {
 	int fd = memfd_create("fly-atc-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING), r = 0;

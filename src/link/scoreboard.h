@@ -3,8 +3,8 @@
  *
  * The race between a request and a stop is decided here (sequentially consistent): the proxy adds
  * itself to in_flight and then reads the state; the supervisor writes DRAINING and then reads
- * in_flight; who sees the other backs off.  The memory belongs to the supervisor and survives a
- * crash of the proxy, whose last words are in it, too. */
+ * in_flight; the one that sees the other backs off.  The memory belongs to the supervisor and
+ * survives a crash of the proxy, whose last words are in it, too. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -13,8 +13,8 @@
 #include "base/crash.h"
 #include "life/state.h"
 
-/* Twice as many as there can be tenants, so that all of them can be others after a reload: a slot
- * of a tenant that was removed is not given away at once (supervisor/places.h). */
+/* Twice the maximum number of tenants, so that a reload may replace all of them: the slot of a
+ * removed tenant is not reused at once (supervisor/places.h). */
 #define SCOREBOARD_TENANTS 131072u
 #define SCOREBOARD_SLOTS   (2 * SCOREBOARD_TENANTS)
 
@@ -29,11 +29,11 @@ struct slot {
 	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
 	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
 	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
-	/* Written by the proxy, if seldom: its open connections to the tenant, of whatever copy;
-	 * and what it has learned of it. */
+	/* Written by the proxy, but seldom: its open connections to the tenant, of all copies; and
+	 * what it has learned about the tenant. */
 	_Atomic uint32_t connections;
 	/* Until when the running copy is at work, as it says in its answers: monotonic msec, or 0.
-	 * The supervisor begins each copy with 0. */
+	 * The supervisor sets it to 0 for each copy. */
 	_Atomic uint64_t busy_until;
 	_Atomic uint64_t hidden_names; /* that it serves (proxy/no_wake.h) */
 	/* written by the proxy */
@@ -41,7 +41,7 @@ struct slot {
 	_Atomic uint32_t upgrades;		 /* of these: upgraded connections */
 	_Atomic uint64_t last_activity;		 /* monotonic msec of the last byte moved */
 	_Atomic uint64_t requests;		 /* since the supervisor began */
-	_Atomic uint32_t held;			 /* requests waiting for it now */
+	_Atomic uint32_t held;			 /* requests that wait for it now */
 	_Atomic uint32_t timeouts;     /* requests in a row that it did not answer in time */
 	_Atomic uint64_t cache_hits;   /* answers from the cache, as of `requests` */
 	_Atomic uint64_t cache_misses; /* answers for which the cache was asked in vain */
@@ -58,33 +58,33 @@ struct scoreboard {
 int scoreboard_new(struct scoreboard *ret) MUST_USE;
 int scoreboard_map(int fd, struct scoreboard *ret) MUST_USE;
 void scoreboard_done(struct scoreboard *s);
-/* The proxy's side of every slot below n is set to nothing under way: after a crash of the proxy.
- */
+/* Sets the proxy's side of every slot below n to nothing under way: after a crash of the proxy. */
 void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n);
 
 /* Supervisor: it becomes another tenant's, who has done nothing yet.  Nothing may be under way in
  * it; what a thread of the proxy adds and takes back in passing stays. */
 void slot_give(struct slot *s, uint64_t owner);
-/* Supervisor: the tenant is not in the configuration any more.  What is under way goes on. */
+/* Supervisor: the tenant is no longer in the configuration.  What is under way goes on. */
 static inline void slot_disown(struct slot *s)
 {
 	atomic_store(&s->owner, 0);
 }
 
-/* Supervisor: it is back before the slot was another's. */
+/* Supervisor: it is back before the slot was reused. */
 static inline void slot_own(struct slot *s, uint64_t owner)
 {
 	atomic_store(&s->owner, owner);
 }
 
-/* A thread of the proxy may still route by a configuration in which the slot is somebody else's. */
+/* A thread of the proxy may still route by a configuration in which the slot is another
+ * tenant's. */
 static inline bool slot_is_of(const struct slot *s, uint64_t owner)
 {
 	return atomic_load(&s->owner) == owner;
 }
 
-/* Of this tenant: it is ABSENT where the slot is not its own.  A new owner is written before its
- * first state, so who sees that state sees the owner, too. */
+/* The state of this tenant: ABSENT if the slot is not its own.  A new owner is written before its
+ * first state, so a reader that sees the state sees the owner, too. */
 static inline enum tenant_state slot_state(const struct slot *s, uint64_t owner)
 {
 	enum tenant_state state = (enum tenant_state)atomic_load(&s->state);
@@ -108,8 +108,8 @@ static inline void slot_leave(struct slot *s)
 	atomic_fetch_sub(&s->in_flight, 1);
 }
 
-/* Supervisor, who has written DRAINING or what follows it: connections to the tenant are open that
- * no request is under way on, or only what was upgraded. */
+/* Supervisor, after writing DRAINING or a later state: connections to the tenant are open that have
+ * no request under way, or only an upgraded one. */
 static inline bool slot_has_unused_connections(const struct slot *s)
 {
 	uint32_t connections = atomic_load(&s->connections), upgrades = atomic_load(&s->upgrades),
@@ -118,8 +118,8 @@ static inline bool slot_has_unused_connections(const struct slot *s)
 	return connections > (in_flight > upgrades ? in_flight - upgrades : 0);
 }
 
-/* Proxy: the running copy says in an answer, whose request is counted in, that it works until then;
- * it never takes back what it said for longer.  0 does. */
+/* Proxy: the running copy says in an answer, whose request is counted in, that it is at work until
+ * then; this never shortens what it said before.  0 does. */
 static inline void slot_say_busy(struct slot *s, msec until)
 {
 	uint64_t before = atomic_load(&s->busy_until);

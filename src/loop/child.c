@@ -1,4 +1,4 @@
-/* child.c - the end of a child process as an event of a loop. */
+/* child.c - watches a pidfd, and reaps the child once. */
 /* SPDX-License-Identifier: MIT */
 #include "loop/child.h"
 
@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* As of exit(255): somebody else has reaped it. */
+/* As if by exit(255): another part of the program has reaped it. */
 #define UNKNOWN_STATUS (255 << 8)
 
 static void on_ended(struct watch *w, unsigned events)

@@ -13,7 +13,7 @@
 #include "loop/loop_int.h"
 
 #define EVENTS_PER_TURN 256
-/* A timer that is late by more than this: we did not run, or did something else for long. */
+/* A timer later than this: we did not run, or did something else for long. */
 #define LATE		20
 #define LOOKS_WHEN_LATE 64
 
@@ -38,8 +38,7 @@ struct loop {
 	struct timer_heap timers;
 	struct work_list deferred;
 	struct later_work on_turn;
-	pthread_t thread; /* whose it is, once it runs */
-	bool has_thread;
+	const char *thread; /* `this_thread` of the one that runs it; NULL: it does not run */
 	pthread_mutex_t post_lock; /* guards posted */
 	struct work_list posted;
 	struct watch post_watch;
@@ -49,8 +48,8 @@ struct loop {
 
 static void work_add(struct work_list *list, loop_fn *fn, void *arg)
 {
-	assert(list->count <= list->cap);
-	if (list->count == list->cap) {
+	if (list->count >= list->cap) {
+		assert(list->count == list->cap);
 		list->cap = list->cap ? list->cap * 2 : 16;
 		list->items = xrealloc(list->items, list->cap * sizeof(*list->items));
 	}
@@ -70,10 +69,12 @@ uint64_t clock_usec(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Of one that runs nobody else may touch more than loop_post. */
-static bool is_own(const struct loop *l)
+/* Its address is another one in each thread; pthread_self() would be a call each time. */
+static _Thread_local char this_thread;
+
+bool loop_is_own(const struct loop *l)
 {
-	return !l->has_thread || pthread_equal(l->thread, pthread_self());
+	return !l->thread || l->thread == &this_thread;
 }
 
 static void set_moment(struct loop *l)
@@ -94,8 +95,6 @@ uint64_t loop_usec(const struct loop *l)
 
 struct timer_heap *loop_timers(struct loop *l)
 {
-	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(is_own(l));
 	return &l->timers;
 }
 
@@ -161,7 +160,7 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(!l->is_running && !l->has_thread);
+	assert(!l->is_running && !l->thread);
 	run_deferred(l);
 	event_fd = l->post_watch.fd;
 	watch_close(&l->post_watch);
@@ -180,7 +179,7 @@ static int watch_add(struct watch *w, struct loop *l, int fd, watch_fn *on_event
 	struct epoll_event event = {.events = mask, .data.ptr = w};
 
 	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(is_own(l) && on_event);
+	assert(loop_is_own(l) && on_event);
 	assert(w->magic != WATCH_MAGIC || w->fd < 0); /* not twice */
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		return -errno;
@@ -205,7 +204,7 @@ static void watch_forget(struct watch *w)
 
 	MAGIC_CHECK(w, WATCH_MAGIC);
 	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(is_own(l));
+	assert(loop_is_own(l));
 	w->fd = -1;
 	for (int i = l->event_at + 1; i < l->event_count; i++)
 		if (l->events[i].data.ptr == w)
@@ -232,8 +231,7 @@ void watch_close_fd(struct watch *w)
 
 void loop_defer(struct loop *l, loop_fn *fn, void *arg)
 {
-	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(is_own(l) && fn);
+	assert(loop_is_own(l));
 	work_add(&l->deferred, fn, arg);
 }
 
@@ -259,7 +257,7 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 void loop_on_turn(struct loop *l, loop_fn *fn, void *arg)
 {
 	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(is_own(l) && (!l->on_turn.fn || !fn)); /* one */
+	assert(loop_is_own(l) && (!l->on_turn.fn || !fn)); /* one */
 	l->on_turn = (struct later_work){fn, arg};
 }
 
@@ -293,7 +291,6 @@ static int serve_events(struct loop *l, int limit)
 {
 	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_TURN, limit);
 
-	assert(!l->event_count); /* a callback does not wait for others */
 	set_moment(l);
 	l->event_count = MAX(n, 0);
 	for (l->event_at = 0; l->event_at < l->event_count; l->event_at++) {
@@ -303,15 +300,14 @@ static int serve_events(struct loop *l, int limit)
 		if (!w)
 			continue;
 		MAGIC_CHECK(w, WATCH_MAGIC);
-		assert(w->loop == l && w->fd >= 0);
 		w->on_event(w, events_of(event->events));
 	}
 	l->event_count = 0;
 	return n;
 }
 
-/* After a pause of the whole process or machine timers are due whose reason may have arrived in
- * time: what is here is served first, with all that follows from it. */
+/* After a pause of the whole process or machine, timers are due although what they wait for may
+ * have arrived in time: events are served first, with all that follows from them. */
 static void fire_timers(struct loop *l, msec first, int n)
 {
 	if (l->now > first + LATE) {
@@ -339,20 +335,19 @@ static void turn(struct loop *l)
 void loop_run(struct loop *l)
 {
 	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(!l->is_running && !l->has_thread);
+	assert(!l->is_running && !l->thread);
 	l->is_running = true;
-	l->thread = pthread_self();
-	l->has_thread = true;
+	l->thread = &this_thread;
 	set_moment(l);
 	run_deferred(l);
 	while (l->is_running)
 		turn(l);
-	l->has_thread = false;
+	l->thread = NULL;
 }
 
 void loop_stop(struct loop *l)
 {
 	MAGIC_CHECK(l, LOOP_MAGIC);
-	assert(is_own(l));
+	assert(loop_is_own(l));
 	l->is_running = false;
 }

@@ -27,28 +27,28 @@ typedef void loop_fn(void *arg);
 
 enum { WATCH_MAGIC = MAGIC('w', 'a', 't', 'c') };
 
-/* A descriptor under watch; embed it and find the owner by container_of.  The descriptor stays the
- * owner's. */
+/* A descriptor under watch; embed it and find the owner by container_of.  The owner keeps the
+ * descriptor. */
 struct watch {
 	struct loop *loop;
 	watch_fn *on_event;
 	int fd;		/* -1 when not registered */
-	uint32_t magic; /* from watch_open on; events for what is none end the process */
+	uint32_t magic; /* from watch_open on; an event for anything else ends the process */
 };
 
 /* Embed; zero is a timer that is not set. */
 struct timer {
 	struct loop *loop;
 	timer_fn *on_time;
-	msec at;  /* when it is due */
-	msec key; /* its place in the heap: at, or an earlier moment (setting it later is free) */
+	msec at;  /* when it fires */
+	msec key; /* its place in the heap: `at`, or an earlier moment (moving it later is free) */
 	uint32_t slot; /* index in the heap + 1; 0 = not set */
 };
 
-/* NULL with errno: there is no descriptor for it. */
+/* NULL with errno: no descriptor was free. */
 struct loop *loop_new(void);
-/* Everything registered must be closed before.  Deferred work is done first, so that what was to be
- * freed is. */
+/* Everything registered must have been closed.  Deferred work is done first, so that what was to be
+ * freed is freed. */
 void loop_free(struct loop *l);
 /* Turns until loop_stop. */
 void loop_run(struct loop *l);
@@ -69,12 +69,12 @@ int watch_open(struct watch *w, struct loop *l, int fd, watch_fn *on_event) MUST
 int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event) MUST_USE;
 /* Unregisters; the caller closes the descriptor afterwards.  May be repeated. */
 void watch_close(struct watch *w);
-/* Closes the descriptor, which has no duplicate: with its last one the kernel forgets the watch, so
- * that it need not be told.  May be repeated. */
+/* Closes the descriptor, which has no duplicate: with its last copy the kernel forgets the watch,
+ * which need not be removed first.  May be repeated. */
 void watch_close_fd(struct watch *w);
 
 /* Sets or moves the timer; it fires once, at the first turn not before `at`; set from inside a
- * timer's callback, in a later turn.  One that is late, since we were stopped, fires after the
+ * timer's callback, in a later turn.  One that is late because we were suspended fires after the
  * events that came meanwhile. */
 void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time);
 void timer_cancel(struct timer *t);
@@ -84,7 +84,7 @@ static inline bool timer_is_set(const struct timer *t)
 }
 
 /* Calls fn(arg) at the end of this turn, in order; for frees and for callbacks that must not come
- * from inside. */
+ * from inside a call. */
 void loop_defer(struct loop *l, loop_fn *fn, void *arg);
 /* free(ptr) at the end of this turn. */
 void loop_defer_free(struct loop *l, void *ptr);

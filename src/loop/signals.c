@@ -1,4 +1,4 @@
-/* signals.c - signals as events of a loop. */
+/* signals.c - reads a signalfd. */
 /* SPDX-License-Identifier: MIT */
 #include "loop/signals.h"
 

@@ -71,13 +71,13 @@ void timer_set(struct timer *t, struct loop *l, msec at, timer_fn *on_time)
 {
 	struct timer_heap *h = loop_timers(l);
 
-	assert(on_time && (!t->slot || t->loop == l));
 	at = MAX(at, h->earliest);
 	t->loop = l;
 	t->on_time = on_time;
 	t->at = at;
 	if (t->slot && at >= t->key)
-		return;
+		return; /* it stays where it is */
+	assert(on_time && loop_is_own(l));
 	if (t->slot)
 		heap_remove(h, t);
 	t->key = at;
@@ -88,19 +88,20 @@ void timer_cancel(struct timer *t)
 {
 	if (!t->slot)
 		return;
+	assert(loop_is_own(t->loop));
 	heap_remove(loop_timers(t->loop), t);
 	assert(!timer_is_set(t));
 }
 
-/* Brings the true first timer to the top: those that were moved later sink to their place. */
+/* Brings the real first timer to the top: those that were moved later sink to their place. */
 msec timer_heap_next(struct timer_heap *h)
 {
 	while (h->count) {
 		struct timer *t = h->items[1];
 
-		assert(t->slot == 1 && t->at >= t->key);
 		if (t->at == t->key)
 			return t->key;
+		assert(t->slot == 1 && t->at > t->key);
 		t->key = t->at;
 		sift_down(h, 1, t);
 	}

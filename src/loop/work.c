@@ -1,4 +1,4 @@
-/* work.c - threads that live as long as there are jobs. */
+/* work.c - a queue of jobs, and threads that live as long as it has any. */
 /* SPDX-License-Identifier: MIT */
 #include "loop/work.h"
 
@@ -28,7 +28,7 @@ struct work {
 	struct list queue;	     /* these four with the lock held */
 	unsigned takers, max_takers; /* threads that will look at the queue again */
 	unsigned threads;	     /* those, and the ones that are about to be gone */
-	size_t pending;		     /* the loop's own */
+	size_t pending;		     /* for the loop's thread only */
 	atomic_bool is_stopping;
 };
 
@@ -61,7 +61,8 @@ static void tell_done(void *arg)
 	done(owner);
 }
 
-/* With the lock held.  Without a job this thread is no taker any more, in the same breath. */
+/* With the lock held.  Without a job this thread stops being a taker, in the same critical
+ * section. */
 static struct job *take_job(struct work *w)
 {
 	struct job *job;
@@ -102,7 +103,7 @@ static void *run_taker(void *arg)
 	return take_jobs(arg);
 }
 
-/* Signals belong to the loops. */
+/* Signals are for the loops. */
 static int start_thread(struct work *w)
 {
 	sigset_t all, before;
@@ -137,8 +138,8 @@ void work_run(struct work *w, loop_fn *run, loop_fn *done, void *arg)
 	pthread_mutex_unlock(&w->lock);
 	if (!starts_one || start_thread(w) == 0)
 		return;
-	/* No thread to be had: those at work will come to it; where there are none it is done here,
-	 * late but done. */
+	/* No thread could be made: the threads at work will get to the job; if there are none, it
+	 * is done here, late but done. */
 	if (is_alone) {
 		take_jobs(w);
 		return;

@@ -1,8 +1,8 @@
-/* work.h - jobs that block or take long (files, object store, SQLite, parsing) on threads, their
- * ends in the loop.
+/* work.h - jobs that block or take long (files, object store, SQLite, parsing) on threads; the loop
+ * hears of their end.
  *
- * A thread takes jobs until there are none left, and ends: nothing waits, so nothing wakes up.  The
- * jobs here are few and long beside the making of a thread. */
+ * A thread takes jobs until there are none left, and ends: idle threads neither exist nor wake up.
+ * Jobs are few, and long compared with making a thread. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

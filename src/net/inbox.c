@@ -29,7 +29,6 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 	bool is_kept = in->unread.n != 0;
 	ssize_t n;
 
-	assert(fd >= 0 && size);
 	if (is_kept)
 		inbox_keep(in);
 	else
@@ -40,13 +39,14 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 			in->can_read = false;
 		return -errno;
 	}
-	assert((size_t)n <= size);
 	if ((size_t)n < size && !in->saw_eof)
 		in->can_read = false;
 	if (is_kept)
 		keep(in, (str){scratch, (size_t)n});
 	else if (n)
 		in->unread = (str){scratch, (size_t)n};
+	else
+		assert(size); /* no room is no end */
 	return n;
 }
 

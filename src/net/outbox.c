@@ -55,16 +55,13 @@ int outbox_send(struct outbox *o, int fd, struct gather *g)
 	ssize_t n = 0;
 	int r = 0;
 
-	assert(g->count <= GATHER_PIECES && !g->count == !g->bytes);
 	if (!g->bytes)
 		return 0;
-	assert(fd >= 0);
 	if (outbox_is_empty(o) && !o->is_blocked) {
 		n = write_pieces(fd, g);
 		if (n < 0 && errno != EAGAIN)
 			r = -errno;
 		n = MAX(n, 0);
-		assert((size_t)n <= g->bytes);
 		o->is_blocked = (size_t)n < g->bytes;
 	}
 	if (r == 0 && (size_t)n < g->bytes)

@@ -6,14 +6,14 @@
 #include "proxy/errors.h"
 
 #define ACCESS_UNKNOWN                                                                             \
-	(-1) /* of the numbers: a length that nobody told, a time that did not pass */
+	(-1) /* for numbers: a length that nobody gave, a time that was never taken */
 
 /* Filled by the exchange; strings are borrowed for the call and may be empty. */
 struct access_record {
 	str path;	 /* as routed; logged decoded */
-	int log_level;	 /* of its tenant; LOG_LEVEL_SHARED before there is one */
-	unsigned status; /* 0: no answer began, and that of the error is logged */
-	msec duration;	 /* from the first byte of the request to the last of the answer */
+	int log_level;	 /* the tenant's; LOG_LEVEL_SHARED before there is one */
+	unsigned status; /* 0: no answer began, and the error's status is logged */
+	msec duration;	 /* from the first byte of the request to the last byte of the answer */
 	str method;
 	int64_t request_length; /* Content-Length; ACCESS_UNKNOWN when chunked */
 	str request_type;
@@ -32,14 +32,14 @@ struct access_record {
 				ACCESS_UNKNOWN */
 	int64_t wake_ms;     /* held for a tenant to be ready; or ACCESS_UNKNOWN */
 	enum error error;
-	bool is_cut; /* an answer of `status` began, and did not come to its end */
-	str detail;  /* why, when error is not enough */
+	bool is_cut; /* an answer of `status` began but was not completed */
+	str detail;  /* why, where the error does not say enough */
 };
 
-/* An exchange has had its line, and `unsent` bytes of its answer that were to follow will not be
- * sent after all: a line of its own. */
+/* An exchange has had its line, but `unsent` bytes of its answer will not be sent after all: this
+ * adds a line of its own. */
 void access_log_cut(str request_id, str remote_addr, enum error error, size_t unsent);
 
-/* The line; nothing unless the log's level has INFO. Fields that are empty or unknown are left out,
- * except those that Thruster writes always. */
+/* Writes the line; nothing unless the log's level has INFO.  Fields that are empty or unknown are
+ * left out, except those that Thruster always writes. */
 void access_log(const struct access_record *r);

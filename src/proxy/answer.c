@@ -4,11 +4,11 @@
 
 #include "proxy/lines.h"
 
-/* Fields that speak of places, which the application may not know. */
+/* Fields that hold URLs or paths, which the application may write without its prefix. */
 static rewrite_fn *const rewriters[HEADER_NIDS] = {
 	[HEADER_LOCATION] = rewrite_url,
 	[HEADER_CONTENT_LOCATION] = rewrite_url,
-	/* By which htmx, Turbo, Inertia, PJAX and Unpoly navigate. */
+	/* The fields with which htmx, Turbo, Inertia, PJAX and Unpoly navigate. */
 	[HEADER_HX_REDIRECT] = rewrite_url,
 	[HEADER_HX_LOCATION] = rewrite_location_or_json,
 	[HEADER_HX_PUSH_URL] = rewrite_url,
@@ -63,8 +63,8 @@ static void add_status_line(struct buf *out, const struct response_head *h)
 	buf_add(out, STR("\r\n"));
 }
 
-/* Writes the line with the value that the field is to have.  False if it can stay as it is, and
- * nothing was written. */
+/* Writes the line with the field's new value.  False if the old one can stay, and nothing was
+ * written. */
 static bool add_changed(struct head_lines *lines, const struct header *h, const struct rewrite *r)
 {
 	struct buf *out = lines->out;
@@ -87,7 +87,7 @@ static bool add_changed(struct head_lines *lines, const struct header *h, const 
 	return true;
 }
 
-/* True if there is a Date among the lines. */
+/* True if one of the lines is a Date. */
 static bool copy_lines(struct buf *out, const struct response_head *h, const struct rewrite *r)
 {
 	struct head_lines lines = {.out = out};

@@ -1,4 +1,4 @@
-/* asked.c - the head that was written for a tenant, looked at and changed afterwards. */
+/* asked.c - edits a head in place, by the positions noted when it was written. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/asked.h"
 
@@ -36,7 +36,7 @@ void asked_head(struct arena *a, const struct asked *asked, const struct buf *re
 	*ret = (struct request_head){.headers = headers, .nheaders = asked->nfields};
 }
 
-/* What our validators stand for. */
+/* The fields that our own validators replace. */
 static bool is_conditional(enum header_id id)
 {
 	return id == HEADER_IF_NONE_MATCH || id == HEADER_IF_MODIFIED_SINCE ||
@@ -49,7 +49,7 @@ static bool is_dropped(const struct asked *asked, const struct forward_field *f)
 	       (asked->names_no_file && f->id == HEADER_X_SENDFILE_TYPE);
 }
 
-/* The lines stand one behind the other. */
+/* The lines are adjacent. */
 static void write_anew(struct arena *a, struct asked *asked, struct buf *request)
 {
 	size_t from = 0;

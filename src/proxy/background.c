@@ -1,4 +1,4 @@
-/* background.c - a client that is nobody. */
+/* background.c - a client without a connection, which lives in its own arena. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/background.h"
 
@@ -140,9 +140,9 @@ static const struct client_ops ops = {
 	.go_on = on_go_on,
 };
 
-/* --- its request: the bytes that it came in are gone when it begins --- */
+/* --- its request: the bytes it came in are gone by the time it begins --- */
 
-/* The field lines as they came, with the end of the last one. */
+/* The field lines as they came, including the end of the last one. */
 static str lines_of(const struct header *headers, size_t n)
 {
 	const struct header *last = &headers[n - 1];
@@ -170,7 +170,7 @@ static struct header *copy_fields(struct arena *a, const struct header *headers,
 	return copy;
 }
 
-/* All of it lives in the arena; its field lines still stand one behind the other. */
+/* All of it lives in the arena, where its field lines are still adjacent. */
 static struct request_head *copy_request(struct arena *a, const struct request_head *head)
 {
 	struct request_head *copy = arena_alloc(a, sizeof(*copy));

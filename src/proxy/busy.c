@@ -1,4 +1,4 @@
-/* busy.c - Fly-Atc-Busy: a tenant says in an answer that it goes on working behind it. */
+/* busy.c - reads Fly-Atc-Busy from the tenant's answers. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/busy.h"
 
@@ -8,7 +8,7 @@
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 
-/* Of a value in the log. */
+/* How much of a value is logged. */
 #define SHOWN 40
 
 /* Whole seconds; what is too large for a number is long. */
@@ -40,7 +40,7 @@ static void warn_busy(const struct exchange *x, str value, const char *what)
 	log_line_close(line);
 }
 
-/* The rest of an answer may come when the copy that gives it has been replaced. */
+/* The rest of an answer may arrive after its copy has been replaced. */
 static bool is_running_copy(const struct exchange *x)
 {
 	return x->trip.is_counted &&
@@ -70,7 +70,6 @@ void busy_take(struct exchange *x, struct response_head *h)
 	struct header *said = NULL;
 	size_t n = 0;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	for (size_t i = 0; i < h->nheaders; i++) {
 		if (h->headers[i].id != HEADER_FLY_ATC_BUSY)
 			continue;

@@ -1,4 +1,4 @@
-/* busy.h - Fly-Atc-Busy: a tenant says in an answer that it goes on working behind it. */
+/* busy.h - Fly-Atc-Busy: a tenant says in an answer that it will go on working after it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,5 +11,5 @@
  *   Fly-Atc-Busy: 300	it works for 300 seconds more, at most app.busy_max
  *   Fly-Atc-Busy: 0	it has done its work
  *
- * What is no such number, or stands there twice, changes nothing and is logged. */
+ * A value that is no such number, or that is given twice, changes nothing and is logged. */
 void busy_take(struct exchange *x, struct response_head *h);

@@ -1,4 +1,4 @@
-/* caching.c - an exchange and the cache: from the request to the decision. */
+/* caching.c - decides, for a request, what the cache may do. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/caching.h"
 
@@ -7,11 +7,13 @@
 #include "proxy/lines.h"
 #include "proxy/shared.h"
 
-/* Whoever waits for what another one brings asks for himself after that; earlier where nobody knows
- * yet whether it can be stored: what cannot should not be asked for one after the other. */
+/* A request that has waited for another exchange's answer asks the tenant itself after this time;
+ * sooner where nobody knows yet whether the answer can be stored, since what cannot be stored
+ * should not be fetched by one request after the other. */
 #define JOIN_LIMIT	   10000
 #define JOIN_LIMIT_UNKNOWN 1000
-/* After the first time others may have brought what this one cannot use (Vary). */
+/* From the second time on, the others may have fetched something that this one cannot use
+ * (Vary). */
 #define JOINS_MAX 2
 
 /* --- the key --- */
@@ -34,8 +36,9 @@ static bool is_forwarded(const struct header *h)
 	}
 }
 
-/* What the tenant is told about the way of the request, and makes links and redirects of: who tells
- * it something else must not get, or make, what others get. */
+/* What the tenant is told about how the request came, and builds links and redirects from.  A
+ * client that sends something else here must neither get what others get, nor leave its own for
+ * them. */
 static void add_forwarded(struct buf *out, const struct request_head *head)
 {
 	for (size_t i = 0; i < head->nheaders; i++) {
@@ -76,7 +79,7 @@ static void make_key(
 	if (remote->is_trusted && exchange_settings(x)->forward_headers)
 		add_forwarded(scratch, head);
 	n = buf_len(scratch);
-	/* The key is written behind it; its part must not move then. */
+	/* The key is written after it, so it must not move until then. */
 	buf_room(scratch, 2 * n + target.host.n + target.path.n + target.query.n + 64);
 	target.more = buf_str(scratch);
 	cache_key_make(scratch, share_of(x), &target, &x->reply.caching->key);
@@ -88,7 +91,7 @@ static void keep_key(struct exchange *x)
 	scratch_return(&x->worker->scratch.key);
 }
 
-/* It has served. */
+/* It is no longer needed. */
 static void drop_key(struct exchange *x)
 {
 	x->reply.caching->key.text = STR_EMPTY;
@@ -117,7 +120,7 @@ static enum cache_why why_not_asked(const struct exchange *x, const struct reque
 	return exchange_settings(x)->cache_size ? WHY_OK : WHY_OFF;
 }
 
-/* Nobody waits for what is likely to be one person's. */
+/* Nobody waits for an answer that is probably personal. */
 static bool may_join(const struct exchange *x, bool is_known)
 {
 	const struct caching *c = x->reply.caching;
@@ -126,14 +129,14 @@ static bool may_join(const struct exchange *x, bool is_known)
 	       (is_known || (!c->has_cookie && !c->has_authorization));
 }
 
-/* Of paths like this one nothing is stored: nobody should wait for the first answer to each. */
+/* Nothing from paths like this one is stored: nobody should wait for the first answer to each. */
 static bool is_hopeless(const struct exchange *x)
 {
 	return cache_pattern_is_refused(
 		caching_patterns(x), caching_pattern(x), loop_now(x->worker->loop));
 }
 
-/* What is stored cannot be used as it is. */
+/* What is stored cannot be used without asking. */
 static void keep_old(struct caching *c, struct cache_entry *e, enum cache_why why)
 {
 	c->forwarded = why == WHY_REQUEST ? FORWARDED_REQUEST : FORWARDED_STALE;
@@ -142,8 +145,8 @@ static void keep_old(struct caching *c, struct cache_entry *e, enum cache_why wh
 	c->is_known = true;
 }
 
-/* Others may use what one of them gets.  What must be asked about each time would be asked about
- * one time after the other if they waited. */
+/* Others may use what one of them fetches.  What has to be revalidated each time would be asked for
+ * one request after the other if they waited. */
 static bool will_be_fresh(const struct exchange *x, enum cache_why why)
 {
 	const struct caching *c = x->reply.caching;
@@ -152,7 +155,7 @@ static bool will_be_fresh(const struct exchange *x, enum cache_why why)
 	       !x->client->is_background;
 }
 
-/* True: what is stored answers it. */
+/* True: what is stored answers the request. */
 static bool answer_stored(struct exchange *x, const struct request_head *head)
 {
 	struct caching *c = x->reply.caching;
@@ -179,7 +182,7 @@ static bool answer_stored(struct exchange *x, const struct request_head *head)
 		c->may_join = will_be_fresh(x, why) && may_join(x, true);
 		return false;
 	}
-	/* After a wait the request as it came is gone: the next one sees to the renewal. */
+	/* After a wait the request as it came is gone, so the next one starts the renewal. */
 	if (use == CACHE_USE_REVALIDATE && !c->waits)
 		caching_renew(x, e, head);
 	caching_answer(x, e, head, 0);
@@ -209,7 +212,6 @@ enum step caching_step(struct exchange *x)
 	struct caching *c;
 	bool has_wishes;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (exchange_settings(x)->cache == CACHE_OFF)
 		return STEP_REST;
 	x->reply.caching = c = arena_zalloc(&x->arena, sizeof(*c));
@@ -234,7 +236,7 @@ enum step caching_step(struct exchange *x)
 
 /* --- waiting for another exchange --- */
 
-/* It has ended, or cannot be stored. */
+/* The other exchange has ended, or its answer cannot be stored. */
 static void on_landed(void *arg)
 {
 	struct exchange *x = arg;
@@ -244,7 +246,7 @@ static void on_landed(void *arg)
 	exchange_wake(x, EVENT_LANDED);
 }
 
-/* True: we are to bring it; false: we wait. */
+/* True: this exchange fetches it; false: it waits. */
 static bool join_flight(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
@@ -259,7 +261,7 @@ static bool join_flight(struct exchange *x)
 	return false;
 }
 
-/* Our validators in the place of the client's. */
+/* Our validators replace the client's. */
 static void validate(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
@@ -269,7 +271,7 @@ static void validate(struct exchange *x)
 		&x->arena, &x->trip.asked, c->old->etag, c->old->last_modified, &x->trip.request);
 }
 
-/* While the tenant sleeps all are held, with the limits that belong to that. */
+/* While the tenant sleeps, all requests are held, under the limits for held requests. */
 static bool may_wait(const struct exchange *x)
 {
 	const struct caching *c = x->reply.caching;
@@ -278,7 +280,7 @@ static bool may_wait(const struct exchange *x)
 	       state_serves(exchange_tenant_state(x));
 }
 
-/* Nobody is waited for: the tenant is asked. */
+/* It waits for nobody: it asks the tenant. */
 static enum step ask_tenant(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
@@ -313,7 +315,7 @@ static void leave_flight(struct exchange *x)
 	c->waiter = NULL;
 }
 
-/* While it waits for another one. */
+/* While it waits for another exchange. */
 static enum step on_waiting_event(struct exchange *x)
 {
 	if (x->happened & EVENT_CLIENT_EOF)
@@ -333,7 +335,6 @@ enum step caching_join(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c || !c->key.share)
 		return STEP_TENANT;
 	if (x->happened)
@@ -343,7 +344,7 @@ enum step caching_join(struct exchange *x)
 
 /* --- the ends --- */
 
-/* What the tenant, or the way to it, may be blamed for. */
+/* The failures that are the tenant's, or those of the way to it. */
 static bool is_tenants(enum error error, bool *ret_is_dead)
 {
 	switch (error) {

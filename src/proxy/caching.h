@@ -1,5 +1,5 @@
-/* caching.h - an exchange and the cache: what is answered from it, what goes into it, who waits for
- * it.
+/* caching.h - an exchange and the cache: what is answered from it, what goes into it, which
+ * requests wait for which.
  *
  *   CACHE ── stored and usable ──> SEND
  *     └─ no ─> JOIN (wait for another exchange that asks for the same) ─> the tenant is asked
@@ -15,10 +15,10 @@
 /* The tenant's final head has come.  SEND: the answer comes from the cache after all; WAIT: it goes
  * on to the client. */
 enum step caching_take(struct exchange *x, const struct response_head *h);
-/* That head goes to the client: adds what we have to say, and puts itself on the way of a body that
- * is to be stored. */
+/* That head goes to the client: adds our fields to it, and joins the stages of a body that is to be
+ * stored. */
 void caching_head(struct exchange *x, struct response_head *h);
-/* The tenant could not answer.  True: what is stored is given instead, SEND follows. */
+/* The tenant could not answer.  True: the stored answer is given instead, and SEND follows. */
 bool caching_rescue(struct exchange *x, enum error error);
 /* The exchange ends. */
 void caching_done(struct exchange *x);

@@ -23,8 +23,8 @@ static struct validators validators_of(const struct cache_entry *e)
 	};
 }
 
-/* A request that asks whether something has changed since, about what has no date of its own: it
- * came to be no later than it was sent (RFC 9111 4.3.2). */
+/* A request that asks whether something has changed since a date, where the stored answer has no
+ * date of its own: it cannot be newer than the moment it was sent (RFC 9111 4.3.2). */
 static void date_by_date(struct validators *v)
 {
 	if (v->has_last_modified || v->etag.n)
@@ -56,7 +56,7 @@ static enum range_verdict find_parts(const struct stored_answer *a, const struct
 		a->e->body->bytes.n, parts, ret_n);
 }
 
-/* The stored fields, as many as there are. */
+/* The stored fields, as many as fit. */
 static void begin_head(struct stored_answer *a, unsigned status)
 {
 	size_t size = a->e->nheaders * sizeof(struct header);
@@ -141,7 +141,6 @@ void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	bool unchanged = is_unchanged(&a, head);
 	size_t n = 0;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!unchanged && header_find(head->headers, head->nheaders, HEADER_RANGE)) {
 		parts = arena_alloc(&x->arena, RANGE_MAX * sizeof(*parts));
 		verdict = find_parts(&a, head, parts, &n);
@@ -169,7 +168,6 @@ void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, un
 {
 	struct request_head head;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	asked_head(&x->arena, &x->trip.asked, &x->trip.request, &head);
 	caching_answer(x, take_entry, &head, fwd_status);
 }
@@ -179,8 +177,7 @@ void caching_renew(struct exchange *x, struct cache_entry *e, const struct reque
 	struct worker *w = x->worker;
 	struct request_head get = *head;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
-	/* A tenant that sleeps goes on sleeping: what is stored may be used, and it is. */
+	/* A sleeping tenant stays asleep: the stored answer may be used, so it is. */
 	if (!state_serves(exchange_tenant_state(x)) || w->is_draining ||
 		atomic_exchange(&e->is_renewed, true))
 		return;

@@ -1,5 +1,5 @@
-/* caching_fill.c - from the tenant to the cache: what its answer changes there, its body on the way
- * to the client, and what we say about it. */
+/* caching_fill.c - from the tenant to the cache: what its answer changes there, storing the body as
+ * it passes, and the fields that tell the client about it. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include "http/vary.h"
 #include "proxy/caching_int.h"
 
-/* So long nobody waits for what was not stored. */
+/* For this long nobody waits for something that turned out not to be storable. */
 #define REFUSED_FOR (5 * 60 * 1000)
 
 struct fill {
@@ -23,7 +23,7 @@ struct fill {
 	bool is_given_up;
 };
 
-/* --- what is not stored, and what is no longer true --- */
+/* --- what is not stored, and what is no longer valid --- */
 
 static void land(struct exchange *x)
 {
@@ -33,7 +33,7 @@ static void land(struct exchange *x)
 	c->flight = NULL;
 }
 
-/* Nobody waits for us any more, nor does anybody for the next ones. */
+/* Nobody waits for this answer any more, and nobody will for the next ones. */
 static void refuse_fill(struct exchange *x)
 {
 	struct caching *c = x->reply.caching;
@@ -47,8 +47,8 @@ static void refuse_fill(struct exchange *x)
 	land(x);
 }
 
-/* True of what an application says each time for its own reasons, and not because of this request,
- * or of this one answer. */
+/* True of reasons that are the application's own and will hold next time, rather than due to this
+ * request or this one answer. */
 static bool is_habit(enum cache_why why, unsigned status)
 {
 	switch (why) {
@@ -81,7 +81,7 @@ static bool is_habit(enum cache_why why, unsigned status)
 	return false;
 }
 
-/* What has been seen of one path is believed of those like it. */
+/* What was seen at one path is assumed of those like it. */
 static void learn(struct exchange *x, unsigned status)
 {
 	struct cache_patterns *patterns = caching_patterns(x);
@@ -93,7 +93,7 @@ static void learn(struct exchange *x, unsigned status)
 		cache_pattern_refuse(patterns, caching_pattern(x), loop_now(x->worker->loop));
 }
 
-/* In the form that keys have (x->wish.path); false if it is none. */
+/* In the form that keys use (x->wish.path); false if it is not a path. */
 static bool read_path(struct exchange *x, str raw, str *ret_path)
 {
 	str prefix = x->wish.conf->prefix;
@@ -107,7 +107,7 @@ static bool read_path(struct exchange *x, str raw, str *ret_path)
 	return true;
 }
 
-/* The path and query of a URL of ours; false for other places. */
+/* The path and query of a URL of ours; false for URLs elsewhere. */
 static bool url_of(struct exchange *x, str url, str *ret_path, str *ret_query, bool *ret_has_query)
 {
 	str rest = url;
@@ -131,7 +131,7 @@ static bool url_of(struct exchange *x, str url, str *ret_path, str *ret_query, b
 	return read_path(x, str_slice(rest, 0, (size_t)question), ret_path);
 }
 
-/* As the client would be sent there. */
+/* The URL as the client would have been given it. */
 static str rewritten(struct exchange *x, str url)
 {
 	const struct rewrite *r = respond_rewrite(x);
@@ -236,7 +236,6 @@ enum step caching_take(struct exchange *x, const struct response_head *h)
 {
 	struct caching *c = x->reply.caching;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c)
 		return WAIT;
 	invalidate(x, h);
@@ -252,7 +251,7 @@ enum step caching_take(struct exchange *x, const struct response_head *h)
 
 /* --- an answer that is stored --- */
 
-/* What the exchange keeps of the head until the body has come. */
+/* What the exchange keeps of the head until the whole body has arrived. */
 static void keep_head(struct exchange *x, struct fill *f, const struct response_head *h)
 {
 	struct arena *a = &x->arena;
@@ -323,7 +322,7 @@ static bool reserve(struct exchange *x, struct fill *f, size_t size)
 	return true;
 }
 
-/* It is stored before its end is sent: who has seen the end finds it. */
+/* It is stored before its end is sent, so that a client that has seen the end will find it. */
 static int on_pass(struct stage *s, struct exchange *x, enum passing how)
 {
 	struct fill *f = container_of(s, struct fill, stage);
@@ -356,7 +355,7 @@ static void on_over(struct stage *s, struct exchange *x, bool is_whole)
 
 static const struct stage_ops fill_ops = {.pass = on_pass, .over = on_over};
 
-/* WHY_OK: *f is filled but for what keep_head keeps. */
+/* WHY_OK: *f is filled, except for what keep_head keeps. */
 static enum cache_why prepare(struct exchange *x, const struct response_head *h, struct fill *f)
 {
 	struct cache_offer offer = offer_of(x, h);
@@ -365,7 +364,8 @@ static enum cache_why prepare(struct exchange *x, const struct response_head *h,
 
 	if (why != WHY_OK)
 		return why;
-	/* It ends with its connection: whether that was the end, or the tenant's, nobody knows. */
+	/* The body ends with its connection, and nobody can tell whether that was its end or the
+	 * tenant's. */
 	if (h->body == BODY_UNTIL_CLOSE)
 		return WHY_NO_LENGTH;
 	if (!vary_names(&names, h->headers, h->nheaders))
@@ -396,7 +396,7 @@ static void start_fill(struct exchange *x, struct response_head *h, struct fill 
 	stages_put(x, &f->stage, false);
 }
 
-/* What we say ourselves, and what was said to us alone. */
+/* Fields that we write ourselves, and fields that were meant for us alone. */
 static void drop_ours(struct response_head *h)
 {
 	for (size_t i = 0; i < h->nheaders; i++)
@@ -417,7 +417,7 @@ static const str forwarded_texts[] = {
 	[FORWARDED_BYPASS] = STR_INIT("bypass"),
 };
 
-/* What Thruster's X-Cache has; a cache without memory misses. */
+/* What Thruster says in X-Cache; a cache without memory misses. */
 static str x_cache(const struct caching *c)
 {
 	bool is_asked = c->key.share || c->why == WHY_OFF;
@@ -459,7 +459,6 @@ void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored,
 {
 	struct caching *c = x->reply.caching;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	x->record.cache = x_cache(c);
 	PROBE4(cache_verdict, x, x->record.cache.p, x->record.cache.n, c->why);
 	stages_add(x, STR("X-Cache: "), x->record.cache);
@@ -473,7 +472,6 @@ void caching_head(struct exchange *x, struct response_head *h)
 	unsigned fwd_status = 0;
 	bool is_stored = false;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!c)
 		return;
 	drop_ours(h);

@@ -12,7 +12,7 @@
 #include "proxy/wall.h"
 #include "proxy/worker.h"
 
-/* How an exchange came to its answer, for Cache-Status (RFC 9211 2.2). */
+/* How an exchange got its answer, for Cache-Status (RFC 9211 2.2). */
 enum forwarded {
 	FORWARDED_NOT, /* a hit */
 	FORWARDED_URI_MISS,
@@ -27,20 +27,20 @@ enum forwarded {
 struct caching {
 	struct cache_key key; /* share is NULL: the cache is not asked */
 	enum forwarded forwarded;
-	enum cache_why why; /* it is not stored, or not used */
+	enum cache_why why; /* not stored, or not usable */
 	struct cache_control request;
 	bool has_authorization, has_cookie, has_range;
-	bool may_join;	    /* with others that ask for the same */
-	bool is_known;	    /* what is asked for has been stored before */
-	bool is_collapsed;  /* it waited, and was answered by what another one brought */
+	bool may_join;	    /* together with others that ask for the same */
+	bool is_known;	    /* what is asked for has been storable before */
+	bool is_collapsed;  /* it waited, and was answered with what another one fetched */
 	bool is_counted;    /* as a hit or a miss */
 	bool is_validating; /* the validators sent are those of `old` */
-	bool stays;	    /* what the tenant has confirmed is stored still */
+	bool stays;	    /* the tenant has confirmed what is stored */
 	unsigned waits;
 
 	struct cache_entry *old;     /* may be used if the tenant confirms it or fails; or NULL */
-	struct cache_entry *hit;     /* that is being sent; or NULL */
-	struct cache_flight *flight; /* that we bring in; or NULL */
+	struct cache_entry *hit;     /* being sent; or NULL */
+	struct cache_flight *flight; /* that this exchange fills; or NULL */
 	struct cache_waiter *waiter; /* in JOIN */
 };
 
@@ -59,7 +59,7 @@ static inline struct cache_patterns *caching_patterns(const struct exchange *x)
 	return x->worker->shared->patterns;
 }
 
-/* Of the path that is asked for. */
+/* For the path that is asked for. */
 static inline uint64_t caching_pattern(const struct exchange *x)
 {
 	return cache_pattern_of(x->trip.tenant->owner, x->wish.path);
@@ -88,13 +88,13 @@ static inline void caching_add_number(struct buf *out, int64_t v)
 }
 
 /* Answers from `e`, taking its reference; SEND follows.  *head is the request.  `fwd_status`: of
- * the tenant's answer, which was asked; or 0. */
+ * the tenant's answer if it was asked, else 0. */
 void caching_answer(struct exchange *x, struct cache_entry *take_entry,
 	const struct request_head *head, unsigned fwd_status);
-/* The same to a request that is in x->trip.request. */
+/* The same for a request that is in x->trip.request. */
 void caching_answer_later(struct exchange *x, struct cache_entry *take_entry, unsigned fwd_status);
 /* Adds X-Cache and Cache-Status. */
 void caching_add_status(struct exchange *x, unsigned fwd_status, bool is_stored, int64_t ttl);
 
-/* Asks the tenant about an entry that is used meanwhile. */
+/* Asks the tenant about an entry that is served meanwhile. */
 void caching_renew(struct exchange *x, struct cache_entry *e, const struct request_head *head);

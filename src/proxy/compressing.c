@@ -1,4 +1,4 @@
-/* compressing.c - the stage that compresses an answer on its way to the client. */
+/* compressing.c - the compressing stage; a thread compresses only so much in a turn. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/compressing.h"
 
@@ -11,35 +11,35 @@
 #include "proxy/stages.h"
 #include "proxy/worker.h"
 
-/* Below that a packet is a packet. */
+/* Below this, compressing would not save a packet. */
 #define LENGTH_MIN 1024u
-/* Longer ones are not worth keeping others waiting for the last few percent. */
+/* For longer bodies the last few percent are not worth making others wait. */
 #define LENGTH_OF_HIGH_EFFORT (1u << 20)
 
-/* Of bodies, so much is compressed in one turn of a thread (one piece may go beyond it): two or
- * three milliseconds, in which others wait. */
+/* A thread compresses this many bytes of bodies in one turn (one piece may exceed it): two or three
+ * milliseconds, during which others wait. */
 #define BYTES_PER_TURN (128u * 1024)
 
 struct compressor {
 	struct encoders *encoders;
 	struct effort_meter effort;
 	struct buf out; /* of the last pass */
-	uint64_t turn;	/* by its moment: in which */
-	size_t spent;	/* bytes have been compressed */
+	uint64_t turn;	/* the turn, by its moment, in which */
+	size_t spent;	/* this many bytes have been compressed */
 };
 
 struct encoding {
 	struct stage stage;
 	struct encoder *encoder;
 	enum coding coding;
-	bool is_kept;	 /* the body comes from the cache, which takes what it becomes */
-	struct buf copy; /* of that, so far */
+	bool is_kept;	 /* the body comes from the cache, which stores the result */
+	struct buf copy; /* the result so far */
 };
 static_assert(NCODINGS == CACHE_CODINGS, "the cache has a place for each coding");
 
 /* --- the request --- */
 
-/* All lines with that name as one list. */
+/* All lines with that name, as one list. */
 static str join_lines(struct arena *a, const struct header *headers, size_t n, enum header_id id)
 {
 	const struct header *h = header_find(headers, n, id);
@@ -66,7 +66,6 @@ void compressing_ask(struct exchange *x, const struct request_head *head)
 	const struct server_conf *server = exchange_settings(x);
 	struct compressing *c = &x->wish.compressing;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!server->gzip_compression_enabled || x->client->is_background ||
 		!arrival_has(x->wish.arrival, HEADER_ACCEPT_ENCODING))
 		return;
@@ -82,7 +81,7 @@ void compressing_ask(struct exchange *x, const struct request_head *head)
 
 /* --- the decision --- */
 
-/* Digests of the bytes as the tenant sends them would be wrong for ours. */
+/* Digests of the bytes as sent by the tenant would not match ours. */
 static bool is_digest(str name)
 {
 	static const str names[] = {STR_INIT("Content-Digest"), STR_INIT("Repr-Digest"),
@@ -112,7 +111,7 @@ static bool forbids(const struct header *h, unsigned status)
 	}
 }
 
-/* The length of the body that GET has, or would have. */
+/* The length of the body that GET gets, or would get. */
 static uint64_t length_of(const struct exchange *x, const struct response_head *h)
 {
 	return h->has_content_length || h->body == BODY_LENGTH || x->reply.source.segments
@@ -128,7 +127,7 @@ static bool is_forbidden(const struct response_head *h)
 	return false;
 }
 
-/* Whoever asks: this answer may be compressed. */
+/* Whether this answer may be compressed, whatever client asks. */
 static bool is_eligible(const struct exchange *x, const struct response_head *h)
 {
 	if (!exchange_settings(x)->gzip_compression_enabled || length_of(x, h) < LENGTH_MIN)
@@ -139,7 +138,8 @@ static bool is_eligible(const struct exchange *x, const struct response_head *h)
 	return !is_forbidden(h);
 }
 
-/* A list element without its argument: private="Set-Cookie" is private. */
+/* A list element with an argument is not private as a whole: private="Set-Cookie" is only about
+ * that field. */
 static bool has_directive(str list, str name)
 {
 	str element;
@@ -155,7 +155,7 @@ static bool has_directive(str list, str name)
 	return false;
 }
 
-/* Made for one person. */
+/* The answer was made for one person. */
 static bool is_personal(const struct response_head *h)
 {
 	for (const struct header *f = h->headers; f < h->headers + h->nheaders; f++) {
@@ -193,7 +193,7 @@ static void add_vary(struct exchange *x, struct response_head *h)
 		      : STR("Accept-Encoding"));
 }
 
-/* The bytes are not those that a strong tag promises. */
+/* The bytes are no longer those that a strong tag promises. */
 static void weaken_tag(struct exchange *x, struct response_head *h)
 {
 	str tag = header_value(h->headers, h->nheaders, HEADER_ETAG);
@@ -212,8 +212,8 @@ static void edit_head(struct exchange *x, struct response_head *h, enum coding c
 	stages_add(x, STR("Content-Encoding: "), coding_name(coding));
 }
 
-/* The client knows what is still valid by the weakened tag that it got with it; the tenant only by
- * its own.  Both must go on to be the same. */
+/* The client validates with the weakened tag it was given; the tenant knows only its own.  The two
+ * must keep matching. */
 static void keep_weak_tag(struct exchange *x, struct response_head *h)
 {
 	str tag = header_value(h->headers, h->nheaders, HEADER_ETAG);
@@ -227,8 +227,8 @@ static void keep_weak_tag(struct exchange *x, struct response_head *h)
 		}
 }
 
-/* What 200 would have had in Vary stands in 206 and 304 as well (RFC 9110 15.3.7, 15.4.5).  These
- * seldom have its type or its length to tell by; to name Accept-Encoding in vain does no harm. */
+/* 206 and 304 repeat the Vary of the 200 (RFC 9110 15.3.7, 15.4.5), but seldom have its type or
+ * length to decide by; naming Accept-Encoding needlessly does no harm. */
 static void vary_like_whole(struct exchange *x, struct response_head *h)
 {
 	if (exchange_settings(x)->gzip_compression_enabled && !is_forbidden(h))
@@ -257,7 +257,7 @@ static void spend(struct worker *w, size_t n)
 	c->spent += n;
 }
 
-/* Those that gave way go first, one after the other, as far as the turn's bytes reach. */
+/* Those that gave way go first, one after the other, as far as the turn's bytes allow. */
 static bool is_ready(const struct stage *s, const struct exchange *x)
 {
 	const struct worker *w = x->worker;
@@ -323,13 +323,13 @@ static enum effort effort_for(const struct exchange *x, uint64_t length, bool is
 	enum effort effort = effort_now(&x->worker->compressor->effort, loop_now(x->worker->loop));
 
 	if (is_kept)
-		effort = MAX(effort, EFFORT_MIDDLE); /* once for many */
+		effort = MAX(effort, EFFORT_MIDDLE); /* once, for many exchanges */
 	if (length != ENCODER_LENGTH_UNKNOWN && length > LENGTH_OF_HIGH_EFFORT)
 		effort = MIN(effort, EFFORT_MIDDLE);
 	return effort;
 }
 
-/* NULL when there is no memory for another one. */
+/* NULL when there is no memory for another encoder. */
 static struct encoder *make_encoder(
 	struct exchange *x, const struct response_head *h, enum coding coding, bool is_kept)
 {
@@ -347,7 +347,7 @@ static struct encoder *make_encoder(
 	return encoder_new(c->encoders, &o);
 }
 
-/* What is stored in that coding of a body that comes from the cache whole. */
+/* The stored encoding, in that coding, of a body that comes whole from the cache. */
 static str stored_in(const struct exchange *x, enum coding coding)
 {
 	return x->reply.source.stored ? cache_coded(x->reply.source.stored, coding) : STR_EMPTY;
@@ -372,7 +372,7 @@ static bool put_on_the_way(struct exchange *x, const struct response_head *h, en
 	return true;
 }
 
-/* The cache has it in that coding: the body is another one, whose length is known. */
+/* The cache has it in that coding: the body is replaced by one whose length is known. */
 static bool take_coded(struct exchange *x, struct response_head *h, enum coding coding)
 {
 	str coded = stored_in(x, coding);
@@ -387,7 +387,7 @@ static bool take_coded(struct exchange *x, struct response_head *h, enum coding 
 	return true;
 }
 
-/* False when it goes out as it is after all. */
+/* False when it goes out unchanged after all. */
 static bool encode(struct exchange *x, struct response_head *h, enum coding coding)
 {
 	if (take_coded(x, h, coding))
@@ -402,7 +402,6 @@ void compressing_begin(struct exchange *x, struct response_head *h)
 {
 	enum coding coding;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (h->status == 304)
 		keep_weak_tag(x, h);
 	if (h->status == 304 || h->status == 206)
@@ -412,5 +411,5 @@ void compressing_begin(struct exchange *x, struct response_head *h)
 	coding = coding_negotiate(x->wish.compressing.accepted, &x->view->snapshot->codings);
 	if (coding != CODING_IDENTITY && !is_guarded(x, h) && encode(x, h, coding))
 		edit_head(x, h, coding);
-	add_vary(x, h); /* whatever this client gets */
+	add_vary(x, h); /* whatever coding this client gets */
 }

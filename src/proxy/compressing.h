@@ -1,7 +1,7 @@
 /* compressing.h - the stage that compresses an answer on its way to the client.
  *
- * Whether it does is decided by the answer alone (status, type, length, what forbids it); with what
- * is decided by the client; and the guard against BREACH may keep it from doing so. */
+ * The answer decides whether it may be compressed (status, type, length, fields that forbid it).
+ * The client decides with which coding.  The guard against BREACH may still forbid it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,18 +10,18 @@
 
 struct exchange;
 
-/* What an exchange has of it. */
+/* What an exchange keeps for it. */
 struct compressing {
 	str accepted;	      /* Accept-Encoding */
 	bool has_credentials; /* in the request */
-	str known_tags;	      /* If-None-Match, if there is the former */
+	str known_tags;	      /* If-None-Match, if Accept-Encoding is there too */
 };
 
-/* What a thread has for it: encoders, and where their output is until it is sent. */
+/* What a thread keeps for it: encoders, and their output until it is sent. */
 struct compressor;
 
-/* Remembers what of the request's head will matter. */
+/* Remembers the parts of the request's head that will matter. */
 void compressing_ask(struct exchange *x, const struct request_head *head);
-/* With the final head: decides, edits it, and puts itself on the way of a body that is to be
- * encoded, or takes what the cache has of it encoded. */
+/* With the final head: decides, edits the head, and joins the stages of a body that is to be
+ * encoded, or takes the encoding that the cache already has. */
 void compressing_begin(struct exchange *x, struct response_head *h);

@@ -1,4 +1,5 @@
-/* connection.c - a client's connection. */
+/* connection.c - feeds a client's bytes to exchanges; one may end while its own call is on the
+ * stack. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/connection.h"
 
@@ -15,9 +16,9 @@
 #include "proxy/trust.h"
 #include "proxy/worker.h"
 
-/* Requests and reads of one connection before others have their turn. */
+/* Requests and reads of one connection before others get their turn. */
 #define STEPS_PER_TURN 32
-/* Bytes that TCP sends without having heard of the others (RFC 6928: ten segments). */
+/* Bytes that TCP sends before it hears from the other end (RFC 6928: ten segments). */
 #define FIRST_WINDOW 14600
 
 static void connection_run(struct connection *c);
@@ -36,7 +37,6 @@ void connection_set_phase(struct connection *c, enum connection_phase phase)
 {
 	struct worker *w = c->client.worker;
 
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (is_idle(phase) != is_idle(c->phase)) {
 		list_remove(&c->link);
 		if (is_idle(phase))
@@ -53,7 +53,6 @@ static void on_connection_time(struct timer *t);
 
 void connection_deadline(struct connection *c, msec at)
 {
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (!c->client.is_closed)
 		timer_set(&c->timer, c->client.worker->loop, at, on_connection_time);
 }
@@ -307,9 +306,8 @@ static void run_connection(struct connection *c)
 
 static void connection_run(struct connection *c)
 {
-	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->is_running)
-		return; /* an exchange ended inside our own loop, which goes on */
+		return; /* an exchange ended inside our own loop, which continues */
 	c->is_running = true;
 	run_connection(c);
 	c->is_running = false;
@@ -385,7 +383,7 @@ static void http1_deadline(struct client *c, msec at)
 }
 
 /* The client has said that nothing will follow its request, nothing has, and its answer is on the
- * way: should something come after all, the reset that answers it overtakes nothing. */
+ * way.  Should something come after all, the reset that answers it cannot overtake anything. */
 static bool is_over(const struct connection *c)
 {
 	return c->is_last && !c->client.in.unread.n && !c->client.in.can_read &&
@@ -396,6 +394,7 @@ static void http1_answered(struct client *client, bool keep_alive)
 {
 	struct connection *c = connection_of(client);
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	client->exchange = NULL;
 	if (client->is_closed)
 		return;
@@ -425,6 +424,7 @@ static void http1_go_on(struct client *client)
 {
 	struct connection *c = connection_of(client);
 
+	MAGIC_CHECK(c, CONNECTION_MAGIC);
 	if (c->phase == CONNECTION_EXCHANGE)
 		exchange_wake(client->exchange, EVENT_TURN);
 	else if (c->h2)
@@ -449,14 +449,14 @@ static const struct client_ops http1 = {
 	.go_on = http1_go_on,
 };
 
-/* Proxies have as many as they like: theirs are many clients. */
+/* Proxies may have as many as they like, since they carry many clients. */
 static bool is_limited(const struct worker *w, const struct address *peer)
 {
 	return w->view->conf->server.max_connections_per_address && trust_key(peer) &&
 	       !trust_has(w->view->snapshot->trust, peer);
 }
 
-/* False: it has as many as it may have. */
+/* False: it has reached its limit. */
 static bool count_peer(struct worker *w, const struct address *peer)
 {
 	uint64_t max = (uint64_t)w->view->conf->server.max_connections_per_address;

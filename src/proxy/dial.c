@@ -1,4 +1,4 @@
-/* dial.c - a request's way to its tenant: whether that is awake, and a connection to it. */
+/* dial.c - a request's way to its tenant: is the tenant awake, and on which connection to send. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange_int.h"
 #include "proxy/forward.h"
@@ -34,7 +34,6 @@ static void write_head(struct exchange *x)
 
 enum step dial_rest(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (no_wake_is_meant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 	x->wish.wants_page = arrival_has(x->wish.arrival, HEADER_ACCEPT) &&
@@ -47,7 +46,6 @@ enum step dial_tenant(struct exchange *x)
 {
 	struct slot *slot = exchange_slot(x);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!exchange_has_tenant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 	if (!slot_enter(slot, x->wish.conf->owner)) {
@@ -56,13 +54,13 @@ enum step dial_tenant(struct exchange *x)
 		return held_begin(x, MSEC_NEVER);
 	}
 	x->trip.is_counted = true;
-	if (!x->trip.was_here) /* it may come more than once: held, refused, sent again */
+	if (!x->trip.was_here) /* it may get here more than once: held, refused, sent again */
 		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
 	x->trip.was_here = true;
 	return STEP_DIAL;
 }
 
-/* The port refused: the tenant may be about to end, or not there yet.  Nothing was sent. */
+/* The port refused: the tenant may be about to end, or not listening yet.  Nothing was sent. */
 static enum step refused(struct exchange *x)
 {
 	msec now = loop_now(x->worker->loop);
@@ -74,7 +72,7 @@ static enum step refused(struct exchange *x)
 	return held_begin(x, now + x->trip.tenant->origin.limits->retry);
 }
 
-/* A connection that waits for a request, or NULL. */
+/* A connection that is idle, or NULL. */
 static struct upstream *take_idle(const struct exchange *x, struct origin *o)
 {
 	if (x->trip.is_retried)
@@ -89,7 +87,6 @@ enum step dial_step(struct exchange *x)
 	struct upstream *u;
 	int r = 0;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->trip.is_refused)
 		return refused(x);
 	if (!x->trip.connect_until)
@@ -101,7 +98,7 @@ enum step dial_step(struct exchange *x)
 		r = upstream_connect(o, &u);
 	}
 	if (r == -EMFILE || r == -ENFILE)
-		w->shortage.wants_descriptors = true; /* and then it is tried again */
+		w->shortage.wants_descriptors = true; /* and then it tries again */
 	if (r < 0)
 		return refused(x);
 	u->exchange = x;

@@ -1,4 +1,4 @@
-/* errors.c - the ways in which an exchange can fail. */
+/* errors.c - the table of errors.def. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/errors.h"
 

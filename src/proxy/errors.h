@@ -1,4 +1,5 @@
-/* errors.h - the ways in which an exchange can fail, with what machines and people are told. */
+/* errors.h - the ways in which an exchange can fail, and what is said about each to programs and to
+ * people. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -17,7 +17,7 @@
 #include "proxy/watch.h"
 
 #define FREE_EXCHANGES_MAX 256
-/* In the budget: with the heads and what else its arena holds, about. */
+/* Counted in the budget: with its heads and what else its arena holds, roughly. */
 #define EXCHANGE_COST (sizeof(struct exchange) + 4096)
 
 static void run_exchange(struct exchange *x);
@@ -69,7 +69,6 @@ static void exchange_free(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	assert(w->exchanges.running != x);
 	budget_give(EXCHANGE_COST);
 	list_remove(&x->link);
@@ -153,14 +152,14 @@ const char *exchange_describe(const void *exchange, str *ret_id)
 	return x->step < NSTEPS && names[x->step] ? names[x->step] : "its end";
 }
 
-/* From step to step, until it waits or ends.  Nothing else changes the step. */
+/* Runs step after step until one waits or the exchange ends.  Nothing else changes the step. */
 static void go(struct exchange *x, enum step next)
 {
 	unsigned allowed = follow[x->step];
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
+	MAGIC_CHECK(x, EXCHANGE_MAGIC); /* for all that the steps call */
 	while (next != WAIT) {
-		assert(next < NSTEPS && (allowed >> next & 1));
+		assert(allowed >> next & 1);
 		if (allowed & HAS_LIST)
 			lists[x->step].leave(x);
 		x->step = next;
@@ -199,12 +198,13 @@ static void note_cut(struct exchange *x)
 	x->record.is_cut = x->reply.answer_began && !x->trip.is_tunnel;
 }
 
-/* Its client may begin another one before this returns. */
+/* Its client may begin another exchange before this returns. */
 static void end_exchange(struct exchange *x)
 {
 	struct client *c = x->client;
 	bool keep_alive = x->reply.keep_alive, is_cut = x->is_cut;
-	/* For a client that reads until the end, only a reset is no end. */
+	/* A client that reads until the connection closes takes anything but a reset for the
+	 * end. */
 	bool is_reset =
 		x->reply.framing == BODY_UNTIL_CLOSE && !x->reply.is_end_told && !x->trip.is_tunnel;
 
@@ -241,7 +241,7 @@ static enum step on_events(struct exchange *x)
 	enum step next;
 
 	x->events = 0;
-	/* In a tunnel whose other end has said all, it may only mean that this one has, too. */
+	/* In a tunnel whose other end has finished, it may only mean that this end has, too. */
 	if (events & EVENT_CLIENT_HUP && !(x->trip.is_tunnel && x->reply.down.is_done))
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (events & EVENT_SLOW)
@@ -252,7 +252,7 @@ static enum step on_events(struct exchange *x)
 	return next;
 }
 
-/* Of an exchange that was cut something may be left in the thread's scratch. */
+/* An exchange that was cut may have left something in the thread's scratch. */
 static void forget_scratch(struct worker *w)
 {
 	gather_forget(&w->scratch.gather);
@@ -261,7 +261,7 @@ static void forget_scratch(struct worker *w)
 	scratch_return(&w->scratch.head_out);
 }
 
-/* The only place where steps are run, and exchanges end. */
+/* The only place where steps run and exchanges end. */
 static void turn(struct exchange *x, enum step first)
 {
 	struct worker *w = x->worker;
@@ -306,7 +306,7 @@ static void run_later(struct exchange *x)
 	list_append(&w->exchanges.woken, &x->woken);
 }
 
-/* An event.  Another exchange of the thread may be on the stack, and have its scratch. */
+/* An event.  Another exchange of the thread may be on the stack and using its scratch. */
 static void run_exchange(struct exchange *x)
 {
 	struct worker *w = x->worker;

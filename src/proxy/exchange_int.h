@@ -1,5 +1,5 @@
-/* exchange_int.h - what the steps of an exchange share: its request while that is still there, its
- * tenant, and the two ways in which things go wrong. */
+/* exchange_int.h - what the steps of an exchange share: its request while that still exists, its
+ * tenant, and the two ways to fail. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,12 +10,12 @@
 #include "proxy/worker.h"
 #include "route/table.h"
 
-/* A client that closes its side may have gone, or only have said all.  While its request is relayed
- * it is served as long as bytes move (if it has gone, they are answered by a reset), and for so
- * long when none do. */
+/* A client that closes its side may be gone, or may only have sent everything.  While bytes of its
+ * request or answer move it is served (if it is gone, they are answered by a reset); when none have
+ * moved for this long, it is taken to be gone. */
 #define CLIENT_GONE_AFTER 2000
 
-/* The request as it came: lives until the exchange waits for the first time. */
+/* The request as it came; valid until the exchange first waits. */
 struct arrival {
 	const struct request_head *head;
 	struct remote remote;
@@ -32,8 +32,8 @@ static inline bool arrival_has(const struct arrival *a, enum header_id id)
 #define STEP(name, run, ...) enum step run(struct exchange *x);
 #include "proxy/exchange.def"
 
-/* Nothing of an answer can come of it but this: a page, unless something of one went out already.
- * `reason` is for the log and for who develops; it may be empty. */
+/* The exchange fails: the client gets an error page, unless part of an answer has been sent
+ * already. `reason` is for the log and for developers; it may be empty. */
 static inline enum step exchange_fail(struct exchange *x, enum error error, str reason)
 {
 	x->reply.failure = error;
@@ -49,21 +49,21 @@ static inline enum step exchange_cut(struct exchange *x, enum error error)
 	return STEP_END;
 }
 
-/* Before the scratch is used by others. */
+/* Before others use the scratch. */
 static inline void keep_unread(struct inbox *in)
 {
 	if (in->unread.n || in->kept.p)
 		inbox_keep(in);
 }
 
-/* The request as it came is not needed any more. */
+/* The request as it came is no longer needed. */
 static inline void exchange_forget_arrival(struct exchange *x)
 {
 	x->wish.arrival = NULL;
 	scratch_headers_return(&x->worker->scratch.headers);
 }
 
-/* Sends what is gathered; where its head was made is free for another one. */
+/* Sends what is gathered; the buffer in which the head was made is free for another one. */
 static inline MUST_USE int exchange_send(struct exchange *x)
 {
 	int r = client_send(x->client);
@@ -72,7 +72,7 @@ static inline MUST_USE int exchange_send(struct exchange *x)
 	return r;
 }
 
-/* Of the configuration under which it began, or of the present one (trip_forget_view). */
+/* In the configuration under which it began, or in the present one (trip_forget_view). */
 static inline const struct server_conf *exchange_settings(const struct exchange *x)
 {
 	const struct view *view = x->view ? x->view : x->worker->view;
@@ -80,7 +80,7 @@ static inline const struct server_conf *exchange_settings(const struct exchange 
 	return &view->conf->server;
 }
 
-/* Of the exchange's tenant, as the supervisor sees it now. */
+/* The state of the exchange's tenant, as the supervisor sees it now. */
 static inline struct slot *exchange_slot(const struct exchange *x)
 {
 	return &x->worker->by_slot.slots[x->trip.tenant->slot];
@@ -91,16 +91,16 @@ static inline enum tenant_state exchange_tenant_state(const struct exchange *x)
 	return slot_state(exchange_slot(x), x->trip.tenant->owner);
 }
 
-/* Places on the scoreboard are used again: what was meant for a tenant that has been removed must
- * not go to the one that has its place now. */
+/* Places on the scoreboard are reused: what was meant for a tenant that has been removed must not
+ * reach the one that has its place now. */
 static inline bool exchange_has_tenant(const struct exchange *x)
 {
 	return slot_is_of(exchange_slot(x), x->trip.tenant->owner);
 }
 
-/* --- what it has of others, and gives back --- */
+/* --- what it has borrowed, and gives back --- */
 
-/* Lets go of the upstream connection: it is used again if that is safe. */
+/* Lets go of the upstream connection, which is reused if that is safe. */
 static inline void trip_drop_upstream(struct exchange *x, bool can_reuse)
 {
 	struct upstream *u = x->trip.upstream;
@@ -120,7 +120,7 @@ static inline void trip_drop_upstream(struct exchange *x, bool can_reuse)
 		upstream_close(u);
 }
 
-/* It is not counted among the tenant's requests any more. */
+/* It is no longer counted among the tenant's requests. */
 static inline void trip_leave_tenant(struct exchange *x)
 {
 	struct slot *slot;
@@ -135,14 +135,14 @@ static inline void trip_leave_tenant(struct exchange *x)
 	slot_leave(slot);
 }
 
-/* Both: nothing more comes from the tenant, and its connection is not used again. */
+/* Both: nothing more is read from the tenant, and its connection is not reused. */
 static inline void trip_end(struct exchange *x)
 {
 	trip_drop_upstream(x, false);
 	trip_leave_tenant(x);
 }
 
-/* What an exchange took for a large body, if it did; a spare one is used again. */
+/* The buffers for a large body, if it took any; a spare one is reused. */
 static inline void trip_give_pipe(struct worker *w, struct splice_pipe *p)
 {
 	if (!p->is_open)
@@ -154,7 +154,8 @@ static inline void trip_give_pipe(struct worker *w, struct splice_pipe *p)
 	*p = (struct splice_pipe){0};
 }
 
-/* The head of its answer has been written: what may go on for days needs no configuration. */
+/* The head of its answer has been written, and from now on it needs no configuration, however long
+ * it lasts. */
 static inline void trip_forget_view(struct exchange *x)
 {
 	x->record.tenant = x->is_logged ? arena_dup(&x->arena, x->record.tenant) : STR_EMPTY;
@@ -175,8 +176,8 @@ static inline str exchange_path_below(const struct exchange *x)
 	return path;
 }
 
-/* The client's connection, after an answer that is made now.  What is left of the request's body
- * would be taken for the next request. */
+/* The client's connection, after an answer that is made now: what is left of the request's body
+ * would be read as the next request. */
 static inline bool exchange_keeps_alive(const struct exchange *x)
 {
 	return x->reply.keep_alive && x->trip.up.is_done && !x->worker->is_draining;

@@ -1,4 +1,4 @@
-/* files.c - an answer whose body is a file. */
+/* files.c - sends a file as the body of an answer. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/files.h"
 
@@ -26,7 +26,7 @@ static void add_date(struct compose *c, enum header_id id, int64_t at)
 	compose_add(c, id, (str){text, DATE_LENGTH});
 }
 
-/* What every answer with a file has, unless it is there. */
+/* What every answer with a file has, unless the field is there already. */
 static void complete_fields(struct file_answer *a, str type)
 {
 	struct compose *c = &a->fields;
@@ -59,8 +59,8 @@ static void drop_all(struct response_head *h, const enum header_id *ids, size_t 
 		stages_drop(h, ids[i]);
 }
 
-/* Of an answer without the file goes what speaks of its bytes; of a failure, also what a cache
- * would go by. */
+/* An answer without the file loses the fields that describe its bytes; a failure also those by
+ * which a cache would store it. */
 static void empty_head(struct response_head *h, unsigned status)
 {
 	static const enum header_id of_bytes[] = {
@@ -103,7 +103,7 @@ static enum step give_empty(
 	return give(x, h, a, &nothing, 0);
 }
 
-/* The whole, or what Range asks for. */
+/* The whole file, or what Range asks for. */
 static enum step give_file(struct exchange *x, struct response_head *h, struct file_answer *a,
 	const struct validators *v, int64_t now)
 {
@@ -183,7 +183,7 @@ static enum public_verdict find_public(
 	enum public_verdict verdict;
 	int dir;
 
-	/* The name of a file has no separator in it; decoded, it would name another. */
+	/* The name of a file contains no separator; a decoded one would name another file. */
 	if (!app->public.n || !exchange_is_read(x) || !x->trip.up.is_done || head->has_upgrade ||
 		uri_hides_separator(path))
 		return PUBLIC_NONE;
@@ -203,7 +203,6 @@ enum step files_step(struct exchange *x)
 {
 	struct public_file file;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	switch (find_public(x, x->wish.arrival->head, exchange_path_below(x), &file)) {
 	case PUBLIC_FILE:
 		return answer_public(x, &file);

@@ -7,7 +7,7 @@
 #include "http/compose.h"
 #include "proxy/exchange.h"
 
-/* Fields that are added to those that are there, and the bytes of their names and values. */
+/* Fields that are added to those present, and the bytes of their names and values. */
 #define FILE_ANSWER_FIELDS 8
 #define FILE_ANSWER_BYTES  512
 
@@ -18,10 +18,10 @@ struct file_answer {
 	unsigned status;
 	str reason; /* empty: the status has one */
 	struct open_file *file;
-	str text; /* all that is in it; empty: to be read */
+	str text; /* the whole content; empty: still to be read */
 };
 
-/* Adds what every answer with a file has, unless it is there, and gives it to the client:
+/* Adds what every answer with a file has, where it is missing, and gives it to the client:
  * STEP_SEND. 200 becomes 206, 304, 412 or 416 where the request says so.  Takes the reference of
  * the file. */
 enum step file_answer_give(struct exchange *x, struct file_answer *take_answer, str type);

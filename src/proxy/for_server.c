@@ -1,4 +1,4 @@
-/* for_server.c - what is asked of the server as a whole, and of no tenant. */
+/* for_server.c - health checks, OPTIONS *, and the index of tenants. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/for_server.h"
 
@@ -16,7 +16,6 @@ bool for_server_is_health(const struct exchange *x, str path)
 {
 	str health = exchange_settings(x)->health_path;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return health.n && str_eq(path, health);
 }
 
@@ -30,7 +29,6 @@ enum step for_server_answer(struct exchange *x)
 		.date = wall_date(),
 	};
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	own_answer_begin(out, &answer);
 	own_answer_empty(out);
 	return own_reply_give(x, 200, answer.keep_alive);
@@ -42,13 +40,12 @@ enum step for_server_answer_health(struct exchange *x)
 	bool cares = exchange_settings(x)->health_store;
 	str fault = cares ? shared->ops->store_fault(shared) : STR_EMPTY;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return fault.n ? exchange_fail(x, ERROR_STORE, fault) : for_server_answer(x);
 }
 
 /* --- the page at "/": links to the tenants, and which of them are awake --- */
 
-/* Nobody reads further, and a page of all would be megabytes. */
+/* Nobody reads further than this, and a page of all of them would be megabytes. */
 #define MOST_TENANTS 1000u
 
 static const char style[] =
@@ -62,7 +59,7 @@ static const char style[] =
 		   "main>p{margin-top:1.5rem}\n.awake{color:var(--accent);font-weight:600}\n"
 		   ".failed{color:var(--bad);font-weight:600}\n";
 
-/* What a visitor is told of it. */
+/* What a visitor is told about a tenant. */
 static str state_word(enum tenant_state state)
 {
 	if (state_serves(state))
@@ -72,7 +69,7 @@ static str state_word(enum tenant_state state)
 	return state == TENANT_FAILED ? STR("failed") : STR("asleep");
 }
 
-/* Of one that is served by another machine we know nothing. */
+/* About a tenant that another machine serves, we know nothing. */
 static bool is_elsewhere(const struct config *conf, const struct tenant_conf *t)
 {
 	return !place_is_ours(t->machine, t->region, conf->fly_machine, conf->fly_region);

@@ -1,4 +1,4 @@
-/* forward.c - the head of a request as the tenant gets it. */
+/* forward.c - a request's head, field by field, as the tenant gets it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/forward.h"
 
@@ -6,7 +6,7 @@
 #include "proxy/lines.h"
 #include "proxy/rewrite.h"
 
-/* What is done with a field; those that are not named here are kept. */
+/* What is done with a field; those not named here are kept. */
 enum rule {
 	KEEP,
 	DROP,
@@ -63,7 +63,7 @@ static const uint8_t rules[HEADER_NIDS] = {
 	[HEADER_FLY_FORWARDED_SSL] = IF_EDGE,
 };
 
-/* What is learnt on the way through the fields. */
+/* What is learnt while going through the fields. */
 struct connection_walk {
 	const struct forward_in *in;
 	struct head_lines lines;
@@ -87,14 +87,14 @@ INLINE void note_field(struct connection_walk *w, enum header_id id, size_t at, 
 		(uint32_t)at, (uint32_t)name_length & 0xffffff, (uint32_t)id & 0xff};
 }
 
-/* `name` has the colon and the blank.  Inlined, since most names are constants to copy. */
+/* `name` includes the colon and the blank.  Inlined, since most names are constants to copy. */
 INLINE void add_field(struct connection_walk *w, enum header_id id, str name, str value)
 {
 	note_field(w, id, w->lines.out->end, name.n - 2);
 	add_line(w->lines.out, name, value);
 }
 
-/* It is kept: where it will stand. */
+/* It is kept: notes where it will stand. */
 INLINE void keep_line(struct connection_walk *w, const struct header *h)
 {
 	lines_keep(&w->lines, h);
@@ -119,8 +119,8 @@ static bool name_is(str name, str other)
 	return name.n == other.n && name_starts(name, other);
 }
 
-/* The rule for a name that is not in header.def.  Servers take '_' for '-' (CGI, Rack, WSGI), so
- * that a name with one passes for another. */
+/* The rule for a name that is not in header.def.  Some servers read '_' as '-' (CGI, Rack, WSGI),
+ * so a name with an underscore passes for another. */
 static enum rule rule_of_name(str name, bool keeps_underscores)
 {
 	enum rule rule = KEEP;
@@ -156,8 +156,7 @@ static str first_of(str list)
 	return comma < 0 ? list : str_trim(str_slice(list, 0, (size_t)comma));
 }
 
-/* A value that is believed and whole is kept where it stands; of a list the first one is
- * remembered. */
+/* A value that is believed and whole stays where it is; of a list, the first one is remembered. */
 static bool keep_first(str value, bool (*is_valid)(str), bool *has, str *ret_first)
 {
 	str first = first_of(value);
@@ -170,7 +169,7 @@ static bool keep_first(str value, bool (*is_valid)(str), bool *has, str *ret_fir
 	return *has;
 }
 
-/* Of several values, or of a list, an application takes any; so it gets one or none. */
+/* Given several values, or a list, an application may take any of them; so it gets one or none. */
 static bool keep_believed(struct connection_walk *w, const struct header *h)
 {
 	uint64_t *word = &w->believed[h->id / 64], bit = UINT64_C(1) << h->id % 64;
@@ -213,7 +212,8 @@ static bool keep_authorization(struct connection_walk *w, str value)
 	return true;
 }
 
-/* True if the line is kept as it is; what is to stand in its place is written, or remembered. */
+/* True if the line is kept as it is; otherwise its replacement is written, or remembered for
+ * later. */
 static bool apply_rule(struct connection_walk *w, const struct header *h)
 {
 	enum rule rule = rules[h->id];
@@ -274,7 +274,7 @@ static void copy_lines(struct connection_walk *w)
 	lines_end(&w->lines, head->headers, head->nheaders);
 }
 
-/* The host that the request is for; HTTP/1.0 may leave it open. */
+/* The host that the request is for; HTTP/1.0 may omit it. */
 static str host_of(const struct forward_in *in)
 {
 	if (in->head->host.n)
@@ -282,8 +282,8 @@ static str host_of(const struct forward_in *in)
 	return in->route->tenant->host.n ? in->route->tenant->host : STR("localhost");
 }
 
-/* One address, the client's as far as we believe what we are told: of a list each application
- * would take another. */
+/* One address: the client's, as far as we believe what we are told.  From a list, each application
+ * would take a different one. */
 static void add_forwarded_for(struct connection_walk *w)
 {
 	const struct remote *client = w->in->client;

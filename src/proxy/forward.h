@@ -1,4 +1,4 @@
-/* forward.h - the head of a request as the tenant gets it. */
+/* forward.h - writes the head of a request for the tenant. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -14,12 +14,12 @@ struct forward_field {
 	uint32_t id : 8; /* enum header_id */
 };
 static_assert(HEADER_NIDS <= 256, "a byte for each");
-/* Beside those of the request. */
+/* In addition to those of the request. */
 #define FORWARD_ADDED_MAX 16
 
 struct forward_in {
-	/* As request_head_parse filled it.  The field lines must still stand one behind the other
-	 * as they came: lines that are kept are copied in runs. */
+	/* As request_head_parse filled it.  The field lines must still be adjacent, as they came:
+	 * lines that are kept are copied in runs. */
 	const struct request_head *head;
 	const struct route *route; /* TENANT */
 	const struct remote *client;
@@ -29,7 +29,7 @@ struct forward_in {
 	bool keeps_underscores; /* server.underscores_in_headers */
 	bool keeps_expect;	/* let the tenant answer Expect: 100-continue */
 	bool sends_files;	/* tell the tenant that X-Sendfile is obeyed */
-	/* Room for the request's and FORWARD_ADDED_MAX more, where the fields are noted in their
+	/* Room for the request's fields and FORWARD_ADDED_MAX more, where the fields are noted in
 	 * order. */
 	struct forward_field *fields;
 };
@@ -56,6 +56,6 @@ struct forward_in {
  * - Upgrade goes on if forward_is_upgrade; TE only as `trailers`. */
 size_t forward_head(struct buf *out, const struct forward_in *in);
 
-/* True for an upgrade that is passed on.  Not for HTTP/2: behind our back it could ask for
- * anything. */
+/* True for an upgrade that is passed on.  Never from HTTP/2, where the application could switch to
+ * a protocol that we do not see. */
 bool forward_is_upgrade(const struct request_head *head);

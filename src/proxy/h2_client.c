@@ -9,15 +9,15 @@
 #include "proxy/h2_connection.h"
 #include "proxy/worker.h"
 
-/* An exchange goes on answering as long as no more than this waits in its stream: what a socket's
- * buffer is to HTTP/1. */
+/* An exchange goes on answering as long as no more than this waits in its stream: the equivalent of
+ * a socket's buffer for HTTP/1. */
 #define QUEUE (16u * 1024)
 
-/* What it is where a connection, or all of them, hold much already: every stream still goes on, so
- * that none waits for one that the client does not read. */
+/* The same where a connection, or all of them together, hold much already: every stream still
+ * moves, so that none waits for one that the client does not read. */
 #define SHORT_PIECE (4u * 1024)
 
-/* In the budget: with what the session has of it, about. */
+/* Counted in the budget, roughly: with what the session keeps for it. */
 #define STREAM_COST (sizeof(struct h2_client) + 1024)
 
 static struct h2_client *client_of(struct client *c)
@@ -84,14 +84,14 @@ static int h2_send(struct client *c)
 	return c->is_closed ? -EPIPE : 0;
 }
 
-/* What waits, waits in the stream. */
+/* What is waiting, waits in the stream. */
 static int h2_flush(struct client *c)
 {
 	(void)c;
 	return 0;
 }
 
-/* The exchange is about to be over, and is logged with all that it has said. */
+/* The exchange is about to end, and is logged with all that it has sent. */
 static void keep_request(struct h2_client *hc)
 {
 	const struct exchange *x = hc->client.exchange;
@@ -100,7 +100,7 @@ static void keep_request(struct h2_client *hc)
 		hc->request = str_dup(x->record.request_id);
 }
 
-/* What is left of the answer of an exchange that is over will not be sent. */
+/* The rest of an ended exchange's answer will not be sent. */
 static void tell_cut(struct h2_client *hc, enum error error)
 {
 	size_t unsent = h2_stream_waiting(&hc->stream);
@@ -179,7 +179,7 @@ static void h2_answered(struct client *c, bool keep_alive)
 		return;
 	timer_cancel(&hc->timer);
 	hc->over_since = loop_now(c->worker->loop);
-	inbox_keep(&c->in); /* what is used up is given back */
+	inbox_keep(&c->in); /* what has been used is given back */
 	h2_stream_ignore(&hc->stream);
 	list_append(&hc->h2->finishing, &hc->finishing);
 	h2_connection_touch(hc->h2);
@@ -341,8 +341,8 @@ void h2_client_events(struct h2_client *hc, unsigned events)
 		h2_client_finish(hc);
 }
 
-/* The answer is out, and the client is still sending: it sees the answer when it has ended, or ends
- * when it has seen the answer.  A reset would take the answer from those that know no better. */
+/* The answer has been sent, and the client is still sending: either it sees the answer when it is
+ * done, or it stops because it has seen it.  A reset would lose the answer for simpler clients. */
 static void linger(struct h2_client *hc)
 {
 	struct worker *w = hc->client.worker;
@@ -353,7 +353,7 @@ static void linger(struct h2_client *hc)
 		return;
 	}
 	if (hc->stream.in.came >= hc->stream.in.declared)
-		silence = CLIENT_LINGER_LIMIT; /* it has nothing more to say but its end */
+		silence = CLIENT_LINGER_LIMIT; /* it has nothing more to send but its end */
 	if (!hc->linger_until)
 		hc->linger_until =
 			now + (w->is_draining ? CLIENT_LINGER_SILENCE : CLIENT_LINGER_LIMIT);

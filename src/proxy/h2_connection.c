@@ -11,14 +11,14 @@
 #include "proxy/connection.h"
 #include "proxy/worker.h"
 
-/* Reads, and writes, of one connection before others have their turn. */
+/* Reads and writes of one connection before others get their turn. */
 #define STEPS_PER_TURN 16
 
-/* Bytes held for streams, received and to be sent, from which on they are few for each: of one
- * connection, and of all. */
+/* How many bytes may be held for streams before each gets little: for one connection, and for
+ * all. */
 #define HELD_MAX     (512u * 1024)
 #define ALL_HELD_MAX (32u * 1024 * 1024)
-/* A flood that came to this much leaves holes behind it, which are given back when most is over. */
+/* A flood of this size leaves holes in the heap, which are given back when most of it is over. */
 #define FLOOD (4u * 1024 * 1024)
 
 static _Atomic size_t all_held, most_held;
@@ -82,7 +82,7 @@ static void count_held(struct h2_connection *h2, size_t held)
 		worker_trim_later(worker_of(h2));
 }
 
-/* Streams tell what the last frames, in or out, have done to them. */
+/* Streams report what the last frames, in or out, have done to them. */
 static void serve_streams(struct h2_connection *h2)
 {
 	struct h2_stream *st;
@@ -113,8 +113,8 @@ static bool read_once(struct h2_connection *h2)
 	return !is_closed(h2);
 }
 
-/* One write of all that can be sent now.  False when there is nothing, or no room for it, or the
- * connection has been closed. */
+/* One write of all that can be sent now.  False when there is nothing to send, no room for it, or
+ * the connection has been closed. */
 static bool write_once(struct h2_connection *h2)
 {
 	struct client *c = &h2->connection->client;
@@ -184,7 +184,7 @@ static void update_deadline(struct h2_connection *h2)
 	h2->moved = h2->began = false;
 }
 
-/* The answers of exchanges that ended have been framed, or are now limited in time. */
+/* The answers of ended exchanges have been framed, or are limited in time from now on. */
 static void finish_clients(struct h2_connection *h2)
 {
 	list_foreach_safe (hc, &h2->finishing, struct h2_client, finishing)

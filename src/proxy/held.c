@@ -1,4 +1,4 @@
-/* held.c - a request waits for its tenant. */
+/* held.c - the limits, the clock and the events of requests that are held. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/held.h"
 
@@ -9,29 +9,27 @@
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
 
-/* The supervisor has the same limit, finds out why, and tells it: so long (msec) it is waited for.
- */
+/* The supervisor has the same limit, finds out the reason and reports it; the proxy waits this much
+ * longer (msec) for that. */
 #define REASON_GRACE 1000
-/* Who waits for a start that is stopped waits for the next one.  Whose starts are stopped again and
- * again would wait for ever: this long at least, and then the next stop ends it. */
+/* A request whose tenant's start is stopped waits for the next start.  If starts were stopped again
+ * and again it would wait forever: after this long, the next stop ends it. */
 #define STOPS_MAX  2
 #define STOPS_TIME 10000
 
 str held_reason(const struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return x->trip.tenant->reason ? str_of(x->trip.tenant->reason) : STR_EMPTY;
 }
 
 bool held_is_hopeless(const struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return exchange_tenant_state(x) == TENANT_FAILED &&
 	       atomic_load(&exchange_slot(x)->retry_at) > loop_now(x->worker->loop);
 }
 
-/* Requests that a tenant may have waiting while those of others fill max_held: however many want
- * one that is slow to start, the others can be woken. */
+/* How many requests of one tenant may wait while those of others fill max_held: however many want
+ * one that is slow to start, the others can still be woken. */
 static size_t held_share(const struct server_conf *server)
 {
 	size_t quarter = MAX((size_t)server->max_held / 4, (size_t)1);
@@ -45,7 +43,7 @@ static void uncount(struct exchange *x)
 	atomic_fetch_sub(&exchange_slot(x)->held, 1);
 }
 
-/* Counted first and then looked at: so no thread passes a limit together with another. */
+/* Counts first and looks afterwards, so that two threads cannot pass a limit together. */
 static bool count_held(struct exchange *x)
 {
 	const struct server_conf *server = exchange_settings(x);
@@ -58,7 +56,7 @@ static bool count_held(struct exchange *x)
 	return false;
 }
 
-/* Both limits are behind it: whom it has to thank. */
+/* Both numbers go into it, so that one sees which limit it was. */
 static enum step refuse_held(struct exchange *x)
 {
 	uint64_t its = atomic_load(&exchange_slot(x)->held);
@@ -87,10 +85,10 @@ static void set_held_limits(struct exchange *x)
 
 enum step held_begin(struct exchange *x, msec retry_at)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->worker->is_draining)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
-	/* It may only have said all, but a start takes long, and most of them have gone. */
+	/* It may only have sent everything, but a start takes long, and most such clients have
+	 * gone. */
 	if (x->client->in.saw_eof)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (budget_is_over())
@@ -113,7 +111,6 @@ void held_enter(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->trip.tenant->is_former) { /* it was removed meanwhile, and came back */
 		worker_leave_tenant(x->trip.tenant);
 		x->trip.tenant = worker_tenant(w, x->wish.conf);
@@ -126,7 +123,6 @@ void held_enter(struct exchange *x)
 
 void held_leave(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 	uncount(x);
 	x->record.wake_ms = (int64_t)((clock_usec() - x->trip.held_since) / 1000);
@@ -190,7 +186,7 @@ static enum step on_view(struct exchange *x)
 {
 	if (!exchange_has_tenant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	worker_wake(x->worker, x->trip.tenant); /* an earlier one may have met no tenant */
+	worker_wake(x->worker, x->trip.tenant); /* an earlier one may not have found a tenant */
 	return WAIT;
 }
 
@@ -199,7 +195,6 @@ enum step held_step(struct exchange *x)
 	unsigned events = x->happened;
 	enum step next = WAIT;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (events & EVENT_CLIENT_EOF)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (events & EVENT_GIVE_UP)

@@ -1,12 +1,12 @@
-/* held.h - a request waits for its tenant: bounded in number and time, and a person who waits sees
+/* held.h - a request waits for its tenant: limited in number and time, and a person who waits sees
  * why. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "proxy/exchange.h"
 
-/* The tenant sleeps (retry_at is MSEC_NEVER), or takes no connections yet, and is tried again then.
- * STEP_HOLD, if there is room and it makes sense. */
+/* The tenant sleeps (retry_at is MSEC_NEVER), or takes no connections yet, and is tried again at
+ * that time.  STEP_HOLD, if there is room and waiting makes sense. */
 enum step held_begin(struct exchange *x, msec retry_at);
 void held_enter(struct exchange *x);
 void held_leave(struct exchange *x);

@@ -1,4 +1,4 @@
-/* lines.h - copying the field lines of a received head: those that are kept and adjacent go in one
+/* lines.h - copies the field lines of a received head: adjacent lines that are kept go in one
  * piece. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -40,7 +40,7 @@ static inline void lines_end(struct head_lines *l, const struct header *headers,
 	l->run = NULL;
 }
 
-/* "Name: value" and the end of the line; `name` has the colon and the blank. */
+/* "Name: value" and the end of the line; `name` includes the colon and the blank. */
 static inline void add_line(struct buf *out, str name, str value)
 {
 	buf_add(out, name);

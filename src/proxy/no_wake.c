@@ -1,4 +1,4 @@
-/* no_wake.c - requests that wake no tenant. */
+/* no_wake.c - which paths robots try, and what a tenant has been seen to serve. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/no_wake.h"
 
@@ -6,19 +6,20 @@
 #include "proxy/exchange_int.h"
 #include "proxy/worker.h"
 
-/* The pattern of which names are excepted. */
+/* The pattern from which names are excepted. */
 #define ALL_HIDDEN STR("/.*")
 
-/* Four names, of each sixteen bits of a hash; 0: none yet.  Who serves more than these serves
- * whatever it is asked for, and what robots ask of it tells nothing: of it nothing is believed. */
+/* Four names, each as sixteen bits of a hash; 0: none yet.  A tenant that serves more than these
+ * serves whatever it is asked for, and robots' requests say nothing about it: nothing is learnt
+ * from it. */
 #define NAMES	   4
 #define NAME_BITS  16
 #define NAME_MASK  ((UINT64_C(1) << NAME_BITS) - 1)
 #define SERVES_ALL UINT64_MAX
 static_assert(NAMES * NAME_BITS == 64, "they fill a word");
 
-/* Of "/.name/more": of the slot's owner, so that another proxy finds the same.  Neither 0 nor what
- * SERVES_ALL has. */
+/* Of "/.name/more": with the slot's owner, so that another proxy finds the same.  Neither 0 nor a
+ * value that contains SERVES_ALL. */
 static uint64_t hash_name(const struct exchange *x, str path)
 {
 	ssize_t slash = str_find_char(str_slice(path, 1, path.n), '/');
@@ -58,7 +59,7 @@ static bool serves(const struct exchange *x, str path)
 	return names != SERVES_ALL && is_among(names, hash_name(x, path));
 }
 
-/* A request would wake it, or have it started again. */
+/* A request would wake it, or start it again. */
 static bool is_asleep(const struct exchange *x)
 {
 	enum tenant_state state = exchange_tenant_state(x);
@@ -70,7 +71,6 @@ bool no_wake_is_meant(const struct exchange *x)
 {
 	str path, pattern;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!is_asleep(x))
 		return false;
 	path = exchange_path_below(x);
@@ -80,8 +80,8 @@ bool no_wake_is_meant(const struct exchange *x)
 	return !(str_eq(pattern, ALL_HIDDEN) && serves(x, path));
 }
 
-/* What is there, and not what leads elsewhere: many send whatever they do not know to their page
- * for signing in. */
+/* Something is really there, rather than a redirect: many send every unknown path to their sign-in
+ * page. */
 static bool is_served(unsigned status)
 {
 	return status / 100 == 2 || status == 304 || status == 101;
@@ -93,7 +93,6 @@ void no_wake_learn(const struct exchange *x, unsigned status)
 	_Atomic uint64_t *names = &exchange_slot(x)->hidden_names;
 	uint64_t known, name;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!is_hidden(path) || !is_served(status) ||
 		!str_eq(config_path_pattern(&x->wish.conf->app->no_wake, path), ALL_HIDDEN))
 		return;

@@ -1,4 +1,4 @@
-/* origin.c - what is seldom done with an origin; the rest is in upstream.c. */
+/* origin.c - the seldom used half of an origin; the rest is in upstream.c. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/origin.h"
 

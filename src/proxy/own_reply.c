@@ -7,7 +7,7 @@
 #include "proxy/respond.h"
 #include "proxy/wall.h"
 
-/* Of a whole answer: what follows the empty line. */
+/* The part of a whole answer that follows the empty line. */
 static size_t body_size(str answer)
 {
 	ssize_t end = str_find(answer, STR("\r\n\r\n"));
@@ -21,7 +21,6 @@ enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 	str answer = buf_str(&w->scratch.head_out.text);
 	size_t body = body_size(answer);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	trip_end(x);
 	x->reply.pace = (struct pace){0};
 	x->reply.answer_began = true;
@@ -34,7 +33,7 @@ enum step own_reply_give(struct exchange *x, unsigned status, bool keep_alive)
 	return STEP_ANSWER;
 }
 
-/* Sends what is gathered, and that it was all; or goes on with what waits. */
+/* Sends what is gathered and says that it was all; or goes on with what waits. */
 static int send_on(struct exchange *x)
 {
 	if (x->reply.is_end_told)
@@ -50,7 +49,6 @@ enum step own_reply_step(struct exchange *x)
 	const struct buf *waiting = &x->client->out.waiting;
 	size_t before = buf_len(waiting);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_CLIENT_TIME && pace_check(x))
 		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
 	if (send_on(x) < 0)
@@ -93,11 +91,11 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 	bool keep_alive = exchange_keeps_alive(x);
 	bool is_development =
 		x->wish.conf && str_eq(x->wish.conf->app->environment, STR("development"));
-	/* Where a file of the server is, or is not, is nobody's business; what an application has
-	 * said wrong is its developers'. */
+	/* Where a file of the server is, or is not, is nobody's business; an application's mistake
+	 * is for its developers. */
 	bool is_hidden = error == ERROR_SENDFILE || error == ERROR_FILE_UNREADABLE ||
 			 (error == ERROR_BAD_RESPONSE && !is_development);
-	/* Of a start: with the last lines of the application. */
+	/* For a start that failed: with the last lines of the application. */
 	bool has_output = is_development && error == ERROR_START_FAILED;
 	str shown = is_hidden ? STR_EMPTY : reason;
 	struct error_in in = {
@@ -123,7 +121,6 @@ enum step own_reply_fail(struct exchange *x)
 {
 	enum error error = x->reply.failure;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (caching_rescue(x, error))
 		return STEP_SEND;
 	x->record.error = error;

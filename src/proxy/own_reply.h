@@ -1,4 +1,4 @@
-/* own_reply.h - answers that we make ourselves, on their way to the client: pages, redirects, and
+/* own_reply.h - answers that we write ourselves, on their way to the client: pages, redirects, and
  * what becomes of an exchange that failed. */
 /* SPDX-License-Identifier: MIT */
 #pragma once

@@ -1,4 +1,4 @@
-/* pace.c - how long a client may be silent, and how slow it may be. */
+/* pace.c - the two deadlines of a client: silence, and speed over a span. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/pace.h"
 
@@ -8,7 +8,7 @@
 /* A tenant that does not answer Expect: 100-continue within this time gets the body (RFC
  * 9110 10.1.1). */
 #define CONTINUE_LIMIT 1000
-/* A short limit for silence says little about what is slow. */
+/* A short limit for silence says little about speed. */
 #define SPAN_MIN 5000
 
 static msec silence_limit(const struct exchange *x, enum client_owes owes)
@@ -32,7 +32,7 @@ static msec silence_limit(const struct exchange *x, enum client_owes owes)
 	return 0;
 }
 
-/* Over which a client's bytes are counted; 0: there is no limit. */
+/* The span over which a client's bytes are counted; 0: there is no limit. */
 static msec span_of(const struct exchange *x, enum client_owes owes)
 {
 	msec limit = silence_limit(x, owes);
@@ -40,7 +40,7 @@ static msec span_of(const struct exchange *x, enum client_owes owes)
 	return limit ? MAX(limit, (msec)SPAN_MIN) : 0;
 }
 
-/* Bytes a second; 0: no limit.  Once a tenant answers, a body that comes as slowly as events do is
+/* Bytes a second; 0: no limit.  Once a tenant answers, a body that comes slowly, event by event, is
  * a conversation. */
 static uint64_t lowest_rate(const struct exchange *x, enum client_owes owes)
 {
@@ -51,7 +51,8 @@ static uint64_t lowest_rate(const struct exchange *x, enum client_owes owes)
 	return owes == CLIENT_SENDS && !x->reply.answer_began ? server->min_body_rate : 0;
 }
 
-/* What was sent to the client is taken when it is neither with us nor in the kernel any more. */
+/* What was sent to the client has been taken when it is neither with us nor in the kernel any
+ * more. */
 static int64_t count_moved(const struct exchange *x, enum client_owes owes, size_t unsent)
 {
 	const struct client *c = x->client;
@@ -120,8 +121,8 @@ bool pace_check(struct exchange *x)
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (now >= p->span_ends && is_too_slow(x, unsent))
 		return true;
-	/* The socket takes more only once a third of its buffer is free: that what it holds has
-	 * become less is a sign of life, too. */
+	/* The socket accepts more only once a third of its buffer is free, so less waiting in it is
+	 * a sign of life, too. */
 	if (now >= p->silent_at && !(p->owes == CLIENT_TAKES && unsent < p->unsent))
 		return true;
 	if (now >= p->span_ends)

@@ -1,9 +1,10 @@
-/* page.h - how the pages of ours look: one calm card, by day and by night, on a telephone and on a
+/* page.h - how our own pages look: one calm card, by day and by night, on a telephone and on a
  * desk. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Nothing is loaded from anywhere, so a page is whole even when everything behind it is not. */
+/* Nothing is loaded from anywhere, so a page is complete even when everything behind the proxy is
+ * down. */
 #define PAGE_START                                                                                 \
 	"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                  \
 	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"               \

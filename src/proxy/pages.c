@@ -1,4 +1,4 @@
-/* pages.c - answers of our own that say no. */
+/* pages.c - error pages; the length is written into the head after the body. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/pages.h"
 
@@ -14,8 +14,7 @@
 #include "proxy/lines.h"
 #include "proxy/page.h"
 
-/* The length is known last: room is left for so many digits, and what is too much is taken away
- * again. */
+/* The length is known last: room is left for this many digits, and the unused ones are removed. */
 #define LENGTH_DIGITS 10
 #define HEAD_END      STR("\r\n\r\n")
 
@@ -56,7 +55,7 @@ void own_answer_empty(struct buf *out)
 	buf_add(out, STR("Content-Length: 0\r\n\r\n"));
 }
 
-/* --- those that say no --- */
+/* --- refusals --- */
 
 #define CUSTOM_PAGE_MAX (1024 * 1024)
 #define FIRST_STATUS	400u
@@ -120,7 +119,7 @@ void pages_free(struct error_pages *p)
 	free(p);
 }
 
-/* The owner's page is for all who do not ask for JSON. */
+/* The owner's page is for all clients but those that ask for JSON. */
 static str custom_page(const struct error_in *in, unsigned status)
 {
 	if (!in->pages || in->wants == WANTS_JSON || status < FIRST_STATUS ||

@@ -1,4 +1,4 @@
-/* pages.h - answers of our own that say no: a page for people, JSON for programs, a line of text
+/* pages.h - refusals that we write ourselves: a page for people, JSON for programs, a line of text
  * for others. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -14,15 +14,15 @@ struct own_answer {
 	unsigned status;
 	unsigned minor; /* the client's HTTP/1.x */
 	bool keep_alive;
-	bool is_head; /* a HEAD request: the length is told, the body is not sent */
+	bool is_head; /* a HEAD request: the length is given, the body is not sent */
 	str date;     /* may be empty */
 };
 
-/* Appends the status line and the fields that all have; nothing of ours is ever stored by a cache.
- * More fields may follow. */
+/* Appends the status line and the fields that all have; a cache never stores anything of ours. More
+ * fields may follow. */
 void own_answer_begin(struct buf *out, const struct own_answer *a);
 /* Ends the head.  What is appended from now on is the body; its length is filled in at the end.
- * *ret_body is where the body begins, in bytes from the buffer's first. */
+ * *ret_body is where the body begins, counted from the buffer's first byte. */
 void own_answer_body(struct buf *out, size_t *ret_body);
 void own_answer_end(struct buf *out, const struct own_answer *a, size_t body);
 /* Ends an answer without a body. */
@@ -31,10 +31,10 @@ void own_answer_empty(struct buf *out);
 #define OWN_TYPE_HTML                                                                              \
 	STR("Content-Type: text/html; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n")
 
-/* --- those that say no --- */
+/* --- refusals --- */
 
 enum wants { WANTS_TEXT, WANTS_JSON, WANTS_HTML };
-/* By Accept: what is named there with the greater weight; a wildcard alone is WANTS_TEXT.  By
+/* By Accept: the type named there with the greater weight; a wildcard alone is WANTS_TEXT.  By
  * Sec-Fetch-Dest when it says that a script, a style or an image is being loaded: nobody would see
  * the page. */
 enum wants wants_of(const struct request_head *head);
@@ -55,7 +55,7 @@ struct error_in {
 	bool is_head;
 	bool keep_alive;
 	unsigned retry_after; /* seconds; 0: no Retry-After */
-	str reason;	      /* more about it, for whoever sees the answer; may be empty */
+	str reason;	      /* more about it, for the reader of the answer; may be empty */
 	str output; /* the tenant's last lines: shown on the page, so only in development; may be
 		       empty */
 	str request_id;			 /* may be empty */

@@ -1,4 +1,4 @@
-/* parts.c - answers with parts of something. */
+/* parts.c - the heads of 206 and 416, and the separators of several parts. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/parts.h"
 
@@ -30,7 +30,7 @@ static void add_content_range(struct buf *out, const struct range *r, uint64_t s
 	buf_add(out, STR("\r\n"));
 }
 
-/* Must not be guessed by who wrote the content. */
+/* Must not be guessed by the author of the content. */
 static str make_boundary(struct exchange *x)
 {
 	char *text = arena_alloc(&x->arena, BOUNDARY_SIZE);
@@ -85,7 +85,6 @@ struct segment *parts_make(struct exchange *x, struct response_head *h, const st
 	str type = header_value(h->headers, h->nheaders, HEADER_CONTENT_TYPE), boundary;
 	uint64_t size = segment_length(whole);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	h->status = 206;
 	h->reason = status_reason(206);
 	if (n == 1) {
@@ -112,7 +111,6 @@ void parts_refuse(struct exchange *x, struct response_head *h, uint64_t size)
 {
 	struct buf *added = &x->worker->scratch.added;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	h->status = 416;
 	h->reason = status_reason(416);
 	stages_drop(h, HEADER_CONTENT_TYPE);

@@ -11,5 +11,5 @@
  * had).  Content-Length is respond_segments' business. */
 struct segment *parts_make(struct exchange *x, struct response_head *h, const struct segment *whole,
 	const struct range *parts, size_t n, size_t *ret_nsegments);
-/* Makes *h a 416 for something of that size; an empty body goes with it. */
+/* Makes *h a 416 for something of that size; it has an empty body. */
 void parts_refuse(struct exchange *x, struct response_head *h, uint64_t size);

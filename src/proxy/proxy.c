@@ -1,4 +1,4 @@
-/* proxy.c - the process that faces the clients: threads, and the channel to the supervisor. */
+/* proxy.c - the proxy's main thread: the channel to the supervisor, and the threads that serve. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/proxy.h"
 
@@ -36,7 +36,7 @@ struct proxy {
 	struct scoreboard board;
 	struct snapshot *snapshot;
 	struct work *work;	 /* reads configurations */
-	struct reading *reading; /* the one that is being read, or NULL */
+	struct reading *reading; /* the one being read, or NULL */
 	struct reading *next;	 /* came meanwhile: only the last of them counts */
 	struct publics publics;	 /* of the next one that comes */
 	const struct proxy_start *start;
@@ -58,10 +58,10 @@ struct reading {
 	int fd;
 	uint64_t serial;
 	struct publics publics;
-	struct snapshot *snapshot; /* what came of it; NULL: it cannot be read */
+	struct snapshot *snapshot; /* the result; NULL: it cannot be read */
 };
 
-/* From a worker's thread to ours. */
+/* From a worker's thread to the main one. */
 struct message {
 	struct proxy *proxy;
 	uint32_t slot;
@@ -102,7 +102,7 @@ static void on_wake(void *arg)
 	free(m);
 }
 
-/* Straight from the worker's thread: a request waits. */
+/* Straight from the worker's thread: a request is waiting. */
 static void wake(struct shared *s, uint32_t slot)
 {
 	struct proxy *p = proxy_of(s);
@@ -111,7 +111,7 @@ static void wake(struct shared *s, uint32_t slot)
 		post(p, on_wake, (struct message){.slot = slot});
 }
 
-/* Where the socket is full, there is enough for the supervisor to learn that. */
+/* Where the socket is full, the supervisor can learn that from what is in it. */
 static void busy(struct shared *s)
 {
 	struct proxy *p = proxy_of(s);
@@ -120,7 +120,7 @@ static void busy(struct shared *s)
 		return;
 }
 
-/* Where the socket is full, a later health check asks. */
+/* Where the socket is full, a later health check asks again. */
 static str store_fault(struct shared *s)
 {
 	struct proxy *p = proxy_of(s);
@@ -318,7 +318,7 @@ static void read_next_snapshot(struct proxy *p)
 	work_run(p->work, read_now, on_snapshot_read, p->reading);
 }
 
-/* A large one takes long to read, and this thread has news of tenants to pass on. */
+/* A large configuration takes long to read, and this thread has news of tenants to pass on. */
 static void configure(struct proxy *p, int take_fd, uint64_t serial)
 {
 	struct reading *r = xcalloc(1, sizeof(*r));
@@ -331,7 +331,7 @@ static void configure(struct proxy *p, int take_fd, uint64_t serial)
 	read_next_snapshot(p);
 }
 
-/* Of our clients' many descriptors some will have gone when it comes again. */
+/* Of our clients' many descriptors, some will be free when it comes again. */
 static void miss(struct proxy *p, uint64_t serial)
 {
 	publics_done(&p->publics);
@@ -444,7 +444,7 @@ static void on_main_turn(void *arg)
 	log_publish();
 }
 
-/* INT and the like go to the supervisor, which says what we do. */
+/* INT and the like go to the supervisor, which tells us what to do. */
 static void ignore_signals(void)
 {
 	static const int numbers[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};

@@ -13,11 +13,11 @@
 #include "proxy/respond.h"
 #include "proxy/shared.h"
 
-/* Steps of one exchange before others have their turn. */
+/* Steps of one exchange before others get their turn. */
 #define STEPS_PER_TURN	16
 #define EVENTS_OF_BYTES (unsigned)(EVENT_CLIENT | EVENT_UPSTREAM | EVENT_TURN)
 
-/* Until more of a body comes it needs none: a few are enough for all that move. */
+/* Until more of a body comes it needs no pipes: a few are enough for all that move. */
 static void give_empty_pipes(struct exchange *x)
 {
 	if (!x->trip.up_pipe.held)
@@ -26,7 +26,7 @@ static void give_empty_pipes(struct exchange *x)
 		trip_give_pipe(x->worker, &x->reply.down_pipe);
 }
 
-/* The answer is whole, and out. */
+/* The whole answer has been sent. */
 static bool is_finished(const struct exchange *x)
 {
 	const struct client *c = x->client;
@@ -59,7 +59,7 @@ static enum client_owes owed_by_client(const struct exchange *x)
 	return x->trip.awaits_continue ? CLIENT_IS_TOLD : CLIENT_SENDS;
 }
 
-/* What moves on one side is no excuse for the other: a deadline is put off only by what it waits
+/* Movement on one side does not excuse the other: a deadline is put off only by what it waits
  * for. */
 static void update_client_deadline(struct exchange *x)
 {
@@ -103,7 +103,8 @@ static enum step on_client_time(struct exchange *x)
 
 /* --- deadlines of the tenant --- */
 
-/* One slow answer is none of our business; when nothing is answered, the supervisor has a look. */
+/* One slow answer is none of our business; when nothing is answered at all, the supervisor has a
+ * look. */
 static enum step fail_late(struct exchange *x, enum error error)
 {
 	struct shared *shared = x->worker->shared;
@@ -124,13 +125,14 @@ static enum step on_upstream_time(struct exchange *x)
 		return fail_late(x, ERROR_CONNECT_FAILED);
 	if (!reads && (x->trip.up.is_done || relay_up_waits(x) || u->is_deaf))
 		return fail_late(x, ERROR_RESPONSE_TIMEOUT);
-	relay_expect_answer(x); /* it reads, if slowly; or it is the client that we wait for */
+	relay_expect_answer(
+		x); /* it reads, if slowly; or it is the client that we are waiting for */
 	return WAIT;
 }
 
 /* --- towards the tenant --- */
 
-/* The tenant takes no more.  It may have answered before it went: what it said is read first, and
+/* The tenant does not take any more.  It may have answered before it went: that is read first, and
  * then its end, which decides. */
 static enum step turn_deaf(struct exchange *x)
 {
@@ -207,7 +209,7 @@ static enum step client_ended(struct exchange *x)
 
 	if (!x->trip.is_tunnel || flow_end(&x->trip.up, &x->worker->scratch.gather) != PARSE_OK)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
-	shutdown(u->watch.fd, SHUT_WR); /* the other direction goes on */
+	shutdown(u->watch.fd, SHUT_WR); /* the other direction continues */
 	return GO;
 }
 
@@ -271,8 +273,8 @@ static enum step begin_up(struct exchange *x)
 	enum step s = GO;
 
 	gather_add(&x->worker->scratch.gather, buf_str(&x->trip.request));
-	/* A refused connection is tried again: until it is there nothing of the body may leave the
-	 * inbox. */
+	/* A refused connection is tried again: until there is one, nothing of the body may leave
+	 * the inbox. */
 	if (!x->trip.upstream->is_connecting && x->client->in.unread.n && !x->trip.up.is_done)
 		s = feed_up(x);
 	return s == GO ? send_up(x) : s;
@@ -300,7 +302,7 @@ static enum step dismiss(struct exchange *x)
 	return STEP_ANSWER;
 }
 
-/* What there is beside bytes to be moved.  GO: they may be. */
+/* What there is to do besides moving bytes.  GO: they may be moved. */
 static enum step look_at_events(struct exchange *x, unsigned events)
 {
 	enum step next = WAIT;
@@ -359,7 +361,6 @@ enum step relay_step(struct exchange *x)
 {
 	enum step next = GO;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->trip.is_begun)
 		next = begin_relay(x);
 	else if (x->happened & ~EVENTS_OF_BYTES)

@@ -10,7 +10,7 @@
 /* From here on the kernel moves a body without showing it to us. */
 #define RELAY_SPLICE_FROM 65536
 
-/* Something waits until the tenant takes it. */
+/* Something waits for the tenant to take it. */
 static inline bool relay_up_waits(const struct exchange *x)
 {
 	return !outbox_is_empty(&x->trip.upstream->out) || x->trip.up_pipe.held;

@@ -1,5 +1,5 @@
-/* reply.c - the tenant's answer on its way to the client: interim heads, the final one, which is
- * weighed against what the cache and files have; its body, and what a tenant says in a tunnel. */
+/* reply.c - the tenant's answer on its way to the client: interim heads, the final one, which the
+ * cache or a file may replace; its body, and what a tenant sends in a tunnel. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/reply.h"
 
@@ -18,7 +18,7 @@
 
 /* --- the address at which the application listens --- */
 
-/* As we have told the application. */
+/* The address that we have told the application. */
 static str scheme_of(struct exchange *x)
 {
 	struct request_head asked;
@@ -93,7 +93,7 @@ static enum step pass_interim(struct exchange *x, const struct response_head *h)
 
 	relay_expect_answer(x); /* it works on it */
 	if (h->status == 100 && !x->trip.awaits_continue)
-		return GO; /* said already, or never asked for */
+		return GO; /* sent already, or never asked for */
 	if (h->status == 100)
 		x->trip.awaits_continue = false;
 	if (!x->wish.minor)
@@ -103,8 +103,8 @@ static enum step pass_interim(struct exchange *x, const struct response_head *h)
 	return reply_send(x);
 }
 
-/* It answers: what it left unanswered before was not a sign.  Seldom written, so as not to take the
- * line from other threads. */
+/* It answers, so the unanswered requests before meant nothing.  Written seldom, so as not to take
+ * the cache line from other threads. */
 static void note_answer(const struct exchange *x)
 {
 	struct slot *slot = exchange_slot(x);
@@ -165,7 +165,7 @@ static void become_tunnel(struct exchange *x, const struct response_head *h)
 	flow_init(&x->reply.down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
 }
 
-/* Without an end of its own: a browser opens it again when it ends. */
+/* It has no end of its own: a browser opens it again when it ends. */
 static bool is_event_stream(const struct response_head *h)
 {
 	str type, params;
@@ -198,13 +198,13 @@ static enum step judge_head(struct exchange *x, struct response_head *h)
 {
 	enum step next;
 
-	/* What is left of a body must not become the first words of another protocol. */
+	/* The rest of a body must not become the first words of another protocol. */
 	if (h->has_upgrade && (!x->wish.wants_upgrade || !x->trip.up.is_done))
 		return refuse_response(x, STR("RFC 9110 7.8: 101 that was not asked for"));
 	if (!client_accepts(x->client, h))
 		return refuse_response(
 			x, STR("RFC 8441 5: 101 for something else than was asked for"));
-	/* Nothing has been said yet, so that it can still be said what is wrong. */
+	/* Nothing has been sent yet, so the client can still be told what is wrong. */
 	if (h->body == BODY_CHUNKED && !chunked_is_sound(x->trip.upstream->in.unread))
 		return refuse_response(
 			x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
@@ -227,7 +227,6 @@ enum step reply_step(struct exchange *x)
 	struct worker *w = x->worker;
 	enum step next = judge_head(x, &w->scratch.response);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	scratch_headers_return(&w->scratch.headers); /* what of them is needed has been copied */
 	return next;
 }
@@ -269,9 +268,8 @@ static enum step feed_down(struct exchange *x)
 static enum step upstream_ended(struct exchange *x)
 {
 	if (!x->reply.answer_began) {
-		/* A pooled connection that was dead resets what we sent.  A plain end says that the
-		 * request was read: who knows what has been done with it, so it is not sent again.
-		 */
+		/* A pooled connection that was already dead answers with a reset.  A plain end says
+		 * that the request was read, and may have had effects: it is not sent again. */
 		if (!x->trip.upstream->is_deaf && socket_error(x->trip.upstream->watch.fd) == 0)
 			x->trip.is_retried = true;
 		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);

@@ -1,4 +1,4 @@
-/* request_id.c - the name of a request. */
+/* request_id.c - makes up a request's id where no trusted peer has given one. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/request_id.h"
 
@@ -35,14 +35,14 @@ static uint64_t next(struct request_ids *ids)
 	return result;
 }
 
-/* A byte in each of eight. */
+/* One byte in each of eight. */
 static uint64_t spread(uint8_t byte)
 {
 	return byte * UINT64_C(0x0101010101010101);
 }
 
-/* The eight digits of a number, all at once: its nibbles are drawn apart, four bytes from four,
- * then two, then one, and those above 9 are moved from behind '9' to 'a'. */
+/* The eight digits of a number, all at once: its nibbles are spread out (four bytes from four, then
+ * two, then one), and those above 9 are moved from after '9' to 'a'. */
 static void write_hex(char out[8], uint64_t v)
 {
 	uint64_t above;

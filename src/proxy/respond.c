@@ -1,4 +1,4 @@
-/* respond.c - the way of an answer to the client. */
+/* respond.c - a head through the stages, and then a body by the shortest way that they allow. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/respond.h"
 
@@ -10,16 +10,18 @@
 #include "proxy/exchange_int.h"
 #include "proxy/wall.h"
 
-/* Of memory, what is offered to the client at once: more would be copied if it does not take it. */
+/* How much of a text in memory is offered to the client at once: more would be copied if the client
+ * does not take it. */
 #define SLICE (128u * 1024)
-/* The same on the way through stages, which others wait for. */
+/* The same on the way through stages, while others wait. */
 #define STAGED_SLICE (32u * 1024)
-/* Of a file, what is read and written with the head; more is left to the kernel. */
+/* How much of a file is read and written with the head; more is left to the kernel. */
 #define COPIED_FILE (16u * 1024)
-/* Steps of one exchange before others have their turn. */
+/* Steps of one exchange before others get their turn. */
 #define STEPS_PER_TURN 16
 
-/* Beside the pieces of payload: the head, the chunk's size and end, the last chunk and trailers. */
+/* Besides the pieces of payload: the head, the chunk's size and end, the last chunk and
+ * trailers. */
 #define FRAMING_PIECES 6
 static_assert(FLOW_RAW_PIECES + FRAMING_PIECES <= GATHER_PIECES, "a framed payload must fit");
 
@@ -27,7 +29,6 @@ static_assert(FLOW_RAW_PIECES + FRAMING_PIECES <= GATHER_PIECES, "a framed paylo
 
 const struct rewrite *respond_rewrite(const struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	return x->reply.rewrite.prefix.n || x->reply.rewrite.tenant_host.n ? &x->reply.rewrite
 									   : NULL;
 }
@@ -90,9 +91,9 @@ static bool is_for_caches(str directive)
 	return false;
 }
 
-/* The URL does not tell whose answer it is, so a cache between here and there, or the browser's,
- * must not give it to a page of another tenant.  Without the field that decided nobody keeps it
- * for others. */
+/* The URL does not tell whose answer it is, so a cache on the way, or the browser's, must not use
+ * it for a page of another tenant.  Caches keep it only for requests with the same deciding
+ * field. */
 static void vary_by_referer(struct exchange *x, struct response_head *h)
 {
 	struct buf *added = &x->worker->scratch.added;
@@ -118,13 +119,12 @@ static void vary_by_referer(struct exchange *x, struct response_head *h)
 
 void respond_begin(struct exchange *x, struct response_head *h)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	compressing_begin(x, h);
 	if (x->wish.is_by_referer)
 		vary_by_referer(x, h);
 	set_length(x, h);
 	x->reply.framing = framing_of(x, h);
-	/* HTTP/2 tells the end of a body beside it. */
+	/* HTTP/2 tells the end of a body by itself. */
 	x->reply.keep_alive = exchange_keeps_alive(x) &&
 			      (x->reply.framing != BODY_UNTIL_CLOSE || x->wish.minor == 2);
 	flow_init(&x->reply.down, h->body, h->content_length,
@@ -163,7 +163,6 @@ int respond_pass(struct exchange *x, enum passing how)
 {
 	int r = stages_pass(x, how);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (r == 0)
 		frame(x, x->reply.is_whole);
 	return r;
@@ -171,7 +170,6 @@ int respond_pass(struct exchange *x, enum passing how)
 
 void respond_tell_end(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->reply.is_end_told)
 		return;
 	x->reply.is_end_told = true;
@@ -207,14 +205,14 @@ static void advance(struct source *s, uint64_t n)
 	}
 }
 
-/* Behind a head a small file is cheaper read than sent by a call of its own. */
+/* After a head, a small file is cheaper to read than to send by a call of its own. */
 static bool is_copied(const struct source *s)
 {
 	return segment_length(&s->segments[s->at]) - s->done <= COPIED_FILE;
 }
 
-/* 0, or -errno: of a file that cannot be read it is said while it can be said.  What is read of one
- * that comes first stays in the scratch buffer, and need not be read again. */
+/* 0, or -errno: a file that cannot be read is reported while the client can still be told.  What
+ * was read of a file that comes first stays in the scratch buffer, and need not be read again. */
 static int look_ahead(struct exchange *x)
 {
 	struct worker *w = x->worker;
@@ -243,7 +241,7 @@ static str why_unreadable(int error)
 	return error == -ENODATA ? STR("it has become shorter") : str_of(strerrordesc_np(-error));
 }
 
-/* Nothing has been said yet. */
+/* Nothing has been sent yet. */
 static enum step refuse_unreadable(struct exchange *x, int error)
 {
 	buf_clear(&x->worker->scratch.added);
@@ -263,7 +261,6 @@ enum step respond_segments(
 	struct source *s = &x->reply.source;
 	int r;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	*s = *take_source;
 	x->reply.pace = (struct pace){0};
 	trip_end(x);
@@ -281,7 +278,7 @@ enum step respond_segments(
 	return STEP_SEND;
 }
 
-/* sendfile cannot tell whose fault it was. */
+/* sendfile does not say which side failed. */
 static enum step cut_sent_file(struct exchange *x, const struct segment *from, off_t at)
 {
 	char byte;
@@ -292,7 +289,7 @@ static enum step cut_sent_file(struct exchange *x, const struct segment *from, o
 	return cut_unreadable(x, n < 0 ? -errno : -ENODATA);
 }
 
-/* The kernel sends the file; nothing of it comes here. */
+/* The kernel sends the file; none of it passes through here. */
 static enum step send_file(struct exchange *x, const struct segment *from)
 {
 	struct client *c = x->client;
@@ -337,7 +334,7 @@ static int take_piece(struct exchange *x, struct gather *to)
 	return 0;
 }
 
-/* Pieces of text that are here go in one write, with a small file behind them. */
+/* Pieces of text that are here go in one write, with a small file after them. */
 static int take_pieces(struct exchange *x, struct gather *to)
 {
 	size_t most = client_piece(x->client, x->reply.stages ? STAGED_SLICE : SLICE);
@@ -385,8 +382,8 @@ static enum step send_pieces(struct exchange *x)
 	return exchange_send(x) < 0 ? exchange_cut(x, ERROR_CLIENT_GONE) : GO;
 }
 
-/* GO: something moved.  WAIT: the client must take something first.  Else all has been sent, or
- * cannot be. */
+/* GO: something moved.  WAIT: the client must take something first.  Otherwise all has been sent,
+ * or cannot be. */
 static enum step send_some(struct exchange *x)
 {
 	struct client *c = x->client;
@@ -420,11 +417,10 @@ static enum client_owes owed_by_client(const struct exchange *x)
 
 enum step respond_step(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_CLIENT_TIME && pace_check(x))
 		return exchange_cut(x, ERROR_WRITE_TIMEOUT);
 	if (x->happened == EVENT_CLIENT_TIME)
-		return WAIT; /* that nothing came is no reason for a new deadline */
+		return WAIT; /* that nothing moved is no reason for a new deadline */
 	for (int i = 0; i < STEPS_PER_TURN; i++) {
 		enum step s = send_some(x);
 

@@ -1,10 +1,9 @@
 /* respond.h - the way of an answer to the client: source → stages → framing.
  *
- * The source is the tenant (relay_down.c), or segments of memory and files (respond_segments).
- * A stage sees the head first, when it may drop fields, add lines, and put itself on the way of the
- * body; then every piece of payload, in order.  Where no stage has put itself, the body takes the
- * short way: from the tenant's inbox to the client's socket without being looked at, or inside the
- * kernel. */
+ * The source is the tenant (reply.c), or segments of memory and files (respond_segments). A stage
+ * sees the head first, when it may drop fields, add lines, and put itself on the way of the body;
+ * then every piece of payload, in order.  Where no stage has done so, the body takes the short way:
+ * from the tenant's inbox to the client's socket without being looked at, or inside the kernel. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -23,9 +22,9 @@ int respond_pass(struct exchange *x, enum passing how) MUST_USE;
  * gives back. */
 enum step respond_segments(
 	struct exchange *x, struct response_head *h, const struct source *take_source);
-/* All of the answer has been sent: tells the client so, once. */
+/* The whole answer has been sent: tells the client so, once. */
 void respond_tell_end(struct exchange *x);
-/* The exchange ends: stages and source are let go. */
+/* The exchange ends: lets go of the stages and the source. */
 void respond_done(struct exchange *x);
 /* How fields of its responses are rewritten; NULL: not at all. */
 const struct rewrite *respond_rewrite(const struct exchange *x);

@@ -1,4 +1,5 @@
-/* rewrite.c - places that fields name, moved below the prefix of a tenant or out of it. */
+/* rewrite.c - finds the URLs in a field's value, and moves them under the tenant's prefix or out of
+ * it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/rewrite.h"
 
@@ -19,7 +20,7 @@ void rewrite_init(struct rewrite *r, const struct route *route, str host)
 	};
 }
 
-/* Forgets what was appended behind the first `length` bytes. */
+/* Forgets what was appended after the first `length` bytes. */
 static void cut(struct buf *out, size_t length)
 {
 	out->end = out->start + length;
@@ -227,7 +228,7 @@ bool rewrite_if(struct buf *out, const struct rewrite *r, str value)
 	return rewrite_angles(out, r, value, rewrite_destination);
 }
 
-/* Path=/a stands for /a/ and all below; `path` is not below the prefix. */
+/* Path=/a covers /a/ and all below; `path` is not below the prefix. */
 static void add_cookie_path(struct buf *out, const struct rewrite *r, str path)
 {
 	str ancestor = path;
@@ -235,7 +236,7 @@ static void add_cookie_path(struct buf *out, const struct rewrite *r, str path)
 	while (ancestor.n && ancestor.p[ancestor.n - 1] == '/')
 		ancestor.n--;
 	buf_add(out, r->prefix);
-	/* An application that knows its prefix means itself when it names what is above it. */
+	/* An application that knows its prefix means itself when it names a path above it. */
 	if (ancestor.n && (r->is_stripped || !is_path_below(r->prefix, ancestor)))
 		buf_add(out, path);
 }
@@ -243,11 +244,11 @@ static void add_cookie_path(struct buf *out, const struct rewrite *r, str path)
 struct cookie {
 	struct buf *out;
 	const struct rewrite *rewrite;
-	bool has_path; /* the last Path that came is one */
+	bool has_path; /* the last Path that came is the one that counts */
 	bool is_changed;
 };
 
-/* One attribute, as it came, with its ';' in front. */
+/* One attribute, as it came, with the ';' before it. */
 static void add_attribute(struct cookie *c, str raw)
 {
 	const struct rewrite *r = c->rewrite;

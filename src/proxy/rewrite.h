@@ -1,5 +1,5 @@
-/* rewrite.h - values of fields that name places: in responses moved below the prefix of the tenant
- * that sent them, in requests taken out of it. */
+/* rewrite.h - rewrites fields that hold URLs or paths: in responses they are moved below the
+ * tenant's prefix, in requests out of it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -28,9 +28,8 @@ typedef bool rewrite_fn(struct buf *out, const struct rewrite *r, str value);
  *
  * rewrite_url (Location and its like, by the table in answer.c), rewrite_location_or_json (a URL,
  * or JSON whose member "path" is one), rewrite_refresh, rewrite_link: only where the prefix is
- * stripped.  A path from the root, alone or behind our own host, is put below the prefix unless it
- * is there already.  Other hosts,
- * "//host", relative paths and other schemes stay. */
+ * stripped.  A path from the root, alone or after our own host, is put below the prefix unless it
+ * is there already.  Other hosts, "//host", relative paths and other schemes stay. */
 bool rewrite_url(struct buf *out, const struct rewrite *r, str value);
 bool rewrite_location_or_json(struct buf *out, const struct rewrite *r, str value);
 bool rewrite_refresh(struct buf *out, const struct rewrite *r, str value);

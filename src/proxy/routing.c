@@ -11,8 +11,8 @@
 #include "proxy/wall.h"
 #include "route/place.h"
 
-/* False: the client has as many requests under way as it may have.  What we do by ourselves is
- * nobody's. */
+/* False: the client has as many requests under way as it may have.  Our own requests count for
+ * nobody. */
 static bool count_client(struct exchange *x, const struct remote *client)
 {
 	struct worker *w = x->worker;
@@ -33,7 +33,8 @@ static bool count_client(struct exchange *x, const struct remote *client)
 	return false;
 }
 
-/* The log's view of the request; copied, since the head is gone when the line is written. */
+/* What the log will say about the request; copied, since the head is gone when the line is
+ * written. */
 static void record_request(
 	struct exchange *x, const struct request_head *head, const struct remote *client)
 {
@@ -53,7 +54,7 @@ static void record_request(
 	r->remote_addr = arena_dup(a, client->address);
 }
 
-/* The route, by the path or else by the page that asks. */
+/* The route, by the path or else by the page that the request came from. */
 static void find_route_of(
 	struct exchange *x, const struct request_head *head, str path, struct route *ret)
 {
@@ -77,8 +78,8 @@ static void find_route_of(
 	route_by_referer(routes, &asker, ret);
 }
 
-/* A tenant's prefix without its final slash.  Relative links of a page would leave the tenant, so
- * that browsers are redirected; programs often do not follow, and are served. */
+/* A tenant's prefix without its final slash.  Relative links on a page would lead out of the
+ * tenant, so browsers are redirected; programs often do not follow redirects, and are served. */
 static void serve_without_slash(
 	struct exchange *x, const struct request_head *head, struct route *route)
 {
@@ -103,7 +104,7 @@ static void send_as_it_came(struct exchange *x, const struct uri_path *path, str
 }
 
 /* The route, with a path byte by byte as the client sent it; x->wish.path is the client's name for
- * the same.  -EINVAL if it would be somebody else's for a server that decodes separators. */
+ * the same.  -EINVAL if it would lead elsewhere for a server that decodes separators. */
 static int find_route(struct exchange *x, const struct request_head *head,
 	const struct uri_path *path, struct route *ret)
 {
@@ -123,7 +124,7 @@ static int find_route(struct exchange *x, const struct request_head *head,
 	return 0;
 }
 
-/* Where the path is wrong, for the log and for whoever develops. */
+/* Where the path is wrong, for the log and for developers. */
 static enum step refuse_path(struct exchange *x, const struct request_head *head, size_t at)
 {
 	x->record.path = arena_dup(&x->arena, head->path);
@@ -168,7 +169,7 @@ static enum step answer_replay(struct exchange *x, const struct placement *where
 	return own_reply_give(x, 307, in.keep_alive);
 }
 
-/* What is known of it before its path is looked at. */
+/* What is known of the request before its path is looked at. */
 static void note_request(struct exchange *x)
 {
 	struct arrival *a = x->wish.arrival;
@@ -195,7 +196,6 @@ enum step routing_route(struct exchange *x)
 	struct uri_path path;
 	size_t at;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	note_request(x);
 	if (str_eq(head->path, STR("*"))) {
 		x->record.path = STR("*");
@@ -264,7 +264,6 @@ enum step routing_place(struct exchange *x)
 	const struct arrival *a = x->wish.arrival;
 	struct placement where = placement_of(x);
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	switch (where.verdict) {
 	case PLACE_HERE:
 		return take_route(x);

@@ -1,4 +1,4 @@
-/* sendfile.c - a file that the tenant names is sent in place of its answer's body. */
+/* sendfile.c - X-Sendfile: the supervisor opens the file, and the tenant's answer waits for it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/sendfile.h"
 
@@ -38,7 +38,6 @@ bool sendfile_is_asked(const struct exchange *x, const struct response_head *h)
 {
 	const struct header_set *has = &x->worker->response_has;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!header_set_has(has, HEADER_X_SENDFILE) &&
 		!header_set_has(has, HEADER_X_ACCEL_REDIRECT))
 		return false;
@@ -46,7 +45,7 @@ bool sendfile_is_asked(const struct exchange *x, const struct response_head *h)
 	       h->status != 304 && find_name(h);
 }
 
-/* What the file decides, or no client may see. */
+/* Fields that the file decides, or that no client may see. */
 static bool is_dropped(const struct header *h)
 {
 	return h->is_hop || h->id == HEADER_X_SENDFILE || h->id == HEADER_X_ACCEL_REDIRECT ||
@@ -66,8 +65,7 @@ static void copy_fields(struct exchange *x, const struct response_head *h, struc
 			compose_copy(c, &h->headers[i]);
 }
 
-/* Its body is nothing to us.  True if all of it is here, so that the connection can be used again.
- */
+/* We do not want its body.  True if all of it has arrived, so that the connection can be reused. */
 static bool drain(struct exchange *x, const struct response_head *h)
 {
 	struct upstream *u = x->trip.upstream;
@@ -99,7 +97,8 @@ static enum step refuse_file(struct exchange *x, str why)
 			&x->arena, STR_FMT ": " STR_FMT, STR_ARG(s->path), STR_ARG(why))));
 }
 
-/* The tenant is asked again if that does no harm, and it was we who made it name a file. */
+/* The tenant is asked again if that does no harm, and if it named a file because we invited it
+ * to. */
 static bool ask_again(struct exchange *x)
 {
 	if (x->reply.is_sendfile_over || !exchange_is_read(x) || !x->trip.up.is_done ||
@@ -152,7 +151,7 @@ static void on_opened(void *arg, enum opening_result result, str why, int fd)
 	exchange_wake(x, EVENT_OPENED);
 }
 
-/* What it opened may have become something else meanwhile. */
+/* What was opened may have been replaced meanwhile. */
 static enum step send_new(struct exchange *x)
 {
 	struct sendfile *s = x->reply.sendfile;
@@ -182,7 +181,6 @@ static enum step opened(struct exchange *x)
 
 enum step sendfile_step(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->happened & EVENT_OPENED)
 		return opened(x);
 	if (x->happened & EVENT_CLIENT_TIME)
@@ -196,7 +194,6 @@ void sendfile_enter(struct exchange *x)
 	const struct sendfile *s = x->reply.sendfile;
 	msec limit = exchange_settings(x)->response_timeout;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	client_deadline(x->client, msec_limit(loop_now(w->loop), limit));
 	x->reply.opening =
 		opener_ask(w->files.opener, x->wish.conf->id, s->path, s->form, on_opened, x);
@@ -204,7 +201,6 @@ void sendfile_enter(struct exchange *x)
 
 void sendfile_leave(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (x->reply.opening)
 		opening_cancel(x->reply.opening);
 	x->reply.opening = NULL;
@@ -219,7 +215,6 @@ enum step sendfile_begin(struct exchange *x, const struct response_head *h)
 	struct sendfile *s = arena_zalloc(&x->arena, sizeof(*s));
 	struct open_file *file;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	assert(name);
 	s->fd = -1;
 	s->path = arena_dup(&x->arena, name->value);

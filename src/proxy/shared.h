@@ -1,4 +1,4 @@
-/* shared.h - what the threads of the proxy have in common, and what they say to the process. */
+/* shared.h - what the threads of the proxy share, and what they report to the process. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -12,7 +12,7 @@ struct cache_flights;
 struct cache_patterns;
 struct shared;
 
-/* What a thread says; any may call these. */
+/* What a thread reports; any thread may call these. */
 struct shared_ops {
 	/* Asks the supervisor to start the tenant of a slot. */
 	void (*wake)(struct shared *s, uint32_t slot);
@@ -20,10 +20,10 @@ struct shared_ops {
 	void (*busy)(struct shared *s);
 	/* The tenant of a slot has left `max_timeouts` requests in a row without an answer. */
 	void (*stuck)(struct shared *s, uint32_t slot);
-	/* For a health check: why the backup's store is not known to be in reach; empty: it is. The
-	 * supervisor is asked to look once more. */
+	/* For a health check: why the backup's store is not known to be within reach; empty: it is.
+	 * The supervisor is asked to look once more. */
 	str (*store_fault)(struct shared *s);
-	/* The loop of a worker turns: the answer to worker_post_ask. */
+	/* The loop of a worker is turning: the answer to worker_post_ask. */
 	void (*alive)(struct shared *s, uint64_t number);
 	/* A worker uses this snapshot now. */
 	void (*configured)(struct shared *s, uint64_t serial);
@@ -33,12 +33,12 @@ struct shared_ops {
 	void (*drained)(struct shared *s);
 };
 
-/* How many of what all share each client has at once.
+/* How many of a shared resource each client has at once.
  *
- * Counted without a lock and in a fixed place, whoever comes: two rows of counters, in each of
- * which a client has one by its key, perhaps together with others; the smaller of its two counts it
- * (a count-min sketch, Cormode and Muthukrishnan, 2005).  Too high by a few it may be, too low
- * never. */
+ * Counted without a lock and in a fixed space, however many clients come: two rows of counters; a
+ * client's key gives it one in each row, which others may share, and the smaller of its two is its
+ * count (a count-min sketch, Cormode and Muthukrishnan, 2005).  It may be a few too high, but never
+ * too low. */
 #define QUOTA_CELLS 16384u
 
 struct quota {
@@ -50,14 +50,14 @@ static inline _Atomic uint32_t *quota_cell(struct quota *q, uint64_t key, int ro
 	return &q->cells[row][(row ? key >> 32 : key) % QUOTA_CELLS];
 }
 
-/* After a quota_enter that was true. */
+/* After a quota_enter that returned true. */
 static inline void quota_leave(struct quota *q, uint64_t key)
 {
 	atomic_fetch_sub_explicit(quota_cell(q, key, 0), 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(quota_cell(q, key, 1), 1, memory_order_relaxed);
 }
 
-/* One more for the client with this key (a hash), unless it has `max`.  False: it has. */
+/* One more for the client with this key (a hash), unless it already has `max`: then false. */
 static inline MUST_USE bool quota_enter(struct quota *q, uint64_t key, uint64_t max)
 {
 	uint32_t a = atomic_fetch_add_explicit(quota_cell(q, key, 0), 1, memory_order_relaxed);
@@ -74,14 +74,15 @@ struct shared {
 	_Atomic size_t nheld;		    /* requests that wait for a tenant */
 	_Atomic size_t nconnections;	    /* of clients, for server.max_connections */
 	_Atomic size_t nupstreams;	    /* connections to tenants */
-	struct quota connections, requests; /* of each client */
-	/* Stored responses, and who brings which; NULL before the first configuration. */
+	struct quota connections, requests; /* for each client */
+	/* Stored responses, and which exchange fetches which; NULL before the first
+	 * configuration. */
 	struct cache *cache;
 	struct cache_flights *flights;
-	struct cache_patterns *patterns; /* of paths of which nothing is stored */
+	struct cache_patterns *patterns; /* paths of which nothing is stored */
 };
 
-/* A count of which nothing else hangs. */
+/* A mere count, with which nothing else need agree. */
 static inline void shared_add(_Atomic size_t *n)
 {
 	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);

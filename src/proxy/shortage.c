@@ -1,4 +1,4 @@
-/* shortage.c - who gives way when descriptors, places for connections, or memory run out. */
+/* shortage.c - chooses which connection to end when something runs out. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/shortage.h"
 
@@ -16,20 +16,20 @@
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 
-/* Kept for connections to tenants: an eighth of all descriptors, but no more than these. */
+/* Kept for connections to tenants: an eighth of all descriptors, but no more than this. */
 #define RESERVED_MAX 1024
-/* Who is younger may be as fast as anybody: its packets are on their way. */
+/* A younger client may be as fast as any other: its packets are still on the way. */
 #define IDLE_GRACE 1000 /* msec */
 #define HEAD_GRACE 200
 #define BODY_GRACE 1000
-/* Bytes a second.  New clients rather wait than have somebody ended who is faster. */
+/* Bytes a second.  New clients wait rather than have a client ended that is faster than this. */
 #define FAST_ENOUGH (16u * 1024)
 #define LOOKED_AT   64	/* connections that are compared */
 #define ENDS_A_TURN 64	/* for memory */
 #define IDLE_TRIES  8	/* idle connections looked at for one that can be closed */
-#define LOOK_AGAIN  200 /* msec, while memory is short and nobody may be ended */
+#define LOOK_AGAIN  200 /* msec, while memory is short and no connection may be ended */
 
-/* The lowest that is free: so many are open, while we start. */
+/* The lowest free descriptor: that many are open while we start. */
 static size_t count_open(void)
 {
 	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -51,7 +51,7 @@ size_t shortage_max_sockets(void)
 	return most - MIN(most - 1, count_open());
 }
 
-/* Of cgroup v2.  UINT64_MAX where there is none. */
+/* Of cgroup v2.  UINT64_MAX where there is no limit. */
 static uint64_t container_memory(void)
 {
 	char text[32];
@@ -70,7 +70,7 @@ size_t shortage_memory_limit(uint64_t configured)
 	return configured ? configured : MIN(machine, container_memory()) / 4;
 }
 
-/* --- who is slow --- */
+/* --- which client is slow --- */
 
 static bool may_end_exchange(const struct exchange *x, uint64_t *ret_rate)
 {
@@ -85,8 +85,8 @@ static bool may_end_exchange(const struct exchange *x, uint64_t *ret_rate)
 	return true;
 }
 
-/* An exchange that is over, but not its stream, has a client that takes nothing of the answer, or
- * does not end its request. */
+/* A stream that outlives its exchange has a client that does not take the answer, or does not end
+ * its request. */
 static bool may_end_stream(const struct h2_client *hc, uint64_t *ret_rate)
 {
 	*ret_rate = 0;
@@ -95,7 +95,7 @@ static bool may_end_stream(const struct h2_client *hc, uint64_t *ret_rate)
 	return loop_now(hc->client.worker->loop) - hc->over_since >= BODY_GRACE;
 }
 
-/* Streams share a socket: it is ended if that costs none that waits for a tenant, or is new. */
+/* Streams share a socket: it is closed if none of them waits for a tenant, or is new. */
 static bool may_end_streams(const struct h2_connection *h2, uint64_t *ret_rate)
 {
 	uint64_t rate = 0, each;
@@ -109,7 +109,7 @@ static bool may_end_streams(const struct h2_connection *h2, uint64_t *ret_rate)
 	return h2->nclients;
 }
 
-/* False for who may not be ended.  The rate is in bytes a second. */
+/* False for a client that may not be ended.  The rate is in bytes a second. */
 static bool may_end(const struct connection *c, uint64_t *ret_rate)
 {
 	msec spent = loop_now(c->client.worker->loop) - c->since;
@@ -132,7 +132,7 @@ static bool may_end(const struct connection *c, uint64_t *ret_rate)
 	return false;
 }
 
-/* Who was looked at goes to the end of the list: the next time it is the turn of others. */
+/* Those that were looked at go to the end of the list, so that next time others have their turn. */
 static struct connection *find_slowest(struct worker *w, uint64_t below)
 {
 	size_t n = MIN(w->connections.count, (size_t)LOOKED_AT);
@@ -197,8 +197,8 @@ static bool end_slowest(struct worker *w, uint64_t below)
 
 /* --- room --- */
 
-/* The client that is idle the longest, and for no less than this, makes room.  False if there is
- * none. */
+/* The client that has been idle the longest, and for at least this long, makes room.  False if
+ * there is none. */
 static bool close_idle(struct worker *w, msec idle_for)
 {
 	struct list *link = w->connections.idle.prev;
@@ -218,7 +218,7 @@ static bool close_idle(struct worker *w, msec idle_for)
 	return false;
 }
 
-/* Connections to tenants that wait for a request are closed.  False if there were none. */
+/* Closes the idle connections to tenants.  False if there were none. */
 static bool close_upstreams(struct worker *w)
 {
 	bool has_closed = false;
@@ -268,7 +268,6 @@ static void come_later(struct worker *w)
 
 void shortage_watch(struct worker *w)
 {
-	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (w->shortage.wants_descriptors || budget_is_over())
 		come_later(w);
 	if (budget_has_ebbed())

@@ -1,9 +1,10 @@
-/* shortage.h - who gives way when descriptors, places for connections, or memory run out.
+/* shortage.h - which connections are closed when descriptors, places for connections, or memory run
+ * out.
  *
- * First who has been idle for long, then the slowest of those whose request is not complete or who
- * do not take their answer: to hold what others need must cost as many bytes as others send.  Who
- * waits for a tenant, and tunnels, are left alone, and so is a connection of HTTP/2 that has one of
- * these among its streams. */
+ * First those that have been idle for long, then the slowest of those whose request is not complete
+ * or that do not take their answer: holding what others need must cost as many bytes as others
+ * send.  Clients that wait for a tenant, and tunnels, are left alone, and so is a connection of
+ * HTTP/2 with one of these among its streams. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,14 +12,14 @@
 
 struct worker;
 
-/* One connection of this thread is ended.  False if none may be.  Not from inside of an exchange:
+/* One connection of this thread is ended.  False if none may be.  Not from inside an exchange:
  * others are answered here. */
 bool shortage_make_room(struct worker *w);
-/* At the end of a turn: before the next one, room is made for who wants a descriptor
- * (wants_descriptors), and as many are ended as memory is short of. */
+/* At the end of a turn: makes room for those that want a descriptor (wants_descriptors), and ends
+ * as many connections as memory is short of, before the next turn. */
 void shortage_watch(struct worker *w);
-/* Of server.max_request_memory: 0 is a quarter of what the machine, or our container, has. */
+/* From server.max_request_memory: 0 is a quarter of what the machine, or our container, has. */
 size_t shortage_memory_limit(uint64_t configured);
-/* With so many sockets, of clients and of tenants, no client is taken in for whom no other leaves:
+/* With this many sockets, of clients and of tenants, a new client is taken only if another leaves:
  * the descriptors that are left are for connections to tenants, and for files. */
 size_t shortage_max_sockets(void);

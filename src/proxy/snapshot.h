@@ -41,7 +41,7 @@ struct snapshot {
 };
 
 /* Reads a sealed memfd that the supervisor made.  One reference; NULL if it cannot be read.  The
- * directories are the snapshot's from now on. */
+ * snapshot owns the directories from now on. */
 struct snapshot *snapshot_read(int fd, uint64_t serial, struct publics *take_publics) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
@@ -53,7 +53,7 @@ enum { VIEW_MAGIC = MAGIC('v', 'i', 'e', 'w') };
 struct view {
 	uint32_t magic;
 	unsigned refs;
-	struct list link; /* of the worker, once another one has taken its place */
+	struct list link; /* on the worker's list, once another one has taken its place */
 	struct snapshot *snapshot;
 	const struct config *conf; /* of the snapshot */
 };
@@ -65,12 +65,13 @@ static inline struct view *view_ref(struct view *v)
 	v->refs++;
 	return v;
 }
-/* It is freed at the end of a turn, when nobody uses it (views_sweep): not amid an exchange. */
+/* It is freed at the end of a turn, when nothing uses it any more (views_sweep): not amid an
+ * exchange. */
 static inline void view_unref(struct view *v)
 {
 	if (v)
 		v->refs--;
 }
-/* Frees those of a worker's former ones that are not used any more. */
+/* Frees those of a worker's former views that are no longer used. */
 void views_sweep(struct list *former);
 void view_free(struct view *take_view);

@@ -11,7 +11,8 @@ struct source {
 	size_t count, at;
 	uint64_t done; /* of the segment at `at` */
 	bool has_ended;
-	struct cache_entry *stored; /* whose body it is, or parts of it; NULL: nobody's */
-	void (*unref)(void *owner); /* called once, when nothing of it is needed; may be NULL */
+	struct cache_entry *stored; /* what the body belongs to, or parts of it; NULL: nothing */
+	void (*unref)(
+		void *owner); /* called once, when none of it is needed any more; may be NULL */
 	void *owner;
 };

@@ -1,5 +1,5 @@
-/* stages.h - what an answer passes on its way to the client: each stage sees its head, and then its
- * body if it has put itself on the way of that. */
+/* stages.h - what an answer passes on its way to the client: each stage sees its head, and its body
+ * as well if it has joined. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -10,19 +10,19 @@
 
 enum passing {
 	PASS_MORE,  /* more will follow soon */
-	PASS_FLUSH, /* nothing more is here now: what a stage holds back must go out */
+	PASS_FLUSH, /* nothing more is here now: a stage must let go of what it holds back */
 	PASS_END,   /* that was all */
 };
 
 struct stage;
 struct stage_ops {
-	/* Works on the pieces in the worker's payload: reads them, or puts others in their place,
-	 * which must stay where they are until the next call.  There may be none.  PASS_END comes
-	 * once, last.  0 or -errno: the answer is cut. */
+	/* Works on the pieces in the worker's payload: reads them, or replaces them by others,
+	 * which must stay valid until the next call.  There may be none.  PASS_END comes once,
+	 * last.  0 or -errno: the answer is cut. */
 	int (*pass)(struct stage *s, struct exchange *x, enum passing how);
-	/* False: not now.  What is on its way stays where it is, and the exchange goes on after
-	 * others (worker_go_on_later), when it is asked again.  Not for the first pieces, which
-	 * come with the head.  NULL: always. */
+	/* False: not now.  The payload stays where it is, and the exchange goes on after others
+	 * (worker_go_on_later); then it is asked again.  Not for the first pieces, which come with
+	 * the head.  NULL: always. */
 	bool (*is_ready)(const struct stage *s, const struct exchange *x);
 	/* Nothing more comes; once.  is_whole: PASS_END has passed all stages. */
 	void (*over)(struct stage *s, struct exchange *x, bool is_whole);
@@ -35,8 +35,8 @@ struct stage {
 
 /* --- for stages, while the head is with them --- */
 
-/* Puts itself on the way, behind those that are there.  is_resized: the length of what leaves it is
- * not known. */
+/* Joins the stages that the body passes, after those that have joined before.  is_resized: the
+ * length of its output is not known. */
 static inline void stages_put(struct exchange *x, struct stage *s, bool is_resized)
 {
 	struct stage **end = &x->reply.stages;
@@ -47,19 +47,19 @@ static inline void stages_put(struct exchange *x, struct stage *s, bool is_resiz
 	x->reply.is_resized |= is_resized;
 }
 
-/* The length is another one although no body goes this way: the head of an answer to HEAD. */
+/* The length changes although no body passes: the head of an answer to HEAD. */
 static inline void stages_resized(struct exchange *x)
 {
 	x->reply.is_resized = true;
 }
 
-/* Adds a line behind the source's own; `name` has the colon and the blank. */
+/* Adds a line after the source's own; `name` includes the colon and the blank. */
 static inline void stages_add(struct exchange *x, str name, str value)
 {
 	add_line(&x->worker->scratch.added, name, value);
 }
 
-/* Takes a field away, however often it is there. */
+/* Removes a field, however often it occurs. */
 static inline void stages_drop(struct response_head *h, enum header_id id)
 {
 	for (size_t i = 0; i < h->nheaders; i++)
@@ -67,7 +67,7 @@ static inline void stages_drop(struct response_head *h, enum header_id id)
 			h->headers[i].is_hop = true;
 }
 
-/* --- for what runs them --- */
+/* --- for what runs the stages --- */
 
 static inline bool stages_are_ready(const struct exchange *x)
 {

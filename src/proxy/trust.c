@@ -1,4 +1,4 @@
-/* trust.c - whom we believe about clients. */
+/* trust.c - reads server.trusted_proxies, and judges a request's peer by it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/trust.h"
 
@@ -28,8 +28,8 @@ struct trust {
 	struct networks believed;
 	bool has_unix; /* peers without an address */
 	bool on_fly;
-	/* On Fly: whom the edge may be.  Those that are named as addresses; and those of Fly's
-	 * networks that are not our own, from which our own processes come. */
+	/* On Fly: addresses from which the edge may connect.  Those named in the configuration; and
+	 * those of Fly's networks that are not our own, from which our own processes connect. */
 	struct networks named, edge, own;
 };
 
@@ -147,7 +147,7 @@ static void add_word(struct trust *t, str word)
 	}
 }
 
-/* What a process on this machine that connects to one of its addresses comes from. */
+/* The address from which a process on this machine connects to one of its addresses. */
 static void add_own(struct networks *to)
 {
 	struct ifaddrs *all, *i;
@@ -254,7 +254,7 @@ uint64_t trust_key(const struct address *a)
 	return a->family == AF_INET6 ? key_of(bits_v6(a->v6)) : 0;
 }
 
-/* "192.0.2.1:8080" and "[2001:db8::1]:8080" without what is around the address. */
+/* "192.0.2.1:8080" and "[2001:db8::1]:8080" without what surrounds the address. */
 static str bare_address(str s)
 {
 	ssize_t end;
@@ -269,8 +269,8 @@ static str bare_address(str s)
 	return str_slice(s, 0, (size_t)end);
 }
 
-/* Goes through one X-Forwarded-For from its end.  True if the search is over: *ret is the client.
- */
+/* Goes through one X-Forwarded-For from its end.  True if the search is over: *ret is the
+ * client. */
 static bool find_client(const struct trust *t, str list, str *ret, struct bits *ret_bits)
 {
 	while (list.n) {
@@ -283,7 +283,8 @@ static bool find_client(const struct trust *t, str list, str *ret, struct bits *
 			start--;
 		address = bare_address(str_trim(str_slice(list, start, list.n)));
 		list = str_slice(list, 0, start ? start - 1 : 0);
-		/* Who says "unknown", or worse, knows nothing about those before it either. */
+		/* A proxy that says "unknown", or worse, knows nothing about the ones before it
+		 * either. */
 		if (!parse_address(address, &bits, &offset))
 			return true;
 		*ret = address;
@@ -294,7 +295,7 @@ static bool find_client(const struct trust *t, str list, str *ret, struct bits *
 	return false;
 }
 
-/* False: nobody is named. */
+/* False: the field names no address. */
 static bool forwarded_client(
 	const struct trust *t, const struct request_head *head, str *ret, struct bits *ret_bits)
 {
@@ -309,7 +310,7 @@ static bool forwarded_client(
 	return client.n;
 }
 
-/* Behind the edge there is one fly-client-ip; empty if what it says is not an address. */
+/* From the edge there is one fly-client-ip; empty if its value is not an address. */
 static str edge_client(const struct request_head *head, struct bits *ret_bits)
 {
 	str value = header_value(head->headers, head->nheaders, HEADER_FLY_CLIENT_IP);

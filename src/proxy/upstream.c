@@ -1,4 +1,4 @@
-/* upstream.c - a connection to an origin, and its reuse. */
+/* upstream.c - opens, keeps and reuses connections to an origin. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/upstream.h"
 
@@ -14,9 +14,9 @@
 #include "proxy/shared.h"
 #include "proxy/worker.h"
 
-/* However long the other end says that it keeps a connection. */
+/* The longest time, whatever the other end says that it keeps a connection. */
 #define IDLE_LIMIT 60000
-/* We end it so long before the other end does, and keep it so long at least. */
+/* We close it this long before the other end would, but keep it at least this long. */
 #define IDLE_MARGIN 1000
 #define IDLE_LEAST  500
 
@@ -141,7 +141,7 @@ static msec idle_limit(const struct upstream *u)
 	return MIN(limit, (msec)IDLE_LIMIT);
 }
 
-/* Nothing waits behind the response.  Only a read that took all it could leaves a doubt. */
+/* Nothing follows the response.  Only a read that filled its buffer leaves a doubt. */
 static bool is_silent(const struct upstream *u)
 {
 	if (u->in.unread.n || u->in.saw_eof)

@@ -1,4 +1,4 @@
-/* waiting.c - what a browser sees while a tenant starts. */
+/* waiting.c - the page, its script and its events. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/waiting.h"
 
@@ -39,7 +39,7 @@ bool waiting_wants_page(const struct request_head *head)
 	return accept_names(accept, STR("text/html"));
 }
 
-/* Where `state` is on the way: steps before that number are done. */
+/* Where `state` is on the way: the steps before that number are done. */
 static size_t step_of(enum tenant_state state)
 {
 	switch (state) {

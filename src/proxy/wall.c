@@ -1,4 +1,4 @@
-/* wall.c - the moment as people have it. */
+/* wall.c - the time of day, read at most once a tick of the kernel. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/wall.h"
 

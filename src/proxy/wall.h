@@ -1,4 +1,4 @@
-/* wall.h - the moment as people have it: for dates and ages. */
+/* wall.h - the time of day: for dates and ages. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

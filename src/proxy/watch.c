@@ -8,23 +8,21 @@
 #include "proxy/wall.h"
 
 #define HEARTBEAT 15000
-/* A watcher for whom more than this waits does not look any more. */
+/* A watcher that has more than this unread is no longer looking. */
 #define WATCH_MAX 16384
 
-/* The tenant's news reach those that are on its list. */
+/* The tenant's news reaches the watchers on its list. */
 void watch_enter(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_append(&x->trip.tenant->watched, &x->link);
 }
 
 void watch_leave(struct exchange *x)
 {
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
 }
 
-/* Sends the gather.  One who does not read what was sent earlier is not waited for. */
+/* Sends the gather.  A watcher that has not read what was sent earlier is not waited for. */
 static enum step send_on(struct exchange *x)
 {
 	struct client *c = x->client;
@@ -77,7 +75,7 @@ static enum step on_view(struct exchange *x)
 {
 	if (!exchange_has_tenant(x))
 		return STEP_ANSWER;
-	worker_wake(x->worker, x->trip.tenant); /* an earlier one may have met no tenant */
+	worker_wake(x->worker, x->trip.tenant); /* an earlier one may not have found a tenant */
 	return WAIT;
 }
 
@@ -104,7 +102,6 @@ enum step watch_step(struct exchange *x)
 	unsigned events = x->happened;
 	enum step next = WAIT;
 
-	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	if (!x->reply.answer_began)
 		return begin_events(x);
 	if (events & EVENT_GIVE_UP)

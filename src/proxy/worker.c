@@ -1,4 +1,4 @@
-/* worker.c - one event-loop thread of the proxy. */
+/* worker.c - a worker's listener, and what it is told from other threads. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/worker.h"
 
@@ -17,7 +17,7 @@
 #include "proxy/worker_int.h"
 
 #define ACCEPTS_PER_TURN 64
-#define ACCEPT_RETRY	 100 /* msec, while there are as many connections as can be */
+#define ACCEPT_RETRY	 100 /* msec, while there are as many connections as allowed */
 
 static void on_listener(struct watch *watch, unsigned events);
 static void rest_listener(struct worker *w);
@@ -40,7 +40,7 @@ static void on_accept_retry(struct timer *t)
 	listen_again(container_of(t, struct worker, accepting.retry));
 }
 
-/* Until one of our connections has ended, or others of the process have. */
+/* Until one of our connections has ended, or one of another thread has. */
 static void rest_listener(struct worker *w)
 {
 	stop_listening(w);
@@ -53,7 +53,7 @@ static void make_room_or_rest(struct worker *w)
 		rest_listener(w);
 }
 
-/* Other threads may have been faster: nobody is sent away for a client that is not there. */
+/* Other threads may have been faster: nobody is sent away for a client that is gone. */
 static bool is_anyone_waiting(const struct worker *w)
 {
 	struct pollfd listener = {.fd = w->accepting.fd, .events = POLLIN};
@@ -76,7 +76,7 @@ static bool is_shortage(int error)
 }
 
 /* To ask for one more connection than there is costs as much as to take it.  So one is taken, and
- * twice as many as before when the listener comes again in the very next turn. */
+ * twice as many as before when the listener is ready again in the very next turn. */
 static void on_listener(struct watch *watch, unsigned events)
 {
 	struct worker *w = container_of(watch, struct worker, accepting.listener);
@@ -183,7 +183,7 @@ static void post(struct worker *w, loop_fn *fn, struct posted what)
 	loop_post(w->loop, fn, p);
 }
 
-/* Each may come back to the list, so they leave it all at once. */
+/* Each may go back to the list, so they all leave it at once. */
 static void wake_all(struct list *exchanges, enum event event, enum tenant_state state)
 {
 	struct list all;
@@ -213,7 +213,7 @@ static void on_new_view(void *arg)
 	list_append(&w->former_views, &w->view->link);
 	w->view = view_new(p->snapshot);
 	worker_limit_tenants(w);
-	open_files_clear(&w->files.public); /* their directories are others, as may be the slots */
+	open_files_clear(&w->files.public); /* their directories differ, and perhaps their slots */
 	open_files_clear(&w->files.sent);
 	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
 		struct worker_tenant *t = w->by_slot.tenants[i];
@@ -263,7 +263,8 @@ static void drain_idle(struct worker *w)
 	}
 }
 
-/* Those that carry others' requests, too: HTTP/1 connections end by themselves, after theirs. */
+/* Those that carry requests of others, too: HTTP/1 connections end by themselves, after their
+ * own. */
 static void drain_streams(struct worker *w)
 {
 	struct list all;
@@ -317,7 +318,7 @@ static void count_stop(struct worker_tenant *t, enum tenant_state state)
 	t->told = state;
 }
 
-/* One that has been removed is told how it ends, as long as it is known. */
+/* One that has been removed is told how it ends, as long as that is known. */
 static struct worker_tenant *told_tenant(struct worker *w, uint32_t slot)
 {
 	uint64_t owner = atomic_load(&w->by_slot.slots[slot].owner);

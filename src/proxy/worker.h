@@ -19,7 +19,7 @@
 #include "proxy/shared.h"
 #include "proxy/snapshot.h"
 
-/* What one read from a client and from a tenant may bring. */
+/* The most that one read from a client or from a tenant may bring. */
 #define CLIENT_READ   (16u * 1024)
 #define UPSTREAM_READ (64u * 1024)
 #define SPARE_PIPES   8
@@ -29,7 +29,7 @@ struct cache_share;
 struct compressor;
 struct exchange;
 
-/* A line in the log for what may happen often: one each ten seconds, with their number. */
+/* A line in the log for something that may happen often: one every ten seconds, with the count. */
 struct seldom {
 	size_t count; /* since the last line */
 	msec next;    /* not before */
@@ -38,14 +38,14 @@ struct seldom {
 enum { TENANT_MAGIC = MAGIC('p', 't', 'n', 't') };
 
 /* What a thread knows of a tenant beyond the scoreboard; made when the tenant is first asked for.
- * It is never another tenant's: when it has been removed from the configuration, its last exchange
- * frees it. */
+ * It never becomes another tenant's: once it has been removed from the configuration, its last
+ * exchange frees it. */
 struct worker_tenant {
 	uint32_t magic;
 	uint32_t slot;
 	uint64_t owner;	      /* of the slot */
-	size_t nexchanges;    /* that point here */
-	bool is_former;	      /* removed: not in worker.tenants any more */
+	size_t nexchanges;    /* exchanges that point here */
+	bool is_former;	      /* removed: no longer in worker.tenants */
 	struct origin origin; /* where its requests go: to the running copy */
 	char *socket_path;    /* of origin.at, where that is no port */
 	struct list held;     /* exchanges that wait for the tenant */
@@ -54,14 +54,14 @@ struct worker_tenant {
 	struct list watched;	  /* exchanges that show its progress to a browser */
 	enum tenant_state told;	  /* last */
 	bool wake_sent;
-	struct cache_share *share; /* what it has in the cache; NULL: not asked for yet */
+	struct cache_share *share; /* its share of the cache; NULL: not asked for yet */
 	char *reason;		   /* why it failed; NULL or empty when it did not */
 };
 
 #define HEADERS_MAX 256u
 
-/* Memory of a thread that one at a time may use, until what was made there has been sent or copied.
- * A second one that wants it meanwhile would spoil it: that aborts. */
+/* Memory of a thread that only one user at a time may have, until what was made there has been sent
+ * or copied.  A second one would spoil it meanwhile: that aborts. */
 struct scratch {
 	struct buf text;
 	bool is_lent;
@@ -82,7 +82,7 @@ static inline void scratch_return(struct scratch *s)
 	s->is_lent = false;
 }
 
-/* Where the fields of a head are put that is being parsed. */
+/* Where the fields of a head are put while it is parsed. */
 struct scratch_headers {
 	struct header items[HEADERS_MAX];
 	bool is_lent;
@@ -107,7 +107,7 @@ struct worker {
 	struct shared *shared;
 	struct loop *loop;
 	struct view *view;
-	struct list former_views; /* that exchanges may use still */
+	struct list former_views; /* former ones that exchanges may still use */
 	struct {
 		struct slot *slots;
 		struct worker_tenant **tenants; /* by slot; grown on demand */
@@ -116,20 +116,20 @@ struct worker {
 	struct {
 		struct watch listener;
 		int fd;
-		struct timer retry; /* set while there are as many connections as can be */
+		struct timer retry; /* set while there are as many connections as allowed */
 		bool is_under_way;  /* in this turn */
-		int at_once;	    /* how many at once, at the next event */
+		int at_once;	    /* how many are taken at once, at the next event */
 	} accepting;
 	bool is_draining;
 	msec busy_told; /* when the supervisor was last told of a request */
 	struct {
-		size_t max_sockets;	/* of all threads, see shortage.h */
-		bool wants_descriptors; /* at the end of this turn: see shortage.h */
-		struct timer timer;	/* set while somebody is to be ended for others */
-		struct seldom ended,
-			refused; /* in the log: clients for others, or beyond their share */
+		size_t max_sockets;	      /* of all threads, see shortage.h */
+		bool wants_descriptors;	      /* at the end of this turn: see shortage.h */
+		struct timer timer;	      /* set while a connection is to be ended for others */
+		struct seldom ended, refused; /* lines in the log: clients ended for others, or
+						 beyond their share */
 	} shortage;
-	struct seldom misstated; /* the same: tenants that say how busy they are */
+	struct seldom misstated; /* the same: tenants that report how busy they are */
 	struct {
 		struct list idle;   /* between two requests, the longest idle last */
 		struct list active; /* everything else */
@@ -137,7 +137,7 @@ struct worker {
 	} connections;
 	struct origin_limits tenant_limits; /* of their origins, by the view */
 	struct {
-		struct exchange *running; /* that is on the stack, and has the scratch; or NULL */
+		struct exchange *running; /* the one on the stack, which has the scratch; or NULL */
 		struct list woken;	  /* exchanges that run after it */
 		struct list free;
 		size_t nfree;
@@ -150,11 +150,11 @@ struct worker {
 		struct open_files public; /* of public directories */
 		struct open_files sent;	  /* of tenants, opened by the supervisor */
 		struct timer sweep_timer; /* set while there are some */
-		size_t ahead; /* bytes of a file that are there before its head was made */
+		size_t ahead; /* bytes of a file that are read before its head is made */
 	} files;
 	struct {
 		struct splice_pipe
-			spare[SPARE_PIPES]; /* empty, for large bodies; the rest is closed */
+			spare[SPARE_PIPES]; /* empty ones, for large bodies; the rest are closed */
 		int nspare;
 	} pipes;
 	struct {
@@ -168,11 +168,11 @@ struct worker {
 	struct {
 		/* Scratch of the turn; see inbox.h. */
 		struct gather gather;
-		struct gather payload;	 /* of an answer, on its way through stages */
+		struct gather payload;	 /* payload of an answer, on its way through stages */
 		struct buf added;	 /* lines that stages add to a head */
 		struct scratch head_out; /* a head or a whole answer, until it is sent */
-		struct scratch key;	 /* of what the cache is asked for, until it is kept */
-		struct scratch selector; /* of a look-up there */
+		struct scratch key;	 /* the cache's key, until it is kept */
+		struct scratch selector; /* for a look-up there */
 		struct scratch_headers headers;
 		struct response_head response; /* the tenant's, from RELAY to HEAD */
 		char client_bytes[CLIENT_READ];
@@ -185,25 +185,25 @@ struct worker {
  * cannot be watched. */
 struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_opener_fd,
 	struct slot *slots, struct snapshot *take_snapshot);
-/* In the thread of the worker; returns when a drain has ended. */
+/* In the worker's thread; returns when a drain has ended. */
 void worker_run(struct worker *w);
 
-/* Any thread: they post to the worker's loop. */
+/* From any thread: they post to the worker's loop. */
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot);
 void worker_post_drain(struct worker *w);
 void worker_post_ask(struct worker *w, uint64_t number);
 void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state, str reason);
 
-/* The worker's own thread. */
+/* From the worker's own thread. */
 /* For one more exchange, which gives it back by worker_leave_tenant (NULL is fine). */
 struct worker_tenant *worker_tenant(struct worker *w, const struct tenant_conf *conf);
 void worker_leave_tenant(struct worker_tenant *t);
-/* Its origin's address becomes that of the copy that runs. */
+/* Its origin's address becomes that of the running copy. */
 void worker_locate_tenant(struct worker *w, struct worker_tenant *t);
-/* The answer has no end of its own: it is dismissed when the tenant is about to end. */
+/* The answer has no end of its own: it is cut when the tenant is about to end. */
 void worker_stream_began(struct exchange *x);
-#define WORKER_BUSY_PAUSE 200 /* msec between two times that the supervisor is told of requests */
-/* A request has come: other threads may be in want of attention. */
+#define WORKER_BUSY_PAUSE 200 /* msec between two reports of requests to the supervisor */
+/* A request has come: other threads may need attention. */
 static inline void worker_busy(struct worker *w)
 {
 	msec now = loop_now(w->loop);
@@ -213,16 +213,16 @@ static inline void worker_busy(struct worker *w)
 	w->busy_told = now;
 	w->shared->ops->busy(w->shared);
 }
-/* Asks the supervisor to start a tenant, once until it is told that the tenant is at rest again. */
+/* Asks the supervisor to start a tenant, once, until the tenant is reported at rest again. */
 void worker_wake(struct worker *w, struct worker_tenant *t);
 /* Every connection is counted; the end of the last one ends a drain. */
 void worker_connection_came(struct worker *w);
 void worker_connection_gone(struct worker *w);
-/* Files were opened: what is not used any more is closed again, also if nothing else happens. */
+/* Files were opened: those no longer used are closed again, even if nothing else happens. */
 void worker_sweep_files(struct worker *w);
 /* Much memory has been freed, or soon will be: the allocator gives it back to the system. */
 void worker_trim_later(struct worker *w);
-/* One more has happened.  How many since the last line, if it is time for one; 0: it is not. */
+/* One more has happened.  The number since the last line, if it is time for another; else 0. */
 size_t worker_note_seldom(struct worker *w, struct seldom *s);
 /* It has more to do, but others come first. */
 void worker_go_on_later(struct client *c);

@@ -7,7 +7,7 @@
 #include "proxy/worker_int.h"
 
 #define STREAM_GRACE 2000 /* msec that an event stream may go on while its tenant ends */
-/* msec: of the limits of a tenant's origin, those that nobody sets. */
+/* msec: those limits of a tenant's origin that nobody configures. */
 #define REFUSED_RETRY 20
 #define FRESH_FOR     1500
 
@@ -15,15 +15,15 @@ static void tenant_free_unused(struct worker_tenant *t)
 {
 	if (!t->is_former || t->nexchanges)
 		return;
-	timer_cancel(&t->streams_end); /* of a stream that began when it was former already */
+	timer_cancel(&t->streams_end); /* of a stream that began when it was already a former one */
 	free(t->socket_path);
 	free(t->reason);
 	MAGIC_END(t, TENANT_MAGIC);
 	free(t);
 }
 
-/* Those that are older than that, and tunnels.  One may take others of its connection along, so
- * they leave the list as long as they have not had their turn. */
+/* Those older than that, and tunnels.  One may take others of its connection along, so the list is
+ * emptied first, and each goes back just before its turn. */
 static void dismiss_streams(struct worker_tenant *t, uint64_t older_than)
 {
 	uint64_t now = clock_usec();
@@ -105,7 +105,6 @@ static struct worker_tenant *tenant_new(struct worker *w, uint32_t slot, uint64_
 
 struct worker_tenant *worker_tenant_at(struct worker *w, uint32_t slot, uint64_t owner)
 {
-	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (slot >= w->by_slot.ntenants) {
 		uint32_t n = MAX(slot + 1, w->by_slot.ntenants * 2);
 
@@ -140,7 +139,7 @@ void worker_leave_tenant(struct worker_tenant *t)
 }
 
 /* The supervisor made run_dir our working directory while we were root: its path may lead through
- * directories that are closed to us, as $XDG_RUNTIME_DIR is. */
+ * directories that are closed to us, such as $XDG_RUNTIME_DIR. */
 static const char *socket_path(struct worker_tenant *t)
 {
 	char path[128];

@@ -1,4 +1,4 @@
-/* worker_upkeep.c - what comes up between a worker's requests: who gave way goes on, files are
+/* worker_upkeep.c - what comes up between a worker's requests: those that gave way go on, files are
  * closed, memory is given back, others are told. */
 /* SPDX-License-Identifier: MIT */
 #include <malloc.h>
@@ -39,7 +39,7 @@ void worker_connection_gone(struct worker *w)
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	w->connections.count--;
 	shared_remove(&w->shared->nconnections);
-	if (timer_is_set(&w->accepting.retry)) /* there is room: it comes now */
+	if (timer_is_set(&w->accepting.retry)) /* there is room: the next one comes now */
 		timer_set(&w->accepting.retry, w->loop, loop_now(w->loop),
 			w->accepting.retry.on_time);
 	if (w->is_draining && !w->connections.count)
@@ -103,7 +103,6 @@ static void on_sweep(struct timer *t)
 
 void worker_sweep_files(struct worker *w)
 {
-	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (!timer_is_set(&w->files.sweep_timer))
 		timer_set(&w->files.sweep_timer, w->loop, loop_now(w->loop) + OPEN_FILES_VALID,
 			on_sweep);

@@ -1,4 +1,4 @@
-/* own_url.c - does a URL lead to the host that a request was for? */
+/* own_url.c - compares a URL's authority with a host, ports and all. */
 /* SPDX-License-Identifier: MIT */
 #include "route/own_url.h"
 

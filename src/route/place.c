@@ -1,4 +1,4 @@
-/* place.c - where a request is served. */
+/* place.c - decides where a request is served, from its route and its replay headers. */
 /* SPDX-License-Identifier: MIT */
 #include "route/place.h"
 
@@ -41,8 +41,8 @@ static str replay_src_value(str src, str key)
 	return STR_EMPTY;
 }
 
-/* How often machines have sent the request on until now.  Without a count of ours: once, if at all.
- */
+/* How often machines have sent the request on so far.  If there is no count of ours: once, or
+ * never. */
 static unsigned count_hops(str src)
 {
 	str state = replay_src_value(src, STR("state"));

@@ -1,21 +1,21 @@
-/* place.h - where a request is served: the pure decision behind the machines of a fleet. */
+/* place.h - where a request is served: the pure decision for the machines of a fleet. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "base/buf.h"
 #include "route/table.h"
 
-/* Fly's edge replays bodies up to 1 MB; whether that is 10^6 or 2^20 is not said. */
+/* Fly's edge replays bodies up to 1 MB; it is not documented whether that is 10^6 or 2^20. */
 #define PLACE_MAX_REPLAY_BODY 1000000u
-/* A request is sent on at most so often: the first machine asked may have an old configuration, the
- * second one may not. */
+/* A request is sent on at most this often: the first machine asked may have an old configuration,
+ * the second one may not. */
 #define PLACE_MAX_HOPS 2u
 
 enum place_verdict {
 	PLACE_HERE,
 	PLACE_REDIRECT,	     /* to the route's before + path */
 	PLACE_REPLAY,	     /* answer with replay_answer */
-	PLACE_NOT_FOUND,     /* 404: nobody's path; wakes nothing */
+	PLACE_NOT_FOUND,     /* 404: no tenant's path; wakes nothing */
 	PLACE_MISDIRECTED,   /* 421: another machine's, and no edge in front that could replay */
 	PLACE_REPLAY_FAILED, /* 503: the edge could not reach the other machine */
 	PLACE_LOOP,	     /* 503: machines disagree about whose tenant it is */
@@ -34,12 +34,12 @@ struct place_in {
 
 struct placement {
 	enum place_verdict verdict;
-	str machine, region; /* of REPLAY: the one that is not empty; machine wins */
-	unsigned hop;	     /* of REPLAY: 1 for the first machine that sends it on */
+	str machine, region; /* for REPLAY: the one that is not empty; machine wins */
+	unsigned hop;	     /* for REPLAY: 1 for the first machine that sends it on */
 };
 
-/* What lives on `machine`, or else in `region`, is served here; both may be empty, and ours are as
- * in place_in. */
+/* Whether what belongs to `machine`, or else to `region`, is served here; both may be empty, and
+ * ours are as in place_in. */
 bool place_is_ours(str machine, str region, str our_machine, str our_region);
 struct placement place(const struct place_in *in);
 
@@ -52,5 +52,5 @@ struct replay_in {
 	bool keep_alive;
 };
 
-/* The whole answer: 307 with the place to go, for Fly's edge alone. */
+/* The whole answer: 307 with the destination, for Fly's edge alone. */
 void replay_answer(struct buf *out, const struct replay_in *in);

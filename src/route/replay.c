@@ -5,7 +5,7 @@
 #include "route/place.h"
 #include "route/replay_state.h"
 
-/* The values are the operator's own words, but a line of the head must stay one. */
+/* The values are the operator's own words, but a header line must stay one line. */
 static void add_plain(struct buf *out, str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -73,8 +73,8 @@ static void add_json(struct buf *out, const struct replay_in *in)
 	buf_done(&text);
 }
 
-/* The length is known only behind the body: room is left for it, in blanks, which may stand before
- * a value. */
+/* The length is known only after the body: room is left for it, in blanks, which may come before a
+ * value. */
 static void add_json_form(struct buf *out, const struct replay_in *in)
 {
 	char digits[20];

@@ -2,7 +2,7 @@
  *
  * A tree of path segments, kept in one hash table: each prefix of a tenant and each of its
  * ancestors is a node, found by (host, path up to a '/').  A look-up hashes the path once, asks for
- * the node at each '/', and stops at the first one that is not there. */
+ * the node at each '/', and stops at the first one that does not exist. */
 /* SPDX-License-Identifier: MIT */
 #include "route/table.h"
 
@@ -22,8 +22,8 @@ struct route_node {
 	uint32_t path_size;
 	uint32_t hash;
 	uint32_t host;
-	uint32_t tenant;  /* whose prefix it is, or NO_TENANT */
-	uint32_t example; /* a tenant at or below it; they are all where that one is, unless
+	uint32_t tenant;  /* the tenant whose prefix it is, or NO_TENANT */
+	uint32_t example; /* a tenant at or below it; all the others are where that one is, unless
 			     is_mixed */
 	bool is_mixed;
 };
@@ -55,7 +55,7 @@ struct route_table {
 	size_t longest; /* prefix */
 };
 
-/* Hashing is cheap, not keyed: only the configuration decides what is in the table. */
+/* Hashing is cheap, and not keyed: only the configuration decides what is in the table. */
 static uint64_t hash_byte(uint64_t hash, char c)
 {
 	return (hash ^ (unsigned char)c) * HASH_PRIME;
@@ -260,21 +260,22 @@ static uint32_t walk_prefixes(
 {
 	uint64_t hash = host_hash_start(host);
 	uint32_t found = t->hosts[host].root;
+	size_t at = 0, longest = MIN(path.n, t->longest);
 
-	/* One byte more than the longest prefix, to see the end of its last segment. */
-	for (size_t i = 0; i <= path.n && i <= t->longest; i++) {
-		if (i && (i == path.n || path.p[i] == '/')) {
-			const struct route_node *node =
-				find_node(t, host, hash_end(hash), str_slice(path, 0, i));
+	while (at < longest) {
+		const struct route_node *node;
 
-			if (!node)
-				break;
-			*ret_deepest = node;
-			if (node->tenant != NO_TENANT)
-				found = node->tenant;
-		}
-		if (i < path.n)
-			hash = hash_byte(hash, path.p[i]);
+		do
+			hash = hash_byte(hash, path.p[at++]);
+		while (at < longest && path.p[at] != '/');
+		if (at < path.n && path.p[at] != '/')
+			break; /* the segment is longer than those of all prefixes */
+		node = find_node(t, host, hash_end(hash), str_slice(path, 0, at));
+		if (!node)
+			break;
+		*ret_deepest = node;
+		if (node->tenant != NO_TENANT)
+			found = node->tenant;
 	}
 	return found;
 }

@@ -17,7 +17,7 @@ enum route_found {
 
 struct route {
 	enum route_found found;
-	const struct tenant_conf *tenant; /* of TENANT and REDIRECT, else NULL */
+	const struct tenant_conf *tenant; /* for TENANT and REDIRECT, else NULL */
 	str machine, region;	  /* where the tenant or the user is; both empty: anywhere */
 	str before, path;	  /* together a path; the query is not part of it */
 	unsigned redirect_status; /* of REDIRECT: 308 for a missing final slash, 307 by referer */
@@ -38,7 +38,7 @@ void route_table_free(struct route_table *t);
  *
  * *ret borrows from the path and the configuration. */
 void route_find(const struct route_table *t, str host, str path, struct route *ret);
-/* Which of the hosts that have tenants of their own a host is (of a request, or of a tenant); 0:
+/* Which of the hosts with tenants of their own this one is (from a request, or of a tenant); 0:
  * none of them. */
 uint32_t route_host_number(const struct route_table *t, str host);
 
@@ -53,9 +53,9 @@ struct route_asker {
 
 /* Pages of tenants hard-code paths at the root ("/icon.png", "/cable").  Such a path goes to the
  * tenant whose page asks for it: Referer names a page of a tenant on the same host.  A handshake
- * (browsers send no Referer with those) goes by Origin when the host has one tenant only.  Whatever
- * is not GET or HEAD goes nowhere.  A navigation is redirected below the prefix, so that the page
- * that it opens can ask for more.
+ * (browsers send no Referer with those) goes by Origin when the host has one tenant only.  Methods
+ * other than GET and HEAD are not routed this way.  A navigation is redirected below the prefix, so
+ * that the page that it opens can ask for more.
  *
  * True: *ret is TENANT or REDIRECT.  False: it is untouched. */
 bool route_by_referer(

@@ -1,4 +1,4 @@
-/* confine.c - which files may be sent in an application's name, and how they are opened. */
+/* confine.c - judges and opens the files that may be sent in an application's name. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/confine.h"
 
@@ -23,7 +23,7 @@ struct confine_search {
 	const struct config *conf;
 	const struct tenant_conf *tenant;
 	struct confine_place *place;
-	uid_t owner; /* of the place's directory */
+	uid_t owner; /* the place's directory */
 	const char *why;
 };
 
@@ -38,8 +38,8 @@ static bool rest_below(str path, str folder, str *ret_rest)
 	return true;
 }
 
-/* Below the folder as it was configured, or as it is really called: applications often know their
- * own directory by its real name. */
+/* Below the folder as it was configured, or by its real name: applications often know their own
+ * directory by the latter. */
 static bool is_below_really(str path, const char *folder, str *ret_rest)
 {
 	char real[PATH_MAX];
@@ -148,7 +148,7 @@ static bool is_database(const struct tenant_conf *t, const struct stat *file)
 	return is_one;
 }
 
-/* By how it begins: a database of SQLite, and what is kept beside one. */
+/* By how it begins: an SQLite database, and the files kept beside one. */
 static bool is_like_database(int fd)
 {
 	static const str starts[] = {STR_INIT("SQLite format 3\0"),
@@ -164,8 +164,8 @@ static bool is_like_database(int fd)
 	return false;
 }
 
-/* One who may write a directory may give any file of the same file system a name in it.  `owner`:
- * of the place. */
+/* A user who may write a directory may give any file of the same file system a name in it.
+ * `owner`: of the place. */
 static bool is_borrowed(const struct confine_search *s, int fd, const struct stat *file)
 {
 	return file->st_nlink > 1 && (file->st_uid != s->owner || is_like_database(fd));

@@ -1,4 +1,4 @@
-/* ending.c - the last part of the end: everything that we started is over. */
+/* ending.c - the last part of the end: everything that we started has ended. */
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "loop/work.h"
@@ -13,13 +13,13 @@ static void on_backup_stopped(void *arg, const struct backup_result *r)
 	loop_stop(s->loop);
 }
 
-/* Who is impatient does not wait for a file that cannot be read. */
+/* After a second signal to end, we do not wait for a file that cannot be read. */
 static bool is_reading(const struct supervisor *s)
 {
 	return !s->ending.is_impatient && work_pending(s->reloading.work);
 }
 
-/* Whoever told us to end may go on as if all were saved, unless told otherwise. */
+/* The program that told us to end may go on as if all were saved, unless told otherwise. */
 static void on_settled(void *arg, const struct backup_result *r)
 {
 	struct supervisor *s = arg;

@@ -8,8 +8,8 @@
 
 /* Between an answer and the next question. */
 #define PAUSE 200
-/* The limit passes in so many steps: after a sleep of the whole machine, in which all of it passes
- * at once, the proxy still has most of it. */
+/* The limit passes in this many steps: after a sleep of the whole machine, in which all of it
+ * passes at once, the proxy still has most of it. */
 #define TICKS 4
 
 static void unwatch(struct heartbeat *h)
@@ -110,7 +110,7 @@ void heartbeat_limit(struct heartbeat *h, msec limit)
 		return;
 	h->limit = limit;
 	if (h->loop && !limit)
-		heartbeat_answered(h, h->asked); /* what was asked is not waited for any more */
+		heartbeat_answered(h, h->asked); /* the last question is no longer waited for */
 	if (h->loop && !h->is_asked && !timer_is_set(&h->timer))
 		watch_again(h);
 }

@@ -1,9 +1,9 @@
 /* heartbeat.h - whether the event loops of the proxy turn.
  *
- * They are asked only for a reason, so that asleep it costs nothing: a connection waits for
- * somebody to take it (the supervisor watches the listening sockets, once for each question), a
- * thread says that a request has come, or somebody waits for the proxy.  While requests come that
- * is five times a second at most. */
+ * They are asked only when there is a reason, so that a sleeping fly-atc spends nothing on it: a
+ * connection waits to be accepted (the supervisor watches the listening sockets, once for each
+ * question), a thread reports a request, or something else waits for the proxy.  Under load that is
+ * at most five times a second. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,10 +18,10 @@ struct heartbeat_watch {
 struct heartbeat {
 	struct loop *loop; /* NULL: there is no proxy */
 	const struct listeners *listeners;
-	struct heartbeat_watch *watches; /* of the listeners; closed while something was asked */
-	struct timer timer; /* the next watch; while something was asked: the next tick */
+	struct heartbeat_watch *watches; /* of the listeners; closed while a question is open */
+	struct timer timer; /* the next watch; while a question is open: the next tick */
 	uint64_t asked;	    /* number of the last question */
-	msec limit;	    /* for its answer; 0: nothing is asked */
+	msec limit;	    /* for its answer; 0: no question is open */
 	unsigned ticks;	    /* without an answer */
 	bool is_asked;	    /* and not answered yet */
 	bool has_reason;    /* to ask again after the pause */
@@ -35,6 +35,6 @@ void heartbeat_start(struct heartbeat *h, struct loop *l, const struct listeners
 void heartbeat_stop(struct heartbeat *h);
 /* Another limit. */
 void heartbeat_limit(struct heartbeat *h, msec limit);
-/* There is another reason. */
+/* There is another reason to ask. */
 void heartbeat_ask(struct heartbeat *h);
 void heartbeat_answered(struct heartbeat *h, uint64_t number);

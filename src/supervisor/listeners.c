@@ -103,7 +103,7 @@ static int open_socket(const struct bound_address *a, bool shares_port)
 }
 
 /* Sockets with SO_REUSEPORT would quietly share the port with another fly-atc of the same user; one
- * without does not. */
+ * without it does not. */
 static int check_port_is_free(struct bound_address *a, bool may_fall_back)
 {
 	int fd = open_socket(a, false);
@@ -134,7 +134,7 @@ static int bind_all(struct listeners *l, struct bound_address *a, bool may_fall_
 	return r;
 }
 
-/* --- who has the port --- */
+/* --- which process has the port --- */
 
 /* A line of /proc/net/tcp: "sl local:port remote:port state queues timer retries uid timeout inode
  * …" (proc(5)). 0 if it is not a socket that listens on the port. */
@@ -265,8 +265,8 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value;
 }
 
-/* How many sockets were handed to us (sd_listen_fds(3)).  Who starts us in a new PID namespace
- * cannot know our pid. */
+/* How many sockets were handed to us (sd_listen_fds(3)).  A program that starts us in a new PID
+ * namespace cannot know our pid. */
 static size_t count_inherited(void)
 {
 	const char *count = getenv("LISTEN_FDS"), *owner = getenv("LISTEN_PID");
@@ -282,7 +282,8 @@ static size_t count_inherited(void)
 	return n;
 }
 
-/* Each thread gets a socket; fewer are shared, more are more threads. */
+/* Each thread gets a socket; if there are fewer, threads share them; if there are more, there are
+ * more threads. */
 static int take_inherited(struct listeners *l, size_t n)
 {
 	int r = 0;

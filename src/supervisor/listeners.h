@@ -7,7 +7,7 @@
 struct listeners {
 	int *fds; /* one for each event-loop thread of the proxy */
 	size_t count;
-	unsigned port;	   /* 0 for what is no TCP socket */
+	unsigned port;	   /* 0 if it is no TCP socket */
 	bool is_inherited; /* from our own LISTEN_FDS */
 };
 

@@ -1,4 +1,4 @@
-/* notify.h - tells whoever started us how we are (sd_notify(3)). */
+/* notify.h - reports our state to the service manager (sd_notify(3)). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* opening_thread.c - opens files for the proxy. */
+/* opening_thread.c - the thread, its links to the proxy's threads, and the bell that wakes it. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/opening_thread.h"
 
@@ -82,7 +82,7 @@ static struct config *conf_now(struct opening_thread *t)
 	return conf;
 }
 
-/* 0, or -errno: the link is of no use any more. */
+/* 0, or -errno: the link is no longer of use. */
 static int serve_link(struct opening_thread *t, int link)
 {
 	struct opening_request request;

@@ -1,4 +1,4 @@
-/* operator.c - what the control socket shows and does. */
+/* operator.c - fills in control_ops: what the control socket shows and does. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/operator.h"
 
@@ -56,7 +56,7 @@ static struct control_cache cache_of(const struct supervisor *s, const struct te
 	};
 }
 
-/* One that was never woken may have a pending backup from before fly-atc was started. */
+/* One that has not been woken yet may still have a pending backup from an earlier fly-atc. */
 static struct control_tenant basics(const struct supervisor *s, const struct tenant_conf *conf)
 {
 	return (struct control_tenant){

@@ -1,4 +1,4 @@
-/* operator.h - what the control socket shows and does. */
+/* operator.h - the functions behind the control socket. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* proxy_child.c - the proxy process as the supervisor sees it. */
+/* proxy_child.c - starts the proxy, speaks to it, and starts it again, with growing pauses, when it
+ * dies. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/proxy_child.h"
 
@@ -27,12 +28,12 @@
 #define PAUSE_FIRST  10
 #define PAUSE_LAST   1000
 #define DEATH_WINDOW 10000
-/* What a proxy that has drained in its own time may still need to exit. */
+/* How long a proxy that has drained in time may take to exit. */
 #define EXIT_GRACE 1000
-/* When a descriptor could not be made, or not be taken, some will be free again. */
+/* When a descriptor could not be made, or not be received, some will be free again after this. */
 #define RESEND_PAUSE 1000
-/* Each is a descriptor, here for a moment and in the proxy for good; without one the application
- * serves its files itself. */
+/* Each costs a descriptor, here for a moment and in the proxy for good; a tenant without one serves
+ * its files itself. */
 #define PUBLICS_MAX 512
 
 enum { PROXY_CHILD_MAGIC = MAGIC('p', 'c', 'h', 'i') };
@@ -43,7 +44,7 @@ struct proxy_child {
 	const struct proxy_events *events;
 	struct process *process; /* NULL between two lives */
 	struct channel *channel;
-	struct timer timer;  /* the next start; while draining: the end of patience */
+	struct timer timer;  /* the next start; while draining: when it is killed */
 	struct timer resend; /* the snapshot could not be sent, or not be received */
 	int snapshot_fd;     /* sealed; of the configuration in force */
 	uint64_t serial;     /* of this snapshot */
@@ -52,8 +53,8 @@ struct proxy_child {
 	unsigned deaths; /* within the window */
 	msec window_began;
 	struct heartbeat heartbeat;
-	char *reason; /* why it ended last, or NULL */
-	bool is_hung; /* it is killed for that */
+	char *reason; /* why the last one ended, or NULL */
+	bool is_hung; /* it is being killed for that */
 	bool is_draining;
 };
 
@@ -147,7 +148,7 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	struct proxy_child *p = arg;
 
 	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
-	(void)fd; /* no message of its brings one */
+	(void)fd; /* no message of the proxy's brings one */
 	switch ((enum channel_to_supervisor)m->type) {
 	case CHANNEL_WAKE:
 		p->events->on_wake(p->sup, m->slot);
@@ -180,12 +181,12 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		p->events->on_purged(p->sup, m->value, m->slot);
 		return;
 	case CHANNEL_DRAINED:
-		return; /* and now it exits */
+		return; /* now it exits */
 	}
 }
 
-/* Its end is about to be noticed; but one that only closed the channel is of no use any more, and
- * one that broke the rules is not to be believed. */
+/* Its end is about to be noticed; but a proxy that only closed the channel is of no use any more,
+ * and one that broke the rules is not to be believed. */
 static void on_closed(void *arg, const char *fault)
 {
 	struct proxy_child *p = arg;
@@ -238,7 +239,8 @@ static void remember_end(struct proxy_child *p, const char *how)
 	p->is_hung = false;
 }
 
-/* The record is a copy from here on: what faces the clients wrote it. */
+/* From here on the record is a copy: the process that wrote it faces the clients, and may write
+ * more. */
 static void add_last_words(struct proxy_child *p)
 {
 	struct crash_record record = *p->sup->board.crash;
@@ -478,7 +480,7 @@ void proxy_child_drain(struct proxy_child *p, msec limit)
 		p->events->on_gone(p->sup);
 		return;
 	}
-	if (!p->channel) /* it is being killed: we could not watch our end */
+	if (!p->channel) /* it is being killed, because its end could not be watched */
 		return;
 	channel_tell_proxy(p->channel, CHANNEL_DRAIN, 0, limit, STR_EMPTY);
 	timer_set(&p->timer, p->sup->loop,

@@ -1,4 +1,5 @@
-/* proxy_child.h - the proxy process: started, told, and started again when it dies. */
+/* proxy_child.h - the proxy process: started, given its configuration, and started again when it
+ * dies. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -8,9 +9,9 @@
 struct proxy_child;
 struct supervisor;
 
-/* What it says, and what becomes of it.  The argument of each is the supervisor. */
+/* What it reports, and how it ends.  The argument of each is the supervisor. */
 struct proxy_events {
-	/* It serves; a new one knows no tenant. */
+	/* It serves; a new proxy knows no tenants. */
 	void (*on_listening)(void *arg);
 	/* All its threads use the configuration in force. */
 	void (*on_configured)(void *arg);
@@ -20,13 +21,13 @@ struct proxy_events {
 	void (*on_stuck)(void *arg, uint32_t slot);
 	/* A health check asks for the backup's store. */
 	void (*on_store_asked)(void *arg);
-	/* So many entries of the cache are gone. */
+	/* This many entries of the cache are gone. */
 	void (*on_purged)(void *arg, uint64_t serial, uint32_t entries);
 	/* This one is dead, and has forgotten everything. */
 	void (*on_died)(void *arg);
-	/* It has ended by itself, proxy_child_reason knows how, and another one is started. */
+	/* It has ended by itself, proxy_child_reason says how, and another one is started. */
 	void (*on_crashed)(void *arg);
-	/* It was told to end, and no other follows. */
+	/* It was told to end, and none follows. */
 	void (*on_gone)(void *arg);
 };
 
@@ -35,30 +36,29 @@ struct proxy_child *proxy_child_new(
 	struct supervisor *s, const struct proxy_events *events, char **ret_reason) MUST_USE;
 /* What the proxy needs of a configuration, as a sealed memfd.  0 or -errno.  Any thread. */
 int proxy_child_snapshot(const struct config *conf, int *ret_fd) MUST_USE;
-/* The supervisor's configuration is another, and this is its snapshot.  on_configured is called
+/* The supervisor's configuration has changed, and this is its snapshot.  on_configured is called
  * when all threads use it, be it in a new proxy. */
 void proxy_child_configure(struct proxy_child *p, int take_snapshot_fd);
-/* Configurations have numbers that grow: that of the next one. */
+/* Configurations have growing numbers: that of the next one. */
 uint64_t proxy_child_next(const struct proxy_child *p);
-/* No thread of the proxy uses a configuration before this one, nor will any. */
+/* No thread of the proxy uses a configuration before this one, or ever will. */
 bool proxy_child_has(const struct proxy_child *p, uint64_t serial);
-/* There is a reason to learn whether it still does something; NULL is fine. */
+/* There is a reason to find out whether it still responds; NULL is fine. */
 void proxy_child_ask(struct proxy_child *p);
 /* NULL is fine: there may be no proxy at the moment, and the next one is told everything. */
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
 void proxy_child_tell_store(struct proxy_child *p);
-/* False: there is none, so there is nothing to forget.  Else on_purged is called, or
+/* False: there is no proxy, so there is nothing to forget.  Otherwise on_purged is called, or
  * on_died. */
 bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path) MUST_USE;
-/* Let it finish what is under way, for at most `limit`; on_gone is called when it has
- * ended. */
+/* Lets it finish what is under way, for at most `limit`; on_gone is called when it has ended. */
 void proxy_child_drain(struct proxy_child *p, msec limit);
 /* At once. */
 void proxy_child_kill(struct proxy_child *p);
 pid_t proxy_child_pid(const struct proxy_child *p);
 unsigned proxy_child_restarts(const struct proxy_child *p);
-/* Why the one before it ended: "was killed by signal 9 (KILL)"; NULL: there was none. */
+/* Why the previous one ended: "was killed by signal 9 (KILL)"; NULL: there was none. */
 const char *proxy_child_reason(const struct proxy_child *p);
 /* All its threads use the configuration in force. */
 bool proxy_child_is_configured(const struct proxy_child *p);

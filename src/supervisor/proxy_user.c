@@ -1,4 +1,4 @@
-/* proxy_user.c - a user that is nobody else's. */
+/* proxy_user.c - finds a user that no other process runs as. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/proxy_user.h"
 
@@ -15,7 +15,8 @@
 #include "base/number.h"
 
 #define USUAL_NAME "fly-atc"
-/* systemd gives these to services without a user of their own, and no distribution to people. */
+/* systemd gives these to services without a user of their own, and no distribution gives them to
+ * people. */
 #define FIRST_FREE 61184u
 #define LAST_FREE  65519u
 
@@ -45,8 +46,8 @@ static bool is_mapped(const char *map, uid_t id)
 	return is_found;
 }
 
-/* The real user of a process, also of one that cannot be dumped, whose folder is root's.  False if
- * it is gone. */
+/* The real user of a process, even of one that cannot be dumped, whose folder belongs to root.
+ * False if it is gone. */
 static bool read_user(const char *pid, uint64_t *ret)
 {
 	CLEAN_FREE char *path = xasprintf("/proc/%s/status", pid);
@@ -65,7 +66,7 @@ static bool read_user(const char *pid, uint64_t *ret)
 	return is_found;
 }
 
-/* A process of it runs: another fly-atc's proxy, say. */
+/* A process runs as this user: another fly-atc's proxy, say. */
 static bool *find_taken(void)
 {
 	bool *taken = xcalloc(LAST_FREE - FIRST_FREE + 1, sizeof(*taken));

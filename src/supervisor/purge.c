@@ -1,4 +1,4 @@
-/* purge.c - making the proxy forget what it has cached of a tenant. */
+/* purge.c - operators wait while the proxy empties its cache of a tenant. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/purge.h"
 
@@ -44,7 +44,7 @@ void purge_start(void *supervisor, str id, str path, control_purged_fn *done, vo
 	if (!conf)
 		end_purge(s, p, -ENOENT, 0);
 	else if (!proxy_child_purge(s->proxy, conf->slot, p->serial, path))
-		end_purge(s, p, 0, 0); /* the next one begins with nothing */
+		end_purge(s, p, 0, 0); /* the next one starts from scratch */
 	else
 		list_append(&s->purging.waiting, &p->link);
 }

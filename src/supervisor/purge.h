@@ -1,4 +1,4 @@
-/* purge.h - making the proxy forget what it has cached of a tenant. */
+/* purge.h - makes the proxy forget what it has cached of a tenant. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* reload.c - a new configuration, all of it or nothing. */
+/* reload.c - reads a configuration on a thread, compares, hands it to the proxy, and waits for
+ * that. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/reload.h"
 
@@ -17,7 +18,7 @@
 #include "supervisor/supervisor_int.h"
 #include "tenant/environment.h"
 
-/* What the proxy is given to take a configuration over; it is some milliseconds. */
+/* How long the proxy is given to take a configuration over; it needs some milliseconds. */
 #define USE_LIMIT 10000
 
 struct outcome {
@@ -52,7 +53,8 @@ static void refuse_config(struct outcome *o, const struct config *c, const char 
 	o->faults = (struct config_faults){.items = fault, .count = 1, .errors = 1, .arena = arena};
 }
 
-/* Some settings hold for the life of this process; the configuration says what is in force. */
+/* Some settings cannot change while this process lives; the configuration shows what is in
+ * force. */
 static void keep_restart_settings(const struct outcome *o, struct config *c)
 {
 	const struct server_conf *before = &o->before->server;
@@ -317,9 +319,9 @@ static void on_config_read(void *arg)
 	ending_check_soon(s);
 }
 
-/* Everything that takes long with many tenants is done by a thread: meanwhile the loop wakes those
- * that are wanted, and answers operators.  One at a time, so that what it compares with is what it
- * replaces. */
+/* Everything that takes long with many tenants is done by a thread; meanwhile the loop wakes those
+ * that are wanted, and answers operators.  One at a time, so that the configuration it compares
+ * with is the one it replaces. */
 static void read_next_config(struct supervisor *s)
 {
 	struct outcome *o;

@@ -1,4 +1,4 @@
-/* run_dir.c - our own directories. */
+/* run_dir.c - makes and locks our own directories, and checks that they are ours alone. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/run_dir.h"
 
@@ -23,7 +23,7 @@ static void read_pid(int fd, char *out, size_t size)
 	out[strcspn(out, "\n")] = '\0';
 }
 
-/* An open file description holds the lock, so it is gone with us, however we end. */
+/* The lock belongs to an open file description, so it goes with us, however we end. */
 static int take_lock(const char *path, int *ret_fd, char pid[16])
 {
 	int fd = -1, r = file_open_lock(FILE_GIVEN, path, &fd), n;
@@ -62,11 +62,11 @@ static void remove_stale_sockets(const char *folder)
 		return;
 	while ((entry = readdir(entries)))
 		if (fnmatch("tenant-*.sock", entry->d_name, 0) == 0)
-			(void)!file_remove(dirfd(entries), entry->d_name); /* bind says why not */
+			(void)!file_remove(dirfd(entries), entry->d_name); /* bind will say why */
 	closedir(entries);
 }
 
-/* Ours alone.  One that is there may be that of an earlier version, which left it open to all. */
+/* Ours alone.  An existing one may be from an earlier version, which left it open to all. */
 static int make_private(str path, bool tells)
 {
 	bool is_new = access(path.p, F_OK) < 0;
@@ -94,7 +94,7 @@ static int make_private_run_dir(str run_dir)
 	return make_private(str_of(path), false);
 }
 
-/* True where anybody makes names, as in /tmp. */
+/* True where anyone may create names, as in /tmp. */
 static bool is_in_public_place(str path)
 {
 	CLEAN_FREE char *parent = str_dup(path);
@@ -107,7 +107,8 @@ static bool is_in_public_place(str path)
 	return stat(parent, &st) == 0 && (st.st_mode & S_IWOTH);
 }
 
-/* There somebody may have been faster, with a directory of his own or a link to one of ours. */
+/* In such a place another user may have come first, with a directory of their own or a link to one
+ * of ours. */
 static int make_in_public_place(const char *path)
 {
 	int r = file_make_new_dir(FILE_GIVEN, path, 0700);
@@ -117,12 +118,12 @@ static int make_in_public_place(const char *path)
 	return config_run_dir_is_ours(path) ? 0 : -EPERM;
 }
 
-/* The proxy reaches the sockets of tenants through it, and sees nothing else.  A directory
- * that was there before may have its mode for a reason. */
+/* The proxy reaches the sockets of tenants through it, and sees nothing else.  An existing
+ * directory may have its mode for a reason. */
 static int make_run_dir(str path)
 {
 	bool is_new = access(path.p, F_OK) < 0, is_public = is_in_public_place(path);
-	/* Without root the proxy is our user. */
+	/* Without root the proxy runs as our own user. */
 	mode_t mode = is_public && geteuid() != 0 ? 0700 : 0711;
 	int r = is_public ? make_in_public_place(path.p) : file_make_dirs(FILE_GIVEN, path.p, 0755);
 
@@ -186,9 +187,9 @@ int locks_take(struct locks *ret, const struct config *conf, char **ret_reason)
 	str storage = conf->server.storage;
 	int r = 0;
 
-	/* Before what is in it, which would make it open to all. */
+	/* Before anything inside it, which would make it open to all. */
 	if (!conf->is_single && str_starts(conf->server.run_dir, storage))
-		(void)make_private(storage, true); /* open_storage tells what is wrong */
+		(void)make_private(storage, true); /* open_storage reports what is wrong */
 	r = open_run_dir(conf, &l.run_fd, ret_reason);
 
 	if (r == 0 && !conf->is_single)

@@ -1,4 +1,4 @@
-/* store_watch.c - whether the backup's store answers, for health checks. */
+/* store_watch.c - asks the backup's store on behalf of health checks. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/store_watch.h"
 
@@ -38,7 +38,7 @@ void store_watch_asked(struct supervisor *s)
 	w->asked_at = now;
 	w->is_asking = backup_reach(s->backup, on_store_answer, s);
 	if (!w->is_asking &&
-		w->state == STORE_UNKNOWN) { /* what is not there is not out of reach */
+		w->state == STORE_UNKNOWN) { /* what does not exist cannot be out of reach */
 		w->state = STORE_ANSWERS;
 		proxy_child_tell_store(s->proxy);
 	}

@@ -1,7 +1,8 @@
 /* store_watch.h - whether the backup's store answers, for health checks (server.health_store).
  *
- * It is asked only because a health check is, and then at most every 15 seconds, or 5 while it is
- * silent: nobody's health check costs more than that, and without any there is no traffic. */
+ * The store is asked only when a health check comes, and then at most every 15 seconds, or every 5
+ * while it is silent: however many health checks there are, it costs no more, and without any there
+ * is no traffic. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -15,6 +16,6 @@ struct store_watch {
 	bool is_asking;
 };
 
-/* A health check has come; or the configuration in force may have begun to want to know, so that
- * the first answer is fetched before a health check comes. */
+/* A health check has come; or the configuration now in force may want to know, so that the first
+ * answer is fetched before a health check comes. */
 void store_watch_asked(struct supervisor *s);

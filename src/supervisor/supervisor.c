@@ -59,8 +59,8 @@ static void end(struct supervisor *s)
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
-	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on others may
-						     have the port */
+	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on other
+						     programs may have the port */
 	tenants_end(s->slots.tenants);
 	ending_check(s);
 }
@@ -88,7 +88,7 @@ static void on_single_failed(void *arg, const char *reason)
 	end(s);
 }
 
-/* As if we were not there: each signal reaches it, each time. */
+/* As if we were not there: every signal reaches the application, every time. */
 static void relay(struct supervisor *s, int signo)
 {
 	bool is_end = signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP;
@@ -104,7 +104,7 @@ static void relay(struct supervisor *s, int signo)
 static const int signals[] = {
 	SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD, 0};
 
-/* Whoever closes the window wants us gone, and the port free; it may be said twice. */
+/* A user who closes the terminal wants us gone, and the port free; the signal may come twice. */
 static void on_hangup(struct supervisor *s)
 {
 	if (s->end.is_ending)
@@ -133,7 +133,7 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	}
 }
 
-/* --- what the proxy says --- */
+/* --- what the proxy reports --- */
 
 static void on_listening(void *arg)
 {
@@ -212,7 +212,7 @@ static const struct proxy_events proxy_events = {
 	.on_gone = on_proxy_gone,
 };
 
-/* --- what tenants say --- */
+/* --- what tenants report --- */
 
 static void tell_proxy(void *arg, uint32_t slot, enum tenant_state state, str text)
 {
@@ -290,7 +290,7 @@ static char *describe_address(const struct supervisor *s)
 	return xasprintf("*:%u", s->listening.listeners.port);
 }
 
-/* Clients find an open door before anything else is done. */
+/* Clients find an open port before anything else is done. */
 static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = listeners_open(&s->listening.listeners, &s->conf->server,
@@ -301,7 +301,7 @@ static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reas
 	s->listening.address = describe_address(s);
 	r = locks_take(locks, s->conf, ret_reason);
 	s->own.has_run_dir = r == 0;
-	if (r < 0 && s->conf->is_single) { /* as Thruster, it can do without */
+	if (r < 0 && s->conf->is_single) { /* like Thruster, it can do without */
 		log_warn("no control socket: %s", *ret_reason);
 		free(*ret_reason);
 		return 0;
@@ -371,7 +371,7 @@ static bool can_proxy_enter(const struct supervisor *s)
 	       st.st_uid == s->proxy_user.uid;
 }
 
-/* What this machine does not let us do as the configuration has it. */
+/* What the configuration asks for but this machine does not allow. */
 static void warn_of_limits(const struct supervisor *s)
 {
 	if (s->conf->is_single)
@@ -450,7 +450,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
 	tenants_free(s->slots.tenants);
-	s->slots.tenants = NULL; /* there is a turn to come */
+	s->slots.tenants = NULL; /* there is another turn to come */
 	backup_free(s->backup);
 	places_done(&s->places);
 	signals_close(&s->signals);
@@ -502,7 +502,7 @@ static void on_last_turn(struct timer *timer)
 	loop_stop(timer->loop);
 }
 
-/* The loop once more, for what was deferred. */
+/* One more turn of the loop, for what was deferred. */
 static void finish_turn(struct supervisor *s)
 {
 	struct timer timer = {0};
@@ -539,8 +539,8 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	}
 	done(s, &locks);
 	finish_turn(s);
-	if (work_pending(
-		    s->reloading.work)) { /* a file that cannot be read, and we were told twice */
+	if (work_pending(s->reloading.work)) { /* a file that cannot be read, and we were told to
+						  end twice */
 		log_flush(FLUSH_LIMIT);
 		_exit(s->ending.status);
 	}

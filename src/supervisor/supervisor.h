@@ -4,13 +4,13 @@
 
 #include "config/config.h"
 
-/* Thruster's limit for requests whose single application has ended. */
+/* What Thruster answers to requests whose single application has ended. */
 #define SUPERVISOR_SINGLE_DRAIN 5000u
 
 /* Runs fly-atc until it is told to end, or until the application of a single tenant ends.  Takes
  * the reference to conf, of which slots need not be assigned yet.  `source` is read again by each
- * reload and is borrowed for as long. Logging has been initialised.  Returns the exit status of the
- * program: 0, 1 after a failure that has been told on standard error, or that of the single
+ * reload and is borrowed until this returns. Logging has been initialised.  Returns the exit status
+ * of the program: 0, 1 after a failure that was reported on standard error, or that of the single
  * application (128+n after signal n). */
 int supervisor_run(struct config *take_conf, const struct config_source *source) MUST_USE;
 

@@ -19,7 +19,7 @@ struct proxy_child;
 struct opening_thread;
 struct work;
 
-/* Of the first configuration: they hold for our life. */
+/* Of the first configuration: fixed for the life of this process. */
 struct own_paths {
 	char *run_dir, *private_dir, *control_path;
 	bool has_run_dir; /* it could be made and locked */
@@ -27,8 +27,8 @@ struct own_paths {
 
 struct reloading {
 	struct work *work;   /* reads configurations, and frees them */
-	struct list to_load; /* the first is being read by a thread */
-	struct list to_use;  /* in force, and waiting for the proxy */
+	struct list to_load; /* the first one is being read by a thread */
+	struct list to_use;  /* in force, but the proxy does not use it yet */
 };
 
 /* Of the cache. */
@@ -83,7 +83,7 @@ struct supervisor {
 
 /* --- ending.c --- */
 
-/* Something that the end waits for is over: ends, unless it waits for more. */
+/* Something that the end waits for is over: ends, unless it still waits for something else. */
 void ending_check(struct supervisor *s);
-/* The same from inside of something that must not meet the end. */
+/* The same from inside a call that the end must not interrupt. */
 void ending_check_soon(struct supervisor *s);

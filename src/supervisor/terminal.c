@@ -1,4 +1,4 @@
-/* terminal.c - the terminal that we were started on. */
+/* terminal.c - whether we have a terminal, and still had it when SIGHUP came. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/terminal.h"
 
@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-/* The kernel takes it from the whole session when it hangs up. */
+/* The kernel takes it away from the whole session when it hangs up. */
 bool terminal_is_there(void)
 {
 	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);

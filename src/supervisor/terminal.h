@@ -1,4 +1,4 @@
-/* terminal.h - the terminal that we were started on. */
+/* terminal.h - the terminal from which we were started. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -6,6 +6,6 @@
 
 /* We have a controlling terminal now. */
 bool terminal_is_there(void);
-/* At the start, before signals are taken: there is one, and we are to end with it, as nohup(1)
- * would not have it. */
+/* At the start, before signals are handled: there is a terminal, and we are to end with it, unless
+ * nohup(1) was used. */
 bool terminal_holds_us(void);

@@ -1,11 +1,11 @@
-/* action.c - what operators have done to tenants. */
+/* action.c - start, stop, restart, busy: what operators ask of a tenant. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/tenant_int.h"
 #include "tenant/waiters.h"
 
 static void start_now(struct tenant *t, enum waiter_kind kind, control_done_fn *done, void *arg)
 {
-	t->tally.retry_at = 0; /* an operator knows what is wanted */
+	t->tally.retry_at = 0; /* an operator knows what they want */
 	if (t->life.state != TENANT_RUNNING)
 		tenant_event(t, EVENT_WAKE);
 	waiters_add(t, kind, done, arg);

@@ -1,4 +1,4 @@
-/* admission.c - who may start now. */
+/* admission.c - a queue, two limits, and the memory that is left. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/admission.h"
 
@@ -10,10 +10,11 @@
 #include "tenant/busy.h"
 #include "tenant/tenant_int.h"
 
-/* Without an idle tenant to stop we look again after this long: nobody tells us of idleness. */
+/* Without an idle tenant to stop, we look again after this long: nobody reports when one becomes
+ * idle. */
 #define RECHECK 100
-/* One that has become ready and was not used yet gets this long: its first request is on its way.
- */
+/* A tenant that has become ready but has not been used yet gets this long: its first request is on
+ * its way. */
 #define SETTLE_TIME 1000
 
 /* --- memory --- */
@@ -54,7 +55,7 @@ static uint64_t machine_memory(void)
 	return value_of(text, STR("MemAvailable"), UINT64_MAX / 1024) * 1024;
 }
 
-/* Where a container gives us less than the machine has (cgroup v2); file pages do not count. */
+/* Where a container gives us less than the machine has (cgroup v2); pages of files do not count. */
 static uint64_t group_memory(void)
 {
 	char limit_bytes[64], used_bytes[64], stat_bytes[8192];

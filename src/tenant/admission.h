@@ -1,4 +1,5 @@
-/* admission.h - who may start now: first come, first served, within the limits of server:. */
+/* admission.h - which tenants may start now: first come, first served, within the limits of
+ * server:. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -9,21 +10,21 @@ struct tenants;
 struct tenant;
 
 struct admission {
-	struct list queue;  /* of tenants that wait */
+	struct list queue;  /* tenants that wait */
 	struct timer timer; /* looks again */
 	size_t starting;    /* tenants on their way up */
 	size_t awake;	    /* admitted and not yet at rest */
 };
 
 void admission_init(struct admission *a);
-/* The tenant waits; EVENT_ADMITTED comes when its turn has come, at once if there is room. */
+/* The tenant waits; EVENT_ADMITTED follows when its turn has come, at once if there is room. */
 void admission_enqueue(struct tenant *t);
-/* It waits no more, or has started. */
+/* It no longer waits, or has started. */
 void admission_leave(struct tenant *t);
 /* It rests. */
 void admission_rest(struct tenant *t);
 /* How many may be on their way up at once. */
 size_t admission_max_starting(const struct tenants *all);
-/* Nobody may start before somebody else rests. */
+/* No tenant may start until another one rests. */
 bool admission_lacks_room(const struct tenants *all);
 void admission_done(struct admission *a);

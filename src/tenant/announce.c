@@ -1,4 +1,4 @@
-/* announce.c - what the proxy is told of a tenant, and people who wait for it. */
+/* announce.c - what is told about a tenant: to the proxy, and to people who wait for it. */
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "link/channel.h"
@@ -12,7 +12,8 @@ static bool is_among_output(const struct tenant *t, uint32_t first, str line)
 	return false;
 }
 
-/* The lines that say why, unless they are to be seen among the last ones. */
+/* The lines that say why it failed, unless they are among the last lines, which are shown
+ * anyway. */
 static void add_error(const struct tenant *t, uint32_t first, struct buf *text)
 {
 	str rest = str_of(t->faults.error ? t->faults.error : ""), line;
@@ -21,7 +22,7 @@ static void add_error(const struct tenant *t, uint32_t first, struct buf *text)
 		buf_printf(text, "\n%s\n\n…", t->faults.error);
 }
 
-/* In development the page shows what the application said last. */
+/* In development the page shows the application's last lines. */
 static void add_last_words(const struct tenant *t, struct buf *text)
 {
 	uint32_t first = t->output.last.count > OUTPUT_LAST_LINES
@@ -42,7 +43,7 @@ static void add_last_words(const struct tenant *t, struct buf *text)
 	}
 }
 
-/* The reason as everybody may read it: that for operators names files, programs and addresses. */
+/* The reason as anyone may read it: the one for operators names files, programs and addresses. */
 static const char *reason_for_all(enum tenant_state failed_in)
 {
 	switch (failed_in) {
@@ -66,7 +67,7 @@ static const char *reason_for_all(enum tenant_state failed_in)
 	return "It failed.";
 }
 
-/* For the page that is seen meanwhile, and once for the log. */
+/* For the page that visitors see meanwhile, and once for the log. */
 static void add_gap(struct tenant *t, const struct tenant_conf *conf, struct buf *text)
 {
 	LOG_LEVEL_HERE(tenant_log_level(t));
@@ -106,8 +107,8 @@ void announce(struct tenant *t)
 	buf_done(&text);
 }
 
-/* The steps on the way up may follow each other at once: only the last is worth a message, which
- * takes time from the start under way.  Who waits for the other states is told of each. */
+/* Steps on the way up may follow each other at once: only the last is worth a message, which takes
+ * time from the start under way.  Those who wait for other states are told of each. */
 void announce_soon(struct tenant *t)
 {
 	struct slot *slot = tenant_slot(t);

@@ -1,4 +1,4 @@
-/* busy.c - who says that a tenant is at work although no request is under way. */
+/* busy.c - keeps a tenant awake for as long as somebody says that it is at work. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/busy.h"
 
@@ -25,7 +25,7 @@ static msec now_of(const struct tenant *t)
 	return loop_now(t->all->loop);
 }
 
-/* What the proxy notes is no more than it may. */
+/* The proxy is not trusted to respect the limit. */
 static msec said_by_itself(const struct tenant *t)
 {
 	return MIN(
@@ -54,7 +54,7 @@ static void end_hold(struct tenant *t, struct busy_hold *h)
 	hold_free(h);
 }
 
-/* Those that would be over then. */
+/* Those that would be over by then. */
 static void end_until(struct tenant *t, msec moment)
 {
 	struct list all;
@@ -122,7 +122,7 @@ int busy_hold(struct tenant *t, str name, msec length)
 	int r = 0;
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
-	end_until(t, now_of(t)); /* their names may be many */
+	end_until(t, now_of(t)); /* there may be many names */
 	h = find_hold(t, name, &count);
 	if (length)
 		r = extend(t, h, count, name, length);

@@ -1,4 +1,4 @@
-/* checkup.c - the health check of an application, as a request. */
+/* checkup.c - makes the request that is an application's health check. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* configure.c - tenants under another configuration. */
+/* configure.c - carries tenants over to another configuration: kept, replaced or removed. */
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 #include "route/place.h"
@@ -42,7 +42,7 @@ void tenants_configure(struct tenants *all, struct config *conf)
 void tenants_keep(struct tenants *all, uint32_t slot)
 {
 	MAGIC_CHECK(all, TENANTS_MAGIC);
-	if (tenants_has(all, slot)) /* it starts again when it is wanted */
+	if (tenants_has(all, slot)) /* it starts again when it is needed */
 		all->items[slot]->is_removed = false;
 }
 
@@ -67,7 +67,7 @@ static void adopt(struct tenant *t)
 		idle_rearm(t);
 }
 
-/* So that the former configuration can go. */
+/* So that the former configuration can be freed. */
 void tenants_adopt(struct tenants *all)
 {
 	MAGIC_CHECK(all, TENANTS_MAGIC);

@@ -1,4 +1,4 @@
-/* effects.c - what a step of the table has done to a tenant. */
+/* effects.c - does what a step of the table asks for. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -72,7 +72,8 @@ static void crash(struct tenant *t)
 	t->life.is_wanted |= is_at_boot(t);
 }
 
-/* A request that comes within the back-off is refused by what it is told; later it is a new try. */
+/* Requests that come during the back-off are refused with the reason; the first one after it is a
+ * new try. */
 static void reconsider(struct tenant *t)
 {
 	if (t->run)

@@ -1,4 +1,5 @@
-/* elsewhere.c - an application that does not listen where it was told to. */
+/* elsewhere.c - finds an application that does not listen where it was told to, by looking at its
+ * sockets. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/elsewhere.h"
 
@@ -11,11 +12,12 @@
 #include "loop/work.h"
 #include "tenant/tenant_int.h"
 
-/* msec.  A look costs a millisecond and more; most applications are where they were told. */
+/* msec.  A look costs a millisecond or more; most applications are where they were told. */
 #define LOOK_FIRST 250
 #define LOOK_PAUSE 500
 #define LOOK_LAST  5000
-/* So long the same socket must be the only one: some open a second one a moment after the first. */
+/* For this long the same socket must be the only one: some open a second one a moment after the
+ * first. */
 #define STEADY 1000
 
 /* Counted in run->backups, so that the run waits for it. */
@@ -26,7 +28,7 @@ struct sighting {
 	struct listening found; /* the thread's until it ends */
 };
 
-/* --- what is said --- */
+/* --- what is reported --- */
 
 static void describe_told(const struct tenant *t, struct buf *out)
 {
@@ -60,7 +62,7 @@ static void add_way_out(const struct tenant *t, const struct listening *l, struc
 	}
 }
 
-/* Of `listen: fd` the port is open in any case. */
+/* With `listen: fd` the port is open in any case. */
 static bool is_where_it_was_told(const struct tenant *t, const struct listening *l)
 {
 	char path[256];
@@ -75,7 +77,7 @@ static bool is_where_it_was_told(const struct tenant *t, const struct listening 
 	return false;
 }
 
-/* The socket that it inherited is not of its making. */
+/* It did not make the socket that it inherited. */
 static void forget_inherited(const struct tenant *t, struct listening *l)
 {
 	size_t kept = 0;
@@ -116,7 +118,7 @@ static const struct tenant *tenant_with_port(const struct tenant *t, unsigned po
 	return NULL;
 }
 
-/* What the sockets themselves do not say. */
+/* What the sockets alone do not show. */
 static const char *why_not_candidate(const struct tenant *t, const struct open_port *l)
 {
 	if (l->port == t->all->own_port)
@@ -143,7 +145,7 @@ static void look_at(struct tenant *t, msec when)
 	timer_set(&t->run->elsewhere.timer, t->all->loop, when, on_look_time);
 }
 
-/* It speaks HTTP; whether it still is the only one, a last look says. */
+/* It speaks HTTP; one more look decides whether it is still the only one. */
 static void on_candidate_ready(void *arg, bool is_ipv6)
 {
 	struct tenant *t = arg;
@@ -179,7 +181,7 @@ static void use_candidate(struct tenant *t)
 	e->on_found(t, e->candidate.port, e->answers_ipv6);
 }
 
-/* `began`: what came later is not known to the look. */
+/* `began`: the look knows nothing of what came later. */
 static void consider(struct tenant *t, const struct listening *l, msec began)
 {
 	struct elsewhere *e = &t->run->elsewhere;
@@ -287,7 +289,7 @@ void elsewhere_tell(struct tenant *t, elsewhere_fn *fn)
 		start_listening_look(t);
 }
 
-/* --- whose a port is --- */
+/* --- which process has a port --- */
 
 struct owner_search {
 	struct tenant *tenant;
@@ -301,7 +303,7 @@ static bool is_printable(char c)
 	return c >= ' ' && c <= '~';
 }
 
-/* As the process calls itself, as far as it can be shown. */
+/* The name that the process gives itself, as far as it is printable. */
 static void read_name(struct owner_search *s)
 {
 	char path[64];

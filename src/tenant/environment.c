@@ -1,4 +1,4 @@
-/* environment.c - lists of NAME=value, and what a tenant is given. */
+/* environment.c - copies our environment for a child, without what it must not see. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/environment.h"
 
@@ -91,15 +91,15 @@ static void set_number(struct environment *e, const char *name, unsigned value)
 	environment_set(e, name, str_of(text));
 }
 
-/* --- what nobody below us may see --- */
+/* --- what no child of ours may see --- */
 
 /* By kind; a * stands for the rest of a name, or for its beginning. */
 static const char *const secrets[] = {"AWS_*", "LITESTREAM_*", "FLY_API_TOKEN", "FLY_ACCESS_TOKEN",
 	"SECRET_KEY_BASE", "EAB_*", "THRUSTER_*", "*_ACCESS_KEY_ID", "*_SECRET_ACCESS_KEY"};
-/* What belongs to this process and not to its children. */
+/* Variables that are for this process and not for its children. */
 static const char *const ours_alone[] = {"LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_*", "PORT",
 	"PIDFILE", "FLY_ATC_RUN",
-	/* The container's own name, to whose address servers bind that know the variable. */
+	/* The container's own name: servers that know the variable bind to its address. */
 	"HOSTNAME"};
 static const char *const for_proxy[] = {"PATH", "LANG", "LC_*", "TZ", "TZDIR", "LD_LIBRARY_PATH",
 	"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
@@ -159,8 +159,8 @@ void environment_wipe(char **items, const struct str_list *named)
 
 /* --- tenants --- */
 
-/* What a program keeps for its user, or for a while, is the tenant's: two of them with one HOME
- * would find each other's sockets and state there. */
+/* Directories for a user's files, or for temporary ones, are the tenant's own: two tenants with one
+ * HOME would find each other's sockets and state there. */
 static const struct {
 	const char *name, *folder;
 } own_folders[] = {
@@ -254,7 +254,7 @@ static void add_told_variable(struct environment *e, const struct tenant_conf *t
 	}
 }
 
-/* What they name of the variables is what we tell, whatever others of them make of it. */
+/* The variables that these name have our values, whatever other variables make of them. */
 void environment_add_rows(struct environment *e, const struct tenant_conf *t, unsigned port)
 {
 	size_t n = t->app->env.count;

@@ -1,4 +1,4 @@
-/* environment.h - lists of NAME=value, and what a tenant is given. */
+/* environment.h - lists of NAME=value, and the environment of each child. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -28,17 +28,17 @@ struct tenant_port {
 #define ENVIRONMENT_TMP	 ".tmp"
 #define ENVIRONMENT_RUN	 ".run"
 
-/* The environment of a tenant but for what the file says in env: ours without secrets (those known
+/* The environment of a tenant, without what the file says in env: ours without secrets (those known
  * by kind, and secret_names), and what its framework reads.  `port` is NULL for the prepare
  * command.  `secret` is its SECRET_KEY_BASE. */
 void environment_of_tenant(struct environment *e, char *const *ours, const struct tenant_conf *t,
 	const struct tenant_port *port, const char *secret, const struct str_list *secret_names);
-/* Overwrites secrets where the kernel has put them, for /proc shows them there. */
+/* Overwrites secrets where the kernel has put them, since /proc shows them there. */
 void environment_wipe(char **items, const struct str_list *secret_names);
 /* The environment of the only application, likewise: ours, and PORT. */
 void environment_of_single(
 	struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port);
-/* And what the file says.  The words of command and prepare are expanded before. */
+/* Adds what the file says.  The words of command and prepare are expanded before. */
 void environment_add_rows(struct environment *e, const struct tenant_conf *t, unsigned port);
-/* Of the proxy: what it needs, and no secrets. */
+/* For the proxy: what it needs, and no secrets. */
 void environment_of_proxy(struct environment *e, char *const *ours);

@@ -1,10 +1,10 @@
-/* event.c - events of a tenant become steps in the table, and the effects are done. */
+/* event.c - an event of a tenant becomes a step in the table, and its effects are carried out. */
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "base/probe.h"
 #include "tenant/tenant_int.h"
 
-/* What a new state is announced with must be known before. */
+/* What a new state is announced with must be known before that. */
 #define BEFORE_PUBLISHING (EFFECT_BIT(FAIL) | EFFECT_BIT(CRASH))
 
 static void do_effects(struct tenant *t, uint32_t todo)
@@ -24,7 +24,7 @@ static pid_t pid_of(const struct tenant *t)
 static void tell_change(const struct tenant *t, enum tenant_state before)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
-	/* One that runs has none: that of its last failure is forgotten just now. */
+	/* One that runs has none: the failure before it is only being forgotten now. */
 	const char *reason = state_serves(t->life.state) ? NULL : t->faults.reason;
 	pid_t pid = pid_of(t);
 
@@ -68,7 +68,7 @@ static void step(struct tenant *t, enum lifecycle_event event)
 	t->all->effects->after(t);
 }
 
-/* Effects bring about events; those wait until all effects of the step before are done. */
+/* Effects cause events; those wait until all effects of the step before are done. */
 void tenant_event(struct tenant *t, enum lifecycle_event event)
 {
 	struct waiting_events *w = &t->events;

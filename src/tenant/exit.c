@@ -1,4 +1,4 @@
-/* exit.c - the end of an application: why, and what follows. */
+/* exit.c - an application has ended: why, and what follows. */
 /* SPDX-License-Identifier: MIT */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@ static bool said(const struct tenant *t, str words)
 	return false;
 }
 
-/* The one thing that goes wrong because of us, and what to do about it. */
+/* The one failure that is due to us, and what to do about it. */
 static const char *hint_about_port(const struct tenant *t)
 {
 	if (!said(t, STR("EADDRINUSE")) && !said(t, STR("Address already in use")) &&
@@ -33,7 +33,7 @@ static const char *hint_about_port(const struct tenant *t)
 	return "";
 }
 
-/* One that forks and ends is a success in its own eyes. */
+/* An application that forks and exits has succeeded in its own eyes. */
 static const char *hint_about_end(const struct tenant *t, int status)
 {
 	return status == 0 ? "; it must stay in the foreground, and not put itself into the "
@@ -53,7 +53,7 @@ static void blame_exit(struct tenant *t, pid_t pid, int status)
 		tenant_blame(t, "it (pid %d) %s", (int)pid, how);
 }
 
-/* An end that we have asked for is clean if the application says so, also in the words of a signal
+/* An end that we asked for is clean if the application says so, even by the status of a signal
  * (128+n). */
 static void log_exit(const struct tenant *t, int status)
 {
@@ -76,8 +76,8 @@ static enum lifecycle_event exit_event(struct tenant *t)
 	return EVENT_CRASHED_OUT;
 }
 
-/* We have told it to end, and it is wanted: by a restart, or since its settings have changed.  Who
- * told it to end before that meant us, too. */
+/* We have told it to end, and it is needed again: by a restart, or since its settings have
+ * changed.  If another program told it to end before we did, that program meant us, too. */
 static bool starts_again(const struct tenant *t)
 {
 	return state_is_ending(t->life.state) && t->life.is_wanted && !t->run->is_told_to_end;
@@ -97,8 +97,8 @@ void exit_on_status(void *arg, int status)
 	health_forget(run);
 	log_exit(t, status);
 	blame_exit(t, pid, status);
-	/* A server that does not set SO_REUSEADDR cannot bind what we hold for it: next time it is
-	 * let go. */
+	/* A server that does not set SO_REUSEADDR cannot bind the port that we keep for it: next
+	 * time we let it go. */
 	if (t->life.state == TENANT_STARTING && run->conf->app->listen == LISTEN_TCP)
 		t->releases_port = !t->releases_port;
 	if (t->all->conf->is_single && !starts_again(t))

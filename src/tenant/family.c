@@ -1,4 +1,4 @@
-/* family.c - the processes of a tenant, as far as they descend from the one that was started. */
+/* family.c - walks /proc from a leader to its descendants. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/family.h"
 

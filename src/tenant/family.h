@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 
-/* A tenant that has more of anything does not keep us busy: what is beyond is not looked at. */
+/* A tenant with more of anything does not keep us busy: the rest is not looked at. */
 #define FAMILY_MAX	   1024u
 #define FAMILY_MAX_THREADS 16384u
 #define FAMILY_MAX_FILES   65536u

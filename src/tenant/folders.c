@@ -1,4 +1,4 @@
-/* folders.c - the directories of a tenant. */
+/* folders.c - makes a tenant's directories, and lists what must be mounted for it. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/folders.h"
 
@@ -31,8 +31,8 @@ static void add_mount(struct tenant_mounts *m, char *take_source, char *take_tar
 
 /* Where the tenants' storage lies inside a directory that becomes private (storage/tenants in
  * storage, which is the default), the mount would hide the tenant's own directory, whose absolute
- * path it has been told.  So that directory is mounted once more at its place, on a mount point
- * within the private directory. */
+ * path it has been told.  So that directory is mounted once more in its place, on a mount point
+ * inside the private directory. */
 static int keep_visible(const char *dir, const char *private_source, const char *private_target,
 	bool *ret_is_hidden)
 {
@@ -52,7 +52,7 @@ static int keep_visible(const char *dir, const char *private_source, const char 
 	return r;
 }
 
-/* What of ours lies in a directory that the tenant does not see, and is mounted there once more. */
+/* Files of ours in a directory that the tenant does not see are mounted there once more. */
 struct hidden {
 	bool dir, run_dir;
 };
@@ -156,7 +156,7 @@ static int make_own_folders(const struct tenant_conf *t, char **ret_path)
 	return r;
 }
 
-/* --- what is not a tenant's to see --- */
+/* --- what a tenant must not see --- */
 
 /* True if the tenant needs something in it. */
 static bool is_folder_needed(const struct tenant_conf *t, const char *folder)
@@ -175,7 +175,7 @@ static void hide_folder(const struct tenant_conf *t, str path, struct tenant_mou
 		add_mount(m, NULL, xstrdup(path.p));
 }
 
-/* The directories of the others, at their true place. */
+/* The directories of the other tenants, in their real place. */
 static int hide_storage(const struct config *c, const struct tenant_conf *t,
 	struct tenant_mounts *m, struct hidden *hidden, char **ret_path)
 {
@@ -200,7 +200,7 @@ static int hide_storage(const struct config *c, const struct tenant_conf *t,
 	return r;
 }
 
-/* A file that is replaced by another one of its name is seen again. */
+/* A file that is replaced by another one of the same name becomes visible again. */
 static void hide_file(const char *path, struct tenant_mounts *m)
 {
 	char *real = path && *path ? realpath(path, NULL) : NULL;
@@ -276,13 +276,13 @@ static void remove_beneath(const struct tenant_conf *t, const char *path)
 {
 	CLEAN_FD int dir = -1;
 
-	/* What cannot be removed the application finds, and says. */
+	/* If it cannot be removed, the application will find it, and say so. */
 	if (file_open_dir(FILE_GIVEN, t->dir.p, 0, &dir) == 0)
 		(void)!file_remove(dir, path);
 }
 
-/* No copy of this tenant runs: a pid in it is that of somebody else, or of nobody.  Whatever its
- * framework is said to be: the command may start another one. */
+/* No copy of this tenant runs: a pid in the file belongs to another process, or to none.  It does
+ * not matter which framework is configured: the command may start another one. */
 void tenant_folders_clean(const struct tenant_conf *t, const char *socket_path)
 {
 	for (enum framework i = 0; i < NFRAMEWORKS; i++)

@@ -1,4 +1,4 @@
-/* health.c - whether an application that leaves requests unanswered still lives. */
+/* health.c - asks the health check of an application that leaves requests unanswered. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/health.h"
 
@@ -6,7 +6,7 @@
 #include "base/number.h"
 #include "tenant/tenant_int.h"
 
-/* For the answer; less where requests have less. */
+/* For the answer; less if requests have less. */
 #define HEALTH_LIMIT 10000
 
 void health_forget(struct tenant_run *run)

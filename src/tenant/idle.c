@@ -21,7 +21,7 @@ bool idle_stop(struct tenant *t)
 	return true;
 }
 
-/* Since when nobody has used it and it has not been at work; may lie ahead. */
+/* Since when it has been neither used nor at work; may be in the future. */
 static msec idle_since(const struct tenant *t)
 {
 	const struct slot *slot = tenant_slot(t);
@@ -32,8 +32,8 @@ static msec idle_since(const struct tenant *t)
 }
 
 /* While a request is under way its end is unknown, but not before now: then one look a whole
- * idle_timeout later is early enough, and finds the exact moment.  So it is with one that is busy,
- * which may be told to be over at any time. */
+ * idle_timeout later is early enough, and finds the exact moment.  The same holds for a busy
+ * tenant, which may stop being busy at any time. */
 void idle_rearm(struct tenant *t)
 {
 	const struct slot *slot = tenant_slot(t);
@@ -47,7 +47,7 @@ void idle_rearm(struct tenant *t)
 	if (atomic_load(&slot->in_flight)) {
 		due = now + idle;
 		t->all->host->ask_proxy(
-			t->all->host_arg); /* one that hangs would count it for ever */
+			t->all->host_arg); /* a hanging request would be counted forever */
 	} else if (due <= now && idle_stop(t)) {
 		return;
 	}

@@ -1,4 +1,5 @@
-/* listening.c - where the processes of a tenant listen, whatever they were told. */
+/* listening.c - finds listening sockets by their inodes: /proc/net against the open files of
+ * processes. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/listening.h"
 
@@ -31,7 +32,7 @@ struct open_sockets {
 	bool is_cut;
 };
 
-/* The columns that have a meaning here, counted from 0. */
+/* The columns used here, counted from 0. */
 enum tcp_column { TCP_LOCAL = 1, TCP_STATE = 3, TCP_INODE = 9 };
 enum unix_column { UNIX_FLAGS = 3, UNIX_INODE = 6, UNIX_PATH = 7 };
 #define COLUMNS		10
@@ -75,7 +76,7 @@ static void describe_ipv4(struct open_port *l, const unsigned char bytes[4])
 	l->is_at_ipv4 = in.s_addr == htonl(INADDR_ANY) || in.s_addr == htonl(INADDR_LOOPBACK);
 }
 
-/* One at :: is for IPv4 as well, unless it has said otherwise, which is not seen here. */
+/* A socket at :: accepts IPv4 as well, unless it has said otherwise, which cannot be seen here. */
 static void describe_ipv6(struct open_port *l, const unsigned char bytes[16])
 {
 	char address[INET6_ADDRSTRLEN] = "";
@@ -125,7 +126,8 @@ static bool read_unix(str line, struct open_socket *ret)
 		return false;
 	ret->at = (struct open_port){0};
 	snprintf(ret->at.text, sizeof(ret->at.text), STR_FMT, STR_ARG(columns[UNIX_PATH]));
-	for (char *c = ret->at.text; *c; c++) /* whoever made it wrote what they liked */
+	for (char *c = ret->at.text; *c;
+		c++) /* it is under the control of the process that made the socket */
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	return true;
@@ -262,7 +264,8 @@ static void find_own(const struct family *f, const struct open_sockets *s, struc
 
 	for (size_t i = 0; i < f->count; i++)
 		if (!look_into(s, f->pids[i], &left, on_own_socket, l))
-			l->is_cut = true; /* or it has just ended: then the next look sees all */
+			l->is_cut =
+				true; /* or it has just ended: then the next look sees everything */
 	l->is_cut |= !left || f->is_cut || s->is_cut;
 }
 

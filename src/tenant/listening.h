@@ -18,7 +18,7 @@ struct open_port {
 	unsigned port;		       /* 0: a unix socket */
 	pid_t pid;		       /* of one of the processes that have it */
 	bool is_at_ipv4, is_at_ipv6;   /* it can be reached at 127.0.0.1, at ::1 */
-	bool is_shared; /* somebody else listens at the same port, be it at another address */
+	bool is_shared; /* another process listens at the same port, be it at another address */
 };
 
 struct listening {
@@ -33,8 +33,8 @@ void listening_find(pid_t leader, struct listening *ret);
 void listening_describe(const struct listening *l, struct buf *out);
 /* True if one of them is at the port that was told, where it was told. */
 bool listening_is_at(const struct listening *l, unsigned port);
-/* Which one may be used in place of the port that was told: the one that listens if there is one
- * port only, it is at a loopback address and nobody else's.  NULL with *ret_why. */
+/* Which one may be used instead of the port that was told: the one that listens, if there is only
+ * one port, at a loopback address, and no other process has it.  NULL with *ret_why. */
 const struct open_port *listening_choose(const struct listening *l, const char **ret_why);
 
 /* A process that listens at this port of this machine, 0 if none is seen. */

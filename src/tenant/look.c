@@ -1,4 +1,4 @@
-/* look.c - does a tenant keep its data where they are kept apart and copied? */
+/* look.c - checks where a tenant keeps its data: is it separate, and is it backed up? */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/look.h"
 
@@ -13,7 +13,7 @@
 #include "tenant/tenant_int.h"
 
 #define SOON  500u    /* msec: the request that woke it has opened what it needs */
-#define LATER 300000u /* of one that never sleeps */
+#define LATER 300000u /* for one that never sleeps */
 
 #define FOR_STRANGERS                                                                              \
 	"Its data are not where they would be kept; its operator finds the reason in "             \
@@ -103,7 +103,7 @@ static const struct database_conf *find_missing(const struct tenant_conf *t)
 	return NULL;
 }
 
-/* Those that may come late count. */
+/* Databases that may appear late count as well. */
 static bool has_copied(const struct tenant_conf *t)
 {
 	for (size_t i = 0; i < t->app->ndatabases; i++)
@@ -113,7 +113,7 @@ static bool has_copied(const struct tenant_conf *t)
 	return false;
 }
 
-/* Whether its databases are as they are said to be is asked once, when it is ready. */
+/* Whether its databases are what the configuration says is checked once, when it is ready. */
 static void judge_databases(const struct tenant *t, const char *stray, struct buf *out)
 {
 	const struct tenant_conf *conf = t->run->conf;
@@ -204,8 +204,8 @@ static void start_look(struct tenant *t)
 	work_run(t->all->looking, run_look, on_looked, look);
 }
 
-/* A single application keeps its own where it likes; with a backup that must be where it is said.
- */
+/* A single application keeps its data where it likes; with a backup, that must be where the
+ * configuration says. */
 static bool is_looked_at(const struct tenant *t)
 {
 	return tenant_uses_backup(t) && t->run->process;

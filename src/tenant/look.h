@@ -1,4 +1,4 @@
-/* look.h - does a tenant keep its data where they are kept apart and copied?
+/* look.h - does a tenant keep its data where it is separate and backed up?
  *
  * Its open files are looked at when it is ready, soon after, and when its idle timer fires. */
 /* SPDX-License-Identifier: MIT */
@@ -17,8 +17,8 @@ struct looking {
 
 /* The application answers: EVENT_READY or EVENT_REFUSED follows. */
 void look_when_ready(struct tenant *t);
-/* It runs: once more soon, since databases are opened late.  `after` is called after that look and
- * each later one that lets it go on; EVENT_REFUSED after the others. */
+/* It runs: looks once more soon, since databases are opened late.  `after` is called after that
+ * look and each later one that lets it go on; otherwise EVENT_REFUSED follows. */
 void look_soon(struct tenant *t, void (*after)(struct tenant *t));
 /* When its idle timer fires.  True if a look is under way. */
 bool look_when_idle(struct tenant *t);

@@ -1,4 +1,4 @@
-/* new_files.c - databases that an application makes while it runs. */
+/* new_files.c - watches for databases that appear while an application runs. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/new_files.h"
 
@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "tenant/tenant_int.h"
 
-/* A new file gets its first page soon after; until then there is nothing to replicate. */
+/* A new file gets its first page soon after it appears; until then there is nothing to
+ * replicate. */
 #define SETTLE_TIME 200
 
 #define MAX_FOLDERS 8
@@ -139,8 +140,8 @@ static int watch_folder(struct new_files *n, int fd, const struct database_conf 
 	int folder;
 
 	*strrchr(path, '/') = '\0';
-	/* A file may stay empty for a while: what is written to it first makes another (-wal,
-	 * -journal) beside it. */
+	/* A file may stay empty for a while: the first write to it creates another (-wal, -journal)
+	 * beside it. */
 	folder = inotify_add_watch(fd, path, IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR);
 	free(path);
 	if (folder < 0)

@@ -1,4 +1,4 @@
-/* output.c - what a tenant writes. */
+/* output.c - keeps the last lines, and limits how much reaches the log. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/output.h"
 

@@ -1,4 +1,4 @@
-/* ports.c - where an application listens. */
+/* ports.c - binds a port and keeps it, at 127.0.0.1 and at ::1. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/ports.h"
 
@@ -9,9 +9,9 @@
 #include "base/alloc.h"
 
 #define BACKLOG 4096
-/* Ports that somebody has at ::1 alone are few. */
+/* Few ports are taken at ::1 alone. */
 #define HOLD_TRIES 16
-/* Of the kernel's choices those that are said are few. */
+/* Few of the kernel's choices are named in the configuration. */
 #define AVOID_TRIES 256
 
 void run_port_init(struct run_port *p)
@@ -69,7 +69,7 @@ static int open_wish(const struct port_wish *wish, bool listens, int *ret_fd, un
 		int former = fd;
 
 		r = again++ < AVOID_TRIES ? open_port(0, listens, &fd, &port) : -EADDRINUSE;
-		close(former); /* only now, so that the next one is another */
+		close(former); /* only now, so that the next one differs */
 	}
 	if (r == 0) {
 		*ret_fd = fd;

@@ -1,4 +1,4 @@
-/* probe.c - asks an application whether it answers yet. */
+/* probe.c - tries again, soon at first, until an application answers. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/probe.h"
 
@@ -9,14 +9,15 @@
 #include "base/magic.h"
 #include "net/ask.h"
 
-/* msec between two tries.  A connection that is refused costs us 30 us and the application nothing;
- * an answer costs the application time to boot, and lines in its log. */
+/* msec between two tries.  A refused connection costs us 30 us and the application nothing; an
+ * answer costs the application boot time, and lines in its log. */
 #define CONNECT_PAUSE_FIRST 1
 #define CONNECT_PAUSE_LAST  3
 #define ANSWER_PAUSE_FIRST  4
 #define ANSWER_PAUSE_LAST   25
 
-/* Of the rest of an answer, which is read only so that it can be said: bytes, and msec. */
+/* For the rest of an answer, which is read only so that the application can finish it: bytes, and
+ * msec. */
 #define REST_MAX   (256u * 1024)
 #define REST_LIMIT 1000
 
@@ -33,9 +34,9 @@ struct probe {
 	msec began, first_answer;   /* 0: it has not answered */
 	bool is_ipv6, may_be_other; /* of a port: at ::1; or at the other loopback address */
 	bool is_answered;
-	int last_error;	      /* of the last connection, 0 if there was one */
+	int last_error;	      /* of the last connection, 0 if it was made */
 	unsigned last_status; /* of the last answer, 0 without one */
-	bool is_other;	      /* the last answer was not one of HTTP */
+	bool is_other;	      /* the last answer was not HTTP */
 	probe_fn *on_ready;
 	probe_end_fn *on_end;
 	void *arg;
@@ -55,7 +56,7 @@ static void try_later(struct probe *p, msec pause)
 	timer_set(&p->pause, p->loop, clock_now() + pause, on_pause);
 }
 
-/* A part of the time that it took already. */
+/* A fraction of the time that it has taken so far. */
 static msec pause_after(msec since, unsigned part, msec first, msec last)
 {
 	return MIN(MAX((clock_now() - since) / part, first), last);
@@ -68,7 +69,7 @@ static void note(struct probe *p, int error, unsigned status)
 	p->is_other = false;
 }
 
-/* At ::1 right after 127.0.0.1.  What is said of it is what came of 127.0.0.1. */
+/* At ::1 right after 127.0.0.1.  What is reported is the result at 127.0.0.1. */
 static bool try_other(struct probe *p, int error)
 {
 	bool was_ipv6 = p->is_ipv6;
@@ -120,8 +121,8 @@ static void on_rest_limit(struct timer *t)
 	end_probe(container_of(t, struct probe, pause));
 }
 
-/* An application that is still writing its answer finds a connection that was reset, and tells so
- * at length: the rest is read. */
+/* An application that is still writing its answer when the connection is reset complains at length:
+ * so the rest is read. */
 static void succeed_probe(struct probe *p)
 {
 	p->is_answered = true;

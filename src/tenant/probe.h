@@ -1,8 +1,8 @@
 /* probe.h - finds within milliseconds that an application answers, and at which loopback address.
  *
- * A refused connection is tried again after 1 to 3 ms, less often the longer the start takes.  A
- * connection that is accepted (by the kernel already, where the listening socket is ours) is waited
- * for; an answer of 500 or more, or none, is tried again after 4 to 25 ms. */
+ * A refused connection is tried again after 1 to 3 ms, less often the longer the start takes.  Once
+ * a connection is accepted (the kernel does that where the listening socket is ours), the probe
+ * waits for the answer; an answer of 500 or more, or none, is tried again after 4 to 25 ms. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -27,9 +27,10 @@ struct probe_target {
 /* Copies target.  Goes on until it succeeds or is freed. */
 struct probe *probe_start(struct loop *l, const struct probe_target *target, probe_fn *on_ready,
 	probe_end_fn *on_end, void *arg) MUST_USE;
-/* The last try had an answer of HTTP. */
+/* The last try got an answer in HTTP. */
 bool probe_has_status(const struct probe *p);
-/* What came of the last try, for people: "it refuses connections", "it answers with status 500". */
+/* The result of the last try, for people: "it refuses connections", "it answers with status
+ * 500". */
 void probe_describe(const struct probe *p, char *out, size_t size);
 /* NULL is fine. */
 void probe_free(struct probe *p);

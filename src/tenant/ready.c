@@ -1,4 +1,4 @@
-/* ready.c - whether an application that was started has become ready. */
+/* ready.c - an application that was started becomes ready, or runs out of time. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "base/number.h"
 #include "tenant/tenant_int.h"
 
-/* A deadline that is later than this by itself: we did not run. */
+/* A deadline that fires later than this: we ourselves did not run. */
 #define PAUSE 1000
 
 static void succeed(struct tenant *t)
@@ -24,7 +24,7 @@ static void succeed(struct tenant *t)
 	look_when_ready(t);
 }
 
-/* What the application made while it started is in the store before anybody is served. */
+/* What the application made while it started is in the store before any request is served. */
 static void on_files_attached(void *arg, const struct backup_result *r)
 {
 	struct tenant *t = arg;
@@ -40,13 +40,13 @@ static void on_files_attached(void *arg, const struct backup_result *r)
 	tenant_event(t, EVENT_OVERDUE);
 }
 
-/* What the tenant has put there may be a link to something else. */
+/* What the tenant has put there may be a link to another place. */
 static int give_socket(const char *path, const struct process_user *user)
 {
 	return file_give(FILE_GIVEN, path, S_IFSOCK, user->uid, user->gid);
 }
 
-/* The proxy has another user and must be able to connect. */
+/* The proxy runs as another user and must be able to connect. */
 static void open_socket_to_proxy(struct tenant *t)
 {
 	LOG_LEVEL_HERE(tenant_log_level(t));
@@ -94,7 +94,7 @@ static void on_found(struct tenant *t, unsigned port, bool is_ipv6)
 	is_answered(t, is_ipv6);
 }
 
-/* A single application has all the time it wants; but its operator is to know. */
+/* A single application may take as long as it likes; but its operator should know. */
 static void tell_overdue(struct tenant *t, str where)
 {
 	LOG_LEVEL_HERE(tenant_log_level(t));
@@ -123,7 +123,7 @@ static void on_overdue(struct timer *timer)
 	msec now = loop_now(t->all->loop);
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
-	/* We were stopped ourselves: it may be ready, and nobody has asked it. */
+	/* We were suspended ourselves: it may be ready without having been asked. */
 	if (now > timer->at + PAUSE) {
 		timer_set(timer, t->all->loop, now + PAUSE, on_overdue);
 		return;

@@ -1,8 +1,8 @@
-/* reason.c - which lines of a program's output say why it ended. */
+/* reason.c - recognises the errors of several languages in a program's last lines. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/reason.h"
 
-/* Of those after the head that are no frames of a stack; and how far its code may be. */
+/* Of the lines after the head that are no stack frames; and how far away its code may be. */
 #define LINES_BEHIND 3u
 #define CODE_WITHIN  40u
 
@@ -121,7 +121,7 @@ static bool is_code(str line)
 	return str_starts(line, STR("code: '")) || str_starts(line, STR("errorCode: '"));
 }
 
-/* "    ~~~~^^^": below a line of code, what of it has failed. */
+/* "    ~~~~^^^": below a line of code, the part of it that failed. */
 static bool is_marker(str line)
 {
 	line = str_trim(line);
@@ -136,8 +136,8 @@ static bool is_place(str line)
 	return is_indented(line) && str_starts(str_trim(line), STR("File \""));
 }
 
-/* Python's traceback ends with the exception.  Before it stand the place and the line of code, then
- * perhaps a marker, or places in Python's own loader, which have no code. */
+/* Python's traceback ends with the exception.  Before that come the place and the line of code,
+ * then perhaps a marker, or places in Python's own loader, which have no code. */
 static size_t add_place(const str *lines, size_t head, size_t *ret)
 {
 	size_t i = head;
@@ -171,7 +171,7 @@ static size_t collect(const str *lines, size_t n, size_t head, size_t *ret)
 	last = MIN(count + LINES_BEHIND, REASON_LINES - 1);
 	for (; i < n && count < last; i++) {
 		str line = str_trim(lines[i]);
-		/* "Invalid invocation:" and a blank line: the sentence is not over. */
+		/* "Invalid invocation:" and a blank line: the sentence is not complete. */
 		bool goes_on = str_ends(str_trim(lines[ret[count - 1]]), STR(":"));
 
 		if ((!line.n && !goes_on) || is_frame(line) || is_code(line))

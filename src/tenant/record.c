@@ -1,4 +1,4 @@
-/* record.c - what is remembered of a tenant that was woken once. */
+/* record.c - what is remembered of a tenant once it has been woken. */
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* replace.c - awake tenants that are to be replaced by a new copy. */
+/* replace.c - looks for the moment at which a marked tenant can be replaced. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/replace.h"
 
@@ -6,7 +6,7 @@
 #include "tenant/busy.h"
 #include "tenant/tenant_int.h"
 
-/* Those that are in use are looked at again, at first often: nobody tells us of idleness. */
+/* Those in use are looked at again, often at first: nobody reports when they become idle. */
 #define PAUSE_FIRST 50
 #define PAUSE_LAST  1000
 
@@ -105,8 +105,8 @@ static bool is_due(const struct tenant *t)
 	return loop_now(t->all->loop) >= replace_due(t);
 }
 
-/* False if it must be looked at again.  Who asks for it meanwhile is held, and meets the new copy.
- */
+/* False if it must be looked at again.  Requests that come meanwhile are held, and meet the new
+ * copy. */
 static bool replace(struct tenant *t)
 {
 	begin_replacing(t);
@@ -123,7 +123,7 @@ static bool replace(struct tenant *t)
 	return true;
 }
 
-/* Of those under way; they have to wait until somebody else sleeps. */
+/* Those being replaced; they have to wait until another tenant sleeps. */
 static size_t count_without_place(const struct tenants *all)
 {
 	size_t n = 0;
@@ -133,8 +133,8 @@ static size_t count_without_place(const struct tenants *all)
 	return n && admission_lacks_room(all) ? n : 0;
 }
 
-/* Where nobody gets a place before another sleeps, who is due does not wait for those that have
- * none: it may be the one that must make room. */
+/* Where no tenant gets a place until another sleeps, one that is due does not wait for those
+ * without a place: it may be the one that must make room. */
 static bool may_begin(const struct tenant *t)
 {
 	const struct tenants *all = t->all;
@@ -160,7 +160,8 @@ static void on_replace_time(struct timer *timer)
 		may = may_begin(t);
 		is_any_left |= !may || !replace(t);
 		if (!may && is_due(t))
-			break; /* nor may any other; to ask for each reads files of the kernel's */
+			break; /* nor may any other; asking for each would read files of the
+				  kernel's */
 	}
 	r->pause = MIN(r->pause * 2, (msec)PAUSE_LAST);
 	if (is_any_left)

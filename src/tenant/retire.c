@@ -1,4 +1,4 @@
-/* retire.c - the end of what is remembered of a tenant. */
+/* retire.c - forgets a removed tenant. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 

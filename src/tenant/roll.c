@@ -1,4 +1,4 @@
-/* roll.c - the restart of all tenants that are awake, one after the other. */
+/* roll.c - restart --all: marks the awake tenants, and reports to those who asked. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/roll.h"
 
@@ -25,7 +25,7 @@ void rolling_init(struct rolling *r)
 	list_init(&r->listeners);
 }
 
-/* --- those who listen --- */
+/* --- those who asked --- */
 
 static str id_of(const struct tenant *t)
 {
@@ -72,7 +72,7 @@ static void tell_all(const struct tenant *t, enum control_rolled what, str why)
 		tell_listener(l, t, what, why);
 }
 
-/* why_early is empty at the true end; goes_on: for others than this listener. */
+/* why_early is empty at the real end; goes_on: for others than this listener. */
 static void end_listener(struct listener *l, const char *why_early, bool goes_on)
 {
 	struct control_rolled_tenant told = {.what = ROLLED_OVER,
@@ -139,7 +139,7 @@ static void join_roll(struct tenant *t, bool is_hurried)
 	t->replacement.has_told_waiting = false;
 }
 
-/* Whoever has a process that came into being before now; the prepare command is one, too. */
+/* Every tenant with a process that was started before now; the prepare command is one, too. */
 static bool may_be_outdated(const struct tenant *t)
 {
 	return t->life.state == TENANT_PREPARING || t->life.state == TENANT_STARTING ||
@@ -153,8 +153,8 @@ static void leave(struct tenant *t, enum control_rolled what, str why)
 	tell_all(t, what, why);
 }
 
-/* Those that are about to be replaced are on their way, and so are those of which somebody else has
- * started a new copy; all others keep what they have. */
+/* Those that are about to be replaced are on their way, and so are those of which a new copy has
+ * been started by others; all others keep what they have. */
 static bool keeps_copy(const struct tenant *t)
 {
 	return t->replacement.is_in_roll && t->run->mark.is_outdated && may_be_outdated(t) &&

@@ -1,9 +1,9 @@
 /* roll.h - the restart of all tenants that are awake, one after the other: `restart --all`.
  *
- * It marks them (replace.h) and tells whoever asked what becomes of each.  There is one roll: who
- * asks while it goes on adds those that are awake now, and hears of all.  When a tenant fails, the
- * others that still run the former code keep it, unless the last who asked said to go on.  It goes
- * on when nobody listens any more. */
+ * It marks them (replace.h) and reports to the operator what becomes of each.  There is one roll: a
+ * second operator who asks meanwhile adds those that are awake now, and hears of all.  When a
+ * tenant fails, the others that still run the former code keep it, unless the last operator said to
+ * go on.  It goes on when nobody listens any more. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

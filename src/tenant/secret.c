@@ -1,4 +1,4 @@
-/* secret.c - a SECRET_KEY_BASE for each tenant. */
+/* secret.c - a tenant's secret, by HMAC from the master, which is made once and kept in a file. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/secret.h"
 
@@ -14,7 +14,7 @@
 
 #define MASTER_BYTES 64
 #define MASTER_MAX   4096
-#define MASTER_MIN   32 /* characters; a file with less was not written by us or not to its end */
+#define MASTER_MIN   32 /* characters; a shorter file was not written by us, or not to its end */
 
 static void write_hex(const unsigned char *bytes, size_t n, char *out)
 {
@@ -46,7 +46,7 @@ static int read_master(const char *path, char **ret)
 	return r;
 }
 
-/* If another one made it at the same moment, his stands. */
+/* If another process made it at the same moment, that one stands. */
 static int make_master(const char *path)
 {
 	unsigned char bytes[MASTER_BYTES];

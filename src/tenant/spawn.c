@@ -1,4 +1,4 @@
-/* spawn.c - the start of a program of a tenant: its words, environment, directories, output. */
+/* spawn.c - starts a program of a tenant: its words, environment, directories, output. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>
@@ -25,8 +25,8 @@ static void add_words(const struct tenants *all, const struct tenant_conf *t,
 	memcpy(&argv[n], words, count * sizeof(*words));
 }
 
-/* The command with ${tenant.x} and what is told filled in; for the application itself (port is not
- * NULL) with what its framework has to know. */
+/* The command with ${tenant.x} and the told settings filled in; for the application itself (port is
+ * not NULL) with what its framework needs to know. */
 static char **words_of(const struct tenants *all, const struct tenant_conf *t,
 	const struct str_list *words, const struct tenant_port *port, char *const *told)
 {
@@ -48,7 +48,7 @@ static void free_words(char **argv)
 
 /* --- output --- */
 
-/* Of a tenant that writes too much we hear once in a while. */
+/* A tenant that writes too much is mentioned once in a while. */
 #define TELL_PAUSE 1000
 
 static void on_tell_time(struct timer *timer)

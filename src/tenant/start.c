@@ -74,7 +74,7 @@ void start_application(struct tenant *t)
 	atomic_store(&slot->port, port.number);
 	atomic_store(&slot->is_ipv6, 0);
 	atomic_fetch_add(&slot->generation, 1);
-	atomic_store(&slot->busy_until, 0); /* what the former copy said, and can say no more */
+	atomic_store(&slot->busy_until, 0); /* what the former copy said, and can no longer say */
 	run->files.missing = tenant_uses_backup(t) ? new_files_missing(run->conf) : 0;
 	ready_await(t);
 }

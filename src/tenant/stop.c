@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "tenant/tenant_int.h"
 
-/* How often we look whether the last request has ended: the proxy says nothing. */
+/* How often we look whether the last request has ended: the proxy does not report it. */
 #define DRAIN_PAUSE 10
 /* The same until it has closed its connections, and how long that may take. */
 #define CLOSE_PAUSE 1
@@ -42,7 +42,7 @@ static void on_drain_pause(struct timer *timer)
 void stop_watch(struct tenant *t)
 {
 	const struct tenants *all = t->all;
-	/* An operator who stops one tenant waits for the answer; all others have time. */
+	/* An operator who stops one tenant waits for the answer; everyone else has time. */
 	bool has_time = all->is_ending || t->is_removed || t->replacement.is_under_way;
 	msec limit = has_time ? all->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
 
@@ -68,9 +68,8 @@ static void signal_now(struct tenant *t)
 
 static void on_close_pause(struct timer *timer);
 
-/* Servers that let each connection end by itself would wait for one of ours for ever, on which
- * nothing will come.  The proxy knows the state and closes them; one that hangs is not waited for.
- */
+/* Servers that let each connection end by itself would wait forever for one of ours that stays
+ * silent.  The proxy knows the state and closes them; one that hangs is not waited for. */
 static void signal_when_closed(struct tenant *t)
 {
 	msec now = loop_now(t->all->loop);
@@ -98,7 +97,7 @@ void stop_signal(struct tenant *t)
 	signal_when_closed(t);
 }
 
-/* Once: some programs know only what a terminal sends. */
+/* Once: some programs react only to the signals that a terminal sends. */
 static const char *hint_about_signal(struct tenant *t)
 {
 	bool is_told = t->told.signal || t->run->is_hung || t->all->is_impatient ||

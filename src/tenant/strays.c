@@ -1,5 +1,4 @@
-/* strays.c - databases that a tenant's processes have open for writing outside its own directory.
- */
+/* strays.c - goes through a tenant's open files for databases outside its own directory. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/strays.h"
 
@@ -79,8 +78,8 @@ static bool has_magic(const char *bytes, size_t n)
 	return false;
 }
 
-/* Also by its WAL or its journal: the file itself is empty until the first of these is done with.
- */
+/* Also by its WAL or its journal: the file itself is empty until the first of these has been
+ * written back. */
 static bool is_database(int files, const char *number)
 {
 	CLEAN_FD int fd = openat(files, number, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -1,7 +1,7 @@
 /* strays.h - databases that a tenant's processes have open for writing outside its own directory.
  *
  * An application that does not read the variable which names its database opens one of its own
- * choosing, the same for all tenants.  Nothing else tells. */
+ * choosing, the same for all tenants.  Nothing else would show that. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* tenant.h - the tenants of this machine: woken, started, watched, replaced and stopped.
  *
- * All of it happens on the thread of the loop.  A tenant is named by its slot: what is not in use,
+ * All of it happens on the loop's thread.  A tenant is named by its slot; one that is not in use,
  * or was never woken, is fine. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -14,21 +14,21 @@
 
 struct tenants;
 
-/* What tenants need of the one who keeps them: the supervisor fills it in.  Each may be called from
- * inside a step of a tenant, so none may tell one anything before the end of the turn, but for the
- * end of everything (tenants_end). */
+/* What tenants need of their owner: the supervisor fills it in.  Each may be called from inside a
+ * step of a tenant, so none may call back before the end of the turn, except to end everything
+ * (tenants_end). */
 struct tenant_host {
 	/* The state, and what a page shows meanwhile. */
 	void (*tell_proxy)(void *arg, uint32_t slot, enum tenant_state state, str text);
-	/* Its state is another. */
+	/* Its state has changed. */
 	void (*on_change)(void *arg, const struct control_change *change);
-	/* A request has been under way for long: does the proxy still do something? */
+	/* A request has been under way for long: does the proxy still respond? */
 	void (*ask_proxy)(void *arg);
 	void (*on_output)(void *arg, str id, const struct control_line *line);
 	/* One of them rests. */
 	void (*on_rest)(void *arg);
-	/* The single application has ended and is not to be started again; or could not even be
-	 * started. */
+	/* The single application has ended and is not to be started again; or could not be started
+	 * at all. */
 	void (*on_single_exit)(void *arg, int status);
 	void (*on_single_failed)(void *arg, const char *reason);
 };
@@ -41,8 +41,8 @@ struct tenants_setup {
 	struct backup *backup;
 	char *const *environ;
 	const char *secret;		  /* master of the tenants' SECRET_KEY_BASE */
-	const struct process_user *proxy; /* who connects to their sockets */
-	unsigned own_port;		  /* where fly-atc listens: none of theirs */
+	const struct process_user *proxy; /* the user who connects to their sockets */
+	unsigned own_port;		  /* where fly-atc listens: no port for tenants */
 	const struct tenant_host *host;
 	void *host_arg;
 };
@@ -51,29 +51,30 @@ struct tenants *tenants_new(const struct tenants_setup *setup) MUST_USE;
 /* NULL is fine.  All are at rest. */
 void tenants_free(struct tenants *all);
 
-/* --- what the proxy says --- */
+/* --- what the proxy reports --- */
 
 /* A request wants it. */
 void tenants_wake(struct tenants *all, uint32_t slot);
 /* It leaves requests unanswered: health.h. */
 void tenants_suspect(struct tenants *all, uint32_t slot);
-/* A new proxy knows none: host.tell_proxy for all that are not asleep. */
+/* A new proxy knows no tenants: host.tell_proxy for all that are not asleep. */
 void tenants_announce(struct tenants *all);
-/* At the end of each turn: the states that were reached in it and could wait. */
+/* At the end of each turn: the states reached in it that could wait. */
 void tenants_tell(struct tenants *all);
 
 /* --- another configuration, in this order --- */
 
-/* It is not in the one that is about to be in force: it is stopped, and forgotten at its rest. */
+/* It is not in the configuration that is about to be in force: it is stopped, and forgotten once it
+ * rests. */
 void tenants_remove(struct tenants *all, uint32_t slot);
 /* This is in force; its slots are assigned. */
 void tenants_configure(struct tenants *all, struct config *conf);
-/* It was removed and is back: its former copy still ends. */
+/* It was removed and is back: its former copy is still ending. */
 void tenants_keep(struct tenants *all, uint32_t slot);
-/* Those that are the same go on under the new configuration, the others are marked to be replaced.
- */
+/* Those that are unchanged go on under the new configuration, the others are marked to be
+ * replaced. */
 void tenants_adopt(struct tenants *all);
-/* Those that are to run from boot and were never woken. */
+/* Those that run from boot and have not been woken yet. */
 void tenants_wake_at_boot(struct tenants *all);
 /* Looks at once for those that may be replaced. */
 void tenants_replace_soon(struct tenants *all);
@@ -82,24 +83,25 @@ void tenants_replace_soon(struct tenants *all);
 
 /* All are stopped, and none is woken any more. */
 void tenants_end(struct tenants *all);
-/* After that: what still runs is killed. */
+/* After that: kills what still runs. */
 void tenants_kill(struct tenants *all);
 /* None has anything under way. */
 bool tenants_are_at_rest(const struct tenants *all);
 
 /* --- a single application --- */
 
-/* Sends it the signal.  True if its end will be ours; false: there is none, or it is about to be
+/* Sends it the signal.  True if we will end with it; false: there is none, or it is about to be
  * started again. */
 bool tenants_relay(struct tenants *all, int signo);
 
 /* --- operators --- */
 
-/* How many slots there are; some may be nobody's. */
+/* How many slots there are; some may be unused. */
 uint32_t tenants_slots(const struct tenants *all);
 /* It was woken once, and is remembered. */
 bool tenants_has(const struct tenants *all, uint32_t slot);
-/* Adds what is known of one that was woken; `waits` holds a text of it and is the caller's. */
+/* Adds what is known of one that was woken; `waits` holds a text for it and belongs to the
+ * caller. */
 void tenants_show(
 	const struct tenants *all, uint32_t slot, struct control_tenant *shown, struct buf *waits);
 /* The newest lines of its output, at most n. */

@@ -1,8 +1,8 @@
 /* tenant_int.h - what the files of tenant/ share: all tenants, one of them, and its run.
  *
- * A file calls those further down only: tenants and what operators and the configuration ask for,
- * the effects, the steps of a start and an end, the event, the record.  What has to be said
- * upwards is an event, or a function that was handed down. */
+ * A file calls only those further down: tenants and what operators and the configuration ask for,
+ * the effects, the steps of a start and an end, the event, the record.  What has to go up is an
+ * event, or a function that was handed down. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -27,7 +27,7 @@ struct work;
 
 typedef void tenant_fn(struct tenant *t);
 
-/* What is done for the events of a tenant: effects.c. */
+/* What is done when a tenant has an event: effects.c. */
 struct effects {
 	tenant_fn *const *of; /* by enum lifecycle_effect */
 	tenant_fn *after;     /* each step */
@@ -39,7 +39,7 @@ enum { TENANTS_MAGIC = MAGIC('t', 'e', 'n', 's') };
 struct tenants {
 	uint32_t magic;
 	struct loop *loop;
-	struct config *conf; /* in force; borrowed, as is what follows, down to the effects */
+	struct config *conf; /* in force; borrowed, like what follows, down to the effects */
 	struct scoreboard *board;
 	struct backup *backup;
 	char *const *environ;
@@ -58,7 +58,7 @@ struct tenants {
 	struct tenant **items;	 /* slot -> what was woken once, or NULL */
 	uint32_t nslots;	 /* size of both */
 	struct list awake;	 /* tenants that have a run */
-	struct list untold;	 /* tenants whose state the proxy learns at the end of the turn */
+	struct list untold;	 /* tenants whose state the proxy is told at the end of the turn */
 	bool is_ending;		 /* told to end */
 	bool is_impatient;	 /* told twice */
 };
@@ -70,24 +70,25 @@ struct tenant_run {
 	uint32_t magic;
 	struct tenant *tenant;
 	struct config *config; /* one reference; owner of conf */
-	/* What it was started with, or an equal one of a newer configuration. */
+	/* What it was started with, or an equal one from a newer configuration. */
 	const struct tenant_conf *conf;
 	struct process *process; /* the application, or the prepare command: */
 	bool is_preparing;
 	struct probe *probe;
 	struct probe *answered; /* one of them, whose answer is still being read; or NULL */
 	struct health health;
-	struct timer timer;	    /* of the present state: start, idle, drain, stop */
-	msec until;		    /* of the drain; then, of our connections to it */
+	struct timer timer;	    /* for the present state: start, idle, drain, stop */
+	msec until;		    /* for the drain; then for our connections to it */
 	uint64_t phase_began;	    /* usec */
 	struct run_port port;	    /* where it was told to listen */
 	struct elsewhere elsewhere; /* where it does listen */
-	unsigned backups;	    /* calls of backup, and looks, that have not come back */
-	tenant_fn *when_back;	    /* is called as soon as there are none, or NULL */
-	bool is_unobserved;  /* its databases may have been written to, and not registered since */
-	bool is_cancelled;   /* the step under way ends as BROKEN, whatever comes of it */
-	bool is_hung;	     /* it is killed for not answering */
-	bool is_told_to_end; /* a single one, by whoever wants us to end */
+	unsigned backups;	    /* calls of backup, and looks, that have not returned yet */
+	tenant_fn *when_back;	    /* called as soon as there are none, or NULL */
+	bool is_unobserved; /* its databases may have been written to, and not been registered since
+			     */
+	bool is_cancelled;  /* the step under way ends as BROKEN, whatever its result */
+	bool is_hung;	    /* it is killed for not answering */
+	bool is_told_to_end; /* a single one, by a program that wants us to end */
 	struct mark mark;    /* why it is to be replaced */
 	struct {
 		unsigned missing; /* databases that were not there when they were registered */
@@ -97,17 +98,17 @@ struct tenant_run {
 	struct busy busy;
 };
 
-/* What is told of a tenant that does not do well; each is NULL or malloc'd. */
+/* What is reported of a tenant that is not well; each is NULL or malloc'd. */
 struct faults {
 	char *reason;	     /* of the last failure, for operators */
-	char *public_reason; /* what strangers are told, where failed_in does not say it */
-	char *error;	     /* lines of its output that say why, then */
-	char *last_crash;    /* the reason of the last crash, also when it runs again */
-	char *warning;	     /* what the last look found and lets pass */
+	char *public_reason; /* what strangers are told, where failed_in does not cover it */
+	char *error;	     /* the lines of its output that say why, as they were then */
+	char *last_crash;    /* the reason of the last crash, even when it runs again */
+	char *warning;	     /* what the last look found and tolerates */
 	enum tenant_state failed_in;
 };
 
-/* Those that came from inside of a step. */
+/* Events that came from inside a step. */
 struct waiting_events {
 	enum lifecycle_event items[4];
 	unsigned count;
@@ -126,21 +127,21 @@ struct tenant {
 	struct tally tally;
 	struct tenant_run *run;
 	struct output output;	   /* the last lines */
-	struct timer output_timer; /* to tell what was dropped */
+	struct timer output_timer; /* reports what was dropped */
 	struct list waiters;	   /* operators who wait for a state */
 	struct list in_queue;	   /* admission */
 	struct list in_awake;	   /* tenants.awake, while it has a run */
 	struct list in_untold;	   /* tenants.untold */
-	struct timer retry_timer;  /* of one that is to run from boot and has failed */
+	struct timer retry_timer;  /* for one that is to run from boot and has failed */
 	struct control_wake wake;
 	struct faults faults;
 	struct replacement replacement;
 	unsigned starts, restarts;
 	struct {
-		bool signal; /* that it does not end by stop_signal, and what may help */
-		bool gap;    /* what is not backed up of it, in the log */
+		bool signal; /* it does not end by stop_signal, and what may help */
+		bool gap;    /* what is not backed up of it, for the log */
 	} told;
-	bool is_removed;    /* not in the configuration any more: gone when it rests */
+	bool is_removed;    /* no longer in the configuration: goes when it rests */
 	bool is_starting;   /* counts for max_starting */
 	bool is_awake;	    /* counts for max_running */
 	bool releases_port; /* the application could not bind a port that we kept */
@@ -152,45 +153,44 @@ struct tenant {
 struct tenant *tenant_at(struct tenants *all, uint32_t slot);
 /* Of the configuration in force; or NULL. */
 const struct tenant_conf *tenant_conf_in_force(const struct tenant *t);
-/* Of the run, else of the configuration; may be NULL. */
+/* From the run, else from the configuration; may be NULL. */
 const struct tenant_conf *tenant_conf(const struct tenant *t);
 struct slot *tenant_slot(const struct tenant *t);
 /* Where it listens with `listen: unix`. */
 void tenant_socket_path(const struct tenant *t, char *out, size_t size);
-/* For LOG_LEVEL_HERE: that of the configuration in force, whatever its copy was started with. */
+/* For LOG_LEVEL_HERE: by the configuration in force, whatever its copy was started with. */
 int tenant_log_level(const struct tenant *t);
 /* False: a single application without backup, with nothing to restore, check or register. */
 bool tenant_uses_backup(const struct tenant *t);
 /* Remembers why something failed. */
 void tenant_blame(struct tenant *t, const char *fmt, ...) PRINTF(2, 3);
-/* The same for what is no business of strangers: they are told `public`, a literal. */
+/* The same where the reason is not for strangers: they are told `public`, a literal. */
 void tenant_blame_privately(struct tenant *t, const char *public, const char *fmt, ...)
 	PRINTF(3, 4);
 /* It runs, and is about to have crashed: counts that.  False: once too often. */
 bool tenant_count_crash(struct tenant *t);
-/* What was found wrong and is let pass; NULL: nothing any more. */
+/* What was found wrong but is tolerated; NULL: nothing any more. */
 void tenant_warn(struct tenant *t, const char *text);
 
 /* --- event.c --- */
 
-/* Steps through the table; from inside of a step: after it. */
+/* Steps through the table; called from inside a step, it does so after that step. */
 void tenant_event(struct tenant *t, enum lifecycle_event event);
 
 /* --- announce.c --- */
 
 /* Tells the proxy the state, once more for requests that missed it. */
 void announce(struct tenant *t);
-/* The state is another: announces it, at the end of the turn on the way up. */
+/* The state has changed: announces it, on the way up at the end of the turn. */
 void announce_soon(struct tenant *t);
 
 /* --- run.c --- */
 
 /* Sets t->run. */
 void run_new(struct tenant *t);
-/* Nothing of it is under way; there may be none. */
+/* Nothing of it is under way; there may be no run. */
 void run_free(struct tenant *t);
-/* A call that is counted in run->backups has come back: false if nobody is interested in its
- * outcome any more. */
+/* A call that is counted in run->backups has returned: false if its outcome no longer matters. */
 bool run_came_back(struct tenant *t);
 
 /* --- checkup.c: its health check, as a request --- */
@@ -206,8 +206,8 @@ void checkup_forget(struct tenant_run *run);
 
 /* --- spawn.c --- */
 
-/* Starts a program of the tenant: argv is taken apart by config_expand_tenant.  0 or -errno; the
- * blame is laid. */
+/* Starts a program of the tenant; config_expand_tenant has made argv.  0 or -errno; the reason has
+ * been noted. */
 int tenant_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
 	process_exit_fn *on_exit) MUST_USE;
 
@@ -244,6 +244,6 @@ void detach(struct tenant *t);
 
 /* --- retire.c --- */
 
-/* A removed tenant rests: its record goes. */
+/* A removed tenant rests: its record is freed. */
 void tenant_retire(struct tenant *t);
 void tenant_free(struct tenant *t);

@@ -1,4 +1,4 @@
-/* tenants.c - all tenants: made, told of the proxy and of the end, and gone. */
+/* tenants.c - all tenants: made, reported to the proxy, ended, freed. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ void tenants_suspect(struct tenants *all, uint32_t slot)
 		health_suspect(t);
 }
 
-/* What it cannot see on the scoreboard is why one has failed. */
+/* The one thing it cannot see on the scoreboard is why a tenant has failed. */
 void tenants_announce(struct tenants *all)
 {
 	MAGIC_CHECK(all, TENANTS_MAGIC);

@@ -1,4 +1,4 @@
-/* waiters.c - operators who wait for the end of what they asked for. */
+/* waiters.c - tells operators how what they asked for has ended. */
 /* SPDX-License-Identifier: MIT */
 #include "tenant/waiters.h"
 

@@ -10,7 +10,7 @@
 #include "framework/migrations.h"
 #include "tenant/tenant_int.h"
 
-/* Migrations may take long; a command that hangs must not keep its place for ever. */
+/* Migrations may take long, but a command that hangs must not keep its place forever. */
 #define PREPARE_LIMIT (15 * 60 * 1000)
 
 static uint64_t elapsed(const struct tenant_run *run)
@@ -33,7 +33,7 @@ void tenants_wake(struct tenants *all, uint32_t slot)
 	if (!t || t->is_removed)
 		return;
 	if (t->life.state == TENANT_RUNNING)
-		announce(t); /* the proxy missed that, or met us in an attempt to stop it */
+		announce(t); /* the proxy missed that, or asked while we tried to stop it */
 	else
 		tenant_event(t, EVENT_WAKE);
 }
@@ -205,8 +205,8 @@ static bool needs_prepare(const struct tenant *t)
 	       !is_prepared(conf, backup_prepared(t->all->backup, conf));
 }
 
-/* Migrations have the databases for themselves: some take SQLite's exclusive lock, most do not wait
- * for one.  So the replicator has none of them now, and comes after. */
+/* Migrations have the databases to themselves: some take SQLite's exclusive lock, most do not wait
+ * for one.  So the replicator has none of them now, and comes later. */
 void wake_prepare(struct tenant *t)
 {
 	struct tenant_run *run = t->run;

@@ -230,8 +230,8 @@ static const char *const answers[] = {
 	"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n8;x=1\r\nlo world\r\n0\r\n\r\n",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\nX-Sum: 7\r\n\r\n",
-	"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
-	"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
+	("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+	 "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world"),
 	"HTTP/1.1 200 OK\r\n\r\nhello world",
 	"HTTP/1.0 200 OK\r\nServer: old\r\n\r\nhello world",
 };

@@ -1,0 +1,134 @@
+"""fly.py - the double of Fly.io (test/flysim), started for a test.
+SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+from waiting import stretched, wait_until
+from wire import Wire
+
+TEST = pathlib.Path(__file__).resolve().parents[1]
+# What a test wants to have behind it soon.
+QUICK = {"no_candidate_delay": 0.1, "retry_every": 0.01, "rate_limits": False, "autostop_wait": 0.0}
+
+
+def service(**more):
+    """One HTTP service behind 80 and 443, as fly.toml makes it."""
+    return {"protocol": "tcp", "internal_port": 8080, "autostop": "off", "autostart": True,
+            "ports": [{"port": 80, "handlers": ["http"]}, {"port": 443, "handlers": ["tls", "http"]}],
+            "concurrency": {"type": "requests", "soft_limit": 200}, **more}
+
+
+class Fly:
+    """The simulator as a process of its own; machines are named by id."""
+
+    def __init__(self, apps, switches=None, environment=None, **config):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="fly-", dir="/tmp"))
+        self.home.chmod(0o755)
+        path = self.home / "flysim.yml"
+        path.write_text(yaml.safe_dump({"apps": apps, "switches": {**QUICK, **(switches or {})}, **config}))
+        with open(self.home / "flysim.log", "wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flysim", "--until-stdin-ends", "--home", str(self.home / "sim"), str(path)], cwd=TEST,
+                env={**os.environ, **(environment or {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+        line = self.process.stdout.readline()
+        assert line, "flysim did not start:\n" + self.complaints
+        self.addresses = json.loads(line)
+        self.proxy = self.addresses["proxy"]
+
+    # -- talking to it --
+
+    def wire(self, region, port=443, timeout=30):
+        """A client's connection to the edge of a region."""
+        return Wire(tuple(self.addresses["edges"][region][str(port)]), stretched(timeout))
+
+    def ask(self, method, target, region, headers=(), body=None, port=443, host="localhost"):
+        with self.wire(region, port) as wire:
+            return wire.ask(method, target, [("Connection", "close"), *headers], body, host)
+
+    def get(self, target, region, headers=(), **more):
+        return self.ask("GET", target, region, headers, **more)
+
+    def api(self, method, path, body=None, token="org-token", headers=(), socket=None):
+        """The Machines API, or a machine's own socket."""
+        fields = [("Connection", "close"), *headers] + ([("Authorization", "Bearer " + token)] if token else [])
+        with Wire(socket or tuple(self.addresses["api"]), stretched(90)) as wire:
+            return wire.ask(method, "/v1" + path, fields, None if body is None else json.dumps(body).encode())
+
+    def order(self, what, **body):
+        with Wire(tuple(self.addresses["api"]), stretched(60)) as wire:
+            answer = wire.ask("POST", "/sim/" + what, [("Connection", "close")], json.dumps(body).encode())
+        assert answer.status == 200, answer
+        return answer.json()
+
+    def told(self, name):
+        with Wire(tuple(self.addresses["api"])) as wire:
+            return wire.ask("GET", "/sim/" + name, [("Connection", "close")]).json()
+
+    def log(self, **where):
+        return [line for line in self.told("log") if all(line.get(key) == value for key, value in where.items())]
+
+    @property
+    def codes(self):
+        """The error codes that the edges logged, in order."""
+        return [line["code"] for line in self.log(what="edge") if line["code"]]
+
+    # -- machines --
+
+    def machine(self, machine_id, app=None):
+        found = self.api("GET", "/apps/%s/machines/%s" % (app or self.told("addresses")["machines"][machine_id]["app"], machine_id))
+        assert found.status == 200, found
+        return found.json()
+
+    def do(self, machine_id, action, body=None, expect=200):
+        app = self.told("addresses")["machines"][machine_id]["app"]
+        answer = self.api("POST", "/apps/%s/machines/%s/%s" % (app, machine_id, action), body or {})
+        assert answer.status == expect, answer
+        return answer
+
+    def wait(self, machine_id, state):
+        wait_until(lambda: self.machine(machine_id)["state"] == state, what="%s is %s" % (machine_id, state))
+
+    def bring(self, machine_id, state):
+        """Stopped, suspended or started, and it is there."""
+        if self.machine(machine_id)["state"] != state:
+            self.do(machine_id, {"stopped": "stop", "suspended": "suspend", "started": "start"}[state])
+            self.wait(machine_id, state)
+
+    def path(self, machine_id, *names):
+        return self.home.joinpath("sim", "machines", machine_id, *names)
+
+    def output(self, machine_id):
+        path = self.path(machine_id, "output.log")
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_output(self, machine_id, text, times=1):
+        wait_until(lambda: self.output(machine_id).count(text) >= times, what="%s says %r" % (machine_id, text))
+
+    # -- the end --
+
+    @property
+    def complaints(self):
+        return (self.home / "flysim.log").read_text(errors="replace")
+
+    def close(self):
+        """What it complained about of itself: nothing, where all is well."""
+        self.process.stdin.close()
+        try:
+            self.process.wait(stretched(60))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "flysim did not end"
+        self.process.stdout.close()
+        return self.complaints or ("" if self.process.returncode == 0 else "flysim ended with %d" % self.process.returncode)
+
+    def remove(self):
+        shutil.rmtree(self.home, ignore_errors=True)
