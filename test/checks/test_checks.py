@@ -157,6 +157,13 @@ def test_the_index_says_what_a_file_says_of_itself_and_fix_brings_it_along(tree)
     assert "| numbers. |" in (tree.root / "docs/source.md").read_text()
 
 
+def test_a_page_that_the_readme_does_not_list_is_a_fault(tree):
+    tree.put("README.md", "[map](docs/architecture.md), [files](docs/source.md)\n")
+    assert tree.faults("index") == []
+    tree.put("docs/secret.md", "# Nobody finds it\n")
+    assert tree.faults("index") == ["README.md:1: docs/secret.md is not in its list"]
+
+
 def test_the_steps_of_a_request_that_are_told_are_those_of_the_table(tree):
     step = '#include "loop/turn.h"\n\nenum step turn_go(void);\nenum step turn_go(void)\n{\n\treturn 0;\n}\n'
     tree.put("src/proxy/exchange.def", "/* exchange.def - steps. */\n" + LICENCE + "STEP(GO, turn_go, ALONE, 0)\n")

@@ -135,8 +135,16 @@ def check_steps():
             yield "%s:1: %s has not the step %s" % (ARCHITECTURE, named, name)
 
 
+def check_reached():
+    """Each page of docs/ is in the README's list."""
+    listed = set(LINK.findall(text("README.md"))) if (ROOT / "README.md").is_file() else None
+    for name in files():
+        if listed is not None and re.fullmatch(r"docs/[\w-]+\.md", name) and name not in listed:
+            yield "README.md:1: %s is not in its list" % name
+
+
 def check():
-    faults = list(check_steps())
+    faults = [*check_steps(), *check_reached()]
     if not (ROOT / INDEX).is_file():
         faults.append("%s: is missing" % INDEX)
     else:
