@@ -161,7 +161,8 @@ class Machine:
 
     def filled(self, text):
         for key, value in (("{address}", self.address), ("{fly}", str(self.fly)), ("{volume}", str(self.disk)),
-                           ("{rootfs}", str(self.rootfs)), ("{region}", self.region), ("{id}", self.id), ("{home}", str(self.home))):
+                           ("{rootfs}", str(self.rootfs)), ("{region}", self.region), ("{id}", self.id), ("{home}", str(self.home)),
+                           ("{proxy}", self.fleet.proxy_address), ("{here}", os.getcwd())):
             text = text.replace(key, value)
         return text
 
