@@ -7,6 +7,7 @@ import pytest
 
 import processes
 from atc import WINTER, Atc, knobs_config
+from fly import AtcFly, Fly
 from stores import STORES, Bucket
 
 processes.adopt_orphans()
@@ -42,7 +43,7 @@ def pytest_generate_tests(metafunc):
 def programs_of(item):
     found = []
     for value in getattr(item, "funcargs", {}).values():
-        found += [value] if isinstance(value, Atc) else getattr(value, "made", [])
+        found += [value] if isinstance(value, (Atc, Fly)) else getattr(value, "made", [])
     return list(dict.fromkeys(found))
 
 
@@ -69,6 +70,23 @@ def make_atc(request):
     for each in make.made:
         each.remove()
     assert not complaints, complaints + "\n" + text
+
+
+@pytest.fixture
+def make_fly():
+    """Fleets of fly-atc in the double of Fly.io: make_fly(config, machines), with the machines' ids and regions."""
+    made = []
+
+    def make(config, machines, **more):
+        made.append(AtcFly(config, machines, **more))
+        return made[-1]
+    make.made = made
+    yield make
+    complaints = "\n".join(filter(None, [each.finish() for each in made]))
+    reap_adopted()
+    for each in made:
+        each.remove()
+    assert not complaints, complaints
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import tempfile
 
 import yaml
 
+import processes
+from atc import MEMORY, PROGRAM, TOOLS
 from waiting import stretched, wait_until
 from wire import Wire
 
@@ -132,3 +134,53 @@ class Fly:
 
     def remove(self):
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def log_sections(self, limit=30000):
+        """(title, text) of what helps to understand a failure."""
+        paths = [self.home / "flysim.log", *sorted(self.home.glob("sim/machines/*/output.log")), self.home / "sim" / "log.jsonl"]
+        return [("%s of %s" % (path.name, path.parent.name), path.read_text(errors="replace")[-limit:])
+                for path in paths if path.exists() and path.stat().st_size]
+
+
+class AtcFly(Fly):
+    """Each machine runs fly-atc with the same configuration, as those of one image do."""
+
+    def __init__(self, config, machines, service_of=None, environment=None, **more):
+        self.reports = pathlib.Path(tempfile.mkdtemp(prefix="reports-", dir="/tmp"))
+        self.reports.chmod(0o777)
+        config = {**config, "server": {"address": "${FLYSIM_ADDRESS}", "http_port": 8080, "trusted_proxies": ["${FLYSIM_PROXY}"],
+                                       "storage": "${FLYSIM_VOLUME}/tenants", "run_dir": "${FLYSIM_HOME}/run", **config.get("server", {})}}
+        path = self.reports / "atc.yml"
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        sanitizer = "log_path=%s/report:exitcode=99" % self.reports
+        env = {"PATH": "%s:%s" % (TOOLS, os.environ["PATH"]), "XDG_CACHE_HOME": MEMORY, "FLYSIM_PROXY": "{proxy}", "FLYSIM_HOME": "{home}",
+               "FLY_ATC_TEST": str(self.reports), "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": sanitizer + ":halt_on_error=1",
+               **(environment or {})}
+        app = {"command": [PROGRAM, "run", "-c", str(path)], "env": env, "service": service_of or service(),
+               "machines": [{"volume": True, "config": {"stop_config": {"signal": "SIGTERM", "timeout": "60s"}}, **each} for each in machines]}
+        super().__init__({"calendar": app}, **more)
+
+    def end_machines(self):
+        """Each that is awake is told to stop, and ends as it should."""
+        if self.process.poll() is not None:
+            return ""
+        awake = [each["id"] for each in self.api("GET", "/apps/calendar/machines").json()
+                 if each["state"] == "started" and each["host_status"] == "ok"]
+        for machine in awake:
+            self.do(machine, "stop")
+        for machine in awake:
+            self.wait(machine, "stopped")
+        exits = [line["exit_event"] for line in self.log(what="machine", event="exit")]
+        return "".join("fly-atc ended with %(exit_code)d\n" % each for each in exits if each["exit_code"])
+
+    def finish(self):
+        """Complaints, after the end."""
+        found = [self.end_machines(), self.close()]
+        found += ["left behind: %d (%s)" % (pid, processes.command_line(pid)) for pid in processes.with_marker(str(self.reports))]
+        found += ["sanitizer report:\n" + report.read_text(errors="replace")[:8000] for report in self.reports.glob("report*")
+                  if report.stat().st_size]
+        return "\n".join(filter(None, found))
+
+    def remove(self):
+        super().remove()
+        shutil.rmtree(self.reports, ignore_errors=True)

@@ -242,7 +242,7 @@ class Api:
         value = {"id": machine.id, "name": machine.name, "state": machine.seen(self.fleet.switches.api_lag), "region": machine.region,
                  "instance_id": machine.instance_id, "version": machine.instance_id, "private_ip": machine.private_ip,
                  "created_at": moment(machine.created_at), "updated_at": moment(machine.updated_at), "config": config,
-                 "image_ref": {"repository": machine.config.get("image", "local")}, "events": list(machine.events)[:20], "checks": [],
+                 "image_ref": {"repository": machine.config.get("image", "local")}, "events": list(machine.events)[:20], "checks": [{"name": name, **check} for name, check in sorted(machine.checks.items())],
                  "nonce": "", "host_status": machine.host_status, "cordoned": machine.cordoned}
         if machine.host_status != "ok":
             value["config"], value["incomplete_config"] = None, config

@@ -16,7 +16,7 @@ PROXY_ONLY = {"fly-client-ip", "fly-forwarded-port", "fly-forwarded-proto", "fly
               "fly-src-signature"}
 ROUTING = {"fly-prefer-region", "fly-force-region", "fly-prefer-instance-id", "fly-force-instance-id", "fly-replay-cache-control"}
 NOT_STARTABLE = ("stopping", "destroying", "destroyed", "replacing", "failed", "launch_failed", "updating")
-RECENTLY_STOPPED = 300
+LINGER = 2.0
 
 
 class Failure(Exception):
@@ -86,7 +86,7 @@ class Edge:
     def __init__(self, fleet, region, ports):
         self.fleet, self.region, self.switches = fleet, region, fleet.switches
         self.wanted_ports, self.servers, self.addresses = ports, [], {}
-        self.clients, self.tasks = set(), set()
+        self.clients = {}
         self.pool = collections.defaultdict(list)
         self.cache = replay.ReplayCache(time.monotonic, fleet.chance, self.switches.cache_forget)
 
@@ -105,8 +105,9 @@ class Edge:
 
     def restart(self):
         """All connections end, and nothing is remembered; the listeners stay."""
-        for task in list(self.tasks):
+        for task, writer in list(self.clients.items()):
             task.cancel()
+            writer.close()
         self.cache.entries.clear()
         for links in self.pool.values():
             for link in links:
@@ -118,14 +119,14 @@ class Edge:
 
     async def serve(self, reader, writer, port):
         task = asyncio.current_task()
-        self.tasks.add(task)
+        self.clients[task] = writer
         try:
             while await self.serve_one(reader, writer, port):
                 pass
         except (http1.Bad, ConnectionError, OSError, asyncio.CancelledError):
             pass
         finally:
-            self.tasks.discard(task)
+            del self.clients[task]
             writer.close()
 
     async def serve_one(self, reader, writer, port):
@@ -138,6 +139,7 @@ class Edge:
             return False
         try:
             keeps = await self.answer(exchange)
+            await linger(exchange.tape)
         finally:
             exchange.tape.close()
         return keeps and head.keeps_alive and exchange.tape.is_over
@@ -353,7 +355,7 @@ class Edge:
                 continue
             if self.fleet.faults.take("blind", machine=machine.id, region=self.region):
                 continue
-            if load(machine, service) >= limits(service)[1]:
+            if load(machine, service) >= limits(service)[1] or machine.is_failing(service):
                 continue
             found.append(((machine.id != wish.prefer_instance) if wish.prefer_instance else False,
                           99 if place is None else place, self.burden(machine, service), distance(self.region, machine.region),
@@ -631,6 +633,17 @@ async def client_left(reader):
     """Until the client has closed; what it sent ahead is not touched."""
     while not reader.at_eof():
         await asyncio.sleep(0.05)
+
+
+async def linger(tape):
+    """A client that still sends would lose the answer if its connection were closed now: it is heard for a while."""
+    try:
+        async with asyncio.timeout(LINGER):
+            while not tape.is_over:
+                tape.kept = None
+                await tape.more()
+    except (asyncio.TimeoutError, http1.Bad):
+        pass
 
 
 class Tunnel:

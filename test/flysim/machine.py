@@ -51,6 +51,10 @@ def signal_number(name):
     return signal.Signals[name if name.startswith("SIG") else "SIG" + name].value
 
 
+def check_name(service, i):
+    return "servicecheck-%02d-%s-%d" % (i, service["checks"][i].get("type", "http"), service["internal_port"])
+
+
 class Machine:
     def __init__(self, fleet, app, region, config, name, machine_id):
         self.fleet, self.app, self.region, self.config, self.id = fleet, app, region, config, machine_id
@@ -61,7 +65,7 @@ class Machine:
         self.events, self.created_at, self.updated_at = collections.deque(maxlen=50), time.time(), time.time()
         self.lease, self.cordoned, self.soft_cordoned, self.host_status = None, False, False, "ok"
         self.metadata_version = 1
-        self.load, self.tunnels = 0, set()
+        self.load, self.tunnels, self.checks = 0, set(), {}
         self.home = fleet.home / "machines" / machine_id
         self.rootfs, self.fly = self.home / "rootfs", self.home / "fly"
         self.rootfs.mkdir(parents=True)
@@ -103,6 +107,11 @@ class Machine:
                     return service
         return None
 
+    def is_failing(self, service):
+        """Whether a check of the service takes it out of rotation; one that has not run says nothing."""
+        return self.state == "started" and any(self.checks.get(check_name(service, i), {}).get("status") == "critical"
+                                               for i in range(len(service.get("checks", ()))))
+
     def seen(self, lag):
         """Its state as it was so long ago."""
         if lag <= 0:
@@ -119,6 +128,7 @@ class Machine:
         self.history.append((time.monotonic(), state))
         self.note(event or state, state, source, **request)
         if state not in ("started", "suspending"):
+            self.checks = {}
             for each in list(self.on_asleep):
                 each(self)
         self.fleet.changed()
@@ -161,7 +171,8 @@ class Machine:
 
     def filled(self, text):
         for key, value in (("{address}", self.address), ("{fly}", str(self.fly)), ("{volume}", str(self.disk)),
-                           ("{rootfs}", str(self.rootfs)), ("{region}", self.region), ("{id}", self.id), ("{home}", str(self.home))):
+                           ("{rootfs}", str(self.rootfs)), ("{region}", self.region), ("{id}", self.id), ("{home}", str(self.home)),
+                           ("{proxy}", self.fleet.proxy_address), ("{here}", os.getcwd())):
             text = text.replace(key, value)
         return text
 

@@ -7,6 +7,7 @@ import json
 from flysim import http1
 from flysim.api import Api, OwnSocket
 from flysim.autostop import autostop_loop, autostop_pass
+from flysim.checks import Checker
 from flysim.dns import Server
 from flysim.edge import Edge
 from flysim.fleet import Fleet, Wrong
@@ -38,6 +39,7 @@ class Sim:
         for machine in self.fleet.all_machines():
             await self.open_socket(machine)
             await self.bring(machine, machine.wanted_first)
+        self.loops.append(asyncio.ensure_future(Checker(self.fleet).loop()))
         if self.fleet.switches.autostop_every:
             self.loops.append(asyncio.ensure_future(autostop_loop(self.fleet)))
 

@@ -56,6 +56,9 @@ def special(conn, file, path):
         while not os.path.exists("go"):
             time.sleep(0.005)
         answer(conn, 200, [], ME)
+    elif path == "/up":
+        note("checked")
+        answer(conn, 301 if os.path.exists("ill") else 200, [], "")
     elif path.startswith("/exit/"):
         os._exit(int(path[6:]))
     elif path == "/vanish":

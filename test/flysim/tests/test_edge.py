@@ -205,6 +205,15 @@ def test_a_body_is_replayed_up_to_the_limit(fly, size, status):
         assert fly.codes[-1] == "PA01"
 
 
+def test_a_client_that_still_sends_gets_the_answer(fly):
+    """Had its connection been closed with bytes unread, they would have been answered by a reset."""
+    with fly.wire("sea") as wire:
+        wire.request("POST", "/", [script(sea=["early", *header("instance=" + SJC)]), ("Content-Length", "20000000"), ("Connection", "close")])
+        for _ in range(20):
+            wire.send(b"d" * 1000000)
+        assert wire.response("POST").status == 502
+
+
 def test_a_body_is_replayed_that_was_answered_before_it_was_read(fly):
     answer = fly.ask("POST", "/", "sea", [script(sea=["early", *header("instance=" + SJC)])], b"a" * 900000)
     assert (answer.json()["machine"], answer.json()["size"]) == (SJC, 900000)

@@ -6,7 +6,7 @@ import pytest
 import processes
 from conftest import SEA, SJC, app
 from fly import service
-from waiting import wait_until
+from waiting import holds_for, wait_until
 
 
 def lines(fly, name, machine=SEA):
@@ -187,6 +187,35 @@ def test_a_simulator_that_is_killed_leaves_no_process(make_fly):
     fly.close = lambda: ""
     fly.process.stdin.close()
     fly.process.stdout.close()
+
+
+# -- checks --
+
+def test_a_machine_whose_check_fails_is_out_of_rotation_until_it_passes(make_fly):
+    check = {"type": "http", "path": "/up", "interval": "20ms", "grace_period": "0s"}
+    fly = make_fly({"calendar": app({"id": SEA, "region": "sea"}, {"id": SJC, "region": "sjc"}, service=service(checks=[check]))})
+
+    def answers():
+        return fly.get("/", "sea").json()["machine"]
+
+    def shown():
+        return [each["status"] for each in fly.machine(SEA)["checks"]]
+    wait_until(lambda: shown() == ["passing"])
+    fly.path(SEA, "rootfs", "ill").touch()
+    wait_until(lambda: shown() == ["critical"])
+    assert answers() == SJC and fly.machine(SEA)["state"] == "started", "neither restarted nor stopped"
+    fly.path(SEA, "rootfs", "ill").unlink()
+    wait_until(lambda: answers() == SEA)
+
+
+def test_a_check_is_no_load_and_wakes_nobody(make_fly):
+    check = {"type": "http", "path": "/up", "interval": "20ms", "grace_period": "0s"}
+    fly = make_fly({"calendar": app({"id": SEA, "region": "sea", "volume": True}, service=service(checks=[check], autostop="suspend"))})
+    wait_until(lambda: len(lines(fly, "checked")) > 2)
+    assert fly.order("autostop")["slept"] == [SEA]
+    fly.wait(SEA, "suspended")
+    checked = len(lines(fly, "checked"))
+    holds_for(lambda: len(lines(fly, "checked")) == checked and fly.machine(SEA)["state"] == "suspended", 0.2)
 
 
 # -- autostop --
