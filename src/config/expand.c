@@ -36,7 +36,7 @@ static bool has_at(str text, size_t i, char c)
 	return i < text.n && text.p[i] == c;
 }
 
-/* In a default "$$" and "$}" stand for what follows the dollar sign. */
+/* In a default "$$" and "$}" stand for the character after the dollar sign. */
 static bool is_escape(str text, size_t i)
 {
 	return has_at(text, i, '$') && (has_at(text, i + 1, '$') || has_at(text, i + 1, '}'));
@@ -167,8 +167,8 @@ static void add_fallback(struct buf *out, str fallback, bool is_template)
 	}
 }
 
-/* Whether the tenant is told it shows when it is known: until then what it is otherwise stays
- * beside it, as its default. */
+/* Whether the tenant is told it will be known later: until then its other meaning is kept beside
+ * it, as its default. */
 static void add_reference(struct buf *out, const struct variable *v, const char *value)
 {
 	buf_printf(out, "${" STR_FMT, STR_ARG(v->name));
@@ -243,7 +243,7 @@ static bool add_braced(
 	return add_variable(ld, out, inside, is_template, place);
 }
 
-/* True also after a fault: the rest is looked at too. */
+/* True even after a fault: the rest is looked at too. */
 static bool expand_into(
 	struct loader *ld, str text, bool is_template, struct place place, struct buf *out)
 {
@@ -312,7 +312,7 @@ static const struct database_conf *database_of(const struct app_conf *app, str w
 	return NULL;
 }
 
-/* Where no host is known the address is the path alone. */
+/* If no host is known the address is the path alone. */
 static void add_url(struct buf *out, const struct tenant_conf *t)
 {
 	if (t->host.n)
