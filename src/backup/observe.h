@@ -36,7 +36,7 @@ struct observation {
 	enum observed result;
 	struct why why;
 };
-void observe(struct observation *o);
+void observe_database(struct observation *o);
 
 /* Litestream has read more of the WAL than is committed: a writer was killed between writing its
  * commit and entering it in SQLite's index of the WAL; or one is about to enter it. Litestream

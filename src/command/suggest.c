@@ -28,7 +28,7 @@ static size_t distance(str a, str b)
 	return last[b.n];
 }
 
-const char *suggest(const char *word, const char *const *candidates)
+const char *suggest_word(const char *word, const char *const *candidates)
 {
 	str w = str_of(word);
 	size_t best = MAX(w.n / 3, (size_t)1) + 1;

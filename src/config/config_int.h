@@ -248,7 +248,7 @@ bool expand_text(
 /* A word of the command line, as a template. */
 str expand_literal(struct loader *ld, str word);
 /* At text[at] there is "${": the text inside, or false if it is not closed. */
-bool braced(str text, size_t at, str *ret_inside) MUST_USE;
+bool expand_braced(str text, size_t at, str *ret_inside) MUST_USE;
 /* The inside of the first ${…} that names something that a tenant with these settings does not
  * have: a database, or a variable that it is not told and that means nothing else.  Or empty. */
 str words_unknown(const struct app_conf *app);

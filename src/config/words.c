@@ -30,7 +30,7 @@ static bool take_braced(struct splitter *s)
 {
 	str inside;
 
-	if (!braced(s->text, s->at, &inside))
+	if (!expand_braced(s->text, s->at, &inside))
 		return refuse_words(s, "${ without }; write $$ for a dollar sign");
 	buf_printf(&s->word, "${" STR_FMT "}", STR_ARG(inside));
 	s->at += inside.n + 3;

@@ -244,7 +244,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 	(void)ng;
 	s->seen++;
 	if (hd->type == NGHTTP2_HEADERS && is_behind_end(s, hd->stream_id))
-		give_up_session(s, NGHTTP2_STREAM_CLOSED, "HEADERS behind the end of its stream");
+		give_up_session(s, NGHTTP2_STREAM_CLOSED, "HEADERS after the end of its stream");
 	if (hd->type == NGHTTP2_HEADERS && is_passed_over(s, hd->stream_id))
 		give_up_session(
 			s, NGHTTP2_PROTOCOL_ERROR, "a stream's number is smaller than the last");

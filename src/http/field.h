@@ -28,7 +28,7 @@ unsigned field_weight(str params);
  * An empty Accept wants everything. */
 unsigned accept_weight(str accept, str type);
 /* True only if the type itself is named with a weight above 0: a wildcard does not count.  Tells a
- * browser's navigation (text/html) from a script, and a caller who wants JSON. */
+ * browser's navigation (text/html) from a script, and recognises a client that wants JSON. */
 bool accept_names(str accept, str type);
 /* The weight of one coding in Accept-Encoding or TE; `*` speaks for those not named, and what is
  * absent has 0. */

@@ -256,7 +256,7 @@ static struct placement placement_of(const struct exchange *x)
 
 	if (arrival_has(a, HEADER_FLY_REPLAY_SRC))
 		in.replay_src = header_value(head->headers, head->nheaders, HEADER_FLY_REPLAY_SRC);
-	return place(&in);
+	return place_decide(&in);
 }
 
 enum step routing_place(struct exchange *x)

@@ -33,7 +33,7 @@ void tenants_wake(struct tenants *all, uint32_t slot)
 	if (!t || t->is_removed)
 		return;
 	if (t->life.state == TENANT_RUNNING)
-		announce(t); /* the proxy missed that, or asked while we tried to stop it */
+		announce_state(t); /* the proxy missed that, or asked while we tried to stop it */
 	else
 		tenant_event(t, EVENT_WAKE);
 }
