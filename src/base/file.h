@@ -4,7 +4,7 @@
  * down from there: never up (-EINVAL), and through a link to a directory only if that link is ours
  * and has no second name (-ELOOP), since anyone else who may write there can point one anywhere.
  * FILE_GIVEN instead of a descriptor says that the operator has given us the path: links above its
- * last name are followed, whoever owns them.  The last name is never followed, with two exceptions:
+ * last name are followed, whatever their owner.  The last name is never followed, with two exceptions:
  * by the functions named _given, and where it is a directory that the operator gave.
  *
  * What is opened for reading is a regular file (else -EISDIR or -EINVAL), and opening never waits,

@@ -22,7 +22,7 @@ struct forward_in {
 	 * lines that are kept are copied in runs. */
 	const struct request_head *head;
 	const struct route *route; /* TENANT */
-	const struct remote *client;
+	const struct remote *remote;
 	str request_id;		/* from request_id() */
 	uint64_t now;		/* milliseconds since 1970 */
 	bool keeps_forwarded;	/* server.forward_headers */
