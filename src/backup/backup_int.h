@@ -21,8 +21,8 @@
 struct backup_timing {
 	msec linger;	   /* the daemon's, when no tenant is awake */
 	msec watch_period; /* between two looks of the watchdog */
-	msec stall_limit; /* without confirmation although the store answers: the daemon is replaced
-			   */
+	msec stall_limit;  /* without confirmation although the store answers: the daemon is
+			    replaced */
 	msec first_retry, longest_retry; /* after a failed detach */
 	msec keep_left;			 /* for what is in an epoch that was left */
 	uint64_t max_released;		 /* databases that one daemon may have let go */

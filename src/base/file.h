@@ -4,8 +4,8 @@
  * down from there: never up (-EINVAL), and through a link to a directory only if that link is ours
  * and has no second name (-ELOOP), since anyone else who may write there can point one anywhere.
  * FILE_GIVEN instead of a descriptor says that the operator has given us the path: links above its
- * last name are followed, whatever their owner.  The last name is never followed, with two exceptions:
- * by the functions named _given, and where it is a directory that the operator gave.
+ * last name are followed, whatever their owner.  The last name is never followed, with two
+ * exceptions: by the functions named _given, and where it is a directory that the operator gave.
  *
  * What is opened for reading is a regular file (else -EISDIR or -EINVAL), and opening never waits,
  * whatever a tenant has put in its place.  All of them block as the disk does.  0 or -errno. */

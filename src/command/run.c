@@ -1,5 +1,5 @@
-/* run.c - serving, and what can be learned from the configuration without serving: check and dump.
- */
+/* run.c - serving, and what can be learned from the configuration without serving: check and
+ * dump. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <unistd.h>

@@ -4,8 +4,8 @@
 
 #define MAX_WORD 32
 
-/* How many letters must be changed, added, left out or swapped with their neighbour to make b of a.
- */
+/* How many letters must be changed, added, left out or swapped with their neighbour to make b of
+ * a. */
 static size_t distance(str a, str b)
 {
 	size_t rows[3][MAX_WORD + 1], *before = rows[0], *last = rows[1], *row = rows[2], *spare;

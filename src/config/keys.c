@@ -1,5 +1,5 @@
-/* keys.c - the tables of all settings, from the rows: for docs/configuration.md and fly-atc.yml(5).
- */
+/* keys.c - the tables of all settings, from the rows: for docs/configuration.md and
+ * fly-atc.yml(5). */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 

@@ -1,5 +1,5 @@
-/* told.c - which variables applications are told, so that command, prepare and env may name them.
- */
+/* told.c - which variables applications are told, so that command, prepare and env may name
+ * them. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 

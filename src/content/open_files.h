@@ -36,8 +36,8 @@ enum { OPEN_FILE_MAGIC = MAGIC('f', 'i', 'l', 'e') };
 struct open_file {
 	uint32_t magic;
 	int fd;	   /* -1: */
-	int error; /* -errno: it does not exist, or cannot be opened; -EXDEV, -ELOOP: it leads out
-		    */
+	int error; /* -errno: it does not exist, or cannot be opened; -EXDEV, -ELOOP: it leads
+		    out */
 	struct file_facts facts;
 	/* public_file.c's: which precompressed neighbours it has, if it looked for them */
 	unsigned neighbours;

@@ -27,9 +27,9 @@ struct h2_request {
 	struct {
 		size_t at, n;
 	} values[H2_NPSEUDO];
-	unsigned has; /* bit 1 << enum h2_pseudo */
-	size_t size;  /* names and values, and 32 for each, as SETTINGS_MAX_HEADER_LIST_SIZE counts
-		       */
+	unsigned has;	/* bit 1 << enum h2_pseudo */
+	size_t size;	/* names and values, and 32 for each, as SETTINGS_MAX_HEADER_LIST_SIZE
+			 counts */
 	bool has_field; /* one that is not a pseudo field */
 	bool has_host, has_length;
 	uint64_t length;  /* Content-Length; UINT64_MAX: not given */

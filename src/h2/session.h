@@ -110,8 +110,8 @@ struct h2_session {
 	size_t debt;		  /* the window that it was not given */
 	msec now;
 	struct {
-		int32_t ended[32]; /* the last streams that the client has ended and that are closed
-				    */
+		int32_t ended[32]; /* the last streams that the client has ended and that are
+				    closed */
 		unsigned nended;
 		int32_t last_id, gap_from,
 			gap_to; /* the newest stream; numbers skipped before it */

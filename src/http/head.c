@@ -1,5 +1,5 @@
-/* head.c - what request and response heads have in common: their end, their version, their fields.
- */
+/* head.c - what request and response heads have in common: their end, their version, their
+ * fields. */
 /* SPDX-License-Identifier: MIT */
 #include "http/head.h"
 

@@ -55,8 +55,8 @@ static inline bool header_set_has(const struct header_set *s, enum header_id id)
 	return s->bits[id / 64] >> id % 64 & 1;
 }
 
-/* The first header with that id, or NULL.  `id` is not HEADER_OTHER: for that use header_find_name.
- */
+/* The first header with that id, or NULL.  `id` is not HEADER_OTHER: for that use
+ * header_find_name. */
 const struct header *header_find(const struct header *headers, size_t n, enum header_id id);
 /* The next one after `h`, which is one of `headers`; NULL when there are no more. */
 const struct header *header_find_next(

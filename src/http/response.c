@@ -4,8 +4,8 @@
 
 #include "http/http_int.h"
 
-/* "HTTP/1.1 200 OK"; the blank before an empty phrase may be missing, as it is with many servers.
- */
+/* "HTTP/1.1 200 OK"; the blank before an empty phrase may be missing, as it is with many
+ * servers. */
 static bool parse_line(struct response_head *h, str line)
 {
 	if (line.n < 12 || head_version(str_slice(line, 0, 8), &h->minor) || line.p[8] != ' ')

@@ -21,8 +21,8 @@ struct websocket_frames {
 	unsigned char head[WEBSOCKET_HEAD_MAX];
 	uint8_t nhead;	/* bytes of the next head that are here */
 	bool is_over;	/* the server has sent its close frame */
-	bool is_broken; /* that was not a frame of a server: it is unknown where the next one begins
-			 */
+	bool is_broken; /* that was not a frame of a server: it is unknown where the next one
+			 begins */
 };
 
 /* The next bytes, cut anywhere. */

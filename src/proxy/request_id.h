@@ -1,5 +1,5 @@
-/* request_id.h - the name by which one request is known to the tenant, the log and the error page.
- */
+/* request_id.h - the name by which one request is known to the tenant, the log and the error
+ * page. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -84,10 +84,10 @@ struct tenant_run {
 	struct elsewhere elsewhere; /* where it does listen */
 	unsigned backups;	    /* calls of backup, and looks, that have not returned yet */
 	tenant_fn *when_back;	    /* called as soon as there are none, or NULL */
-	bool is_unobserved; /* its databases may have been written to, and not been registered since
-			     */
-	bool is_cancelled;  /* the step under way ends as BROKEN, whatever its result */
-	bool is_hung;	    /* it is killed for not answering */
+	bool is_unobserved;  /* its databases may have been written to, and not been registered
+			      since */
+	bool is_cancelled;   /* the step under way ends as BROKEN, whatever its result */
+	bool is_hung;	     /* it is killed for not answering */
 	bool is_told_to_end; /* a single one, by a program that wants us to end */
 	struct mark mark;    /* why it is to be replaced */
 	struct {

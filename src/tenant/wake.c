@@ -1,5 +1,5 @@
-/* wake.c - a tenant on its way up: woken, databases restored, migrations run, databases registered.
- */
+/* wake.c - a tenant on its way up: woken, databases restored, migrations run, databases
+ * registered. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdlib.h>
