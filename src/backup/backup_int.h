@@ -166,8 +166,8 @@ bool entry_has_backup(const struct entry *e);
 /* The URL of each replica follows the epoch. */
 void entry_set_epoch_urls(struct entry *e);
 
-/* Nothing of the database is in the epoch that begins (or everything in it was written by
- * others). */
+/* The database belongs to another epoch from now on.  is_fresh: nothing of it is there yet; else
+ * what is there came through an earlier Litestream. */
 void entry_begin_epoch(struct database *db, bool is_fresh);
 
 /* This many files are beside its databases. */

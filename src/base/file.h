@@ -59,8 +59,7 @@ ssize_t file_read_kernel(const char *path, char *out, size_t size) MUST_USE;
  * path.tmp (one left by an earlier crash is removed first) is flushed to the disk and renamed, and
  * the directory is flushed.  The mode does not depend on the umask. */
 int file_write(int dir, const char *path, str content, mode_t mode) MUST_USE;
-/* The same, but -EEXIST if there is one: of two that write at once, both end up with one
- * content. */
+/* The same, but -EEXIST if there is one: two that write at once end up with the same one. */
 int file_write_new(int dir, const char *path, str content, mode_t mode) MUST_USE;
 /* An empty file, unless it exists. */
 int file_touch(int dir, const char *path, mode_t mode) MUST_USE;
