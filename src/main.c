@@ -1,4 +1,4 @@
-/* main.c - where the program begins: as the proxy, as a trial, or as what the command line says. */
+/* main.c - where the program begins: as the proxy, as a trial, or as the command line says. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "proxy/proxy.h"
 #include "supervisor/supervisor.h"
 
-/* A descriptor 0, 1 or 2 that is closed would become some socket of ours, and be written to. */
+/* A closed descriptor 0, 1 or 2 would become one of our sockets, and be written to. */
 static void fill_standard_descriptors(void)
 {
 	int fd;
@@ -64,7 +64,7 @@ static void show_memory(void)
 }
 #endif
 
-/* Who has our user could read the storage keys in it. */
+/* Any process of our user could read the storage keys in it. */
 static void hide_memory(void)
 {
 	prctl(PR_SET_DUMPABLE, 0);

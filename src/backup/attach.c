@@ -8,10 +8,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define LOOK_LIMIT 10000u /* msec */
-#define PROVEN_LIMIT                                                                               \
-	3000u /* for files that are here and proven, nothing waits longer than this                \
-	       */
+#define LOOK_LIMIT   10000u /* msec */
+#define PROVEN_LIMIT 3000u  /* files that are here and proven wait no longer than this */
 
 struct attach {
 	struct op op;

@@ -21,8 +21,8 @@
 struct backup_timing {
 	msec linger;	   /* the daemon's, when no tenant is awake */
 	msec watch_period; /* between two looks of the watchdog */
-	msec stall_limit; /* without confirmation although the store answers: the daemon is replaced
-			   */
+	msec stall_limit;  /* without confirmation although the store answers: the daemon is
+			    replaced */
 	msec first_retry, longest_retry; /* after a failed detach */
 	msec keep_left;			 /* for what is in an epoch that was left */
 	uint64_t max_released;		 /* databases that one daemon may have let go */
@@ -166,8 +166,8 @@ bool entry_has_backup(const struct entry *e);
 /* The URL of each replica follows the epoch. */
 void entry_set_epoch_urls(struct entry *e);
 
-/* Nothing of the database is in the epoch that begins (or everything in it was written by
- * others). */
+/* The database belongs to another epoch from now on.  is_fresh: nothing of it is there yet; else
+ * what is there came through an earlier Litestream. */
 void entry_begin_epoch(struct database *db, bool is_fresh);
 
 /* This many files are beside its databases. */

@@ -85,7 +85,7 @@ static void run_observe(void *arg)
 
 	MAGIC_CHECK(c, CONFIRM_MAGIC);
 	for (size_t i = 0; i < c->nparts; i++)
-		observe(&c->parts[i].look);
+		observe_database(&c->parts[i].look);
 }
 
 static void take_seal(struct confirm_part *part)
@@ -182,7 +182,7 @@ static void run_renew(void *arg)
 	struct confirm *c = arg;
 
 	MAGIC_CHECK(c, CONFIRM_MAGIC);
-	renew(&c->renewal);
+	renew_epoch(&c->renewal);
 }
 
 static void take_renewal(struct confirm *c)

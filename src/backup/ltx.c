@@ -13,7 +13,7 @@
 #define TRAILER	      16u
 #define CHECKSUM      8u
 #define FLAG_SIZE     1u /* of a page: its length follows, and an LZ4 block */
-#define NO_CHECKSUM   2u /* of the file; it holds no copy of the database */
+#define NO_CHECKSUM   2u /* of the file: it keeps no checksum of the whole database */
 #define CHECKSUM_FLAG (1ULL << 63)
 #define POLYNOMIAL    0xd800000000000000ULL /* CRC-64 of ISO 3309, bits reversed */
 

@@ -135,7 +135,7 @@ static void observe_new(struct observation *o)
 		miss(o, "it may have been written to while nobody watched");
 }
 
-void observe(struct observation *o)
+void observe_database(struct observation *o)
 {
 	int r = identity_look(o->path, &o->now);
 

@@ -18,13 +18,13 @@ enum observed {
 struct observation {
 	const char *path; /* borrowed; absolute */
 	uint64_t epoch;	  /* the present one */
-	bool is_known;	 /* some Litestream has it registered, or had it; otherwise the rest counts:
-			  */
-	bool is_fresh;	 /* nothing of it is in this epoch */
-	bool is_settled; /* this process has let it go, in the state `verified` */
-	bool is_unnamed; /* the store has never heard of it */
-	bool is_offline; /* it is unknown what HEAD says: */
-	bool is_sealed;	 /* HEAD: after this transaction of this epoch */
+	bool is_known;	  /* some Litestream has it registered, or had it; otherwise the rest
+			   counts: */
+	bool is_fresh;	  /* nothing of it is in this epoch */
+	bool is_settled;  /* this process has let it go, in the state `verified` */
+	bool is_unnamed;  /* the store has never heard of it */
+	bool is_offline;  /* it is unknown what HEAD says: */
+	bool is_sealed;	  /* HEAD: after this transaction of this epoch */
 	uint64_t txid;
 	bool is_continued; /* known, but to a Litestream that is gone */
 	struct identity registered, verified;
@@ -36,7 +36,7 @@ struct observation {
 	enum observed result;
 	struct why why;
 };
-void observe(struct observation *o);
+void observe_database(struct observation *o);
 
 /* Litestream has read more of the WAL than is committed: a writer was killed between writing its
  * commit and entering it in SQLite's index of the WAL; or one is about to enter it. Litestream

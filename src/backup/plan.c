@@ -1,5 +1,5 @@
-/* plan.c - may the local databases be used, must they be restored, or does this tenant begin here?
- */
+/* plan.c - may the local databases be used, must they be restored, or does this tenant begin
+ * here? */
 /* SPDX-License-Identifier: MIT */
 #include "backup/plan.h"
 

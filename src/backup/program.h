@@ -1,5 +1,5 @@
-/* program.h - the Litestream program: where it is, which version it is, what environment it gets.
- */
+/* program.h - the Litestream program: where it is, which version it is, what environment it
+ * gets. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

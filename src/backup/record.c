@@ -123,8 +123,8 @@ static void close_record(struct json *j)
 	buf_add_char(j->out, '\n');
 }
 
-static char writer[64]; /* tells our own HEAD from one that another writer wrote with the same
-			   content */
+/* Tells our own HEAD from one that another writer wrote with the same content. */
+static char writer[64];
 
 static void name_writer(void)
 {

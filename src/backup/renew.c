@@ -82,7 +82,7 @@ static int check_databases(struct renewal *r)
 	return result;
 }
 
-void renew(void *renewal)
+void renew_epoch(void *renewal)
 {
 	struct renewal *r = renewal;
 	int result = check_databases(r);

@@ -24,4 +24,4 @@ struct renewal {
 	int result; /* 0; -EUCLEAN: one of them is damaged, and nothing was begun; else -errno */
 	struct why why;
 };
-void renew(void *renewal);
+void renew_epoch(void *renewal);

@@ -1,5 +1,5 @@
-/* rpc.h - requests to Litestream's control socket: HTTP with JSON over a unix socket, in the loop.
- */
+/* rpc.h - requests to Litestream's control socket: HTTP with JSON over a unix socket, in the
+ * loop. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

@@ -1,5 +1,5 @@
-/* store_s3.c - a bucket as store, over libcurl, which signs the requests (AWS Signature Version 4).
- */
+/* store_s3.c - a bucket as store, over libcurl, which signs the requests (AWS Signature Version
+ * 4). */
 /* SPDX-License-Identifier: MIT */
 #include <poll.h>
 #include <pthread.h>
@@ -182,8 +182,7 @@ static void set_options(struct store_s3 *s, CURL *curl, const struct request *r,
 	lib->easy_setopt(curl, CURLOPT_USERNAME, l->key_id);
 	lib->easy_setopt(curl, CURLOPT_PASSWORD, l->secret);
 	lib->easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	lib->easy_setopt(
-		curl, CURLOPT_PROXY, ""); /* no more than Litestream, whose environment has none */
+	lib->easy_setopt(curl, CURLOPT_PROXY, ""); /* like Litestream, whose environment has none */
 	lib->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left, (msec)CONNECT_TIMEOUT));
 	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS,

@@ -4,8 +4,8 @@
  * down from there: never up (-EINVAL), and through a link to a directory only if that link is ours
  * and has no second name (-ELOOP), since anyone else who may write there can point one anywhere.
  * FILE_GIVEN instead of a descriptor says that the operator has given us the path: links above its
- * last name are followed, whoever owns them.  The last name is never followed, with two exceptions:
- * by the functions named _given, and where it is a directory that the operator gave.
+ * last name are followed, whatever their owner.  The last name is never followed, with two
+ * exceptions: by the functions named _given, and where it is a directory that the operator gave.
  *
  * What is opened for reading is a regular file (else -EISDIR or -EINVAL), and opening never waits,
  * whatever a tenant has put in its place.  All of them block as the disk does.  0 or -errno. */
@@ -59,8 +59,7 @@ ssize_t file_read_kernel(const char *path, char *out, size_t size) MUST_USE;
  * path.tmp (one left by an earlier crash is removed first) is flushed to the disk and renamed, and
  * the directory is flushed.  The mode does not depend on the umask. */
 int file_write(int dir, const char *path, str content, mode_t mode) MUST_USE;
-/* The same, but -EEXIST if there is one: of two that write at once, both end up with one
- * content. */
+/* The same, but -EEXIST if there is one: two that write at once end up with the same one. */
 int file_write_new(int dir, const char *path, str content, mode_t mode) MUST_USE;
 /* An empty file, unless it exists. */
 int file_touch(int dir, const char *path, mode_t mode) MUST_USE;

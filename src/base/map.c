@@ -48,7 +48,7 @@ void *map_put(struct map *m, str key, void *value)
 	assert(value && key.p);
 	if (m->count * 4 >= m->cap * 3)
 		grow(m);
-	assert(m->count < m->cap); /* else a search would go round for ever */
+	assert(m->count < m->cap); /* otherwise a search would loop forever */
 	e = find_place(m, key, hash);
 	before = e->value;
 	if (!e->key.p)

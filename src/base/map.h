@@ -1,5 +1,5 @@
-/* map.h - a hash table from strings to pointers; keys are borrowed and must outlive their entries.
- */
+/* map.h - a hash table from strings to pointers; keys are borrowed and must outlive their
+ * entries. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

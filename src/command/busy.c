@@ -80,7 +80,7 @@ static void tell_length(const char *id, msec asked, msec left)
 	text_duration(left, length);
 	printf("%s is busy until %s, for %s\n", id, moment, length);
 	if (asked > left + 1000)
-		complain("busy_max does not allow more at once");
+		tell_fault("busy_max does not allow more at once");
 }
 
 static int hold_for(const struct options *o)
@@ -91,7 +91,7 @@ static int hold_for(const struct options *o)
 	int r;
 
 	if (number_parse_duration(str_of(word), &asked) < 0) {
-		complain("busy: %s is no length of time, as 30s, 5m or 2h", word);
+		tell_fault("busy: %s is no length of time, as 30s, 5m or 2h", word);
 		return EXIT_USAGE;
 	}
 	r = keep_awake(o, word, "", &answer);
@@ -212,7 +212,7 @@ static int hold_while(const struct options *o)
 		return r;
 	r = spawn(argv, &before, &pid);
 	if (r) {
-		complain("cannot run %s: %s", argv[0], strerror(r));
+		tell_fault("cannot run %s: %s", argv[0], strerror(r));
 		r = r == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	} else {
 		r = await(&h, pid, &ours);
@@ -227,6 +227,6 @@ int busy_run(const struct options *o)
 		return hold_while(o);
 	if (!o->ncommand && o->nwords == 2)
 		return hold_for(o);
-	complain("busy: which tenant, and for how long? A length of time, or -- and a command");
+	tell_fault("busy: which tenant, and for how long? A length of time, or -- and a command");
 	return EXIT_USAGE;
 }

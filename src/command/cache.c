@@ -119,7 +119,7 @@ int cache_run(const struct options *o)
 	if (!o->nwords)
 		return list(o);
 	if (!str_eq(str_of(o->words[0]), STR("purge")) || o->nwords < 2) {
-		complain("cache: only \"purge TENANT [PATH]\" may follow");
+		tell_fault("cache: only \"purge TENANT [PATH]\" may follow");
 		return EXIT_USAGE;
 	}
 	return purge(o);

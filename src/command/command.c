@@ -76,7 +76,7 @@ int command_main(int argc, char **argv)
 		r = dispatch(&o);
 	free(o.words);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && r == 0) {
-		complain("cannot write to standard output");
+		tell_fault("cannot write to standard output");
 		r = EXIT_RUNTIME;
 	}
 	return r;

@@ -41,7 +41,7 @@ int options_parse(struct options *ret, int argc, char **argv);
 void options_describe(enum verb v, struct buf *out);
 
 /* suggest.c: the one of candidates (NULL-ended) that was probably meant, or NULL. */
-const char *suggest(const char *word, const char *const *candidates);
+const char *suggest_word(const char *word, const char *const *candidates);
 
 /* help.c */
 void help_usage(struct buf *out);
@@ -57,5 +57,5 @@ int run_dump(const struct options *o);
 int status_run(const struct options *o);
 
 /* tell.c: "fly-atc: " and the text, on standard error. */
-void complain(const char *fmt, ...) PRINTF(1, 2);
+void tell_fault(const char *fmt, ...) PRINTF(1, 2);
 void print_buf(const struct buf *b, FILE *file);

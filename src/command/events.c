@@ -148,7 +148,7 @@ static int judge_end(const struct follower *f, const struct live_answer *a)
 		return live_refused(a, "follow the events");
 	if (f->is_over)
 		return 0;
-	complain(
+	tell_fault(
 		f->is_dropped
 			? "events: they came faster than they were read here; what followed is lost"
 			: "events: the answer ended too early");

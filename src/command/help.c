@@ -73,7 +73,7 @@ int help_run(const struct options *o)
 	while (word && v < NVERBS && !str_eq(str_of(word), str_of(verb_name((enum verb)v))))
 		v++;
 	if (v == NVERBS) {
-		complain("help: there is no command %s", word);
+		tell_fault("help: there is no command %s", word);
 		return EXIT_USAGE;
 	}
 	if (word)

@@ -61,17 +61,19 @@ static void find_sockets(const struct options *o, struct sockets *ret, size_t *r
 static void tell_unreachable(const char *path, size_t faults, int err)
 {
 	if (err == -ENOENT || err == -ECONNREFUSED)
-		complain("no fly-atc answers at %s; start it with: fly-atc run", path);
+		tell_fault("no fly-atc answers at %s; start it with: fly-atc run", path);
 	else if (err == -EACCES)
-		complain("cannot ask %s: it belongs to another user; try as that user, or as root",
+		tell_fault(
+			"cannot ask %s: it belongs to another user; try as that user, or as root",
 			path);
 	else if (err == -EPIPE)
-		complain("fly-atc at %s ended before it answered", path);
+		tell_fault("fly-atc at %s ended before it answered", path);
 	else
-		complain("cannot ask %s: %s", path, strerror(-err));
+		tell_fault("cannot ask %s: %s", path, strerror(-err));
 	if (faults)
-		complain("the configuration has %zu fault%s (fly-atc check tells), so this is only "
-			 "the default path; name the right one with --socket",
+		tell_fault(
+			"the configuration has %zu fault%s (fly-atc check tells), so this is only "
+			"the default path; name the right one with --socket",
 			faults, faults == 1 ? "" : "s");
 }
 
@@ -170,7 +172,7 @@ int live_refused(const struct live_answer *a, const char *doing)
 	json_t *j = live_json(a);
 	const char *reason = json_string_value(json_object_get(j, "error"));
 
-	complain("cannot %s: %s", doing, reason ? reason : "the answer cannot be understood");
+	tell_fault("cannot %s: %s", doing, reason ? reason : "the answer cannot be understood");
 	print_output(json_object_get(j, "tenant"));
 	json_decref(j);
 	return EXIT_RUNTIME;
@@ -207,7 +209,7 @@ static bool told_unsettled(const struct live_answer *a, const struct options *o)
 	bool is_it = reason && state && o->verb == VERB_STOP && strcmp(state, "stopped") == 0;
 
 	if (is_it)
-		complain("%s is stopped, but %s", o->words[0], reason);
+		tell_fault("%s is stopped, but %s", o->words[0], reason);
 	json_decref(j);
 	return is_it;
 }
@@ -348,7 +350,7 @@ static int tell_reload(const struct live_answer *a)
 			printf("only a restart of fly-atc brings into force: %s\n", later);
 	}
 	if (a->status == STATUS_ACCEPTED) {
-		complain("%s", json_string_value(json_object_get(j, "error")));
+		tell_fault("%s", json_string_value(json_object_get(j, "error")));
 		r = EXIT_RUNTIME;
 	} else if (a->status != 200) {
 		r = live_refused(a, "reload");

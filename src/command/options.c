@@ -71,9 +71,9 @@ static int usage_fault(const struct options *o)
 
 static int unknown_option(const struct options *o, const char *word)
 {
-	const char *meant = suggest(word, option_names);
+	const char *meant = suggest_word(word, option_names);
 
-	complain("unknown option %s%s%s%s", word, meant ? "; did you mean " : "",
+	tell_fault("unknown option %s%s%s%s", word, meant ? "; did you mean " : "",
 		meant ? meant : "", meant ? "?" : "");
 	return usage_fault(o);
 }
@@ -86,7 +86,7 @@ static int take_option(struct reader *r, const struct option *option, const char
 	r->used |= 1u << (option - options);
 	if (!option->value) {
 		if (value) {
-			complain("option --%s takes no value", option->name);
+			tell_fault("option --%s takes no value", option->name);
 			return usage_fault(r->o);
 		}
 		*(bool *)member = true;
@@ -95,7 +95,7 @@ static int take_option(struct reader *r, const struct option *option, const char
 	if (!value)
 		value = *r->argv ? *r->argv++ : NULL;
 	if (!value) {
-		complain("option --%s needs a value: %s", option->name, option->value);
+		tell_fault("option --%s needs a value: %s", option->name, option->value);
 		return usage_fault(r->o);
 	}
 	*(const char **)member = value;
@@ -189,10 +189,10 @@ static int check_command(const struct options *o)
 
 	if (!word || strchr(word, '/') || is_in_path(word))
 		return 0;
-	meant = suggest(word, verb_names);
+	meant = suggest_word(word, verb_names);
 	if (!meant)
 		return 0;
-	complain("unknown command %s; did you mean %s?", word, meant);
+	tell_fault("unknown command %s; did you mean %s?", word, meant);
 	return usage_fault(o);
 }
 
@@ -251,12 +251,12 @@ static int check_options(const struct reader *r)
 
 	for (size_t i = 0; i < NITEMS(options); i++) {
 		if (r->used & 1u << i && !(options[i].verbs & 1u << o->verb)) {
-			complain("%s has no option --%s", verb_name(o->verb), options[i].name);
+			tell_fault("%s has no option --%s", verb_name(o->verb), options[i].name);
 			return usage_fault(o);
 		}
 	}
 	if (o->lines && number_parse(str_of(o->lines), MAX_LINES, &lines) < 0) {
-		complain("--lines takes a number up to %d, not %s", MAX_LINES, o->lines);
+		tell_fault("--lines takes a number up to %d, not %s", MAX_LINES, o->lines);
 		return usage_fault(o);
 	}
 	return 0;
@@ -265,12 +265,12 @@ static int check_options(const struct reader *r)
 static int check_word_count(const struct options *o)
 {
 	if (o->nwords > word_counts[o->verb].max) {
-		complain("%s: unexpected argument %s", verb_name(o->verb),
+		tell_fault("%s: unexpected argument %s", verb_name(o->verb),
 			o->words[word_counts[o->verb].max]);
 		return usage_fault(o);
 	}
 	if (o->nwords < word_counts[o->verb].min) {
-		complain("%s: which tenant?", verb_name(o->verb));
+		tell_fault("%s: which tenant?", verb_name(o->verb));
 		return usage_fault(o);
 	}
 	return 0;
@@ -282,19 +282,19 @@ static int check_restart(const struct options *o)
 	msec timeout;
 
 	if (o->shows_all && o->nwords) {
-		complain("restart: %s or --all?", o->words[0]);
+		tell_fault("restart: %s or --all?", o->words[0]);
 		return usage_fault(o);
 	}
 	if (!o->shows_all && !o->nwords) {
-		complain("restart: which tenant?  For every one that is awake: --all");
+		tell_fault("restart: which tenant?  For every one that is awake: --all");
 		return usage_fault(o);
 	}
 	if (!o->shows_all && (o->keeps_going || o->is_hurried || o->timeout)) {
-		complain("restart: --keep-going, --now and --timeout go with --all");
+		tell_fault("restart: --keep-going, --now and --timeout go with --all");
 		return usage_fault(o);
 	}
 	if (o->timeout && number_parse_duration(str_of(o->timeout), &timeout) < 0) {
-		complain("--timeout takes a duration as 30s or 5m, not %s", o->timeout);
+		tell_fault("--timeout takes a duration as 30s or 5m, not %s", o->timeout);
 		return usage_fault(o);
 	}
 	return 0;

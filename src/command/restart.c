@@ -40,7 +40,7 @@ static void tell_end(struct progress *p, const json_t *over)
 	add_count(&line, over, "waiting", "still to be replaced");
 	printf(STR_FMT "\n", STR_ARG(buf_len(&line) ? buf_str(&line) : STR("no tenant is awake")));
 	if (why)
-		complain("restart --all: %s%s", why,
+		tell_fault("restart --all: %s%s", why,
 			p->goes_on ? "; who still waits is replaced when it can be" : "");
 	buf_done(&line);
 }
@@ -58,7 +58,7 @@ static void tell_tenant(const char *id, const char *what, const json_t *j)
 	else if (strcmp(what, "asleep") == 0)
 		printf("%s sleeps%s%s\n", id, reason ? ": " : "", reason ? reason : "");
 	else if (strcmp(what, "failed") == 0)
-		complain("%s failed: %s", id, reason ? reason : "?");
+		tell_fault("%s failed: %s", id, reason ? reason : "?");
 	else if (strcmp(what, "kept") == 0)
 		printf("%s is still as before\n", id);
 }
@@ -88,7 +88,7 @@ static int judge_answer(const struct progress *p, const struct live_answer *answ
 	if (answer->status != 200)
 		return live_refused(answer, "restart all");
 	if (!p->is_over)
-		complain("restart --all: the answer ended too early");
+		tell_fault("restart --all: the answer ended too early");
 	if (!p->is_over || p->has_failed || (p->is_early && !p->goes_on))
 		return EXIT_RUNTIME;
 	return p->is_early ? EXIT_WAITING : 0;

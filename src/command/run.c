@@ -1,5 +1,5 @@
-/* run.c - serving, and what can be learned from the configuration without serving: check and dump.
- */
+/* run.c - serving, and what can be learned from the configuration without serving: check and
+ * dump. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,7 +56,7 @@ static int explain_missing_command(const struct options *o)
 {
 	struct buf usage = {0};
 
-	complain("missing upstream command");
+	tell_fault("missing upstream command");
 	if (o->is_thrust) {
 		fputs("usage: thrust COMMAND...\n", stderr);
 		return EXIT_RUNTIME; /* like Thruster's */

@@ -303,8 +303,8 @@ static int show_status(const struct options *o, const struct live_answer *answer
 	struct buf out = {0};
 
 	if (!json_is_object(j)) {
-		complain("status: the answer cannot be understood; is that fly-atc "
-			 "of another version?");
+		tell_fault("status: the answer cannot be understood; is that fly-atc "
+			   "of another version?");
 		json_decref(j);
 		return EXIT_RUNTIME;
 	}

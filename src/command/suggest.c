@@ -4,8 +4,8 @@
 
 #define MAX_WORD 32
 
-/* How many letters must be changed, added, left out or swapped with their neighbour to make b of a.
- */
+/* How many letters must be changed, added, left out or swapped with their neighbour to make b of
+ * a. */
 static size_t distance(str a, str b)
 {
 	size_t rows[3][MAX_WORD + 1], *before = rows[0], *last = rows[1], *row = rows[2], *spare;
@@ -28,7 +28,7 @@ static size_t distance(str a, str b)
 	return last[b.n];
 }
 
-const char *suggest(const char *word, const char *const *candidates)
+const char *suggest_word(const char *word, const char *const *candidates)
 {
 	str w = str_of(word);
 	size_t best = MAX(w.n / 3, (size_t)1) + 1;

@@ -5,7 +5,7 @@
 
 #include "command/command_int.h"
 
-void complain(const char *fmt, ...)
+void tell_fault(const char *fmt, ...)
 {
 	va_list ap;
 

@@ -215,7 +215,7 @@ void check_url_path(struct loader *ld, const struct row *row, void *value, struc
 		complain(ld, row, place, path, "must not have a blank or #");
 }
 
-/* As a request's path is after it has been brought into one form: another one no request has. */
+/* The normal form of a request's path: no request has any other. */
 static bool is_in_one_form(str path)
 {
 	str rest = str_slice(path, 1, path.n), segment;

@@ -15,7 +15,7 @@ struct config *config_ref(struct config *c)
 		return NULL;
 	MAGIC_CHECK(c->private, CONFIG_MAGIC);
 	before = atomic_fetch_add_explicit(&c->private->references, 1, memory_order_relaxed);
-	assert(before); /* nobody refers to what is gone */
+	assert(before); /* nothing refers to what is gone */
 	return c;
 }
 

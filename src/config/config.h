@@ -29,7 +29,7 @@ struct env_list {
 #define CONFIG_INT	      int64_t
 #define CONFIG_MSEC	      msec
 #define CONFIG_SIZE	      uint64_t
-#define CONFIG_STR	      str /* NUL-ended behind its length, as every str of the configuration */
+#define CONFIG_STR	      str /* NUL-ended after its length, like every str of the configuration */
 #define CONFIG_PATH	      str /* absolute, or empty */
 #define CONFIG_LIST	      struct str_list
 #define CONFIG_ARGV	      struct str_list
@@ -56,14 +56,14 @@ struct server_conf {
 struct database_conf {
 	str name;	  /* "primary" */
 	str path;	  /* relative to the tenant's directory */
-	str env;	  /* variable that tells the application, empty: it is not told */
+	str env;	  /* variable that tells the application; empty: it is not told */
 	str url_template; /* its value; {path} is the absolute path */
 	bool has_backup;
-	bool is_required; /* its file is there when the application is ready */
+	bool is_required; /* the file must exist when the application is ready */
 };
 
 /* Settings of a tenant; shared by all tenants that have the same ones.  The words of command and
- * prepare and the values of env are templates: pass them through config_expand_tenant, also when
+ * prepare and the values of env are templates: pass them through config_expand_tenant, even when
  * they look plain. */
 struct app_conf {
 #define APP_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
@@ -78,19 +78,20 @@ struct backup_conf {
 };
 
 struct tenant_conf {
-	uint32_t slot;	/* its place on the scoreboard: the same as long as the tenant exists */
-	uint64_t owner; /* a hash of its id: whose place it is.  The same in every configuration */
+	uint32_t slot;	/* its place on the scoreboard: the same for as long as the tenant exists */
+	uint64_t owner; /* a hash of its id, which marks a slot as its own.  The same in every
+			   configuration */
 	str id; /* "bellevue/2025/winter"; "main" for the only tenant of a configuration without
 		   users */
 	str user, name; /* "bellevue", "2025/winter" */
 	str prefix;	/* "/bellevue/2025/winter"; empty at the root */
 	str host;	/* empty: any host */
 	str machine, region;
-	str dir; /* absolute: its databases and files; for the only tenant the application's own
+	str dir; /* absolute: its databases and files; for a single tenant the application's own
 		    directory */
 	const struct app_conf *app;
-	uint64_t fingerprint; /* of everything that a running copy depends on: another value means
-				 restart; 0 in a snapshot */
+	uint64_t fingerprint; /* of everything that a running copy depends on: if it changes, the
+				 copy is replaced; 0 in a snapshot */
 };
 
 struct config {
@@ -100,13 +101,13 @@ struct config {
 	struct tenant_conf *tenants; /* sorted by id */
 	size_t ntenants;
 	bool is_single;			  /* no users, no routes: Thruster for one application */
-	struct str_list secret_variables; /* of the environment: secrets were taken from them */
-	str file;			  /* that was read, or empty */
-	const uint64_t *said_ports;	  /* 65536 bits: of the tenants that have one of their own;
-					     NULL: there are none, or this is a snapshot */
-	struct str_list control_sockets;  /* where one that runs may be asked, likeliest first; none
-					     in a snapshot */
-	str fly_machine; /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
+	struct str_list secret_variables; /* secrets were taken from variables of the environment */
+	str file;			  /* the file that was read, or empty */
+	const uint64_t *said_ports; /* 65536 bits: ports that tenants have of their own; NULL: there
+				       are none, or this is a snapshot */
+	struct str_list control_sockets; /* where a running fly-atc may be asked, the likeliest
+					    first; none in a snapshot */
+	str fly_machine;		 /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
 	str fly_region;
 	uint64_t version;		/* hash of the effective configuration */
 	struct config_private *private; /* arena, origins, references */
@@ -130,22 +131,23 @@ struct config_source {
 	const char *file;     /* NULL: config/atc.yml, .yaml or .json if one exists */
 	char *const *command; /* the command line's own, NULL-ended, or NULL */
 	char *const *environ; /* NULL-ended */
-	bool is_thrust; /* started by the name thrust: no file, one tenant, no backup unless told */
+	bool is_thrust;	      /* started by the name thrust: no file, one tenant, no backup unless
+				 configured */
 	bool is_only_read; /* nothing will be started (check, dump, status …): a missing command is
 			      only a warning */
 };
 
-/* In run_dir: what belongs to Litestream, and tenants do not see where they have private
- * directories. */
+/* In run_dir: Litestream's own files; tenants with private directories do not see them. */
 #define CONFIG_PRIVATE_RUN_DIR "private"
 
-/* Where run_dir is if nobody says it, best first: the first that can be written to is taken. */
+/* Where run_dir is if it is not configured, best first: the first that can be written to is
+ * taken. */
 #define CONFIG_RUN_DIR_SIZE 84 /* so that the names in it fit into the address of a socket */
 enum config_run_dir_kind {
 	CONFIG_RUN_DIR_XDG,
 	CONFIG_RUN_DIR_SYSTEM,
 	CONFIG_RUN_DIR_STORAGE,
-	CONFIG_RUN_DIR_TMP /* where anybody makes names: only if config_run_dir_is_ours */
+	CONFIG_RUN_DIR_TMP /* anyone may create names there: only if config_run_dir_is_ours */
 };
 struct config_run_dirs {
 	struct config_run_dir {
@@ -156,16 +158,16 @@ struct config_run_dirs {
 };
 /* xdg: $XDG_RUNTIME_DIR; storage: a path; both may be NULL. */
 void config_run_dirs(const char *xdg, const char *storage, struct config_run_dirs *ret);
-/* A true directory (no link to one) of this user, in which nobody else can make names. */
+/* A real directory (not a link to one) of this user, in which nobody else can create names. */
 bool config_run_dir_is_ours(const char *path);
-/* Whether a socket in it can be asked: what somebody else has put into /tmp is not. */
+/* Whether a socket in it may be asked: what others have put into /tmp is not trusted. */
 bool config_run_dir_is_trusted(const struct config_run_dir *dir);
 
 /* Reads everything and reports all faults, sorted by position.  NULL if there are errors.  The
  * result has one reference.  *faults is overwritten; release it with config_faults_done. */
 struct config *config_load(
 	const struct config_source *source, struct config_faults *faults) MUST_USE;
-/* Any thread; both accept NULL. */
+/* From any thread; both accept NULL. */
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 /* Prints "file:line:column: error: text" lines. */
@@ -179,16 +181,16 @@ void config_dump(const struct config *c, struct buf *out);
  * back.  NULL if the text is not a snapshot; the reason is logged. */
 void config_snapshot_write(const struct config *c, struct buf *out);
 struct config *config_snapshot_read(str text) MUST_USE;
-/* A slot that is kept for one who is not in the configuration any more. */
+/* A slot that is kept for a tenant that is no longer in the configuration. */
 struct slot_claim {
 	str id;
 	uint32_t slot;
 };
-/* Gives every tenant the slot that it had in `before` (may be NULL) or that it has a claim to, new
- * ones slots below `nslots` that nobody has, nor had in `before`.  -ENOSPC. */
+/* Gives every tenant the slot that it had in `before` (may be NULL) or that it has a claim to, and
+ * new ones a slot below `nslots` that is free, and was free in `before`.  -ENOSPC. */
 int config_assign_slots(struct config *c, const struct config *before,
 	const struct slot_claim *claims, size_t nclaims, uint32_t nslots) MUST_USE;
-/* It is the `port` of a tenant: no other one is given it. */
+/* It is the `port` of a tenant: no other tenant is given it. */
 static inline bool config_port_is_said(const struct config *c, unsigned port)
 {
 	return c->said_ports && (c->said_ports[port / 64] >> port % 64 & 1);
@@ -204,7 +206,7 @@ static inline str config_seen_prefix(const struct tenant_conf *t)
 void config_needs_restart(
 	const struct config *before, const struct config *after, struct buf *ret_names);
 
-/* Variables that every application is told with tenants, beside those of its databases and of its
+/* Variables that every tenant's application is told, beside those of its databases and of its
  * framework: told.def. */
 enum told {
 #define TOLD(name, is_for_single, doc) TOLD_##name,
@@ -212,8 +214,8 @@ enum told {
 	NTOLD
 };
 const char *config_told_name(enum told told);
-/* Whether the application is told a variable of this name, which command, prepare and env may use.
- */
+/* Whether the application is told a variable of this name, which command, prepare and env may
+ * use. */
 bool config_is_told(const struct app_conf *app, str name);
 
 /* A word of command or prepare, or a value of env, for one tenant: ${tenant.id}, user, name, dir,
@@ -225,12 +227,12 @@ char *config_expand_tenant(
  * them. */
 char *config_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
 char *config_database_url(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;
-/* True if the last of the patterns ("/path", "/prefix*", "*suffix") that is that of a path has no
- * "!" before it. */
+/* True if the last of the patterns ("/path", "/prefix*", "*suffix") that matches a path has no "!"
+ * before it. */
 bool config_path_matches(const struct str_list *patterns, str path);
-/* The pattern that decides, with its "!"; empty: none is that of the path. */
+/* The pattern that decides, with its "!"; empty: none matches the path. */
 str config_path_pattern(const struct str_list *patterns, str path);
-/* What to write where a tenant's database is not known. */
+/* What to write in place of the path of a tenant's database that is not known. */
 #define CONFIG_NAME_ONE                                                                            \
 	"name it, such as `databases: [{name: primary, path: data.sqlite3, env: DATABASE_PATH, "   \
 	"url: \"{path}\"}]`"

@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "config/config.h"
 
-/* Where something was said. */
+/* Where a value was written. */
 enum place_kind { PLACE_FILE, PLACE_ENVIRONMENT, PLACE_COMMAND_LINE };
 struct place {
 	enum place_kind kind;
@@ -25,7 +25,7 @@ enum origin_kind {
 	ORIGIN_PRESET,	   /* of the framework */
 	ORIGIN_RECOGNISED, /* by the framework's file */
 	ORIGIN_MODE,	   /* the framework's variable for `environment` */
-	ORIGIN_FILE,	   /* from here on somebody has said it */
+	ORIGIN_FILE,	   /* from here on, somebody has set it */
 	ORIGIN_PLAIN,
 	ORIGIN_THRUSTER,
 	ORIGIN_COMMAND
@@ -51,7 +51,7 @@ enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 struct node {
 	enum node_kind kind;
 	bool is_quoted;
-	bool is_bad; /* a fault was reported already */
+	bool is_bad; /* a fault has already been reported */
 	struct place place;
 	str text;	  /* of a scalar */
 	struct node *key; /* of an entry of a map */
@@ -120,7 +120,7 @@ struct section {
 enum section_id { SECTION_SERVER, SECTION_APP, SECTION_BACKUP, NSECTIONS };
 extern const struct section sections[NSECTIONS];
 
-/* Values of a section and where they come from: what a reader fills. */
+/* Values of a section and where they come from: a reader fills this. */
 struct values {
 	const struct section *section;
 	void *base;
@@ -132,7 +132,7 @@ static inline void *value_at(const struct values *v, size_t row)
 	return (char *)v->base + v->section->rows[row].offset;
 }
 
-/* What `databases:` says about one; parts that are not said have p == NULL. */
+/* What `databases:` says about one; parts not mentioned have p == NULL. */
 struct database_draft {
 	str name, path, env, url;
 	struct place place;
@@ -153,7 +153,7 @@ struct app_layer {
 	uint64_t hash;		      /* of the rows with flag BOOT and of the databases */
 };
 
-/* What users and tenants say beyond the rows of app:.  A line of 0: not said here. */
+/* What users and tenants say beyond the rows of app:.  A line of 0: not mentioned here. */
 struct setting_location {
 	str host, machine, region;
 	unsigned host_line, machine_line, region_line;
@@ -186,7 +186,7 @@ struct config_private {
 	struct tenant_private *tenants; /* in the order of config.tenants */
 };
 
-/* A tenant while it is read: its two halves are parted when all are known. */
+/* A tenant while it is read: its two halves are separated when all are known. */
 struct tenant_draft {
 	struct tenant_conf conf;
 	struct tenant_private private;
@@ -210,7 +210,7 @@ struct loader {
 	struct str_list told; /* variables of databases */
 	size_t told_cap;
 	const char *variable; /* of the environment that is being read */
-	bool reads_secret;    /* what is expanded goes into a row with flag SECRET */
+	bool reads_secret;    /* what is being expanded goes into a row with flag SECRET */
 };
 
 /* faults.c */
@@ -223,7 +223,7 @@ void faults_sort(struct config_faults *faults);
 void fault_unknown_key(struct loader *ld, const struct node *key, const struct section *s,
 	const char *const *extra);
 
-/* spelling.c: the nearest so far to what was written, if it is nearer than that. */
+/* spelling.c: the nearest word so far to what was written, if it is nearer than that. */
 struct nearest {
 	str written, word;
 	size_t distance;
@@ -247,15 +247,15 @@ bool expand_text(
 	struct loader *ld, str text, bool is_template, struct place place, str *ret) MUST_USE;
 /* A word of the command line, as a template. */
 str expand_literal(struct loader *ld, str word);
-/* At text[at] begins "${": the inside, or false without an end. */
-bool braced(str text, size_t at, str *ret_inside) MUST_USE;
-/* The inside of the first ${…} that names what a tenant of these settings does not have: a
- * database, or a variable that it is not told and that is nothing otherwise.  Or empty. */
+/* At text[at] there is "${": the text inside, or false if it is not closed. */
+bool expand_braced(str text, size_t at, str *ret_inside) MUST_USE;
+/* The inside of the first ${…} that names something that a tenant with these settings does not
+ * have: a database, or a variable that it is not told and that means nothing else.  Or empty. */
 str words_unknown(const struct app_conf *app);
 /* What is told the application depends on the tenant's host. */
 bool words_name_host(const struct app_conf *app);
 const char *environment_get(const struct loader *ld, const char *name);
-/* A secret is taken from it. */
+/* A secret comes from it. */
 void secret_variable_add(struct loader *ld, str name);
 /* The words of a command written as one string. */
 bool words_split(
@@ -297,7 +297,7 @@ bool env_name_is_legal(str name);
 bool relative_path_is_safe(str path);
 
 /* sections.c */
-/* True for a map; a fault for anything else but nothing at all. */
+/* True for a map; a fault for anything else, unless the value is empty. */
 bool section_expects_map(struct loader *ld, const struct node *n) MUST_USE;
 /* One entry of a map; false if the section has no such key. */
 bool section_read_entry(
@@ -315,12 +315,12 @@ void environment_read(struct loader *ld);
 /* derive.c */
 /* A copy of the parent to write into; one that stays without settings of its own is not used. */
 struct app_layer *layer_new(struct loader *ld, const struct app_layer *parent);
-/* Everything was read: fill in what depends on something else. */
+/* Everything was read: fills in what depends on something else. */
 void layer_derive(struct loader *ld, struct app_layer *layer);
 void server_derive(struct loader *ld);
 void backup_derive(struct loader *ld);
 
-/* run_dir.c, after whether we are for a single application is known */
+/* run_dir.c, once it is known whether we run a single application */
 void run_dir_derive(struct loader *ld);
 
 /* databases.c */
@@ -337,8 +337,8 @@ static inline bool preset_text_equal(const char *a, const char *b)
 }
 
 /* scope.c */
-/* Where a user, a tenant or a route says something: its own layer exists once there is something to
- * put in. */
+/* Where a user, a tenant or a route sets something: its own layer exists only once there is
+ * something to put in. */
 struct scope {
 	const struct app_layer *parent;
 	struct app_layer *own;

@@ -139,7 +139,7 @@ void databases_read(struct loader *ld, struct app_layer *layer, const struct nod
 	}
 }
 
-/* The path within the tenant's directory, which the framework gives as a pattern. */
+/* The path inside the tenant's directory, from the framework's pattern. */
 static str path_of(struct loader *ld, const char *pattern, const struct app_conf *app, str name)
 {
 	const struct framework_fact facts[] = {{"environment", app->environment}, {"name", name}};
@@ -152,7 +152,7 @@ static str path_of(struct loader *ld, const char *pattern, const struct app_conf
 	return path;
 }
 
-/* The variable that tells the application.  One that is alone finds its files by itself. */
+/* The variable that tells the application.  A single application finds its files by itself. */
 static str variable_of(struct loader *ld, const struct app_conf *app, str name)
 {
 	CLEAN_FREE char *variable =
@@ -161,7 +161,7 @@ static str variable_of(struct loader *ld, const struct app_conf *app, str name)
 	return variable ? arena_dup(ld->arena, str_of(variable)) : STR_EMPTY;
 }
 
-/* A database that the framework does not know of itself. */
+/* A database that the framework does not define. */
 static struct database_conf other_database(struct loader *ld, const struct app_conf *app, str name)
 {
 	const struct preset *preset = framework_preset(app->framework);
@@ -226,8 +226,8 @@ static bool names_a_file(str name)
 	       str_ends(name, STR(".db"));
 }
 
-/* `database:` of a route: the name of the primary's file, or a path within the tenant's directory.
- */
+/* `database:` of a route: the name of the primary's file, or a path inside the tenant's
+ * directory. */
 static void apply_primary(struct loader *ld, struct app_layer *layer)
 {
 	struct app_conf *app = layer->conf;
@@ -267,7 +267,7 @@ bool databases_equal(const struct app_conf *a, const struct app_conf *b)
 	return true;
 }
 
-/* Each its own file and its own variable. */
+/* Each needs its own file and its own variable. */
 static void check_databases(struct loader *ld, const struct app_layer *layer)
 {
 	const struct app_conf *app = layer->conf;
@@ -305,8 +305,8 @@ static struct database_conf known_database(
 		.has_backup = known->has_backup,
 	};
 
-	/* An application may do without what its framework offers; with a backup it would look
-	 * kept. */
+	/* An application may do without what its framework offers; with a backup, a missing one
+	 * would seem to be kept. */
 	db.is_required = is_primary(&db) && ld->config->backup.url.n && !ld->config->is_single;
 	return db;
 }

@@ -90,7 +90,7 @@ static struct str_list words_of(struct loader *ld, const char *text)
 	return list;
 }
 
-/* A default that is not the usual one is told as the framework's. */
+/* A default that is not the usual one is shown as the framework's. */
 static void set_origin(struct app_layer *layer, enum app_row row, bool is_usual)
 {
 	layer->origins[row] =
@@ -151,7 +151,7 @@ static void derive_single(struct app_layer *layer)
 	}
 }
 
-/* Also for a single application: what is there is there to be seen. */
+/* For a single application, too: what exists is meant to be seen. */
 static void derive_public(struct loader *ld, struct app_layer *layer)
 {
 	const char *name = framework_preset(layer->conf->framework)->public;
@@ -273,7 +273,7 @@ void server_derive(struct loader *ld)
 	warn_of_edge(ld);
 }
 
-/* A health check that says less than its operator believes. */
+/* A health check that proves less than its operator believes. */
 static void check_health_store(struct loader *ld)
 {
 	const struct server_conf *server = &ld->config->server;

@@ -1,8 +1,8 @@
 /* emit.c - the effective configuration as YAML: for people (dump), for the proxy (snapshot), for
  * hashes.
  *
- * All three walk the same way: sections with all rows; then users and tenants with what differs
- * from further out. */
+ * All three are written in the same order: sections with all rows; then users and tenants with what
+ * differs from further out. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
@@ -125,7 +125,7 @@ static const struct env_var *find_variable(const struct env_list *list, str name
 	return NULL;
 }
 
-/* Variables that are not the same further out. */
+/* Variables that differ from those further out. */
 static void emit_variables(
 	struct emitter *e, const struct env_list *list, const struct env_list *outer)
 {
@@ -218,7 +218,7 @@ static bool origins_equal(struct value_origin a, struct value_origin b)
 	return a.kind == b.kind && a.at == b.at;
 }
 
-/* True if something in `layer` is to be written where `outer` is what stands around it. */
+/* True if something in `layer` must be written where `outer` applies around it. */
 static bool row_differs(const struct emitter *e, const struct row *row, size_t i,
 	const struct app_layer *layer, const struct app_layer *outer)
 {
@@ -264,7 +264,7 @@ static void emit_removed(struct emitter *e, const struct app_conf *app, str name
 	end_line(e);
 }
 
-/* Those that are there, then those that the framework or `outer` has and that are taken away. */
+/* Those that it has, then those that the framework or `outer` has and that are removed here. */
 static void emit_databases(
 	struct emitter *e, const struct app_layer *layer, const struct app_layer *outer)
 {
@@ -367,7 +367,7 @@ static void emit_tenant(
 	e->depth--;
 }
 
-/* Index of the first tenant whose id is not below. */
+/* Index of the first tenant whose id is not smaller. */
 static size_t lower_bound(const struct config *c, str id)
 {
 	size_t low = 0, high = c->ntenants;

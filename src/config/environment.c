@@ -1,8 +1,8 @@
 /* environment.c - settings from the environment: Thruster's variables with Thruster's parsing
  * rules.
  *
- * THRUSTER_K hides K, by being there, whatever it holds.  What cannot be read counts as not said;
- * Thruster keeps silent about it, we warn. */
+ * THRUSTER_K hides K merely by being set, whatever its value.  A value that cannot be parsed counts
+ * as not set; Thruster ignores it silently, we warn. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
@@ -51,7 +51,7 @@ static struct str_list read_comma_list(struct loader *ld, str text)
 	return list;
 }
 
-/* False: not readable, and *ret_why says what was expected. */
+/* False: it cannot be parsed, and *ret_why says what was expected. */
 static bool read_value(
 	struct loader *ld, const struct row *row, str text, void *value, const char **ret_why)
 {
@@ -102,7 +102,7 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 	const char *text, enum origin_kind kind)
 {
 	const struct row *row = &v->section->rows[i];
-	/* Two rows with one variable stand together; it is told once. */
+	/* Rows that share a variable are adjacent; it is reported once. */
 	bool is_told = i && row[-1].env && strcmp(row[-1].env, row->env) == 0;
 	const char *why;
 
@@ -138,7 +138,7 @@ static void read_row(struct loader *ld, const struct values *v, size_t i)
 		return;
 	}
 	text = environment_get(ld, name);
-	/* Elsewhere than in Thruster an empty variable says nothing. */
+	/* Unlike in Thruster, an empty variable means nothing. */
 	if (text && (*text || v->section != &sections[SECTION_BACKUP]))
 		read_variable(ld, v, i, name, text, ORIGIN_PLAIN);
 }

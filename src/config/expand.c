@@ -36,13 +36,13 @@ static bool has_at(str text, size_t i, char c)
 	return i < text.n && text.p[i] == c;
 }
 
-/* In a default "$$" and "$}" stand for what follows the dollar sign. */
+/* In a default "$$" and "$}" stand for the character after the dollar sign. */
 static bool is_escape(str text, size_t i)
 {
 	return has_at(text, i, '$') && (has_at(text, i + 1, '$') || has_at(text, i + 1, '}'));
 }
 
-bool braced(str text, size_t at, str *ret_inside)
+bool expand_braced(str text, size_t at, str *ret_inside)
 {
 	for (size_t i = at + 2; i < text.n; i++) {
 		if (text.p[i] == '}') {
@@ -167,8 +167,8 @@ static void add_fallback(struct buf *out, str fallback, bool is_template)
 	}
 }
 
-/* Whether the tenant is told it shows when it is known: until then what it is otherwise stays
- * beside it, as its default. */
+/* Whether the tenant is told it will be known later: until then its other meaning is kept beside
+ * it, as its default. */
 static void add_reference(struct buf *out, const struct variable *v, const char *value)
 {
 	buf_printf(out, "${" STR_FMT, STR_ARG(v->name));
@@ -243,7 +243,7 @@ static bool add_braced(
 	return add_variable(ld, out, inside, is_template, place);
 }
 
-/* True also after a fault: the rest is looked at too. */
+/* True even after a fault: the rest is looked at too. */
 static bool expand_into(
 	struct loader *ld, str text, bool is_template, struct place place, struct buf *out)
 {
@@ -258,7 +258,7 @@ static bool expand_into(
 			i++;
 		} else if (!has_at(text, i + 1, '{')) {
 			buf_add_char(out, '$');
-		} else if (braced(text, i, &inside)) {
+		} else if (expand_braced(text, i, &inside)) {
 			is_ok &= add_braced(ld, out, inside, is_template, place);
 			i += inside.n + 2;
 		} else {
@@ -292,7 +292,7 @@ str expand_literal(struct loader *ld, str word)
 
 	for (size_t i = 0; i < word.n; i++) {
 		bool is_ours = word.p[i] == '$' && has_at(word, i + 1, '{') &&
-			       braced(word, i, &inside) && is_tenant_word(inside) &&
+			       expand_braced(word, i, &inside) && is_tenant_word(inside) &&
 			       !ld->source->is_thrust;
 
 		if (word.p[i] == '$' && !is_ours)
@@ -312,7 +312,7 @@ static const struct database_conf *database_of(const struct app_conf *app, str w
 	return NULL;
 }
 
-/* Where no host is known the address is the path alone. */
+/* If no host is known the address is the path alone. */
 static void add_url(struct buf *out, const struct tenant_conf *t)
 {
 	if (t->host.n)
@@ -385,7 +385,7 @@ static str unknown_word(str text, const struct app_conf *app)
 			continue;
 		if (has_at(text, i + 1, '$'))
 			i++;
-		else if (has_at(text, i + 1, '{') && braced(text, i, &inside) &&
+		else if (has_at(text, i + 1, '{') && expand_braced(text, i, &inside) &&
 			 is_unknown(inside, app))
 			return inside;
 	}
@@ -431,7 +431,8 @@ char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port,
 	char *result;
 
 	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '$' && has_at(text, i + 1, '{') && braced(text, i, &inside)) {
+		if (text.p[i] == '$' && has_at(text, i + 1, '{') &&
+			expand_braced(text, i, &inside)) {
 			if (is_tenant_word(inside))
 				add_tenant_value(&out, inside, t, port_text);
 			else

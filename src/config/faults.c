@@ -1,4 +1,4 @@
-/* faults.c - what is wrong with a configuration: collected, sorted, printed. */
+/* faults.c - a configuration's faults: collected, sorted, printed. */
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,7 +69,7 @@ static int compare_faults(const void *a, const void *b)
 {
 	const struct config_fault *left = a, *right = b;
 
-	/* What has no place in the file comes last. */
+	/* Faults without a place in the file come last. */
 	if (!left->line != !right->line)
 		return left->line ? -1 : 1;
 	if (left->line != right->line)

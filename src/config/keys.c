@@ -1,5 +1,5 @@
-/* keys.c - the tables of all settings, from the rows: for docs/configuration.md and fly-atc.yml(5).
- */
+/* keys.c - the tables of all settings, from the rows: for docs/configuration.md and
+ * fly-atc.yml(5). */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
@@ -14,13 +14,13 @@ static const char *reload_text(unsigned flags)
 	return flags & RESTART ? "restart" : "at once";
 }
 
-/* A default that depends on something else is told in words. */
+/* A default that depends on something else is described in words. */
 static const char *default_text(const struct row *row, str doc)
 {
 	return str_find(doc, STR("Default:")) >= 0 ? "" : row->fallback;
 }
 
-/* Text of Markdown in a cell of a table. */
+/* Text as Markdown, in a cell of a table. */
 static void add_cell(struct buf *out, str text)
 {
 	for (size_t i = 0; i < text.n; i++) {
@@ -67,7 +67,7 @@ static void write_markdown(const struct section *s, struct buf *out)
 	buf_add_char(out, '\n');
 }
 
-/* Text of mdoc(7): a sentence begins a line, and no line is wide. */
+/* Text as mdoc(7): a sentence begins a line, and no line is wide. */
 static void add_sentences(struct buf *out, str text)
 {
 	size_t column = 0;

@@ -37,7 +37,7 @@ static const char *choose_file(struct loader *ld)
 	return chosen;
 }
 
-/* The operator's: it may be a pipe too. */
+/* The operator's file: it may even be a pipe. */
 static bool read_config_file(struct loader *ld, struct buf *out)
 {
 	CLEAN_FD int fd = open(ld->file, O_RDONLY | O_CLOEXEC);
@@ -221,7 +221,7 @@ static void begin_config(struct loader *ld)
 	*ld->faults = (struct config_faults){.arena = xcalloc(1, sizeof(struct arena))};
 }
 
-/* Gives the configuration out, or NULL if there are errors. */
+/* Hands the configuration out, or NULL if there are errors. */
 static struct config *finish_config(struct loader *ld)
 {
 	struct config *c = ld->config;
@@ -251,8 +251,7 @@ struct config *config_load(const struct config_source *source, struct config_fau
 			root = yaml_parse(
 				&ld, buf_str(&text), str_ends(str_of(ld.file), STR(".json")));
 	}
-	/* What a file that cannot be read would have said is not known: no guesses about the rest.
-	 */
+	/* Nobody knows what an unreadable file would have said: no guesses about the rest. */
 	if (!ld.file || root || !faults->errors)
 		load_tree(&ld, root);
 	buf_done(&text);

@@ -1,4 +1,4 @@
-/* presets.c - what the documentation says of presets. */
+/* presets.c - tables and phrases about presets, for the documentation. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 

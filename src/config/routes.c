@@ -7,11 +7,11 @@ static const char *const route_keys[] = {SCOPE_KEYS, "name", "endpoint", "databa
 
 struct route_draft {
 	struct scope scope;
-	str name, endpoint, database; /* p == NULL: not said */
+	str name, endpoint, database; /* p == NULL: not given */
 	struct place endpoint_place, database_place;
 };
 
-/* Nothing at all (`endpoint:`) is an empty text here. */
+/* No value (`endpoint:`) is an empty text here. */
 static void read_optional_text(struct loader *ld, const struct node *n, str *value)
 {
 	if (n->is_bad)

@@ -1,4 +1,4 @@
-/* rows.c - the tables that rows.def makes. */
+/* rows.c - the tables made from rows.def. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 

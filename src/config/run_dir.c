@@ -1,4 +1,4 @@
-/* run_dir.c - where our sockets are if nobody says it. */
+/* run_dir.c - where our sockets are if the configuration does not say. */
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "config/config_int.h"
 
 #define CONTROL_SOCKET "control.sock"
-/* The longest of the names in it that are those of sockets. */
+/* The longest name in it that a socket has. */
 #define LONGEST_NAME "/" CONFIG_PRIVATE_RUN_DIR "/litestream.sock"
 
 static_assert(sizeof(LONGEST_NAME) >= sizeof("/tenant-4294967295.sock"), "LONGEST_NAME");
@@ -57,7 +57,7 @@ bool config_run_dir_is_trusted(const struct config_run_dir *dir)
 	return dir->kind != CONFIG_RUN_DIR_TMP || config_run_dir_is_ours(dir->path);
 }
 
-/* It, or the nearest directory above it that is there. */
+/* It, or the nearest existing directory above it. */
 static bool is_writable(const char *dir)
 {
 	char path[CONFIG_RUN_DIR_SIZE];
@@ -74,7 +74,7 @@ static bool is_writable(const char *dir)
 	return S_ISDIR(st.st_mode) && faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-/* Anybody can have made a name in /tmp. */
+/* Anyone can have created a name in /tmp. */
 static bool is_usable(const struct config_run_dir *dir)
 {
 	struct stat st;
@@ -84,7 +84,7 @@ static bool is_usable(const struct config_run_dir *dir)
 	return is_writable(dir->path);
 }
 
-/* The last one where none can be used: what is wrong with it will be told. */
+/* The last one if none can be used: what is wrong with it will be reported. */
 static size_t choose(const struct config_run_dirs *dirs)
 {
 	size_t i = 0;
@@ -132,7 +132,7 @@ static void derive_control_socket(struct loader *ld)
 	row->check(ld, row, &server->control_socket, (struct place){PLACE_FILE, 0, 0});
 }
 
-/* One that runs may have found another directory than we do: as another user, or with another
+/* A running fly-atc may have found another directory: as another user, or with another
  * environment. */
 static void list_sockets(struct loader *ld, const struct config_run_dirs *dirs, size_t chosen)
 {

@@ -1,5 +1,5 @@
-/* scope.c - what may be said about tenants in any place: settings of app:, databases, host,
- * machine, region. */
+/* scope.c - what may be set for tenants at any level: settings of app:, databases, host, machine,
+ * region. */
 /* SPDX-License-Identifier: MIT */
 #include "base/number.h"
 #include "config/config_int.h"
@@ -45,7 +45,7 @@ static bool read_expanded_text(struct loader *ld, const struct node *n, str *ret
 	return false;
 }
 
-/* Host names are compared without case: kept in small letters. */
+/* Host names are compared without case: stored in lower case. */
 static void read_host(struct loader *ld, struct setting_location *location, const struct node *n)
 {
 	str text;

@@ -48,7 +48,7 @@ static void read_upstream(struct loader *ld, const struct node *entry)
 		ld->upstream_args = entry;
 }
 
-/* upstream_command is one word, upstream_args the others. */
+/* upstream_command is one word, upstream_args are the rest. */
 void upstream_finish(struct loader *ld)
 {
 	const struct node *command = ld->upstream_command, *args = ld->upstream_args;

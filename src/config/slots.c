@@ -1,11 +1,11 @@
-/* slots.c - places on the scoreboard: a tenant keeps its own as long as it exists. */
+/* slots.c - places on the scoreboard: a tenant keeps its own for as long as it exists. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "config/config_int.h"
 
-/* Claims are honoured also by those who do not come back. */
+/* Slots are kept even for tenants that never come back. */
 static void honour_claims(struct config *c, const struct slot_claim *claims, size_t nclaims,
 	bool *is_taken, uint32_t nslots)
 {

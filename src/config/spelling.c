@@ -1,8 +1,8 @@
-/* spelling.c - which word was meant by one that nobody knows. */
+/* spelling.c - finds the known word nearest to an unknown one. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
-/* Letters to add, drop, change or swap with a neighbour to make b of a (restricted
+/* Letters to add, drop, change or swap with a neighbour to turn a into b (restricted
  * Damerau-Levenshtein). */
 static size_t edit_distance(str a, str b)
 {

@@ -50,7 +50,7 @@ static struct tenant_draft *add_draft(struct loader *ld)
 	return &ld->tenants[ld->ntenants++];
 }
 
-/* Behind a host stands only what is said nearer than the host. */
+/* Below a tenant's own host, only the part of the path that is nearer than the host counts. */
 static str prefix_of(const struct tenant_spec *spec, str id_with_slash)
 {
 	if (!spec->user.n || (spec->location && spec->location->host_line))
@@ -61,7 +61,7 @@ static str prefix_of(const struct tenant_spec *spec, str id_with_slash)
 			    : STR_EMPTY;
 }
 
-/* The nearest that says a machine or a region says both. */
+/* The nearest level that names a machine or a region decides both. */
 static void set_location(struct tenant_conf *t, const struct tenant_spec *spec)
 {
 	const struct setting_location *own = spec->location,
@@ -76,7 +76,7 @@ static void set_location(struct tenant_conf *t, const struct tenant_spec *spec)
 					    : STR_EMPTY;
 }
 
-/* By which the scoreboard tells it from others; never 0. */
+/* Tells it from others on the scoreboard; never 0. */
 static uint64_t owner_of(str id)
 {
 	uint64_t hash = hash_keyed(id, CONFIG_HASH_KEYS);
@@ -144,7 +144,7 @@ static bool is_before(struct place a, struct place b)
 	return a.line != b.line ? a.line < b.line : a.column < b.column;
 }
 
-/* Two tenants that cannot be there together: the one that stands later is the fault. */
+/* Two tenants that cannot coexist: the one further down in the file is the fault. */
 static void report_pair(struct loader *ld, const struct tenant_draft *a,
 	const struct tenant_draft *b, const char *why)
 {
@@ -164,8 +164,8 @@ static bool begins_with(str path, str segment)
 	return str_eq_nocase(first, segment);
 }
 
-/* True if the outer tenant keeps something of its own in its directory's folder of that name; eight
- * hexadecimal digits are the name of an epoch in the backup of a tenant. */
+/* True if the outer tenant keeps something of its own in the folder of that name in its directory;
+ * eight hexadecimal digits are the name of an epoch in a tenant's backup. */
 static bool is_used(const struct app_conf *outer, str folder)
 {
 	uint64_t epoch;
@@ -181,8 +181,8 @@ static bool is_used(const struct app_conf *outer, str folder)
 	return folder.n == 8 && number_parse_hex(folder, UINT64_MAX, &epoch) == 0;
 }
 
-/* A tenant below another one's path also lies in its directory: that must not be where the other
- * keeps its own. */
+/* A tenant whose path is below another's also lies in its directory: that must not be where the
+ * other keeps its own files. */
 static void check_nesting(struct loader *ld, const struct map *seen, const struct tenant_draft *t)
 {
 	str rest = lower(ld, t->conf.id), id = rest, folder;
@@ -199,7 +199,7 @@ static void check_nesting(struct loader *ld, const struct map *seen, const struc
 	}
 }
 
-/* Directories must be apart: no equal ids, none that some file systems cannot tell apart. */
+/* Directories must be separate: no equal ids, and none that some file systems cannot tell apart. */
 static void check_ids(struct loader *ld)
 {
 	struct map seen = {0};
@@ -267,7 +267,7 @@ static void check_commands(struct loader *ld)
 		const struct tenant_draft *t = &ld->tenants[i];
 		struct place place = t->private.place;
 
-		/* What was said and is faulty has been reported. */
+		/* What was set but is faulty has already been reported. */
 		if (t->conf.app->command.count ||
 			t->private.layer->origins[APP_command].kind != ORIGIN_DEFAULT)
 			continue;
@@ -294,7 +294,8 @@ static void fault_unknown(struct loader *ld, const struct tenant_draft *t, str w
 			STR_ARG(t->conf.id), STR_ARG(word));
 }
 
-/* What command, prepare and env say of databases and variables is known only with all layers. */
+/* What command, prepare and env may name of databases and variables is known only with all
+ * layers. */
 static void check_words(struct loader *ld)
 {
 	for (size_t i = 0; i < ld->ntenants; i++) {
@@ -319,7 +320,7 @@ static struct place place_of_port(const struct tenant_draft *t)
 					  : t->private.place;
 }
 
-/* What is wrong with it even if there were no other tenant, or NULL. */
+/* What would be wrong with it even without other tenants, or NULL. */
 static const char *objection_to_port(const struct loader *ld, const struct app_conf *app)
 {
 	const struct config *c = ld->config;
@@ -395,7 +396,7 @@ static bool has_backup(const struct app_conf *app)
 	return false;
 }
 
-/* A backup that has nothing to do looks like one that has done all. */
+/* A backup that has nothing to do looks like one that has done everything. */
 static void check_backups(struct loader *ld)
 {
 	const struct tenant_draft *first = NULL;

@@ -1,5 +1,5 @@
-/* told.c - which variables applications are told, so that command, prepare and env may name them.
- */
+/* told.c - which variables applications are told, so that command, prepare and env may name
+ * them. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
@@ -76,7 +76,7 @@ static void collect_databases(struct loader *ld, const struct node *databases)
 	}
 }
 
-/* As deep as the file is, which has its limit. */
+/* As deep as the file, which has its limit. */
 void told_collect(struct loader *ld, const struct node *root)
 {
 	if (!root || root->kind == NODE_SCALAR)

@@ -1,4 +1,4 @@
-/* unknown.c - a key that has no place where it stands. */
+/* unknown.c - reports a key that is unknown, or that belongs elsewhere. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 

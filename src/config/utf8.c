@@ -1,4 +1,4 @@
-/* utf8.c - text that may stand in a configuration: UTF-8 (RFC 3629) without control characters. */
+/* utf8.c - text that a configuration may contain: UTF-8 (RFC 3629) without control characters. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 

@@ -1,4 +1,4 @@
-/* values.c - the types of settings: from a file's node or a text to a value. */
+/* values.c - the types of settings: turns a file's node or a text into a value. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -186,7 +186,7 @@ static int read_word(str text, const char *const *words, unsigned *ret)
 	return -EINVAL;
 }
 
-/* Also the numbers of the prototype, those of Go's slog. */
+/* Also the prototype's numbers, which are those of Go's slog. */
 static int read_log_level(str text, unsigned *ret)
 {
 	static const char *const numbers[] = {"8", "4", "0", "-4", NULL};

@@ -1,5 +1,5 @@
-/* words.c - the words of a command that was written as one text, quoted as in a shell but without a
- * shell's doings. */
+/* words.c - the words of a command written as one text, quoted as in a shell but without a shell's
+ * expansions. */
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
@@ -25,12 +25,12 @@ static bool refuse_words(struct splitter *s, const char *why)
 	return false;
 }
 
-/* ${…} goes over whole, whatever quotes are around and in it. */
+/* ${…} is copied whole, whatever quotes are around and inside it. */
 static bool take_braced(struct splitter *s)
 {
 	str inside;
 
-	if (!braced(s->text, s->at, &inside))
+	if (!expand_braced(s->text, s->at, &inside))
 		return refuse_words(s, "${ without }; write $$ for a dollar sign");
 	buf_printf(&s->word, "${" STR_FMT "}", STR_ARG(inside));
 	s->at += inside.n + 3;
@@ -51,7 +51,7 @@ static bool starts_braced(const struct splitter *s)
 	return str_starts(str_slice(s->text, s->at, s->text.n), STR("${"));
 }
 
-/* "$$" is one thing: its second half begins nothing. */
+/* "$$" is one unit: its second half begins nothing. */
 static bool take_doubled_dollar(struct splitter *s)
 {
 	if (!str_starts(str_slice(s->text, s->at, s->text.n), STR("$$")))
@@ -61,7 +61,7 @@ static bool take_doubled_dollar(struct splitter *s)
 	return true;
 }
 
-/* Behind an opening quote, up to and with the closing one. */
+/* After an opening quote, up to and including the closing one. */
 static bool take_quoted(struct splitter *s, char quote)
 {
 	while (s->at < s->text.n && s->text.p[s->at] != quote) {

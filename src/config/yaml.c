@@ -1,8 +1,8 @@
 /* yaml.c - from the text of a file to a tree of nodes with their positions.
  *
  * libfyaml gives events; the tree is our own, because its documents look for duplicate keys one by
- * one (slow with many tenants), stop at the first, and follow anchors, which a configuration has no
- * use for. */
+ * one (slow with many tenants), stop at the first one, and follow anchors, for which a
+ * configuration has no use. */
 /* SPDX-License-Identifier: MIT */
 #include <libfyaml.h>
 
@@ -16,11 +16,12 @@ struct level {
 
 struct builder {
 	struct loader *ld;
-	str text; /* that is parsed */
+	str text; /* the text that is parsed */
 	struct node *root;
 	struct level levels[MAX_DEPTH];
 	size_t depth;
-	struct place last; /* of the last thing that had a place, for values that are not there */
+	struct place
+		last; /* position of the last thing that had one, for values that are missing */
 	bool is_over;
 };
 
@@ -108,7 +109,7 @@ static void open_container(struct builder *b, enum node_kind kind, const struct 
 	b->levels[b->depth++] = (struct level){.container = n};
 }
 
-/* Of entries with the same key the first stays. */
+/* Of entries with the same key the first one counts. */
 static void drop_duplicates(struct builder *b, struct node *map)
 {
 	struct map seen = {0};
@@ -156,8 +157,8 @@ static size_t indentation(str text)
 	return blanks;
 }
 
-/* The lines of a block (| or >) stand further in than what they belong to.  libfyaml takes others
- * too, and then gives bytes that nobody wrote. */
+/* The lines of a block (| or >) are indented further than what they belong to.  libfyaml takes
+ * others too, and then returns bytes that were never written. */
 static bool block_is_indented(const struct builder *b, const struct fy_mark *mark)
 {
 	const struct level *level;
@@ -180,7 +181,7 @@ static void add_scalar(struct builder *b, const struct fy_event *event)
 	size_t length = 0;
 	const char *text = token ? fy_token_get_text(token, &length) : NULL;
 
-	/* The mark is behind the quote. */
+	/* The mark is after the quote. */
 	if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
 		place.column--;
 	n = node_new(b, NODE_SCALAR, place);
@@ -196,7 +197,7 @@ static void add_scalar(struct builder *b, const struct fy_event *event)
 	attach(b, n);
 }
 
-/* Marks of anchors and aliases are `behind` their first character, those of tags are not. */
+/* Marks of anchors and aliases are after their first character, those of tags are not. */
 static void refuse_token(
 	struct builder *b, struct fy_token *token, unsigned behind, const char *what)
 {
@@ -244,12 +245,12 @@ static void on_yaml_event(struct builder *b, struct fy_event *event)
 	case FYET_SEQUENCE_END:
 		close_container(b);
 		break;
-	default: /* not our enum: stream and document ends say nothing */
+	default: /* not our enum: the ends of stream and document mean nothing */
 		break;
 	}
 }
 
-/* What libfyaml had to say. */
+/* What libfyaml reported. */
 static void report_syntax(struct loader *ld, struct fy_diag *diag)
 {
 	struct fy_diag_error *error;

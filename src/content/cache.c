@@ -1,4 +1,4 @@
-/* cache.c - the stored responses of all tenants. */
+/* cache.c - the table, the shares of tenants, and what is evicted. */
 /* SPDX-License-Identifier: MIT */
 #include "content/cache.h"
 
@@ -27,7 +27,7 @@ enum { CACHE_SHARE_MAGIC = MAGIC('s', 'h', 'a', 'r') };
 
 struct cache_share {
 	uint32_t magic;
-	struct list link; /* with others of its size class; on no list: it has nothing */
+	struct list link; /* on the list of its size class; on no list: it has nothing */
 	struct list small, main;
 	size_t bytes, small_bytes, entries;
 	unsigned size_class;
@@ -45,18 +45,18 @@ struct cache {
 	struct cache_entry **table;
 	size_t places;
 
-	/* The rest is changed under this one, which is taken before a stripe. */
+	/* The rest changes under this lock, which is taken before a stripe. */
 	pthread_mutex_t lock;
 	size_t capacity, bytes, count;
 	_Atomic size_t max_item;
-	_Atomic size_t arriving, max_arriving; /* bytes of bodies that come in */
+	_Atomic size_t arriving, max_arriving; /* bytes of bodies that are arriving */
 	struct list classes[SIZE_CLASSES];     /* shares, by the power of two below their bytes */
 	uint64_t filled;		       /* bit: the class is not empty */
 	struct cache_share **shares;	       /* by slot */
 	struct cache_share **all_shares;
 	uint32_t nslots, nshares;
 	uint64_t numbers; /* of selectors */
-	/* Hashes of what left a small queue lately: what comes back goes to the main one. */
+	/* Hashes of what recently left a small queue: what comes back goes to the main one. */
 	uint64_t ghosts[GHOSTS];
 };
 
@@ -238,7 +238,7 @@ static bool is_ghost(const struct cache *c, uint64_t hash)
 	return c->ghosts[hash % GHOSTS] == hash;
 }
 
-/* Told as it is, not by what changed: the slot may have been cleared meanwhile. */
+/* The total, rather than the change: the slot may have been cleared meanwhile. */
 static void count_entry(struct cache_share *s, bool has_come)
 {
 	struct slot *slot = slot_of(s);
@@ -308,7 +308,7 @@ static void evict_main(struct cache *c, struct cache_share *s)
 	list_push(&s->main, &e->store.queue);
 }
 
-/* One step; an entry comes round USES_MAX times at most before it goes. */
+/* One step; an entry comes round at most USES_MAX times before it goes. */
 static void evict(struct cache *c)
 {
 	unsigned top = 63 - (unsigned)__builtin_clzll(c->filled);
@@ -318,7 +318,7 @@ static void evict(struct cache *c)
 	MAGIC_CHECK(s, CACHE_SHARE_MAGIC);
 	assert(s->size_class == top);
 	assert(!list_is_empty(&s->main) || !list_is_empty(&s->small));
-	/* In turn among those that have as much. */
+	/* In turn among those that have the same amount. */
 	list_remove(&s->link);
 	list_append(&c->classes[top], &s->link);
 	if (list_is_empty(&s->main) ||
@@ -350,7 +350,7 @@ static bool insert(struct cache *c, const struct cache_key *key, struct cache_en
 
 	if (!fits(c, size))
 		return false;
-	/* Only holders of this lock change chains, so that this walk needs no stripe. */
+	/* Only holders of this lock change chains, so this walk needs no stripe. */
 	if (old)
 		drop(c, old);
 	make_room_for(c, size);
@@ -576,7 +576,7 @@ struct cache_entry *cache_find(struct cache *c, const struct cache_key *key,
 	return e;
 }
 
-/* The number of the selector with these names, which is made if there is none. */
+/* The number of the selector with these names; makes one if there is none. */
 static uint64_t selector_number(struct cache *c, const struct cache_key *key, str names)
 {
 	struct cache_entry *e;
@@ -613,8 +613,8 @@ void cache_forget(struct cache *c, const struct cache_key *key)
 	MAGIC_CHECK(c, CACHE_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	e = walk_chain(c, key);
-	/* Without their selector those that vary are found no more: its number never comes again.
-	 */
+	/* Without their selector, responses that vary are never found again: its number does not
+	 * come back. */
 	if (e)
 		drop(c, e);
 	pthread_mutex_unlock(&c->lock);
@@ -660,7 +660,7 @@ void cache_purge_absent(struct cache *c, cache_present_fn *is_present, const voi
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* --- the whole --- */
+/* --- the cache as a whole --- */
 
 static void add_slots(struct cache *c, uint32_t slot)
 {
@@ -682,7 +682,7 @@ struct cache_share *cache_share(struct cache *c, struct slot *slots, uint32_t sl
 	add_slots(c, slot);
 	s = c->shares[slot];
 	if (s && !str_eq(str_of(s->tenant), tenant)) {
-		/* It is not its own any more. */
+		/* The slot is no longer its own. */
 		atomic_store_explicit(&s->slot, NULL, memory_order_relaxed);
 		purge_queue(c, &s->small, STR_EMPTY);
 		purge_queue(c, &s->main, STR_EMPTY);

@@ -1,4 +1,4 @@
-/* cache_entry.c - a stored response. */
+/* cache_entry.c - lays an entry out in one piece of memory. */
 /* SPDX-License-Identifier: MIT */
 #include "content/cache_entry.h"
 
@@ -77,7 +77,7 @@ static bool is_kept(const struct header *h, const struct cache_terms *terms)
 	       !str_list_has(terms->private_fields, h->name);
 }
 
-/* Writes into the room behind an entry. */
+/* Writes into the room after an entry. */
 struct writer {
 	char *at;
 };
@@ -179,7 +179,7 @@ struct cache_entry *cache_response_new(str key, const struct response_head *h,
 	return e;
 }
 
-/* What describes the stored bytes is not changed by an answer without any. */
+/* What describes the stored bytes is not changed by an answer without bytes. */
 static bool is_about_body(enum header_id id)
 {
 	return id == HEADER_CONTENT_LENGTH || id == HEADER_CONTENT_ENCODING ||

@@ -1,4 +1,4 @@
-/* cache_entry.h - a stored response: made once, never changed, shared by all who send it. */
+/* cache_entry.h - a stored response: made once, never changed, shared by all that send it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -15,12 +15,12 @@ struct cache_share;
 
 enum { CACHE_BODY_MAGIC = MAGIC('b', 'o', 'd', 'y') };
 
-/* The bytes, which several entries may have: those that a 304 has made of one another. */
+/* The bytes, which several entries may share: those made from one another by a 304. */
 struct cache_body {
 	uint32_t magic;
 	_Atomic unsigned refs;
 	str bytes;
-	/* The same, encoded; each set once at most, while an entry with this body is stored. */
+	/* The same, encoded; each is set at most once, while an entry with this body is stored. */
 	_Atomic(struct cache_coded *) coded[CACHE_CODINGS];
 };
 
@@ -42,7 +42,7 @@ struct cache_entry {
 	struct {
 		/* of the store */
 		_Atomic unsigned refs;
-		_Atomic unsigned uses;	  /* since it was looked at last, at most 3 */
+		_Atomic unsigned uses;	  /* since it was last looked at, at most 3 */
 		struct cache_entry *next; /* with the same place in the table */
 		struct list queue;
 		struct cache_share *share;
@@ -53,16 +53,16 @@ struct cache_entry {
 	enum cache_kind kind;
 	uint64_t hash;
 	str key;
-	str names;	 /* of a SELECTOR: as vary_names gives them */
-	uint64_t number; /* of a SELECTOR: part of the keys of its responses */
-	msec until;	 /* of a REFUSAL: monotonic */
+	str names;	 /* in a SELECTOR: as vary_names gives them */
+	uint64_t number; /* in a SELECTOR: part of the keys of its responses */
+	msec until;	 /* in a REFUSAL: monotonic */
 
-	_Atomic bool is_renewed; /* somebody asks the tenant about it already */
+	_Atomic bool is_renewed; /* the tenant is being asked about it already */
 	unsigned status;
 	str reason;
-	const struct header *headers; /* one line behind the other, as in a head */
+	const struct header *headers; /* adjacent lines, as in a head */
 	size_t nheaders;
-	str etag, last_modified;  /* as they stand there, or empty */
+	str etag, last_modified;  /* as written there, or empty */
 	str type;		  /* Content-Type */
 	struct cache_terms terms; /* without its strings */
 	msec came;		  /* monotonic */
@@ -87,9 +87,9 @@ struct cache_entry *cache_response_new(str key, const struct response_head *h,
 /* What a 304 makes of a stored response (RFC 9111 3.2): its fields take the place of those with the
  * same names, the body stays.  The new one's terms are read from what comes out.
  *
- * *ret_why is WHY_OK: it may take the old one's place.  Otherwise it is for the client alone that
- * asked, and the old one must go (but stays for WHY_REQUEST_NO_STORE): the 304 makes it somebody's,
- * or lets it vary by something else.  NULL: WHY_TOO_LARGE, it has grown beyond what an answer may
+ * *ret_why is WHY_OK: it may take the old one's place.  Otherwise it is only for the client that
+ * asked, and the old one must go (but stays for WHY_REQUEST_NO_STORE): the 304 makes it private, or
+ * lets it vary by something else.  NULL: WHY_TOO_LARGE, it has grown beyond what an answer may
  * have; a tenant that adds fields with each 304 would let it grow without end. */
 struct cache_entry *cache_response_renewed(const struct cache_entry *old,
 	const struct response_head *not_modified, const struct cache_offer *offer,

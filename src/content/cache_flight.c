@@ -1,4 +1,4 @@
-/* cache_flight.c - one brings it, the others wait. */
+/* cache_flight.c - waiters are told through their own thread's loop. */
 /* SPDX-License-Identifier: MIT */
 #include "content/cache_flight.h"
 
@@ -22,7 +22,7 @@ enum { CACHE_FLIGHT_MAGIC = MAGIC('f', 'l', 'i', 'g') };
 struct cache_flight {
 	uint32_t magic;
 	struct list waiters;
-	str key; /* the text behind it */
+	str key; /* the text after it */
 	char text[];
 };
 
@@ -30,7 +30,7 @@ enum { CACHE_WAITER_MAGIC = MAGIC('w', 'a', 'i', 't') };
 
 struct cache_waiter {
 	uint32_t magic;
-	struct list link; /* of the flight; on no list: it has landed */
+	struct list link; /* on the flight's list; on no list: it has landed */
 	struct loop *loop;
 	cache_waiter_fn *fn; /* NULL: cancelled */
 	void *arg;

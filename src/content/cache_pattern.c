@@ -1,4 +1,5 @@
-/* cache_pattern.c - of which paths the answers are not stored, by their pattern. */
+/* cache_pattern.c - a table of hashes of path patterns, each with the second at which it was
+ * learned. */
 /* SPDX-License-Identifier: MIT */
 #include "content/cache_pattern.h"
 
@@ -10,13 +11,13 @@
 #include "base/hash.h"
 
 #define PLACES 4096u /* a power of two; 32 KB */
-/* A word has the upper bits of the pattern, and in the lower ones the second when it was learned.
- * That comes round after half a year. */
+/* A word has the upper bits of the pattern's hash, and in the lower ones the second when it was
+ * learned. That wraps around after half a year. */
 #define TIME_BITS   24
 #define TIME_MASK   ((UINT64_C(1) << TIME_BITS) - 1)
 #define REFUSED_FOR (5 * 60) /* seconds */
 
-/* Names of things among many, as they are made by programs. */
+/* Names of one thing among many, as programs make them. */
 #define HEX_MIN	  8u
 #define TOKEN_MIN 16u
 

@@ -1,4 +1,4 @@
-/* cache_policy.c - what a shared cache may store, for how long, and for whom. */
+/* cache_policy.c - applies RFC 9111 to heads and ages. */
 /* SPDX-License-Identifier: MIT */
 #include "content/cache_policy.h"
 
@@ -8,9 +8,10 @@
 #include "http/field.h"
 #include "http/status.h"
 
-/* Of a tenth of what has passed since the last change (RFC 9111 4.2.2), at most so much. */
+/* A tenth of the time since the last change (RFC 9111 4.2.2), but at most this long. */
 #define HEURISTIC_MAX (24 * 3600)
-/* What a tenant that cannot be reached leaves stale is used at most so long. */
+/* A response that has become stale while the tenant cannot be reached is used for at most this
+ * long. */
 #define DEAD_MAX (24 * 3600)
 
 str cache_why_text(enum cache_why why)
@@ -50,7 +51,8 @@ static bool is_storable_status(const struct cache_offer *offer)
 	return offer->how == CACHE_RFC9111 || status < 400;
 }
 
-/* Dates of HTTP in any case: for some a wrong case is no reason to ask again and again. */
+/* HTTP dates in any case: some write them in the wrong case, which is no reason to ask again and
+ * again. */
 static bool parse_date(str s, int64_t now, int64_t *ret)
 {
 	char text[48];
@@ -79,7 +81,7 @@ static bool read_date(const struct cache_offer *offer, enum header_id id, int64_
 	       parse_date(f->value, offer->now, ret);
 }
 
-/* Age: the first number of the first line; what is no number is not there. */
+/* Age: the first number of the first line; if that is not a number there is no Age. */
 static int64_t read_age(const struct response_head *h)
 {
 	str rest = header_value(h->headers, h->nheaders, HEADER_AGE), first;
@@ -116,7 +118,7 @@ static int64_t lifetime_of(
 	return MIN((terms->date - terms->last_modified) / 10, (int64_t)HEURISTIC_MAX);
 }
 
-/* RFC 9111 4.2.3: the larger of what clocks and what caches on the way say. */
+/* RFC 9111 4.2.3: the larger of what clocks and what caches on the way report. */
 static int64_t age_of(
 	const struct cache_offer *offer, const struct cache_terms *terms, bool has_age)
 {
@@ -146,21 +148,21 @@ static void read_terms(
 	terms->stale_if_error = MAX(cc->stale_if_error, (int64_t)0);
 	terms->no_cache = cc->no_cache;
 	terms->never_stale = cc->must_revalidate || cc->proxy_revalidate || cc->no_cache;
-	/* s-maxage forbids what nobody has allowed (RFC 9111 4.2.4); RFC 5861 is permission of the
-	 * tenant itself. */
+	/* s-maxage forbids what is not allowed otherwise (RFC 9111 4.2.4); RFC 5861 is permission
+	 * by the tenant itself. */
 	terms->may_be_stale = !terms->never_stale && cc->s_maxage == CACHE_NO_VALUE;
 	terms->outlives = terms->may_be_stale && offer->how == CACHE_RFC9111;
 	terms->hidden_fields = cc->no_cache_fields;
 	terms->private_fields = cc->private_fields;
 }
 
-/* Thruster wants it said. */
+/* Thruster requires it to be explicit. */
 static bool is_for_all(const struct cache_control *cc)
 {
 	return cc->is_public || cc->is_targeted || cc->s_maxage != CACHE_NO_VALUE;
 }
 
-/* Only the caution of Thruster; the RFC's rules come besides. */
+/* Only Thruster's caution; the RFC's rules apply as well. */
 static enum cache_why is_cautious(
 	const struct cache_control *cc, const struct response_head *h, struct cache_terms *terms)
 {
@@ -180,7 +182,7 @@ static enum cache_why is_cautious(
 	return WHY_OK;
 }
 
-/* What the RFC leaves useless is not kept: stale already, and nothing to validate it by. */
+/* What the RFC makes useless is not kept: already stale, and without anything to validate it by. */
 static enum cache_why is_useful(struct cache_terms *t)
 {
 	bool can_validate = t->has_etag || t->has_last_modified;
@@ -213,7 +215,7 @@ static enum cache_why may_keep(const struct cache_offer *offer, const struct cac
 	if (offer->has_authorization && !cc->is_public && !cc->must_revalidate &&
 		cc->s_maxage == CACHE_NO_VALUE)
 		return WHY_AUTHORIZATION;
-	/* Not an answer but an order to the edge, for this one request. */
+	/* Not an answer but an instruction to the edge, for this one request. */
 	if (header_find(h->headers, h->nheaders, HEADER_FLY_REPLAY))
 		return WHY_REPLAY;
 	return WHY_OK;

@@ -16,17 +16,17 @@ enum cache_why {
 /* Empty for WHY_OK. */
 str cache_why_text(enum cache_why why);
 
-/* What is to be known of a stored response besides its bytes; times in seconds. */
+/* What must be known of a stored response besides its bytes; times in seconds. */
 struct cache_terms {
-	int64_t age;					/* it had when it came (RFC 9111 4.2.3) */
-	int64_t lifetime;				/* fresh below that age */
-	int64_t stale_while_revalidate, stale_if_error; /* from then on; 0: not at all */
+	int64_t age;	  /* age that it had on arrival (RFC 9111 4.2.3) */
+	int64_t lifetime; /* fresh below that age */
+	int64_t stale_while_revalidate, stale_if_error; /* beyond that; 0: not at all */
 	bool never_stale;  /* once it is stale it must be validated, whatever happens */
-	bool may_be_stale; /* the client may say that it takes it stale */
-	bool outlives;	   /* and it may be, where the tenant cannot be reached */
+	bool may_be_stale; /* the client may say that it accepts stale responses */
+	bool outlives;	   /* likewise, if the tenant cannot be reached */
 	bool no_cache;	   /* it must be validated each time */
 	bool is_heuristic;
-	bool drops_cookies; /* of one person, in a response for all: they are taken away */
+	bool drops_cookies; /* fields for one person, in a response for all: they are removed */
 	str hidden_fields, private_fields; /* lists: fields that must not be stored with it */
 	bool has_etag, has_last_modified;
 	int64_t last_modified, date; /* seconds since 1970; date: when it came if it does not say */
@@ -41,11 +41,11 @@ struct cache_offer {
 	int64_t delay; /* seconds from request to response */
 };
 
-/* WHY_OK: *ret is filled.  The size, Vary, and whether all of it comes, are others' business. */
+/* WHY_OK: *ret is filled.  Size, Vary, and whether the whole body arrives are checked elsewhere. */
 enum cache_why cache_may_store(const struct cache_offer *offer, struct cache_terms *ret) MUST_USE;
-/* May a stored response stay, now that a 304 has confirmed it, whose fields are in `head` already?
- * Stale it may be; but what makes it one person's, or nobody's, forbids it.  *ret is filled
- * whatever the answer. */
+/* May a stored response stay after a 304 has confirmed it, whose fields are already in `head`? It
+ * may be stale; but not if it has become private, or must not be stored.  *ret is filled whatever
+ * the answer. */
 enum cache_why cache_may_stay(const struct cache_offer *offer, struct cache_terms *ret) MUST_USE;
 
 enum cache_use {

@@ -1,4 +1,4 @@
-/* coding.c - the codings of content that we write, and the choice among them. */
+/* coding.c - weighs Accept-Encoding against the configured order. */
 /* SPDX-License-Identifier: MIT */
 #include "content/coding.h"
 
@@ -35,7 +35,7 @@ struct coding_order coding_order(const struct str_list *list)
 {
 	struct coding_order order = {.count = 0};
 
-	assert(list->count <= NITEMS(order.items)); /* the check of the row said so */
+	assert(list->count <= NITEMS(order.items)); /* the row's check has made sure of it */
 	for (size_t i = 0; i < list->count; i++) {
 		bool is_known = coding_find(list->items[i], &order.items[order.count++]);
 
@@ -44,7 +44,7 @@ struct coding_order coding_order(const struct str_list *list)
 	return order;
 }
 
-/* Weights by coding; -1 where nothing was said. */
+/* Weights by coding; -1 where none is given. */
 struct wanted {
 	int weights[NCODINGS];
 	int of_star;

@@ -1,4 +1,4 @@
-/* coding.h - the codings of content that we write, and the choice among them (RFC 9110 12.5.3). */
+/* coding.h - the content codings that we write, and the choice among them (RFC 9110 12.5.3). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -9,11 +9,11 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BR, CODING_ZSTD };
 
 /* As in Content-Encoding. */
 str coding_name(enum coding coding);
-/* For tests: the coding with that name in any case, and x-gzip; false for names that are none of
+/* For tests: the coding with that name in any case, and x-gzip; false for names of no coding of
  * ours. */
 bool coding_find(str name, enum coding *ret);
 
-/* What may be sent, what we like best first; identity is never in it. */
+/* What may be sent, what we prefer first; identity is never in it. */
 struct coding_order {
 	enum coding items[NCODINGS - 1];
 	unsigned count;

@@ -1,9 +1,8 @@
-/* compressible.c - media types whose bytes are worth compressing. */
+/* compressible.c - a media type by its prefix, and by what it contains. */
 /* SPDX-License-Identifier: MIT */
 #include "content/compressible.h"
 
-/* What a type may begin with; the first group is Thruster's, image/svg+xml, bmp and tiff are not in
- * it. */
+/* Prefixes of a type; the first group is Thruster's, image/svg+xml, bmp and tiff are not in it. */
 static const str beginnings[] = {
 	STR_INIT("video/"), STR_INIT("audio/"),
 	STR_INIT("image/jp"), /* jpeg, jpg, jp2, jpm, jpx, jph */
@@ -29,7 +28,7 @@ static const str beginnings[] = {
 	STR_INIT("multipart/x-mixed-replace"), /* pictures of a camera */
 };
 
-/* What may be anywhere in it; Thruster's. */
+/* Words that may be anywhere in a type; Thruster's. */
 static const str parts[] = {
 	STR_INIT("compress"),
 	STR_INIT("zip"), /* gzip, bzip2, epub+zip */
@@ -41,7 +40,7 @@ static const str parts[] = {
 	STR_INIT("stuffit"),
 };
 
-#define LONGEST 128 /* no type that is registered has more */
+#define LONGEST 128 /* no registered type has more */
 
 bool type_is_compressible(str content_type)
 {

@@ -1,4 +1,4 @@
-/* effort.c - how hard a thread should try to compress. */
+/* effort.c - reads this thread's schedstat, and moves a step up or down. */
 /* SPDX-License-Identifier: MIT */
 #include "content/effort.h"
 

@@ -7,12 +7,12 @@
 enum effort { EFFORT_LOW, EFFORT_MIDDLE, EFFORT_HIGH };
 #define NEFFORTS 3
 
-/* Of the thread that made it. */
+/* Belongs to the thread that made it. */
 struct effort_meter {
 	int fd; /* this thread's schedstat; -1 where there is none, which means EFFORT_MIDDLE */
 	enum effort effort;
 	msec looked_at;
-	uint64_t wanted; /* nanoseconds until then that it ran, or could have run */
+	uint64_t wanted; /* nanoseconds until then in which it ran, or could have run */
 };
 
 void effort_init(struct effort_meter *m, msec now);
@@ -21,7 +21,7 @@ void effort_done(struct effort_meter *m);
 /* Looks at most ten times a second, and moves at most one step then. */
 enum effort effort_now(struct effort_meter *m, msec now);
 
-/* For tests: the step for a thread that wanted the CPU for so many percent of the time: running, or
- * waiting while another ran, so that a tenant that takes the machine counts as well.  Between the
- * bounds of going up and down it stays. */
+/* For tests: the step for a thread that wanted the CPU for this percentage of the time: running, or
+ * waiting while others ran, so that a tenant that takes the whole machine counts as well.  Between
+ * the bounds for going up and down it stays. */
 enum effort effort_step(enum effort effort, unsigned percent);

@@ -1,4 +1,4 @@
-/* encoder.c - compressing one body piece by piece: the thread's encoders, and their padding. */
+/* encoder.c - the thread's encoders, how many there may be, and their padding. */
 /* SPDX-License-Identifier: MIT */
 #include "content/encoder.h"
 
@@ -37,7 +37,7 @@ struct encoders {
 		struct list list;
 		unsigned count;
 	} kept[NCODINGS][2];
-	/* Padding must not be foreseen, so its lengths are a keyed hash of a counter. */
+	/* Padding must not be predictable, so its lengths are a keyed hash of a counter. */
 	uint64_t key[2], count;
 };
 

@@ -1,8 +1,8 @@
 /* encoder.h - compressing one body piece by piece.
  *
- * An encoder takes pieces of a body as they come and appends what they become; nothing of it is
- * kept back once it was told to flush.  Its memory is large and belongs to the thread: a finished
- * encoder's is used by the next response without being made or cleared again. */
+ * An encoder takes pieces of a body as they come and appends their encoding; after a flush nothing
+ * of it is kept back.  Its memory is large and belongs to the thread: the next response reuses that
+ * of a finished encoder, without allocating or clearing it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,7 +18,7 @@ struct encoders *encoders_new(void) MUST_USE;
 void encoders_free(struct encoders *p);
 
 #define ENCODER_LENGTH_UNKNOWN UINT64_MAX
-/* Padding is at most that long, whatever was asked for. */
+/* Padding is at most this long, whatever was asked for. */
 #define ENCODER_JITTER_MAX 65536u
 
 struct encoder_options {
@@ -30,15 +30,15 @@ struct encoder_options {
 				tells little of the content (BREACH); 0: none */
 };
 
-/* NULL when so many bodies are being compressed that the thread's memory for it (32 MiB) is used
+/* NULL when so many bodies are being compressed that the thread's memory for that (32 MiB) is used
  * up. Beyond half of it all encoders are small ones. */
 struct encoder *encoder_new(struct encoders *p, const struct encoder_options *o) MUST_USE;
 void encoder_free(struct encoder *e);
 
 enum encode {
-	ENCODE_MORE,  /* as it is convenient */
+	ENCODE_MORE,  /* whenever it is convenient */
 	ENCODE_FLUSH, /* all that came so far can be decoded from what went out */
-	ENCODE_END,   /* and nothing more comes */
+	ENCODE_END,   /* and nothing more follows */
 };
 /* Appends to *out.  A flush without anything new since the last one appends nothing.  After
  * ENCODE_END only encoder_free may follow. */

@@ -49,7 +49,7 @@ static void step_encoder(struct br *s, BrotliEncoderOperation op, str in, struct
 		uint8_t *to = (uint8_t *)buf_room(out, room);
 
 		if (!BrotliEncoderCompressStream(s->b, op, &avail_in, &next_in, &left, &to, NULL))
-			abort(); /* no memory, or we passed what is wrong */
+			abort(); /* no memory, or a wrong argument of ours */
 		assert(left <= room);
 		buf_added(out, room - left);
 	} while (avail_in || BrotliEncoderHasMoreOutput(s->b));

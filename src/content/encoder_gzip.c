@@ -21,7 +21,7 @@ struct gzip {
 	char level_bytes[];
 };
 
-/* Level 3 takes twice the time of level 2 and gives the same on pages; level 0 begins every block,
+/* Level 3 takes twice the time of level 2 for the same size on pages; level 0 begins every block,
  * and so every event, with a hundred bytes. */
 static const unsigned levels[NEFFORTS] = {
 	[EFFORT_LOW] = 1,
@@ -73,7 +73,7 @@ static void feed_one(struct gzip *g, str piece, enum encode how, struct buf *out
 		z->next_out = (uint8_t *)buf_room(out, room);
 		z->avail_out = (uint32_t)room;
 		if (isal_deflate(z) != COMP_OK)
-			abort(); /* only what we passed can be wrong */
+			abort(); /* only our arguments can be wrong */
 		buf_added(out, room - z->avail_out);
 	} while (!z->avail_out);
 }

@@ -5,15 +5,15 @@
 #include "content/encoder.h"
 
 struct codec {
-	/* What one takes at most: the usual encoder, and the small one. */
+	/* The most memory that each takes: the usual encoder, and the small one. */
 	size_t memory[2];
-	/* The library cannot begin again with the same memory: it is for one body, else for any
+	/* The library cannot start again with the same memory: it serves one body; others serve any
 	 * number, one after the other. */
 	bool is_for_one;
 	void *(*open)(bool is_small);
 	void (*close)(void *state);
-	/* A new body begins; of one that was not finished nothing may be left.  So many bytes of
-	 * padding, if any, are to be in the output where decoders pass over them. */
+	/* A new body begins; nothing of an unfinished one may be left.  This many bytes of padding,
+	 * if any, must go where decoders skip them. */
 	void (*start)(void *state, const struct encoder_options *o, bool is_small, size_t padding,
 		struct buf *out);
 	void (*feed)(void *state, str piece, enum encode how, struct buf *out);

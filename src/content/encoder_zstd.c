@@ -32,7 +32,7 @@ static const int levels[NEFFORTS] = {
 static size_t sure(size_t result)
 {
 	if (ZSTD_isError(result))
-		abort(); /* no memory, or we passed what is wrong */
+		abort(); /* no memory, or a wrong argument of ours */
 	return result;
 }
 

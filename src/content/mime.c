@@ -1,4 +1,4 @@
-/* mime.c - media types by the extensions of files. */
+/* mime.c - looks an extension up in mime.def. */
 /* SPDX-License-Identifier: MIT */
 #include "content/mime.h"
 

@@ -4,6 +4,6 @@
 
 #include "base/str.h"
 
-/* Of a path, without case; text has its charset.  Empty for what is not known. */
+/* By the extension of a path, in any case; text has its charset.  Empty if it is unknown. */
 str mime_of(str path);
 #define MIME_UNKNOWN STR("application/octet-stream")

@@ -1,4 +1,4 @@
-/* open_files.c - files that are kept open for a moment. */
+/* open_files.c - a small cache of descriptors, with what was known when each was opened. */
 /* SPDX-License-Identifier: MIT */
 #include "content/open_files.h"
 
@@ -142,7 +142,7 @@ static void remember(struct open_files *o, str key, struct open_file *f)
 	f->refs++;
 }
 
-/* What is believed, or NULL. */
+/* What is remembered and still believed, or NULL. */
 static struct open_file *recall(struct open_files *o, str key, msec now)
 {
 	struct open_file *f = map_get(&o->map, key);
@@ -160,7 +160,7 @@ static struct open_file *recall(struct open_files *o, str key, msec now)
 	return f;
 }
 
-/* What will be otherwise as soon as descriptors or memory are there is not remembered. */
+/* What will change as soon as descriptors or memory are free is not remembered. */
 static bool is_lasting(int error)
 {
 	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EAGAIN;
@@ -228,7 +228,7 @@ str open_files_text(struct open_files *o, struct open_file *f)
 	if (f->text.n || !may_keep_text(o, f))
 		return f->text;
 	text = read_whole(f);
-	/* Half of what it was and half of what it became would be kept, too. */
+	/* Otherwise half of the old and half of the new content could be kept. */
 	if (!text || !is_same(f)) {
 		free(text);
 		return STR_EMPTY;

@@ -1,8 +1,8 @@
 /* open_files.h - files that are kept open for a moment, in case they are asked for again.
  *
- * Of one thread.  What is known about a name, also that there is no such file, is believed for
- * OPEN_FILES_VALID milliseconds; the least recently used go when there are too many.  Of small ones
- * that are asked for again meanwhile the content is kept, too. */
+ * For one thread.  What is known about a name, including that there is no such file, is believed
+ * for OPEN_FILES_VALID milliseconds; the least recently used go when there are too many.  For small
+ * files that are asked for again meanwhile the content is kept, too. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -23,7 +23,7 @@ struct file_facts {
 	int64_t changed;  /* nanoseconds: when content, name or rights last changed */
 	char etag[FILE_ETAG_SIZE];
 };
-/* 0; -EISDIR for a directory, -EINVAL for what is no file either, or another -errno.  The entity
+/* 0; -EISDIR for a directory, -EINVAL for anything else but a file, or another -errno.  The entity
  * tag is made of size, time and inode, none of which can be read from it. */
 int file_facts_read(int fd, struct file_facts *ret) MUST_USE;
 static inline str file_etag(const struct file_facts *f)
@@ -36,7 +36,8 @@ enum { OPEN_FILE_MAGIC = MAGIC('f', 'i', 'l', 'e') };
 struct open_file {
 	uint32_t magic;
 	int fd;	   /* -1: */
-	int error; /* -errno: it is not there, or not to be had; -EXDEV, -ELOOP: it leads out */
+	int error; /* -errno: it does not exist, or cannot be opened; -EXDEV, -ELOOP: it leads
+		    out */
 	struct file_facts facts;
 	/* public_file.c's: which precompressed neighbours it has, if it looked for them */
 	unsigned neighbours;
@@ -58,21 +59,21 @@ struct open_files {
 };
 
 void open_files_init(struct open_files *o);
-/* Forgets all; those that are in use live on. */
+/* Forgets everything; files in use live on. */
 void open_files_clear(struct open_files *o);
-/* Forgets those that are not believed any more: a file that was deleted takes room as long as it is
- * open.  False when none is left. */
+/* Forgets what is no longer believed: a deleted file takes room on the disk as long as it is open.
+ * False when none is left. */
 bool open_files_sweep(struct open_files *o, msec now);
 /* A regular file below the directory `dir` (a descriptor), or the reason why not.  Never NULL; the
  * caller gives it back by open_file_unref. */
 struct open_file *open_files_get(struct open_files *o, int dir, str name, msec now) MUST_USE;
 void open_file_unref(struct open_file *f);
-/* All of a file that `o` has just given, as it was when it was opened; lives as long as the file.
- * Empty: it must be read. */
+/* The whole of a file that `o` has just given, as it was when it was opened; lives as long as the
+ * file. Empty: it must be read. */
 str open_files_text(struct open_files *o, struct open_file *f);
 
-/* For files that others have opened.  Under any key: NULL, or one that is still the same file with
- * the same content; and a new one, which is remembered. */
+/* For files that were opened elsewhere.  Under any key: NULL, or one that is still the same file
+ * with the same content; and a new one, which is remembered. */
 struct open_file *open_files_find(struct open_files *o, str key, msec now) MUST_USE;
 struct open_file *open_files_keep(struct open_files *o, str key, int take_fd,
 	const struct file_facts *facts, msec now) MUST_USE;

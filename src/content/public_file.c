@@ -1,4 +1,4 @@
-/* public_file.c - which file of a public directory answers a request. */
+/* public_file.c - tries the names that a path may mean, and precompressed neighbours. */
 /* SPDX-License-Identifier: MIT */
 #include "content/public_file.h"
 
@@ -22,7 +22,7 @@ static bool is_letter(char c)
 	return char_lower(c) >= 'a' && char_lower(c) <= 'z';
 }
 
-/* Both digits and letters, as words and dates are not. */
+/* Has both digits and letters, which words and dates do not. */
 static bool is_mixed(str s)
 {
 	bool has_digit = false, has_letter = false;
@@ -140,7 +140,7 @@ static enum public_verdict look_up(struct search *s, str path, struct open_file 
 								      : PUBLIC_NONE;
 }
 
-/* Itself, or a page with that name.  *ret_path is that of the file. */
+/* The file itself, or a page with that name.  *ret_path is the path of the file. */
 static enum public_verdict look_for_page(
 	struct search *s, str path, struct open_file **ret_file, str *ret_path)
 {
@@ -162,9 +162,8 @@ static enum public_verdict look_for_page(
 	return PUBLIC_NONE;
 }
 
-/* The neighbour that the client likes best takes the place of the file.  Of those it likes alike it
- * is the first, which is usually the smallest.  Where there is none is known as long as the file is
- * believed. */
+/* The neighbour that the client prefers replaces the file; among equals the first one, which is
+ * usually the smallest.  That there is none is remembered as long as the file is believed. */
 static void negotiate(struct search *s, str path, str accept_encoding, struct public_file *f)
 {
 	static const struct coding {

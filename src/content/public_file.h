@@ -1,5 +1,5 @@
-/* public_file.h - which file of a public directory answers a request, as Rails and its kin have it.
- */
+/* public_file.h - which file of a public directory answers a request, as Rails and its kin do
+ * it. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -9,7 +9,7 @@
 enum public_verdict {
 	PUBLIC_NONE, /* the application's business */
 	PUBLIC_FILE,
-	PUBLIC_REFUSED, /* there is something that is not to be shown */
+	PUBLIC_REFUSED, /* something exists but must not be shown */
 };
 
 struct public_file {
@@ -24,8 +24,8 @@ struct public_file {
  * extension is that file; another one may also be <path>.html or <path>/index.html.  Of the
  * neighbours <file>.br, .zst and .gz the one that accept_encoding likes best is taken.
  *
- * Refused: what a link leads out of the directory, what is no regular file, and names that begin
- * with a dot, but for /.well-known/.  FILE: *ret. */
+ * Refused: what a link leads out of the directory, anything but a regular file, and names that
+ * begin with a dot, except /.well-known/.  FILE: *ret. */
 enum public_verdict public_file_find(struct open_files *o, int dir, str path, str accept_encoding,
 	struct arena *a, msec now, struct public_file *ret) MUST_USE;
 /* For tests: true for names such as those of Sprockets, Propshaft (app-1a2b3c4d.css), and, in the

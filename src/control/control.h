@@ -1,16 +1,16 @@
 /* control.h - the control server: HTTP/1.1 and JSON on a unix socket, for the command line and
  * curl.
  *
- *   GET  /v1/status                 fly-atc and its tenants; ?all=1 with those that only sleep
+ *   GET  /v1/status                 fly-atc and its tenants; ?all=1: also those that only sleep
  *   GET  /v1/events                 what happens, as it happens (events.h), as an EventSource reads
  *                                   it; ?tenant=ID or ?user=NAME: to these only
  *   GET  /v1/tenants/<id>           one tenant
  *   POST /v1/tenants/<id>/start     also stop, restart; answers when done, or at once with ?wait=0
  *   POST /v1/restart                all that are awake, one after the other; lines of JSON as they
  *                                   are replaced; ?timeout=5m, ?keep_going=1, ?now=1, ?wait=0
- *   POST /v1/tenants/<id>/busy      ?for=5m: it stays awake for so long; 0: no more;
- *                                   ?hold=NAME: only what this name said is replaced
- *   POST /v1/tenants/<id>/purge     what is cached of it is forgotten; ?path=/x: only that
+ *   POST /v1/tenants/<id>/busy      ?for=5m: it stays awake for this long; 0: no longer;
+ *                                   ?hold=NAME: only the hold of this name is replaced
+ *   POST /v1/tenants/<id>/purge     what is cached for it is forgotten; ?path=/x: only that
  *   GET  /v1/cache                  what is cached, by tenant
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
  *   POST /v1/reload                 422 with the faults if the new configuration has any;

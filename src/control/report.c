@@ -12,8 +12,8 @@
 
 /* This many tenants are shown even if they have only slept so far. */
 #define SHORT_LIST 100
-/* Last lines of output that are shown with a failure: of each tenant in a list, and of one alone.
- */
+/* Last lines of output that are shown with a failure: of each tenant in a list, and of one
+ * alone. */
 #define FEW_LINES  5
 #define MANY_LINES 50
 

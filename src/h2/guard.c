@@ -1,4 +1,4 @@
-/* guard.c - budgets. */
+/* guard.c - a token bucket. */
 /* SPDX-License-Identifier: MIT */
 #include "h2/guard.h"
 

@@ -1,13 +1,12 @@
-/* guard.h - how much of what costs us something and its sender nothing one HTTP/2 connection may
- * do. */
+/* guard.h - limits for what costs us something and an HTTP/2 client nothing. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "base/base.h"
 
-/* Tokens that come back with time.  Zero is a full one. */
+/* Tokens that are refilled with time.  Zero is a full bucket. */
 struct h2_budget {
-	uint64_t used; /* in thousandths of a token, of which `rate` come back each msec */
+	uint64_t used; /* in thousandths of a token; `rate` of them come back each msec */
 	msec at;
 };
 

@@ -71,7 +71,7 @@ static void reset(struct h2_stream *st, uint32_t error_code)
 	h2_check(nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error_code));
 }
 
-/* Our half has ended, and nobody wants the rest of a tunnel that leads nowhere. */
+/* Our half has ended, and the rest of a tunnel that leads nowhere is of no use. */
 static void end_early(struct h2_stream *st)
 {
 	if (st->out.is_end_sent && !st->in.has_ended && st->is_tunnel && st->in.is_ignored)
@@ -137,8 +137,8 @@ static void resume(struct h2_stream *st)
 	h2_check(nghttp2_session_resume_data(st->session->ng, st->id));
 }
 
-/* Any 2xx opens the tunnel that an extended CONNECT asks for, so an ordinary one must not be seen.
- */
+/* Any 2xx opens the tunnel that an extended CONNECT asks for, so it must not see an ordinary
+ * one. */
 static bool is_misleading(const struct h2_stream *st, unsigned status)
 {
 	return st->is_extended && !st->is_tunnel && status / 100 == 2;
@@ -191,7 +191,7 @@ void h2_stream_reset(struct h2_stream *st, uint32_t error_code)
 	list_append(&st->session->doomed, &st->doomed);
 }
 
-/* The window of the stream is given back as it is read, and made wide when that begins. */
+/* The stream's window is given back as it is read, and widened when that begins. */
 static void give_window(struct h2_stream *st, size_t n)
 {
 	nghttp2_session *ng = st->session->ng;

@@ -1,4 +1,4 @@
-/* request.c - a request of HTTP/2 in the words of HTTP/1.1. */
+/* request.c - collects fields in the order of HTTP/2, and writes them as a head of HTTP/1.1. */
 /* SPDX-License-Identifier: MIT */
 #include "h2/request.h"
 
@@ -32,7 +32,7 @@ void h2_request_done(struct h2_request *r)
 	buf_done(&r->pseudo);
 }
 
-/* RFC 9113 8.2: tokens, and no capitals. */
+/* RFC 9113 8.2: tokens without capitals. */
 static bool is_name(str name)
 {
 	for (size_t i = 0; i < name.n; i++)
@@ -41,7 +41,7 @@ static bool is_name(str name)
 	return name.n;
 }
 
-/* RFC 9113 8.2.1: no control, no blank at the ends. */
+/* RFC 9113 8.2.1: no controls, and no blanks at the ends. */
 static bool is_value(str value)
 {
 	const char *end = value.p + value.n;
@@ -93,10 +93,10 @@ static void add_field_line(struct buf *out, str name, str value)
 	buf_added(out, name.n + value.n + 4);
 }
 
-/* A field that is not simply a line; false: malformed. */
+/* A field that needs more than a line; false: malformed. */
 typedef bool field_fn(struct h2_request *r, str name, str value);
 
-/* RFC 9113 8.2.2: a field that speaks of the connection. */
+/* RFC 9113 8.2.2: a field about the connection. */
 static bool refuse_field(struct h2_request *r, str name, str value)
 {
 	(void)r, (void)name, (void)value;
@@ -109,7 +109,7 @@ static bool add_te(struct h2_request *r, str name, str value)
 	return str_eq_nocase(value, STR("trailers"));
 }
 
-/* RFC 9113 8.3.1; without :authority the parser sees to it that there is one, once. */
+/* RFC 9113 8.3.1; without :authority the parser makes sure that there is exactly one Host. */
 static bool add_host(struct h2_request *r, str name, str value)
 {
 	r->has_host = true;
@@ -119,7 +119,7 @@ static bool add_host(struct h2_request *r, str name, str value)
 	return true;
 }
 
-/* RFC 9113 8.2.3: the crumbs are one field where they leave HTTP/2. */
+/* RFC 9113 8.2.3: the crumbs of a cookie become one field when they leave HTTP/2. */
 static bool add_cookie(struct h2_request *r, str name, str value)
 {
 	if (buf_len(&r->cookie)) {
@@ -145,7 +145,7 @@ static bool add_length(struct h2_request *r, str name, str value)
 	return true;
 }
 
-/* RFC 8441 5: HTTP/2 does without it, so that one that came would not be the one that is asked. */
+/* RFC 8441 5: HTTP/2 does without the field, so one that came would not be the one that is used. */
 static bool add_key(struct h2_request *r, str name, str value)
 {
 	if (!h2_request_is_extended(r))

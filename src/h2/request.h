@@ -1,9 +1,9 @@
 /* request.h - the fields of a request of HTTP/2 (RFC 9113 8.3), made a head of HTTP/1.1, so that
- * one parser, and its strictness, is for both.
+ * one parser, with its strictness, serves both.
  *
- * What must not become text is refused here: a name or value that would end its line, a field that
- * speaks of the connection, a pseudo field that is missing, repeated or unknown.  Everything else
- * is the parser's to judge. */
+ * What must not become text is refused here: a name or value that would end its line, a field about
+ * the connection, a pseudo field that is missing, repeated or unknown.  Everything else is for the
+ * parser to judge. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -27,12 +27,12 @@ struct h2_request {
 	struct {
 		size_t at, n;
 	} values[H2_NPSEUDO];
-	unsigned has; /* bit 1 << enum h2_pseudo */
-	size_t size;  /* names and values, and 32 for each, as SETTINGS_MAX_HEADER_LIST_SIZE counts
-		       */
+	unsigned has;	/* bit 1 << enum h2_pseudo */
+	size_t size;	/* names and values, and 32 for each, as SETTINGS_MAX_HEADER_LIST_SIZE
+			 counts */
 	bool has_field; /* one that is not a pseudo field */
 	bool has_host, has_length;
-	uint64_t length;  /* Content-Length; UINT64_MAX: it was not told */
+	uint64_t length;  /* Content-Length; UINT64_MAX: not given */
 	bool has_payload; /* Content-Length is not 0 */
 };
 
@@ -42,9 +42,9 @@ bool h2_request_add(struct h2_request *r, str name, str value) MUST_USE;
 /* Appends the head, with its empty line.  0; or 400: malformed; or 501: an extended CONNECT for
  * something that is not WebSocket.
  *
- * - has_body: DATA may follow.  Where its length was not told the head says `chunked`.
+ * - has_body: DATA may follow.  If its length was not given the head says `chunked`.
  * - An extended CONNECT becomes the GET that opens a WebSocket, with `key` (websocket_key) in place
- *   of the one that HTTP/2 has not. */
+ * of the one that HTTP/2 does not have. */
 unsigned h2_request_end(
 	const struct h2_request *r, bool has_body, str key, struct buf *out) MUST_USE;
 /* An extended CONNECT (RFC 8441 4). */
@@ -52,13 +52,13 @@ static inline bool h2_request_is_extended(const struct h2_request *r)
 {
 	return r->has & 1u << H2_PROTOCOL;
 }
-/* What comes is in need of the chunked coding: it has a body whose length was not told. */
+/* What comes needs the chunked coding: it has a body of unknown length. */
 static inline bool h2_request_is_chunked(const struct h2_request *r, bool has_body)
 {
 	return has_body && !r->has_length && !h2_request_is_extended(r);
 }
 void h2_request_done(struct h2_request *r);
 
-/* A trailer, as a line; which of them may come is the decoder's to say (chunked.h).  False:
+/* A trailer, as a line; the decoder decides which of them may come (chunked.h).  False:
  * malformed. */
 bool h2_trailer_add(struct buf *out, str name, str value) MUST_USE;

@@ -1,4 +1,4 @@
-/* response.c - a head of a response as HTTP/2 has it. */
+/* response.c - splits a head of HTTP/1.1 into fields for nghttp2. */
 /* SPDX-License-Identifier: MIT */
 #include "h2/response.h"
 

@@ -14,9 +14,9 @@ struct h2_fields {
 	size_t count, cap;
 };
 
-/* The fields of a head with its empty line, of one that we wrote: each line is "Name: value".
- * What speaks of the connection goes.  Returns the status; 101, which HTTP/2 has not, becomes 200
- * (RFC 8441 5), and the fields of its handshake go too. */
+/* The fields of a head with its empty line, written by us: each line is "Name: value". What is
+ * about the connection is left out.  Returns the status; 101, which HTTP/2 does not have, becomes
+ * 200 (RFC 8441 5), and the fields of its handshake are left out too. */
 unsigned h2_fields_of_head(struct h2_fields *f, str head);
 /* 101. */
 bool h2_head_is_switch(str head);

@@ -6,17 +6,17 @@
 
 #include "h2/session_int.h"
 
-/* What a client may break off in one go, and each second: each of them made us begin something (CVE
- * 2023-44487, 2025-8671). */
+/* How many things a client may break off in one go, and each second: each of them made us begin
+ * something (CVE-2023-44487, CVE-2025-8671). */
 #define BROKEN_BURST 500
 #define BROKEN_RATE  100
-/* Frames that carry nothing, some of which want an answer (CVE-2019-9512, 9515, 9518). */
+/* Frames that carry nothing, some of which require an answer (CVE-2019-9512, 9515, 9518). */
 #define NOISE_BURST 2000
 #define NOISE_RATE  500
 /* A head beyond the limit is still decoded, so that the request gets its 431, up to this many times
  * the limit.  After that the connection ends. */
 #define PATIENCE 4
-/* CONTINUATION frames behind one HEADERS (CVE-2024-28182): no head needs more. */
+/* CONTINUATION frames after one HEADERS (CVE-2024-28182): no head needs more. */
 #define FRAME_HEAD	  9
 #define FRAME_SIZE	  16384u
 #define MIN_CONTINUATIONS 8u
@@ -83,7 +83,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	return 0;
 }
 
-/* The stream is reset, the rest of the block only decoded. */
+/* The stream is reset, and the rest of the block is only decoded. */
 static int refuse_head(nghttp2_session *ng, struct h2_stream *st, uint32_t error_code)
 {
 	st->is_reset = true;
@@ -91,7 +91,7 @@ static int refuse_head(nghttp2_session *ng, struct h2_stream *st, uint32_t error
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* A few bytes of a block may name an entry of the table that is a thousand times as long. */
+/* A few bytes of a block may refer to a table entry that is a thousand times as long. */
 static bool is_within_patience(struct h2_session *s, size_t field)
 {
 	s->head.size += field + H2_FIELD_OVERHEAD;
@@ -153,8 +153,8 @@ static void end_head(struct h2_session *s, struct h2_stream *st)
 	h2_tell(st, H2_REQUEST);
 }
 
-/* A request whose body is not as long as it said is malformed (RFC 9113 8.1.1).  But clients that
- * see the answer before they have sent all end their half at once: they are told the rest of it. */
+/* A request whose body is not as long as declared is malformed (RFC 9113 8.1.1).  But some clients
+ * end their half as soon as they see the answer: they still get the rest of it. */
 static void end_body(struct h2_stream *st)
 {
 	bool is_less =
@@ -184,9 +184,8 @@ static bool is_noise(const nghttp2_frame_hd *hd)
 	}
 }
 
-/* RFC 9113 5.1.1: numbers only grow.  nghttp2 cannot tell one that was passed over from one that
- * has been closed for long, for which it must be lenient; the last that were passed over are known
- * here. */
+/* RFC 9113 5.1.1: numbers only grow.  nghttp2 cannot tell one that was skipped from one that was
+ * closed long ago, with which it must be lenient; we keep the last ones that were skipped. */
 static bool is_passed_over(struct h2_session *s, int32_t id)
 {
 	if (id - 2 > s->closed.last_id) {
@@ -197,8 +196,8 @@ static bool is_passed_over(struct h2_session *s, int32_t id)
 	return id > s->closed.gap_from && id < s->closed.gap_to;
 }
 
-/* RFC 9113 5.1, "closed": behind its own end a client says no more.  What we have closed it may not
- * know yet.  (DATA is thrown away by nghttp2 in both cases, unseen.) */
+/* RFC 9113 5.1, "closed": a client sends nothing more after its own end.  It may not know yet what
+ * we have closed.  (nghttp2 throws DATA away in both cases, without a callback.) */
 static bool is_behind_end(const struct h2_session *s, int32_t id)
 {
 	if (id > s->closed.last_id || nghttp2_session_find_stream(s->ng, id))
@@ -215,8 +214,8 @@ static void take_noise(struct h2_session *s)
 		give_up_session(s, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that carry nothing");
 }
 
-/* nghttp2 throws frames away without a word: those of unknown types, and DATA of streams that are
- * closed.  So all of them are counted here.  Returns how many heads of frames end in `bytes`. */
+/* nghttp2 drops frames silently: those of unknown types, and DATA of closed streams.  So all of
+ * them are counted here.  Returns how many heads of frames end in `bytes`. */
 static unsigned count_frames(struct h2_scan *scan, str bytes)
 {
 	unsigned n = 0;
@@ -245,7 +244,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 	(void)ng;
 	s->seen++;
 	if (hd->type == NGHTTP2_HEADERS && is_behind_end(s, hd->stream_id))
-		give_up_session(s, NGHTTP2_STREAM_CLOSED, "HEADERS behind the end of its stream");
+		give_up_session(s, NGHTTP2_STREAM_CLOSED, "HEADERS after the end of its stream");
 	if (hd->type == NGHTTP2_HEADERS && is_passed_over(s, hd->stream_id))
 		give_up_session(
 			s, NGHTTP2_PROTOCOL_ERROR, "a stream's number is smaller than the last");
@@ -344,10 +343,10 @@ static nghttp2_session *new_session(struct h2_session *s)
 	h2_output_callbacks(calls);
 	h2_check(nghttp2_option_new(&option));
 	nghttp2_option_set_no_auto_window_update(option, 1);
-	/* What a request may look like is for h2_request to say, and when its end is too early for
-	 * end_body. */
+	/* h2_request decides what a request may look like, and end_body when its end is too
+	 * early. */
 	nghttp2_option_set_no_http_messaging(option, 1);
-	/* Its own limit comes behind ours. */
+	/* Its own limit must not apply before ours. */
 	nghttp2_option_set_stream_reset_rate_limit(option, BROKEN_BURST * 2, BROKEN_RATE * 2);
 	nghttp2_option_set_max_continuations(
 		option, s->conf.max_header_bytes * PATIENCE / FRAME_SIZE + MIN_CONTINUATIONS);

@@ -5,13 +5,13 @@
 
 #include "h2/session.h"
 
-/* nghttp2's errors that are not the client's doing: no memory ends the process, and everything else
- * means that the stream or the connection ended meanwhile. */
+/* nghttp2's errors that are not the client's doing: running out of memory ends the process, and
+ * everything else means that the stream or the connection has ended meanwhile. */
 void h2_check(int result);
 void h2_tell(struct h2_stream *st, unsigned events);
-/* Gives back of the connection's window what was not. */
+/* Gives back the part of the connection's window that was kept back. */
 void h2_pay_debt(struct h2_session *s);
-/* Nothing more can be said, and nothing is heard. */
+/* Nothing more can be sent, and nothing is read. */
 static inline bool h2_is_over(const struct h2_stream *st)
 {
 	return st->is_gone || st->is_reset || !list_is_empty(&st->doomed);

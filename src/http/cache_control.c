@@ -1,4 +1,4 @@
-/* cache_control.c - Cache-Control, and the fields that are meant for caches like us. */
+/* cache_control.c - reads directives, one line after the other, the stricter value winning. */
 /* SPDX-License-Identifier: MIT */
 #include "http/cache_control.h"
 
@@ -60,7 +60,7 @@ static void *member(struct cache_control *c, size_t at)
 	return (char *)c + at;
 }
 
-/* Digits, as many as there are; CACHE_NO_VALUE if they are not all digits. */
+/* Digits, however many; CACHE_NO_VALUE if they are not all digits. */
 static int64_t parse_seconds(str s)
 {
 	uint64_t v = 0;
@@ -133,8 +133,8 @@ static bool has_open_quote(str s)
 	return is_open;
 }
 
-/* "name", "name=value" or "name=\"value\"".  Blanks around the '=' are in no grammar: the name is
- * understood, so that nothing strict is missed, its number is not. */
+/* "name", "name=value" or "name=\"value\"".  No grammar has blanks around the '=': the name is
+ * understood, so that nothing strict is missed, the number is not. */
 static void apply_element(struct cache_control *c, str element, bool is_response)
 {
 	ssize_t eq = str_find_char(element, '=');
@@ -173,7 +173,8 @@ void cache_control_of_request(const struct header *headers, size_t n, struct cac
 		ret->no_cache = true;
 }
 
-/* RFC 9213 2.1: numbers are integers, flags are true; what has another type counts as not said. */
+/* RFC 9213 2.1: numbers are integers, flags are true; a value of another type counts as not
+ * given. */
 static void apply_member(struct cache_control *c, str key, const struct item *item)
 {
 	const struct directive *d = find_directive(key);

@@ -8,17 +8,17 @@
 #define CACHE_NO_VALUE	  (-1)	    /* of a number of seconds: the directive is not there */
 #define CACHE_SECONDS_MAX INT32_MAX /* what is larger is this (RFC 9111 1.2.2) */
 
-/* What all lines together say.  Directives that come twice: the stricter one. */
+/* What all lines say together.  If a directive comes twice, the stricter one counts. */
 struct cache_control {
 	bool is_there;	  /* one directive at least, known or not */
 	bool is_targeted; /* read from a field for caches like us: Cache-Control and Expires do not
 			     count */
-	bool is_garbled;  /* a quoted string has no end: who knows what is in it */
+	bool is_garbled;  /* a quoted string has no end: there may be anything in it */
 	bool no_store, no_cache, no_transform, only_if_cached;
 	bool is_public, is_private, must_revalidate, proxy_revalidate, must_understand;
 	bool any_max_stale; /* max-stale without a number */
-	/* Seconds, or CACHE_NO_VALUE.  In a response, what is no number is 0: stale (RFC 9111
-	 * 4.2.1); in a request it counts as not said. */
+	/* Seconds, or CACHE_NO_VALUE.  In a response, what is not a number is 0: stale (RFC 9111
+	 * 4.2.1); in a request it counts as not given. */
 	int64_t max_age, s_maxage, max_stale, min_fresh, stale_while_revalidate, stale_if_error;
 	/* Names of fields, a list, in no-cache="…" and private="…"; without them the directive is
 	 * for the whole response, and so it is when it comes again.  Empty: none. */

@@ -1,4 +1,4 @@
-/* chars.c - the classes of characters in HTTP's grammar. */
+/* chars.c - one table of bits for each byte. */
 /* SPDX-License-Identifier: MIT */
 #include "http/chars.h"
 

@@ -1,4 +1,4 @@
-/* chunked.c - the chunked transfer coding. */
+/* chunked.c - a state machine over the framing's bytes; payload is skipped in one step. */
 /* SPDX-License-Identifier: MIT */
 #include "http/chunked.h"
 
@@ -84,7 +84,7 @@ static bool may_trail(const struct header *h)
 	return header_may_trail(h->id) && !header_is_alias(h->name);
 }
 
-/* Writes again those that may be there. */
+/* Writes out again the trailers that are allowed. */
 static void keep_good(struct chunked *c, const struct fields *f)
 {
 	struct buf kept = {0};

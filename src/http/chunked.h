@@ -12,7 +12,7 @@
 enum chunked_state {
 	CHUNKED_SIZE_FIRST, /* before the first digit */
 	CHUNKED_SIZE,
-	CHUNKED_SIZE_BLANK, /* behind the digits, of a response */
+	CHUNKED_SIZE_BLANK, /* after the digits, in a response */
 	CHUNKED_EXTENSION,
 	CHUNKED_SIZE_LF,
 	CHUNKED_DATA,
@@ -43,20 +43,20 @@ struct chunked {
  * - MORE, data not empty: call again with the rest of `in`, if there is any.
  * - MORE, data empty: all of `in` was taken; bring more.
  * - OK: the body ended with the last byte taken, the next message follows.  No data.
- * - BAD: not chunked as RFC 9112 has it; for ever.
+ * - BAD: not chunked as RFC 9112 has it; this is final.
  *
  * Refused although the RFC would let it pass, or leaves it open: blanks around a size, more than 16
  * digits, sizes beyond INT64_MAX, a bare CR or LF anywhere, controls in extensions, trailers that
  * are too long or too many or that header_may_trail forbids.
  *
- * Where is_mended: blanks behind a size pass (RFC 9112 7.1.1 has them before an extension; what is
+ * Where is_mended: blanks after a size pass (RFC 9112 7.1.1 has them before an extension; what is
  * written again has none), and a trailer that header_may_trail forbids, Set-Cookie for example, is
  * thrown away alone (RFC 9110 6.5.1). */
 enum parse chunked_read(struct chunked *c, str in, size_t *ret_used, str *ret_data) MUST_USE;
 /* Nothing in the first bytes of a response's body breaks the coding beyond mending. */
 bool chunked_is_sound(str bytes);
-/* For tests: payload bytes that are sure to come next without any framing; 0 unless inside a chunk.
- */
+/* For tests: payload bytes that are sure to come next without any framing; 0 unless inside a
+ * chunk. */
 uint64_t chunked_left(const struct chunked *c);
 /* For tests: n of them were passed by the decoder, n <= chunked_left. */
 void chunked_skip(struct chunked *c, uint64_t n);
@@ -66,7 +66,7 @@ str chunked_trailers(const struct chunked *c);
 /* Frees; the decoder is at the beginning of a body again. */
 void chunked_done(struct chunked *c);
 
-/* What goes before n > 0 bytes of payload; returns its length.  CHUNKED_CRLF goes behind them. */
+/* What goes before n > 0 bytes of payload; returns its length.  CHUNKED_CRLF goes after them. */
 #define CHUNKED_SIZE_MAX 20
 size_t chunked_write_size(char out[CHUNKED_SIZE_MAX], size_t n);
 #define CHUNKED_CRLF STR("\r\n")

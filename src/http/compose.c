@@ -1,4 +1,4 @@
-/* compose.c - the head of a response of our own making. */
+/* compose.c - copies names and values into one piece of memory. */
 /* SPDX-License-Identifier: MIT */
 #include "http/compose.h"
 

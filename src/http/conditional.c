@@ -1,4 +1,4 @@
-/* conditional.c - preconditions of requests. */
+/* conditional.c - compares entity tags and dates in the order of RFC 9110 13.2.2. */
 /* SPDX-License-Identifier: MIT */
 #include "http/conditional.h"
 
@@ -57,7 +57,7 @@ bool etag_next(str *rest, str *ret_tag)
 
 typedef bool etag_eq(str a, str b);
 
-/* True if a tag on one of the lines is that of the representation, or `*` is all that is said. */
+/* True if a tag on one of the lines is that of the representation, or `*` is the whole value. */
 static bool names_etag(
 	const struct header *headers, size_t n, enum header_id id, str etag, etag_eq *eq)
 {

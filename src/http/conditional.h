@@ -11,7 +11,7 @@ struct validators {
 	str etag; /* as in the field: quotes, and W/ where it is weak; empty: has none */
 	bool has_last_modified;
 	int64_t last_modified; /* seconds since 1970 */
-	int64_t date;	       /* when it was what it is: of its Date, or now */
+	int64_t date;	       /* when that was so: its Date, or now */
 };
 
 enum precondition {
@@ -24,9 +24,9 @@ enum precondition {
 bool etag_eq_strong(str a, str b);
 /* For tests: true if they are the same but for W/. */
 bool etag_eq_weak(str a, str b);
-/* For tests: takes the next entity tag off a list; what is no tag is given as it stands, to the
- * next comma, and so is `*`.  Tags may hold commas and backslashes, which is why this is not
- * field_next.  False when there is no other. */
+/* For tests: takes the next entity tag off a list; anything else is given as it is, up to the next
+ * comma, and so is `*`.  Tags may contain commas and backslashes, which is why this is not
+ * field_next.  False when there are no more. */
 bool etag_next(str *rest, str *ret_tag);
 
 /* Evaluates all of them, over several lines, for a representation that exists.  `now` is for dates
@@ -38,6 +38,6 @@ enum precondition precondition_check(const struct header *headers, size_t n, enu
  * or HEAD.  True: 304. */
 bool precondition_not_modified(
 	const struct header *headers, size_t n, const struct validators *v, int64_t now);
-/* False: Range must be ignored and the whole be sent.  True where there is no If-Range. */
+/* False: Range must be ignored and the whole be sent.  True if there is no If-Range. */
 bool precondition_range_holds(
 	const struct header *headers, size_t n, const struct validators *v, int64_t now);

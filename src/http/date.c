@@ -100,8 +100,8 @@ str date_cached(struct date_cache *c, int64_t unix_seconds)
 	return (str){c->text, c->length};
 }
 
-/* The readers below take a piece from the front of *s, and are false when something else is there.
- */
+/* The readers below take a piece from the front of *s, and are false when something else is
+ * there. */
 
 static bool take_expected(str *s, str expected)
 {

@@ -19,6 +19,6 @@ struct date_cache {
 str date_cached(struct date_cache *c, int64_t unix_seconds);
 
 /* IMF-fixdate, RFC 850 and asctime forms, case-sensitive, the day's name not compared with the
- * date.  `now` decides the century of RFC 850's two digits: at most 50 years ahead.  0 or -EINVAL.
- */
+ * date.  `now` decides the century of RFC 850's two digits: at most 50 years ahead.  0 or
+ * -EINVAL. */
 int date_parse(str s, int64_t now, int64_t *ret_unix_seconds) MUST_USE;

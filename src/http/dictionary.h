@@ -14,11 +14,11 @@ enum item_type {
 struct item {
 	enum item_type type;
 	int64_t number;
-	str text; /* as it stands, without parameters */
+	str text; /* unchanged, without parameters */
 };
 
 /* Takes the next member off one field line.  Parameters are checked and left out.
  *
- * OK: *ret_key and *ret_item are set.  MORE: there is no other.  BAD: the line is not a dictionary,
- * and nothing of the field may be believed. */
+ * OK: *ret_key and *ret_item are set.  MORE: there are no more.  BAD: the line is not a dictionary,
+ * and nothing in the field may be believed. */
 enum parse dictionary_next(str *rest, str *ret_key, struct item *ret_item) MUST_USE;

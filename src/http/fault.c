@@ -1,4 +1,4 @@
-/* fault.c - why a head was refused, in words. */
+/* fault.c - puts the reason for which a head was refused into words. */
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 #include "http/http_int.h"

@@ -1,4 +1,4 @@
-/* field.c - what is inside header values: lists, parameters, weights. */
+/* field.c - splits lists and parameters, and weighs what a client accepts. */
 /* SPDX-License-Identifier: MIT */
 #include "http/field.h"
 
@@ -82,7 +82,7 @@ bool field_next_param(str *params, str *ret_name, str *ret_value)
 	return false;
 }
 
-/* RFC 9110 12.4.2: at most three digits behind the point. */
+/* RFC 9110 12.4.2: at most three digits after the point. */
 static unsigned parse_weight(str s)
 {
 	unsigned weight, factor = 100;

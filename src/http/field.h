@@ -7,9 +7,9 @@
 /* One or more characters of RFC 9110's token. */
 bool field_is_token(str s);
 
-/* Moves *rest behind the next element of a comma-separated list and gives it without blanks.  Empty
- * elements are skipped; a comma inside a quoted string does not divide.  False when there is no
- * other. */
+/* Moves *rest past the next element of a comma-separated list and gives it without blanks.  Empty
+ * elements are skipped; a comma inside a quoted string does not divide.  False when there are no
+ * more. */
 bool field_next(str *rest, str *ret_element);
 /* Splits "value;a=b" of a list element; *ret_params is what follows the first ';' outside quotes,
  * or empty. */
@@ -28,8 +28,8 @@ unsigned field_weight(str params);
  * An empty Accept wants everything. */
 unsigned accept_weight(str accept, str type);
 /* True only if the type itself is named with a weight above 0: a wildcard does not count.  Tells a
- * browser's navigation (text/html) from a script, and a caller who wants JSON. */
+ * browser's navigation (text/html) from a script, and recognises a client that wants JSON. */
 bool accept_names(str accept, str type);
 /* The weight of one coding in Accept-Encoding or TE; `*` speaks for those not named, and what is
- * not there has 0. */
+ * absent has 0. */
 unsigned coding_weight(str accept_encoding, str coding);

@@ -1,5 +1,5 @@
-/* head.c - what request and response heads have in common: their end, their version, their fields.
- */
+/* head.c - what request and response heads have in common: their end, their version, their
+ * fields. */
 /* SPDX-License-Identifier: MIT */
 #include "http/head.h"
 
@@ -7,10 +7,10 @@
 #include "http/field.h"
 #include "http/http_int.h"
 
-/* Options of Connection that name fields unknown to us; each is looked for among all fields. */
+/* Options of Connection that name unknown fields; each is looked for among all fields. */
 #define MAX_UNKNOWN_OPTIONS 16u
 
-/* The line in which the byte at `at` stands. */
+/* The line that contains the byte at `at`. */
 static str line_around(str bytes, size_t at)
 {
 	size_t start = at, end = at;
@@ -94,7 +94,7 @@ static unsigned refuse_line(struct fields *f, const char *at, const char *colon,
 
 unsigned fields_parse(struct fields *f, const char *at, const char *end)
 {
-	/* head_find_end has seen to it; so no search for the end of a line runs further. */
+	/* head_find_end has made sure of that; so no search for the end of a line runs further. */
 	assert(at >= end || (end[-2] == '\r' && end[-1] == '\n'));
 	while (at < end) {
 		const char *colon = find_near(at, end, ':'), *value, *line_end;
@@ -102,8 +102,9 @@ unsigned fields_parse(struct fields *f, const char *at, const char *end)
 		enum header_id id = header_lookup(name);
 		struct header *h;
 
-		/* Also: obs-fold (a blank in front), a blank before the colon, a line without one,
-		 * which puts its CRLF in the name.  The names that we know are tokens. */
+		/* Also catches obs-fold (a blank at the start), a blank before the colon, and a
+		 * line without a colon, whose CRLF ends up in the name.  The names that we know are
+		 * tokens. */
 		if (id == HEADER_OTHER && !field_is_token(name))
 			return refuse_line(f, at, colon, end);
 		if (f->n == f->max)
@@ -202,8 +203,8 @@ static unsigned check_codings(str list)
 	return has_other ? 501 : 0;
 }
 
-/* RFC 9110 8.6: a length that is said again, on another line or in a list, is one if they are all
- * the same.  Leaves one. */
+/* RFC 9110 8.6: a length that is repeated, on another line or in a list, is one length if they are
+ * all the same.  Leaves one. */
 static bool merge_lengths(struct fields *f)
 {
 	str first = STR_EMPTY, length;

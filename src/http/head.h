@@ -21,8 +21,8 @@ enum body_kind {
 /* Why a head was refused. */
 struct head_fault {
 	const char *rule; /* NULL: nothing is known */
-	str where;	  /* the line, or what of it; may be empty */
-	int byte;	  /* that may not be there, or -1 */
+	str where;	  /* the line, or part of it; may be empty */
+	int byte;	  /* the byte that is not allowed, or -1 */
 };
 /* One line about it, for a log or a page: the rule, the byte, and what stands there, shortened and
  * with everything escaped that is not plain text. */
@@ -34,7 +34,7 @@ struct request_head {
 	unsigned minor; /* 0 or 1 */
 	str target;	/* as it was sent */
 	str path;	/* raw, for uri_normalise; "*" for the whole server; empty for CONNECT */
-	bool has_query; /* a '?' was there, even with nothing behind it */
+	bool has_query; /* there was a '?', even with nothing after it */
 	str query;	/* without the '?' */
 	str host;	/* with its port; empty if an HTTP/1.0 client named none */
 	struct header *headers; /* the caller's array */
@@ -56,8 +56,8 @@ struct response_head {
 	size_t nheaders;
 	enum body_kind body;
 	bool has_content_length;
-	uint64_t content_length; /* as sent, also where no body follows (HEAD, 304); else 0 */
-	bool keep_alive;	 /* the connection can be used again once the body was read */
+	uint64_t content_length; /* as sent, even where no body follows (HEAD, 304); else 0 */
+	bool keep_alive;	 /* the connection can be used again once the body has been read */
 	bool has_upgrade;	 /* status 101: what follows is the new protocol's */
 	bool is_mended;		 /* it says of its body what a 204 cannot: ignored */
 	str upgrade;
@@ -75,7 +75,7 @@ struct head_limits {
 /* - OK: *h is filled, *ret_used bytes were the head, *scanned is 0 again.
  * - MORE: the head is not complete; *scanned remembers how far the search came.
  * - BAD: *ret_status is the answer to give; the connection cannot be used any more.  h->fault says
- *   why, as long as the bytes stay.
+ * why, as long as the bytes stay where they are.
  *
  * `*scanned` starts at 0 and belongs to the connection; with it the whole work is linear in the
  * length of the head however it is cut.  The verdict does not depend on the cuts.  *h and the

@@ -1,4 +1,4 @@
-/* header.c - the table of known field names, and looking for fields in a message. */
+/* header.c - a perfect hash of the known names, and searches among a message's fields. */
 /* SPDX-License-Identifier: MIT */
 #include "http/header.h"
 
@@ -23,14 +23,14 @@ static_assert(NITEMS(rows) == HEADER_NIDS, "a row for each header");
 static_assert(HEADER_NIDS <= UINT8_MAX, "slots are bytes");
 
 /* Names in the form in which they are compared: `bits` are lower case, and `ignored` has 0x20 where
- * that bit only makes the case of a letter. */
+ * that bit is only the case of a letter. */
 static struct pattern {
 	char bits[NAME_MAX_LENGTH], ignored[NAME_MAX_LENGTH];
 } patterns[HEADER_NIDS];
 static uint8_t slots[NSLOTS]; /* header ids; 0 is an empty place */
 
 /* Case does not change it: the bits that tell letters' cases apart are set everywhere.  The factors
- * were searched for so that no two names share a place; names that do would only be found later. */
+ * were chosen so that no two names share a place; such names would only be found later. */
 static inline unsigned name_hash(str name)
 {
 	unsigned first = name.p[0] | 0x20, middle = name.p[name.n / 2] | 0x20;

@@ -21,7 +21,7 @@ struct header {
 	 * known name with '_' for '-' (X_Forwarded_For), which CGI's environment and so Rack and
 	 * WSGI cannot tell from the real one. */
 	bool is_hop;
-	bool is_mended; /* of a response: the line as it came is not as it should be written */
+	bool is_mended; /* in a response: the line as it came is not as it should be written */
 };
 
 /* The usual spelling ("Content-Length"); empty for HEADER_OTHER. */
@@ -36,8 +36,8 @@ bool header_is_hop(enum header_id id);
  * authentication, control, format (RFC 9110 6.5.1).  Unknown names may come. */
 bool header_may_trail(enum header_id id);
 
-/* Which of the known fields are there: made once, where many would be looked for that most messages
- * do not have. */
+/* Which of the known fields are present: made once, where many would be looked for that most
+ * messages do not have. */
 struct header_set {
 	uint64_t bits[2];
 };
@@ -55,10 +55,10 @@ static inline bool header_set_has(const struct header_set *s, enum header_id id)
 	return s->bits[id / 64] >> id % 64 & 1;
 }
 
-/* The first header with that id, or NULL.  `id` is not HEADER_OTHER: for that use header_find_name.
- */
+/* The first header with that id, or NULL.  `id` is not HEADER_OTHER: for that use
+ * header_find_name. */
 const struct header *header_find(const struct header *headers, size_t n, enum header_id id);
-/* The next one after `h`, which is one of `headers`; NULL when there is no other. */
+/* The next one after `h`, which is one of `headers`; NULL when there are no more. */
 const struct header *header_find_next(
 	const struct header *headers, size_t n, enum header_id id, const struct header *h);
 /* The first header with that name in any case, known or not; or NULL. */

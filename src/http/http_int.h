@@ -14,13 +14,13 @@ struct fields {
 	struct header *headers;
 	size_t n, max;
 	struct head_fault fault; /* of the first that is refused */
-	bool is_mended; /* of a response: what RFC 9110 and 9112 say how to repair is repaired */
-	const struct header *special[HEADER_LAST_SPECIAL + 1]; /* the first of each */
+	bool is_mended; /* in a response: what RFC 9110 and 9112 say how to repair is repaired */
+	const struct header *special[HEADER_LAST_SPECIAL + 1]; /* the first field of each */
 	unsigned repeated;				       /* bit 1 << id: it came again */
 	bool has_close, has_keep_alive, has_upgrade;	       /* options of Connection */
 };
 
-/* Notes why, and gives back the status. */
+/* Notes why, and returns the status. */
 static inline unsigned head_refuse(
 	struct head_fault *f, unsigned status, const char *rule, str where)
 {
@@ -50,7 +50,7 @@ static inline bool fields_repeats(const struct fields *f, enum header_id id)
 }
 
 /* Looks for the empty line that ends a head, from `*scanned` on, or from `start` when that is more.
- * OK: *ret_end is the offset behind it.  BAD: *ret_status is 400 (a control that is not part of a
+ * OK: *ret_end is the offset after it.  BAD: *ret_status is 400 (a control that is not part of a
  * CRLF), or 431 (longer than `max`). */
 enum parse head_find_end(str bytes, size_t start, size_t max, size_t *scanned, size_t *ret_end,
 	unsigned *ret_status, struct head_fault *ret_fault) MUST_USE;

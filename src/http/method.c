@@ -1,4 +1,4 @@
-/* method.c - request methods and their properties. */
+/* method.c - a method by its name, and its properties. */
 /* SPDX-License-Identifier: MIT */
 #include "http/method.h"
 

@@ -9,7 +9,7 @@
 /* What a part costs beside its bytes: boundary, Content-Type, Content-Range. */
 #define GAP 80
 
-/* Digits only; what is too large for us is behind the end of everything. */
+/* Digits only; a number too large for us is beyond any end. */
 static bool read_position(str text, uint64_t *ret)
 {
 	int r = number_parse(text, INT64_MAX, ret);
@@ -54,7 +54,7 @@ static bool read_one(str text, uint64_t size, struct range *ret)
 	return true;
 }
 
-/* True if b begins in a, or just behind it: *a becomes both. */
+/* True if b begins in a, or just after it: *a becomes both. */
 static bool join_ranges(struct range *a, struct range b)
 {
 	uint64_t end = a->offset + a->length;

@@ -5,7 +5,7 @@
 #include "http/header.h"
 #include "http/method.h"
 
-/* More than so many are a joke, or an attack. */
+/* More ranges than this are a joke, or an attack. */
 #define RANGE_MAX 200
 
 /* Bytes offset to offset + length - 1 of a representation; length is not 0. */
@@ -14,7 +14,7 @@ struct range {
 };
 
 enum range_verdict {
-	RANGE_WHOLE,	     /* no range is asked for, or what is said is to be ignored: 200 */
+	RANGE_WHOLE,	     /* no range is asked for, or the field must be ignored: 200 */
 	RANGE_PARTS,	     /* 206 */
 	RANGE_UNSATISFIABLE, /* well-formed, and nothing of it exists: 416 */
 };
@@ -24,8 +24,8 @@ enum range_verdict {
  *
  * - Ignored: units other than bytes, what is not well-formed (one bad range spoils all), more than
  * RANGE_MAX ranges, and ranges that together are longer than the whole (14.2).
- * - Ranges of which nothing exists are left out.  One that begins within the one before it, or so
- * shortly behind its end that a part of its own would be longer than the gap, joins it. */
+ * - Ranges of which nothing exists are left out.  One that begins inside the one before it, or so
+ * soon after its end that a part of its own would be longer than the gap, joins it. */
 enum range_verdict range_read(str value, uint64_t size, struct range *out, size_t *ret_n) MUST_USE;
 /* The same for the fields of a request: WHOLE unless it is GET and has one Range.  If-Range is the
  * caller's business (conditional.h). */

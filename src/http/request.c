@@ -46,7 +46,7 @@ static void blame_target(struct head_fault *fault, str target)
 	}
 }
 
-/* Path and query of what is left of a target; false if it holds something that may not be there. */
+/* Path and query of the rest of a target; false if it contains something that is not allowed. */
 static bool split_path(struct request_head *h, str rest)
 {
 	const char *at = rest.p, *end = rest.p + rest.n;
@@ -189,8 +189,8 @@ static unsigned parse_head(
 	return status ? status : apply_fields(h, f);
 }
 
-/* RFC 9112 2.2: one empty line before a request line is tolerated, since old clients put it behind
- * a body.  OK: *ret_start is where the request line begins. */
+/* RFC 9112 2.2: one empty line before a request line is tolerated, since old clients put it after a
+ * body.  OK: *ret_start is where the request line begins. */
 static enum parse find_start(str bytes, size_t *ret_start)
 {
 	size_t start = 0;
@@ -203,7 +203,7 @@ static enum parse find_start(str bytes, size_t *ret_start)
 	if (bytes.n <= start)
 		return PARSE_MORE;
 	*ret_start = start;
-	/* Who speaks TLS or something else to us learns it at once. */
+	/* A client that speaks TLS or something else learns it at once. */
 	return char_is(bytes.p[start], CHAR_TOKEN) ? PARSE_OK : PARSE_BAD;
 }
 

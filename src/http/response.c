@@ -4,8 +4,8 @@
 
 #include "http/http_int.h"
 
-/* "HTTP/1.1 200 OK"; the blank before an empty phrase may be missing, as it is with many servers.
- */
+/* "HTTP/1.1 200 OK"; the blank before an empty phrase may be missing, as it is with many
+ * servers. */
 static bool parse_line(struct response_head *h, str line)
 {
 	if (line.n < 12 || head_version(str_slice(line, 0, 8), &h->minor) || line.p[8] != ' ')
@@ -39,7 +39,7 @@ static void drop_length(struct fields *f)
 			f->headers[i].is_hop = true;
 }
 
-/* RFC 9112 6.3, with the cases in which nobody can know what was meant refused. */
+/* RFC 9112 6.3; the cases in which nobody can know what was meant are refused. */
 static bool apply_framing(struct response_head *h, struct fields *f, enum method request_method)
 {
 	bool is_chunked, is_tunnel = request_method == METHOD_CONNECT && h->status / 100 == 2;
@@ -48,8 +48,8 @@ static bool apply_framing(struct response_head *h, struct fields *f, enum method
 		return false;
 	h->has_content_length = fields_has(f, HEADER_CONTENT_LENGTH);
 	if (h->status == 204) {
-		/* RFC 9112 6.3: it ends with its head, whatever it says.  What may follow is no
-		 * answer to anybody. */
+		/* RFC 9112 6.3: it ends with its head, whatever it says.  Nothing that follows
+		 * would be anybody's answer. */
 		h->is_mended = is_chunked || h->content_length;
 		h->content_length = 0;
 		drop_length(f);
@@ -117,7 +117,7 @@ enum parse response_head_parse(struct response_head *h, struct header *store, si
 
 	if (!bytes.n)
 		return PARSE_MORE;
-	/* What does not speak HTTP is known by its first byte. */
+	/* The first byte shows whether the other end speaks HTTP. */
 	if (bytes.p[0] != 'H')
 		head_refuse(&f.fault, 502, "RFC 9112 4: not a status line", line_of(bytes));
 	else

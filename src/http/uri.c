@@ -1,4 +1,4 @@
-/* uri.c - paths in normal form, and the authority of a request. */
+/* uri.c - brings paths into normal form, and checks the authority of a request. */
 /* SPDX-License-Identifier: MIT */
 #include "http/uri.h"
 
@@ -23,8 +23,8 @@ static bool decode_escape(str s, char *ret)
 	return true;
 }
 
-/* The length of the beginning that is in normal form whatever follows it: a path is normal when
- * that is all of it. */
+/* The length of the beginning that is in normal form whatever follows it: a path is normal if that
+ * is its whole length. */
 static size_t normal_length(str path)
 {
 	size_t i = 1;
@@ -39,8 +39,8 @@ static size_t normal_length(str path)
 	return i;
 }
 
-/* The bytes of the character or escape that s begins with, and what it stands for; 0 if it has no
- * place in a path. */
+/* The bytes of the character or escape that s begins with, and what it stands for; 0 if it is not
+ * allowed in a path. */
 static size_t read_char(str s, char *ret)
 {
 	*ret = s.p[0];
@@ -51,7 +51,8 @@ static size_t read_char(str s, char *ret)
 
 enum segment { SEGMENT_ORDINARY, SEGMENT_EMPTY, SEGMENT_DOT, SEGMENT_UP, SEGMENT_BAD };
 
-/* The kind of the segment that s begins with, and its bytes; of a bad one those before the bad. */
+/* The kind of the segment that s begins with, and its length; for a bad one, the length up to the
+ * bad byte. */
 static enum segment read_segment(str s, size_t *ret_n)
 {
 	size_t i = 0, nchars = 0, ndots = 0, n;
@@ -74,8 +75,8 @@ static enum segment read_segment(str s, size_t *ret_n)
 	return ndots == 1 ? SEGMENT_DOT : SEGMENT_UP;
 }
 
-/* Takes the last segment away; `out` ends in a slash.  False at the root, and where the segment is
- * an empty one. */
+/* Removes the last segment; `out` ends in a slash.  False at the root, and where the segment is an
+ * empty one. */
 static bool go_up(const char *out, size_t *at)
 {
 	size_t n = *at - 1;
@@ -89,7 +90,7 @@ static bool go_up(const char *out, size_t *at)
 	return true;
 }
 
-/* Dot segments out, all else as it is. */
+/* Removes dot segments, and leaves the rest. */
 static int remove_dots(struct arena *a, str path, str *ret, size_t *ret_at)
 {
 	char *out = arena_alloc(a, path.n);
@@ -123,7 +124,7 @@ static int remove_dots(struct arena *a, str path, str *ret, size_t *ret_at)
 	return 0;
 }
 
-/* Of a path without dot segments: empty segments out, escapes in their one form. */
+/* For a path without dot segments: removes empty segments, and writes escapes in their one form. */
 static str canonical(struct arena *a, str path)
 {
 	char *out = arena_alloc(a, path.n), c;
@@ -131,7 +132,7 @@ static str canonical(struct arena *a, str path)
 
 	for (size_t i = 0; i < path.n; i += n) {
 		n = read_char(str_slice(path, i, path.n), &c);
-		assert(n && at + n <= path.n); /* remove_dots has read it all */
+		assert(n && at + n <= path.n); /* remove_dots has checked all of it */
 		if (n == 1 && c == '/' && at && out[at - 1] == '/')
 			continue;
 		if (n == 1 || char_is(c, CHAR_UNRESERVED)) {
@@ -160,7 +161,7 @@ bool uri_hides_separator(str routed)
 	return hidden_separator(routed) < routed.n;
 }
 
-/* As a server reads it that takes every escaped separator for a slash. */
+/* What a server sees that takes every escaped separator for a slash. */
 static int read_hidden(struct arena *a, str routed, str *ret)
 {
 	char *out = arena_alloc(a, routed.n);
@@ -215,7 +216,7 @@ static size_t sent_length(str sent, size_t n)
 		size_t bytes = read_char(str_slice(sent, i, sent.n), &c);
 		bool is_merged = c == '/' && bytes == 1 && i && sent.p[i - 1] == '/';
 
-		assert(bytes && i + bytes <= sent.n); /* else it would go on for ever */
+		assert(bytes && i + bytes <= sent.n); /* otherwise it would loop forever */
 		if (!is_merged)
 			at += bytes == 1 || char_is(c, CHAR_UNRESERVED) ? 1 : 3;
 		i += bytes;

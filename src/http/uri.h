@@ -6,15 +6,15 @@
 
 /* A path in the three forms that are needed of it. */
 struct uri_path {
-	/* Decides whose it is, and what the patterns of the configuration and the names of files
-	 * are compared with: escapes of unreserved characters decoded, the hexadecimal digits of
-	 * the others in capitals, empty and dot segments removed (RFC 3986 5.2.4, 6.2.2).  A final
+	/* Decides which tenant it belongs to; patterns of the configuration and names of files are
+	 * compared with it: escapes of unreserved characters decoded, the hexadecimal digits of the
+	 * others in capitals, empty and dot segments removed (RFC 3986 5.2.4, 6.2.2).  A final
 	 * slash stays.  An escaped separator ("%2F", "%5C") is a character like others. */
 	str routed;
-	/* Byte by byte what the client wrote, but for dot segments, which are removed. */
+	/* Byte by byte what the client wrote, except for dot segments, which are removed. */
 	str sent;
 	/* What a server makes of it that takes escaped separators for separators, in the form of
-	 * `routed`.  Where it belongs to somebody else, the path is a trick. */
+	 * `routed`.  If that belongs to another tenant, the path is a trick. */
 	str decoded;
 };
 
@@ -31,8 +31,8 @@ struct uri_path {
  * segment here. */
 int uri_path_read(struct arena *a, str raw_path, struct uri_path *ret, size_t *ret_at) MUST_USE;
 
-/* The prefix, which p->routed begins with, and behind it what the client wrote.  Slashes that
- * follow the prefix are one: what follows begins a path, and "//" would begin a host there. */
+/* The prefix, with which p->routed begins, and after it what the client wrote.  Slashes after the
+ * prefix become one: what follows begins a path, and "//" would begin a host there. */
 str uri_path_below(struct arena *a, const struct uri_path *p, str prefix);
 
 /* True if there is an escaped slash or backslash, in a path in the form of `routed`. */

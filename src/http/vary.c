@@ -1,4 +1,4 @@
-/* vary.c - which fields of a request chose the response. */
+/* vary.c - normalises the fields that Vary names, so that equal bytes mean a match. */
 /* SPDX-License-Identifier: MIT */
 #include "http/vary.h"
 
@@ -69,7 +69,7 @@ bool vary_names(struct buf *out, const struct header *headers, size_t n)
 	return true;
 }
 
-/* What may be done to the value of a field without changing what it says. */
+/* What may be done to a field's value without changing its meaning. */
 enum form {
 	FORM_LIST,   /* blanks around commas go */
 	FORM_TOKENS, /* all blanks, and case */
@@ -108,7 +108,7 @@ static void add_elements(struct buf *out, str value, enum form form, size_t star
 	}
 }
 
-/* Brings the elements behind `start` into an order, if they are not too many. */
+/* Sorts the elements after `start`, if there are not too many. */
 static void sort_elements(struct buf *out, size_t start)
 {
 	str all = str_slice(buf_str(out), start, buf_len(out)), rest = all, element;
@@ -156,7 +156,7 @@ void vary_values(struct buf *out, str names, const struct header *headers, size_
 
 	while (str_split(&names, ',', &name)) {
 		add_value(out, name, headers, n);
-		/* No field has a line feed in it. */
+		/* No field contains a line feed. */
 		buf_add_char(out, '\n');
 	}
 }

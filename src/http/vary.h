@@ -9,8 +9,9 @@
 #define VARY_NAMES_MAX 16u
 
 /* Appends the names of all lines together: in small letters, sorted, each once, joined by ','.
- * Nothing if there are none.  False: nothing was appended, no other request can be answered with
- * this response: `*` is among them, or what is no name, or there are more than VARY_NAMES_MAX. */
+ * Nothing if there are none.  False: nothing was appended, and no other request can be answered
+ * with this response: `*` is among them, or something that is not a name, or there are more than
+ * VARY_NAMES_MAX. */
 bool vary_names(struct buf *out, const struct header *headers, size_t n) MUST_USE;
 /* Appends, for each of these names, the request's lines with that name in one form, so that equal
  * bytes mean a match: lines are joined, blanks around commas go; Accept, Accept-Charset,

@@ -1,4 +1,4 @@
-/* websocket.c - WebSocket, as far as a proxy has a part in it. */
+/* websocket.c - keys of the handshake, and a state machine over the heads of frames. */
 /* SPDX-License-Identifier: MIT */
 #include "http/websocket.h"
 
@@ -41,7 +41,7 @@ bool websocket_is_accepted(str key, str accept)
 #define LENGTH_16    126u
 #define LENGTH_64    127u
 
-/* Of a head of which `n` bytes are known. */
+/* For a head of which `n` bytes are known. */
 static size_t head_size(const unsigned char *head, size_t n)
 {
 	unsigned length = n < 2 ? 0 : head[1] & LENGTH;

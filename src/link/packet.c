@@ -1,4 +1,4 @@
-/* packet.c - one packet through a SEQPACKET socket pair. */
+/* packet.c - sendmsg and recvmsg, with room for every descriptor that may come. */
 /* SPDX-License-Identifier: MIT */
 #include "link/packet.h"
 

@@ -71,7 +71,6 @@ void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n)
 void slot_give(struct slot *s, uint64_t owner)
 {
 	atomic_store(&s->state, TENANT_ABSENT);
-	atomic_store(&s->fail_status, 0);
 	atomic_store(&s->retry_at, 0);
 	atomic_store(&s->last_activity, 0);
 	atomic_store(&s->requests, 0);

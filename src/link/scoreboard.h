@@ -24,10 +24,9 @@ struct slot {
 	_Atomic uint32_t generation; /* of the running copy: changes with each start */
 	_Atomic uint32_t
 		port; /* where it listens on 127.0.0.1; 0 = its unix socket (slot_socket_path) */
-	_Atomic uint16_t is_ipv6;     /* not on 127.0.0.1 but on ::1 */
-	_Atomic uint16_t fail_status; /* in FAILED: the status to answer, 502 or 503 */
-	_Atomic uint64_t since;	      /* monotonic msec of the last change of state */
-	_Atomic uint64_t retry_at;    /* in FAILED: monotonic msec of the next try */
+	_Atomic uint32_t is_ipv6;  /* not on 127.0.0.1 but on ::1 */
+	_Atomic uint64_t since;	   /* monotonic msec of the last change of state */
+	_Atomic uint64_t retry_at; /* in FAILED: monotonic msec of the next try */
 	_Atomic uint64_t owner; /* tenant_conf.owner of the tenant in the configuration; 0: none */
 	/* Written by the proxy, but seldom: its open connections to the tenant, of all copies; and
 	 * what it has learned about the tenant. */
@@ -61,7 +60,7 @@ void scoreboard_done(struct scoreboard *s);
 /* Sets the proxy's side of every slot below n to nothing under way: after a crash of the proxy. */
 void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n);
 
-/* Supervisor: it becomes another tenant's, who has done nothing yet.  Nothing may be under way in
+/* Supervisor: it becomes another tenant's, which has done nothing yet.  Nothing may be under way in
  * it; what a thread of the proxy adds and takes back in passing stays. */
 void slot_give(struct slot *s, uint64_t owner);
 /* Supervisor: the tenant is no longer in the configuration.  What is under way goes on. */

@@ -1,7 +1,7 @@
 /* ask.c - one request as a client, and its answer.
  *
- * What was read is used from a buffer that holds an incomplete head at most; the body's framing is
- * that of net/flow.h, out of which payload comes as it is. */
+ * The buffer never holds more than an incomplete head and one read; the body goes through
+ * net/flow.h, which passes on its payload. */
 /* SPDX-License-Identifier: MIT */
 #include "net/ask.h"
 
@@ -16,10 +16,11 @@
 #include "net/flow.h"
 
 #define READ_SIZE      (16u * 1024)
-#define READS_PER_TURN 16 /* then others have their turn */
+#define READS_PER_TURN 16 /* then others get their turn */
 #define INTERIM_MAX    32
 #define HEADERS_MAX    128
-/* msec, while the queue of a unix socket is full: connecting is refused then, and does not wait. */
+/* msec, while the queue of a unix socket is full: connecting then fails at once instead of
+ * waiting. */
 #define QUEUE_RETRY 5
 
 enum { ASK_MAGIC = MAGIC('a', 's', 'k', ' ') };
@@ -35,11 +36,11 @@ struct ask {
 	size_t scanned; /* of an incomplete head */
 	unsigned interims, status;
 	enum ask_step step;
-	int failed; /* 0 or -errno: to be told in a turn of its own */
+	int failed; /* 0 or -errno: reported in a later turn */
 	enum method method;
 	struct flow body;
 	uint64_t max_body;
-	bool is_over; /* nothing is told any more */
+	bool is_over; /* no callbacks any more */
 	const struct ask_ops *ops;
 	void *arg;
 };
@@ -60,7 +61,7 @@ static void on_free(void *arg)
 	free(a);
 }
 
-/* What points into its buffers is good until the end of the turn. */
+/* What points into its buffers is valid until the end of the turn. */
 static void close_all(struct ask *a)
 {
 	a->is_over = true;
@@ -167,7 +168,7 @@ static void refuse(struct ask *a, const struct head_fault *f)
 	arena_done(&arena);
 }
 
-/* One head, if all of it is here.  True: look again. */
+/* One head, if it is complete.  True: there may be another. */
 static bool take_head(struct ask *a)
 {
 	struct header headers[HEADERS_MAX];
@@ -204,7 +205,7 @@ static void give(struct ask *a, const struct gather *g)
 			a->ops->on_data(a->arg, (str){g->pieces[i].iov_base, g->pieces[i].iov_len});
 }
 
-/* All of the body that is here. */
+/* As much of the body as is here. */
 static void take_body(struct ask *a)
 {
 	enum parse r = PARSE_MORE;
@@ -275,7 +276,7 @@ static void read_all(struct ask *a)
 	timer_set(&a->again, a->loop, loop_now(a->loop), on_again);
 }
 
-/* Who takes no more may have answered before: what can be read decides. */
+/* A server that reads no more may have answered before: what can be read from it decides. */
 static void send_all(struct ask *a)
 {
 	while (buf_len(&a->out)) {

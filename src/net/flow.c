@@ -1,4 +1,4 @@
-/* flow.c - the body of a message on its way through. */
+/* flow.c - decodes one framing and writes the other, without copying payload. */
 /* SPDX-License-Identifier: MIT */
 #include "net/flow.h"
 

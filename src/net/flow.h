@@ -29,14 +29,13 @@ void flow_init(struct flow *f, enum body_kind in, uint64_t length, enum body_kin
  * of bytes was taken, or the gather is full (send it and call again while bytes are left).  BAD:
  * the framing is broken. */
 enum parse flow_feed(struct flow *f, str bytes, size_t *ret_used, struct gather *g) MUST_USE;
-/* The sender closed.  OK if that is how this body ends; BAD if it was cut off. */
+/* The sender closed.  OK if this body ends that way; BAD if it was cut off. */
 enum parse flow_end(struct flow *f, struct gather *g) MUST_USE;
-/* Ends it here, in order, whatever the sender would have said. */
+/* Ends it here, properly, whatever else the sender would have sent. */
 void flow_finish(struct flow *f, struct gather *g);
-/* Payload that comes and goes without framing from here on: may be moved by the kernel; then
- * flow_skip. */
+/* From here on payload passes without framing: the kernel may move it; then flow_skip. */
 uint64_t flow_raw(const struct flow *f);
 void flow_skip(struct flow *f, uint64_t n);
-/* Field lines that came behind the body; empty until it is done, and where there were none. */
+/* Field lines that came after the body; empty until it is done, and if there were none. */
 str flow_trailers(const struct flow *f);
 void flow_done(struct flow *f);

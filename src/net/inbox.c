@@ -1,4 +1,4 @@
-/* inbox.c - bytes that were received and not used yet. */
+/* inbox.c - one read at a time, after what is still unread. */
 /* SPDX-License-Identifier: MIT */
 #include "net/inbox.h"
 
@@ -22,8 +22,8 @@ static void give_back(struct inbox *in)
 	buf_done(&in->kept);
 }
 
-/* What has come goes behind what is kept, which so grows with it: a peer that says little does not
- * hold the room for much. */
+/* New bytes go after those that are kept, whose buffer grows with them: a peer that sends little
+ * does not hold much memory. */
 ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 {
 	bool is_kept = in->unread.n != 0;
@@ -32,7 +32,7 @@ ssize_t inbox_read(struct inbox *in, int fd, char *scratch, size_t size)
 	if (is_kept)
 		inbox_keep(in);
 	else
-		buf_clear(&in->kept); /* it was used up, and is not what unread points into now */
+		buf_clear(&in->kept); /* it was used up, and unread does not point into it now */
 	n = recv(fd, scratch, size, 0);
 	if (n < 0) {
 		if (errno == EAGAIN)
@@ -56,7 +56,7 @@ void inbox_keep(struct inbox *in)
 		if (in->kept.p)
 			give_back(in);
 	} else if (buf_len(&in->kept)) {
-		/* What is unread is the end of it. */
+		/* What is unread is its end. */
 		assert(in->unread.n <= buf_len(&in->kept));
 		assert(in->unread.p + in->unread.n == in->kept.p + in->kept.end);
 		buf_consume(&in->kept, buf_len(&in->kept) - in->unread.n);

@@ -1,4 +1,4 @@
-/* outbox.c - bytes on their way out. */
+/* outbox.c - one gathered write, and a copy of what the socket did not take. */
 /* SPDX-License-Identifier: MIT */
 #include "net/outbox.h"
 
@@ -30,12 +30,11 @@ static void give_back(struct outbox *o)
 	buf_done(&o->waiting);
 }
 
-/* A few small pieces are copied together: that costs less than the kernel's walk through a list of
- * them. */
+/* A few small pieces are copied together: that costs less than the kernel's walk through a list. */
 static ssize_t write_pieces(int fd, struct gather *g)
 {
 	struct msghdr msg = {.msg_iov = g->pieces, .msg_iovlen = (size_t)g->count};
-	/* Only what was written is sent: to clear it would cost more than all else here. */
+	/* Only what was written is sent: clearing it would cost more than all the rest here. */
 	__attribute__((uninitialized)) char together[COPY_BELOW];
 	char *end = together;
 	int flags = MSG_NOSIGNAL | (g->is_followed ? MSG_MORE : 0);

@@ -2,7 +2,7 @@
  * does.
  *
  * A gather collects the pieces of one write (pointers, nothing is copied); outbox_send writes them
- * in one system call.  Who fills an outbox looks at outbox_is_empty first: that is the
+ * in one system call.  Code that fills an outbox checks outbox_is_empty first: that is the
  * back-pressure. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -17,8 +17,8 @@
 struct gather {
 	struct iovec pieces[GATHER_PIECES];
 	int count;
-	bool is_followed; /* at once, by what the kernel sends or the end: it need not go out alone
-			   */
+	bool is_followed; /* more follows at once, sent by the kernel or as the end: this need not
+			     go out alone */
 	size_t bytes;
 	char notes[GATHER_PIECES][GATHER_NOTE_SIZE]; /* small texts made on the way: chunk sizes */
 };
@@ -45,7 +45,7 @@ static inline void gather_add(struct gather *g, str s)
 	g->bytes += s.n;
 }
 
-/* Where a text of at most GATHER_NOTE_SIZE may be written that is then given to gather_add next. */
+/* Room for a text of at most GATHER_NOTE_SIZE bytes, to be given to gather_add next. */
 static inline char *gather_note(struct gather *g)
 {
 	assert(g->count < GATHER_PIECES);
@@ -62,7 +62,7 @@ static inline bool outbox_is_empty(const struct outbox *o)
 	return !buf_len(&o->waiting);
 }
 
-/* Sends the gathered pieces behind what waits, keeps what the socket does not take, and empties the
+/* Sends the gathered pieces after what waits, keeps what the socket does not take, and empties the
  * gather. 0 or -errno (the connection is dead). */
 int outbox_send(struct outbox *o, int fd, struct gather *g) MUST_USE;
 /* Sends what waits.  0 or -errno. */

@@ -1,4 +1,4 @@
-/* socket.c - accept, connect, addresses. */
+/* socket.c - system calls on sockets, and addresses from and to text. */
 /* SPDX-License-Identifier: MIT */
 #include "net/socket.h"
 
@@ -132,8 +132,8 @@ static bool is_loopback(const struct address *a)
 static void tune(int fd, const struct address *to)
 {
 	socket_set_nodelay(fd);
-	/* The loopback is never congested: what a model of the path costs (BBR and its timers) buys
-	 * nothing. */
+	/* The loopback is never congested: what a model of the path costs (BBR and its timers)
+	 * gains nothing. */
 	if (is_loopback(to))
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }

@@ -18,7 +18,7 @@ struct address {
 };
 #define ADDRESS_TEXT_MAX 64
 
-/* For tests: as the system has it. */
+/* For tests: as the system represents it. */
 void address_from(struct address *a, const struct sockaddr_storage *from);
 /* "192.0.2.1", "2001:db8::1"; empty for AF_UNSPEC.  The result points into out. */
 str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
@@ -35,18 +35,18 @@ struct endpoint endpoint_local(uint16_t port, bool is_ipv6);
 /* "192.0.2.1:3000", "[2001:db8::1]:3000", "/run/app.sock".  The result points into out. */
 str endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
 
-/* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN without one, or another
- * -errno. */
+/* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN if there is none, or
+ * another -errno. */
 int socket_accept(int listener, struct address *ret_peer) MUST_USE;
-/* Begins to connect; LOOP_WRITE tells the end.  A descriptor or -errno (-ENAMETOOLONG for a path
+/* Begins to connect; LOOP_WRITE reports the end.  A descriptor or -errno (-ENAMETOOLONG for a path
  * that no unix socket can have). */
 int socket_connect(const struct endpoint *to) MUST_USE;
 /* Sends each write at once (TCP_NODELAY); sockets accepted from a listener inherit it. */
 void socket_set_nodelay(int fd);
-/* The kernel asks a silent peer now and then whether it is still there, so that one that vanished
- * without a word ends, too; inherited as well. */
+/* The kernel asks a silent peer now and then whether it is still there, so that a connection whose
+ * peer vanished ends, too; inherited as well. */
 void socket_set_keepalive(int fd);
-/* Open, with nothing to read. */
+/* Open, and nothing to read. */
 bool socket_is_silent(int fd);
 /* Bytes that were written and the peer has not acknowledged yet; 0 where that cannot be told. */
 size_t socket_unsent(int fd);

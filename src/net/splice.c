@@ -1,4 +1,4 @@
-/* splice.c - bytes moved from socket to socket inside the kernel. */
+/* splice.c - into the pipe and out of it, with the flow's bytes counted. */
 /* SPDX-License-Identifier: MIT */
 #include "net/splice.h"
 
@@ -35,7 +35,7 @@ static ssize_t splice_in(struct splice_pipe *p, int from, uint64_t max)
 	size_t want = (size_t)MIN(max, (uint64_t)PIPE_SIZE);
 	ssize_t n = splice(from, NULL, p->write_fd, NULL, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
-	assert(p->is_open && want); /* of nothing the kernel would say that it is the end */
+	assert(p->is_open && want); /* asked for nothing, the kernel would report the end */
 	if (n < 0)
 		return -errno;
 	assert((size_t)n <= want);

@@ -23,7 +23,7 @@ enum spliced {
 	SPLICE_SINK_FAILED,
 };
 /* What the pipe holds, or else the next bytes of a body, from socket to socket.  The flow's raw
- * bytes are counted when they enter the pipe.  Some must be left, there or to come, and out empty.
- */
+ * bytes are counted when they enter the pipe.  There must be some, in the pipe or to come, and out
+ * must be empty. */
 enum spliced splice_pass(struct splice_pipe *p, struct flow *f, struct inbox *in, int from,
 	struct outbox *out, int to) MUST_USE;

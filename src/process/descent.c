@@ -1,4 +1,4 @@
-/* descent.c - who descends from whom, as long as the ancestors live. */
+/* descent.c - finds the descendants of a process, as long as their ancestors live. */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* enter.c - into a user namespace, and on to the program. */
+/* enter.c - the step into a user namespace, from the words on our side to the program on the
+ * other. */
 /* SPDX-License-Identifier: MIT */
 #include "process/enter.h"
 
@@ -36,7 +37,7 @@ const char *enter_step_name(uint32_t step)
 	return step < NITEMS(step_names) ? step_names[step] : "start";
 }
 
-/* --- here: the words --- */
+/* --- on our side: the words --- */
 
 static size_t count_words(char *const *words)
 {
@@ -73,7 +74,7 @@ char **enter_words(const struct launch *l, int report_fd)
 	return words;
 }
 
-/* --- there --- */
+/* --- on the other side --- */
 
 struct entry_way {
 	int report_fd;
@@ -130,7 +131,7 @@ static int mount_directories(const struct entry_way *e)
 	return unshare(flags) < 0 ? -errno : namespace_mount(&who, e->mounts, e->nmounts);
 }
 
-/* A new user namespace may have cleared it. */
+/* Entering a user namespace may have cleared it. */
 static int die_with_parent(const struct entry_way *e)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)

@@ -1,4 +1,4 @@
-/* guard.c - nothing of ours survives us. */
+/* guard.c - the guard processes, and the table that tells them what to kill. */
 /* SPDX-License-Identifier: MIT */
 #include "process/guard.h"
 
@@ -18,8 +18,8 @@
 /* Pages of the table come into being when they are used. */
 #define MAX_TARGETS 131072u
 
-/* Two, so that one is left when the other is killed with us: whoever kills by name or by command
- * line (`pkill -9 fly-atc`) finds the first and us.  Each is all that is needed. */
+/* Two, so that one is left when the other is killed together with us: a kill by name or by command
+ * line (`pkill -9 fly-atc`) finds the first and us.  Either one is enough. */
 static struct sentry {
 	const char *name;
 	bool is_disguised; /* its command line is its name */
@@ -43,14 +43,14 @@ static struct {
 	} * table;
 } guard;
 
-/* What we say to it by the pipe. */
+/* What we tell it through the pipe. */
 enum word {
 #define WORD(NAME, doc) WORD_##NAME,
 #include "process/guard.def"
 };
 
-/* In the guard: descriptors of the labels in the table.  As long as it has one its number is nobody
- * else's; without it is not believed. */
+/* In the guard: descriptors of the labels in the table.  While it holds one, the label's number
+ * cannot be reused; a number without a descriptor is not trusted. */
 static struct guard_hold {
 	int fd_and_one; /* 0: none */
 	uint64_t label;
@@ -81,7 +81,7 @@ static void hold_labels(void)
 		hold_label(&holds[i], &guard.table->targets[i]);
 }
 
-/* A group of ours is a session too. */
+/* A group of ours is also a session. */
 static bool is_of_target(const struct target *t, const struct guard_hold *h, const struct stray *s)
 {
 	return t->pid &&
@@ -105,7 +105,7 @@ static bool still_runs(void *arg, const struct stray *s)
 	return !s->is_stopped && is_our_stray(arg, s);
 }
 
-/* First all of them stand still: nobody forks while we look. */
+/* First stops all of them, so that none forks while we look. */
 static void kill_all(void)
 {
 	static const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
@@ -119,7 +119,7 @@ static void kill_all(void)
 		nanosleep(&pause, NULL);
 }
 
-/* Our memory behind argv[0] is the command line. */
+/* The memory at argv[0] is our command line. */
 static void disguise(const char *name)
 {
 	char bytes[4096];
@@ -217,7 +217,7 @@ int guard_start(struct loop *l)
 
 	if (table == MAP_FAILED)
 		return -errno;
-	mark_write(mark, 0); /* made before the fork, so that all know it */
+	mark_write(mark, 0); /* made before the fork, so that each knows it */
 	guard.loop = l;
 	guard.table = table;
 	for (size_t i = 0; r == 0 && i < NITEMS(sentries); i++)

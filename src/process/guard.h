@@ -3,17 +3,17 @@
  * The kernel ends the direct children of a process that was killed (PR_SET_PDEATHSIG), but not
  * their children.  A guard holds a pipe: when it reads the end of it, we are gone.  It then kills
  * the process groups in a table shared with us, and every process that carries our mark in its
- * environment, or a label of a tenant.  There are two, of different names, each enough: so one is
- * left when somebody kills us and the other in the same moment. */
+ * environment, or a label of a tenant.  There are two, with different names, and either is enough:
+ * one is left when we and the other are killed in the same moment. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "loop/loop.h"
 
-/* Starts them; one that somebody kills is started again.  0 or -errno.  Call it early: they keep
- * the memory of that moment. */
+/* Starts them; one that is killed is started again.  0 or -errno.  Call it early: they keep the
+ * memory of that moment. */
 int guard_start(struct loop *l) MUST_USE;
-/* Replaces them by some that share our memory of now, after much of it has changed. */
+/* Replaces them by new ones that share our memory as it is now, after much of it has changed. */
 void guard_renew(void);
 /* Tells them that all is well; nothing is killed. */
 void guard_stop(void);

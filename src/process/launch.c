@@ -3,8 +3,8 @@
  * A child shares our memory until execve, as that of vfork does: a copy of the page tables would
  * cost milliseconds where there are many tenants.  We stand still meanwhile, so the steps may write
  * to our memory, but must not allocate, nor use what glibc keeps about threads.  A child that
- * becomes another user gets a copy: that user's other processes might reach into a memory that is
- * ours. */
+ * becomes another user gets a copy: that user's other processes might otherwise reach into our
+ * memory. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <sched.h>
@@ -72,7 +72,7 @@ static int connect_output(struct launch *l)
 	return 0;
 }
 
-/* First away from the places that the others will take, then to their own. */
+/* First out of the way of the numbers that the others will get, then to their own. */
 static int place_descriptors(struct launch *l)
 {
 	int given = (int)l->spec->nfds, n = given + (l->entry ? 1 : 0), above[PROCESS_FDS_MAX + 1];
@@ -103,7 +103,7 @@ static int set_rlimits(struct launch *l)
 	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
-/* glibc's own functions would change the other threads too, which are the parent's. */
+/* glibc's own functions would change the parent's other threads, too. */
 static int change_user(struct launch *l)
 {
 	const struct process_user *user = l->spec->user;
@@ -117,7 +117,7 @@ static int change_user(struct launch *l)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-/* After change_user: whoever it becomes must be able to raise it. */
+/* After change_user: the new user must be able to raise it. */
 static int raise_wall(struct launch *l)
 {
 	return l->spec->is_walled && !l->entry ? wall_raise(l->spec->nmounts > 0) : 0;
@@ -166,7 +166,7 @@ static const struct launch_step {
 	{"exec", execute},
 };
 
-/* Its result is the exit status, which nobody looks at: the failure says more. */
+/* Its result is the exit status, which is not used: the failure says more. */
 static int run_child(void *launch)
 {
 	struct launch *l = launch;
@@ -176,7 +176,7 @@ static int run_child(void *launch)
 	return 127;
 }
 
-/* ThreadSanitizer remembers calls and descriptors of the process by its memory: a child that shares
+/* ThreadSanitizer records calls and descriptors of the process in its memory: a child that shares
  * it and never returns leaves its own there. */
 #ifdef __SANITIZE_THREAD__
 #define HAS_SHADOW 1
@@ -184,7 +184,7 @@ static int run_child(void *launch)
 #define HAS_SHADOW 0
 #endif
 
-/* No handler of ours may run in the child, which takes them away as its first step. */
+/* None of our handlers may run in the child, which removes them as its first step. */
 static pid_t clone_child(struct launch *l)
 {
 	_Alignas(16) char stack[STACK_SIZE];
@@ -225,7 +225,7 @@ static int clone_and_wait(struct launch *l, pid_t *ret_pid, const char **ret_ste
 	return 0;
 }
 
-/* The end of the pipe without a report: the program runs. */
+/* The pipe ends without a report: the program runs. */
 static int await_entry(int report_fd, pid_t pid, const char **ret_step)
 {
 	struct enter_report report;

@@ -9,7 +9,7 @@ static void give_line(str line, lines_fn *on_line, void *arg)
 	on_line(arg, line, false);
 }
 
-/* `piece` belongs to a line of which nothing else is known to follow. */
+/* `piece` belongs to a line that is not known to continue. */
 static void keep(struct lines *l, str piece, size_t max, lines_fn *on_line, void *arg)
 {
 	size_t room = max - buf_len(&l->partial);

@@ -12,8 +12,8 @@ struct lines {
 	bool is_skipping;   /* the rest of a line that was cut and given already */
 };
 
-/* Gives every line that ends in `bytes`, without its end (LF or CRLF).  A line longer than `max` is
- * given once, cut, as soon as that is known; the rest of it is dropped. */
+/* Passes on every line that ends in `bytes`, without its end (LF or CRLF).  A line longer than
+ * `max` is passed on once, cut, as soon as that is known; the rest of it is dropped. */
 void lines_feed(struct lines *l, str bytes, size_t max, lines_fn *on_line, void *arg);
-/* Gives the last line if it had no end, and frees. */
+/* Passes on the last line if it had no end, and frees. */
 void lines_end(struct lines *l, lines_fn *on_line, void *arg);

@@ -1,5 +1,5 @@
-/* mark.c - who left his process group is still known by the first variable of his environment, and
- * who overwrites that by his label. */
+/* mark.c - finds our processes after they have left their process group: by the first variable of
+ * their environment, or, if that was overwritten, by their label. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <poll.h>
@@ -167,9 +167,9 @@ bool stray_read(pid_t pid, struct stray *ret)
 	return true;
 }
 
-/* It is looked at again once the pidfd holds the process, so that no other one is hit.  Such
- * processes are rare and die at once, so we wait: a dying one has no mark any more, but may hold
- * files still. */
+/* It is looked at again once the pidfd holds the process, so that no other process is hit.  Such
+ * processes are rare and die at once, so we wait: a dying one has lost its mark, but may still hold
+ * files. */
 static bool signal_found(const char *pid_text, int signo, stray_found_fn *found, void *arg)
 {
 	struct pollfd ended = {.events = POLLIN};

@@ -1,4 +1,4 @@
-/* namespace.c - private directories by a mount namespace. */
+/* namespace.c - mounts a tenant's private directories. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <sched.h>
@@ -23,13 +23,13 @@ static int write_file(const char *path, const char *text)
 	return r;
 }
 
-/* Who is not root may make mounts in a user namespace. */
+/* Without root, mounts can be made in a user namespace. */
 int namespace_flags(void)
 {
 	return geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS;
 }
 
-/* In the user namespace he stays who he was: user_namespaces(7). */
+/* Inside the user namespace it stays the same user: user_namespaces(7). */
 static int keep_identity(const struct process_user *who)
 {
 	char map[64];
@@ -43,7 +43,7 @@ static int keep_identity(const struct process_user *who)
 	return r < 0 ? r : write_file("/proc/self/gid_map", map);
 }
 
-/* All sources are taken before the first mount, which may hide the others. */
+/* Opens all sources before the first mount, which may hide the others. */
 static int take_sources(const struct process_mount *mounts, size_t nmounts, int *trees)
 {
 	for (size_t i = 0; i < nmounts; i++) {
@@ -87,7 +87,7 @@ static int mount_one(const struct process_mount *m, int tree)
 	tree = r;
 	r = move_mount(tree, "", AT_FDCWD, m->target, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 	close(tree);
-	/* What is not there need not be hidden. */
+	/* What does not exist need not be hidden. */
 	return is_hidden && (r == -ENOENT || r == -ENOTDIR) ? 0 : r;
 }
 

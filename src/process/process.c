@@ -1,4 +1,4 @@
-/* process.c - children: their start, output, signals and end. */
+/* process.c - our children: started, read from, signalled, and cleaned up after. */
 /* SPDX-License-Identifier: MIT */
 #include "process/process.h"
 
@@ -41,13 +41,13 @@ struct process {
 	msec rest_until; /* once it has ended */
 	uint64_t serial;
 	uint64_t label;		  /* 0: none */
-	int label_fd;		  /* keeps its number from being another's; -1 */
-	uint64_t started;	  /* before it was, as of ticks_now */
+	int label_fd;		  /* keeps its number from being reused; -1 */
+	uint64_t started;	  /* just before the start, as of ticks_now */
 	struct sessions sessions; /* of its descendants, as far as we have seen them */
 	int status;
-	bool has_ended; /* and was reaped: the pid may be another's */
+	bool has_ended; /* and was reaped: the pid may be another process's */
 	bool has_group;
-	bool is_tenants; /* walled, and of our user */
+	bool is_tenants; /* walled, and runs as our user */
 	char *name;
 	process_line_fn *on_line;
 	process_exit_fn *on_exit;
@@ -55,7 +55,7 @@ struct process {
 };
 
 static struct list processes = {&processes, &processes};
-static struct timer rest_timer; /* looks for what is left of those that have ended, all at once */
+static struct timer rest_timer; /* looks for what is left of all those that have ended */
 static uint64_t last_serial;
 static bool has_tenants;	   /* one was started once */
 static uint64_t former_open_files; /* soft limit before process_raise_open_files; 0: not raised */
@@ -80,7 +80,7 @@ static void close_output(struct process_output *o)
 	lines_end(&o->lines, on_output_line, o);
 }
 
-/* One piece at a time: a process that never stops talking must not keep the loop from others. False
+/* One piece at a time: a process that never stops writing must not keep the loop from others. False
  * at the end. */
 static bool read_output(struct process_output *o)
 {
@@ -102,7 +102,7 @@ static void on_output_event(struct watch *w, unsigned events)
 		close_output(o);
 }
 
-/* What is in the pipe is taken; a process that escaped us may still hold the other end. */
+/* What is in the pipe is read; a process that escaped us may still hold the other end. */
 static void drain_output(struct process_output *o)
 {
 	if (!o->watch.loop || o->watch.fd < 0)
@@ -139,7 +139,7 @@ static bool has_session(const struct process *p, pid_t session)
 	return false;
 }
 
-/* One that lives counts first: the kernel gives labels and sessions of the dead to others. */
+/* Living ones come first: the kernel reuses labels and sessions of the dead. */
 static bool has_owner(const struct stray *s, bool is_orphan, bool is_alive)
 {
 	list_foreach (p, &processes, struct process, link)
@@ -150,7 +150,7 @@ static bool has_owner(const struct stray *s, bool is_orphan, bool is_alive)
 	return false;
 }
 
-/* Somebody runs who may have started it. */
+/* A process runs that may have started it. */
 static bool has_possible_owner(const struct stray *s)
 {
 	list_foreach (p, &processes, struct process, link)
@@ -159,9 +159,9 @@ static bool has_possible_owner(const struct stray *s)
 	return false;
 }
 
-/* An orphan that nobody owns is a tenant's who has left everything that we know it by: what we
- * started ourselves and do not watch is of our session.  PID 1 gets the orphans of strangers too:
- * there only a label tells. */
+/* An orphan that belongs to none of ours comes from a tenant, and has left everything by which we
+ * know it: what we started ourselves and do not watch is in our session.  PID 1 also gets the
+ * orphans of strangers: there only a label tells. */
 static bool is_lost(const struct stray *s)
 {
 	if (s->session == getsid(0) || (getpid() == 1 && (!label_is_possible() || !s->label)))
@@ -219,7 +219,7 @@ static void on_rest(struct timer *t)
 			timer_set(t, l, loop_now(l) + REST_INTERVAL, on_rest);
 }
 
-/* The leader is a zombie still, so its number is nobody else's. */
+/* The leader is still a zombie, so its number cannot have been reused. */
 static void before_reap(struct child *c)
 {
 	struct process *p = container_of(c, struct process, child);
@@ -279,7 +279,7 @@ static const char *search_path(char *const *env)
 	return "/usr/local/bin:/usr/bin:/bin";
 }
 
-/* Every place where the program may be, in order: execve finds out. */
+/* Every place where the program may be, in order: execve will find out. */
 static char **program_paths(const struct process_spec *spec)
 {
 	const char *name = spec->program ? spec->program : spec->argv[0];
@@ -461,7 +461,7 @@ int process_signal(struct process *p, int signo)
 	return kill(-p->child.pid, signo) < 0 ? -errno : 0;
 }
 
-/* --- what concerns all --- */
+/* --- for all of them --- */
 
 void process_raise_open_files(void)
 {
@@ -489,7 +489,7 @@ static bool is_watched(pid_t pid)
 	return guard_is(pid);
 }
 
-/* Looks without taking.  One that is watched is reaped by its watch, which calls us again. */
+/* Looks without reaping.  A watched one is reaped by its watch, which calls us again. */
 void process_reap_orphans(void)
 {
 	for (;;) {

@@ -1,6 +1,6 @@
 /* process.h - a child process with a group of its own, its output line by line, and its end.
  *
- * Every child of this program is made here: others are taken for orphans that were handed to us,
+ * Every child of this program is started here: others are taken for orphans that were handed to us,
  * and are reaped. Nothing that is started here outlives this program: see guard.h. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -10,17 +10,17 @@
 
 struct process;
 
-/* Lines are cut at this length and say so; a last line without an end is a line too. */
+/* Lines are cut at this length and say so; a last line without an end counts, too. */
 #define PROCESS_LINE_MAX 8192u
 
-/* Descriptors that a child can be given: those of a proxy with the most threads, and room. */
+/* How many descriptors a child can be given: enough for a proxy with the most threads. */
 #define PROCESS_FDS_MAX 256u
 
 enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 typedef void process_line_fn(void *arg, enum process_stream stream, str line, bool is_cut);
 /* status as of waitpid(2).  Called once, after the last line, never from inside process_start; the
- * process is freed after it returns.  What is left of the group has been killed, and so have those
- * who left the group. */
+ * process is freed after it returns.  What is left of the group has been killed, and so have
+ * processes that left the group. */
 typedef void process_exit_fn(void *arg, int status);
 
 /* A directory of the application that is `source` inside the child's own mount namespace. */
@@ -29,7 +29,7 @@ struct process_mount {
 	const char *target; /* absolute, exists (without a source it need not) */
 };
 
-/* Whom the child becomes; it has no other groups then, and no_new_privs. */
+/* The user that the child becomes; it has no other groups then, and no_new_privs. */
 struct process_user {
 	uid_t uid;
 	gid_t gid;
@@ -48,8 +48,8 @@ struct process_spec {
 	const struct process_user *user; /* NULL: ours */
 	bool inherits_output; /* stdin, stdout and stderr are ours; on_line is not called */
 	bool inherits_group;  /* stays in our process group (a single tenant on a terminal) */
-	bool is_walled; /* can reach no process but its own descendants, where Landlock is: wall.c
-			 */
+	bool is_walled;	      /* can reach no process but its own descendants, where the kernel has
+				 Landlock: wall.c */
 	uint64_t max_open_files; /* 0: the limit that we were started with */
 	process_line_fn *on_line;
 	process_exit_fn *on_exit;
@@ -66,15 +66,15 @@ int process_start(struct loop *l, const struct process_spec *spec, struct proces
 pid_t process_pid(const struct process *p);
 /* To the group (to the process alone where it inherits ours).  0 or -errno. */
 int process_signal(struct process *p, int signo);
-/* Remembers which sessions its descendants have opened: one that leaves everything that we know it
- * by is found by its session then, also by the guard.  process_signal does so too. */
+/* Remembers which sessions its descendants have opened: one that leaves everything else by which we
+ * know it is found by its session then, even by the guard.  process_signal does so too. */
 void process_learn(struct process *p);
 /* Mount namespaces can be made here (tried once). */
 bool process_can_mount(void);
-/* A walled process of ours, or a descendant of one; also one that cannot be looked at any more. */
+/* A walled process of ours, or a descendant of one; or one that can no longer be looked at. */
 bool process_is_tenants(pid_t pid);
 
-/* Lets this process open as many files as it may; children get the limit that was there before. */
+/* Lets this process open as many files as it may; children get the former limit. */
 void process_raise_open_files(void);
 /* Orphans of our children become ours from now on. */
 void process_adopt_orphans(void);

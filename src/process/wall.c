@@ -1,8 +1,8 @@
 /* wall.c - what a child cannot reach: other processes, by Landlock.
  *
- * A process within a domain of Landlock may neither trace nor read (memory, environment,
- * descriptors) any that is not in the same domain, whoever its user is, root too; from Linux 6.12
- * on it cannot signal them either.  Files and the network stay as they are.  See decision 0025. */
+ * A process in a Landlock domain may neither trace nor read (memory, environment, descriptors) any
+ * process outside it, whatever user it runs as, root included; from Linux 6.12 on it cannot signal
+ * them either.  Files and the network stay as they are.  See decision 0025. */
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -27,9 +27,9 @@ static int abi(void)
 	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 }
 
-/* A domain must rule something.  Where it cannot be signals alone, it is the moving of files from
- * one directory to another, which is then permitted everywhere.  Whoever is in a domain that rules
- * something about files cannot mount or unmount any more. */
+/* A domain must restrict something.  Where that cannot be signals alone, it is moving files from
+ * one directory to another, which is then permitted everywhere.  A process in a domain that
+ * restricts anything about files can no longer mount or unmount. */
 static int permit_moves(int rules_fd)
 {
 	struct landlock_path_beneath_attr everywhere = {.allowed_access = REFERS};
@@ -75,7 +75,7 @@ int wall_raise(bool keeps_mounts)
 	fd = open_rules(keeps_mounts);
 	if (fd < 0)
 		return fd;
-	/* Who may not administrate the system must give up setuid programs first. */
+	/* Without CAP_SYS_ADMIN a process must give up setuid programs first. */
 	r = (int)syscall(SYS_landlock_restrict_self, fd, 0);
 	if (r < 0 && errno == EPERM && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
 		r = (int)syscall(SYS_landlock_restrict_self, fd, 0);

@@ -53,7 +53,7 @@ void access_log(const struct access_record *r)
 	add_if_any(&j, "host", r->host);
 	add_if_any(&j, "tenant", r->tenant);
 	add_if_any(&j, "request_id", r->request_id);
-	add_if_any(&j, "source", r->source);
+	add_if_any(&j, "source", r->file_source);
 	add_if_known(&j, "upstream_ms", r->upstream_ms);
 	add_if_known(&j, "wake_ms", r->wake_ms);
 	add_if_any(&j, "error", error_token(r->error));

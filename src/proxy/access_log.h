@@ -21,10 +21,10 @@ struct access_record {
 	str response_type;
 	str remote_addr; /* client.address */
 	str user_agent;
-	str source;	/* "sendfile" or "public": a file was sent; else empty */
-	str cache;	/* X-Cache */
-	str query;	/* raw */
-	unsigned minor; /* as in struct exchange */
+	str file_source; /* "sendfile" or "public": a file was sent; else empty */
+	str cache;	 /* X-Cache */
+	str query;	 /* raw */
+	unsigned minor;	 /* as in struct exchange */
 	str host;
 	str tenant;
 	str request_id;

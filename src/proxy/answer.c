@@ -1,4 +1,4 @@
-/* answer.c - the head of a response as the client gets it. */
+/* answer.c - copies a response's fields, rewriting those that hold URLs, and adds ours. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/answer.h"
 

@@ -351,7 +351,6 @@ static bool is_tenants(enum error error, bool *ret_is_dead)
 	case ERROR_START_FAILED:
 	case ERROR_START_TIMEOUT:
 	case ERROR_STOPPED:
-	case ERROR_TENANT_FAILED:
 	case ERROR_TOO_MANY_HELD:
 	case ERROR_CONNECT_FAILED:
 	case ERROR_UPSTREAM_CLOSED:

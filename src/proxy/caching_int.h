@@ -1,6 +1,6 @@
 /* caching_int.h - what the files of caching share: caching.c (from request to decision),
- * caching_answer.c (from the cache to the client), caching_fill.c (from the tenant to the cache).
- */
+ * caching_answer.c (from the cache to the client), caching_fill.c (from the tenant to the
+ * cache). */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 

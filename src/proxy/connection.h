@@ -15,8 +15,8 @@ enum connection_phase {
 	CONNECTION_EXCHANGE,	 /* a request is being answered */
 	CONNECTION_STREAMS,	 /* HTTP/2 */
 	CONNECTION_STREAMS_IDLE, /* without a stream */
-	CONNECTION_LINGER, /* everything was sent; what still arrives is thrown away (RFC 9112 9.6)
-			    */
+	CONNECTION_LINGER,	 /* everything was sent; what still arrives is thrown away (RFC 9112
+				  9.6) */
 };
 
 enum { CONNECTION_MAGIC = MAGIC('c', 'o', 'n', 'n') };

@@ -16,7 +16,7 @@ static void write_head(struct exchange *x)
 	struct forward_in in = {
 		.head = a->head,
 		.route = &a->route,
-		.client = &a->remote,
+		.remote = &a->remote,
 		.request_id = x->record.request_id,
 		.now = wall_exact(),
 		.keeps_forwarded = server->forward_headers,

@@ -166,7 +166,7 @@ static enum step answer_public(struct exchange *x, struct public_file *f)
 	};
 	struct compose *c = &a.fields;
 
-	x->record.source = STR("public");
+	x->record.file_source = STR("public");
 	compose_begin(c, &x->arena, FILE_ANSWER_FIELDS, FILE_ANSWER_BYTES);
 	compose_add(c, HEADER_CACHE_CONTROL, f->is_immutable ? CACHE_FOR_EVER : CACHE_ASK);
 	if (f->encoding.n)

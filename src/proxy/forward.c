@@ -229,7 +229,7 @@ static bool apply_rule(struct connection_walk *w, const struct header *h)
 	case IF_BELIEVED:
 		return keep_believed(w, h);
 	case IF_EDGE:
-		return w->in->client->has_edge;
+		return w->in->remote->has_edge;
 	case EXPECT:
 		return w->in->keeps_expect;
 	case ONCE:
@@ -244,11 +244,11 @@ static bool apply_rule(struct connection_walk *w, const struct header *h)
 	case RESOURCE_TAGS:
 		return keep_place(w, h, rewrite_if);
 	case EDGE_PROTO:
-		if (w->in->client->has_edge && is_scheme(h->value))
+		if (w->in->remote->has_edge && is_scheme(h->value))
 			w->edge_proto = h->value;
-		return w->in->client->has_edge;
+		return w->in->remote->has_edge;
 	case REQUEST_START:
-		if (!w->in->client->is_trusted || w->has_start || !h->value.n)
+		if (!w->in->remote->is_trusted || w->has_start || !h->value.n)
 			return false;
 		return w->has_start = true;
 	case REQUEST_ID:
@@ -286,11 +286,11 @@ static str host_of(const struct forward_in *in)
  * would take a different one. */
 static void add_forwarded_for(struct connection_walk *w)
 {
-	const struct remote *client = w->in->client;
-	str address = w->is_believed ? client->address : client->peer;
+	const struct remote *remote = w->in->remote;
+	str address = w->is_believed ? remote->address : remote->peer;
 
-	if (client->fly_client.n)
-		address = client->fly_client;
+	if (remote->fly_client.n)
+		address = remote->fly_client;
 	if (address.n)
 		add_field(w, HEADER_X_FORWARDED_FOR, STR("X-Forwarded-For: "), address);
 }
@@ -378,7 +378,7 @@ size_t forward_head(struct buf *out, const struct forward_in *in)
 	struct connection_walk w = {
 		.in = in,
 		.lines = {.out = out},
-		.is_believed = in->client->is_trusted && in->keeps_forwarded,
+		.is_believed = in->remote->is_trusted && in->keeps_forwarded,
 		.next = in->fields,
 	};
 

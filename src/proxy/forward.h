@@ -22,7 +22,7 @@ struct forward_in {
 	 * lines that are kept are copied in runs. */
 	const struct request_head *head;
 	const struct route *route; /* TENANT */
-	const struct remote *client;
+	const struct remote *remote;
 	str request_id;		/* from request_id() */
 	uint64_t now;		/* milliseconds since 1970 */
 	bool keeps_forwarded;	/* server.forward_headers */
@@ -42,7 +42,7 @@ struct forward_in {
  * once). What we add comes last.
  * - Framing is that of the head: Content-Length, chunked, or none.  POST, PUT and PATCH without a
  * body get Content-Length: 0.
- * - Never forwarded: hop-by-hop fields; names with an underscore (by default), which pass for
+ * - Never forwarded: hop-by-hop fields; names with an underscore (by default), which are taken for
  * others where '_' and '-' are the same (CGI, Rack, WSGI); what would steer the application in our
  * name: Forwarded, Proxy, SCRIPT_NAME, X-Script-Name, X-Forwarded-Prefix, X-Sendfile,
  * X-Sendfile-Type, X-Accel-*, X-Original-URL, X-Rewrite-URL.

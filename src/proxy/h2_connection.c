@@ -1,4 +1,4 @@
-/* h2_connection.c - a client's connection that speaks HTTP/2. */
+/* h2_connection.c - reads and writes in turns, and ends when nothing is left. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/h2_connection.h"
 

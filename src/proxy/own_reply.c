@@ -75,16 +75,6 @@ static unsigned retry_after(const struct exchange *x, enum error error)
 	return at > now ? (unsigned)MIN((at - now + 999) / 1000, (msec)3600) : 1;
 }
 
-static unsigned status_of_failure(const struct exchange *x, enum error error)
-{
-	uint32_t status;
-
-	if (error != ERROR_START_FAILED || !x->wish.conf)
-		return error_status(error);
-	status = atomic_load(&exchange_slot(x)->fail_status);
-	return status ? status : error_status(error);
-}
-
 static enum step answer_error(struct exchange *x, enum error error, str reason)
 {
 	struct worker *w = x->worker;
@@ -100,7 +90,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 	str shown = is_hidden ? STR_EMPTY : reason;
 	struct error_in in = {
 		.error = error,
-		.status = status_of_failure(x, error),
+		.status = error_status(error),
 		.minor = x->wish.minor,
 		.wants = x->wish.wants,
 		.is_head = x->wish.method == METHOD_HEAD,

@@ -125,7 +125,7 @@ static enum step on_upstream_time(struct exchange *x)
 		return fail_late(x, ERROR_CONNECT_FAILED);
 	if (!reads && (x->trip.up.is_done || relay_up_waits(x) || u->is_deaf))
 		return fail_late(x, ERROR_RESPONSE_TIMEOUT);
-	relay_expect_answer(
+	relay_set_deadline(
 		x); /* it reads, if slowly; or it is the client that we are waiting for */
 	return WAIT;
 }
@@ -157,7 +157,7 @@ static enum step send_up(struct exchange *x)
 		return turn_deaf(x);
 	if (buf_len(&u->out.waiting) < offered)
 		u->is_connecting = false;
-	relay_expect_answer(x);
+	relay_set_deadline(x);
 	return GO;
 }
 
@@ -170,7 +170,7 @@ static enum step flush_up(struct exchange *x)
 		return turn_deaf(x);
 	if (buf_len(&u->out.waiting) < before)
 		u->is_connecting = false;
-	relay_expect_answer(x);
+	relay_set_deadline(x);
 	return GO;
 }
 
@@ -244,7 +244,7 @@ static enum step splice_up(struct exchange *x)
 		return turn_deaf(x);
 	x->reply.client_gave |= r == SPLICED || (x->trip.up_pipe.held && !held);
 	if (r == SPLICED || x->trip.up_pipe.held != held)
-		relay_expect_answer(x);
+		relay_set_deadline(x);
 	return r == SPLICED ? GO : WAIT;
 }
 

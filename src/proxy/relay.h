@@ -39,7 +39,7 @@ static inline enum step relay_upstream_failed(struct exchange *x, enum error err
 
 /* Sets the deadline of the tenant: connecting, taking what waits for it and beginning to answer
  * have limits; nothing after that has. */
-static inline void relay_expect_answer(struct exchange *x)
+static inline void relay_set_deadline(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
 	msec limit = u->origin->limits->response;

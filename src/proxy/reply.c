@@ -91,7 +91,7 @@ static enum step pass_interim(struct exchange *x, const struct response_head *h)
 		.rewrite = respond_rewrite(x),
 	};
 
-	relay_expect_answer(x); /* it works on it */
+	relay_set_deadline(x); /* it works on it */
 	if (h->status == 100 && !x->trip.awaits_continue)
 		return GO; /* sent already, or never asked for */
 	if (h->status == 100)

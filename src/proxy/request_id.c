@@ -88,16 +88,16 @@ static bool is_sane(str id)
 }
 
 str request_id(struct request_ids *ids, const struct request_head *head,
-	const struct remote *client, char store[REQUEST_ID_SIZE])
+	const struct remote *remote, char store[REQUEST_ID_SIZE])
 {
 	str id;
 
-	if (client->is_trusted) {
+	if (remote->is_trusted) {
 		id = header_value(head->headers, head->nheaders, HEADER_X_REQUEST_ID);
 		if (is_sane(id))
 			return id;
 	}
-	if (client->has_edge) {
+	if (remote->has_edge) {
 		id = header_value(head->headers, head->nheaders, HEADER_FLY_REQUEST_ID);
 		if (is_sane(id))
 			return id;

@@ -1,5 +1,5 @@
-/* request_id.h - the name by which one request is known to the tenant, the log and the error page.
- */
+/* request_id.h - the name by which one request is known to the tenant, the log and the error
+ * page. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,4 +18,4 @@ void request_ids_init(struct request_ids *ids);
  * edge's fly-request-id, else a new one (in the form of a UUID of version 4), which is written to
  * `store`. */
 str request_id(struct request_ids *ids, const struct request_head *head,
-	const struct remote *client, char store[REQUEST_ID_SIZE]);
+	const struct remote *remote, char store[REQUEST_ID_SIZE]);

@@ -13,30 +13,30 @@
 
 /* False: the client has as many requests under way as it may have.  Our own requests count for
  * nobody. */
-static bool count_client(struct exchange *x, const struct remote *client)
+static bool count_client(struct exchange *x, const struct remote *remote)
 {
 	struct worker *w = x->worker;
 	uint64_t max = (uint64_t)exchange_settings(x)->max_requests_per_address;
 	size_t n;
 
-	if (!max || !client->key || x->client->is_background)
+	if (!max || !remote->key || x->client->is_background)
 		return true;
-	if (quota_enter(&w->shared->requests, client->key, max)) {
-		x->wish.quota_key = client->key;
+	if (quota_enter(&w->shared->requests, remote->key, max)) {
+		x->wish.quota_key = remote->key;
 		return true;
 	}
 	n = worker_note_seldom(w, &w->shortage.refused);
 	if (n)
 		log_warn(STR_FMT " has too many requests under way (max_requests_per_address);"
 				 " %zu more than clients may have were refused",
-			STR_ARG(client->address), n);
+			STR_ARG(remote->address), n);
 	return false;
 }
 
 /* What the log will say about the request; copied, since the head is gone when the line is
  * written. */
 static void record_request(
-	struct exchange *x, const struct request_head *head, const struct remote *client)
+	struct exchange *x, const struct request_head *head, const struct remote *remote)
 {
 	struct access_record *r = &x->record;
 	struct arena *a = &x->arena;
@@ -51,7 +51,7 @@ static void record_request(
 		arena_dup(a, header_value(head->headers, head->nheaders, HEADER_CONTENT_TYPE));
 	r->user_agent =
 		arena_dup(a, header_value(head->headers, head->nheaders, HEADER_USER_AGENT));
-	r->remote_addr = arena_dup(a, client->address);
+	r->remote_addr = arena_dup(a, remote->address);
 }
 
 /* The route, by the path or else by the page that the request came from. */
@@ -260,7 +260,7 @@ static struct placement placement_of(const struct exchange *x)
 
 	if (arrival_has(a, HEADER_FLY_REPLAY_SRC))
 		in.replay_src = header_value(head->headers, head->nheaders, HEADER_FLY_REPLAY_SRC);
-	return place(&in);
+	return place_decide(&in);
 }
 
 enum step routing_place(struct exchange *x)

@@ -124,7 +124,7 @@ static enum step send_opened(struct exchange *x, struct open_file *take_file)
 	asked_head(&x->arena, &x->trip.asked, &x->trip.request, &asked);
 	a.asked = asked.headers;
 	a.nasked = asked.nheaders;
-	x->record.source = STR("sendfile");
+	x->record.file_source = STR("sendfile");
 	return file_answer_give(x, &a, type.n ? type : MIME_UNKNOWN);
 }
 

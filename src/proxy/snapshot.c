@@ -1,4 +1,4 @@
-/* snapshot.c - the configuration as the request path uses it. */
+/* snapshot.c - parses a configuration out of a sealed memfd, and counts references to it. */
 /* SPDX-License-Identifier: MIT */
 #include "proxy/snapshot.h"
 

@@ -33,8 +33,8 @@ uint64_t trust_key(const struct address *a);
 struct remote {
 	str peer;    /* the other end of the connection, without port; may be empty (unix socket) */
 	str address; /* the client as far as we believe what we are told: for logs; may be empty */
-	str fly_client;	 /* the client that the edge names, in fly-client-ip; empty without an edge
-			  */
+	str fly_client;	 /* the client that the edge names, in fly-client-ip; empty without an
+			  edge */
 	uint64_t key;	 /* trust_key of that client; 0: a proxy that does not tell */
 	bool is_trusted; /* the peer is believed */
 	bool has_edge; /* the peer is Fly's edge: its address fits, and there is a fly-request-id */

@@ -94,7 +94,7 @@ static enum place_verdict place_verdict(const struct place_in *in)
 	return PLACE_NOT_FOUND;
 }
 
-struct placement place(const struct place_in *in)
+struct placement place_decide(const struct place_in *in)
 {
 	struct placement p = {
 		.verdict = place_verdict(in), .machine = STR_EMPTY, .region = STR_EMPTY};

@@ -41,7 +41,7 @@ struct placement {
 /* Whether what belongs to `machine`, or else to `region`, is served here; both may be empty, and
  * ours are as in place_in. */
 bool place_is_ours(str machine, str region, str our_machine, str our_region);
-struct placement place(const struct place_in *in);
+struct placement place_decide(const struct place_in *in);
 
 struct replay_in {
 	struct placement placement;

@@ -1,4 +1,5 @@
-/* heartbeat.c - whether the event loops of the proxy turn. */
+/* heartbeat.c - watches the listening sockets for a reason to ask, and counts ticks without an
+ * answer. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/heartbeat.h"
 

@@ -3,4 +3,4 @@
 #pragma once
 
 /* "READY=1", "STOPPING=1".  Nothing happens without NOTIFY_SOCKET. */
-void notify(const char *state);
+void notify_send(const char *state);

@@ -181,7 +181,7 @@ static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *
 
 static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
 {
-	reload(arg, done, done_arg);
+	reload_start(arg, done, done_arg);
 }
 
 static void show_backup(void *arg, struct buf *json)

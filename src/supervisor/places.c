@@ -1,4 +1,4 @@
-/* places.c - slots of the scoreboard whose tenants have been removed from the configuration. */
+/* places.c - the retired slots, and when each is free again. */
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/places.h"
 

@@ -334,7 +334,7 @@ static void read_next_config(struct supervisor *s)
 	work_run(s->reloading.work, read_config, on_config_read, o);
 }
 
-void reload(struct supervisor *s, control_reload_fn *done, void *arg)
+void reload_start(struct supervisor *s, control_reload_fn *done, void *arg)
 {
 	struct outcome *o = xcalloc(1, sizeof(*o));
 	bool is_idle = list_is_empty(&s->reloading.to_load);

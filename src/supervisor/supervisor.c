@@ -52,7 +52,7 @@ static void end(struct supervisor *s)
 		return;
 	}
 	s->end.is_ending = true;
-	notify("STOPPING=1");
+	notify_send("STOPPING=1");
 	log_info("ending");
 	control_on_ending(s->control);
 	reload_give_up(s);
@@ -112,7 +112,7 @@ static void on_hangup(struct supervisor *s)
 	if (s->end.has_terminal && !terminal_is_there())
 		end(s);
 	else
-		reload(s, NULL, NULL);
+		reload_start(s, NULL, NULL);
 }
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
@@ -144,7 +144,7 @@ static void on_listening(void *arg)
 	if (s->started.has_announced)
 		return;
 	s->started.has_announced = true;
-	notify("READY=1");
+	notify_send("READY=1");
 	log_info("serving on %s, %zu tenants", s->listening.address, s->conf->ntenants);
 }
 

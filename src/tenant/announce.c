@@ -84,7 +84,7 @@ static void add_gap(struct tenant *t, const struct tenant_conf *conf, struct buf
 	buf_done(&gap);
 }
 
-void announce(struct tenant *t)
+void announce_state(struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
 	struct buf text = {0};
@@ -119,7 +119,7 @@ void announce_soon(struct tenant *t)
 	atomic_store(&slot->since, loop_now(t->all->loop));
 	atomic_store(&slot->state, t->life.state);
 	if (!state_is_on_its_way(t->life.state)) {
-		announce(t);
+		announce_state(t);
 		return;
 	}
 	list_remove(&t->in_untold);

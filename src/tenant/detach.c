@@ -53,7 +53,7 @@ static void detach_now(struct tenant *t)
 	sync_last(t);
 }
 
-void detach(struct tenant *t)
+void detach_databases(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 

@@ -51,7 +51,6 @@ static void fail(struct tenant *t)
 		tenant_blame(t, "it failed");
 	remember_error(t);
 	tally_fail(&t->tally, loop_now(t->all->loop));
-	atomic_store(&slot->fail_status, 503);
 	atomic_store(&slot->retry_at, t->tally.retry_at);
 	log_state(t, LOG_ERROR, "tenant failed");
 	if (t->all->conf->is_single)
@@ -83,7 +82,7 @@ static void reconsider(struct tenant *t)
 		return;
 	}
 	t->life.is_wanted = false;
-	announce(t);
+	announce_state(t);
 }
 
 static void rest(struct tenant *t)
@@ -122,12 +121,12 @@ static tenant_fn *const effects[] = {
 	[EFFECT_RESTORE] = wake_restore,
 	[EFFECT_PREPARE] = wake_prepare,
 	[EFFECT_START] = start_application,
-	[EFFECT_SERVE] = serve,
+	[EFFECT_SERVE] = serve_application,
 	[EFFECT_WATCH] = stop_watch,
 	[EFFECT_CANCEL] = wake_cancel,
 	[EFFECT_SIGNAL] = stop_signal,
 	[EFFECT_KILL] = stop_kill,
-	[EFFECT_DETACH] = detach,
+	[EFFECT_DETACH] = detach_databases,
 	[EFFECT_SETTLE] = stop_settle,
 	[EFFECT_RECONSIDER] = reconsider,
 	[EFFECT_REST] = rest,

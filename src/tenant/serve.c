@@ -30,7 +30,7 @@ static void forget_failure(struct faults *f)
 	f->reason = f->error = f->public_reason = NULL;
 }
 
-void serve(struct tenant *t)
+void serve_application(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
 

@@ -84,10 +84,10 @@ struct tenant_run {
 	struct elsewhere elsewhere; /* where it does listen */
 	unsigned backups;	    /* calls of backup, and looks, that have not returned yet */
 	tenant_fn *when_back;	    /* called as soon as there are none, or NULL */
-	bool is_unobserved; /* its databases may have been written to, and not been registered since
-			     */
-	bool is_cancelled;  /* the step under way ends as BROKEN, whatever its result */
-	bool is_hung;	    /* it is killed for not answering */
+	bool is_unobserved;  /* its databases may have been written to, and not been registered
+			      since */
+	bool is_cancelled;   /* the step under way ends as BROKEN, whatever its result */
+	bool is_hung;	     /* it is killed for not answering */
 	bool is_told_to_end; /* a single one, by a program that wants us to end */
 	struct mark mark;    /* why it is to be replaced */
 	struct {
@@ -180,7 +180,7 @@ void tenant_event(struct tenant *t, enum lifecycle_event event);
 /* --- announce.c --- */
 
 /* Tells the proxy the state, once more for requests that missed it. */
-void announce(struct tenant *t);
+void announce_state(struct tenant *t);
 /* The state has changed: announces it, on the way up at the end of the turn. */
 void announce_soon(struct tenant *t);
 
@@ -224,7 +224,7 @@ void start_application(struct tenant *t);
 /* It has been started: EVENT_READY follows, or another. */
 void ready_await(struct tenant *t);
 /* Effect: it is ready. */
-void serve(struct tenant *t);
+void serve_application(struct tenant *t);
 process_exit_fn exit_on_status;
 
 /* --- idle.c --- */
@@ -240,7 +240,7 @@ void stop_watch(struct tenant *t);
 void stop_signal(struct tenant *t);
 void stop_kill(struct tenant *t);
 void stop_settle(struct tenant *t);
-void detach(struct tenant *t);
+void detach_databases(struct tenant *t);
 
 /* --- retire.c --- */
 

@@ -73,14 +73,14 @@ void tenants_announce(struct tenants *all)
 	MAGIC_CHECK(all, TENANTS_MAGIC);
 	for (uint32_t slot = 0; slot < all->nslots; slot++)
 		if (all->items[slot] && !state_is_asleep(all->items[slot]->life.state))
-			announce(all->items[slot]);
+			announce_state(all->items[slot]);
 }
 
 void tenants_tell(struct tenants *all)
 {
 	MAGIC_CHECK(all, TENANTS_MAGIC);
 	while (!list_is_empty(&all->untold))
-		announce(list_first(&all->untold, struct tenant, in_untold));
+		announce_state(list_first(&all->untold, struct tenant, in_untold));
 }
 
 /* --- the end --- */

@@ -1,5 +1,5 @@
-/* wake.c - a tenant on its way up: woken, databases restored, migrations run, databases registered.
- */
+/* wake.c - a tenant on its way up: woken, databases restored, migrations run, databases
+ * registered. */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ void tenants_wake(struct tenants *all, uint32_t slot)
 	if (!t || t->is_removed)
 		return;
 	if (t->life.state == TENANT_RUNNING)
-		announce(t); /* the proxy missed that, or asked while we tried to stop it */
+		announce_state(t); /* the proxy missed that, or asked while we tried to stop it */
 	else
 		tenant_event(t, EVENT_WAKE);
 }

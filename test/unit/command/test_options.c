@@ -209,7 +209,7 @@ static void a_slip_of_the_finger_is_recognised(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NITEMS(cases); i++) {
-		const char *meant = suggest(cases[i].word, names);
+		const char *meant = suggest_word(cases[i].word, names);
 
 		if (!cases[i].meant)
 			assert_null(meant);

@@ -43,7 +43,7 @@ static inline size_t forward_noted(
 	n = forward_head(out, &(struct forward_in){
 				      .head = &r.head,
 				      .route = &route,
-				      .client = &client,
+				      .remote = &client,
 				      .request_id = STR(TEST_ID),
 				      .now = TEST_NOW,
 				      .keeps_forwarded = !s->drops_forwarded,

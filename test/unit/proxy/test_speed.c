@@ -49,7 +49,7 @@ static void do_forward(struct work *w)
 	forward_head(&w->out, &(struct forward_in){
 				      .head = &w->request.head,
 				      .route = &w->route,
-				      .client = &w->client,
+				      .remote = &w->client,
 				      .request_id = STR("6a0c7d1e-0f3b-4b7e-9a53-2a6f4bd0a3a1"),
 				      .now = TEST_NOW,
 				      .keeps_forwarded = true,

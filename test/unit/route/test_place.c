@@ -46,7 +46,7 @@ static struct placement place_facts(const struct facts *f)
 {
 	struct route route = route_to(f);
 
-	return place(&(struct place_in){
+	return place_decide(&(struct place_in){
 		.route = &route,
 		.our_machine = f->on_fly ? STR(US) : STR_EMPTY,
 		.our_region = f->on_fly ? STR(OURS) : STR_EMPTY,
@@ -123,9 +123,9 @@ static void unknown_lengths_are_too_large(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(place(&in).verdict, PLACE_TOO_LARGE);
+	assert_int_equal(place_decide(&in).verdict, PLACE_TOO_LARGE);
 	in.is_body_size_known = true;
-	assert_int_equal(place(&in).verdict, PLACE_REPLAY);
+	assert_int_equal(place_decide(&in).verdict, PLACE_REPLAY);
 }
 
 /* A machine is the stronger word; a list of regions is a choice. */
@@ -157,7 +157,8 @@ static void machine_wins_over_region(void **state)
 			.is_body_size_known = true,
 		};
 
-		assert_int_equal(place(&in).verdict, rows[i].is_here ? PLACE_HERE : PLACE_REPLAY);
+		assert_int_equal(
+			place_decide(&in).verdict, rows[i].is_here ? PLACE_HERE : PLACE_REPLAY);
 	}
 }
 
@@ -184,7 +185,7 @@ static void odd_sources_are_counted(void **state)
 	for (size_t i = 0; i < NITEMS(rows); i++) {
 		struct route route = {
 			.found = ROUTE_USER, .machine = STR(ELSEWHERE), .region = STR_EMPTY};
-		struct placement p = place(&(struct place_in){
+		struct placement p = place_decide(&(struct place_in){
 			.route = &route,
 			.our_machine = STR(US),
 			.our_region = STR(OURS),
