@@ -358,6 +358,7 @@ void backup_free(struct backup *b)
 	files_forget_all(b);
 	probation_free(b);
 	daemon_free(b->daemon);
+	registry_done(&b->registry);
 	store_free(b->store);
 	work_free(b->work);
 	location_done(&b->location);

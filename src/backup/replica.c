@@ -37,6 +37,12 @@ void registry_init(struct registry *reg, struct loop *l)
 	list_init(&reg->waiting);
 }
 
+void registry_done(struct registry *reg)
+{
+	if (reg->magic)
+		MAGIC_END(reg, REGISTRY_MAGIC);
+}
+
 static void finish_task(struct task *t, enum task_result result)
 {
 	struct replica *r = t->replica;

@@ -47,6 +47,8 @@ struct task;
 typedef void task_fn(void *arg, struct replica *r, enum task_result result);
 
 void registry_init(struct registry *reg, struct loop *l);
+/* Zero is fine.  Tasks do not come back to it. */
+void registry_done(struct registry *reg);
 /* From the daemon's on_ready. */
 void registry_ready(struct registry *reg);
 

@@ -388,7 +388,10 @@ static void restore_free(struct op *op)
 	timer_cancel(&r->limit);
 	plan_done(&r->plan);
 	tasks_done(&r->tasks);
+	for (size_t i = 0; i < r->nchildren; i++)
+		MAGIC_END(&r->children[i], FETCH_MAGIC);
 	free(r->children);
+	MAGIC_END(r, RESTORE_MAGIC);
 }
 
 struct op *restore_op(bool is_background)

@@ -454,8 +454,10 @@ static int run_trial(const char *program, const char *place, struct why *ret_why
 	int r = try_out(&t, place);
 
 	daemon_free(t.daemon);
+	registry_done(&t.registry);
 	loop_free(t.loop);
 	clear(&t);
+	MAGIC_END(&t, TRIAL_MAGIC);
 	*ret_why = t.why;
 	return r;
 }

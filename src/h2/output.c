@@ -16,6 +16,7 @@ static ssize_t on_payload(nghttp2_session *ng, int32_t id, uint8_t *unused, size
 	size_t n = MIN(max, buf_len(&st->out.waiting));
 
 	(void)unused;
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (n == buf_len(&st->out.waiting) && st->out.is_ended) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -38,6 +39,8 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 	struct h2_stream *st = source->ptr;
 
 	(void)ng, (void)frame;
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
+	assert(n <= buf_len(&st->out.waiting) && n <= s->waiting);
 	buf_add(&s->out, (str){(const char *)head, FRAME_HEAD});
 	buf_add(&s->out, str_slice(buf_str(&st->out.waiting), 0, n));
 	buf_consume(&st->out.waiting, n);
@@ -89,6 +92,7 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 	if (!st)
 		return 0;
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	st->out.is_end_sent = true;
 	end_early(st);
 	return 0;
@@ -118,6 +122,7 @@ static void make_frames(struct h2_session *s)
 /* RST_STREAM would overtake what waits. */
 void h2_session_pump(struct h2_session *s)
 {
+	MAGIC_CHECK(s, H2_SESSION_MAGIC);
 	make_frames(s);
 	if (list_is_empty(&s->doomed) || buf_len(&s->out) >= H2_OUT_MAX)
 		return;
@@ -150,6 +155,7 @@ void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 	nghttp2_data_provider payload = {.source.ptr = st, .read_callback = on_payload};
 	unsigned status;
 
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	if (h2_is_over(st))
 		return;
 	status = h2_fields_of_head(&s->fields, text);
@@ -167,6 +173,7 @@ void h2_stream_head(struct h2_stream *st, str text, bool has_body)
 
 void h2_stream_write(struct h2_stream *st, str payload)
 {
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	if (h2_is_over(st))
 		return;
 	buf_add(&st->out.waiting, payload);
@@ -176,6 +183,7 @@ void h2_stream_write(struct h2_stream *st, str payload)
 
 void h2_stream_end(struct h2_stream *st, str trailers)
 {
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	if (h2_is_over(st))
 		return;
 	st->out.is_ended = true;
@@ -185,6 +193,7 @@ void h2_stream_end(struct h2_stream *st, str trailers)
 
 void h2_stream_reset(struct h2_stream *st, uint32_t error_code)
 {
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	if (h2_is_over(st))
 		return;
 	st->doom = error_code;
@@ -268,4 +277,5 @@ void h2_stream_done(struct h2_stream *st)
 	forget_waiting(st);
 	buf_done(&st->in.trailers);
 	buf_done(&st->out.trailers);
+	MAGIC_END(st, H2_STREAM_MAGIC);
 }

@@ -23,7 +23,11 @@
 
 static struct h2_stream *find_stream(nghttp2_session *ng, int32_t id)
 {
-	return nghttp2_session_get_stream_user_data(ng, id);
+	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, id);
+
+	if (st)
+		MAGIC_CHECK(st, H2_STREAM_MAGIC);
+	return st;
 }
 
 void h2_check(int result)
@@ -73,7 +77,9 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	s->head.stream = frame->hd.stream_id;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
+	MAGIC_CHECK(s, H2_SESSION_MAGIC);
 	st = s->conf.open(s);
+	MAGIC_BEGIN(st, H2_STREAM_MAGIC);
 	st->session = s;
 	st->id = frame->hd.stream_id;
 	list_init(&st->ready);
@@ -366,7 +372,8 @@ void h2_session_open(struct h2_session *s, const struct h2_conf *conf)
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 	};
 
-	*s = (struct h2_session){.conf = *conf,
+	*s = (struct h2_session){.magic = H2_SESSION_MAGIC,
+		.conf = *conf,
 		.closed.last_id = -1,
 		.scan.skip = H2_PREFACE.n,
 		.max_received = H2_RECEIVED_MAX};
@@ -379,11 +386,14 @@ void h2_session_open(struct h2_session *s, const struct h2_conf *conf)
 
 void h2_session_done(struct h2_session *s)
 {
+	MAGIC_CHECK(s, H2_SESSION_MAGIC);
 	nghttp2_session_del(s->ng);
+	assert(list_is_empty(&s->streams));
 	h2_request_done(&s->request);
 	h2_fields_done(&s->fields);
 	buf_done(&s->out);
 	buf_done(&s->texts);
+	MAGIC_END(s, H2_SESSION_MAGIC);
 	*s = (struct h2_session){0};
 }
 
@@ -392,6 +402,7 @@ void h2_session_feed(struct h2_session *s, str bytes, msec now)
 	unsigned begun = count_frames(&s->scan, bytes);
 	ssize_t n;
 
+	MAGIC_CHECK(s, H2_SESSION_MAGIC);
 	if (list_is_empty(&s->ready))
 		buf_clear(&s->texts);
 	s->now = now;
@@ -413,6 +424,7 @@ struct h2_stream *h2_session_next(struct h2_session *s, unsigned *ret_events)
 	if (list_is_empty(&s->ready))
 		return NULL;
 	st = container_of(list_pop(&s->ready), struct h2_stream, ready);
+	MAGIC_CHECK(st, H2_STREAM_MAGIC);
 	*ret_events = st->events;
 	st->events = 0;
 	return st;
@@ -432,6 +444,7 @@ void h2_session_drain(struct h2_session *s)
 {
 	int32_t last = nghttp2_session_get_last_proc_stream_id(s->ng);
 
+	MAGIC_CHECK(s, H2_SESSION_MAGIC);
 	h2_check(nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0));
 }
 

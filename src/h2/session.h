@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/magic.h"
 #include "h2/guard.h"
 #include "h2/request.h"
 #include "h2/response.h"
@@ -47,8 +48,11 @@ struct h2_scan {
 	uint32_t size; /* of its payload */
 };
 
+enum { H2_STREAM_MAGIC = MAGIC('h', '2', 's', 't'), H2_SESSION_MAGIC = MAGIC('h', '2', 's', 'e') };
+
 /* Embed it; zero when `open` returns it. */
 struct h2_stream {
+	uint32_t magic; /* until h2_stream_done */
 	struct h2_session *session;
 	struct list link;   /* of the session: all of its streams */
 	struct list ready;  /* of the session, while events wait */
@@ -95,6 +99,7 @@ struct h2_conf {
 };
 
 struct h2_session {
+	uint32_t magic;
 	nghttp2_session *ng;
 	struct h2_conf conf;
 	struct list streams, ready, doomed;

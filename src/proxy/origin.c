@@ -7,7 +7,8 @@
 void origin_init(struct origin *o, struct worker *w, const struct origin_limits *limits,
 	_Atomic uint32_t *connections)
 {
-	*o = (struct origin){.worker = w, .limits = limits, .connections = connections};
+	*o = (struct origin){
+		.magic = ORIGIN_MAGIC, .worker = w, .limits = limits, .connections = connections};
 	list_init(&o->idle);
 }
 
@@ -19,6 +20,13 @@ void origin_close_idle(struct origin *o)
 
 void origin_close(struct origin *o)
 {
+	MAGIC_CHECK(o, ORIGIN_MAGIC);
 	o->is_closed = true;
 	origin_close_idle(o);
+}
+
+void origin_done(struct origin *o)
+{
+	assert(o->is_closed && list_is_empty(&o->idle));
+	MAGIC_END(o, ORIGIN_MAGIC);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/magic.h"
 #include "net/socket.h"
 
 struct worker;
@@ -24,7 +25,10 @@ struct origin_limits {
 	msec fresh;
 };
 
+enum { ORIGIN_MAGIC = MAGIC('o', 'r', 'i', 'g') };
+
 struct origin {
+	uint32_t magic;
 	struct worker *worker;
 	const struct origin_limits *limits; /* borrowed */
 	struct endpoint at;		    /* for the next connection; the path is borrowed */
@@ -43,6 +47,8 @@ void origin_init(struct origin *o, struct worker *w, const struct origin_limits 
 void origin_close_idle(struct origin *o);
 /* Those in use as well, once they are done. */
 void origin_close(struct origin *o);
+/* It is closed, and no connection is left. */
+void origin_done(struct origin *o);
 
 /* Something else may be at the address since the last time: connections to the former are
  * closed. */

@@ -110,6 +110,7 @@ int upstream_connect(struct origin *o, struct upstream **ret)
 {
 	int r;
 
+	MAGIC_CHECK(o, ORIGIN_MAGIC);
 	atomic_fetch_add(o->connections, 1);
 	r = open_upstream(o, ret);
 	PROBE3(upstream_connect, o, o->generation, r);
@@ -154,6 +155,7 @@ void upstream_give_back(struct upstream *u)
 	struct origin *o = u->origin;
 
 	MAGIC_CHECK(u, UPSTREAM_MAGIC);
+	MAGIC_CHECK(o, ORIGIN_MAGIC);
 	u->exchange = NULL;
 	if (u->is_deaf || o->is_closed || o->generation != u->generation || !is_silent(u) ||
 		!outbox_is_empty(&u->out)) {

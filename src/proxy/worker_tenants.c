@@ -16,6 +16,7 @@ static void tenant_free_unused(struct worker_tenant *t)
 	if (!t->is_former || t->nexchanges)
 		return;
 	timer_cancel(&t->streams_end); /* of a stream that began when it was already a former one */
+	origin_done(&t->origin);
 	free(t->socket_path);
 	free(t->reason);
 	MAGIC_END(t, TENANT_MAGIC);
