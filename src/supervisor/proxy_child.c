@@ -497,8 +497,10 @@ void proxy_child_kill(struct proxy_child *p)
 
 pid_t proxy_child_pid(const struct proxy_child *p)
 {
+	if (!p)
+		return 0;
 	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
-	return p && p->process ? process_pid(p->process) : 0;
+	return p->process ? process_pid(p->process) : 0;
 }
 
 unsigned proxy_child_restarts(const struct proxy_child *p)
@@ -513,8 +515,10 @@ const char *proxy_child_reason(const struct proxy_child *p)
 
 bool proxy_child_is_configured(const struct proxy_child *p)
 {
+	if (!p)
+		return false;
 	MAGIC_CHECK(p, PROXY_CHILD_MAGIC);
-	return p && p->confirmed && p->confirmed == p->serial;
+	return p->confirmed && p->confirmed == p->serial;
 }
 
 void proxy_child_free(struct proxy_child *p)
