@@ -58,10 +58,10 @@ int identity_look(const char *path, struct identity *ret)
 
 	if (r == -ENOENT)
 		*ret = id;
-	if (r == 0 && fstat(fd, &st) < 0)
-		r = -errno;
 	if (r < 0)
 		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	id.device = st.st_dev;
 	id.inode = st.st_ino;
 	id.size = (uint64_t)st.st_size;

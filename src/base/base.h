@@ -11,7 +11,7 @@
 
 /* What a failed assertion calls (base/crash.c) is cold: the compiler then lays out its call, and
  * the arguments, apart from the code that runs. */
-/* NOLINTNEXTLINE(bugprone-reserved-identifier) */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier, readability-redundant-declaration) */
 extern void __assert_fail(const char *expression, const char *file, unsigned line,
 	const char *function) __attribute__((noreturn, cold));
 

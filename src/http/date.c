@@ -57,7 +57,6 @@ static unsigned month_length(unsigned year, unsigned month)
 
 static char *put_two(char *out, unsigned v)
 {
-	assert(v < 100);
 	out[0] = (char)('0' + v / 10);
 	out[1] = (char)('0' + v % 10);
 	return out + 2;
