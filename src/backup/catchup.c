@@ -13,7 +13,7 @@ enum { LATE_MAGIC = MAGIC('l', 'a', 't', 'e') };
 
 struct late {
 	uint32_t magic;
-	struct list node; /* on backup.late while it waits */
+	struct list node; /* on backup.catchup.waiting while it waits */
 	struct backup *b;
 	char *id;
 };
@@ -77,6 +77,7 @@ static void start_next(struct backup *b)
 		struct entry *e = entry_find(b, str_of(late->id));
 
 		list_remove(&late->node);
+		assert(b->catchup.waiting.next != &late->node);
 		if (!e || e->is_asked) {
 			free_late(late);
 			continue;

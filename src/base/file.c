@@ -407,7 +407,8 @@ static int write_file(int dir, const char *path, str content, mode_t mode, bool 
 		r = open_for_sync(&s, &at);
 	if (r < 0)
 		return r;
-	tmp = xasprintf("%s.tmp", s.name);
+	/* Two processes may make the same new file; of those that replace one there is one. */
+	tmp = is_new ? xasprintf("%s.%d.tmp", s.name, (int)getpid()) : xasprintf("%s.tmp", s.name);
 	r = write_temporary(at, tmp, content, mode);
 	if (r < 0)
 		return r;

@@ -474,6 +474,7 @@ static void what_has_no_size_is_read_to_its_end(void **state)
 static void what_a_crash_left_is_in_nobodys_way(void **state)
 {
 	static const char *const lefts[] = {"half of wh", "all of what was to come", ""};
+	char left[64];
 
 	(void)state;
 	for (size_t i = 0; i < NITEMS(lefts); i++) {
@@ -484,10 +485,22 @@ static void what_a_crash_left_is_in_nobodys_way(void **state)
 		assert_content("dir/f", "after");
 		assert_false(is_there("dir/f.tmp"));
 	}
-	put("dir/new.tmp", "half");
+	snprintf(left, sizeof(left), "dir/new.%d.tmp", (int)getpid());
+	put(left, "half");
 	assert_int_equal(file_write_new(dir, "new", STR("whole"), 0600), 0);
 	assert_content("dir/new", "whole");
-	assert_false(is_there("dir/new.tmp"));
+	assert_false(is_there(left));
+}
+
+static void another_process_making_the_same_new_file_is_left_alone(void **state)
+{
+	(void)state;
+	put("dir/new.tmp", "another's, half written");
+	put("dir/new.1.tmp", "another's, half written");
+	assert_int_equal(file_write_new(dir, "new", STR("ours"), 0600), 0);
+	assert_content("dir/new", "ours");
+	assert_content("dir/new.tmp", "another's, half written");
+	assert_content("dir/new.1.tmp", "another's, half written");
 }
 
 static void a_trap_at_the_temporary_name_does_not_catch(void **state)
@@ -721,6 +734,7 @@ int main(void)
 		TEST(a_file_without_end_takes_no_memory),
 		TEST(what_has_no_size_is_read_to_its_end),
 		TEST(what_a_crash_left_is_in_nobodys_way),
+		TEST(another_process_making_the_same_new_file_is_left_alone),
 		TEST(a_trap_at_the_temporary_name_does_not_catch),
 		TEST(a_mode_is_exact_whatever_the_umask),
 		TEST(the_first_one_stays_where_two_make_one),
