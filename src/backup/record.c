@@ -38,8 +38,7 @@ static void add_left(struct head *h, struct record_left left)
 
 static void copy_database(struct head *h, const struct record_database *from)
 {
-	head_set(h, from->name, from->epoch, from->txid);
-	head_find(h, from->name)->owner = from->owner;
+	head_set(h, from->name, from->epoch, from->txid)->owner = from->owner;
 }
 
 void head_copy(const struct head *from, struct head *ret)
@@ -66,7 +65,7 @@ struct record_database *head_find(const struct head *h, const char *name)
 	return NULL;
 }
 
-void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
+struct record_database *head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
 {
 	struct record_database *db = head_find(h, name);
 
@@ -77,6 +76,7 @@ void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid)
 	}
 	db->epoch = epoch;
 	db->txid = txid;
+	return db;
 }
 
 static bool is_epoch_needed(const struct head *h, uint64_t epoch)
@@ -262,8 +262,7 @@ static int read_databases(json_t *databases, struct head *h)
 
 		if (epoch <= 0 || (uint64_t)epoch > h->epoch || txid < 0)
 			return -EBADMSG;
-		head_set(h, name, (uint64_t)epoch, (uint64_t)txid);
-		head_find(h, name)->owner = read_owner(db);
+		head_set(h, name, (uint64_t)epoch, (uint64_t)txid)->owner = read_owner(db);
 	}
 	return json_is_object(databases) ? 0 : -EBADMSG;
 }

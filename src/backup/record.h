@@ -67,8 +67,9 @@ struct proof {
 void head_done(struct head *h);
 void head_copy(const struct head *from, struct head *ret);
 struct record_database *head_find(const struct head *h, const char *name);
-/* Adds it, or replaces its epoch and txid. */
-void head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
+/* Adds it, or replaces its epoch and txid; what is returned is valid until the next one is added.
+ */
+struct record_database *head_set(struct head *h, const char *name, uint64_t epoch, uint64_t txid);
 /* The epoch was left just now. */
 void head_leave(struct head *h, uint64_t epoch, int64_t now);
 /* The first epoch that was left at or before `until` and that no database needs; 0 if there is
