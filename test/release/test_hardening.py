@@ -59,6 +59,10 @@ def test_optimisation_and_these_options_were_asked_of_every_file():
     commands = subprocess.run(["ninja", "-C", build, "-t", "compdb"], check=True, capture_output=True, text=True).stdout
     compiled = [line for line in commands.splitlines() if '"command"' in line and " -c ../src/" in line]
     assert len(compiled) > 200
-    for option in ("-O3", "-D_FORTIFY_SOURCE=3", "-fstack-protector-strong", "-fstack-clash-protection",
+    assert not [line for line in compiled if not re.search(r" -O[3s] ", line)]
+    for folder in ("base", "loop", "http", "h2", "net", "route", "content", "proxy"):
+        of_requests = [line for line in compiled if " -c ../src/%s/" % folder in line]
+        assert of_requests and not [line for line in of_requests if " -O3 " not in line], folder
+    for option in ("-D_FORTIFY_SOURCE=3", "-fstack-protector-strong", "-fstack-clash-protection",
                    "-fcf-protection=full", "-ftrivial-auto-var-init=zero"):
         assert not [line for line in compiled if option not in line], option
