@@ -104,16 +104,20 @@ async def pieces(reader, head, method=None):
         async for piece in chunks(reader):
             yield piece
     elif head.length is not None:
-        left = head.length
-        while left:
-            piece = await reader.read(min(left, BLOCK))
-            if not piece:
-                raise Bad("a body that ends early")
-            left -= len(piece)
+        async for piece in exactly(reader, head.length):
             yield piece
     elif method is not None:
         while piece := await reader.read(BLOCK):
             yield piece
+
+
+async def exactly(reader, size):
+    while size:
+        piece = await reader.read(min(size, BLOCK))
+        if not piece:
+            raise Bad("a body that ends early")
+        size -= len(piece)
+        yield piece
 
 
 async def chunks(reader):
@@ -122,11 +126,7 @@ async def chunks(reader):
             size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
             if not size:
                 break
-            while size:
-                piece = await reader.read(min(size, BLOCK))
-                if not piece:
-                    raise Bad("a body that ends early")
-                size -= len(piece)
+            async for piece in exactly(reader, size):
                 yield piece
             if await reader.readexactly(2) != b"\r\n":
                 raise Bad("chunk")

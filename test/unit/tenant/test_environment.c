@@ -55,6 +55,14 @@ static struct tenant_conf tenant(const struct app_conf *conf)
 		.app = conf};
 }
 
+/* All that a tenant is told which listens there; NULL: nowhere. */
+static void tell_tenant(
+	struct environment *e, const struct tenant_conf *t, const struct tenant_port *port)
+{
+	environment_of_tenant(e, ours, t, port, "derived", &named);
+	environment_add_rows(e, t, port ? port->number : 0);
+}
+
 static void expect(const struct environment *e, const char *name, const char *value)
 {
 	const char *found = environment_value(e, name);
@@ -76,8 +84,7 @@ static void a_tenant_sees_no_secret_and_nothing_that_is_ours_alone(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
-	environment_add_rows(&e, &t, tcp.number);
+	tell_tenant(&e, &t, &tcp);
 	for (size_t i = 0; i < NITEMS(gone); i++)
 		expect(&e, gone[i], NULL);
 	expect(&e, "SECRET_KEY_BASE", "derived");
@@ -96,8 +103,7 @@ static void a_tenant_is_told_who_and_where_it_is(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
-	environment_add_rows(&e, &t, tcp.number);
+	tell_tenant(&e, &t, &tcp);
 	expect(&e, "FLY_ATC_SCOPE", "/bellevue/2025");
 	expect(&e, "FLY_ATC_NAME", "2025");
 	expect(&e, "PORT", "4711");
@@ -112,8 +118,7 @@ static void the_file_has_the_last_word(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
-	environment_add_rows(&e, &t, tcp.number);
+	tell_tenant(&e, &t, &tcp);
 	expect(&e, "WHO", "bellevue/2025 on 4711");
 	expect(&e, "INHERITED", NULL);
 	expect(&e, "AWS_REGION", "given back");
@@ -127,18 +132,15 @@ static void each_way_to_listen_has_its_words(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
-	environment_add_rows(&e, &t, inherited.number);
+	tell_tenant(&e, &t, &inherited);
 	expect(&e, "LISTEN_FDS", "1");
 	expect(&e, "PORT", "4711");
 	environment_done(&e);
-	environment_of_tenant(&e, ours, &t, &unix_socket, "derived", &named);
-	environment_add_rows(&e, &t, unix_socket.number);
+	tell_tenant(&e, &t, &unix_socket);
 	expect(&e, "LISTEN_FDS", NULL);
 	expect(&e, "PORT", "/run/tenant-3.sock");
 	environment_done(&e);
-	environment_of_tenant(&e, ours, &t, NULL, "derived", &named);
-	environment_add_rows(&e, &t, 0);
+	tell_tenant(&e, &t, NULL);
 	expect(&e, "PORT", NULL);
 	environment_done(&e);
 }
@@ -150,8 +152,7 @@ static void rails_is_told_what_rails_reads(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
-	environment_add_rows(&e, &t, inherited.number);
+	tell_tenant(&e, &t, &inherited);
 	expect(&e, "RAILS_ENV", "production");
 	expect(&e, "BINDING", "127.0.0.1");
 	expect(&e, "PIDFILE", "/data/bellevue/2025/tmp/pids/server.pid");
@@ -159,8 +160,7 @@ static void rails_is_told_what_rails_reads(void **state)
 	expect(&e, "RAILS_LOG_TO_STDOUT", "1");
 	environment_done(&e);
 	t.prefix = STR("");
-	environment_of_tenant(&e, ours, &t, &inherited, "derived", &named);
-	environment_add_rows(&e, &t, inherited.number);
+	tell_tenant(&e, &t, &inherited);
 	expect(&e, "RAILS_RELATIVE_URL_ROOT", NULL);
 	environment_done(&e);
 }
@@ -172,8 +172,7 @@ static void node_is_told_what_node_reads(void **state)
 	struct environment e = {0};
 
 	(void)state;
-	environment_of_tenant(&e, ours, &t, &tcp, "derived", &named);
-	environment_add_rows(&e, &t, tcp.number);
+	tell_tenant(&e, &t, &tcp);
 	expect(&e, "NODE_ENV", "production");
 	expect(&e, "HOST", "127.0.0.1");
 	expect(&e, "RAILS_ENV", NULL);
