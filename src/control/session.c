@@ -344,8 +344,10 @@ void session_stream_line(struct session *s, str line)
 void session_stream_end(struct session *s)
 {
 	MAGIC_CHECK(s, SESSION_MAGIC);
-	if (!s->is_http10)
-		buf_add(&s->out, STR("0\r\n\r\n"));
+	if (!s->is_http10) {
+		buf_add(&s->out, CHUNKED_LAST);
+		buf_add(&s->out, CHUNKED_CRLF);
+	}
 	end_request(s);
 	s->state = SESSION_ENDING;
 	session_go_on_soon(s);

@@ -36,9 +36,8 @@ static void on_settled(void *arg, const struct backup_result *r)
 
 void ending_check(struct supervisor *s)
 {
-	if (!s->end.is_ending || !s->ending.is_proxy_gone ||
-		!tenants_are_at_rest(s->slots.tenants) || s->ending.is_stopping_backup ||
-		is_reading(s))
+	if (!s->end.is_ending || !s->ending.is_proxy_gone || !tenants_are_at_rest(s->tenants) ||
+		s->ending.is_stopping_backup || is_reading(s))
 		return;
 	s->ending.is_stopping_backup = true;
 	backup_await(s->backup, NULL, on_settled, s);

@@ -82,7 +82,7 @@ static void show_to_operator(const struct supervisor *s, const struct tenant_con
 
 	backup_add_gap(s->backup, conf, &gap);
 	shown.unsaved.gap = buf_str(&gap);
-	tenants_show(s->slots.tenants, conf->slot, &shown, &waits);
+	tenants_show(s->tenants, conf->slot, &shown, &waits);
 	each(each_arg, &shown);
 	buf_done(&gap);
 	buf_done(&waits);
@@ -95,8 +95,7 @@ static void show_tenants(void *arg, bool all, control_tenant_fn *each, void *eac
 	for (size_t i = 0; i < s->conf->ntenants; i++) {
 		const struct tenant_conf *conf = &s->conf->tenants[i];
 
-		if (all || tenants_has(s->slots.tenants, conf->slot) ||
-			backup_pending(s->backup, conf).n)
+		if (all || tenants_has(s->tenants, conf->slot) || backup_pending(s->backup, conf).n)
 			show_to_operator(s, conf, each, each_arg);
 	}
 }
@@ -132,7 +131,7 @@ static void start_tenant(void *arg, str id, control_done_fn *done, void *done_ar
 	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_start(s->slots.tenants, t->slot, done, done_arg);
+		tenants_start(s->tenants, t->slot, done, done_arg);
 }
 
 static void stop(void *arg, str id, control_done_fn *done, void *done_arg)
@@ -141,7 +140,7 @@ static void stop(void *arg, str id, control_done_fn *done, void *done_arg)
 	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_stop(s->slots.tenants, t->slot, done, done_arg);
+		tenants_stop(s->tenants, t->slot, done, done_arg);
 }
 
 static void restart(void *arg, str id, control_done_fn *done, void *done_arg)
@@ -150,7 +149,7 @@ static void restart(void *arg, str id, control_done_fn *done, void *done_arg)
 	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_restart(s->slots.tenants, t->slot, done, done_arg);
+		tenants_restart(s->tenants, t->slot, done, done_arg);
 }
 
 static const char *restart_all(
@@ -158,7 +157,7 @@ static const char *restart_all(
 {
 	struct supervisor *s = arg;
 
-	return tenants_restart_all(s->slots.tenants, how, each, each_arg);
+	return tenants_restart_all(s->tenants, how, each, each_arg);
 }
 
 static void hold(void *arg, str id, str name, msec length, control_done_fn *done, void *done_arg)
@@ -167,7 +166,7 @@ static void hold(void *arg, str id, str name, msec length, control_done_fn *done
 	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
 
 	if (t)
-		tenants_hold(s->slots.tenants, t->slot, name, length, done, done_arg);
+		tenants_hold(s->tenants, t->slot, name, length, done, done_arg);
 }
 
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
@@ -176,7 +175,7 @@ static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *
 	const struct tenant_conf *conf = config_find_tenant(s->conf, id);
 
 	if (conf)
-		tenants_show_output(s->slots.tenants, conf->slot, n, each, each_arg);
+		tenants_show_output(s->tenants, conf->slot, n, each, each_arg);
 }
 
 static void reload_all(void *arg, control_reload_fn *done, void *done_arg)

@@ -52,7 +52,7 @@ static bool is_free(const struct supervisor *s, const struct retired *r)
 {
 	const struct slot *slot = &s->board.slots[r->slot];
 
-	return !tenants_has(s->slots.tenants, r->slot) && proxy_child_has(s->proxy, r->serial) &&
+	return !tenants_has(s->tenants, r->slot) && proxy_child_has(s->proxy, r->serial) &&
 	       !atomic_load(&slot->in_flight) && !atomic_load(&slot->held);
 }
 
@@ -81,7 +81,7 @@ void places_take(struct supervisor *s, const struct config *conf)
 			continue;
 		assert(back->slot == r->slot);
 		slot_own(&s->board.slots[r->slot], back->owner);
-		tenants_keep(s->slots.tenants, r->slot);
+		tenants_keep(s->tenants, r->slot);
 		forget_retired(&s->places, r);
 	}
 	for (size_t i = 0; i < conf->ntenants; i++) {

@@ -340,8 +340,7 @@ static int launch_with_openers(struct proxy_child *p, int channel_fd, const char
 static void tell_store(struct proxy_child *p)
 {
 	if (p->channel)
-		channel_tell_proxy(
-			p->channel, CHANNEL_STORE, 0, p->sup->watching.store.state, STR_EMPTY);
+		channel_tell_proxy(p->channel, CHANNEL_STORE, 0, p->sup->store.state, STR_EMPTY);
 }
 
 static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_error)

@@ -113,7 +113,7 @@ static void remove_tenants(struct supervisor *s, const struct config *after)
 		if (config_find_tenant(after, conf->id))
 			continue;
 		places_retire(s, conf, serial);
-		tenants_remove(s->slots.tenants, conf->slot);
+		tenants_remove(s->tenants, conf->slot);
 	}
 }
 
@@ -157,9 +157,9 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	environment_wipe(environ, &take_conf->secret_variables);
 	remove_tenants(s, take_conf);
 	s->conf = take_conf;
-	tenants_configure(s->slots.tenants, take_conf);
+	tenants_configure(s->tenants, take_conf);
 	places_take(s, take_conf);
-	tenants_adopt(s->slots.tenants);
+	tenants_adopt(s->tenants);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -167,8 +167,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	tenants_wake_at_boot(s->slots.tenants);
-	tenants_replace_soon(s->slots.tenants);
+	tenants_wake_at_boot(s->tenants);
+	tenants_replace_soon(s->tenants);
 }
 
 /* --- the outcome --- */

@@ -13,23 +13,23 @@
 static void on_store_answer(void *arg, const struct backup_result *r)
 {
 	struct supervisor *s = arg;
-	enum store_state before = s->watching.store.state;
+	enum store_state before = s->store.state;
 
-	s->watching.store.is_asking = false;
+	s->store.is_asking = false;
 	if (s->end.is_ending)
 		return;
-	s->watching.store.state = r->is_ok ? STORE_ANSWERS : STORE_SILENT;
+	s->store.state = r->is_ok ? STORE_ANSWERS : STORE_SILENT;
 	if (!r->is_ok && before != STORE_SILENT)
 		log_warn("the backup's store cannot be reached, health checks fail: %s", r->reason);
 	else if (r->is_ok && before == STORE_SILENT)
 		log_info("the backup's store can be reached again");
-	if (s->watching.store.state != before)
+	if (s->store.state != before)
 		proxy_child_tell_store(s->proxy);
 }
 
 void store_watch_asked(struct supervisor *s)
 {
-	struct store_watch *w = &s->watching.store;
+	struct store_watch *w = &s->store;
 	msec now = loop_now(s->loop), pause = w->state == STORE_ANSWERS ? PAUSE_WELL : PAUSE_SILENT;
 
 	if (!s->conf->server.health_store || s->end.is_ending || w->is_asking ||

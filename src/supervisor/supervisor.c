@@ -38,7 +38,7 @@ static void kill_everything(struct supervisor *s)
 	s->ending.is_impatient = true;
 	proxy_child_kill(s->proxy);
 	backup_await_no_longer(s->backup);
-	tenants_kill(s->slots.tenants);
+	tenants_kill(s->tenants);
 	ending_check(s); /* but for what is not waited for now */
 }
 
@@ -61,7 +61,7 @@ static void end(struct supervisor *s)
 	proxy_child_drain(s->proxy, limit);
 	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on other
 						     programs may have the port */
-	tenants_end(s->slots.tenants);
+	tenants_end(s->tenants);
 	ending_check(s);
 }
 
@@ -93,7 +93,7 @@ static void relay(struct supervisor *s, int signo)
 {
 	bool is_end = signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP;
 
-	if (tenants_relay(s->slots.tenants, signo) || !is_end)
+	if (tenants_relay(s->tenants, signo) || !is_end)
 		return;
 	s->ending.status = s->end.is_ending ? s->ending.status : 128 + signo;
 	end(s);
@@ -139,7 +139,7 @@ static void on_listening(void *arg)
 {
 	struct supervisor *s = arg;
 
-	tenants_announce(s->slots.tenants);
+	tenants_announce(s->tenants);
 	control_on_proxy(s->control, true);
 	if (s->started.has_announced)
 		return;
@@ -157,14 +157,14 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
-	tenants_wake(s->slots.tenants, slot);
+	tenants_wake(s->tenants, slot);
 }
 
 static void on_stuck(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
-	tenants_suspect(s->slots.tenants, slot);
+	tenants_suspect(s->tenants, slot);
 }
 
 static void on_store_asked(void *arg)
@@ -181,7 +181,7 @@ static void on_proxy_died(void *arg)
 {
 	struct supervisor *s = arg;
 
-	scoreboard_forget_proxy(&s->board, tenants_slots(s->slots.tenants));
+	scoreboard_forget_proxy(&s->board, tenants_slots(s->tenants));
 	purge_on_proxy_gone(s);
 }
 
@@ -423,7 +423,7 @@ static int start_all(struct supervisor *s, struct locks *locks, char **ret_reaso
 	if (!s->backup)
 		return -EINVAL;
 	backup_on_refused(s->backup, on_backup_refused, s);
-	s->slots.tenants = keep_tenants(s);
+	s->tenants = keep_tenants(s);
 	r = opening_thread_start(s->conf, &s->opener);
 	if (r < 0) {
 		*ret_reason = xasprintf("cannot start a thread: %s", strerror(-r));
@@ -435,9 +435,9 @@ static int start_all(struct supervisor *s, struct locks *locks, char **ret_reaso
 	open_control(s);
 	warn_of_limits(s);
 	if (s->conf->is_single)
-		tenants_wake(s->slots.tenants, s->conf->tenants[0].slot);
+		tenants_wake(s->tenants, s->conf->tenants[0].slot);
 	else
-		tenants_wake_at_boot(s->slots.tenants);
+		tenants_wake_at_boot(s->tenants);
 	backup_catch_up(s->backup, s->conf);
 	store_watch_asked(s);
 	return 0;
@@ -449,8 +449,8 @@ static void done(struct supervisor *s, struct locks *locks)
 	s->control = NULL; /* what still ends has nobody to tell */
 	proxy_child_free(s->proxy);
 	opening_thread_stop(s->opener);
-	tenants_free(s->slots.tenants);
-	s->slots.tenants = NULL; /* there is another turn to come */
+	tenants_free(s->tenants);
+	s->tenants = NULL; /* there is another turn to come */
 	backup_free(s->backup);
 	places_done(&s->places);
 	signals_close(&s->signals);
@@ -470,8 +470,8 @@ static void on_supervisor_turn(void *arg)
 {
 	const struct supervisor *s = arg;
 
-	if (s->slots.tenants)
-		tenants_tell(s->slots.tenants);
+	if (s->tenants)
+		tenants_tell(s->tenants);
 	log_publish();
 }
 

@@ -56,12 +56,8 @@ struct supervisor {
 	struct proxy_child *proxy;
 	struct opening_thread *opener;
 	struct backup *backup;
-	struct {
-		struct tenants *tenants;
-	} slots;
-	struct {
-		struct store_watch store;
-	} watching;
+	struct tenants *tenants;
+	struct store_watch store;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
 	struct reloading reloading;

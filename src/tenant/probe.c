@@ -122,11 +122,11 @@ static void on_rest_limit(struct timer *t)
 }
 
 /* An application that is still writing its answer when the connection is reset complains at length:
- * so the rest is read. */
-static void succeed_probe(struct probe *p)
+ * so the rest is read, for as long as `rest`. */
+static void succeed_probe(struct probe *p, msec rest)
 {
 	p->is_answered = true;
-	timer_set(&p->pause, p->loop, clock_now() + REST_LIMIT, on_rest_limit);
+	timer_set(&p->pause, p->loop, clock_now() + rest, on_rest_limit);
 	p->on_ready(p->arg, p->is_ipv6);
 }
 
@@ -138,9 +138,7 @@ static void on_connected(void *arg)
 		return;
 	ask_cancel(p->ask);
 	p->ask = NULL;
-	p->is_answered = true;
-	timer_set(&p->pause, p->loop, clock_now(), on_rest_limit);
-	p->on_ready(p->arg, p->is_ipv6);
+	succeed_probe(p, 0);
 }
 
 static void on_head(void *arg, const struct response_head *head)
@@ -148,7 +146,7 @@ static void on_head(void *arg, const struct response_head *head)
 	struct probe *p = arg;
 
 	if (head->status < 500)
-		succeed_probe(p);
+		succeed_probe(p, REST_LIMIT);
 	else
 		not_answered(p, head->status);
 }
