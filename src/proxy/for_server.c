@@ -167,8 +167,7 @@ enum step for_server_answer_index(struct exchange *x)
 
 	own_answer_begin(out, &answer);
 	buf_add(out, OWN_TYPE_HTML);
-	buf_add(out,
-		STR("Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"));
+	buf_add(out, OWN_STYLE_ONLY);
 	add_line(out, STR("X-Request-ID: "), x->record.request_id);
 	own_answer_body(out, &body);
 	add_page(out, x, x->wish.arrival->head->host);

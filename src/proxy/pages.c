@@ -242,8 +242,7 @@ static void add_type(struct buf *out, enum wants wants)
 	switch (wants) {
 	case WANTS_HTML:
 		buf_add(out, OWN_TYPE_HTML);
-		buf_add(out,
-			STR("Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"));
+		buf_add(out, OWN_STYLE_ONLY);
 		return;
 	case WANTS_JSON:
 		buf_add(out, STR("Content-Type: application/json\r\n"));

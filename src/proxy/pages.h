@@ -28,6 +28,9 @@ void own_answer_end(struct buf *out, const struct own_answer *a, size_t body);
 /* Ends an answer without a body. */
 void own_answer_empty(struct buf *out);
 
+/* A page of ours has a style and nothing else. */
+#define OWN_STYLE_ONLY                                                                             \
+	STR("Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n")
 #define OWN_TYPE_HTML                                                                              \
 	STR("Content-Type: text/html; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n")
 
