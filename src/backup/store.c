@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/store.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,12 +19,10 @@ struct store {
 
 void sha256_text(str s, char ret[SHA256_TEXT])
 {
-	unsigned char digest[32];
+	unsigned char digest[DIGEST_SHA256];
 
-	if (!EVP_Digest(s.p, s.n, digest, NULL, EVP_sha256(), NULL))
-		abort();
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	digest_sha256(s, digest);
+	digest_write_hex(digest, sizeof(digest), ret);
 }
 
 struct store *store_new(const struct location *l, const struct work *work, char **ret_reason)

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "backup/store.h"
+#include "base/digest.h"
 
-#define SHA256_TEXT 65u
+#define SHA256_TEXT DIGEST_HEX_SIZE(DIGEST_SHA256)
 void sha256_text(str s, char ret[SHA256_TEXT]);
 
 struct store_s3;

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backup/trial.h"
 
-#include <openssl/evp.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "backup/identity.h"
 #include "backup/replica.h"
 #include "base/alloc.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/magic.h"
 #include "process/process.h"
@@ -24,7 +24,7 @@
 #define LOOK_AT_SALT 5
 #define LIMIT	     30000u /* msec for all of it */
 #define MAX_DEATHS   3u
-#define HASH_TEXT    65u
+#define HASH_TEXT    DIGEST_HEX_SIZE(DIGEST_SHA256)
 #define PASSED	     "This Litestream keeps what is committed.\n"
 
 enum { TRIAL_MAGIC = MAGIC('t', 'r', 'i', 'a') };
@@ -350,24 +350,12 @@ static int try_out(struct trial *t, const char *place)
 static int hash_file(const char *path, char ret[HASH_TEXT])
 {
 	CLEAN_FD int fd = -1;
-	CLEAN_FREE char *piece = xmalloc(1u << 20);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char digest[32];
-	ssize_t n = file_open_given(path, &fd) < 0 ? -1 : 1;
+	unsigned char digest[DIGEST_SHA256];
 
-	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
-		abort();
-	while (n > 0) {
-		n = read(fd, piece, 1u << 20);
-		if (n > 0 && !EVP_DigestUpdate(ctx, piece, (size_t)n))
-			abort();
-	}
-	if (!EVP_DigestFinal_ex(ctx, digest, NULL))
-		abort();
-	EVP_MD_CTX_free(ctx);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
-	return n < 0 ? -EIO : 0;
+	if (file_open_given(path, &fd) < 0 || digest_file_sha256(fd, digest) < 0)
+		return -EIO;
+	digest_write_hex(digest, sizeof(digest), ret);
+	return 0;
 }
 
 /* Where it is remembered: two directories, of which each may be missing. */

@@ -3,10 +3,12 @@
 #include "supervisor/proxy_user.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -109,26 +111,70 @@ static bool find_named(const char *name, struct process_user *ret)
 	return true;
 }
 
+struct finding {
+	struct process_user user;
+	enum { FOUND, FOUND_NOBODY, NOT_FOUND } what;
+};
+
+static struct finding find_user(str name)
+{
+	struct finding f = {.what = FOUND};
+
+	if (name.n ? find_named(name.p, &f.user)
+		   : find_named(USUAL_NAME, &f.user) || find_free(&f.user))
+		return f;
+	f.what = !name.n && find_named("nobody", &f.user) ? FOUND_NOBODY : NOT_FOUND;
+	return f;
+}
+
+/* In a process of its own: what the system loads to look users up would stay in ours for good.
+ * -errno if that process could not say what it found. */
+static int find_user_apart(str name, struct finding *ret)
+{
+	int ends[2], r = 0;
+	ssize_t n = -1;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		struct finding f = find_user(name);
+
+		_exit(write(ends[1], &f, sizeof(f)) == sizeof(f) ? 0 : 1);
+	}
+	if (pid < 0)
+		r = -errno;
+	close(ends[1]);
+	if (pid > 0) {
+		n = read(ends[0], ret, sizeof(*ret));
+		if (waitpid(pid, NULL, 0) < 0 || n != sizeof(*ret))
+			r = -ECHILD;
+	}
+	close(ends[0]);
+	return r;
+}
+
 int proxy_user_find(str name, struct process_user *ret, char **ret_reason)
 {
+	struct finding f;
+
 	if (geteuid() != 0) {
 		*ret = (struct process_user){getuid(), getgid()};
 		return 0;
 	}
-	if (name.n && !find_named(name.p, ret)) {
-		*ret_reason = xasprintf("server.user: there is no user " STR_FMT
-					" here; name another for the proxy to run as",
-			STR_ARG(name));
-		return -ENOENT;
-	}
-	if (name.n || find_named(USUAL_NAME, ret) || find_free(ret))
-		return 0;
-	if (find_named("nobody", ret)) {
+	if (find_user_apart(name, &f) < 0)
+		f = find_user(name);
+	*ret = f.user;
+	if (f.what == FOUND_NOBODY)
 		log_warn(
 			"the proxy runs as nobody, whose other processes can end it: no other user is "
 			"free here; server.user names one");
+	if (f.what != NOT_FOUND)
 		return 0;
-	}
-	*ret_reason = xstrdup("there is no user for the proxy; name one as server.user");
+	*ret_reason = name.n ? xasprintf("server.user: there is no user " STR_FMT
+					 " here; name another for the proxy to run as",
+				       STR_ARG(name))
+			     : xstrdup("there is no user for the proxy; name one as server.user");
 	return -ENOENT;
 }

@@ -2,30 +2,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "tenant/secret.h"
 
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/hash.h"
 
 #define MASTER_BYTES 64
 #define MASTER_MAX   4096
 #define MASTER_MIN   32 /* characters; a shorter file was not written by us, or not to its end */
-
-static void write_hex(const unsigned char *bytes, size_t n, char *out)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < n; i++) {
-		*out++ = digits[bytes[i] >> 4];
-		*out++ = digits[bytes[i] & 15];
-	}
-	*out = '\0';
-}
 
 /* 0, -ENOENT, or another error. */
 static int read_master(const char *path, char **ret)
@@ -50,11 +38,11 @@ static int read_master(const char *path, char **ret)
 static int make_master(const char *path)
 {
 	unsigned char bytes[MASTER_BYTES];
-	char text[2 * MASTER_BYTES + 1];
+	char text[DIGEST_HEX_SIZE(MASTER_BYTES)];
 	int r;
 
 	random_bytes(bytes, sizeof(bytes));
-	write_hex(bytes, sizeof(bytes), text);
+	digest_write_hex(bytes, sizeof(bytes), text);
 	r = file_write_new(FILE_GIVEN, path, str_of(text), 0600);
 	return r == -EEXIST ? 0 : r;
 }
@@ -77,15 +65,14 @@ int secret_master(const char *environment_value, const char *path, char **ret)
 void secret_of_tenant(const char *master, str id, char out[SECRET_TEXT_SIZE])
 {
 	static const str purpose = STR_INIT("fly-atc SECRET_KEY_BASE of tenant ");
-	unsigned char digest[SHA512_DIGEST_LENGTH];
+	unsigned char digest[DIGEST_SHA512];
 	struct buf message = {0};
 
-	static_assert(2 * sizeof(digest) + 1 == SECRET_TEXT_SIZE, "the text holds the digest");
+	static_assert(
+		DIGEST_HEX_SIZE(DIGEST_SHA512) == SECRET_TEXT_SIZE, "the text holds the digest");
 	buf_add(&message, purpose);
 	buf_add(&message, id);
-	if (!HMAC(EVP_sha512(), master, (int)strlen(master),
-		    (const unsigned char *)buf_str(&message).p, buf_len(&message), digest, NULL))
-		abort();
+	digest_hmac_sha512(str_of(master), buf_str(&message), digest);
 	buf_done(&message);
-	write_hex(digest, sizeof(digest), out);
+	digest_write_hex(digest, sizeof(digest), out);
 }
