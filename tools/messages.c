@@ -6,19 +6,21 @@
 #include <string.h>
 
 /* The columns of channel.def, in words. */
-#define SLOT_NONE    ""
-#define SLOT_TENANT  "the tenant"
-#define SLOT_COUNT   "a count"
-#define VALUE_NONE   ""
-#define VALUE_NUMBER "a number"
-#define VALUE_STATE  "the state"
-#define VALUE_STORE  "the finding"
-#define WORDS_NONE   ""
-#define WORDS_SOME   "text"
-#define FILE_NONE    ""
-#define FILE_ONE     "a descriptor"
-#define WHY_NONE     ""
-#define WHY_SOME     "why"
+#define SLOT_NONE	""
+#define SLOT_TENANT	"the tenant"
+#define SLOT_COUNT	"a count"
+#define SLOT_GENERATION "a generation"
+#define VALUE_NONE	""
+#define VALUE_NUMBER	"a number"
+#define VALUE_STATE	"the state"
+#define VALUE_STORE	"the finding"
+#define VALUE_MACHINE	"the machine's state"
+#define WORDS_NONE	""
+#define WORDS_SOME	"text"
+#define FILE_NONE	""
+#define FILE_ONE	"a descriptor"
+#define WHY_NONE	""
+#define WHY_SOME	"why"
 
 static void add(bool *is_first, const char *text)
 {

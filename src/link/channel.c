@@ -38,17 +38,19 @@ struct channel {
 /* --- what may come --- */
 
 /* The columns of channel.def: the most that each allows. */
-#define SLOT_NONE    0
-#define SLOT_TENANT  (SCOREBOARD_SLOTS - 1)
-#define SLOT_COUNT   UINT32_MAX
-#define VALUE_NONE   0
-#define VALUE_NUMBER UINT64_MAX
-#define VALUE_STATE  (TENANT_NSTATES - 1)
-#define VALUE_STORE  STORE_SILENT
-#define WORDS_NONE   0
-#define WORDS_SOME   CHANNEL_TEXT_MAX
-#define FILE_NONE    false
-#define FILE_ONE     true
+#define SLOT_NONE	0
+#define SLOT_TENANT	(SCOREBOARD_SLOTS - 1)
+#define SLOT_COUNT	UINT32_MAX
+#define SLOT_GENERATION UINT32_MAX
+#define VALUE_NONE	0
+#define VALUE_NUMBER	UINT64_MAX
+#define VALUE_STATE	(TENANT_NSTATES - 1)
+#define VALUE_STORE	STORE_SILENT
+#define VALUE_MACHINE	(MACHINE_NSTATES - 1)
+#define WORDS_NONE	0
+#define WORDS_SOME	CHANNEL_TEXT_MAX
+#define FILE_NONE	false
+#define FILE_ONE	true
 
 struct message_shape {
 	const char *name;
@@ -302,13 +304,13 @@ void channel_give_proxy(
 }
 
 void channel_tell_supervisor(
-	struct channel *c, enum channel_to_supervisor type, uint32_t slot, uint64_t value)
+	struct channel *c, enum channel_to_supervisor type, uint32_t slot, uint64_t value, str text)
 {
 	struct channel_message m;
 
 	MAGIC_CHECK(c, CHANNEL_MAGIC);
 	message_init(&m, CHANNEL_SUPERVISOR, type, slot, value);
-	send_message(c, &to_supervisor[type], &m, STR_EMPTY, -1);
+	send_message(c, &to_supervisor[type], &m, text, -1);
 }
 
 int channel_try_supervisor(int fd, enum channel_to_supervisor type, uint32_t slot)

@@ -23,6 +23,15 @@ enum channel_to_proxy {
 
 enum store_state { STORE_UNKNOWN, STORE_ANSWERS, STORE_SILENT };
 
+/* Of another machine of the fleet.
+ *
+ * COMING: it is being found or woken; THERE or FAILED follows.
+ * THERE:  its fly-atc is at this address; another generation is another run of it, or another
+ *         address, and connections to the former one are not used again.
+ * FAILED: it cannot be reached, for this reason.  It is asked for again when a request comes. */
+enum machine_state { MACHINE_COMING, MACHINE_THERE, MACHINE_FAILED };
+#define MACHINE_NSTATES (MACHINE_FAILED + 1)
+
 #define CHANNEL_TEXT_MAX 4096
 
 /* The receiving side. */
@@ -55,8 +64,8 @@ void channel_tell_proxy(
 	struct channel *c, enum channel_to_proxy type, uint32_t slot, uint64_t value, str text);
 void channel_give_proxy(
 	struct channel *c, enum channel_to_proxy type, uint64_t value, str text, int take_fd);
-void channel_tell_supervisor(
-	struct channel *c, enum channel_to_supervisor type, uint32_t slot, uint64_t value);
+void channel_tell_supervisor(struct channel *c, enum channel_to_supervisor type, uint32_t slot,
+	uint64_t value, str text);
 /* From any thread, on a duplicate of the proxy's descriptor: 0, or -EAGAIN when the socket is full,
  * or another -errno. */
 int channel_try_supervisor(int fd, enum channel_to_supervisor type, uint32_t slot) MUST_USE;

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 void address_from(struct address *a, const struct sockaddr_storage *from)
 {
 	const struct sockaddr_in6 *in6 = (const void *)from;
@@ -120,6 +122,37 @@ str endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
 		snprintf(out, ENDPOINT_TEXT_MAX, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
 			a->port);
 	return str_of(out);
+}
+
+/* The port follows the last colon; an IPv6 address is in brackets. */
+int endpoint_parse(str text, struct endpoint *ret)
+{
+	struct endpoint e = {.path = NULL};
+	char address[ADDRESS_TEXT_MAX];
+	size_t end = text.n;
+	uint64_t port;
+	bool is_v6;
+	str host;
+
+	while (end && text.p[end - 1] != ':')
+		end--;
+	if (!end || number_parse(str_slice(text, end, text.n), UINT16_MAX, &port) < 0 || !port)
+		return -EINVAL;
+	host = str_slice(text, 0, end - 1);
+	is_v6 = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+	if (is_v6)
+		host = str_slice(host, 1, host.n - 1);
+	if (host.n >= sizeof(address) || memchr(host.p, 0, host.n))
+		return -EINVAL;
+	memcpy(address, host.p, host.n);
+	address[host.n] = 0;
+	e.address.family = is_v6 ? AF_INET6 : AF_INET;
+	e.address.port = (uint16_t)port;
+	if (inet_pton(e.address.family, address, is_v6 ? (void *)&e.address.v6 : &e.address.v4) !=
+		1)
+		return -EINVAL;
+	*ret = e;
+	return 0;
 }
 
 static bool is_loopback(const struct address *a)

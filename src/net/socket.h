@@ -34,6 +34,8 @@ struct endpoint {
 struct endpoint endpoint_local(uint16_t port, bool is_ipv6);
 /* "192.0.2.1:3000", "[2001:db8::1]:3000", "/run/app.sock".  The result points into out. */
 str endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
+/* The way back, for an address with its port; no names.  0 or -EINVAL. */
+int endpoint_parse(str text, struct endpoint *ret) MUST_USE;
 
 /* The next waiting connection, non-blocking and close-on-exec.  -EAGAIN if there is none, or
  * another -errno. */

@@ -77,7 +77,7 @@ static void end_proxy(struct proxy *p, int status)
 static void say_to_supervisor(
 	struct proxy *p, enum channel_to_supervisor type, uint32_t slot, uint64_t value)
 {
-	channel_tell_supervisor(p->channel, type, slot, value);
+	channel_tell_supervisor(p->channel, type, slot, value, STR_EMPTY);
 }
 
 static void post(struct proxy *p, loop_fn *fn, struct message what)
@@ -422,6 +422,8 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_STORE:
 		atomic_store(&p->store, (uint32_t)m->value);
 		return;
+	case CHANNEL_MACHINE:
+		return; /* of which none was asked for */
 	case CHANNEL_ASK:
 		ask_workers(p, m->value);
 		return;

@@ -180,6 +180,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_PURGED:
 		p->events->on_purged(p->sup, m->value, m->slot);
 		return;
+	case CHANNEL_REACH:
+		p->events->on_reach(p->sup, (str){m->text, m->text_size}, m->slot);
+		return;
 	case CHANNEL_DRAINED:
 		return; /* now it exits */
 	}
@@ -454,6 +457,22 @@ void proxy_child_tell_store(struct proxy_child *p)
 {
 	if (p)
 		tell_store(p);
+}
+
+void proxy_child_tell_machine(
+	struct proxy_child *p, str machine, enum machine_state state, uint32_t generation, str text)
+{
+	struct buf words = {0};
+
+	if (!p || !p->channel)
+		return;
+	buf_add(&words, machine);
+	if (text.n)
+		buf_add_char(&words, ' ');
+	buf_add(&words, text);
+	channel_tell_proxy(
+		p->channel, CHANNEL_MACHINE, generation, (uint64_t)state, buf_str(&words));
+	buf_done(&words);
 }
 
 bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path)

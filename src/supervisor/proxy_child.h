@@ -3,8 +3,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "link/scoreboard.h"
 #include "config/config.h"
+#include "link/channel.h"
+#include "link/scoreboard.h"
 
 struct proxy_child;
 struct supervisor;
@@ -21,6 +22,9 @@ struct proxy_events {
 	void (*on_stuck)(void *arg, uint32_t slot);
 	/* A health check asks for the backup's store. */
 	void (*on_store_asked)(void *arg);
+	/* Requests wait for this machine, which was not reached where it was at this generation (0:
+	 * nothing was said of it yet). */
+	void (*on_reach)(void *arg, str machine, uint32_t generation);
 	/* This many entries of the cache are gone. */
 	void (*on_purged)(void *arg, uint64_t serial, uint32_t entries);
 	/* This one is dead, and has forgotten everything. */
@@ -49,6 +53,10 @@ void proxy_child_ask(struct proxy_child *p);
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
 void proxy_child_tell_store(struct proxy_child *p);
+/* What is known of another machine; text is where it is, or why it cannot be reached.  What does
+ * not fit into a message is cut. */
+void proxy_child_tell_machine(struct proxy_child *p, str machine, enum machine_state state,
+	uint32_t generation, str text);
 /* False: there is no proxy, so there is nothing to forget.  Otherwise on_purged is called, or
  * on_died. */
 bool proxy_child_purge(struct proxy_child *p, uint32_t slot, uint64_t serial, str path) MUST_USE;

@@ -15,6 +15,7 @@
 #include "control/events.h"
 #include "loop/work.h"
 #include "process/guard.h"
+#include "supervisor/fleet.h"
 #include "supervisor/notify.h"
 #include "supervisor/opening_thread.h"
 #include "supervisor/operator.h"
@@ -172,6 +173,11 @@ static void on_store_asked(void *arg)
 	store_watch_asked(arg);
 }
 
+static void on_reach(void *arg, str machine, uint32_t generation)
+{
+	fleet_reach(arg, machine, generation);
+}
+
 static void on_purged(void *arg, uint64_t serial, uint32_t entries)
 {
 	purge_on_answer(arg, serial, entries);
@@ -206,6 +212,7 @@ static const struct proxy_events proxy_events = {
 	.on_wake = on_wake,
 	.on_stuck = on_stuck,
 	.on_store_asked = on_store_asked,
+	.on_reach = on_reach,
 	.on_purged = on_purged,
 	.on_died = on_proxy_died,
 	.on_crashed = on_proxy_crashed,

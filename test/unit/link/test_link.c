@@ -399,10 +399,10 @@ static void test_what_a_message_may_not_bring_ends_the_link_once(void **state)
 	} cases[] = {
 		{CHANNEL_SUPERVISOR, {.type = CHANNEL_WAKE}, false, "message 0, which is not"},
 		{CHANNEL_SUPERVISOR, {.side = CHANNEL_PROXY, .type = CHANNEL_ASK}, false,
-			"message 5,"},
+			"message 6,"},
 		{CHANNEL_SUPERVISOR, {.side = 77}, false, "message 0,"},
 		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = CHANNEL_DRAINED + 1},
-			false, "message 10,"},
+			false, "message 11,"},
 		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = UINT16_MAX}, false,
 			"message 65535,"},
 		{CHANNEL_SUPERVISOR,
@@ -418,7 +418,7 @@ static void test_what_a_message_may_not_bring_ends_the_link_once(void **state)
 		{CHANNEL_SUPERVISOR, {.side = CHANNEL_SUPERVISOR, .type = CHANNEL_LISTENING}, true,
 			"\"listening\" with the wrong descriptor"},
 		{CHANNEL_PROXY, {.side = CHANNEL_PROXY, .type = CHANNEL_DRAIN + 1}, false,
-			"message 7,"},
+			"message 8,"},
 		{CHANNEL_PROXY, {.side = CHANNEL_PROXY, .type = CHANNEL_CONFIG}, false,
 			"\"config\" with the wrong descriptor"},
 		{CHANNEL_PROXY,
@@ -427,6 +427,9 @@ static void test_what_a_message_may_not_bring_ends_the_link_once(void **state)
 		{CHANNEL_PROXY,
 			{.side = CHANNEL_PROXY, .type = CHANNEL_STORE, .value = STORE_SILENT + 1},
 			false, "\"store\" with the wrong value"},
+		{CHANNEL_PROXY,
+			{.side = CHANNEL_PROXY, .type = CHANNEL_MACHINE, .value = MACHINE_NSTATES},
+			false, "\"machine\" with the wrong value"},
 	};
 	int mem = memfd_create("test", MFD_CLOEXEC);
 	struct receiver r;

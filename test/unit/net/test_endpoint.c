@@ -27,6 +27,31 @@ static void an_endpoint_reads_as_people_write_it(void **state)
 	assert_true(str_eq(endpoint_text(&unknown, out), STR("nowhere")));
 }
 
+static void what_people_write_is_read_back(void **state)
+{
+	static const char *const good[] = {
+		"127.0.0.1:3000", "[::1]:3000", "[fdaa::3]:65535", "192.0.2.1:1"};
+	static const char *const bad[] = {"", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+		"127.0.0.1:65536", "127.0.0.1:-1", "::1:3000", "[::1]", "[]:80", "[127.0.0.1]:80",
+		"localhost:80", "127.0.0.1 :80", "127.0.0.1:80 ", "[::1", "[::1:80", ":80",
+		"[fe80::1%eth0]:80", "127.0.0.1:8080:",
+		"111111111111111111111111111111111111111111111111111111111111111111:80"};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(good); i++) {
+		char out[ENDPOINT_TEXT_MAX];
+		struct endpoint e;
+
+		assert_int_equal(endpoint_parse(str_of(good[i]), &e), 0);
+		assert_true(str_eq(endpoint_text(&e, out), str_of(good[i])));
+	}
+	for (size_t i = 0; i < NITEMS(bad); i++) {
+		struct endpoint e;
+
+		assert_int_equal(endpoint_parse(str_of(bad[i]), &e), -EINVAL);
+	}
+}
+
 static void a_path_that_is_too_long_is_cut_in_words_and_refused_as_an_address(void **state)
 {
 	static char path[2 * ENDPOINT_TEXT_MAX];
@@ -43,6 +68,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_endpoint_reads_as_people_write_it),
+		cmocka_unit_test(what_people_write_is_read_back),
 		cmocka_unit_test(a_path_that_is_too_long_is_cut_in_words_and_refused_as_an_address),
 	};
 
