@@ -34,7 +34,7 @@ static struct {
 	struct loop *loop;
 	struct guard_table {
 		uint32_t used; /* targets beyond are empty */
-		struct target {
+		struct guarded {
 			pid_t pid;	/* as kill(2) takes it; 0: empty */
 			uint64_t label; /* 0: none */
 			uint64_t
@@ -56,7 +56,7 @@ static struct guard_hold {
 	uint64_t label;
 } holds[MAX_TARGETS];
 
-static void hold_label(struct guard_hold *h, const struct target *t)
+static void hold_label(struct guard_hold *h, const struct guarded *t)
 {
 	int fd;
 
@@ -82,7 +82,7 @@ static void hold_labels(void)
 }
 
 /* A group of ours is also a session. */
-static bool is_of_target(const struct target *t, const struct guard_hold *h, const struct stray *s)
+static bool is_of_target(const struct guarded *t, const struct guard_hold *h, const struct stray *s)
 {
 	return t->pid &&
 	       ((s->label && h->fd_and_one && s->label == h->label) ||
@@ -293,7 +293,7 @@ static void ring_sentries(void)
 			(void)!write(sentries[i].pipe_fd, (char[]){WORD_LOOK}, 1);
 }
 
-static void put_target(struct target target)
+static void put_target(struct guarded target)
 {
 	uint32_t i;
 
@@ -308,12 +308,12 @@ static void put_target(struct target target)
 
 void guard_add(pid_t target)
 {
-	put_target((struct target){.pid = target});
+	put_target((struct guarded){.pid = target});
 }
 
 void guard_add_session(pid_t session, uint64_t learned)
 {
-	put_target((struct target){.pid = -session, .learned = learned});
+	put_target((struct guarded){.pid = -session, .learned = learned});
 }
 
 void guard_label(pid_t target, uint64_t label)
@@ -340,7 +340,7 @@ void guard_remove(pid_t target)
 	if (i == guard.table->used)
 		return;
 	had_label = guard.table->targets[i].label;
-	guard.table->targets[i] = (struct target){0};
+	guard.table->targets[i] = (struct guarded){0};
 	if (had_label)
 		ring_sentries();
 }

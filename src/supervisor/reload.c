@@ -16,6 +16,7 @@
 #include "supervisor/opening_thread.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
+#include "target/target.h"
 #include "tenant/environment.h"
 
 /* How long the proxy is given to take a configuration over; it needs some milliseconds. */
@@ -160,6 +161,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	tenants_configure(s->tenants, take_conf);
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
+	target_configure(s->target, take_conf);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);

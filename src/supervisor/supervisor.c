@@ -26,6 +26,7 @@
 #include "supervisor/run_dir.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/terminal.h"
+#include "target/target.h"
 #include "tenant/environment.h"
 #include "tenant/secret.h"
 
@@ -419,10 +420,25 @@ static struct tenants *keep_tenants(struct supervisor *s)
 	});
 }
 
+static int open_target(struct supervisor *s, char **ret_reason)
+{
+	s->target = target_new(
+		&(struct target_setup){
+			.loop = s->loop,
+			.conf = s->conf,
+			.environ = s->source->environ,
+			.port = s->listening.listeners.port,
+		},
+		ret_reason);
+	return s->target ? 0 : -EINVAL;
+}
+
 static int start_all(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = prepare(s, locks, ret_reason);
 
+	if (r == 0)
+		r = open_target(s, ret_reason);
 	if (r < 0)
 		return r;
 	places_take(s, s->conf);
@@ -455,6 +471,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	control_free(s->control);
 	s->control = NULL; /* what still ends has nobody to tell */
 	proxy_child_free(s->proxy);
+	target_free(s->target);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
 	s->tenants = NULL; /* there is another turn to come */

@@ -16,6 +16,7 @@
 #include "tenant/tenant.h"
 
 struct proxy_child;
+struct target;
 struct opening_thread;
 struct work;
 
@@ -57,6 +58,7 @@ struct supervisor {
 	struct opening_thread *opener;
 	struct backup *backup;
 	struct tenants *tenants;
+	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
