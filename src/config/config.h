@@ -135,6 +135,7 @@ struct config_source {
 				 configured */
 	bool is_only_read; /* nothing will be started (check, dump, status …): a missing command is
 			      only a warning */
+	str roster;	   /* changes over users and machines, as roster_write has it; or empty */
 };
 
 /* In run_dir: Litestream's own files; tenants with private directories do not see them. */

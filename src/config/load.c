@@ -245,6 +245,8 @@ struct config *config_load(const struct config_source *source, struct config_fau
 
 	begin_config(&ld);
 	ld.file = choose_file(&ld);
+	if (source->roster.n)
+		fault_at(&ld, whole_file, "this fly-atc does not know what to do with a roster");
 	if (ld.file) {
 		ld.config->file = arena_dup(ld.arena, str_of(ld.file));
 		if (read_config_file(&ld, &text))
