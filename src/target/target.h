@@ -6,7 +6,7 @@
  * pretends.  Everything here is called in the supervisor's loop and does not block it.
  *
  * Each callback that is called `done` comes exactly once, from the loop, never from inside the call
- * that took it; after target_free none comes.  Names of machines are those of the configuration:
+ * that took it; after target_stop none comes.  Names of machines are those of the configuration:
  * on Fly the id of the machine. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
@@ -88,10 +88,13 @@ struct target_setup {
 /* The target of this configuration and environment.  NULL and *ret_reason (malloc'd) if it is one
  * that cannot be what it is meant to be. */
 struct target *target_new(const struct target_setup *setup, char **ret_reason) MUST_USE;
-/* What is under way is given up; no callback comes any more.  NULL is fine. */
-void target_free(struct target *t);
-/* Threads still run for calls that were given up, and the loop must not be freed. */
+/* What is under way is given up; no callback comes any more, and nothing more may be asked.  NULL
+ * is fine. */
+void target_stop(struct target *t);
+/* Threads still run for calls that were given up: neither it nor the loop can be freed yet. */
 bool target_is_pending(const struct target *t);
+/* After target_stop, with nothing pending.  NULL is fine. */
+void target_free(struct target *t);
 /* Another configuration is in force. */
 void target_configure(struct target *t, struct config *conf);
 
