@@ -28,6 +28,7 @@ static void fall_asleep(struct target_call *call)
 }
 
 static const struct target_ops ops = {
+	.name = "none",
 	.list = list_nobody,
 	.sleep = fall_asleep,
 };

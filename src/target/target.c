@@ -12,15 +12,6 @@
 #define MAX_THREADS 8 /* that wait for the platform; more calls wait for one of them */
 #define REASON_MAX  512
 
-static const char *const names[TARGET_NKINDS] = {
-#define TARGET(NAME, text, doc) text,
-#include "target/targets.def"
-};
-
-static target_make_fn *const makers[TARGET_NKINDS] = {
-	[TARGET_KIND_NONE] = target_none_new,
-};
-
 /* --- calls --- */
 
 static struct target_call *call_new(struct target *t, void *arg)
@@ -139,7 +130,7 @@ static void make_call(struct target_call *call, target_call_fn *op, const char *
 		op(call);
 		return;
 	}
-	target_call_set(call, -ENOTSUP, "target %s cannot %s", names[call->target->kind], what);
+	target_call_set(call, -ENOTSUP, "target %s cannot %s", call->target->ops->name, what);
 	target_call_end(call);
 }
 
@@ -157,13 +148,11 @@ const char *target_environ(const struct target *t, const char *name)
 
 struct target *target_new(const struct target_setup *setup, char **ret_reason)
 {
-	enum target_kind kind = TARGET_KIND_NONE;
 	struct target *t;
 
-	if (makers[kind](setup, &t, ret_reason) < 0)
+	if (target_none_new(setup, &t, ret_reason) < 0)
 		return NULL;
 	MAGIC_BEGIN(t, TARGET_MAGIC);
-	t->kind = kind;
 	t->loop = setup->loop;
 	t->conf = config_ref(setup->conf);
 	t->environ = setup->environ;
@@ -214,14 +203,9 @@ void target_configure(struct target *t, struct config *conf)
 		t->ops->configure(t);
 }
 
-enum target_kind target_kind(const struct target *t)
+const char *target_name(const struct target *t)
 {
-	return t->kind;
-}
-
-const char *target_name(enum target_kind kind)
-{
-	return names[kind];
+	return t->ops->name;
 }
 
 struct target_self target_self(const struct target *t)

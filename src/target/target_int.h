@@ -1,6 +1,6 @@
 /* target_int.h - what a target implements, and what all of them share.
  *
- * A further target is one file and a row of targets.def: its struct begins with a struct target,
+ * A further target is one file and a line in target.c: its struct begins with a struct target,
  * and its table of functions has what the platform can do; a function that is not there is answered
  * with -ENOTSUP by target.c.  Each takes a call, which has what is asked for, and ends it with
  * target_call_end, once, now or later; or target_call_work does so when a thread is done. */
@@ -50,6 +50,7 @@ struct target_call {
 typedef void target_call_fn(struct target_call *call);
 
 struct target_ops {
+	const char *name;
 	/* Gives up what is under way in the loop, and ends those calls; threads see it for
 	 * themselves. */
 	void (*stop)(struct target *t);
@@ -63,7 +64,6 @@ struct target_ops {
 
 struct target {
 	uint32_t magic;
-	enum target_kind kind;
 	const struct target_ops *ops;
 	struct loop *loop;
 	struct config *conf; /* in force; one reference */
