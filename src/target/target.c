@@ -136,11 +136,11 @@ static void make_call(struct target_call *call, target_call_fn *op, const char *
 
 /* --- the target --- */
 
-const char *target_environ(const struct target *t, const char *name)
+const char *target_environ(char *const *environ, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (char *const *e = t->environ; e && *e; e++)
+	for (char *const *e = environ; e && *e; e++)
 		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
 			return *e + n + 1;
 	return NULL;
@@ -148,9 +148,10 @@ const char *target_environ(const struct target *t, const char *name)
 
 struct target *target_new(const struct target_setup *setup, char **ret_reason)
 {
+	bool is_fly = setup->conf->fly_machine.n && target_environ(setup->environ, "FLY_APP_NAME");
 	struct target *t;
 
-	if (target_none_new(setup, &t, ret_reason) < 0)
+	if ((is_fly ? target_fly_new : target_none_new)(setup, &t, ret_reason) < 0)
 		return NULL;
 	MAGIC_BEGIN(t, TARGET_MAGIC);
 	t->loop = setup->loop;

@@ -45,6 +45,7 @@ struct target_call {
 		bool is_over; /* nobody any more */
 	} to;
 	void (*run)(struct target_call *call); /* on a thread */
+	void *own; /* the implementation's; in the arena, or NULL */
 };
 
 typedef void target_call_fn(struct target_call *call);
@@ -74,8 +75,8 @@ struct target {
 	bool is_stopped;
 };
 
-/* A value of our environment, or NULL. */
-const char *target_environ(const struct target *t, const char *name);
+/* A value of an environment, or NULL. */
+const char *target_environ(char *const *environ, const char *name);
 /* Says how the call ended; any thread that has the call. */
 void target_call_set(struct target_call *call, int error, const char *fmt, ...) PRINTF(3, 4);
 /* Adds a machine to those that are listed; its strs are copied. */
@@ -96,4 +97,4 @@ static inline bool target_call_is_over(const struct target_call *call)
  * with *ret_reason. */
 typedef int target_make_fn(
 	const struct target_setup *setup, struct target **ret, char **ret_reason);
-target_make_fn target_none_new;
+target_make_fn target_none_new, target_fly_new;
