@@ -3,6 +3,7 @@
 #include "supervisor/operator.h"
 
 #include "route/place.h"
+#include "supervisor/machines.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
@@ -201,6 +202,9 @@ const struct control_ops operator_ops = {
 	.busy = hold,
 	.tail = show_tail,
 	.reload = reload_all,
+	.fleet = machines_fleet,
+	.machines = machines_show,
+	.machine = machines_act,
 	.backup = show_backup,
 	.purge = purge_start,
 };

@@ -29,9 +29,8 @@ static struct target_call *call_new(struct target *t, void *arg)
 	return call;
 }
 
-static void tell_asker(const struct target_call *call)
+static void tell_asker(const struct target_call *call, const struct target_result *r)
 {
-	const struct target_result *r = &call->result;
 	bool is_done = r->error == 0;
 
 	switch (call->to.shape) {
@@ -45,9 +44,18 @@ static void tell_asker(const struct target_call *call)
 			call->to.arg, r, call->addresses, is_done ? call->naddresses : 0);
 		return;
 	case TARGET_SHAPE_CREATED:
-		call->to.created(call->to.arg, r, call->created);
+		call->to.created(call->to.arg, r, is_done ? call->created : STR_EMPTY);
 		return;
 	}
+}
+
+/* A thread may still have the call. */
+static void give_up(struct target_call *call)
+{
+	if (!call->to.is_over)
+		tell_asker(call, &(struct target_result){.error = -ECANCELED,
+					 .reason = "fly-atc is about to end"});
+	call->to.is_over = true;
 }
 
 static void on_due(void *arg)
@@ -57,7 +65,7 @@ static void on_due(void *arg)
 	MAGIC_CHECK(call, TARGET_CALL_MAGIC);
 	list_remove(&call->link);
 	if (!call->to.is_over)
-		tell_asker(call);
+		tell_asker(call, &call->result);
 	arena_done(&call->arena);
 	free(call->machines);
 	MAGIC_END(call, TARGET_CALL_MAGIC);
@@ -169,9 +177,9 @@ void target_stop(struct target *t)
 		return;
 	MAGIC_CHECK(t, TARGET_MAGIC);
 	t->is_stopped = true;
-	list_foreach (call, &t->calls, struct target_call, link)
-		call->to.is_over = true;
 	work_stop(t->work);
+	list_foreach (call, &t->calls, struct target_call, link)
+		give_up(call);
 	if (t->ops->stop)
 		t->ops->stop(t);
 }

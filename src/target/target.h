@@ -6,8 +6,8 @@
  * here is called in the supervisor's loop and does not block it.
  *
  * Each callback that is called `done` comes exactly once, from the loop, never from inside the call
- * that took it; after target_stop none comes.  Names of machines are those of the configuration:
- * on Fly the id of the machine. */
+ * that took it; those that are still to come then, from inside target_stop.  Names of machines are
+ * those of the configuration: on Fly the id of the machine. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -25,6 +25,7 @@ struct target;
  * -EAGAIN:    refused for now (a limit of its rate, no capacity, in the middle of something else).
  * -EACCES:    refused for good: what we have does not permit it.
  * -ETIMEDOUT: it was asked for, and is not there yet.
+ * -ECANCELED: given up by target_stop.
  * -EIO:       anything else, such as an answer that makes no sense. */
 struct target_result {
 	int error;
@@ -82,8 +83,8 @@ struct target_setup {
 /* The target of this configuration and environment.  NULL and *ret_reason (malloc'd) if it is one
  * that cannot be what it is meant to be. */
 struct target *target_new(const struct target_setup *setup, char **ret_reason) MUST_USE;
-/* What is under way is given up; no callback comes any more, and nothing more may be asked.  NULL
- * is fine. */
+/* What is under way is given up, and whoever waits is told so; nothing more may be asked.  NULL is
+ * fine. */
 void target_stop(struct target *t);
 /* Threads still run for calls that were given up: neither it nor the loop can be freed yet. */
 bool target_is_pending(const struct target *t);
