@@ -210,9 +210,9 @@ const char *target_name(const struct target *t)
 
 struct target_self target_self(const struct target *t)
 {
-	struct target_self self = {.machine = t->conf->fly_machine,
-		.region = t->conf->fly_region,
-		.app = STR_EMPTY,
+	struct target_self self = {.machine = t->conf->our_machine,
+		.region = t->conf->our_region,
+		.app = t->conf->our_app,
 		.image = STR_EMPTY};
 
 	MAGIC_CHECK(t, TARGET_MAGIC);
