@@ -53,7 +53,7 @@ static size_t count_tenants(const struct config *c, str machine)
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->ntenants; i++)
-		n += str_eq(c->tenants[i].machine, machine);
+		n += str_eq(c->tenants[i].lives_on, machine);
 	return n;
 }
 

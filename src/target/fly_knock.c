@@ -38,7 +38,7 @@ static const struct tenant_conf *tenant_of(const struct config *conf, str machin
 	for (size_t i = 0; i < conf->ntenants; i++) {
 		const struct tenant_conf *t = &conf->tenants[i];
 
-		if (!str_eq(t->machine, machine))
+		if (!str_eq(t->lives_on, machine))
 			continue;
 		if (!t->host.n)
 			return t;

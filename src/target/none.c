@@ -3,20 +3,6 @@
 #include "base/alloc.h"
 #include "target/target_int.h"
 
-static void list_nobody(struct target_call *call)
-{
-	struct target_self self = target_self(call->target);
-
-	if (self.machine.n)
-		target_call_add_machine(call, &(struct target_machine){.name = self.machine,
-						      .label = STR_EMPTY,
-						      .region = self.region,
-						      .state = STR_EMPTY,
-						      .address = STR_EMPTY,
-						      .is_self = true});
-	target_call_end(call);
-}
-
 /* Whoever starts us again (a socket of systemd's, somebody) is not known here; who says `exit` in
  * the configuration knows. */
 static void fall_asleep(struct target_call *call)
@@ -29,8 +15,9 @@ static void fall_asleep(struct target_call *call)
 
 static const struct target_ops ops = {
 	.name = "none",
-	.list = list_nobody,
+	.list = target_configured_list,
 	.sleep = fall_asleep,
+	.addresses = target_configured_addresses,
 };
 
 int target_none_new(const struct target_setup *setup, struct target **ret, char **ret_reason)

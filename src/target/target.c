@@ -154,12 +154,33 @@ const char *target_environ(char *const *environ, const char *name)
 	return NULL;
 }
 
+/* Who is only said to be in a region of Fly's, to try something out, has no platform to ask. */
+static bool is_on_fly(const struct target_setup *setup)
+{
+	return setup->conf->machine.target == TARGET_FLY ||
+	       (target_environ(setup->environ, "FLY_APP_NAME") &&
+		       target_environ(setup->environ, "FLY_MACHINE_ID"));
+}
+
+static target_make_fn *maker_of(const struct target_setup *setup)
+{
+	switch (setup->conf->target) {
+	case TARGET_FLY:
+		return is_on_fly(setup) ? target_fly_new : target_none_new;
+	case TARGET_AUTO:
+	case TARGET_HOSTS:
+	case TARGET_KUBERNETES:
+	case TARGET_NONE:
+		break;
+	}
+	return target_none_new;
+}
+
 struct target *target_new(const struct target_setup *setup, char **ret_reason)
 {
-	bool is_fly = setup->conf->fly_machine.n && target_environ(setup->environ, "FLY_APP_NAME");
 	struct target *t;
 
-	if ((is_fly ? target_fly_new : target_none_new)(setup, &t, ret_reason) < 0)
+	if (maker_of(setup)(setup, &t, ret_reason) < 0)
 		return NULL;
 	MAGIC_BEGIN(t, TARGET_MAGIC);
 	t->loop = setup->loop;
@@ -219,9 +240,9 @@ const char *target_name(const struct target *t)
 
 struct target_self target_self(const struct target *t)
 {
-	struct target_self self = {.machine = t->conf->fly_machine,
-		.region = t->conf->fly_region,
-		.app = STR_EMPTY,
+	struct target_self self = {.machine = t->conf->our_machine,
+		.region = t->conf->our_region,
+		.app = t->conf->our_app,
 		.image = STR_EMPTY};
 
 	MAGIC_CHECK(t, TARGET_MAGIC);

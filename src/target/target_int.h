@@ -93,6 +93,9 @@ static inline bool target_call_is_over(const struct target_call *call)
 	return work_is_stopping(call->target->work);
 }
 
+/* configured.c: the machines, and where they are, as the configuration says; names are resolved. */
+target_call_fn target_configured_list, target_configured_addresses;
+
 /* Makes a target of this kind; target.c fills in what they share before and after.  0, or -errno
  * with *ret_reason. */
 typedef int target_make_fn(
