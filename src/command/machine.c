@@ -153,7 +153,8 @@ int machine_run(const struct options *o)
 	order = find_order(o);
 	if (order)
 		return act(o, order);
-	tell_fault("machine: list, wake MACHINE, sleep MACHINE [suspend|stop], create REGION [NAME] "
-		   "or destroy MACHINE may follow");
+	tell_fault(
+		"machine: list, wake MACHINE, sleep MACHINE [suspend|stop], create REGION [NAME] "
+		"or destroy MACHINE may follow");
 	return EXIT_USAGE;
 }

@@ -19,7 +19,8 @@ struct fly {
 	char *socket;	 /* by which a machine may put itself to sleep */
 	char *edge;	 /* URL at which requests reach the edge; NULL: see fly_knock */
 	struct name_server names;
-	struct curl_library curl; /* valid if has_curl; the loop loads it before a thread needs it */
+	struct curl_library
+		curl; /* valid if has_curl; the loop loads it before a thread needs it */
 	bool has_curl;
 	struct list sleeps; /* struct fly_sleep: requests on the way to the socket */
 };
@@ -33,8 +34,8 @@ static inline struct fly *fly_of(const struct target_call *call)
 
 struct fly_request {
 	const char *method;
-	char *path;   /* below /v1/apps/<app>; freed by fly_ask */
-	str body;     /* JSON; empty: "{}" where the method has one */
+	char *path;	   /* below /v1/apps/<app>; freed by fly_ask */
+	str body;	   /* JSON; empty: "{}" where the method has one */
 	const char *nonce; /* of a lease that we hold, or NULL */
 	msec until;
 };

@@ -63,8 +63,8 @@ static int find_made(struct target_call *call, msec until)
 
 		/* Whether it was asked for by key is up to the API, so we look, too. */
 		if (r == 0 && fly_is_machine(id) && !str_eq(state, STR("destroyed")) &&
-			str_eq(fly_member(json_object_get(json_object_get(machine, "config"),
-						   "metadata"),
+			str_eq(fly_member(json_object_get(
+						  json_object_get(machine, "config"), "metadata"),
 				       KEY),
 				call->wish.key)) {
 			call->created = arena_dup(&call->arena, id);
@@ -78,8 +78,8 @@ static int find_made(struct target_call *call, msec until)
 /* Our own configuration, to be changed; a new reference, or NULL. */
 static json_t *own_config(struct target_call *call, msec until)
 {
-	json_t *machine = fly_get(call, xasprintf("/machines/%s", fly_of(call)->machine), until,
-		"show this machine");
+	json_t *machine = fly_get(
+		call, xasprintf("/machines/%s", fly_of(call)->machine), until, "show this machine");
 	json_t *config = json_incref(json_object_get(machine, "config"));
 	str status = fly_member(machine, "host_status");
 
@@ -137,8 +137,8 @@ static json_t *volume_like(const json_t *ours, str region, const json_t *guest)
 	return wish;
 }
 
-static char *make_volume(struct target_call *call, const json_t *ours, str region,
-	const json_t *guest, msec until)
+static char *make_volume(
+	struct target_call *call, const json_t *ours, str region, const json_t *guest, msec until)
 {
 	json_t *wish = volume_like(ours, region, guest),
 	       *made = fly_post(call, xstrdup("/volumes"), wish, until, "make a volume");
@@ -146,7 +146,8 @@ static char *make_volume(struct target_call *call, const json_t *ours, str regio
 	char *found = is_word(id, "_") && id.n ? str_dup(id) : NULL;
 
 	if (made && !found)
-		target_call_set(call, -EIO, "the Machines API made a volume, and did not say which");
+		target_call_set(
+			call, -EIO, "the Machines API made a volume, and did not say which");
 	json_decref(wish);
 	json_decref(made);
 	return found;

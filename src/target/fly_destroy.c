@@ -47,8 +47,10 @@ static char *path_of(const struct removal *r, const char *tail)
 
 static int take_lease(struct removal *r)
 {
-	json_t *wish = json_pack("{s:i,s:s}", "ttl", LEASE_TIME, "description", "fly-atc removes it");
-	json_t *answer = fly_post(r->call, path_of(r, "/lease"), wish, r->until, "lease the machine");
+	json_t *wish =
+		json_pack("{s:i,s:s}", "ttl", LEASE_TIME, "description", "fly-atc removes it");
+	json_t *answer =
+		fly_post(r->call, path_of(r, "/lease"), wish, r->until, "lease the machine");
 	json_t *inner = json_object_get(answer, "data");
 	str nonce = fly_member(inner ? inner : answer, "nonce");
 	int error = answer ? 0 : r->call->result.error;

@@ -7,9 +7,8 @@ str fly_member(const json_t *j, const char *key)
 {
 	const json_t *value = json_object_get(j, key);
 
-	return json_is_string(value)
-		       ? (str){json_string_value(value), json_string_length(value)}
-		       : STR_EMPTY;
+	return json_is_string(value) ? (str){json_string_value(value), json_string_length(value)}
+				     : STR_EMPTY;
 }
 
 json_t *fly_json(struct target_call *call, struct fly_request *take_r, const char *doing)
@@ -21,7 +20,8 @@ json_t *fly_json(struct target_call *call, struct fly_request *take_r, const cha
 		j = json_loadb(buf_str(&a.body).p, buf_len(&a.body), 0, NULL);
 		if (!j)
 			target_call_set(call, -EIO,
-				"the Machines API was asked to %s, and did not answer in JSON", doing);
+				"the Machines API was asked to %s, and did not answer in JSON",
+				doing);
 	}
 	buf_done(&a.body);
 	return j;

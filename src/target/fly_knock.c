@@ -65,8 +65,7 @@ void fly_knock(struct target_call *call)
 		return;
 	}
 	k = arena_zalloc(&call->arena, sizeof(*k));
-	k->path = arena_printf(
-		&call->arena, STR_FMT NO_TENANT, STR_ARG(user_path(t->prefix)));
+	k->path = arena_printf(&call->arena, STR_FMT NO_TENANT, STR_ARG(user_path(t->prefix)));
 	if (t->host.n)
 		k->host = arena_printf(&call->arena, STR_FMT, STR_ARG(t->host));
 	call->own = k;
@@ -111,7 +110,8 @@ static long knock_at(struct target_call *call, const char *base, const char *hos
 	const struct fly *f = fly_of(call);
 	const struct curl_library *lib = &f->curl;
 	const struct knock *k = call->own;
-	CLEAN_FREE char *url = xasprintf("%s%s", base, k->path), *line = xasprintf("Host: %s", host);
+	CLEAN_FREE char *url = xasprintf("%s%s", base, k->path),
+			*line = xasprintf("Host: %s", host);
 	struct curl_slist *headers = lib->slist_append(NULL, line);
 	char error[CURL_ERROR_SIZE] = "";
 	CURL *curl = lib->easy_init();
@@ -127,8 +127,8 @@ static long knock_at(struct target_call *call, const char *base, const char *hos
 	lib->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (code != CURLE_OK) {
 		status = 0;
-		target_call_set(call, -EAGAIN, "%s: %s", base,
-			*error ? error : lib->easy_strerror(code));
+		target_call_set(
+			call, -EAGAIN, "%s: %s", base, *error ? error : lib->easy_strerror(code));
 	}
 	lib->easy_cleanup(curl);
 	lib->slist_free_all(headers);

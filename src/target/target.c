@@ -53,8 +53,8 @@ static void tell_asker(const struct target_call *call, const struct target_resul
 static void give_up(struct target_call *call)
 {
 	if (!call->to.is_over)
-		tell_asker(call, &(struct target_result){.error = -ECANCELED,
-					 .reason = "fly-atc is about to end"});
+		tell_asker(call, &(struct target_result){
+					 .error = -ECANCELED, .reason = "fly-atc is about to end"});
 	call->to.is_over = true;
 }
 

@@ -45,7 +45,7 @@ struct target_call {
 		bool is_over; /* nobody any more */
 	} to;
 	void (*run)(struct target_call *call); /* on a thread */
-	void *own; /* the implementation's; in the arena, or NULL */
+	void *own;			       /* the implementation's; in the arena, or NULL */
 };
 
 typedef void target_call_fn(struct target_call *call);
