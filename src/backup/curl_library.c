@@ -25,9 +25,8 @@ int curl_library_load(const char *what, struct curl_library *ret, char **ret_rea
 		is_whole = functions[i];
 	}
 	if (!is_whole) {
-		*ret_reason =
-			xasprintf("%s needs %s (%s): on Debian, apt-get install libcurl4",
-				what, FILE_NAME, dlerror());
+		*ret_reason = xasprintf("%s needs %s (%s): on Debian, apt-get install libcurl4",
+			what, FILE_NAME, dlerror());
 		return -ENOENT;
 	}
 	memcpy(ret, functions, sizeof(functions));

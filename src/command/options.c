@@ -9,9 +9,11 @@
 #include "base/number.h"
 #include "command/command_int.h"
 
-#define ON(verb)  (1u << VERB_##verb)
-#define ACTIONS	  (ON(START) | ON(STOP) | ON(RESTART))
-#define LIVE	  (ACTIONS | ON(BUSY) | ON(STATUS) | ON(LOGS) | ON(EVENTS) | ON(CACHE) | ON(MACHINE) | ON(RELOAD))
+#define ON(verb) (1u << VERB_##verb)
+#define ACTIONS	 (ON(START) | ON(STOP) | ON(RESTART))
+#define LIVE                                                                                       \
+	(ACTIONS | ON(BUSY) | ON(STATUS) | ON(LOGS) | ON(EVENTS) | ON(CACHE) | ON(MACHINE) |       \
+		ON(RELOAD))
 #define ALL	  UINT_MAX
 #define MAX_LINES 1000
 

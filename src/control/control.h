@@ -163,7 +163,7 @@ typedef void control_rolled_fn(void *arg, const struct control_rolled_tenant *t)
 
 /* Who we are in the fleet, by its platform. */
 struct control_fleet {
-	str target; /* "fly", "none", … */
+	str target;			 /* "fly", "none", … */
 	str app, machine, region, image; /* or empty */
 	uint64_t memory;		 /* bytes; 0: it is not said */
 };

@@ -24,12 +24,12 @@
 #define ADDRESSES_MAX 8
 #define PROBE_BODY    65536 /* bytes */
 
-enum { REACH_MAGIC = MAGIC('r', 'e', 'c', 'h') };
+enum { SOUGHT_MAGIC = MAGIC('s', 'o', 'u', 'g') };
 
 /* One machine that was asked for. */
-struct reach {
+struct sought {
 	uint32_t magic;
-	struct list link; /* fleet->reaches */
+	struct list link; /* fleet->sought */
 	struct supervisor *sup;
 	enum machine_state state; /* as the proxy was told last */
 	uint32_t generation;	  /* of its address */
@@ -47,11 +47,11 @@ struct reach {
 	char name[];
 };
 
-static void find(struct reach *r);
+static void find(struct sought *r);
 
 /* --- what the proxy is told --- */
 
-static void tell(struct reach *r, enum machine_state state, const char *text)
+static void tell(struct sought *r, enum machine_state state, const char *text)
 {
 	char *copy = xstrdup(text); /* it may be what is freed here */
 
@@ -62,7 +62,7 @@ static void tell(struct reach *r, enum machine_state state, const char *text)
 		r->sup->proxy, str_of(r->name), state, r->generation, str_of(r->text));
 }
 
-static void give_up(struct reach *r, const char *reason, msec retry_after)
+static void fail_sought(struct sought *r, const char *reason, msec retry_after)
 {
 	log_warn("machine %s cannot be reached: %s", r->name, reason);
 	timer_cancel(&r->again);
@@ -71,7 +71,7 @@ static void give_up(struct reach *r, const char *reason, msec retry_after)
 	tell(r, MACHINE_FAILED, reason);
 }
 
-static void be_there(struct reach *r)
+static void be_there(struct sought *r)
 {
 	struct endpoint at = {.address = r->addresses[r->at]};
 	char address[ENDPOINT_TEXT_MAX], duration[NUMBER_TEXT_MAX];
@@ -89,16 +89,16 @@ static void be_there(struct reach *r)
 
 static void on_again(struct timer *t)
 {
-	find(container_of(t, struct reach, again));
+	find(container_of(t, struct sought, again));
 }
 
 /* Later, or no more. */
-static void try_again(struct reach *r, const char *reason)
+static void try_again(struct sought *r, const char *reason)
 {
 	msec now = loop_now(r->sup->loop);
 
 	if (now + r->pause >= r->until) {
-		give_up(r, reason, 0);
+		fail_sought(r, reason, 0);
 		return;
 	}
 	timer_set(&r->again, r->sup->loop, now + r->pause, on_again);
@@ -107,9 +107,9 @@ static void try_again(struct reach *r, const char *reason)
 
 static void on_woken(void *arg, const struct target_result *result)
 {
-	struct reach *r = arg;
+	struct sought *r = arg;
 
-	MAGIC_CHECK(r, REACH_MAGIC);
+	MAGIC_CHECK(r, SOUGHT_MAGIC);
 	if (result->error == -ECANCELED)
 		return;
 	if (result->error == 0) {
@@ -118,12 +118,12 @@ static void on_woken(void *arg, const struct target_result *result)
 	} else {
 		CLEAN_FREE char *both = xasprintf("%s; %s", r->trouble, result->reason);
 
-		give_up(r, both, result->retry_after);
+		fail_sought(r, both, result->retry_after);
 	}
 }
 
 /* It has no address, or does not answer there. */
-static void wake_or_wait(struct reach *r, const char *reason)
+static void wake_or_wait(struct sought *r, const char *reason)
 {
 	if (r->is_woken) {
 		try_again(r, reason);
@@ -134,15 +134,15 @@ static void wake_or_wait(struct reach *r, const char *reason)
 	target_wake(r->sup->target, str_of(r->name), on_woken, r);
 }
 
-static void probe(struct reach *r);
+static void probe(struct sought *r);
 
 static void on_probed(void *arg, const struct ask_end *end)
 {
-	struct reach *r = arg;
+	struct sought *r = arg;
 	struct endpoint at = {.address = r->addresses[r->at]};
 	char address[ENDPOINT_TEXT_MAX];
 
-	MAGIC_CHECK(r, REACH_MAGIC);
+	MAGIC_CHECK(r, SOUGHT_MAGIC);
 	r->probe = NULL;
 	if (end->status) { /* whatever it says: somebody speaks HTTP */
 		be_there(r);
@@ -158,7 +158,7 @@ static void on_probed(void *arg, const struct ask_end *end)
 
 static const struct ask_ops probe_ops = {.on_end = on_probed};
 
-static void probe(struct reach *r)
+static void probe(struct sought *r)
 {
 	struct buf request = {0};
 
@@ -175,9 +175,9 @@ static void probe(struct reach *r)
 static void on_addresses(void *arg, const struct target_result *result,
 	const struct address *addresses, size_t naddresses)
 {
-	struct reach *r = arg;
+	struct sought *r = arg;
 
-	MAGIC_CHECK(r, REACH_MAGIC);
+	MAGIC_CHECK(r, SOUGHT_MAGIC);
 	switch (result->error) {
 	case 0:
 		r->at = 0;
@@ -195,16 +195,16 @@ static void on_addresses(void *arg, const struct target_result *result,
 		try_again(r, result->reason);
 		return;
 	default:
-		give_up(r, result->reason, result->retry_after);
+		fail_sought(r, result->reason, result->retry_after);
 	}
 }
 
-static void find(struct reach *r)
+static void find(struct sought *r)
 {
 	target_addresses(r->sup->target, str_of(r->name), on_addresses, r);
 }
 
-static void begin(struct reach *r)
+static void begin(struct sought *r)
 {
 	r->began = loop_now(r->sup->loop);
 	r->until = r->began + REACH_LIMIT;
@@ -227,48 +227,48 @@ static bool is_known(const struct config *c, str machine)
 	return false;
 }
 
-static struct reach *find_reach(struct fleet *f, str machine)
+static struct sought *find_sought(struct fleet *f, str machine)
 {
-	list_foreach (r, &f->reaches, struct reach, link)
+	list_foreach (r, &f->sought, struct sought, link)
 		if (str_eq(str_of(r->name), machine))
 			return r;
 	return NULL;
 }
 
-static struct reach *reach_new(struct supervisor *s, str machine)
+static struct sought *sought_new(struct supervisor *s, str machine)
 {
-	struct reach *r = xcalloc(1, sizeof(*r) + machine.n + 1);
+	struct sought *r = xcalloc(1, sizeof(*r) + machine.n + 1);
 
-	MAGIC_BEGIN(r, REACH_MAGIC);
+	MAGIC_BEGIN(r, SOUGHT_MAGIC);
 	r->sup = s;
 	r->state = MACHINE_FAILED;
 	memcpy(r->name, machine.p, machine.n);
-	list_append(&s->fleet.reaches, &r->link);
+	list_append(&s->fleet.sought, &r->link);
 	return r;
 }
 
 /* NULL: no machine of this name is in the configuration (any more). */
-static struct reach *take_reach(struct supervisor *s, str machine)
+static struct sought *take_sought(struct supervisor *s, str machine)
 {
-	struct reach *r = find_reach(&s->fleet, machine);
+	struct sought *r = find_sought(&s->fleet, machine);
 
 	if (r && r->checked == s->conf->version)
 		return r;
 	if (!is_known(s->conf, machine))
 		return NULL;
 	if (!r)
-		r = reach_new(s, machine);
+		r = sought_new(s, machine);
 	r->checked = s->conf->version;
 	return r;
 }
 
 void fleet_reach(struct supervisor *s, str machine, uint32_t generation)
 {
-	struct reach *r;
+	struct sought *r;
 
 	if (s->end.is_ending)
 		return; /* as its requests do */
-	r = take_reach(s, machine);
+	r = take_sought(s, machine);
 	if (!r)
 		proxy_child_tell_machine(s->proxy, machine, MACHINE_FAILED, generation,
 			STR("no machine of this name is known"));
@@ -282,21 +282,21 @@ void fleet_reach(struct supervisor *s, str machine, uint32_t generation)
 
 void fleet_init(struct fleet *f)
 {
-	list_init(&f->reaches);
+	list_init(&f->sought);
 }
 
-static void reach_free(struct reach *r)
+static void sought_free(struct sought *r)
 {
 	timer_cancel(&r->again);
 	ask_cancel(r->probe);
 	free(r->text);
 	free(r->trouble);
-	MAGIC_END(r, REACH_MAGIC);
+	MAGIC_END(r, SOUGHT_MAGIC);
 	free(r);
 }
 
 void fleet_done(struct fleet *f)
 {
-	while (!list_is_empty(&f->reaches))
-		reach_free(container_of(list_pop(&f->reaches), struct reach, link));
+	while (!list_is_empty(&f->sought))
+		sought_free(container_of(list_pop(&f->sought), struct sought, link));
 }

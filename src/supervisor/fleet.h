@@ -12,7 +12,7 @@
 struct supervisor;
 
 struct fleet {
-	struct list reaches; /* struct reach: machines that were asked for */
+	struct list sought; /* struct sought: machines that were asked for */
 };
 
 void fleet_init(struct fleet *f);

@@ -127,8 +127,8 @@ static void on_created(void *arg, const struct target_result *r, str name)
 	end_order(o, r, r->error ? str_of(o->name) : name);
 }
 
-static void create(struct supervisor *s, const struct control_machine_order *order,
-	struct machine_order *o)
+static void create(
+	struct supervisor *s, const struct control_machine_order *order, struct machine_order *o)
 {
 	char random_key[17];
 	uint64_t random;
@@ -143,7 +143,7 @@ static void create(struct supervisor *s, const struct control_machine_order *ord
 		on_created, o);
 }
 
-static char *why_not(const struct supervisor *s, const struct control_machine_order *order)
+static char *refusal_of(const struct supervisor *s, const struct control_machine_order *order)
 {
 	size_t n;
 
@@ -155,11 +155,11 @@ static char *why_not(const struct supervisor *s, const struct control_machine_or
 		 : NULL;
 }
 
-void machines_act(void *arg, const struct control_machine_order *order, control_done_fn *done,
-	void *done_arg)
+void machines_act(
+	void *arg, const struct control_machine_order *order, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	CLEAN_FREE char *reason = why_not(s, order);
+	CLEAN_FREE char *reason = refusal_of(s, order);
 	struct machine_order *o;
 
 	if (reason || s->end.is_ending) {

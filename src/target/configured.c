@@ -16,22 +16,20 @@ void target_configured_list(struct target_call *call)
 		bool is_self = str_eq(m->name, c->our_machine);
 
 		has_self = has_self || is_self;
-		target_call_add_machine(call,
-			&(struct target_machine){.name = m->name,
-				.label = STR_EMPTY,
-				.region = m->region,
-				.state = STR_EMPTY,
-				.address = m->address,
-				.is_self = is_self});
+		target_call_add_machine(call, &(struct target_machine){.name = m->name,
+						      .label = STR_EMPTY,
+						      .region = m->region,
+						      .state = STR_EMPTY,
+						      .address = m->address,
+						      .is_self = is_self});
 	}
 	if (!has_self && c->our_machine.n)
-		target_call_add_machine(call,
-			&(struct target_machine){.name = c->our_machine,
-				.label = STR_EMPTY,
-				.region = c->our_region,
-				.state = STR_EMPTY,
-				.address = STR_EMPTY,
-				.is_self = true});
+		target_call_add_machine(call, &(struct target_machine){.name = c->our_machine,
+						      .label = STR_EMPTY,
+						      .region = c->our_region,
+						      .state = STR_EMPTY,
+						      .address = STR_EMPTY,
+						      .is_self = true});
 	target_call_end(call);
 }
 
@@ -54,7 +52,8 @@ static void add_resolved(struct target_call *call, const struct addrinfo *list)
 /* "m1.example.com:8080", on a thread. */
 static void resolve(struct target_call *call)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list = NULL;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV},
+			*list = NULL;
 	str text = str_of(call->own);
 	size_t colon = text.n;
 	CLEAN_FREE char *host = NULL;

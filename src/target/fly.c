@@ -147,7 +147,8 @@ static const struct target_ops ops = {
 	.destroy = destroy,
 };
 
-static const char *setting(const struct target_setup *setup, const char *name, const char *otherwise)
+static const char *setting(
+	const struct target_setup *setup, const char *name, const char *otherwise)
 {
 	const char *value = target_environ(setup->environ, name);
 
@@ -182,7 +183,8 @@ int target_fly_new(const struct target_setup *setup, struct target **ret, char *
 	app = setting(setup, "FLY_APP_NAME", NULL);
 	machine = setting(setup, "FLY_MACHINE_ID", NULL);
 	if (!app || !machine) {
-		*ret_reason = xstrdup("target fly needs FLY_APP_NAME and FLY_MACHINE_ID, which Fly sets");
+		*ret_reason =
+			xstrdup("target fly needs FLY_APP_NAME and FLY_MACHINE_ID, which Fly sets");
 		return -EINVAL;
 	}
 	if (names && name_server_parse(str_of(names), &server) < 0) {

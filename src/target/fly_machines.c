@@ -42,19 +42,18 @@ static void add_shown(struct target_call *call, const json_t *machine)
 	if (!fly_is_machine(id) || !is_of_group(f, machine) || str_eq(state, STR("destroyed")) ||
 		str_eq(state, STR("destroying")))
 		return;
-	target_call_add_machine(call,
-		&(struct target_machine){.name = id,
-			.label = fly_member(machine, "name"),
-			.region = fly_member(machine, "region"),
-			.state = state,
-			.address = STR_EMPTY,
-			.is_self = str_eq(id, str_of(f->machine))});
+	target_call_add_machine(call, &(struct target_machine){.name = id,
+					      .label = fly_member(machine, "name"),
+					      .region = fly_member(machine, "region"),
+					      .state = state,
+					      .address = STR_EMPTY,
+					      .is_self = str_eq(id, str_of(f->machine))});
 }
 
 void fly_list_by_api(struct target_call *call)
 {
-	json_t *list = fly_get(
-		call, xstrdup("/machines"), clock_now() + LIST_LIMIT, "list the machines");
+	json_t *list =
+		fly_get(call, xstrdup("/machines"), clock_now() + LIST_LIMIT, "list the machines");
 	const json_t *machine;
 	size_t i;
 
@@ -98,13 +97,13 @@ static void add_named(struct target_call *call, str all, str awake)
 	str id, region;
 
 	while (next_pair(&all, &id, &region))
-		target_call_add_machine(call,
-			&(struct target_machine){.name = id,
-				.label = STR_EMPTY,
-				.region = region,
-				.state = is_among(awake, id) ? STR("started") : STR("asleep"),
-				.address = STR_EMPTY,
-				.is_self = str_eq(id, str_of(f->machine))});
+		target_call_add_machine(
+			call, &(struct target_machine){.name = id,
+				      .label = STR_EMPTY,
+				      .region = region,
+				      .state = is_among(awake, id) ? STR("started") : STR("asleep"),
+				      .address = STR_EMPTY,
+				      .is_self = str_eq(id, str_of(f->machine))});
 }
 
 static const char *name_error(int error)
@@ -132,7 +131,8 @@ void fly_list_by_names(struct target_call *call)
 	if (r == 0)
 		add_named(call, buf_str(&all), buf_str(&awake));
 	else
-		target_call_set(call, r == -ENOENT ? -EAGAIN : r, "%s: %s", all_name, name_error(r));
+		target_call_set(
+			call, r == -ENOENT ? -EAGAIN : r, "%s: %s", all_name, name_error(r));
 	buf_done(&all);
 	buf_done(&awake);
 }

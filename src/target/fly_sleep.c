@@ -7,7 +7,7 @@
 #include "net/ask.h"
 #include "target/fly.h"
 
-#define LIMIT	  10000 /* msec */
+#define LIMIT	   10000 /* msec */
 #define ANSWER_MAX 65536
 
 struct fly_sleep {
@@ -29,8 +29,7 @@ void fly_sleep_by_api(struct target_call *call)
 	const struct fly *f = fly_of(call);
 	str machine = call->machine.n ? call->machine : str_of(f->machine);
 	struct fly_request r = {.method = "POST",
-		.path = xasprintf(
-			"/machines/" STR_FMT "/%s", STR_ARG(machine), verb_of(call->how)),
+		.path = xasprintf("/machines/" STR_FMT "/%s", STR_ARG(machine), verb_of(call->how)),
 		.until = clock_now() + LIMIT};
 	struct fly_answer a = {0};
 
@@ -77,9 +76,8 @@ static void on_sleep_end(void *arg, const struct ask_end *end)
 	if (end->error == 0)
 		read_answer(s, end);
 	else
-		target_call_set(call,
-			end->error == -ETIMEDOUT && was_asked ? -ETIMEDOUT : -EAGAIN, "%s: %s",
-			f->socket, end->text);
+		target_call_set(call, end->error == -ETIMEDOUT && was_asked ? -ETIMEDOUT : -EAGAIN,
+			"%s: %s", f->socket, end->text);
 	end_sleep(s);
 	if (end->error && !was_asked && f->authority && fly_has_curl(call))
 		target_call_work(call, fly_sleep_by_api);
@@ -94,11 +92,11 @@ void fly_sleep(struct target_call *call)
 	struct fly *f = fly_of(call);
 	struct fly_sleep *s = xcalloc(1, sizeof(*s));
 	struct buf request = {0};
-	CLEAN_FREE char *target = xasprintf(
-		"/v1/apps/%s/machines/%s/%s", f->app, f->machine, verb_of(call->how));
+	CLEAN_FREE char *target =
+		xasprintf("/v1/apps/%s/machines/%s/%s", f->app, f->machine, verb_of(call->how));
 
-	ask_write(&request, "POST", str_of(target), STR("flaps"), STR("application/json"),
-		STR("{}"));
+	ask_write(
+		&request, "POST", str_of(target), STR("flaps"), STR("application/json"), STR("{}"));
 	s->call = call;
 	list_append(&f->sleeps, &s->link);
 	s->ask = ask_start(call->target->loop,

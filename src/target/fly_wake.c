@@ -14,15 +14,15 @@
 
 int fly_state(struct target_call *call, str machine, msec until, char ret[FLY_STATE_MAX])
 {
-	json_t *j = fly_get(call, xasprintf("/machines/" STR_FMT, STR_ARG(machine)), until,
-		"show the machine");
+	json_t *j = fly_get(
+		call, xasprintf("/machines/" STR_FMT, STR_ARG(machine)), until, "show the machine");
 	str state = fly_member(j, "state");
 	int error = j ? 0 : call->result.error;
 
 	if (j && !state.n) {
 		error = -EIO;
-		target_call_set(call, error,
-			"the Machines API answered something that is no machine");
+		target_call_set(
+			call, error, "the Machines API answered something that is no machine");
 	}
 	snprintf(ret, FLY_STATE_MAX, STR_FMT, STR_ARG(state));
 	json_decref(j);
@@ -79,7 +79,8 @@ static bool judge_state(struct target_call *call, msec until)
 	}
 	/* It is on its way to somewhere, from where it can be started. */
 	if (!is_one_of(state, resting))
-		(void)!fly_await(call, call->machine, "settled", MIN(until, clock_now() + WAIT_GRACE));
+		(void)!fly_await(
+			call, call->machine, "settled", MIN(until, clock_now() + WAIT_GRACE));
 	return false;
 }
 
@@ -99,11 +100,11 @@ static enum started ask_to_start(struct target_call *call, msec until)
 		return START_ASKED;
 	error = call->result.error;
 	return target_call_is_over(call) || error == -ENOENT || error == -EACCES ? START_HOPELESS
-										  : START_REFUSED;
+										 : START_REFUSED;
 }
 
 /* The reason of the last refusal stands, since no later one says more. */
-static void give_up(struct target_call *call, const char *refusal)
+static void end_refused(struct target_call *call, const char *refusal)
 {
 	target_call_set(call, -EAGAIN, "%s; it was tried again until the time was over", refusal);
 }
@@ -129,7 +130,7 @@ void fly_wake_by_api(struct target_call *call)
 		if (judge_state(call, until))
 			return;
 		if (clock_now() + pause >= until) {
-			give_up(call, refusal);
+			end_refused(call, refusal);
 			return;
 		}
 		if (!fly_pause(call, pause))
