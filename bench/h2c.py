@@ -14,7 +14,7 @@ import measure
 import peers
 from measure import Failed
 
-PEERS = ("nginx", "haproxy", "h2o", "fly-atc")
+PEERS = ("nginx", "haproxy", "h2o", "fly-atc", "fly-atc-before")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ hosts:
     return measure.spawn(["h2o", "-c", conf], task.cores, stdout=log, stderr=log)
 
 
-def start_fly_atc(stack, options, task, port, log):
+def start_fly_atc(stack, options, task, port, log, program=None):
     conf = task.work / "atc.json"
     conf.write_text(json.dumps({
         "server": {"http_port": port, "address": "127.0.0.1", "threads": 1, "log_requests": False,
@@ -115,12 +115,17 @@ def start_fly_atc(stack, options, task, port, log):
         "app": {"framework": "generic", "command": task.application(), "prefix": "pass",
                 "health_check": "/b/0", "idle_timeout": f"{peers.FOREVER_S}s"},
         "users": {"bench": {"tenants": ["main"]}}}))
-    return measure.spawn([options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
+    return measure.spawn([program or options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
                          env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work)),
                          stdout=log, stderr=log)
 
 
-STARTERS = {"nginx": start_nginx, "haproxy": start_haproxy, "h2o": start_h2o, "fly-atc": start_fly_atc}
+def start_fly_atc_before(stack, options, task, port, log):
+    return start_fly_atc(stack, options, task, port, log, options.fly_atc_before)
+
+
+STARTERS = {"nginx": start_nginx, "haproxy": start_haproxy, "h2o": start_h2o, "fly-atc": start_fly_atc,
+            "fly-atc-before": start_fly_atc_before}
 
 
 @contextlib.contextmanager

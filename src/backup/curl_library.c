@@ -9,7 +9,7 @@
 
 #define FILE_NAME "libcurl.so.4"
 
-int curl_library_load(struct curl_library *ret, char **ret_reason)
+int curl_library_load(const char *what, struct curl_library *ret, char **ret_reason)
 {
 	static const char *const names[] = {
 #define X(name) "curl_" #name,
@@ -25,9 +25,8 @@ int curl_library_load(struct curl_library *ret, char **ret_reason)
 		is_whole = functions[i];
 	}
 	if (!is_whole) {
-		*ret_reason =
-			xasprintf("a bucket needs %s (%s): on Debian, apt-get install libcurl4",
-				FILE_NAME, dlerror());
+		*ret_reason = xasprintf("%s needs %s (%s): on Debian, apt-get install libcurl4",
+			what, FILE_NAME, dlerror());
 		return -ENOENT;
 	}
 	memcpy(ret, functions, sizeof(functions));

@@ -1,4 +1,4 @@
-/* curl_library.h - libcurl, loaded when the store is a bucket.
+/* curl_library.h - libcurl, loaded when the store is a bucket or Fly's API is asked.
  *
  * With all that Debian's build of it needs (Kerberos, LDAP, GnuTLS, ssh) it would take megabytes in
  * each process of a machine that has no bucket, and in the proxy, which never asks one
@@ -30,5 +30,5 @@ struct curl_library {
 #undef X
 };
 
-/* It stays loaded.  0, or -ENOENT and a new text that says what to do. */
-int curl_library_load(struct curl_library *ret, char **ret_reason) MUST_USE;
+/* For `what` ("a bucket"); it stays loaded.  0, or -ENOENT and a new text that says what to do. */
+int curl_library_load(const char *what, struct curl_library *ret, char **ret_reason) MUST_USE;

@@ -52,7 +52,7 @@ struct store_s3 *store_s3_new(const struct location *l, const struct work *work,
 	struct curl_library lib;
 	struct store_s3 *s;
 
-	if (curl_library_load(&lib, ret_reason) < 0)
+	if (curl_library_load("a bucket", &lib, ret_reason) < 0)
 		return NULL;
 	if (lib.global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();

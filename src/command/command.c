@@ -8,6 +8,7 @@
 #include "command/cache.h"
 #include "command/command_int.h"
 #include "command/live.h"
+#include "command/machine.h"
 #include "command/roster.h"
 
 static int print_version(void)
@@ -56,6 +57,8 @@ static int dispatch(const struct options *o)
 		return live_events(o);
 	case VERB_CACHE:
 		return cache_run(o);
+	case VERB_MACHINE:
+		return machine_run(o);
 	case VERB_RELOAD:
 		return live_reload(o);
 	case VERB_USER:

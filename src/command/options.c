@@ -9,10 +9,12 @@
 #include "base/number.h"
 #include "command/command_int.h"
 
-#define ON(verb)  (1u << VERB_##verb)
-#define BIT(v)	  (1u << (v))
-#define ACTIONS	  (ON(START) | ON(STOP) | ON(RESTART))
-#define LIVE	  (ACTIONS | ON(BUSY) | ON(STATUS) | ON(LOGS) | ON(EVENTS) | ON(CACHE) | ON(RELOAD))
+#define ON(verb) (1u << VERB_##verb)
+#define BIT(v)	 (1u << (v))
+#define ACTIONS	 (ON(START) | ON(STOP) | ON(RESTART))
+#define LIVE                                                                                       \
+	(ACTIONS | ON(BUSY) | ON(STATUS) | ON(LOGS) | ON(EVENTS) | ON(CACHE) | ON(MACHINE) |       \
+		ON(RELOAD))
 #define WRITERS	  (ON(USER) | ON(TENANT) | ON(ROSTER))
 #define ALL	  UINT_MAX
 #define MAX_LINES 1000

@@ -133,7 +133,7 @@ static void hint(const struct config *c, struct buf *out)
 
 static bool is_on_fly(const struct config *c)
 {
-	return c->fly_machine.n || c->fly_region.n || getenv("FLY_APP_NAME");
+	return c->target == TARGET_FLY || getenv("FLY_APP_NAME");
 }
 
 void platform_check(const struct config *c, struct buf *out)

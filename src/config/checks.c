@@ -178,6 +178,28 @@ void check_user_name(struct loader *ld, const struct row *row, void *value, stru
 		check_word(ld, row, value, place);
 }
 
+void check_machine_name(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	str name = *(str *)value;
+
+	if (name.n && !is_machine_name(name))
+		complain(ld, row, place, name, "may have letters, digits, - _ and . only");
+}
+
+void check_fleet_secret(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	str secret = *(str *)value;
+
+	/* A dump that is read back: everybody would know that one. */
+	if (str_eq(secret, STR("[hidden]"))) {
+		warn_at(ld, place, STR_FMT ": is not the secret itself; there is none",
+			STR_ARG(subject(ld, row, place)));
+		*(str *)value = STR_EMPTY;
+	} else if (secret.n && secret.n < CONFIG_MIN_FLEET_SECRET)
+		fault_at(ld, place, STR_FMT ": is shorter than %u bytes",
+			STR_ARG(subject(ld, row, place)), CONFIG_MIN_FLEET_SECRET);
+}
+
 void check_directory(struct loader *ld, const struct row *row, void *value, struct place place)
 {
 	str path = *(str *)value;

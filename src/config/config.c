@@ -113,6 +113,7 @@ void config_needs_restart(
 {
 	compare_section(SECTION_SERVER, &before->server, &after->server, ret_names);
 	compare_section(SECTION_BACKUP, &before->backup, &after->backup, ret_names);
+	compare_section(SECTION_MACHINE, &before->machine, &after->machine, ret_names);
 }
 
 char *config_database_path(const struct tenant_conf *t, const struct database_conf *db)

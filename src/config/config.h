@@ -11,6 +11,10 @@
 enum start_when { START_ON_REQUEST, START_AT_BOOT };
 enum replay_form { REPLAY_JSON, REPLAY_HEADER };
 enum files_care { FILES_LOCAL, FILES_NONE };
+/* What the fleet runs on; in config.target it is decided: never AUTO. */
+enum target_kind { TARGET_AUTO, TARGET_FLY, TARGET_HOSTS, TARGET_KUBERNETES, TARGET_NONE };
+enum machine_wake { MACHINE_WAKE_NONE, MACHINE_WAKE_COMMAND, MACHINE_WAKE_HTTP, MACHINE_WAKE_WOL };
+enum machine_sleep { MACHINE_SLEEP_NONE, MACHINE_SLEEP_COMMAND, MACHINE_SLEEP_EXIT };
 enum cache_how { CACHE_THRUSTER, CACHE_RFC9111, CACHE_OFF };
 
 struct str_list {
@@ -42,6 +46,7 @@ struct env_list {
 #define CONFIG_ENUM_LISTEN    enum listen_how
 #define CONFIG_ENUM_PREFIX    enum prefix_how
 #define CONFIG_ENUM_FILES     enum files_care
+#define CONFIG_ENUM_TARGET    enum target_kind
 #define CONFIG_PORT	      int64_t /* from 1 to 65535, or: */
 
 #define CONFIG_PORT_ANY	 0    /* the kernel's choice */
@@ -77,16 +82,54 @@ struct backup_conf {
 #include "config/rows.def"
 };
 
+/* The section machine: what is said of the machine that we are.  What is true of it is in struct
+ * config. */
+struct our_machine_conf {
+#define MACHINE_ROW(type, name, env, fallback, flags, check, doc) CONFIG_##type name;
+#include "config/rows.def"
+};
+
+/* A machine of the fleet: of machines:, or known to the target.  A snapshot has name, address and
+ * region only. */
+struct machine_conf {
+	str name;
+	str address; /* "host:port", where its fly-atc answers; empty: the target knows */
+	str region;  /* empty: none */
+	struct {
+		enum machine_wake how;
+		struct str_list command; /* its words, which are literal */
+		str http;		 /* URL that a POST wakes it by */
+		str wol;		 /* "aa:bb:cc:dd:ee:ff" */
+	} wake;
+	struct {
+		enum machine_sleep how;
+		struct str_list command;
+	} sleep;
+	unsigned line;	   /* of the file; 0: from the target */
+	bool is_of_target; /* not in the file */
+};
+
+/* Requests whose path the pattern matches are another app's. */
+struct appliance_conf {
+	str pattern; /* each * stands for any bytes */
+	str app;
+	str region;	/* empty: any */
+	unsigned line;	/* of the file */
+	bool is_rooted; /* its first segment has no *: nobody need know the path's user */
+};
+
 struct tenant_conf {
 	uint32_t slot;	/* its place on the scoreboard: the same for as long as the tenant exists */
 	uint64_t owner; /* a hash of its id, which marks a slot as its own.  The same in every
 			   configuration */
 	str id; /* "bellevue/2025/winter"; "main" for the only tenant of a configuration without
 		   users */
-	str user, name; /* "bellevue", "2025/winter" */
-	str prefix;	/* "/bellevue/2025/winter"; empty at the root */
-	str host;	/* empty: any host */
-	str machine, region;
+	str user, name;	     /* "bellevue", "2025/winter" */
+	str prefix;	     /* "/bellevue/2025/winter"; empty at the root */
+	str host;	     /* empty: any host */
+	str machine, region; /* what is said of where it lives */
+	str lives_on; /* the machine by its name: `machine`, or one of its region's, always the
+			 same; empty: no machine of the region is known, or it may be anywhere */
 	str dir; /* absolute: its databases and files; for a single tenant the application's own
 		    directory */
 	const struct app_conf *app;
@@ -107,9 +150,18 @@ struct config {
 				       are none, or this is a snapshot */
 	struct str_list control_sockets; /* where a running fly-atc may be asked, the likeliest
 					    first; none in a snapshot */
-	str fly_machine;		 /* FLY_MACHINE_ID and FLY_REGION; both empty: not on Fly */
-	str fly_region;
-	uint64_t version;		/* hash of the effective configuration */
+	struct our_machine_conf machine; /* what is said; not in a snapshot */
+	enum target_kind target;	 /* NONE: no fleet, everything is here */
+	str our_machine, our_region;	 /* may be empty: not known, or no fleet */
+	str our_app;			 /* on Fly: FLY_APP_NAME */
+	str hop_key;			 /* hex; from the fleet's secret; empty: there is none */
+	struct machine_conf *machines;	 /* sorted by name */
+	size_t nmachines;
+	struct appliance_conf *appliances; /* the first one that matches is it */
+	size_t nappliances;
+	uint64_t version;	/* hash of the effective configuration */
+	uint64_t fleet_version; /* of who lives where: the same on each machine with the same
+				   users, tenants, machines and appliances */
 	struct config_private *private; /* arena, origins, references */
 };
 
@@ -136,7 +188,14 @@ struct config_source {
 	bool is_only_read; /* nothing will be started (check, dump, status …): a missing command is
 			      only a warning */
 	str roster;	   /* changes over users and machines, as roster_write has it; or empty */
+	/* Machines that the target has found; what the file says of one of them wins.  Borrowed for
+	 * the call. */
+	const struct machine_conf *found;
+	size_t nfound;
+	str fleet_secret; /* the store's, used where machine.secret is empty */
 };
+
+#define CONFIG_MIN_FLEET_SECRET 16u
 
 /* In run_dir: Litestream's own files; tenants with private directories do not see them. */
 #define CONFIG_PRIVATE_RUN_DIR "private"
@@ -216,6 +275,11 @@ void config_each_tenant(const struct config *c, config_said_fn *fn, void *arg);
 /* A map of settings in YAML, as JSON in which each scalar is a text or null; for the roster.  False
  * and the reason: it cannot be understood. */
 bool config_settings_read(str yaml, struct buf *ret_json, struct buf *ret_reason) MUST_USE;
+/* Or NULL. */
+const struct machine_conf *config_find_machine(const struct config *c, str name);
+/* Whether the tenant is served on this machine: it lives here, its region is ours and no machine of
+ * it is known by name, or there is no fleet. */
+bool config_is_here(const struct config *c, const struct tenant_conf *t);
 /* The prefix of the paths that the application sees; empty: none. */
 static inline str config_seen_prefix(const struct tenant_conf *t)
 {

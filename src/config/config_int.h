@@ -88,6 +88,7 @@ enum row_type {
 	TYPE_ENUM_LISTEN,
 	TYPE_ENUM_PREFIX,
 	TYPE_ENUM_FILES,
+	TYPE_ENUM_TARGET,
 };
 enum row_flag { LIVE = 1, RESTART = 2, EDGE = 4, BOOT = 8, SUPERVISOR = 16, SECRET = 32 };
 
@@ -119,14 +120,19 @@ enum backup_row {
 #include "config/rows.def"
 	NBACKUP_ROWS
 };
+enum machine_row {
+#define MACHINE_ROW(type, name, env, fallback, flags, check, doc) MACHINE_##name,
+#include "config/rows.def"
+	NMACHINE_ROWS
+};
 
-/* The rows of server, app and backup. */
+/* The rows of server, app, backup and machine. */
 struct section {
 	str name;
 	const struct row *rows;
 	size_t nrows;
 };
-enum section_id { SECTION_SERVER, SECTION_APP, SECTION_BACKUP, NSECTIONS };
+enum section_id { SECTION_SERVER, SECTION_APP, SECTION_BACKUP, SECTION_MACHINE, NSECTIONS };
 extern const struct section sections[NSECTIONS];
 
 /* Values of a section and where they come from: a reader fills this. */
@@ -190,6 +196,7 @@ struct config_private {
 	struct arena arena;
 	struct value_origin server_origins[NSERVER_ROWS];
 	struct value_origin backup_origins[NBACKUP_ROWS];
+	struct value_origin machine_origins[NMACHINE_ROWS];
 	struct app_layer root;
 	struct user_conf **users; /* sorted by name */
 	size_t nusers;
@@ -215,6 +222,8 @@ struct loader {
 	size_t nusers, users_cap;
 	struct tenant_draft *tenants;
 	size_t ntenants, tenants_cap;
+	struct machine_conf *machines;
+	size_t nmachines;
 	uint32_t single_slot;
 	const struct node *upstream_command, *upstream_args;
 	struct str_list told; /* variables of databases */
@@ -307,9 +316,10 @@ str path_absolute(struct loader *ld, str path);
 bool env_name_is_legal(str name);
 
 /* checks.c */
-#define SERVER_ROW(type, name, env, fallback, flags, check, doc) row_check check_##check;
-#define APP_ROW(type, name, env, fallback, flags, check, doc)	 row_check check_##check;
-#define BACKUP_ROW(type, name, env, fallback, flags, check, doc) row_check check_##check;
+#define SERVER_ROW(type, name, env, fallback, flags, check, doc)  row_check check_##check;
+#define APP_ROW(type, name, env, fallback, flags, check, doc)	  row_check check_##check;
+#define BACKUP_ROW(type, name, env, fallback, flags, check, doc)  row_check check_##check;
+#define MACHINE_ROW(type, name, env, fallback, flags, check, doc) row_check check_##check;
 #include "config/rows.def"
 bool relative_path_is_safe(str path);
 
@@ -325,6 +335,7 @@ void upstream_finish(struct loader *ld);
 struct values server_values(struct config *c);
 struct values app_values(struct app_layer *layer);
 struct values backup_values(struct config *c);
+struct values machine_values(struct config *c);
 
 /* environment.c */
 void environment_read(struct loader *ld);
@@ -369,6 +380,20 @@ bool scope_read_entry(struct loader *ld, struct scope *scope, const struct node 
 const struct app_layer *scope_finish(struct loader *ld, struct scope *scope);
 /* What it knows beyond the rows of app:. */
 #define SCOPE_KEYS "databases", "host", "machine", "instance", "region"
+
+/* A machine's or a region's name. */
+bool is_machine_name(str s);
+
+/* machines.c: `machine:` (a map, or the name alone), `machines:`, and who we are. */
+void machine_read(struct loader *ld, const struct node *n);
+void machines_read(struct loader *ld, const struct node *map);
+/* All was read: which machine we are, on what target, and the machines with those that the target
+ * knows; for a snapshot only their order. */
+void machines_derive(struct loader *ld);
+/* All tenants are known: each one's owner. */
+void machines_place(struct loader *ld);
+/* appliances.c */
+void appliances_read(struct loader *ld, const struct node *map);
 
 /* users.c, routes.c */
 void users_read(struct loader *ld, const struct node *map);

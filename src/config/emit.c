@@ -473,6 +473,121 @@ static void emit_routes(struct emitter *e)
 	}
 }
 
+/* -- the fleet -- */
+
+static void add_words(struct emitter *e, const char *key, const struct str_list *words)
+{
+	buf_printf(e->out, "%s: [", key);
+	for (size_t i = 0; i < words->count; i++) {
+		buf_add(e->out, i ? STR(", ") : STR_EMPTY);
+		text_add_escaped(e->out, words->items[i]);
+	}
+	buf_add_char(e->out, ']');
+}
+
+static void add_text(struct emitter *e, const char *key, str value)
+{
+	buf_printf(e->out, "%s: ", key);
+	text_add_escaped(e->out, value);
+}
+
+static void add_waking(struct emitter *e, const struct machine_conf *m)
+{
+	buf_add(e->out, STR(", wake: {"));
+	switch (m->wake.how) {
+	case MACHINE_WAKE_NONE:
+		break;
+	case MACHINE_WAKE_COMMAND:
+		add_words(e, "command", &m->wake.command);
+		break;
+	case MACHINE_WAKE_HTTP:
+		add_text(e, "http", m->wake.http);
+		break;
+	case MACHINE_WAKE_WOL:
+		add_text(e, "wol", m->wake.wol);
+		break;
+	}
+	buf_add_char(e->out, '}');
+}
+
+static void add_sleeping(struct emitter *e, const struct machine_conf *m)
+{
+	switch (m->sleep.how) {
+	case MACHINE_SLEEP_NONE:
+		break;
+	case MACHINE_SLEEP_COMMAND:
+		buf_add(e->out, STR(", sleep: {"));
+		add_words(e, "command", &m->sleep.command);
+		buf_add_char(e->out, '}');
+		break;
+	case MACHINE_SLEEP_EXIT:
+		buf_add(e->out, STR(", sleep: exit"));
+		break;
+	}
+}
+
+static void emit_machine(struct emitter *e, const struct machine_conf *m)
+{
+	begin_line(e);
+	text_add(e->out, m->name);
+	buf_add(e->out, STR(": {"));
+	add_text(e, "address", m->address);
+	buf_add(e->out, STR(", "));
+	add_text(e, "region", m->region);
+	if (e->purpose != FOR_PROXY) {
+		add_waking(e, m);
+		add_sleeping(e, m);
+	}
+	buf_add_char(e->out, '}');
+	end_line_from(e, m->line);
+}
+
+/* What the target found is no part of what was configured. */
+static bool machine_is_for(const struct emitter *e, const struct machine_conf *m)
+{
+	return e->purpose == FOR_PROXY || !m->is_of_target;
+}
+
+static void emit_machines(struct emitter *e)
+{
+	const struct config *c = e->c;
+	bool is_first = true;
+
+	for (size_t i = 0; i < c->nmachines; i++) {
+		if (!machine_is_for(e, &c->machines[i]))
+			continue;
+		buf_add(e->out, is_first ? STR("machines:\n") : STR_EMPTY);
+		is_first = false;
+		e->depth++;
+		emit_machine(e, &c->machines[i]);
+		e->depth--;
+	}
+}
+
+static void emit_appliances(struct emitter *e)
+{
+	const struct config *c = e->c;
+
+	if (c->nappliances)
+		buf_add(e->out, STR("appliances:\n"));
+	e->depth++;
+	for (size_t i = 0; i < c->nappliances; i++) {
+		const struct appliance_conf *a = &c->appliances[i];
+
+		begin_line(e);
+		text_add(e->out, a->pattern);
+		buf_add(e->out, STR(": {"));
+		add_text(e, "app", a->app);
+		if (a->region.n) {
+			buf_add(e->out, STR(", "));
+			add_text(e, "region", a->region);
+		}
+		buf_add_char(e->out, '}');
+		end_line_from(e, a->line);
+	}
+	e->depth--;
+}
+
 static void emit_all(struct emitter *e)
 {
 	const struct config *c = e->c;
@@ -486,6 +601,9 @@ static void emit_all(struct emitter *e)
 		e->depth--;
 		emit_section(e, SECTION_BACKUP, &c->backup, private->backup_origins);
 	}
+	emit_section(e, SECTION_MACHINE, &c->machine, private->machine_origins);
+	emit_machines(e);
+	emit_appliances(e);
 	emit_users(e);
 	emit_routes(e);
 	if (!c->is_single && !c->ntenants && !private->nusers)
@@ -513,14 +631,22 @@ static void emit_meta(struct emitter *e, const char *key, str value)
 	end_line(e);
 }
 
+static void emit_our_machine(struct emitter *e)
+{
+	emit_meta(e, "our_machine", e->c->our_machine);
+	emit_meta(e, "our_region", e->c->our_region);
+	emit_meta(e, "our_app", e->c->our_app);
+}
+
 void config_snapshot_write(const struct config *c, struct buf *out)
 {
 	struct emitter e = {.out = out, .c = c, .purpose = FOR_PROXY};
 
 	buf_add(out, STR("snapshot:\n"));
 	emit_meta(&e, "file", c->file);
-	emit_meta(&e, "fly_machine", c->fly_machine);
-	emit_meta(&e, "fly_region", c->fly_region);
+	emit_our_machine(&e);
+	emit_meta(&e, "hop_key", c->hop_key);
+	buf_printf(out, "  our_target: %u\n", c->target);
 	buf_printf(out, "  version: %llu\n", (unsigned long long)c->version);
 	if (c->is_single)
 		buf_printf(out, "  single: %u\n", c->tenants[0].slot);
@@ -533,8 +659,7 @@ uint64_t config_hash(const struct config *c)
 	struct emitter e = {.out = &text, .c = c, .purpose = FOR_HASH};
 	uint64_t hash;
 
-	emit_meta(&e, "fly_machine", c->fly_machine);
-	emit_meta(&e, "fly_region", c->fly_region);
+	emit_our_machine(&e);
 	emit_all(&e);
 	hash = hash_keyed(buf_str(&text), CONFIG_HASH_KEYS);
 	buf_done(&text);

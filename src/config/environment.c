@@ -90,6 +90,7 @@ static bool read_value(
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		return value_read_text(ld, row, text, value, ret_why);
 	case TYPE_ARGV:
 	case TYPE_MAP:
@@ -127,26 +128,28 @@ static void read_variable(struct loader *ld, const struct values *v, size_t i, c
 static void read_row(struct loader *ld, const struct values *v, size_t i)
 {
 	const char *name = v->section->rows[i].env, *text;
+	bool is_thrusters =
+		v->section == &sections[SECTION_SERVER] || v->section == &sections[SECTION_APP];
 	char prefixed[64];
 
 	if (!name)
 		return;
 	snprintf(prefixed, sizeof(prefixed), "THRUSTER_%s", name);
-	text = v->section == &sections[SECTION_BACKUP] ? NULL : environment_get(ld, prefixed);
+	text = is_thrusters ? environment_get(ld, prefixed) : NULL;
 	if (text) {
 		read_variable(ld, v, i, prefixed, text, ORIGIN_THRUSTER);
 		return;
 	}
 	text = environment_get(ld, name);
 	/* Unlike in Thruster, an empty variable means nothing. */
-	if (text && (*text || v->section != &sections[SECTION_BACKUP]))
+	if (text && (*text || is_thrusters))
 		read_variable(ld, v, i, name, text, ORIGIN_PLAIN);
 }
 
 void environment_read(struct loader *ld)
 {
 	struct values all[] = {server_values(ld->config), app_values(&ld->config->private->root),
-		backup_values(ld->config)};
+		backup_values(ld->config), machine_values(ld->config)};
 
 	for (size_t s = 0; s < NITEMS(all); s++)
 		for (size_t i = 0; i < all[s].section->nrows; i++)

@@ -41,7 +41,7 @@ static void add_fault(
 	*fault = (struct config_fault){
 		.where = arena_dup(faults->arena, where_text(ld, place)),
 		.line = place.line & ~ROSTER_LINES,
-		.column = place.column,
+		.column = line_is_roster(place.line) ? 0 : place.column,
 		.text = arena_dup(faults->arena, str_of(text)),
 		.is_warning = is_warning,
 	};

@@ -72,6 +72,21 @@ static void take_command_line(struct loader *ld)
 	root->origins[APP_command] = (struct value_origin){ORIGIN_COMMAND, 0};
 }
 
+static bool read_snapshot_machine(struct config *c, str key, str value)
+{
+	if (str_eq(key, STR("our_machine")))
+		c->our_machine = value;
+	else if (str_eq(key, STR("our_region")))
+		c->our_region = value;
+	else if (str_eq(key, STR("our_app")))
+		c->our_app = value;
+	else if (str_eq(key, STR("hop_key")))
+		c->hop_key = value;
+	else
+		return false;
+	return true;
+}
+
 static void read_snapshot_head(struct loader *ld, const struct node *map)
 {
 	struct config *c = ld->config;
@@ -83,23 +98,34 @@ static void read_snapshot_head(struct loader *ld, const struct node *map)
 
 		if (str_eq(key, STR("file")))
 			c->file = value;
-		else if (str_eq(key, STR("fly_machine")))
-			c->fly_machine = value;
-		else if (str_eq(key, STR("fly_region")))
-			c->fly_region = value;
+		else if (read_snapshot_machine(c, key, value))
+			continue;
 		else if (number_parse(value, UINT64_MAX, &number) < 0)
 			fault_at(ld, n->place, "expected a whole number");
 		else if (str_eq(key, STR("version")))
 			c->version = number;
+		else if (str_eq(key, STR("our_target")))
+			c->target = number < TARGET_NONE ? (enum target_kind)number : TARGET_NONE;
 		else if (str_eq(key, STR("single")))
 			ld->single_slot = (uint32_t)number;
 	}
 }
 
 /* The parts of a file, in the order in which they are needed. */
-enum part { PART_SNAPSHOT, PART_SERVER, PART_APP, PART_BACKUP, PART_USERS, PART_ROUTES, NPARTS };
-static const char *const part_names[NPARTS + 1] = {
-	"snapshot", "server", "app", "backup", "users", "routes", NULL};
+enum part {
+	PART_SNAPSHOT,
+	PART_SERVER,
+	PART_APP,
+	PART_BACKUP,
+	PART_MACHINE,
+	PART_MACHINES,
+	PART_APPLIANCES,
+	PART_USERS,
+	PART_ROUTES,
+	NPARTS
+};
+static const char *const part_names[NPARTS + 1] = {"snapshot", "server", "app", "backup", "machine",
+	"machines", "appliances", "users", "routes", NULL};
 
 static void find_parts(struct loader *ld, const struct node *root, const struct node *ret[NPARTS])
 {
@@ -156,13 +182,14 @@ static void read_backup(struct loader *ld, const struct node *map)
 		fault_unknown_key(ld, n->key, values.section, NULL);
 }
 
-static void read_platform(struct loader *ld)
+static void read_fleet(struct loader *ld, const struct node *const parts[NPARTS])
 {
-	const char *machine = environment_get(ld, "FLY_MACHINE_ID"),
-		   *region = environment_get(ld, "FLY_REGION");
-
-	ld->config->fly_machine = arena_dup(ld->arena, str_of(machine ? machine : ""));
-	ld->config->fly_region = arena_dup(ld->arena, str_of(region ? region : ""));
+	if (parts[PART_MACHINE])
+		machine_read(ld, parts[PART_MACHINE]);
+	if (parts[PART_MACHINES])
+		machines_read(ld, parts[PART_MACHINES]);
+	if (parts[PART_APPLIANCES])
+		appliances_read(ld, parts[PART_APPLIANCES]);
 }
 
 static void load_tree(struct loader *ld, const struct node *root)
@@ -178,11 +205,12 @@ static void load_tree(struct loader *ld, const struct node *root)
 	read_server(ld, parts[PART_SERVER]);
 	read_app(ld, parts[PART_APP]);
 	read_backup(ld, parts[PART_BACKUP]);
+	read_fleet(ld, parts);
 	if (!ld->is_snapshot) {
 		environment_read(ld);
-		read_platform(ld);
 		take_command_line(ld);
 	}
+	machines_derive(ld);
 	server_derive(ld);
 	backup_derive(ld);
 	layer_derive(ld, &c->private->root);
@@ -194,13 +222,14 @@ static void load_tree(struct loader *ld, const struct node *root)
 		single_add(ld);
 	c->app = *c->private->root.conf;
 	tenants_finish(ld);
+	machines_place(ld);
 }
 
 static void begin_config(struct loader *ld)
 {
 	struct config *c = xcalloc(1, sizeof(*c));
 	struct config_private *private = xcalloc(1, sizeof(*private));
-	struct values server, app, backup;
+	struct values server, app, backup, machine;
 
 	MAGIC_BEGIN(private, CONFIG_MAGIC);
 	c->private = private;
@@ -214,10 +243,12 @@ static void begin_config(struct loader *ld)
 	server = server_values(c);
 	app = app_values(&private->root);
 	backup = backup_values(c);
+	machine = machine_values(c);
 	values_set_defaults(ld, &server);
 	values_set_defaults(ld, &app);
 	values_set_defaults(ld, &backup);
-	c->file = c->fly_machine = c->fly_region = STR_EMPTY;
+	values_set_defaults(ld, &machine);
+	c->file = c->our_machine = c->our_region = c->our_app = c->hop_key = STR_EMPTY;
 	*ld->faults = (struct config_faults){.arena = xcalloc(1, sizeof(struct arena))};
 }
 
@@ -229,6 +260,7 @@ static struct config *finish_config(struct loader *ld)
 	faults_sort(ld->faults);
 	arena_done(&ld->tree);
 	free(ld->cwd);
+	free(ld->machines);
 	free(ld->users);
 	free(ld->tenants);
 	if (!ld->faults->errors)

@@ -30,14 +30,22 @@ static const struct row backup_rows[] = {
 #include "config/rows.def"
 };
 
+static const struct row machine_rows[] = {
+#define MACHINE_ROW(type, name, env, fallback, flags, check, doc)                                  \
+	ROW(type, name, env, fallback, flags, check, doc, our_machine_conf)
+#include "config/rows.def"
+};
+
 const struct section sections[NSECTIONS] = {
 	[SECTION_SERVER] = {STR_INIT("server"), server_rows, NITEMS(server_rows)},
 	[SECTION_APP] = {STR_INIT("app"), app_rows, NITEMS(app_rows)},
 	[SECTION_BACKUP] = {STR_INIT("backup"), backup_rows, NITEMS(backup_rows)},
+	[SECTION_MACHINE] = {STR_INIT("machine"), machine_rows, NITEMS(machine_rows)},
 };
 static_assert(NITEMS(server_rows) == NSERVER_ROWS, "the enum and the table come from one list");
 static_assert(NITEMS(app_rows) == NAPP_ROWS, "the enum and the table come from one list");
 static_assert(NITEMS(backup_rows) == NBACKUP_ROWS, "the enum and the table come from one list");
+static_assert(NITEMS(machine_rows) == NMACHINE_ROWS, "the enum and the table come from one list");
 
 const struct row *section_find(const struct section *s, str key)
 {
@@ -75,4 +83,10 @@ struct values backup_values(struct config *c)
 {
 	return (struct values){
 		&sections[SECTION_BACKUP], &c->backup, c->private->backup_origins, false};
+}
+
+struct values machine_values(struct config *c)
+{
+	return (struct values){
+		&sections[SECTION_MACHINE], &c->machine, c->private->machine_origins, false};
 }

@@ -23,7 +23,7 @@ static bool is_host(str s)
 	return labels > 0;
 }
 
-static bool is_machine(str s)
+bool is_machine_name(str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char c = char_lower(s.p[i]);
@@ -75,7 +75,7 @@ static void read_word(struct loader *ld, const struct node *n, str *value, unsig
 	if (!read_expanded_text(ld, n, &text))
 		return;
 	*value = text;
-	if (!is_machine(text))
+	if (!is_machine_name(text))
 		fault_at(ld, n->place,
 			STR_FMT ": \"" STR_FMT "\" may have letters, digits, - _ and . only",
 			STR_ARG(n->key->text), STR_ARG(text));

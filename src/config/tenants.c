@@ -69,6 +69,7 @@ static void set_location(struct tenant_conf *t, const struct tenant_spec *spec)
 	const struct setting_location *place =
 		own && (own->machine_line || own->region_line) ? own : user;
 
+	t->lives_on = STR_EMPTY;
 	t->machine = place && place->machine_line ? place->machine : STR_EMPTY;
 	t->region = place && place->region_line ? place->region : STR_EMPTY;
 	t->host = own && own->host_line	    ? own->host
@@ -123,6 +124,7 @@ void single_add(struct loader *ld)
 		.host = STR_EMPTY,
 		.machine = STR_EMPTY,
 		.region = STR_EMPTY,
+		.lives_on = STR_EMPTY,
 		.dir = root->conf->root,
 		.app = root->conf,
 	};

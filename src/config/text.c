@@ -100,6 +100,7 @@ void value_add(struct buf *out, const struct row *row, const void *value)
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		buf_add(out, str_of(type_words(row->type)[*(const unsigned *)value]));
 		break;
 	}

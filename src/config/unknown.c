@@ -2,11 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/config_int.h"
 
-/* The other section that knows the key, or NULL. */
+/* The other section that knows the key, or NULL.  Those of machine: are words of everybody's. */
 static const struct section *home_of(str key, const struct section *s)
 {
 	for (size_t i = 0; i < NSECTIONS; i++)
-		if (&sections[i] != s && section_find(&sections[i], key))
+		if (i != SECTION_MACHINE && &sections[i] != s && section_find(&sections[i], key))
 			return &sections[i];
 	return NULL;
 }

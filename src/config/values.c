@@ -13,6 +13,7 @@ static const char *const start_words[] = {"on_request", "at_boot", NULL};
 static const char *const listen_words[] = {"tcp", "fd", "unix", NULL};
 static const char *const prefix_words[] = {"pass", "strip", NULL};
 static const char *const files_words[] = {"local", "none", NULL};
+static const char *const target_words[] = {"auto", "fly", "hosts", "kubernetes", "none", NULL};
 static_assert(
 	sizeof(enum framework) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned),
 	"values of enums are written as unsigned int");
@@ -23,6 +24,7 @@ static_assert(NITEMS(start_words) == START_AT_BOOT + 2, "a word for each start")
 static_assert(NITEMS(listen_words) == LISTEN_UNIX + 2, "a word for each way");
 static_assert(NITEMS(prefix_words) == PREFIX_STRIP + 2, "a word for each way");
 static_assert(NITEMS(files_words) == FILES_NONE + 2, "a word for each care");
+static_assert(NITEMS(target_words) == TARGET_NONE + 2, "a word for each target");
 
 const char *const *type_words(enum row_type type)
 {
@@ -54,6 +56,8 @@ const char *const *type_words(enum row_type type)
 		return prefix_words;
 	case TYPE_ENUM_FILES:
 		return files_words;
+	case TYPE_ENUM_TARGET:
+		return target_words;
 	}
 	return NULL;
 }
@@ -97,6 +101,8 @@ static const char *type_text(enum row_type type)
 		return "pass or strip";
 	case TYPE_ENUM_FILES:
 		return "local or none";
+	case TYPE_ENUM_TARGET:
+		return "auto, fly, hosts, kubernetes or none";
 	}
 	return "";
 }
@@ -131,6 +137,7 @@ const char *type_name(enum row_type type)
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		return type_text(type);
 	}
 	return "";
@@ -280,6 +287,7 @@ bool value_read_text(
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		r = read_word(text, type_words(row->type), value);
 		break;
 	}
@@ -475,6 +483,7 @@ static bool read_any(struct loader *ld, const struct row *row, const struct node
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		return read_scalar(ld, row, n, value);
 	}
 	return false;
@@ -538,6 +547,7 @@ bool value_equal(const struct row *row, const void *a, const void *b)
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		return *(const unsigned *)a == *(const unsigned *)b;
 	}
 	return false;

@@ -15,6 +15,11 @@
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
  *   POST /v1/reload                 422 with the faults if the new configuration has any;
  *                                   202 if it is in force, but not used by the proxy yet
+ *   GET  /v1/machines               the machines of the fleet, as their platform shows them
+ *   POST /v1/machines               makes one like this one; ?region=ord, ?name=NAME, ?key=KEY: a
+ *                                   second try with the same key makes no second one
+ *   POST /v1/machines/<name>/wake   also sleep (?how=suspend or stop), and destroy (?force=1: even
+ *                                   if tenants live there); answers when the platform has done it
  *   GET  /v1/config                 the effective configuration (YAML)
  *   GET  /v1/version
  *
@@ -156,6 +161,36 @@ struct control_rolled_tenant {
 };
 typedef void control_rolled_fn(void *arg, const struct control_rolled_tenant *t);
 
+/* Who we are in the fleet, by its platform. */
+struct control_fleet {
+	str target;			 /* "fly", "none", … */
+	str app, machine, region, image; /* or empty */
+	uint64_t memory;		 /* bytes; 0: it is not said */
+};
+
+/* One machine of it; strings are borrowed, and may be empty but for name. */
+struct control_machine {
+	str name, label, region;
+	str state; /* in the platform's words */
+	str address;
+	bool is_self;
+	size_t ntenants; /* that live there */
+};
+typedef void control_machine_fn(void *arg, const struct control_machine *m);
+
+enum control_machine_what {
+	CONTROL_MACHINE_WAKE,
+	CONTROL_MACHINE_SUSPEND,
+	CONTROL_MACHINE_STOP,
+	CONTROL_MACHINE_CREATE,
+	CONTROL_MACHINE_DESTROY,
+};
+struct control_machine_order {
+	enum control_machine_what what;
+	str name, region, key; /* CREATE: any may be empty */
+	bool is_forced;	       /* DESTROY: even if tenants live there */
+};
+
 /* What the supervisor can do.  Every `done` is called exactly once, never from inside the call that
  * took it, and may also be called after control_free (it is then ignored).  `each` is called from
  * inside. */
@@ -181,6 +216,13 @@ struct control_ops {
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
 	void (*tail)(void *arg, str id, size_t n, control_line_fn *each, void *each_arg);
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);
+	void (*fleet)(void *arg, struct control_fleet *ret);
+	/* `each` for every machine, if done is then called without an error. */
+	void (*machines)(
+		void *arg, control_machine_fn *each, control_done_fn *done, void *done_arg);
+	/* done with 0 and the machine's name, or -errno and why not. */
+	void (*machine)(void *arg, const struct control_machine_order *order, control_done_fn *done,
+		void *done_arg);
 	/* backup_status_json. */
 	void (*backup)(void *arg, struct buf *json);
 	/* What is cached for a tenant, or only for this path (not empty), is forgotten. */

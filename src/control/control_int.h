@@ -120,6 +120,9 @@ void action_busy(struct session *s, str hold, msec length);
 void action_reload(struct session *s);
 void action_purge(struct session *s, str path);
 void action_restart_all(struct session *s, const struct control_roll *how, bool waits);
+/* machines.c: of the fleet. */
+void machines_list(struct session *s);
+void machines_order(struct session *s, const struct control_machine_order *order);
 /* report.c: status and tenants as JSON. */
 void report_status(struct session *s);
 void report_tenant(struct session *s);

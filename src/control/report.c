@@ -229,8 +229,8 @@ static void add_global(
 	add_memory(j, m, getpid());
 	add_proxy(j, g, m);
 	add_config(j, g);
-	json_str_or_null(j, "machine", g->conf->fly_machine);
-	json_str_or_null(j, "region", g->conf->fly_region);
+	json_str_or_null(j, "machine", g->conf->our_machine);
+	json_str_or_null(j, "region", g->conf->our_region);
 	json_str_or_null(j, "isolation", g->isolation);
 	add_losses(j, "log_dropped", &g->log_dropped);
 	add_backup(j, c);

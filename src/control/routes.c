@@ -7,6 +7,7 @@
 #include "link/channel.h"
 
 #define TENANTS	      STR("/v1/tenants/")
+#define MACHINES      STR("/v1/machines/")
 #define DEFAULT_LINES 50
 #define MAX_LINES     1000
 #define HOLD_NAME_MAX 64
@@ -18,6 +19,7 @@ struct query {
 	str path, hold, tenant, user;
 	bool has_length;
 	msec length;
+	struct control_machine_order machine;
 };
 
 typedef void answer_fn(struct session *s, const struct query *q);
@@ -155,6 +157,41 @@ static void on_version(struct session *s, const struct query *q)
 	buf_done(&body);
 }
 
+static void on_machines(struct session *s, const struct query *q)
+{
+	(void)q;
+	machines_list(s);
+}
+
+static void order_machine(struct session *s, const struct query *q, enum control_machine_what what)
+{
+	struct control_machine_order order = q->machine;
+
+	order.what = what;
+	order.name = arena_dup(&s->arena, uri_decode(&s->arena, order.name));
+	machines_order(s, &order);
+}
+
+static void on_machine_create(struct session *s, const struct query *q)
+{
+	order_machine(s, q, CONTROL_MACHINE_CREATE);
+}
+
+static void on_machine_wake(struct session *s, const struct query *q)
+{
+	order_machine(s, q, CONTROL_MACHINE_WAKE);
+}
+
+static void on_machine_sleep(struct session *s, const struct query *q)
+{
+	order_machine(s, q, q->machine.what);
+}
+
+static void on_machine_destroy(struct session *s, const struct query *q)
+{
+	order_machine(s, q, CONTROL_MACHINE_DESTROY);
+}
+
 struct control_route {
 	str path;
 	enum method method;
@@ -166,6 +203,8 @@ static const struct control_route routes[] = {
 	{STR_INIT("/v1/events"), METHOD_GET, on_events},
 	{STR_INIT("/v1/cache"), METHOD_GET, on_cache},
 	{STR_INIT("/v1/restart"), METHOD_POST, on_restart_all},
+	{STR_INIT("/v1/machines"), METHOD_GET, on_machines},
+	{STR_INIT("/v1/machines"), METHOD_POST, on_machine_create},
 	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},
 	{STR_INIT("/v1/config"), METHOD_GET, on_config},
 	{STR_INIT("/v1/version"), METHOD_GET, on_version},
@@ -180,6 +219,12 @@ static const struct control_route tenant_routes[] = {
 	{STR_INIT("/purge"), METHOD_POST, on_purge},
 	{STR_INIT(""), METHOD_GET, on_tenant_request},
 };
+/* What may follow a machine's name. */
+static const struct control_route machine_routes[] = {
+	{STR_INIT("/wake"), METHOD_POST, on_machine_wake},
+	{STR_INIT("/sleep"), METHOD_POST, on_machine_sleep},
+	{STR_INIT("/destroy"), METHOD_POST, on_machine_destroy},
+};
 
 static bool read_flag(str value, bool *ret)
 {
@@ -188,6 +233,34 @@ static bool read_flag(str value, bool *ret)
 	if (!is_on && !str_eq(value, STR("0")) && !str_eq(value, STR("false")))
 		return false;
 	*ret = is_on;
+	return true;
+}
+
+static bool read_way_to_sleep(str value, enum control_machine_what *ret)
+{
+	if (!str_eq(value, STR("suspend")) && !str_eq(value, STR("stop")))
+		return false;
+	*ret = str_eq(value, STR("stop")) ? CONTROL_MACHINE_STOP : CONTROL_MACHINE_SUSPEND;
+	return true;
+}
+
+/* Of those about machines. */
+static bool read_machine_parameter(
+	str name, str value, struct control_machine_order *order, bool *ret_is_known)
+{
+	*ret_is_known = true;
+	if (str_eq(name, STR("how")))
+		return read_way_to_sleep(value, &order->what);
+	if (str_eq(name, STR("force")))
+		return read_flag(value, &order->is_forced);
+	if (str_eq(name, STR("name")))
+		order->name = value;
+	else if (str_eq(name, STR("region")))
+		order->region = value;
+	else if (str_eq(name, STR("key")))
+		order->key = value;
+	else
+		*ret_is_known = false;
 	return true;
 }
 
@@ -206,7 +279,10 @@ static bool read_hold(str value, str *ret)
 static bool read_parameter(str name, str value, struct query *q)
 {
 	uint64_t lines;
+	bool is_known, is_valid = read_machine_parameter(name, value, &q->machine, &is_known);
 
+	if (is_known)
+		return is_valid;
 	if (str_eq(name, STR("all")))
 		return read_flag(value, &q->is_for_all);
 	if (str_eq(name, STR("follow")))
@@ -271,14 +347,43 @@ static const struct control_route *find_tenant_route(struct session *s, str path
 	return NULL;
 }
 
-static const struct control_route *find_route(struct session *s, str path)
+static const struct control_route *find_machine_route(str path, str *ret_name)
 {
+	for (size_t i = 0; i < NITEMS(machine_routes); i++) {
+		const struct control_route *r = &machine_routes[i];
+
+		if (!str_ends(path, r->path) || path.n == r->path.n)
+			continue;
+		*ret_name = str_slice(path, 0, path.n - r->path.n);
+		return r;
+	}
+	return NULL;
+}
+
+/* By the path; if there are several, by the method. */
+static const struct control_route *find_route(
+	struct session *s, const struct request_head *h, str *ret_machine)
+{
+	const struct control_route *found = NULL;
+	str path = h->path;
+
 	if (str_starts(path, TENANTS))
 		return find_tenant_route(s, str_slice(path, TENANTS.n, path.n));
+	if (str_starts(path, MACHINES))
+		return find_machine_route(str_slice(path, MACHINES.n, path.n), ret_machine);
 	for (size_t i = 0; i < NITEMS(routes); i++)
-		if (str_eq(path, routes[i].path))
-			return &routes[i];
-	return NULL;
+		if (str_eq(path, routes[i].path) && (!found || h->method == routes[i].method))
+			found = &routes[i];
+	return found;
+}
+
+/* The name in the path is the one that counts. */
+static void answer_route(
+	struct session *s, const struct control_route *r, struct query *q, str machine)
+{
+	if (machine.n)
+		q->machine.name = machine;
+	r->answer(s, q);
 }
 
 void control_route(struct session *s, const struct request_head *h)
@@ -288,8 +393,13 @@ void control_route(struct session *s, const struct request_head *h)
 		.path = STR_EMPTY,
 		.hold = STR_EMPTY,
 		.tenant = STR_EMPTY,
-		.user = STR_EMPTY};
-	const struct control_route *r = find_route(s, h->path);
+		.user = STR_EMPTY,
+		.machine = {.what = CONTROL_MACHINE_SUSPEND,
+			.name = STR_EMPTY,
+			.region = STR_EMPTY,
+			.key = STR_EMPTY}};
+	str machine = STR_EMPTY;
+	const struct control_route *r = find_route(s, h, &machine);
 
 	MAGIC_CHECK(s, SESSION_MAGIC);
 	if (!r)
@@ -302,9 +412,10 @@ void control_route(struct session *s, const struct request_head *h)
 		session_refuse(s, 400,
 			STR("unknown parameter or value; there are all, follow, wait, now, "
 			    "keep_going (0 or 1), n (0 to 1000), timeout (5m), path, tenant, "
-			    "user, for (5m) and hold (letters, digits, - and _)"));
+			    "user, for (5m), hold (letters, digits, - and _), and of machines "
+			    "how (suspend or stop), force, name, region, key"));
 	else if (s->tenant.n && !has_tenant(s, s->tenant))
 		refuse_unknown(s, "tenant", s->tenant);
 	else
-		r->answer(s, &query);
+		answer_route(s, r, &query, machine);
 }

@@ -10,7 +10,6 @@
 #include "proxy/pages.h"
 #include "proxy/shared.h"
 #include "proxy/wall.h"
-#include "route/place.h"
 
 bool for_server_is_health(const struct exchange *x, str path)
 {
@@ -69,17 +68,12 @@ static str state_word(enum tenant_state state)
 	return state == TENANT_FAILED ? STR("failed") : STR("asleep");
 }
 
-/* About a tenant that another machine serves, we know nothing. */
-static bool is_elsewhere(const struct config *conf, const struct tenant_conf *t)
-{
-	return !place_is_ours(t->machine, t->region, conf->fly_machine, conf->fly_region);
-}
-
 static void add_tenant(struct buf *out, const struct exchange *x, const struct tenant_conf *t)
 {
-	str word = is_elsewhere(x->view->conf, t)
-			   ? STR("elsewhere")
-			   : state_word(slot_state(&x->worker->by_slot.slots[t->slot], t->owner));
+	/* About a tenant that another machine serves, we know nothing. */
+	str word = config_is_here(x->view->conf, t)
+			   ? state_word(slot_state(&x->worker->by_slot.slots[t->slot], t->owner))
+			   : STR("elsewhere");
 
 	buf_add(out, STR("<li><a href=\""));
 	buf_add_html(out, t->prefix);

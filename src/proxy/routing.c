@@ -250,8 +250,9 @@ static struct placement placement_of(const struct exchange *x)
 	const struct config *conf = x->view->conf;
 	struct place_in in = {
 		.route = &a->route,
-		.our_machine = conf->fly_machine,
-		.our_region = conf->fly_region,
+		.has_fleet = conf->target != TARGET_NONE,
+		.our_machine = conf->our_machine,
+		.our_region = conf->our_region,
 		.has_edge = a->remote.has_edge,
 		.is_replay_failed = arrival_has(a, HEADER_FLY_REPLAY_FAILED),
 		.is_body_size_known = head->body != BODY_CHUNKED,
@@ -281,6 +282,7 @@ enum step routing_place(struct exchange *x)
 		if (for_server_is_index(x))
 			return for_server_answer_index(x);
 		break;
+	case PLACE_PEER: /* there is no such way yet */
 	case PLACE_MISDIRECTED:
 		return exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
 	case PLACE_REPLAY_FAILED:

@@ -178,7 +178,7 @@ struct trust *trust_new(const struct config *conf)
 	const struct str_list *list = &conf->server.trusted_proxies;
 	struct trust *t = xcalloc(1, sizeof(*t));
 
-	t->on_fly = conf->fly_machine.n;
+	t->on_fly = conf->target == TARGET_FLY && conf->our_machine.n;
 	for (size_t i = 0; i < list->count; i++)
 		add_word(t, list->items[i]);
 	if (t->on_fly) {

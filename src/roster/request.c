@@ -87,7 +87,8 @@ static bool has_tenant(const struct subject *s, str id)
 
 static bool has_machine(const struct subject *s, str name)
 {
-	bool in_file = false;
+	const struct machine_conf *machine = config_find_machine(s->base, name);
+	bool in_file = machine && !machine->is_of_target;
 	struct roster_entry e = {0};
 
 	if (!find_entry(s, ROSTER_MACHINE, name, &e))

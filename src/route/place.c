@@ -5,19 +5,13 @@
 #include "base/number.h"
 #include "route/replay_state.h"
 
-bool place_is_ours(str machine, str region, str our_machine, str our_region)
-{
-	if (!our_machine.n && !our_region.n)
-		return true;
-	if (machine.n)
-		return str_eq(machine, our_machine);
-	return !region.n || str_list_has(region, our_region);
-}
-
 static bool is_our_route(const struct place_in *in)
 {
-	return place_is_ours(
-		in->route->machine, in->route->region, in->our_machine, in->our_region);
+	if (!in->has_fleet)
+		return true;
+	if (in->route->machine.n)
+		return str_eq(in->route->machine, in->our_machine);
+	return !in->route->region.n || str_eq_nocase(in->route->region, in->our_region);
 }
 
 /* Value of a key in "instance=…;region=…;t=…;state=…".  One sample of the platform's own divides by

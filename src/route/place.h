@@ -15,6 +15,7 @@ enum place_verdict {
 	PLACE_HERE,
 	PLACE_REDIRECT,	     /* to the route's before + path */
 	PLACE_REPLAY,	     /* answer with replay_answer */
+	PLACE_PEER,	     /* to placement.machine, by our own way */
 	PLACE_NOT_FOUND,     /* 404: no tenant's path; wakes nothing */
 	PLACE_MISDIRECTED,   /* 421: another machine's, and no edge in front that could replay */
 	PLACE_REPLAY_FAILED, /* 503: the edge could not reach the other machine */
@@ -24,11 +25,12 @@ enum place_verdict {
 
 struct place_in {
 	const struct route *route;
-	str our_machine, our_region; /* both empty: not on Fly, everything is here */
-	bool has_edge;		     /* the request came through Fly's edge */
-	bool is_replay_failed;	     /* it carries fly-replay-failed */
-	str replay_src;		     /* value of fly-replay-src, or empty */
-	bool is_body_size_known;     /* no body, or a Content-Length */
+	bool has_fleet; /* else everything is here */
+	str our_machine, our_region;
+	bool has_edge;		 /* the request came through Fly's edge */
+	bool is_replay_failed;	 /* it carries fly-replay-failed */
+	str replay_src;		 /* value of fly-replay-src, or empty */
+	bool is_body_size_known; /* no body, or a Content-Length */
 	uint64_t body_size;
 };
 
@@ -38,9 +40,6 @@ struct placement {
 	unsigned hop;	     /* for REPLAY: 1 for the first machine that sends it on */
 };
 
-/* Whether what belongs to `machine`, or else to `region`, is served here; both may be empty, and
- * ours are as in place_in. */
-bool place_is_ours(str machine, str region, str our_machine, str our_region);
 struct placement place_decide(const struct place_in *in);
 
 struct replay_in {

@@ -157,7 +157,7 @@ static uint32_t add_host(struct route_table *t, str host)
 
 static bool is_same_place(const struct tenant_conf *a, const struct tenant_conf *b)
 {
-	return str_eq(a->machine, b->machine) && str_eq(a->region, b->region);
+	return str_eq(a->lives_on, b->lives_on) && str_eq(a->region, b->region);
 }
 
 static struct route_node *add_node(
@@ -285,7 +285,7 @@ static struct route tenant_route(const struct tenant_conf *tenant, str path)
 	struct route r = {
 		.found = ROUTE_TENANT,
 		.tenant = tenant,
-		.machine = tenant->machine,
+		.machine = tenant->lives_on,
 		.region = tenant->region,
 		.before = STR_EMPTY,
 		.path = path,
@@ -312,7 +312,7 @@ static struct route user_route(
 
 	r.path = path;
 	if (deepest && !deepest->is_mixed) {
-		r.machine = t->tenants[deepest->example].machine;
+		r.machine = t->tenants[deepest->example].lives_on;
 		r.region = t->tenants[deepest->example].region;
 		if (r.machine.n || r.region.n)
 			r.found = ROUTE_USER;
@@ -383,7 +383,7 @@ bool route_by_referer(
 	*ret = (struct route){
 		.found = is_redirect ? ROUTE_REDIRECT : ROUTE_TENANT,
 		.tenant = tenant,
-		.machine = tenant->machine,
+		.machine = tenant->lives_on,
 		.region = tenant->region,
 		.before = is_redirect || tenant->app->prefix == PREFIX_PASS ? tenant->prefix
 									    : STR_EMPTY,

@@ -18,7 +18,8 @@ enum route_found {
 struct route {
 	enum route_found found;
 	const struct tenant_conf *tenant; /* for TENANT and REDIRECT, else NULL */
-	str machine, region;	  /* where the tenant or the user is; both empty: anywhere */
+	str machine, region;	  /* where the tenant or the user lives; a machine decides; both
+				     empty: anywhere */
 	str before, path;	  /* together a path; the query is not part of it */
 	unsigned redirect_status; /* of REDIRECT: 308 for a missing final slash, 307 by referer */
 	bool is_by_referer;	  /* the path itself is not below the tenant's prefix */

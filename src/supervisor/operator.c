@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervisor/operator.h"
 
-#include "route/place.h"
+#include "supervisor/machines.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
@@ -62,8 +62,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 	return (struct control_tenant){
 		.id = conf->id,
 		.user = conf->user,
-		.is_here = place_is_ours(
-			conf->machine, conf->region, s->conf->fly_machine, s->conf->fly_region),
+		.is_here = config_is_here(s->conf, conf),
 		.unsaved.pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
@@ -201,6 +200,9 @@ const struct control_ops operator_ops = {
 	.busy = hold,
 	.tail = show_tail,
 	.reload = reload_all,
+	.fleet = machines_fleet,
+	.machines = machines_show,
+	.machine = machines_act,
 	.backup = show_backup,
 	.purge = purge_start,
 };

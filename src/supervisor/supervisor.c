@@ -471,7 +471,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	control_free(s->control);
 	s->control = NULL; /* what still ends has nobody to tell */
 	proxy_child_free(s->proxy);
-	target_free(s->target);
+	target_stop(s->target);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
 	s->tenants = NULL; /* there is another turn to come */
@@ -563,12 +563,14 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	}
 	done(s, &locks);
 	finish_turn(s);
-	if (work_pending(s->reloading.work)) { /* a file that cannot be read, and we were told to
-						  end twice */
+	/* A file that cannot be read, and we were told to end twice; or a platform that is silent.
+	 */
+	if (work_pending(s->reloading.work) || target_is_pending(s->target)) {
 		log_flush(FLUSH_LIMIT);
 		_exit(s->ending.status);
 	}
 	work_free(s->reloading.work);
+	target_free(s->target);
 	loop_free(s->loop);
 	status = s->ending.status;
 	free(s);

@@ -3,34 +3,28 @@
 #include "base/alloc.h"
 #include "target/target_int.h"
 
-static void list_nobody(struct target *t, target_machine_fn *each, target_done_fn *done, void *arg)
-{
-	(void)each;
-	target_answer(t, done, arg, 0, "%s", "");
-}
-
 /* Whoever starts us again (a socket of systemd's, somebody) is not known here; who says `exit` in
  * the configuration knows. */
-static void fall_asleep(struct target *t, enum target_sleep how, target_done_fn *done, void *arg)
+static void fall_asleep(struct target_call *call)
 {
-	if (how == TARGET_EXIT)
-		target_answer(t, done, arg, 0, "%s", "");
-	else
-		target_answer(t, done, arg, -ENOTSUP,
+	if (call->how != TARGET_EXIT)
+		target_call_set(call, -ENOTSUP,
 			"there is no platform here that could put this machine to sleep");
+	target_call_end(call);
 }
 
 static const struct target_ops ops = {
-	.list = list_nobody,
+	.name = "none",
+	.list = target_configured_list,
 	.sleep = fall_asleep,
+	.addresses = target_configured_addresses,
 };
 
-struct target *target_none_new(const struct target_setup *setup, char **ret_reason)
+int target_none_new(const struct target_setup *setup, struct target **ret, char **ret_reason)
 {
-	struct target *t = xcalloc(1, sizeof(*t));
-
 	(void)setup;
 	(void)ret_reason;
-	t->ops = &ops;
-	return t;
+	*ret = xcalloc(1, sizeof(**ret));
+	(*ret)->ops = &ops;
+	return 0;
 }

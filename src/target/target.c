@@ -9,126 +9,205 @@
 #include "base/alloc.h"
 #include "target/target_int.h"
 
-static const char *const names[TARGET_NKINDS] = {
-#define TARGET(NAME, text, doc) text,
-#include "target/targets.def"
-};
+#define MAX_THREADS 8 /* that wait for the platform; more calls wait for one of them */
+#define REASON_MAX  512
 
-/* --- answers that are due --- */
+/* --- calls --- */
 
-enum answer_shape { SHAPE_DONE, SHAPE_ADDRESSES, SHAPE_CREATED };
-
-struct due {
-	struct list link; /* target->answers */
-	struct target *target;
-	enum answer_shape shape;
-	union {
-		target_done_fn *done;
-		target_addresses_fn *addresses;
-		target_created_fn *created;
-	} fn;
-	void *arg;
-	int error;
-	char reason[];
-};
-
-static void give_answer(const struct due *d)
+static struct target_call *call_new(struct target *t, void *arg)
 {
-	struct target_result r = {.error = d->error, .reason = d->reason};
-
-	switch (d->shape) {
-	case SHAPE_DONE:
-		d->fn.done(d->arg, &r);
-		return;
-	case SHAPE_ADDRESSES:
-		d->fn.addresses(d->arg, &r, NULL, 0);
-		return;
-	case SHAPE_CREATED:
-		d->fn.created(d->arg, &r, STR_EMPTY);
-		return;
-	}
-}
-
-/* target_free takes from the list what is not to be given any more, and leaves it to us. */
-static void on_due(void *arg)
-{
-	struct due *d = arg;
-
-	if (d->target) {
-		list_remove(&d->link);
-		give_answer(d);
-	}
-	free(d);
-}
-
-static struct due *due_new(
-	struct target *t, enum answer_shape shape, void *arg, int error, const char *reason)
-{
-	size_t n = strlen(reason) + 1;
-	struct due *d = xcalloc(1, sizeof(*d) + n);
-
-	d->target = t;
-	d->shape = shape;
-	d->arg = arg;
-	d->error = error;
-	memcpy(d->reason, reason, n);
-	list_append(&t->answers, &d->link);
-	loop_defer(t->loop, on_due, d);
-	return d;
-}
-
-void target_answer(
-	struct target *t, target_done_fn *done, void *arg, int error, const char *fmt, ...)
-{
-	char reason[512];
-	va_list ap;
+	struct target_call *call = xcalloc(1, sizeof(*call));
 
 	MAGIC_CHECK(t, TARGET_MAGIC);
+	assert(!t->is_stopped);
+	MAGIC_BEGIN(call, TARGET_CALL_MAGIC);
+	call->target = t;
+	call->machine = call->created = STR_EMPTY;
+	call->result.reason = "";
+	call->to.arg = arg;
+	list_append(&t->calls, &call->link);
+	return call;
+}
+
+static void tell_asker(const struct target_call *call, const struct target_result *r)
+{
+	bool is_done = r->error == 0;
+
+	switch (call->to.shape) {
+	case TARGET_SHAPE_DONE:
+		for (size_t i = 0; i < call->nmachines && is_done && call->to.each; i++)
+			call->to.each(call->to.arg, &call->machines[i]);
+		call->to.done(call->to.arg, r);
+		return;
+	case TARGET_SHAPE_ADDRESSES:
+		call->to.addresses(
+			call->to.arg, r, call->addresses, is_done ? call->naddresses : 0);
+		return;
+	case TARGET_SHAPE_CREATED:
+		call->to.created(call->to.arg, r, is_done ? call->created : STR_EMPTY);
+		return;
+	}
+}
+
+/* A thread may still have the call. */
+static void give_up(struct target_call *call)
+{
+	if (!call->to.is_over)
+		tell_asker(call, &(struct target_result){
+					 .error = -ECANCELED, .reason = "fly-atc is about to end"});
+	call->to.is_over = true;
+}
+
+static void on_due(void *arg)
+{
+	struct target_call *call = arg;
+
+	MAGIC_CHECK(call, TARGET_CALL_MAGIC);
+	list_remove(&call->link);
+	if (!call->to.is_over)
+		tell_asker(call, &call->result);
+	arena_done(&call->arena);
+	free(call->machines);
+	MAGIC_END(call, TARGET_CALL_MAGIC);
+	free(call);
+}
+
+void target_call_end(struct target_call *call)
+{
+	MAGIC_CHECK(call, TARGET_CALL_MAGIC);
+	loop_defer(call->target->loop, on_due, call);
+}
+
+void target_call_set(struct target_call *call, int error, const char *fmt, ...)
+{
+	char reason[REASON_MAX];
+	va_list ap;
+
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
-	due_new(t, SHAPE_DONE, arg, error, reason)->fn.done = done;
+	call->result.error = error;
+	call->result.reason = arena_dup(&call->arena, str_of(reason)).p;
 }
 
-static struct due *cannot(struct target *t, enum answer_shape shape, void *arg, const char *what)
+void target_call_add_machine(struct target_call *call, const struct target_machine *m)
 {
-	char reason[128];
+	struct arena *a = &call->arena;
 
-	snprintf(reason, sizeof(reason), "target %s cannot %s", names[t->kind], what);
-	return due_new(t, shape, arg, -ENOTSUP, reason);
+	call->machines = xrealloc(call->machines, (call->nmachines + 1) * sizeof(*call->machines));
+	call->machines[call->nmachines++] = (struct target_machine){
+		.name = arena_dup(a, m->name),
+		.label = arena_dup(a, m->label),
+		.region = arena_dup(a, m->region),
+		.state = arena_dup(a, m->state),
+		.address = arena_dup(a, m->address),
+		.is_self = m->is_self,
+	};
+}
+
+void target_call_add_address(struct target_call *call, const struct address *address)
+{
+	if (call->naddresses < TARGET_ADDRESSES_MAX)
+		call->addresses[call->naddresses++] = *address;
+}
+
+static void run_call(void *arg)
+{
+	struct target_call *call = arg;
+
+	call->run(call);
+}
+
+static void on_worked(void *arg)
+{
+	target_call_end(arg);
+}
+
+void target_call_work(struct target_call *call, target_call_fn *run)
+{
+	struct target *t = call->target;
+
+	call->run = run;
+	work_run(t->work, run_call, on_worked, call);
+}
+
+/* Passes the call on, or refuses it. */
+static void make_call(struct target_call *call, target_call_fn *op, const char *what)
+{
+	if (op) {
+		op(call);
+		return;
+	}
+	target_call_set(call, -ENOTSUP, "target %s cannot %s", call->target->ops->name, what);
+	target_call_end(call);
 }
 
 /* --- the target --- */
 
-const char *target_environ(const struct target *t, const char *name)
+const char *target_environ(char *const *environ, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (char *const *e = t->environ; e && *e; e++)
+	for (char *const *e = environ; e && *e; e++)
 		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
 			return *e + n + 1;
 	return NULL;
 }
 
-static target_make_fn *const makers[TARGET_NKINDS] = {
-	[TARGET_KIND_NONE] = target_none_new,
-};
+/* Who is only said to be in a region of Fly's, to try something out, has no platform to ask. */
+static bool is_on_fly(const struct target_setup *setup)
+{
+	return setup->conf->machine.target == TARGET_FLY ||
+	       (target_environ(setup->environ, "FLY_APP_NAME") &&
+		       target_environ(setup->environ, "FLY_MACHINE_ID"));
+}
+
+static target_make_fn *maker_of(const struct target_setup *setup)
+{
+	switch (setup->conf->target) {
+	case TARGET_FLY:
+		return is_on_fly(setup) ? target_fly_new : target_none_new;
+	case TARGET_AUTO:
+	case TARGET_HOSTS:
+	case TARGET_KUBERNETES:
+	case TARGET_NONE:
+		break;
+	}
+	return target_none_new;
+}
 
 struct target *target_new(const struct target_setup *setup, char **ret_reason)
 {
-	enum target_kind kind = TARGET_KIND_NONE;
-	struct target *t = makers[kind](setup, ret_reason);
+	struct target *t;
 
-	if (!t)
+	if (maker_of(setup)(setup, &t, ret_reason) < 0)
 		return NULL;
 	MAGIC_BEGIN(t, TARGET_MAGIC);
-	t->kind = kind;
 	t->loop = setup->loop;
 	t->conf = config_ref(setup->conf);
 	t->environ = setup->environ;
 	t->port = setup->port;
-	list_init(&t->answers);
+	t->work = work_new(setup->loop, MAX_THREADS);
+	list_init(&t->calls);
 	return t;
+}
+
+void target_stop(struct target *t)
+{
+	if (!t)
+		return;
+	MAGIC_CHECK(t, TARGET_MAGIC);
+	t->is_stopped = true;
+	work_stop(t->work);
+	list_foreach (call, &t->calls, struct target_call, link)
+		give_up(call);
+	if (t->ops->stop)
+		t->ops->stop(t);
+}
+
+bool target_is_pending(const struct target *t)
+{
+	return t && work_pending(t->work);
 }
 
 void target_free(struct target *t)
@@ -136,18 +215,13 @@ void target_free(struct target *t)
 	if (!t)
 		return;
 	MAGIC_CHECK(t, TARGET_MAGIC);
-	while (!list_is_empty(&t->answers))
-		container_of(list_pop(&t->answers), struct due, link)->target = NULL;
+	assert(t->is_stopped && list_is_empty(&t->calls));
 	if (t->ops->close)
 		t->ops->close(t);
+	work_free(t->work);
 	config_unref(t->conf);
 	MAGIC_END(t, TARGET_MAGIC);
 	free(t);
-}
-
-bool target_is_pending(const struct target *t)
-{
-	return t && t->ops->is_pending && t->ops->is_pending(t);
 }
 
 void target_configure(struct target *t, struct config *conf)
@@ -159,21 +233,16 @@ void target_configure(struct target *t, struct config *conf)
 		t->ops->configure(t);
 }
 
-enum target_kind target_kind(const struct target *t)
+const char *target_name(const struct target *t)
 {
-	return t->kind;
-}
-
-const char *target_name(enum target_kind kind)
-{
-	return names[kind];
+	return t->ops->name;
 }
 
 struct target_self target_self(const struct target *t)
 {
-	struct target_self self = {.machine = t->conf->fly_machine,
-		.region = t->conf->fly_region,
-		.app = STR_EMPTY,
+	struct target_self self = {.machine = t->conf->our_machine,
+		.region = t->conf->our_region,
+		.app = t->conf->our_app,
 		.image = STR_EMPTY};
 
 	MAGIC_CHECK(t, TARGET_MAGIC);
@@ -182,67 +251,71 @@ struct target_self target_self(const struct target *t)
 	return self;
 }
 
+static struct target_call *call_about(
+	struct target *t, str machine, target_done_fn *done, void *arg)
+{
+	struct target_call *call = call_new(t, arg);
+
+	call->machine = arena_dup(&call->arena, machine);
+	call->to.done = done;
+	return call;
+}
+
 void target_list(struct target *t, target_machine_fn *each, target_done_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->list)
-		t->ops->list(t, each, done, arg);
-	else
-		cannot(t, SHAPE_DONE, arg, "list machines")->fn.done = done;
+	struct target_call *call = call_about(t, STR_EMPTY, done, arg);
+
+	call->to.each = each;
+	make_call(call, t->ops->list, "list machines");
 }
 
 void target_wake(struct target *t, str machine, target_done_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->wake)
-		t->ops->wake(t, machine, done, arg);
-	else
-		cannot(t, SHAPE_DONE, arg, "wake a machine")->fn.done = done;
+	make_call(call_about(t, machine, done, arg), t->ops->wake, "wake a machine");
 }
 
 void target_sleep(struct target *t, enum target_sleep how, target_done_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->sleep)
-		t->ops->sleep(t, how, done, arg);
-	else
-		cannot(t, SHAPE_DONE, arg, "put this machine to sleep")->fn.done = done;
+	struct target_call *call = call_about(t, STR_EMPTY, done, arg);
+
+	call->how = how;
+	make_call(call, t->ops->sleep, "put this machine to sleep");
 }
 
 void target_sleep_other(
 	struct target *t, str machine, enum target_sleep how, target_done_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->sleep_other)
-		t->ops->sleep_other(t, machine, how, done, arg);
-	else
-		cannot(t, SHAPE_DONE, arg, "put another machine to sleep")->fn.done = done;
+	struct target_call *call = call_about(t, machine, done, arg);
+
+	call->how = how;
+	make_call(call, t->ops->sleep_other, "put another machine to sleep");
 }
 
 void target_addresses(struct target *t, str machine, target_addresses_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->addresses)
-		t->ops->addresses(t, machine, done, arg);
-	else
-		cannot(t, SHAPE_ADDRESSES, arg, "tell where a machine is")->fn.addresses = done;
+	struct target_call *call = call_about(t, machine, NULL, arg);
+
+	call->to.shape = TARGET_SHAPE_ADDRESSES;
+	call->to.addresses = done;
+	make_call(call, t->ops->addresses, "tell where a machine is");
 }
 
 void target_create(
 	struct target *t, const struct target_wish *wish, target_created_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->create)
-		t->ops->create(t, wish, done, arg);
-	else
-		cannot(t, SHAPE_CREATED, arg, "make a machine")->fn.created = done;
+	struct target_call *call = call_about(t, STR_EMPTY, NULL, arg);
+
+	call->to.shape = TARGET_SHAPE_CREATED;
+	call->to.created = done;
+	call->wish = (struct target_wish){
+		.name = arena_dup(&call->arena, wish->name),
+		.region = arena_dup(&call->arena, wish->region),
+		.key = arena_dup(&call->arena, wish->key),
+	};
+	make_call(call, t->ops->create, "make a machine");
 }
 
 void target_destroy(struct target *t, str machine, target_done_fn *done, void *arg)
 {
-	MAGIC_CHECK(t, TARGET_MAGIC);
-	if (t->ops->destroy)
-		t->ops->destroy(t, machine, done, arg);
-	else
-		cannot(t, SHAPE_DONE, arg, "remove a machine")->fn.done = done;
+	make_call(call_about(t, machine, done, arg), t->ops->destroy, "remove a machine");
 }

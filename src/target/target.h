@@ -1,13 +1,13 @@
 /* target.h - the platform that the machines of the fleet are on: who we are, who the others are,
  * how one is woken, and how we sleep.
  *
- * There is one implementation for each target (targets.def), behind one table of functions
- * (target_int.h).  What it cannot do it answers with -ENOTSUP and what to do about it; it never
- * pretends.  Everything here is called in the supervisor's loop and does not block it.
+ * There is one implementation for each target, behind one table of functions (target_int.h).  What
+ * it cannot do it answers with -ENOTSUP and what to do about it; it never pretends.  Everything
+ * here is called in the supervisor's loop and does not block it.
  *
  * Each callback that is called `done` comes exactly once, from the loop, never from inside the call
- * that took it; after target_free none comes.  Names of machines are those of the configuration:
- * on Fly the id of the machine. */
+ * that took it; those that are still to come then, from inside target_stop.  Names of machines are
+ * those of the configuration: on Fly the id of the machine. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -17,12 +17,6 @@
 
 struct target;
 
-enum target_kind {
-#define TARGET(NAME, text, doc) TARGET_KIND_##NAME,
-#include "target/targets.def"
-	TARGET_NKINDS
-};
-
 /* How a call ended.
  *
  * 0:          it is done.
@@ -31,6 +25,7 @@ enum target_kind {
  * -EAGAIN:    refused for now (a limit of its rate, no capacity, in the middle of something else).
  * -EACCES:    refused for good: what we have does not permit it.
  * -ETIMEDOUT: it was asked for, and is not there yet.
+ * -ECANCELED: given up by target_stop.
  * -EIO:       anything else, such as an answer that makes no sense. */
 struct target_result {
 	int error;
@@ -88,15 +83,18 @@ struct target_setup {
 /* The target of this configuration and environment.  NULL and *ret_reason (malloc'd) if it is one
  * that cannot be what it is meant to be. */
 struct target *target_new(const struct target_setup *setup, char **ret_reason) MUST_USE;
-/* What is under way is given up; no callback comes any more.  NULL is fine. */
-void target_free(struct target *t);
-/* Threads still run for calls that were given up, and the loop must not be freed. */
+/* What is under way is given up, and whoever waits is told so; nothing more may be asked.  NULL is
+ * fine. */
+void target_stop(struct target *t);
+/* Threads still run for calls that were given up: neither it nor the loop can be freed yet. */
 bool target_is_pending(const struct target *t);
+/* After target_stop, with nothing pending.  NULL is fine. */
+void target_free(struct target *t);
 /* Another configuration is in force. */
 void target_configure(struct target *t, struct config *conf);
 
-enum target_kind target_kind(const struct target *t);
-const char *target_name(enum target_kind kind);
+/* "fly", "none", … */
+const char *target_name(const struct target *t);
 /* Who we are; valid until target_configure. */
 struct target_self target_self(const struct target *t);
 

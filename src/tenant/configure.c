@@ -1,7 +1,6 @@
 /* configure.c - carries tenants over to another configuration: kept, replaced or removed. */
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
-#include "route/place.h"
 #include "tenant/tenant_int.h"
 
 void tenants_remove(struct tenants *all, uint32_t slot)
@@ -84,8 +83,7 @@ void tenants_wake_at_boot(struct tenants *all)
 		const struct tenant_conf *conf = &c->tenants[i];
 		const struct tenant *t = all->items[conf->slot];
 
-		if (conf->app->start != START_AT_BOOT ||
-			!place_is_ours(conf->machine, conf->region, c->fly_machine, c->fly_region))
+		if (conf->app->start != START_AT_BOOT || !config_is_here(c, conf))
 			continue;
 		if (!t || t->life.state == TENANT_ABSENT)
 			tenant_event(tenant_at(all, conf->slot), EVENT_WAKE);

@@ -154,6 +154,7 @@ class AtcFly(Fly):
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         sanitizer = "log_path=%s/report:exitcode=99" % self.reports
         env = {"PATH": "%s:%s" % (TOOLS, os.environ["PATH"]), "XDG_CACHE_HOME": MEMORY, "FLYSIM_PROXY": "{proxy}", "FLYSIM_HOME": "{home}",
+               "FLY_FLAPS_BASE_URL": "{api}", "FLY_ATC_DNS": "{dns}", "FLY_ATC_EDGE": "{edge}", "FLY_ATC_FLY_API": "{fly}/api",
                "FLY_ATC_TEST": str(self.reports), "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": sanitizer + ":halt_on_error=1",
                **(environment or {})}
         app = {"command": [PROGRAM, "run", "-c", str(path)], "env": env, "service": service_of or service(),

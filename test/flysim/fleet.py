@@ -49,6 +49,7 @@ class Fleet:
         self.home, self.config = home, config
         self.chance = random.Random(self.switches.seed)
         self.lines, self.waiting, self.apps, self.organisations = [], set(), {}, {}
+        self.edges, self.services = {}, {}
         self.faults = Faults()
         self.tokens = config.get("tokens", {"org-token": {"organisation": "personal"}})
         self.log_file = open(home / "log.jsonl", "a", encoding="utf-8")

@@ -170,7 +170,9 @@ class Machine:
         return self.volume.path if self.volume else self.rootfs
 
     def filled(self, text):
-        for key, value in (("{address}", self.address), ("{fly}", str(self.fly)), ("{volume}", str(self.disk)),
+        edge = self.fleet.edges.get(self.region) or next(iter(self.fleet.edges.values()), None)
+        edge = "http://%s:%d" % edge.addresses[min(edge.addresses, key=lambda port: port != 443)] if edge else ""
+        for key, value in (*(("{%s}" % key, value) for key, value in self.fleet.services.items()), ("{edge}", edge), ("{address}", self.address), ("{fly}", str(self.fly)), ("{volume}", str(self.disk)),
                            ("{rootfs}", str(self.rootfs)), ("{region}", self.region), ("{id}", self.id), ("{home}", str(self.home)),
                            ("{proxy}", self.fleet.proxy_address), ("{here}", os.getcwd())):
             text = text.replace(key, value)

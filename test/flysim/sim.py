@@ -20,7 +20,6 @@ PORTS = {80: 0, 443: 0}
 class Sim:
     def __init__(self, config, home):
         self.fleet = Fleet(config, home)
-        self.fleet.edges = {}
         self.fleet.open_socket = self.open_socket
         self.api = Api(self.fleet)
         self.config, self.servers, self.loops = config, [], []
@@ -36,6 +35,7 @@ class Sim:
         self.api_address = api.sockets[0].getsockname()
         self.dns, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: Server(self.fleet), local_addr=("127.0.0.1", self.config.get("dns", 0)))
+        self.fleet.services = {"api": "http://%s:%d" % self.api_address, "dns": "%s:%d" % self.dns.get_extra_info("sockname")}
         for machine in self.fleet.all_machines():
             await self.open_socket(machine)
             await self.bring(machine, machine.wanted_first)

@@ -226,11 +226,11 @@ static void test_where_we_are(void **state)
 	struct config *c = load_good(NULL, WORDS("FLY_MACHINE_ID=148e", "FLY_REGION=sea"));
 
 	(void)state;
-	assert_str(c->fly_machine, "148e");
-	assert_str(c->fly_region, "sea");
+	assert_str(c->our_machine, "148e");
+	assert_str(c->our_region, "sea");
 	config_unref(c);
 	c = load_good(NULL, NULL);
-	assert_str(c->fly_machine, "");
+	assert_str(c->our_machine, "");
 	config_unref(c);
 }
 

@@ -70,8 +70,8 @@ static void test_a_snapshot_is_the_same_for_the_proxy(void **state)
 	assert_true(c->version == again->version);
 	assert_false(again->is_single);
 	assert_str(again->file, "atc.yml");
-	assert_str(again->fly_machine, "m");
-	assert_str(again->fly_region, "sea");
+	assert_str(again->our_machine, "m");
+	assert_str(again->our_region, "sea");
 	assert_str(again->server.bad_gateway_page, "/x/$y");
 	first = snapshot_text(c);
 	second = snapshot_text(again);

@@ -39,6 +39,8 @@ static const struct {
 	{"listen", "unix", NULL},
 	{"prefix", "pass", NULL},
 	{"files", "none", NULL},
+	{"target", "fly", NULL},
+	{"secret", "at-least-16-bytes", "\"[hidden]\""},
 };
 
 /* A value that is not the default, and its text in the dump. */
@@ -91,6 +93,7 @@ static const char *other_value(const struct row *row, const char **ret_dumped)
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		fail_msg("%s has no value to test with", row->name.p);
 	}
 	*ret_dumped = value;
@@ -99,7 +102,7 @@ static const char *other_value(const struct row *row, const char **ret_dumped)
 
 static const void *value_of(const struct config *c, enum section_id id, const struct row *row)
 {
-	const void *bases[] = {&c->server, &c->app, &c->backup};
+	const void *bases[] = {&c->server, &c->app, &c->backup, &c->machine};
 
 	return (const char *)bases[id] + row->offset;
 }
@@ -217,6 +220,7 @@ static const char *environment_value(const struct row *row, const char **ret_dum
 	case TYPE_ENUM_LISTEN:
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
+	case TYPE_ENUM_TARGET:
 		break;
 	}
 	return other_value(row, ret_dumped);
@@ -226,7 +230,7 @@ static void check_variable(enum section_id id, const struct row *row)
 {
 	const char *prefixes[] = {"", "THRUSTER_"};
 
-	for (size_t i = 0; row->env && i < (id == SECTION_BACKUP ? 1 : NITEMS(prefixes)); i++) {
+	for (size_t i = 0; row->env && i < (id >= SECTION_BACKUP ? 1 : NITEMS(prefixes)); i++) {
 		const char *dumped, *value = environment_value(row, &dumped);
 		struct config *before = load_good(tenants, NULL), *after;
 		char variable[256], origin[256];

@@ -257,7 +257,8 @@ int set_up(void **state)
 	w.conf.ntenants = w.ntenants;
 	w.conf.version = 7;
 	w.conf.file = STR("config/atc.yml");
-	w.conf.fly_machine = w.conf.fly_region = STR_EMPTY;
+	w.conf.target = TARGET_NONE;
+	w.conf.our_machine = w.conf.our_region = STR_EMPTY;
 	w.loop = loop_new();
 	w.control = control_new(w.loop, str_of(w.path), &ops, &w, &reason);
 	assert_non_null(w.control);

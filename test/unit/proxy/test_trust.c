@@ -8,7 +8,8 @@ static struct trust *trust_of(const char *words, const char *machine)
 {
 	str items[8], rest = str_of(words);
 	size_t n = 0;
-	struct config conf = {.fly_machine = str_of(machine)};
+	struct config conf = {
+		.target = *machine ? TARGET_FLY : TARGET_NONE, .our_machine = str_of(machine)};
 
 	while (n < NITEMS(items) && str_split(&rest, ' ', &items[n]))
 		n++;

@@ -37,6 +37,7 @@ static inline struct tenant_conf tenant_at(const char *host, const char *prefix,
 		.host = str_of(host),
 		.app = app,
 		.machine = str_of(machine),
+		.lives_on = str_of(machine),
 		.region = str_of(region),
 	};
 }

@@ -1,0 +1,141 @@
+/* marker.c - writes, reads and verifies the hop marker. */
+/* SPDX-License-Identifier: MIT */
+#include "route/marker.h"
+
+#include "base/digest.h"
+#include "base/number.h"
+
+#define MAC_TEXT DIGEST_BASE64_SIZE(DIGEST_SHA256)
+#define MAX_WORD 128u
+#define MAX_HOP	 99u
+
+static const char kind_letters[] = "rpc";
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool key_read(str hex, unsigned char ret[static MARKER_KEY_SIZE])
+{
+	if (hex.n != 2 * MARKER_KEY_SIZE)
+		return false;
+	for (size_t i = 0; i < MARKER_KEY_SIZE; i++) {
+		int high = hex_digit(hex.p[2 * i]), low = hex_digit(hex.p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		ret[i] = (unsigned char)(high << 4 | low);
+	}
+	return true;
+}
+
+static bool mac_make(str hop_key, str text, char ret[static MAC_TEXT])
+{
+	unsigned char key[MARKER_KEY_SIZE], mac[DIGEST_SHA256];
+
+	if (!key_read(hop_key, key))
+		return false;
+	digest_hmac_sha256((str){(const char *)key, sizeof(key)}, text, mac);
+	digest_write_base64(mac, sizeof(mac), ret);
+	return true;
+}
+
+/* Of what names of users have, a replay's state cannot carry the tilde. */
+static char carried(char c)
+{
+	return c == '~' ? '+' : c;
+}
+
+static bool is_carried(str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = char_lower(s.p[i]);
+
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && (!c || !strchr("._~-", c)))
+			return false;
+	}
+	return s.n <= MAX_WORD;
+}
+
+void marker_write(struct buf *out, str hop_key, const struct marker *m)
+{
+	struct buf text = {0};
+	char mac[MAC_TEXT];
+
+	if (!m->origin.n || !is_carried(m->origin) || !is_carried(m->user))
+		return;
+	buf_printf(
+		&text, "1.%c.%u:" STR_FMT ":", kind_letters[m->kind], m->hop, STR_ARG(m->origin));
+	for (size_t i = 0; i < m->user.n; i++)
+		buf_add_char(&text, carried(m->user.p[i]));
+	buf_printf(&text, ":%llx:%llx", (unsigned long long)m->fleet, (unsigned long long)m->time);
+	if (mac_make(hop_key, buf_str(&text), mac)) {
+		buf_add(out, buf_str(&text));
+		buf_add_char(out, ':');
+		buf_add(out, (str){mac, MAC_TEXT});
+	}
+	buf_done(&text);
+}
+
+bool marker_is_for(const struct marker *m, str user)
+{
+	if (m->user.n != user.n)
+		return false;
+	for (size_t i = 0; i < user.n; i++)
+		if (carried(m->user.p[i]) != carried(user.p[i]))
+			return false;
+	return true;
+}
+
+static bool head_read(str head, enum marker_kind *ret_kind, unsigned *ret_hop)
+{
+	const char *letter;
+	uint64_t hop;
+
+	if (head.n < 5 || !str_starts(head, STR("1.")) || head.p[3] != '.')
+		return false;
+	letter = memchr(kind_letters, head.p[2], sizeof(kind_letters) - 1);
+	if (!letter || number_parse(str_slice(head, 4, head.n), MAX_HOP, &hop) < 0 || !hop)
+		return false;
+	*ret_kind = (enum marker_kind)(letter - kind_letters);
+	*ret_hop = (unsigned)hop;
+	return true;
+}
+
+/* Its parts, whoever wrote it; *ret_mac is the last. */
+static bool parts_read(str text, struct marker *ret, str *ret_mac)
+{
+	str head, fleet, time;
+
+	return str_split(&text, ':', &head) && head_read(head, &ret->kind, &ret->hop) &&
+	       str_split(&text, ':', &ret->origin) && ret->origin.n &&
+	       str_split(&text, ':', &ret->user) && str_split(&text, ':', &fleet) &&
+	       number_parse_hex(fleet, UINT64_MAX, &ret->fleet) == 0 &&
+	       str_split(&text, ':', &time) &&
+	       number_parse_hex(time, UINT64_MAX, &ret->time) == 0 &&
+	       (*ret_mac = text).n == MAC_TEXT;
+}
+
+enum marker_verdict marker_read(
+	str text, str hop_key, enum marker_kind kind, uint64_t now, struct marker *ret)
+{
+	struct marker m;
+	char mac[MAC_TEXT];
+	str said;
+
+	if (!text.n)
+		return MARKER_NONE;
+	if (!parts_read(text, &m, &said) || m.kind != kind ||
+		!mac_make(hop_key, str_slice(text, 0, text.n - MAC_TEXT - 1), mac) ||
+		!digest_is_equal(
+			(const unsigned char *)mac, (const unsigned char *)said.p, MAC_TEXT))
+		return MARKER_BAD;
+	if (ret)
+		*ret = m;
+	if (m.time > now)
+		return m.time - now > 1000 ? MARKER_AHEAD : MARKER_VALID;
+	return now - m.time > MARKER_MAX_AGE_MS ? MARKER_OLD : MARKER_VALID;
+}
