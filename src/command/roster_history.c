@@ -24,14 +24,14 @@ static void moment_text(int64_t when, char out[MOMENT_TEXT])
 	strftime(out, MOMENT_TEXT, "%Y-%m-%d %H:%M:%SZ", &tm);
 }
 
-static int tell(int r, const struct why *why)
+static int tell(const struct why *why)
 {
 	struct buf text = {0};
 
 	text_add_harmless(&text, str_of(why->text));
 	tell_fault(STR_FMT, STR_ARG(buf_str(&text)));
 	buf_done(&text);
-	return r == -ENOENT ? EXIT_USAGE : EXIT_RUNTIME;
+	return EXIT_RUNTIME;
 }
 
 /* --- history --- */
@@ -106,7 +106,7 @@ static int history(const struct options *o, struct roster_desk *d)
 	}
 	print_buf(&out, stdout);
 	buf_done(&out);
-	return r < 0 ? tell(r, &why) : 0;
+	return r < 0 ? tell(&why) : 0;
 }
 
 /* --- diff --- */
@@ -152,7 +152,7 @@ static int diff(const struct options *o, struct roster_desk *d)
 		print_buf(&out, stdout);
 	buf_done(&text);
 	buf_done(&out);
-	return r < 0 ? tell(r, &why) : 0;
+	return r < 0 ? tell(&why) : 0;
 }
 
 /* --- revert --- */

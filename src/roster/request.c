@@ -354,6 +354,24 @@ static int read_settings(struct subject *s)
 	return r;
 }
 
+/* Of a list of names one may stand there twice. */
+static int check_once(struct subject *s)
+{
+	struct map seen = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < s->record->nchanges && r == 0; i++) {
+		const struct roster_entry_change *c = &s->record->changes[i];
+
+		if (c->kind == ROSTER_TENANT && map_put(&seen, c->name, s)) {
+			why_set(s->why, "tenant " STR_FMT " is named twice", STR_ARG(c->name));
+			r = -EINVAL;
+		}
+	}
+	map_done(&seen);
+	return r;
+}
+
 int request_resolve(const struct roster_request *q, const struct config *base,
 	const struct roster *r, struct roster_record *ret, struct why *ret_why)
 {
@@ -366,6 +384,8 @@ int request_resolve(const struct roster_request *q, const struct config *base,
 		err = check(&s);
 	if (err == 0)
 		err = resolve(&s);
+	if (err == 0)
+		err = check_once(&s);
 	json_decref(s.settings);
 	return err;
 }
