@@ -295,9 +295,9 @@ static enum step fail_replay(struct exchange *x, const struct placement *where)
 	str place = name_place(x, where);
 
 	return exchange_fail(x, ERROR_REPLAY_FAILED,
-		str_of(arena_printf(&x->arena, STR_FMT ": the edge has given up after %llu ms%s" STR_FMT,
-			STR_ARG(place), (unsigned long long)f.elapsed, f.reason.n ? ", " : "",
-			STR_ARG(f.reason))));
+		str_of(arena_printf(&x->arena,
+			STR_FMT ": the edge has given up after %llu ms%s" STR_FMT, STR_ARG(place),
+			(unsigned long long)f.elapsed, f.reason.n ? ", " : "", STR_ARG(f.reason))));
 }
 
 /* Which two machines disagree, and whether they know the same fleet. */
@@ -313,8 +313,8 @@ static enum step fail_loop(struct exchange *x, const struct placement *where)
 				STR_ARG(place))));
 	return exchange_fail(x, ERROR_REPLAY_LOOP,
 		str_of(arena_printf(&x->arena,
-			"machine " STR_FMT " has sent it here, but by this machine it is served by " STR_FMT
-			"; %s",
+			"machine " STR_FMT
+			" has sent it here, but by this machine it is served by " STR_FMT "; %s",
 			STR_ARG(where->from.origin), STR_ARG(place),
 			is_same ? "both know the same users and machines"
 				: "they do not know the same users and machines")));
@@ -326,7 +326,8 @@ static enum step fail_misdirected(struct exchange *x, const struct placement *wh
 
 	return exchange_fail(x, ERROR_MISDIRECTED,
 		str_of(arena_printf(&x->arena, "it is served by " STR_FMT "%s", STR_ARG(place),
-			x->view->conf->hop_key.n ? "" : "; the machines have no secret in common")));
+			x->view->conf->hop_key.n ? ""
+						 : "; the machines have no secret in common")));
 }
 
 /* Its own clock may be right and ours behind, after a resume. */
@@ -339,7 +340,8 @@ static void note_marker(struct exchange *x, const struct placement *where)
 		return;
 	n = worker_note_seldom(w, &w->ahead);
 	if (n)
-		log_warn("machine " STR_FMT " sends requests from the future, by %llu ms; is our clock behind?",
+		log_warn("machine " STR_FMT
+			 " sends requests from the future, by %llu ms; is our clock behind?",
 			STR_ARG(where->from.origin),
 			(unsigned long long)(where->from.time - wall_msec()));
 }

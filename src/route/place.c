@@ -84,8 +84,7 @@ static bool is_loop(const struct place_in *in, const struct placement *p)
 	if (count_hops(in, p) >= PLACE_MAX_HOPS)
 		return true;
 	/* It comes from the very machine that we would send it to. */
-	return in->route->machine.n && !is_of_stranger(in, p) &&
-	       str_eq(in->route->machine, from);
+	return in->route->machine.n && !is_of_stranger(in, p) && str_eq(in->route->machine, from);
 }
 
 /* By PEER if that can be. */

@@ -34,9 +34,9 @@ struct place_in {
 	bool is_from_peer; /* another machine of ours has passed it on by PEER, and is believed */
 	/* Fly's edge; without one, nobody is believed what follows. */
 	bool has_edge;
-	str replay_failed; /* fly-replay-failed, or empty */
-	str replay_src;	   /* fly-replay-src, or empty */
-	str cache_status;  /* fly-replay-cache-status, or empty */
+	str replay_failed;	 /* fly-replay-failed, or empty */
+	str replay_src;		 /* fly-replay-src, or empty */
+	str cache_status;	 /* fly-replay-cache-status, or empty */
 	bool is_body_size_known; /* no body, or a Content-Length */
 	uint64_t body_size;
 	uint64_t now; /* wall clock, in ms since 1970 */
@@ -47,11 +47,11 @@ enum place_cache { PLACE_CACHE_NOTHING, PLACE_CACHE_STORE, PLACE_CACHE_INVALIDAT
 
 struct placement {
 	enum place_verdict verdict;
-	str machine, region; /* for REPLAY: the one that is not empty; for PEER the machine; for
-				LOOP, REPLAY_FAILED and MISDIRECTED what is known of it */
-	str app;	     /* for REPLAY: another app, an appliance; else empty */
-	unsigned hop;	     /* for REPLAY: 1 for the first machine that sends it on */
-	enum place_cache cache;	    /* for REPLAY */
+	str machine, region;	/* for REPLAY: the one that is not empty; for PEER the machine; for
+				   LOOP, REPLAY_FAILED and MISDIRECTED what is known of it */
+	str app;		/* for REPLAY: another app, an appliance; else empty */
+	unsigned hop;		/* for REPLAY: 1 for the first machine that sends it on */
+	enum place_cache cache; /* for REPLAY */
 	enum marker_verdict marker; /* of the replay that brought it; BAD if its user is another */
 	struct marker from;	    /* if the marker is VALID, AHEAD or OLD */
 };

@@ -259,8 +259,7 @@ struct way {
 };
 
 /* The tenant with the longest prefix of the path, or NO_TENANT. */
-static uint32_t walk_prefixes(
-	const struct route_table *t, uint32_t host, str path, struct way *ret)
+static uint32_t walk_prefixes(const struct route_table *t, uint32_t host, str path, struct way *ret)
 {
 	uint64_t hash = host_hash_start(host);
 	uint32_t found = t->hosts[host].root;

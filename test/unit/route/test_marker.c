@@ -23,8 +23,7 @@ static void what_was_written_is_read(void **state)
 	struct marker m;
 
 	(void)state;
-	assert_int_equal(
-		marker_read(buf_str(&text), STR(KEY), MARKER_PEER, NOW, &m), MARKER_VALID);
+	assert_int_equal(marker_read(buf_str(&text), STR(KEY), MARKER_PEER, NOW, &m), MARKER_VALID);
 	assert_str(m.origin, "m1");
 	assert_true(marker_is_for(&m, STR("bell~evue.x")));
 	assert_false(marker_is_for(&m, STR("bell~evue")));
@@ -77,17 +76,18 @@ static void whoever_changes_a_byte_has_no_marker(void **state)
 
 static void one_of_another_kind_or_key_is_none(void **state)
 {
-	static const char *const keys[] = {OTHER, "", "00", "zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"};
+	static const char *const keys[] = {OTHER, "", "00",
+		"zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"};
 	struct buf text = written(&sample, KEY);
 
 	(void)state;
 	for (size_t i = 0; i < NITEMS(keys); i++)
-		assert_int_equal(marker_read(buf_str(&text), str_of(keys[i]), MARKER_PEER, NOW, NULL),
+		assert_int_equal(
+			marker_read(buf_str(&text), str_of(keys[i]), MARKER_PEER, NOW, NULL),
 			MARKER_BAD);
 	assert_int_equal(
 		marker_read(buf_str(&text), STR(KEY), MARKER_REPLAY, NOW, NULL), MARKER_BAD);
-	assert_int_equal(
-		marker_read(buf_str(&text), STR(KEY), MARKER_CALL, NOW, NULL), MARKER_BAD);
+	assert_int_equal(marker_read(buf_str(&text), STR(KEY), MARKER_CALL, NOW, NULL), MARKER_BAD);
 	buf_done(&text);
 }
 
@@ -152,8 +152,7 @@ static void a_marker_of_no_user_is_for_no_user(void **state)
 	(void)state;
 	m.user = STR_EMPTY;
 	text = written(&m, KEY);
-	assert_int_equal(
-		marker_read(buf_str(&text), STR(KEY), MARKER_PEER, NOW, &m), MARKER_VALID);
+	assert_int_equal(marker_read(buf_str(&text), STR(KEY), MARKER_PEER, NOW, &m), MARKER_VALID);
 	assert_true(marker_is_for(&m, STR_EMPTY));
 	assert_false(marker_is_for(&m, STR("u")));
 	buf_done(&text);

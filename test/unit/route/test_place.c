@@ -432,10 +432,13 @@ static void an_appliance_answers_what_its_pattern_matches(void **state)
 
 static void a_path_of_nobody_wakes_an_appliance_only_if_its_pattern_names_the_user(void **state)
 {
-	struct appliance_conf any = {.pattern = STR("/*/*.pdf"), .app = STR("printer"),
-			      .region = STR_EMPTY},
-			     own = {.pattern = STR("/print/*.pdf"), .app = STR("printer"),
-				     .region = STR_EMPTY, .is_rooted = true};
+	struct appliance_conf any = {.pattern = STR("/*/*.pdf"),
+				      .app = STR("printer"),
+				      .region = STR_EMPTY},
+			      own = {.pattern = STR("/print/*.pdf"),
+				      .app = STR("printer"),
+				      .region = STR_EMPTY,
+				      .is_rooted = true};
 
 	(void)state;
 	assert_int_equal(
@@ -491,8 +494,7 @@ int main(void)
 		cmocka_unit_test(
 			a_path_of_nobody_wakes_an_appliance_only_if_its_pattern_names_the_user),
 		cmocka_unit_test(an_appliance_is_not_asked_by_itself),
-		cmocka_unit_test(
-			what_the_edge_says_of_a_failure_is_repeated_in_known_words_only),
+		cmocka_unit_test(what_the_edge_says_of_a_failure_is_repeated_in_known_words_only),
 	};
 
 	return cmocka_run_group_tests(tests, make_sources, NULL);
