@@ -153,9 +153,9 @@ static void report_pair(struct loader *ld, const struct tenant_draft *a,
 	const struct tenant_draft *first = is_before(a->private.place, b->private.place) ? a : b;
 	const struct tenant_draft *second = first == a ? b : a;
 
-	fault_at(ld, second->private.place,
-		"tenant " STR_FMT " and tenant " STR_FMT " of line %u %s", STR_ARG(second->conf.id),
-		STR_ARG(first->conf.id), first->private.place.line, why);
+	fault_at(ld, second->private.place, "tenant " STR_FMT " and tenant " STR_FMT " of %s %s",
+		STR_ARG(second->conf.id), STR_ARG(first->conf.id),
+		line_text(ld, first->private.place.line), why);
 }
 
 static bool begins_with(str path, str segment)
@@ -255,8 +255,9 @@ static void check_users(struct loader *ld)
 		if (other)
 			fault_at(ld, user->place,
 				"user " STR_FMT " and user " STR_FMT
-				" of line %u differ in capital letters only",
-				STR_ARG(user->name), STR_ARG(other->name), other->place.line);
+				" of %s differ in capital letters only",
+				STR_ARG(user->name), STR_ARG(other->name),
+				line_text(ld, other->place.line));
 		else
 			map_put(&seen, name, ld->users[i]);
 	}

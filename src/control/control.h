@@ -169,7 +169,7 @@ struct control_roster_request {
 };
 
 struct control_roster_outcome {
-	int err; /* 0, or as roster.h has it: -EINVAL, -EEXIST, -ENOENT, -EBADMSG, -ESTALE, -EIO */
+	int err; /* 0, or as roster.h has it: -EINVAL, -EEXIST, -ENOENT, -EBADMSG, -EBUSY, -EIO */
 	str reason;
 	uint64_t version;		    /* that was written, or would be; 0: nothing changes */
 	str text;			    /* what changes, for people */

@@ -50,7 +50,7 @@ static unsigned status_of(int err)
 	case -ENOENT:
 		return 404;
 	case -EEXIST:
-	case -ESTALE:
+	case -EBUSY:
 	case -ECANCELED:
 	case -ENOTSUP:
 		return 409;

@@ -368,7 +368,7 @@ static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_e
 		if (p->channel) {
 			send_snapshot(p);
 			tell_store(p);
-			if (p->sup->roster)
+			if (roster_watch_is_shared(p->sup))
 				proxy_child_tell_roster(p, 0);
 		} else {
 			process_signal(p->process, SIGKILL);

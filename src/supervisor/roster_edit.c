@@ -213,14 +213,17 @@ static str kind_text(enum roster_kind kind)
 static void show_record(const struct history *h, const struct roster_record *r)
 {
 	struct control_roster_entry *changes = xcalloc(MAX(r->nchanges, 1u), sizeof(*changes));
+	struct buf what = {0};
 
 	for (size_t i = 0; i < r->nchanges; i++)
 		changes[i] = (struct control_roster_entry){kind_text(r->changes[i].kind),
 			r->changes[i].name, r->changes[i].before, r->changes[i].after};
+	roster_record_describe(r, &what);
 	h->each(h->arg,
 		&(struct control_roster_record){
-			r->version, r->when, r->by, r->what, changes, r->nchanges},
+			r->version, r->when, r->by, buf_str(&what), changes, r->nchanges},
 		0, STR_EMPTY);
+	buf_done(&what);
 	free(changes);
 }
 

@@ -293,6 +293,11 @@ void roster_watch_asked(struct supervisor *s, uint64_t number)
 	roster_watch_want(w);
 }
 
+bool roster_watch_is_shared(const struct supervisor *s)
+{
+	return s->roster && s->roster->conf->backup.url.n;
+}
+
 void roster_watch_forget_proxy(struct supervisor *s)
 {
 	if (s->roster)

@@ -47,6 +47,8 @@ void roster_watch_history(
 
 /* Requests of the proxy wait for a look that begins from now on; it is told this number then. */
 void roster_watch_asked(struct supervisor *s, uint64_t number);
+/* Others write it too, who may not be able to tell us. */
+bool roster_watch_is_shared(const struct supervisor *s);
 /* The proxy has ended: none waits. */
 void roster_watch_forget_proxy(struct supervisor *s);
 /* A request has come. */
