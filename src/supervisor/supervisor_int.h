@@ -9,6 +9,7 @@
 #include "loop/loop.h"
 #include "loop/signals.h"
 #include "process/process.h"
+#include "supervisor/fleet.h"
 #include "supervisor/listeners.h"
 #include "supervisor/places.h"
 #include "supervisor/roster_watch.h"
@@ -59,6 +60,7 @@ struct supervisor {
 	struct opening_thread *opener;
 	struct backup *backup;
 	struct tenants *tenants;
+	struct fleet fleet;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
 	struct roster_watch *roster; /* NULL: there is none */
