@@ -69,6 +69,7 @@ static void fail_sought(struct sought *r, const char *reason, msec retry_after)
 	r->retry_at = loop_now(r->sup->loop) +
 		      MIN(MAX(retry_after, (msec)FAILED_PAUSE), (msec)FAILED_LAST);
 	tell(r, MACHINE_FAILED, reason);
+	found_look(r->sup);
 }
 
 static void be_there(struct sought *r)

@@ -28,6 +28,7 @@ struct outcome {
 	struct supervisor *sup;
 	/* The thread's, while it reads: */
 	struct config *before; /* in force; one reference */
+	struct found_set *found;
 	struct slot_claim *claims;
 	size_t nclaims;
 	struct config *conf; /* what was read; NULL: it has faults */
@@ -162,6 +163,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	found_configure(s);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -269,9 +271,12 @@ static void on_use_limit(struct timer *t)
 static void read_config(void *arg)
 {
 	struct outcome *o = arg;
-	struct config *c = config_load(o->sup->source, &o->faults);
+	struct config_source source = *o->sup->source;
+	struct config *c;
 	int r;
 
+	found_add_to(o->found, &source);
+	c = config_load(&source, &o->faults);
 	if (c && !is_acceptable(o, c)) {
 		config_unref(c);
 		c = NULL;
@@ -301,6 +306,7 @@ static void on_config_read(void *arg)
 	struct supervisor *s = o->sup;
 
 	config_unref(o->before);
+	found_release(o->found);
 	free(o->claims);
 	list_remove(&o->link);
 	if (s->end.is_ending && o->conf) {
@@ -332,6 +338,7 @@ static void read_next_config(struct supervisor *s)
 		return;
 	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
+	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
 	work_run(s->reloading.work, read_config, on_config_read, o);
 }

@@ -61,6 +61,7 @@ static void end(struct supervisor *s)
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
+	found_stop(s);
 	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on other
 						     programs may have the port */
 	tenants_end(s->tenants);
@@ -113,8 +114,10 @@ static void on_hangup(struct supervisor *s)
 		return;
 	if (s->end.has_terminal && !terminal_is_there())
 		end(s);
-	else
+	else {
+		found_look(s);
 		reload_start(s, NULL, NULL);
+	}
 }
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
@@ -330,10 +333,28 @@ static void open_control(struct supervisor *s)
 	free(reason);
 }
 
+static int open_target(struct supervisor *s, char **ret_reason)
+{
+	s->target = target_new(
+		&(struct target_setup){
+			.loop = s->loop,
+			.conf = s->conf,
+			.environ = s->source->environ,
+			.port = s->listening.listeners.port,
+		},
+		ret_reason);
+	if (!s->target)
+		return -EINVAL;
+	found_begin(s);
+	return 0;
+}
+
 static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = open_doors(s, locks, ret_reason);
 
+	if (r == 0)
+		r = open_target(s, ret_reason);
 	if (r == 0)
 		r = proxy_user_find(s->conf->server.user, &s->proxy_user, ret_reason);
 	if (r == 0)
@@ -420,25 +441,10 @@ static struct tenants *keep_tenants(struct supervisor *s)
 	});
 }
 
-static int open_target(struct supervisor *s, char **ret_reason)
-{
-	s->target = target_new(
-		&(struct target_setup){
-			.loop = s->loop,
-			.conf = s->conf,
-			.environ = s->source->environ,
-			.port = s->listening.listeners.port,
-		},
-		ret_reason);
-	return s->target ? 0 : -EINVAL;
-}
-
 static int start_all(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = prepare(s, locks, ret_reason);
 
-	if (r == 0)
-		r = open_target(s, ret_reason);
 	if (r < 0)
 		return r;
 	places_take(s, s->conf);
@@ -473,6 +479,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
 	fleet_done(&s->fleet);
+	found_done(s);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
 	s->tenants = NULL; /* there is another turn to come */

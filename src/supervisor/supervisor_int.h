@@ -10,6 +10,7 @@
 #include "loop/signals.h"
 #include "process/process.h"
 #include "supervisor/fleet.h"
+#include "supervisor/found.h"
 #include "supervisor/listeners.h"
 #include "supervisor/places.h"
 #include "supervisor/store_watch.h"
@@ -60,6 +61,7 @@ struct supervisor {
 	struct backup *backup;
 	struct tenants *tenants;
 	struct fleet fleet;
+	struct found found;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */

@@ -247,35 +247,61 @@ static int find_in_spite(struct target_call *call, msec until)
 	return error;
 }
 
-static int make(struct target_call *call, bool is_new, msec until)
+/* Somebody else was faster with a volume that belonged to nobody. */
+static bool has_lost_volume(struct target_call *call, const json_t *config, msec until)
+{
+	struct target_result before = call->result;
+	const json_t *mount;
+	bool is_lost = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(config, "mounts"), i, mount)
+	{
+		str id = fly_member(mount, "volume");
+		json_t *v = fly_get(call, xasprintf("/volumes/" STR_FMT, STR_ARG(id)), until,
+			"show the volume");
+
+		is_lost = is_lost || fly_member(v, "attached_machine_id").n;
+		json_decref(v);
+	}
+	call->result = before;
+	return is_lost;
+}
+
+static int make(struct target_call *call, bool is_new, msec until, bool *ret_lost)
 {
 	str region = call->wish.region.n ? call->wish.region : str_of(fly_of(call)->region);
 	json_t *config = own_config(call, until);
 	int r;
 
+	*ret_lost = false;
 	if (!config)
 		return call->result.error;
 	mark(config, call->wish.key);
 	r = change_volumes(call, config, region, is_new, until);
-	if (r == 0)
+	if (r == 0) {
 		r = post_machine(call, config, region, until);
+		if (r < 0 && r != -EACCES)
+			r = find_in_spite(call, until);
+		*ret_lost = r < 0 && !is_new && has_lost_volume(call, config, until);
+	}
 	json_decref(config);
-	return r < 0 && r != -EACCES ? find_in_spite(call, until) : r;
+	return r;
 }
 
 void fly_create(struct target_call *call)
 {
 	msec until = clock_now() + CREATE_LIMIT;
+	bool is_lost;
 	int r;
 
 	if (!check_wish(call))
 		return;
 	r = find_made(call, until);
 	if (r == 0) {
-		r = make(call, false, until);
-		/* Somebody else took the volume that belonged to nobody. */
-		if (r == -EAGAIN && clock_now() < until && !target_call_is_over(call))
-			r = make(call, true, until);
+		r = make(call, false, until, &is_lost);
+		if (is_lost && !target_call_is_over(call))
+			r = make(call, true, until, &is_lost);
 	}
 	if (r < 0)
 		return;

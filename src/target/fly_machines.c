@@ -50,20 +50,6 @@ static void add_shown(struct target_call *call, const json_t *machine)
 					      .is_self = str_eq(id, str_of(f->machine))});
 }
 
-void fly_list_by_api(struct target_call *call)
-{
-	json_t *list =
-		fly_get(call, xstrdup("/machines"), clock_now() + LIST_LIMIT, "list the machines");
-	const json_t *machine;
-	size_t i;
-
-	if (list && !json_is_array(list))
-		target_call_set(call, -EIO,
-			"the Machines API answered something that is no list of machines");
-	json_array_foreach(list, i, machine) add_shown(call, machine);
-	json_decref(list);
-}
-
 /* --- by names: whoever is in the app's private network may ask --- */
 
 /* Of "148e45d7c20978 sea,3d8d413b29d638 ord". */
@@ -135,6 +121,33 @@ void fly_list_by_names(struct target_call *call)
 			call, r == -ENOENT ? -EAGAIN : r, "%s: %s", all_name, name_error(r));
 	buf_done(&all);
 	buf_done(&awake);
+}
+
+static void list_by_names_instead(struct target_call *call)
+{
+	struct target_result api = call->result;
+
+	target_call_set(call, 0, "%s", "");
+	fly_list_by_names(call);
+	if (call->result.error)
+		call->result = api;
+}
+
+/* By names, too, if the API fails: who must not be served by two does not depend on one of them. */
+void fly_list_by_api(struct target_call *call)
+{
+	json_t *list =
+		fly_get(call, xstrdup("/machines"), clock_now() + LIST_LIMIT, "list the machines");
+	const json_t *machine;
+	size_t i;
+
+	if (list && !json_is_array(list))
+		target_call_set(call, -EIO,
+			"the Machines API answered something that is no list of machines");
+	json_array_foreach(list, i, machine) add_shown(call, machine);
+	json_decref(list);
+	if (call->result.error && !target_call_is_over(call))
+		list_by_names_instead(call);
 }
 
 void fly_addresses(struct target_call *call)
