@@ -32,8 +32,9 @@ int store_file_prepare(const char *root, struct why *ret_why)
 	r = file_make_parents(FILE_GIVEN, mark, 0700);
 	if (r < 0)
 		return cannot(ret_why, "make", root, -r);
-	r = file_write(FILE_GIVEN, mark, STR("Backups of fly-atc.\n"), 0600);
-	return r < 0 ? cannot(ret_why, "write to", root, -r) : 0;
+	/* Somebody else may begin it just now. */
+	r = file_write_new(FILE_GIVEN, mark, STR("Backups of fly-atc.\n"), 0600);
+	return r < 0 && r != -EEXIST ? cannot(ret_why, "write to", root, -r) : 0;
 }
 
 static int check_root(const char *root, struct why *ret_why)

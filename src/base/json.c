@@ -118,12 +118,18 @@ void json_open_object(struct json *j, const char *key)
 	open_with(j, key, '{');
 }
 
-void json_open_object_named(struct json *j, str name)
+void json_name(struct json *j, str name)
 {
 	json_key(j, NULL);
 	json_add_string(j->out, name);
-	buf_add(j->out, STR(":{"));
+	buf_add_char(j->out, ':');
 	j->needs_comma = false;
+}
+
+void json_open_object_named(struct json *j, str name)
+{
+	json_name(j, name);
+	json_open_object(j, NULL);
 }
 
 void json_close_object(struct json *j)

@@ -18,7 +18,8 @@ struct json {
 /* `key` is a word of ours, which needs no escapes; NULL for the elements of an array and for the
  * outermost value. */
 void json_open_object(struct json *j, const char *key);
-/* For a key that comes from outside. */
+/* For keys that come from outside: the value that is written next, without a key, has this name. */
+void json_name(struct json *j, str name);
 void json_open_object_named(struct json *j, str name);
 void json_close_object(struct json *j);
 void json_open_array(struct json *j, const char *key);

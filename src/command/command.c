@@ -9,6 +9,7 @@
 #include "command/command_int.h"
 #include "command/live.h"
 #include "command/machine.h"
+#include "command/roster.h"
 
 static int print_version(void)
 {
@@ -60,6 +61,11 @@ static int dispatch(const struct options *o)
 		return machine_run(o);
 	case VERB_RELOAD:
 		return live_reload(o);
+	case VERB_USER:
+	case VERB_TENANT:
+		return roster_entries_run(o);
+	case VERB_ROSTER:
+		return roster_history_run(o);
 	case VERB_VERSION:
 		return print_version();
 	case VERB_HELP:

@@ -26,7 +26,8 @@ struct options {
 	bool wants_help, wants_version;
 	const char *file;   /* -c */
 	const char *socket; /* -s */
-	bool as_json, shows_all, follows, no_wait, keeps_going, is_hurried, is_forced;
+	bool as_json, shows_all, follows, no_wait, keeps_going, is_hurried, is_forced, is_dry,
+		goes_to;
 	bool is_quiet;	     /* if no fly-atc answers, nothing is said */
 	const char *lines;   /* -n; digits */
 	const char *timeout; /* a duration */

@@ -10,10 +10,12 @@
 #include "command/command_int.h"
 
 #define ON(verb) (1u << VERB_##verb)
+#define BIT(v)	 (1u << (v))
 #define ACTIONS	 (ON(START) | ON(STOP) | ON(RESTART))
 #define LIVE                                                                                       \
 	(ACTIONS | ON(BUSY) | ON(STATUS) | ON(LOGS) | ON(EVENTS) | ON(CACHE) | ON(MACHINE) |       \
 		ON(RELOAD))
+#define WRITERS	  (ON(USER) | ON(TENANT) | ON(ROSTER))
 #define ALL	  UINT_MAX
 #define MAX_LINES 1000
 
@@ -272,7 +274,8 @@ static int check_word_count(const struct options *o)
 		return usage_fault(o);
 	}
 	if (o->nwords < word_counts[o->verb].min) {
-		tell_fault("%s: which tenant?", verb_name(o->verb));
+		tell_fault(BIT(o->verb) & WRITERS ? "%s: what is to be done?" : "%s: which tenant?",
+			verb_name(o->verb));
 		return usage_fault(o);
 	}
 	return 0;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "command/command_int.h"
 #include "command/platform.h"
+#include "command/roster_desk.h"
 #include "tenant/environment.h"
 #include "supervisor/supervisor.h"
 
@@ -134,10 +135,24 @@ static void tell_what_is_there(const struct config *conf)
 	tell_gaps(conf);
 }
 
+/* With the roster, or, where that cannot be read, with what is known of it. */
+static struct config *load_all(const struct config_source *source)
+{
+	struct roster_desk desk;
+	struct config *conf = NULL;
+
+	if (roster_desk_open(&desk, source) == 0) {
+		(void)roster_desk_read(&desk);
+		conf = roster_desk_load(&desk, source);
+	}
+	roster_desk_close(&desk);
+	return conf;
+}
+
 int run_check(const struct options *o)
 {
 	struct config_source source = source_of(o, true);
-	struct config *conf = load(&source);
+	struct config *conf = load_all(&source);
 	struct buf notes = {0};
 	int faults;
 
@@ -156,7 +171,7 @@ int run_check(const struct options *o)
 int run_dump(const struct options *o)
 {
 	struct config_source source = source_of(o, true);
-	struct config *conf = load(&source);
+	struct config *conf = load_all(&source);
 	struct buf text = {0};
 
 	if (!conf)

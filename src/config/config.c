@@ -54,6 +54,44 @@ const struct tenant_conf *config_find_tenant(const struct config *c, str id)
 	return NULL;
 }
 
+static const struct user_conf *find_user(const struct config *c, str name)
+{
+	size_t low = 0, high = c->private->nusers;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = str_cmp(c->private->users[middle]->name, name);
+
+		if (order == 0)
+			return c->private->users[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static const struct user_conf *user_of(const struct config *c, const struct tenant_conf *t)
+{
+	return t ? c->private->tenants[t - c->tenants].user : NULL;
+}
+
+enum config_user config_find_user(const struct config *c, str name)
+{
+	const struct user_conf *user = find_user(c, name);
+
+	if (!user)
+		return CONFIG_USER_NONE;
+	return user_of(c, config_find_tenant(c, name)) == user ? CONFIG_USER_ALONE
+							       : CONFIG_USER_TENANTS;
+}
+
+bool config_user_has_tenant(const struct config *c, str id)
+{
+	return user_of(c, config_find_tenant(c, id));
+}
+
 static void compare_section(
 	enum section_id id, const void *before, const void *after, struct buf *ret_names)
 {

@@ -256,6 +256,25 @@ static inline bool config_port_is_said(const struct config *c, unsigned port)
 	return c->said_ports && (c->said_ports[port / 64] >> port % 64 & 1);
 }
 const struct tenant_conf *config_find_tenant(const struct config *c, str id);
+/* A user of `users:`: it is a tenant itself, or has some (which may be none at present). */
+enum config_user { CONFIG_USER_NONE, CONFIG_USER_ALONE, CONFIG_USER_TENANTS };
+enum config_user config_find_user(const struct config *c, str name);
+/* Whether there is a tenant of that id below `users:`. */
+bool config_user_has_tenant(const struct config *c, str id);
+/* What stands of a user or tenant, for lists of them. */
+struct config_said {
+	str user, id;		   /* of a tenant; empty: this is a user */
+	str host, machine, region; /* what is said of it itself; empty: nothing */
+	size_t ntenants;	   /* of a user */
+	char where[32];		   /* "line 7", or "roster:12": the version of the roster */
+};
+typedef void config_said_fn(void *arg, const struct config_said *said);
+/* Each user of `users:`, by name, and each tenant, by id. */
+void config_each_user(const struct config *c, config_said_fn *fn, void *arg);
+void config_each_tenant(const struct config *c, config_said_fn *fn, void *arg);
+/* A map of settings in YAML, as JSON in which each scalar is a text or null; for the roster.  False
+ * and the reason: it cannot be understood. */
+bool config_settings_read(str yaml, struct buf *ret_json, struct buf *ret_reason) MUST_USE;
 /* Or NULL. */
 const struct machine_conf *config_find_machine(const struct config *c, str name);
 /* Whether the tenant is served on this machine: it lives here, its region is ours and no machine of

@@ -17,6 +17,14 @@ struct place {
 	unsigned line, column; /* of the file, from 1; 0 = the file as a whole */
 };
 
+/* What the roster says stands in no line, but in a version: a "line" from here on, in every place
+ * and origin. */
+#define ROSTER_LINES 0x80000000u
+static inline bool line_is_roster(unsigned line)
+{
+	return line >= ROSTER_LINES;
+}
+
 /* Where a value comes from.  `at` is an enum origin_note, an enum framework or the line of the
  * file. */
 enum origin_kind {
@@ -51,7 +59,8 @@ enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 struct node {
 	enum node_kind kind;
 	bool is_quoted;
-	bool is_bad; /* a fault has already been reported */
+	bool is_bad;	 /* a fault has already been reported */
+	bool is_dropped; /* by the roster, until it is taken out */
 	struct place place;
 	str text;	  /* of a scalar */
 	struct node *key; /* of an entry of a map */
@@ -170,6 +179,7 @@ struct user_conf {
 	struct place place;
 	struct setting_location location;
 	const struct app_layer *layer;
+	size_t ntenants;
 };
 struct tenant_private {
 	const struct user_conf *user; /* NULL: from routes: */
@@ -227,6 +237,9 @@ void fault_at(struct loader *ld, struct place place, const char *fmt, ...) PRINT
 void warn_at(struct loader *ld, struct place place, const char *fmt, ...) PRINTF(3, 4);
 void faults_sort(struct config_faults *faults);
 
+/* For people: "line 7", or "version 7 of the roster"; in the tree's arena. */
+const char *line_text(struct loader *ld, unsigned line);
+
 /* unknown.c: "did you mean" for an unknown key: the nearest of `extra` (NULL-ended) and the
  * section's keys. */
 void fault_unknown_key(struct loader *ld, const struct node *key, const struct section *s,
@@ -242,12 +255,16 @@ void spelling_consider(struct nearest *nearest, str word);
 str nearest_word(str word, const char *const *words);
 
 /* yaml.c: the root of the tree, or NULL (empty file, or faults were reported). */
-const struct node *yaml_parse(struct loader *ld, str text, bool is_json);
+struct node *yaml_parse(struct loader *ld, str text, bool is_json);
 bool node_is_null(const struct node *n);
 const char *node_kind_text(const struct node *n);
 /* utf8.c: offset of the first byte that is not UTF-8 or a control character that YAML forbids; or
  * text.n. */
 size_t utf8_valid_length(str text);
+
+/* roster.c: the file's tree (NULL: there is none) with what config_source.roster says of its users,
+ * tenants and machines. */
+struct node *roster_overlay(struct loader *ld, struct node *root);
 
 /* expand.c */
 /* ${VAR} and ${VAR:-default}, into the configuration's arena.  In a template ${tenant.x} stays and

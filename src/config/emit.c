@@ -46,7 +46,10 @@ static void begin_comment(struct emitter *e)
 
 static void add_file_line(struct emitter *e, unsigned line)
 {
-	buf_printf(e->out, STR_FMT ":%u", STR_ARG(e->c->file), line);
+	if (line_is_roster(line))
+		buf_printf(e->out, "roster:%u", line & ~ROSTER_LINES);
+	else
+		buf_printf(e->out, STR_FMT ":%u", STR_ARG(e->c->file), line);
 }
 
 static void end_line_from(struct emitter *e, unsigned line)

@@ -10,6 +10,8 @@
 
 static str where_text(const struct loader *ld, struct place place)
 {
+	if (line_is_roster(place.line))
+		return STR("roster");
 	switch (place.kind) {
 	case PLACE_FILE:
 		return ld->file ? str_of(ld->file) : STR("configuration");
@@ -38,8 +40,8 @@ static void add_fault(
 	fault = &faults->items[faults->count++];
 	*fault = (struct config_fault){
 		.where = arena_dup(faults->arena, where_text(ld, place)),
-		.line = place.line,
-		.column = place.column,
+		.line = place.line & ~ROSTER_LINES,
+		.column = line_is_roster(place.line) ? 0 : place.column,
 		.text = arena_dup(faults->arena, str_of(text)),
 		.is_warning = is_warning,
 	};
@@ -65,6 +67,13 @@ void warn_at(struct loader *ld, struct place place, const char *fmt, ...)
 	va_end(ap);
 }
 
+const char *line_text(struct loader *ld, unsigned line)
+{
+	return arena_printf(&ld->tree,
+		line_is_roster(line) ? "version %u of the roster" : "line %u",
+		line & ~ROSTER_LINES);
+}
+
 static int compare_faults(const void *a, const void *b)
 {
 	const struct config_fault *left = a, *right = b;
@@ -72,6 +81,8 @@ static int compare_faults(const void *a, const void *b)
 	/* Faults without a place in the file come last. */
 	if (!left->line != !right->line)
 		return left->line ? -1 : 1;
+	if (left->line && !str_eq(left->where, right->where))
+		return str_cmp(left->where, right->where);
 	if (left->line != right->line)
 		return left->line < right->line ? -1 : 1;
 	if (left->column != right->column)
@@ -91,7 +102,10 @@ void config_faults_print(const struct config_faults *faults, int fd)
 		const struct config_fault *f = &faults->items[i];
 		const char *kind = f->is_warning ? "warning" : "error";
 
-		if (f->line)
+		if (f->line && !f->column)
+			dprintf(fd, STR_FMT ":%u: %s: " STR_FMT "\n", STR_ARG(f->where), f->line,
+				kind, STR_ARG(f->text));
+		else if (f->line)
 			dprintf(fd, STR_FMT ":%u:%u: %s: " STR_FMT "\n", STR_ARG(f->where), f->line,
 				f->column, kind, STR_ARG(f->text));
 		else

@@ -272,13 +272,11 @@ static struct config *finish_config(struct loader *ld)
 struct config *config_load(const struct config_source *source, struct config_faults *faults)
 {
 	struct loader ld = {.source = source, .faults = faults};
-	const struct node *root = NULL;
+	struct node *root = NULL;
 	struct buf text = {0};
 
 	begin_config(&ld);
 	ld.file = choose_file(&ld);
-	if (source->roster.n)
-		fault_at(&ld, whole_file, "this fly-atc does not know what to do with a roster");
 	if (ld.file) {
 		ld.config->file = arena_dup(ld.arena, str_of(ld.file));
 		if (read_config_file(&ld, &text))
@@ -287,7 +285,7 @@ struct config *config_load(const struct config_source *source, struct config_fau
 	}
 	/* Nobody knows what an unreadable file would have said: no guesses about the rest. */
 	if (!ld.file || root || !faults->errors)
-		load_tree(&ld, root);
+		load_tree(&ld, roster_overlay(&ld, root));
 	buf_done(&text);
 	if (!faults->errors)
 		ld.config->version = config_hash(ld.config);

@@ -69,7 +69,8 @@ static void read_word(struct loader *ld, const struct node *n, str *value, unsig
 
 	if (*line)
 		fault_at(ld, n->key->place,
-			"machine and instance are the same; one of them was on line %u", *line);
+			"machine and instance are the same; one of them was on %s",
+			line_text(ld, *line));
 	*line = n->key->place.line;
 	if (!read_expanded_text(ld, n, &text))
 		return;

@@ -10,8 +10,8 @@ static void set(struct loader *ld, const struct values *v, size_t i, const struc
 
 	/* Two keys of one file for one setting: an old name and the new one. */
 	if (!v->is_layer && origin->kind == ORIGIN_FILE) {
-		fault_at(ld, entry->key->place, "%s: was set on line %u already, as " STR_FMT,
-			entry->key->text.p, origin->at, STR_ARG(row->name));
+		fault_at(ld, entry->key->place, "%s: was set on %s already, as " STR_FMT,
+			entry->key->text.p, line_text(ld, origin->at), STR_ARG(row->name));
 		return;
 	}
 	*origin = (struct value_origin){ORIGIN_FILE, entry->key->place.line};

@@ -153,9 +153,9 @@ static void report_pair(struct loader *ld, const struct tenant_draft *a,
 	const struct tenant_draft *first = is_before(a->private.place, b->private.place) ? a : b;
 	const struct tenant_draft *second = first == a ? b : a;
 
-	fault_at(ld, second->private.place,
-		"tenant " STR_FMT " and tenant " STR_FMT " of line %u %s", STR_ARG(second->conf.id),
-		STR_ARG(first->conf.id), first->private.place.line, why);
+	fault_at(ld, second->private.place, "tenant " STR_FMT " and tenant " STR_FMT " of %s %s",
+		STR_ARG(second->conf.id), STR_ARG(first->conf.id),
+		line_text(ld, first->private.place.line), why);
 }
 
 static bool begins_with(str path, str segment)
@@ -201,6 +201,19 @@ static void check_nesting(struct loader *ld, const struct map *seen, const struc
 	}
 }
 
+/* Folders beside those of the tenants in a backup's store. */
+static void check_reserved(struct loader *ld, const struct tenant_draft *t)
+{
+	static const str folders[] = {STR_INIT("_roster"), STR_INIT("_fleet")};
+
+	for (size_t i = 0; i < NITEMS(folders); i++)
+		if (begins_with(t->conf.id, folders[i]))
+			fault_at(ld, t->private.place,
+				"tenant " STR_FMT ": \"" STR_FMT
+				"\" is a folder of fly-atc's own where the backups are",
+				STR_ARG(t->conf.id), STR_ARG(folders[i]));
+}
+
 /* Directories must be separate: no equal ids, and none that some file systems cannot tell apart. */
 static void check_ids(struct loader *ld)
 {
@@ -218,8 +231,10 @@ static void check_ids(struct loader *ld)
 		else
 			report_pair(ld, t, other, "differ in capital letters only");
 	}
-	for (size_t i = 0; i < ld->ntenants; i++)
+	for (size_t i = 0; i < ld->ntenants; i++) {
+		check_reserved(ld, &ld->tenants[i]);
 		check_nesting(ld, &seen, &ld->tenants[i]);
+	}
 	map_done(&seen);
 }
 
@@ -255,8 +270,9 @@ static void check_users(struct loader *ld)
 		if (other)
 			fault_at(ld, user->place,
 				"user " STR_FMT " and user " STR_FMT
-				" of line %u differ in capital letters only",
-				STR_ARG(user->name), STR_ARG(other->name), other->place.line);
+				" of %s differ in capital letters only",
+				STR_ARG(user->name), STR_ARG(other->name),
+				line_text(ld, other->place.line));
 		else
 			map_put(&seen, name, ld->users[i]);
 	}

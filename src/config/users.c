@@ -96,6 +96,7 @@ static void read_user(struct loader *ld, const struct node *entry)
 	struct user_conf *user = add_user(ld, entry);
 	const struct node *tenants = NULL;
 	bool is_legal = name_is_legal(ld, user->name, "a user", user->place);
+	size_t before = ld->ntenants;
 
 	if (is_legal && str_find_char(user->name, '/') >= 0)
 		fault_at(ld, user->place,
@@ -117,6 +118,7 @@ static void read_user(struct loader *ld, const struct node *entry)
 				       .layer = user->layer,
 				       .slot = scope.slot,
 				       .place = user->place});
+	user->ntenants = ld->ntenants - before;
 }
 
 void users_read(struct loader *ld, const struct node *map)

@@ -288,7 +288,7 @@ static bool check_characters(struct loader *ld, str text)
 	return false;
 }
 
-const struct node *yaml_parse(struct loader *ld, str text, bool is_json)
+struct node *yaml_parse(struct loader *ld, str text, bool is_json)
 {
 	struct builder b = {.ld = ld, .text = text, .last = {PLACE_FILE, 1, 1}};
 	struct fy_diag_cfg diag_cfg;

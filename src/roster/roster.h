@@ -91,8 +91,8 @@ int roster_commit(struct roster_place *p, const struct config_source *source, st
 	const struct roster_request *q, msec until, struct roster_outcome *ret,
 	struct why *ret_why) MUST_USE;
 
-/* Takes back one version (only_that), or all after it; likewise.  -ESTALE: what it changed was
- * changed again later. */
+/* Takes back one version (only_that), or all after it; likewise.  -EBUSY: what it changed was
+ * changed again later; -ENOENT: there is no such version. */
 struct roster_return {
 	uint64_t version;
 	bool only_that;
@@ -114,12 +114,21 @@ struct roster_entry_change {
 struct roster_record {
 	uint64_t version;
 	int64_t when; /* seconds since 1970 */
-	str by, what; /* what: for people, on one line */
+	str by;
+	str id;	       /* no other has it */
+	str previous;  /* hash of the version before; empty in the first */
+	char hash[65]; /* of this one; SHA-256 of the object */
 	struct roster_entry_change *changes;
 	size_t nchanges;
-	struct arena *arena; /* owns it all */
+	struct arena *arena; /* owns the texts */
 };
 void roster_record_done(struct roster_record *record);
+/* A line for each change, for people; values of maps are left out, which may be secrets. */
+void roster_record_describe(const struct roster_record *record, struct buf *out);
 /* 0, -ENOENT, -EIO, -EBADMSG. */
 int roster_read_record(struct roster_place *p, uint64_t version, msec until,
 	struct roster_record *ret, struct why *ret_why) MUST_USE;
+/* What changed from one version to another (0: the file alone), a line for each entry, in the order
+ * of their names; r is up to date.  0, -ENOENT (there is no such version), -EIO, -EBADMSG. */
+int roster_diff(struct roster_place *p, const struct roster *r, uint64_t from, uint64_t to,
+	msec until, struct buf *out, struct why *ret_why) MUST_USE;
