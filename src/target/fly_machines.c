@@ -5,8 +5,10 @@
 #include "base/alloc.h"
 #include "target/fly.h"
 
-#define LIST_LIMIT  15000 /* msec */
-#define MACHINE_MAX 32	  /* bytes of an id; today 14 */
+/* msec: for the API, before the names are asked; for all of it */
+#define API_LIMIT   1500
+#define LIST_LIMIT  15000
+#define MACHINE_MAX 32 /* bytes of an id; today 14 */
 
 bool fly_is_machine(str name)
 {
@@ -123,31 +125,39 @@ void fly_list_by_names(struct target_call *call)
 	buf_done(&awake);
 }
 
-static void list_by_names_instead(struct target_call *call)
+static void list_by_api(struct target_call *call, msec until)
 {
-	struct target_result api = call->result;
-
-	target_call_set(call, 0, "%s", "");
-	fly_list_by_names(call);
-	if (call->result.error)
-		call->result = api;
-}
-
-/* By names, too, if the API fails: who must not be served by two does not depend on one of them. */
-void fly_list_by_api(struct target_call *call)
-{
-	json_t *list =
-		fly_get(call, xstrdup("/machines"), clock_now() + LIST_LIMIT, "list the machines");
+	json_t *list = fly_get(call, xstrdup("/machines"), until, "list the machines");
 	const json_t *machine;
 	size_t i;
 
 	if (list && !json_is_array(list))
 		target_call_set(call, -EIO,
 			"the Machines API answered something that is no list of machines");
+	else if (list)
+		target_call_set(call, 0, "%s", "");
 	json_array_foreach(list, i, machine) add_shown(call, machine);
 	json_decref(list);
-	if (call->result.error && !target_call_is_over(call))
-		list_by_names_instead(call);
+}
+
+/* By names, too, if the API does not answer well: who lives where does not depend on one of them.
+ */
+void fly_list_by_api(struct target_call *call)
+{
+	msec began = clock_now();
+	struct target_result api;
+
+	list_by_api(call, began + API_LIMIT);
+	if (!call->result.error || target_call_is_over(call))
+		return;
+	api = call->result;
+	target_call_set(call, 0, "%s", "");
+	fly_list_by_names(call);
+	if (!call->result.error || target_call_is_over(call))
+		return;
+	call->result = api;
+	if (api.error != -EACCES)
+		list_by_api(call, began + LIST_LIMIT);
 }
 
 void fly_addresses(struct target_call *call)
