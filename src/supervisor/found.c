@@ -8,7 +8,6 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/log.h"
-#include "supervisor/reload.h"
 #include "supervisor/supervisor_int.h"
 #include "target/target.h"
 
@@ -37,7 +36,7 @@ static struct found_set *set_new(void)
 
 struct found_set *found_take(const struct supervisor *s)
 {
-	struct found_set *set = s->found.set;
+	struct found_set *set = s->fleet.found.set;
 
 	if (set)
 		atomic_fetch_add(&set->references, 1);
@@ -66,7 +65,7 @@ static int compare(const void *a, const void *b)
 	return str_cmp(x->name, y->name);
 }
 
-static bool is_same(const struct found_set *a, const struct found_set *b)
+static bool is_same_set(const struct found_set *a, const struct found_set *b)
 {
 	if (!a || a->count != b->count)
 		return false;
@@ -79,10 +78,10 @@ static bool is_same(const struct found_set *a, const struct found_set *b)
 
 /* --- a look --- */
 
-static void add_machine(void *arg, const struct target_machine *m)
+static void note_machine(void *arg, const struct target_machine *m)
 {
 	struct supervisor *s = arg;
-	struct found_set *set = s->found.next;
+	struct found_set *set = s->fleet.found.next;
 
 	set->items = xrealloc(set->items, (set->count + 1) * sizeof(*set->items));
 	set->items[set->count++] = (struct machine_conf){
@@ -108,23 +107,23 @@ static bool is_needed(const struct supervisor *s)
 
 static void on_time(struct timer *t)
 {
-	found_look(container_of(t, struct supervisor, found.timer));
+	found_look(container_of(t, struct supervisor, fleet.found.timer));
 }
 
 static void look_later(struct supervisor *s, msec pause)
 {
 	if (!s->end.is_ending && is_needed(s))
-		timer_set(&s->found.timer, s->loop, loop_now(s->loop) + pause, on_time);
+		timer_set(&s->fleet.found.timer, s->loop, loop_now(s->loop) + pause, on_time);
 }
 
 /* True: others than before. */
 static bool take_next(struct supervisor *s)
 {
-	struct found *f = &s->found;
+	struct found *f = &s->fleet.found;
 	struct found_set *before = f->set;
 
 	qsort(f->next->items, f->next->count, sizeof(*f->next->items), compare);
-	if (!f->next->count || is_same(before, f->next)) {
+	if (!f->next->count || is_same_set(before, f->next)) {
 		found_release(f->next);
 		f->next = NULL;
 		return false;
@@ -139,7 +138,7 @@ static bool take_next(struct supervisor *s)
 /* True: what was found is other than before. */
 static bool end_look(struct supervisor *s, const struct target_result *r)
 {
-	struct found *f = &s->found;
+	struct found *f = &s->fleet.found;
 
 	f->is_looking = false;
 	if (r->error) {
@@ -162,30 +161,32 @@ static void on_listed(void *arg, const struct target_result *r)
 	struct supervisor *s = arg;
 
 	if (end_look(s, r) && !s->end.is_ending)
-		reload_start(s, NULL, NULL);
-	if (s->found.is_wanted_again && r->error != -ECANCELED) {
-		s->found.is_wanted_again = false;
+		s->fleet.found.on_change(s);
+	if (s->fleet.found.is_wanted_again && r->error != -ECANCELED) {
+		s->fleet.found.is_wanted_again = false;
 		found_look(s);
 	}
 }
 
 static void look(struct supervisor *s, target_done_fn *done)
 {
-	s->found.is_looking = true;
-	s->found.looked_at = loop_now(s->loop);
-	s->found.next = set_new();
-	timer_cancel(&s->found.timer);
-	target_list(s->target, add_machine, done, s);
+	s->fleet.found.is_looking = true;
+	s->fleet.found.looked_at = loop_now(s->loop);
+	s->fleet.found.next = set_new();
+	timer_cancel(&s->fleet.found.timer);
+	target_list(s->target, note_machine, done, s);
 }
 
 void found_look(struct supervisor *s)
 {
 	if (s->end.is_ending || !is_needed(s))
 		return;
-	if (s->found.is_looking)
-		s->found.is_wanted_again = true;
-	else if (s->found.looked_at && loop_now(s->loop) < s->found.looked_at + PAUSE_AGAIN)
-		timer_set(&s->found.timer, s->loop, s->found.looked_at + PAUSE_AGAIN, on_time);
+	if (s->fleet.found.is_looking)
+		s->fleet.found.is_wanted_again = true;
+	else if (s->fleet.found.looked_at &&
+		 loop_now(s->loop) < s->fleet.found.looked_at + PAUSE_AGAIN)
+		timer_set(&s->fleet.found.timer, s->loop, s->fleet.found.looked_at + PAUSE_AGAIN,
+			on_time);
 	else
 		look(s, on_listed);
 }
@@ -193,23 +194,23 @@ void found_look(struct supervisor *s)
 void found_configure(struct supervisor *s)
 {
 	if (!is_needed(s))
-		timer_cancel(&s->found.timer);
-	else if (!s->found.is_looking && !timer_is_set(&s->found.timer))
+		timer_cancel(&s->fleet.found.timer);
+	else if (!s->fleet.found.is_looking && !timer_is_set(&s->fleet.found.timer))
 		found_look(s);
 }
 
 void found_stop(struct supervisor *s)
 {
-	timer_cancel(&s->found.timer);
-	s->found.is_wanted_again = false;
+	timer_cancel(&s->fleet.found.timer);
+	s->fleet.found.is_wanted_again = false;
 }
 
 void found_done(struct supervisor *s)
 {
-	timer_cancel(&s->found.timer);
-	found_release(s->found.next);
-	found_release(s->found.set);
-	s->found.next = s->found.set = NULL;
+	timer_cancel(&s->fleet.found.timer);
+	found_release(s->fleet.found.next);
+	found_release(s->fleet.found.set);
+	s->fleet.found.next = s->fleet.found.set = NULL;
 }
 
 /* --- the first one --- */
@@ -224,11 +225,11 @@ static void on_first_listed(void *arg, const struct target_result *r)
 	struct supervisor *s = arg;
 
 	/* Later than we waited it is a look like any other. */
-	if (!s->found.is_first) {
+	if (!s->fleet.found.is_first) {
 		on_listed(arg, r);
 		return;
 	}
-	s->found.is_first = false;
+	s->fleet.found.is_first = false;
 	(void)!end_look(s, r);
 	loop_stop(s->loop);
 }
@@ -236,12 +237,16 @@ static void on_first_listed(void *arg, const struct target_result *r)
 static void load_with_found(struct supervisor *s)
 {
 	struct config_source source = *s->source;
+	struct roster_text *roster = roster_watch_text(s);
 	struct config_faults faults;
 	struct config *c;
 
-	found_add_to(s->found.set, &source);
+	if (roster)
+		source.roster = buf_str(&roster->text);
+	found_add_to(s->fleet.found.set, &source);
 	c = config_load(&source, &faults);
 	config_faults_done(&faults);
+	roster_text_unref(roster);
 	if (!c)
 		return; /* it was changed meanwhile; a reload will say so */
 	config_unref(s->conf);
@@ -255,12 +260,12 @@ void found_begin(struct supervisor *s)
 
 	if (!is_needed(s))
 		return;
-	s->found.is_first = true;
+	s->fleet.found.is_first = true;
 	look(s, on_first_listed);
 	timer_set(&limit, s->loop, loop_now(s->loop) + FIRST_LIMIT, on_limit);
 	loop_run(s->loop);
 	timer_cancel(&limit);
-	s->found.is_first = false;
-	if (s->found.set)
+	s->fleet.found.is_first = false;
+	if (s->fleet.found.set)
 		load_with_found(s);
 }

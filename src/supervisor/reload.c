@@ -29,6 +29,7 @@ struct outcome {
 	/* The thread's, while it reads: */
 	struct config *before; /* in force; one reference */
 	struct found_set *found;
+	struct roster_text *roster;
 	struct slot_claim *claims;
 	size_t nclaims;
 	struct config *conf; /* what was read; NULL: it has faults */
@@ -151,7 +152,8 @@ static void tell_subscribers(const struct outcome *o)
 	control_on_reload(o->sup->control, &r);
 }
 
-static void take_over(struct supervisor *s, struct config *take_conf, int take_snapshot_fd)
+static void take_over(struct supervisor *s, struct config *take_conf, int take_snapshot_fd,
+	const struct roster_text *roster)
 {
 	struct former *before = xmalloc(sizeof(*before));
 
@@ -164,6 +166,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
 	found_configure(s);
+	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -275,6 +278,8 @@ static void read_config(void *arg)
 	struct config *c;
 	int r;
 
+	if (o->roster)
+		source.roster = buf_str(&o->roster->text);
 	found_add_to(o->found, &source);
 	c = config_load(&source, &o->faults);
 	if (c && !is_acceptable(o, c)) {
@@ -319,10 +324,12 @@ static void on_config_read(void *arg)
 		end_reload(o);
 	} else {
 		tell_subscribers(o);
-		take_over(s, o->conf, o->snapshot_fd);
+		take_over(s, o->conf, o->snapshot_fd, o->roster);
 		list_append(&s->reloading.to_use, &o->link);
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
 	}
+	roster_text_unref(o->roster);
+	o->roster = NULL;
 	read_next_config(s);
 	ending_check_soon(s);
 }
@@ -340,6 +347,7 @@ static void read_next_config(struct supervisor *s)
 	o->before = config_ref(s->conf);
 	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
+	o->roster = roster_watch_text(s);
 	work_run(s->reloading.work, read_config, on_config_read, o);
 }
 

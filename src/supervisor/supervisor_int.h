@@ -10,9 +10,9 @@
 #include "loop/signals.h"
 #include "process/process.h"
 #include "supervisor/fleet.h"
-#include "supervisor/found.h"
 #include "supervisor/listeners.h"
 #include "supervisor/places.h"
+#include "supervisor/roster_watch.h"
 #include "supervisor/store_watch.h"
 #include "supervisor/supervisor.h"
 #include "tenant/tenant.h"
@@ -61,9 +61,9 @@ struct supervisor {
 	struct backup *backup;
 	struct tenants *tenants;
 	struct fleet fleet;
-	struct found found;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
+	struct roster_watch *roster; /* NULL: there is none */
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
 	struct reloading reloading;

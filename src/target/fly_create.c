@@ -94,6 +94,14 @@ static json_t *own_config(struct target_call *call, msec until)
 	return config;
 }
 
+static json_t *post_json(struct target_call *call, const char *path, const json_t *body, msec until,
+	const char *doing)
+{
+	CLEAN_FREE char *text = json_dumps(body, JSON_COMPACT);
+
+	return fly_post(call, xstrdup(path), str_of(text), until, doing);
+}
+
 /* --- the disk --- */
 
 /* One that has our disk's name, is in that region, and belongs to nobody; an id or NULL. */
@@ -141,7 +149,7 @@ static char *make_volume(
 	struct target_call *call, const json_t *ours, str region, const json_t *guest, msec until)
 {
 	json_t *wish = volume_like(ours, region, guest),
-	       *made = fly_post(call, xstrdup("/volumes"), wish, until, "make a volume");
+	       *made = post_json(call, "/volumes", wish, until, "make a volume");
 	str id = fly_member(made, "id");
 	char *found = is_plain(id, "_") && id.n ? str_dup(id) : NULL;
 
@@ -220,7 +228,7 @@ static int post_machine(struct target_call *call, const json_t *config, str regi
 	json_object_set_new(body, "region", json_stringn(region.p, region.n));
 	if (w->name.n)
 		json_object_set_new(body, "name", json_stringn(w->name.p, w->name.n));
-	made = fly_post(call, xstrdup("/machines"), body, until, "make the machine");
+	made = post_json(call, "/machines", body, until, "make the machine");
 	id = fly_member(made, "id");
 	if (made && !fly_is_machine(id))
 		target_call_set(
