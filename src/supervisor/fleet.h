@@ -14,7 +14,7 @@ struct supervisor;
 
 struct fleet {
 	struct list sought; /* struct sought: machines that were asked for */
-	struct found found;
+	struct finding found;
 };
 
 /* on_found: see found.h. */

@@ -119,7 +119,7 @@ static void look_later(struct supervisor *s, msec pause)
 /* True: others than before. */
 static bool take_next(struct supervisor *s)
 {
-	struct found *f = &s->fleet.found;
+	struct finding *f = &s->fleet.found;
 	struct found_set *before = f->set;
 
 	qsort(f->next->items, f->next->count, sizeof(*f->next->items), compare);
@@ -138,7 +138,7 @@ static bool take_next(struct supervisor *s)
 /* True: what was found is other than before. */
 static bool end_look(struct supervisor *s, const struct target_result *r)
 {
-	struct found *f = &s->fleet.found;
+	struct finding *f = &s->fleet.found;
 
 	f->is_looking = false;
 	if (r->error) {
@@ -234,38 +234,17 @@ static void on_first_listed(void *arg, const struct target_result *r)
 	loop_stop(s->loop);
 }
 
-static void load_with_found(struct supervisor *s)
-{
-	struct config_source source = *s->source;
-	struct roster_text *roster = roster_watch_text(s);
-	struct config_faults faults;
-	struct config *c;
-
-	if (roster)
-		source.roster = buf_str(&roster->text);
-	found_add_to(s->fleet.found.set, &source);
-	c = config_load(&source, &faults);
-	config_faults_done(&faults);
-	roster_text_unref(roster);
-	if (!c)
-		return; /* it was changed meanwhile; a reload will say so */
-	config_unref(s->conf);
-	s->conf = c;
-	target_configure(s->target, c);
-}
-
-void found_begin(struct supervisor *s)
+bool found_begin(struct supervisor *s)
 {
 	struct timer limit = {0};
 
 	if (!is_needed(s))
-		return;
+		return false;
 	s->fleet.found.is_first = true;
 	look(s, on_first_listed);
 	timer_set(&limit, s->loop, loop_now(s->loop) + FIRST_LIMIT, on_limit);
 	loop_run(s->loop);
 	timer_cancel(&limit);
 	s->fleet.found.is_first = false;
-	if (s->fleet.found.set)
-		load_with_found(s);
+	return s->fleet.found.set;
 }

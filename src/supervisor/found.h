@@ -17,7 +17,7 @@ struct found_set;
 /* Others were found than before: the configuration is to be made anew. */
 typedef void found_fn(struct supervisor *s);
 
-struct found {
+struct finding {
 	found_fn *on_change;
 	struct found_set *set;	/* in force, or about to be; NULL: nothing was found yet */
 	struct found_set *next; /* what a look is finding */
@@ -27,9 +27,9 @@ struct found {
 	bool is_first; /* it is waited for */
 };
 
-/* Before anything of the configuration is used: looks, for a short time, and puts the configuration
- * that results into the place of the one that was loaded. */
-void found_begin(struct supervisor *s);
+/* Before anything of the configuration is used: looks, for a short time.  True: machines were
+ * found, and the configuration is to be loaded again, with them. */
+bool found_begin(struct supervisor *s) MUST_USE;
 /* Looks, in the background; what is found becomes the configuration. */
 void found_look(struct supervisor *s);
 /* Another configuration is in force. */

@@ -348,6 +348,27 @@ static void open_control(struct supervisor *s)
 	free(reason);
 }
 
+/* The machines of a region say which of them its users live on. */
+static void load_with_found(struct supervisor *s)
+{
+	struct config_source source = *s->source;
+	struct roster_text *roster = roster_watch_text(s);
+	struct config_faults faults;
+	struct config *c;
+
+	if (roster)
+		source.roster = buf_str(&roster->text);
+	found_add_to(s->fleet.found.set, &source);
+	c = config_load(&source, &faults);
+	config_faults_done(&faults);
+	roster_text_unref(roster);
+	if (!c)
+		return; /* it was changed meanwhile; a reload will say so */
+	config_unref(s->conf);
+	s->conf = c;
+	target_configure(s->target, c);
+}
+
 static int open_target(struct supervisor *s, char **ret_reason)
 {
 	s->target = target_new(
@@ -360,7 +381,8 @@ static int open_target(struct supervisor *s, char **ret_reason)
 		ret_reason);
 	if (!s->target)
 		return -EINVAL;
-	found_begin(s);
+	if (found_begin(s))
+		load_with_found(s);
 	return 0;
 }
 
@@ -524,7 +546,7 @@ static void on_supervisor_turn(void *arg)
 	log_publish();
 }
 
-static void on_found(struct supervisor *s)
+static void on_fleet_changed(struct supervisor *s)
 {
 	reload_start(s, NULL, NULL);
 }
@@ -548,7 +570,7 @@ static struct supervisor *supervisor_new(
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
 	places_init(&s->places);
-	fleet_init(&s->fleet, on_found);
+	fleet_init(&s->fleet, on_fleet_changed);
 	return s;
 }
 
