@@ -14,7 +14,7 @@ struct supervisor;
 
 struct fleet {
 	struct list sought; /* struct sought: machines that were asked for */
-	struct finding found;
+	struct discovery found;
 };
 
 /* on_found: see found.h. */

@@ -119,7 +119,7 @@ static void look_later(struct supervisor *s, msec pause)
 /* True: others than before. */
 static bool take_next(struct supervisor *s)
 {
-	struct finding *f = &s->fleet.found;
+	struct discovery *f = &s->fleet.found;
 	struct found_set *before = f->set;
 
 	qsort(f->next->items, f->next->count, sizeof(*f->next->items), compare);
@@ -138,7 +138,7 @@ static bool take_next(struct supervisor *s)
 /* True: what was found is other than before. */
 static bool end_look(struct supervisor *s, const struct target_result *r)
 {
-	struct finding *f = &s->fleet.found;
+	struct discovery *f = &s->fleet.found;
 
 	f->is_looking = false;
 	if (r->error) {

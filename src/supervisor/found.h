@@ -17,7 +17,7 @@ struct found_set;
 /* Others were found than before: the configuration is to be made anew. */
 typedef void found_fn(struct supervisor *s);
 
-struct finding {
+struct discovery {
 	found_fn *on_change;
 	struct found_set *set;	/* in force, or about to be; NULL: nothing was found yet */
 	struct found_set *next; /* what a look is finding */
