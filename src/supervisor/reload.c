@@ -80,6 +80,10 @@ static bool is_acceptable(struct outcome *o, struct config *c)
 	else if (!str_eq(c->server.storage, o->before->server.storage))
 		refuse_config(
 			o, c, "server.storage cannot be changed by a reload; restart fly-atc");
+	else if (c->target != o->before->target || !str_eq(c->our_machine, o->before->our_machine))
+		refuse_config(o, c,
+			"this machine cannot become another one, or one of another kind of fleet (machine: name, target), "
+			"by a reload; restart fly-atc");
 	else if (c->ntenants > SCOREBOARD_TENANTS)
 		refuse_config(o, c, "there are more tenants than fit");
 	else if (config_assign_slots(c, o->before, o->claims, o->nclaims, SCOREBOARD_SLOTS) < 0)
