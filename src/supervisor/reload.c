@@ -28,6 +28,7 @@ struct outcome {
 	struct supervisor *sup;
 	/* The thread's, while it reads: */
 	struct config *before; /* in force; one reference */
+	struct found_set *found;
 	struct roster_text *roster;
 	struct slot_claim *claims;
 	size_t nclaims;
@@ -168,6 +169,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	found_configure(s);
 	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
@@ -282,8 +284,8 @@ static void read_config(void *arg)
 
 	if (o->roster)
 		source.roster = buf_str(&o->roster->text);
+	found_add_to(o->found, &source);
 	c = config_load(&source, &o->faults);
-
 	if (c && !is_acceptable(o, c)) {
 		config_unref(c);
 		c = NULL;
@@ -313,6 +315,7 @@ static void on_config_read(void *arg)
 	struct supervisor *s = o->sup;
 
 	config_unref(o->before);
+	found_release(o->found);
 	free(o->claims);
 	list_remove(&o->link);
 	if (s->end.is_ending && o->conf) {
@@ -346,6 +349,7 @@ static void read_next_config(struct supervisor *s)
 		return;
 	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
+	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
 	o->roster = roster_watch_text(s);
 	work_run(s->reloading.work, read_config, on_config_read, o);
