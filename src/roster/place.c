@@ -11,7 +11,7 @@
 #define SAVE_EVERY	 16u
 #define SAVE_EVERY_LARGE 64u /* of more entries than: */
 #define LARGE		 1000u
-#define FOLDER	   "_roster"
+#define FOLDER		 "_roster"
 
 enum { PLACE_MAGIC = MAGIC('r', 'o', 'p', 'l') };
 
