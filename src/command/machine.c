@@ -9,7 +9,7 @@
 static const char *const headers[] = {
 	"MACHINE", "NAME", "REGION", "STATE", ">TENANTS", "ADDRESS", NULL};
 
-static const char *text_at(const json_t *j, const char *key)
+static const char *text_or_dash(const json_t *j, const char *key)
 {
 	const char *text = json_string_value(json_object_get(j, key));
 
@@ -22,15 +22,15 @@ static void add_row(struct table *t, const json_t *m)
 	enum table_style style = is_self ? TABLE_BOLD : TABLE_PLAIN;
 	struct buf cell = {0};
 
-	buf_printf(&cell, "%s%s", text_at(m, "name"), is_self ? " *" : "");
+	buf_printf(&cell, "%s%s", text_or_dash(m, "name"), is_self ? " *" : "");
 	table_cell(t, buf_str(&cell), style);
-	table_cell(t, str_of(text_at(m, "label")), TABLE_PLAIN);
-	table_cell(t, str_of(text_at(m, "region")), TABLE_PLAIN);
-	table_cell(t, str_of(text_at(m, "state")), TABLE_PLAIN);
+	table_cell(t, str_of(text_or_dash(m, "label")), TABLE_PLAIN);
+	table_cell(t, str_of(text_or_dash(m, "region")), TABLE_PLAIN);
+	table_cell(t, str_of(text_or_dash(m, "state")), TABLE_PLAIN);
 	buf_clear(&cell);
 	buf_printf(&cell, "%lld", (long long)json_integer_value(json_object_get(m, "tenants")));
 	table_cell(t, buf_str(&cell), TABLE_PLAIN);
-	table_cell(t, str_of(text_at(m, "address")), TABLE_PLAIN);
+	table_cell(t, str_of(text_or_dash(m, "address")), TABLE_PLAIN);
 	buf_done(&cell);
 }
 
@@ -44,7 +44,8 @@ static void print_machines(const struct live_answer *answer)
 	json_array_foreach(json_object_get(j, "machines"), i, machine) add_row(t, machine);
 	if (i)
 		table_write(t, false, &out);
-	buf_printf(&out, "target: %s%s\n", text_at(j, "target"), i ? "; * is this machine" : "");
+	buf_printf(
+		&out, "target: %s%s\n", text_or_dash(j, "target"), i ? "; * is this machine" : "");
 	print_buf(&out, stdout);
 	table_free(t);
 	buf_done(&out);
@@ -114,11 +115,11 @@ static void write_target(const struct options *o, const struct order *order, str
 		buf_add(out, STR("?force=1"));
 }
 
-static void tell_done(const struct live_answer *answer, const struct order *order)
+static void tell_order(const struct live_answer *answer, const struct order *order)
 {
 	json_t *j = live_json(answer);
 
-	printf("%s %s\n", text_at(j, "machine"), order->done);
+	printf("%s %s\n", text_or_dash(j, "machine"), order->done);
 	json_decref(j);
 }
 
@@ -137,7 +138,7 @@ static int act(const struct options *o, const struct order *order)
 	else if (r == 0 && o->as_json)
 		print_buf(&answer.body, stdout);
 	else if (r == 0)
-		tell_done(&answer, order);
+		tell_order(&answer, order);
 	buf_done(&target);
 	buf_done(&doing);
 	buf_done(&answer.body);

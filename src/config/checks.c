@@ -81,6 +81,15 @@ void check_year(struct loader *ld, const struct row *row, void *value, struct pl
 		fault_at(ld, place, STR_FMT ": more than 365d", STR_ARG(subject(ld, row, place)));
 }
 
+/* The edge remembers nothing for less. */
+void check_replay_cache(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	msec time = *(msec *)value;
+
+	if (time && time < 10000)
+		fault_at(ld, place, STR_FMT ": less than 10s", STR_ARG(subject(ld, row, place)));
+}
+
 static bool is_address(str text, int *ret_bits)
 {
 	char zero_ended[INET6_ADDRSTRLEN];

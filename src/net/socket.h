@@ -18,7 +18,7 @@ struct address {
 };
 #define ADDRESS_TEXT_MAX 64
 
-/* For tests: as the system represents it. */
+/* From the system's own. */
 void address_from(struct address *a, const struct sockaddr_storage *from);
 /* "192.0.2.1", "2001:db8::1"; empty for AF_UNSPEC.  The result points into out. */
 str address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);

@@ -98,6 +98,15 @@ static inline bool exchange_has_tenant(const struct exchange *x)
 	return slot_is_of(exchange_slot(x), x->trip.tenant->owner);
 }
 
+/* By the newest configuration the tenant lives on another machine. */
+static inline bool exchange_has_moved(const struct exchange *x)
+{
+	const struct config *conf = x->worker->view->conf;
+	const struct tenant_conf *now = config_find_tenant(conf, x->wish.conf->id);
+
+	return now && !config_is_here(conf, now);
+}
+
 /* --- what it has borrowed, and gives back --- */
 
 /* Lets go of the upstream connection, which is reused if that is safe. */

@@ -93,6 +93,8 @@ enum step held_begin(struct exchange *x, msec retry_at)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (budget_is_over())
 		return exchange_fail(x, ERROR_CROWDED, STR_EMPTY);
+	if (exchange_has_moved(x))
+		return exchange_fail(x, ERROR_MOVED, STR_EMPTY);
 	if (!count_held(x))
 		return refuse_held(x);
 	set_held_limits(x);
@@ -186,6 +188,8 @@ static enum step on_view(struct exchange *x)
 {
 	if (!exchange_has_tenant(x))
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	if (exchange_has_moved(x))
+		return exchange_fail(x, ERROR_MOVED, STR_EMPTY);
 	worker_wake(x->worker, x->trip.tenant); /* an earlier one may not have found a tenant */
 	return WAIT;
 }

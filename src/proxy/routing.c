@@ -160,10 +160,17 @@ static enum step answer_redirect(
 static enum step answer_replay(struct exchange *x, const struct placement *where)
 {
 	struct worker *w = x->worker;
+	const struct config *conf = x->view->conf;
+	const struct route *route = &x->wish.arrival->route;
 	struct replay_in in = {
-		.placement = *where,
+		.placement = where,
 		.form = exchange_settings(x)->replay,
 		.timeout = exchange_settings(x)->replay_timeout,
+		.cache_time = exchange_settings(x)->replay_cache,
+		.alone = route->alone,
+		.hop_key = conf->hop_key,
+		.marker = {MARKER_REPLAY, where->hop, conf->our_machine, route->user,
+			conf->fleet_version, wall_msec()},
 		.minor = x->wish.minor,
 		.is_head = x->wish.method == METHOD_HEAD,
 		.keep_alive = x->reply.keep_alive && x->trip.up.is_done,
@@ -243,25 +250,100 @@ static enum step take_route(struct exchange *x)
 	return STEP_FILE;
 }
 
+/* What the edge says of the request; from others it is nothing. */
+static str edge_value(const struct arrival *a, enum header_id id)
+{
+	if (!a->remote.has_edge || !arrival_has(a, id))
+		return STR_EMPTY;
+	return header_value(a->head->headers, a->head->nheaders, id);
+}
+
 static struct placement placement_of(const struct exchange *x)
 {
 	const struct arrival *a = x->wish.arrival;
 	const struct request_head *head = a->head;
-	const struct config *conf = x->view->conf;
 	struct place_in in = {
+		.conf = x->view->conf,
 		.route = &a->route,
-		.has_fleet = conf->target != TARGET_NONE,
-		.our_machine = conf->our_machine,
-		.our_region = conf->our_region,
+		.path = x->record.path,
+		.sent = head->path,
 		.has_edge = a->remote.has_edge,
-		.is_replay_failed = arrival_has(a, HEADER_FLY_REPLAY_FAILED),
+		.replay_failed = edge_value(a, HEADER_FLY_REPLAY_FAILED),
+		.replay_src = edge_value(a, HEADER_FLY_REPLAY_SRC),
+		.cache_status = edge_value(a, HEADER_FLY_REPLAY_CACHE_STATUS),
 		.is_body_size_known = head->body != BODY_CHUNKED,
 		.body_size = head->content_length,
+		.now = wall_msec(),
 	};
 
-	if (arrival_has(a, HEADER_FLY_REPLAY_SRC))
-		in.replay_src = header_value(head->headers, head->nheaders, HEADER_FLY_REPLAY_SRC);
 	return place_decide(&in);
+}
+
+/* "machine 3d8d413b29d638", "region sjc" or "app printer", in the exchange's arena. */
+static str name_place(struct exchange *x, const struct placement *where)
+{
+	str name = where->app.n ? where->app : where->machine.n ? where->machine : where->region;
+	const char *what = where->app.n ? "app" : where->machine.n ? "machine" : "region";
+
+	return str_of(arena_printf(&x->arena, "%s " STR_FMT, what, STR_ARG(name)));
+}
+
+static enum step fail_replay(struct exchange *x, const struct placement *where)
+{
+	struct place_failure f =
+		place_failure_read(edge_value(x->wish.arrival, HEADER_FLY_REPLAY_FAILED));
+	str place = name_place(x, where);
+
+	return exchange_fail(x, ERROR_REPLAY_FAILED,
+		str_of(arena_printf(&x->arena,
+			STR_FMT ": the edge has given up after %llu ms%s" STR_FMT, STR_ARG(place),
+			(unsigned long long)f.elapsed, f.reason.n ? ", " : "", STR_ARG(f.reason))));
+}
+
+/* Which two machines disagree, and whether they know the same fleet. */
+static enum step fail_loop(struct exchange *x, const struct placement *where)
+{
+	const struct config *conf = x->view->conf;
+	str place = name_place(x, where);
+	bool is_same = where->from.fleet == conf->fleet_version;
+
+	if (!where->from.origin.n)
+		return exchange_fail(x, ERROR_REPLAY_LOOP,
+			str_of(arena_printf(&x->arena, "by this machine it is served by " STR_FMT,
+				STR_ARG(place))));
+	return exchange_fail(x, ERROR_REPLAY_LOOP,
+		str_of(arena_printf(&x->arena,
+			"machine " STR_FMT
+			" has sent it here, but by this machine it is served by " STR_FMT "; %s",
+			STR_ARG(where->from.origin), STR_ARG(place),
+			is_same ? "both know the same users and machines"
+				: "they do not know the same users and machines")));
+}
+
+static enum step fail_misdirected(struct exchange *x, const struct placement *where)
+{
+	str place = name_place(x, where);
+
+	return exchange_fail(x, ERROR_MISDIRECTED,
+		str_of(arena_printf(&x->arena, "it is served by " STR_FMT "%s", STR_ARG(place),
+			x->view->conf->hop_key.n ? ""
+						 : "; the machines have no secret in common")));
+}
+
+/* Its own clock may be right and ours behind, after a resume. */
+static void note_marker(struct exchange *x, const struct placement *where)
+{
+	struct worker *w = x->worker;
+	size_t n;
+
+	if (where->marker != MARKER_AHEAD)
+		return;
+	n = worker_note_seldom(w, &w->ahead);
+	if (n)
+		log_warn("machine " STR_FMT
+			 " sends requests from the future, by %llu ms; is our clock behind?",
+			STR_ARG(where->from.origin),
+			(unsigned long long)(where->from.time - wall_msec()));
 }
 
 enum step routing_place(struct exchange *x)
@@ -269,6 +351,7 @@ enum step routing_place(struct exchange *x)
 	const struct arrival *a = x->wish.arrival;
 	struct placement where = placement_of(x);
 
+	note_marker(x, &where);
 	switch (where.verdict) {
 	case PLACE_HERE:
 		return take_route(x);
@@ -284,13 +367,13 @@ enum step routing_place(struct exchange *x)
 		break;
 	case PLACE_PEER: /* there is no such way yet */
 	case PLACE_MISDIRECTED:
-		return exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
+		return fail_misdirected(x, &where);
 	case PLACE_REPLAY_FAILED:
-		return exchange_fail(x, ERROR_REPLAY_FAILED, STR_EMPTY);
+		return fail_replay(x, &where);
 	case PLACE_LOOP:
-		return exchange_fail(x, ERROR_REPLAY_LOOP, STR_EMPTY);
+		return fail_loop(x, &where);
 	case PLACE_TOO_LARGE:
-		return exchange_fail(x, ERROR_REPLAY_TOO_LARGE, STR_EMPTY);
+		return exchange_fail(x, ERROR_REPLAY_TOO_LARGE, name_place(x, &where));
 	}
 	return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 }

@@ -73,7 +73,7 @@ static enum step begin_events(struct exchange *x)
 
 static enum step on_view(struct exchange *x)
 {
-	if (!exchange_has_tenant(x))
+	if (!exchange_has_tenant(x) || exchange_has_moved(x))
 		return STEP_ANSWER;
 	worker_wake(x->worker, x->trip.tenant); /* an earlier one may not have found a tenant */
 	return WAIT;

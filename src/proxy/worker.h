@@ -130,6 +130,7 @@ struct worker {
 						 beyond their share */
 	} shortage;
 	struct seldom misstated; /* the same: tenants that report how busy they are */
+	struct seldom ahead;	 /* markers from the future */
 	struct {
 		struct list idle;   /* between two requests, the longest idle last */
 		struct list active; /* everything else */

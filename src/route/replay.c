@@ -13,19 +13,15 @@ static void add_plain(struct buf *out, str s)
 			buf_add_char(out, s.p[i]);
 }
 
-static void add_place_header(struct buf *out, const struct placement *p)
+static void add_pair(struct buf *out, const char *key, str value)
 {
-	if (p->machine.n) {
-		buf_add(out, STR("instance="));
-		add_plain(out, p->machine);
-	} else if (str_find_char(p->region, ',') >= 0) {
-		buf_add(out, STR("region=\""));
-		add_plain(out, p->region);
-		buf_add_char(out, '"');
-	} else {
-		buf_add(out, STR("region="));
-		add_plain(out, p->region);
-	}
+	if (!value.n)
+		return;
+	if (!str_ends(buf_str(out), STR(" ")))
+		buf_add_char(out, ';');
+	buf_add(out, str_of(key));
+	buf_add_char(out, '=');
+	add_plain(out, value);
 }
 
 static void add_timeout(struct buf *out, msec timeout)
@@ -36,18 +32,93 @@ static void add_timeout(struct buf *out, msec timeout)
 	buf_add(out, is_seconds ? STR("s") : STR("ms"));
 }
 
+static void add_state(struct buf *out, const struct replay_in *in)
+{
+	if (in->hop_key.n) {
+		marker_write(out, in->hop_key, &in->marker);
+	} else {
+		buf_add(out, REPLAY_STATE);
+		buf_add_number(out, in->placement->hop);
+	}
+}
+
+static void add_pattern(struct buf *out, const struct replay_in *in)
+{
+	buf_add(out, in->alone);
+	buf_add(out, STR("/*"));
+}
+
+/* What the edge remembers, or forgets, must say nothing of this request alone. */
+static bool is_bare(const struct replay_in *in)
+{
+	return in->placement->cache != PLACE_CACHE_NOTHING;
+}
+
+/* An appliance may take its time: another app has other habits than ours. */
+static bool has_timeout(const struct replay_in *in)
+{
+	return in->timeout && !in->placement->app.n;
+}
+
+static void add_cache_fields(struct buf *out, const struct replay_in *in)
+{
+	switch (in->placement->cache) {
+	case PLACE_CACHE_NOTHING:
+		break;
+	case PLACE_CACHE_STORE:
+		buf_add(out, STR("\r\nfly-replay-cache: "));
+		add_pattern(out, in);
+		buf_add(out, STR("\r\nfly-replay-cache-ttl-secs: "));
+		buf_add_number(out, in->cache_time / 1000);
+		break;
+	case PLACE_CACHE_INVALIDATE:
+		buf_add(out, STR("\r\nfly-replay-cache: invalidate"));
+		break;
+	}
+}
+
 static void add_header_form(struct buf *out, const struct replay_in *in)
 {
 	buf_add(out, STR("fly-replay: "));
-	add_place_header(out, &in->placement);
-	if (in->timeout) {
-		buf_add(out, STR(";timeout="));
-		add_timeout(out, in->timeout);
+	add_pair(out, "app", in->placement->app);
+	add_pair(out, "instance", in->placement->machine);
+	add_pair(out, "region", in->placement->region);
+	if (!is_bare(in)) {
+		if (has_timeout(in)) {
+			buf_add(out, STR(";timeout="));
+			add_timeout(out, in->timeout);
+		}
+		buf_add(out, STR(";fallback=force_self;state="));
+		add_state(out, in);
 	}
-	buf_add(out, STR(";fallback=force_self;state="));
-	buf_add(out, REPLAY_STATE);
-	buf_add_number(out, in->placement.hop);
+	add_cache_fields(out, in);
 	buf_add(out, STR("\r\nContent-Length: 0\r\n\r\n"));
+}
+
+static void add_cache_member(struct json *j, const struct replay_in *in, struct buf *text)
+{
+	switch (in->placement->cache) {
+	case PLACE_CACHE_NOTHING:
+		break;
+	case PLACE_CACHE_STORE:
+		add_pattern(text, in);
+		json_open_object(j, "cache");
+		json_str(j, "prefix", buf_str(text));
+		json_number(j, "ttl", in->cache_time / 1000);
+		json_close_object(j);
+		break;
+	case PLACE_CACHE_INVALIDATE:
+		json_open_object(j, "cache");
+		json_bool(j, "invalidate", true);
+		json_close_object(j);
+		break;
+	}
+}
+
+static void add_member(struct json *j, const char *key, str value)
+{
+	if (value.n)
+		json_str(j, key, value);
 }
 
 static void add_json(struct buf *out, const struct replay_in *in)
@@ -56,19 +127,21 @@ static void add_json(struct buf *out, const struct replay_in *in)
 	struct buf text = {0};
 
 	json_open_object(&j, NULL);
-	if (in->placement.machine.n)
-		json_str(&j, "instance", in->placement.machine);
-	else
-		json_str(&j, "region", in->placement.region);
-	if (in->timeout) {
-		add_timeout(&text, in->timeout);
-		json_str(&j, "timeout", buf_str(&text));
+	add_member(&j, "app", in->placement->app);
+	add_member(&j, "instance", in->placement->machine);
+	add_member(&j, "region", in->placement->region);
+	if (!is_bare(in)) {
+		if (has_timeout(in)) {
+			add_timeout(&text, in->timeout);
+			json_str(&j, "timeout", buf_str(&text));
+			buf_clear(&text);
+		}
+		json_str(&j, "fallback", STR("force_self"));
+		add_state(&text, in);
+		json_str(&j, "state", buf_str(&text));
 		buf_clear(&text);
 	}
-	json_str(&j, "fallback", STR("force_self"));
-	buf_add(&text, REPLAY_STATE);
-	buf_add_number(&text, in->placement.hop);
-	json_str(&j, "state", buf_str(&text));
+	add_cache_member(&j, in, &text);
 	json_close_object(&j);
 	buf_done(&text);
 }

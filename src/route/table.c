@@ -253,10 +253,13 @@ void route_table_free(struct route_table *t)
 	free(t);
 }
 
-/* The tenant with the longest prefix of the path, or NO_TENANT; *ret_deepest is the last node on
- * the way, if any. */
-static uint32_t walk_prefixes(
-	const struct route_table *t, uint32_t host, str path, const struct route_node **ret_deepest)
+/* The last node on the way, and the first below which all is at one place; NULL: there is none. */
+struct way {
+	const struct route_node *deepest, *widest;
+};
+
+/* The tenant with the longest prefix of the path, or NO_TENANT. */
+static uint32_t walk_prefixes(const struct route_table *t, uint32_t host, str path, struct way *ret)
 {
 	uint64_t hash = host_hash_start(host);
 	uint32_t found = t->hosts[host].root;
@@ -273,7 +276,9 @@ static uint32_t walk_prefixes(
 		node = find_node(t, host, hash_end(hash), str_slice(path, 0, at));
 		if (!node)
 			break;
-		*ret_deepest = node;
+		ret->deepest = node;
+		if (!ret->widest && !node->is_mixed)
+			ret->widest = node;
 		if (node->tenant != NO_TENANT)
 			found = node->tenant;
 	}
@@ -287,6 +292,8 @@ static struct route tenant_route(const struct tenant_conf *tenant, str path)
 		.tenant = tenant,
 		.machine = tenant->lives_on,
 		.region = tenant->region,
+		.user = tenant->user,
+		.alone = STR_EMPTY,
 		.before = STR_EMPTY,
 		.path = path,
 	};
@@ -308,31 +315,49 @@ static struct route user_route(
 	struct route r = {.found = ROUTE_NONE,
 		.machine = STR_EMPTY,
 		.region = STR_EMPTY,
+		.user = STR_EMPTY,
+		.alone = STR_EMPTY,
 		.before = STR_EMPTY};
 
 	r.path = path;
 	if (deepest && !deepest->is_mixed) {
 		r.machine = t->tenants[deepest->example].lives_on;
 		r.region = t->tenants[deepest->example].region;
+		r.user = t->tenants[deepest->example].user;
 		if (r.machine.n || r.region.n)
 			r.found = ROUTE_USER;
 	}
 	return r;
 }
 
+/* What is below the node and no tenant's may be that of a tenant further up, elsewhere. */
+static void set_alone(const struct route_table *t, const struct route_node *widest, struct route *r)
+{
+	const struct tenant_conf *example = &t->tenants[widest->example];
+
+	if (str_eq(example->lives_on, r->machine) && str_eq(example->region, r->region))
+		r->alone = (str){widest->path, widest->path_size};
+}
+
 void route_find(const struct route_table *t, str host, str path, struct route *ret)
 {
 	uint32_t named = t->nhosts > 1 ? find_host(t, bare_host(host)) : ANY_HOST;
-	uint32_t tenant = NO_TENANT;
-	const struct route_node *deepest = NULL;
+	uint32_t tenant = NO_TENANT, searched = named;
+	struct way way = {0};
 
 	MAGIC_CHECK(t, ROUTE_TABLE_MAGIC);
 	if (named != ANY_HOST)
-		tenant = walk_prefixes(t, named, path, &deepest);
-	if (tenant == NO_TENANT)
-		tenant = walk_prefixes(t, ANY_HOST, path, &deepest);
-	*ret = tenant == NO_TENANT ? user_route(t, deepest, path)
+		tenant = walk_prefixes(t, named, path, &way);
+	if (tenant == NO_TENANT) {
+		searched = ANY_HOST;
+		way.widest = NULL;
+		tenant = walk_prefixes(t, ANY_HOST, path, &way);
+	}
+	*ret = tenant == NO_TENANT ? user_route(t, way.deepest, path)
 				   : tenant_route(&t->tenants[tenant], path);
+	/* A host with tenants of its own may have some below, too. */
+	if (way.widest && searched == named)
+		set_alone(t, way.widest, ret);
 }
 
 /* The tenant that a page with that URL belongs to. */
@@ -385,6 +410,8 @@ bool route_by_referer(
 		.tenant = tenant,
 		.machine = tenant->lives_on,
 		.region = tenant->region,
+		.user = tenant->user,
+		.alone = STR_EMPTY,
 		.before = is_redirect || tenant->app->prefix == PREFIX_PASS ? tenant->prefix
 									    : STR_EMPTY,
 		.path = asker->path,

@@ -20,6 +20,9 @@ struct route {
 	const struct tenant_conf *tenant; /* for TENANT and REDIRECT, else NULL */
 	str machine, region;	  /* where the tenant or the user lives; a machine decides; both
 				     empty: anywhere */
+	str user;		  /* whose it is; empty: of no user */
+	str alone;		  /* a prefix of the path: all below it on this host is at the same
+				     place.  Empty: not known, or nothing is */
 	str before, path;	  /* together a path; the query is not part of it */
 	unsigned redirect_status; /* of REDIRECT: 308 for a missing final slash, 307 by referer */
 	bool is_by_referer;	  /* the path itself is not below the tenant's prefix */

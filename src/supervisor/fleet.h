@@ -1,10 +1,23 @@
-/* fleet.h - where the other machines are: what the proxy is told when requests wait for one. */
+/* fleet.h - where the other machines are: what the proxy is told when requests wait for one.
+ *
+ * A machine that is asked for is looked up afresh; whether its fly-atc answers there is tried, and
+ * if not the target wakes it.  Only then the proxy hears of an address.  What failed a moment ago
+ * is not tried again at once, however many requests come. */
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/list.h"
 #include "base/str.h"
 
 struct supervisor;
+
+struct fleet {
+	struct list sought; /* struct sought: machines that were asked for */
+};
+
+void fleet_init(struct fleet *f);
+/* After target_stop. */
+void fleet_done(struct fleet *f);
 
 /* Requests wait for this machine, and at the address of this generation (0: none was told yet) it
  * was not reached.  The proxy is told, now or later, that it is there, or why it is not; it asks

@@ -143,7 +143,7 @@ static void create(
 		on_created, o);
 }
 
-static char *why_not(const struct supervisor *s, const struct control_machine_order *order)
+static char *refusal_of(const struct supervisor *s, const struct control_machine_order *order)
 {
 	size_t n;
 
@@ -159,7 +159,7 @@ void machines_act(
 	void *arg, const struct control_machine_order *order, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	CLEAN_FREE char *reason = why_not(s, order);
+	CLEAN_FREE char *reason = refusal_of(s, order);
 	struct machine_order *o;
 
 	if (reason || s->end.is_ending) {

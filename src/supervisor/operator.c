@@ -124,10 +124,23 @@ static const struct tenant_conf *find_tenant(
 	return NULL;
 }
 
+/* The same for what starts it: where it does not live its data may be old, and another machine
+ * writes them. */
+static const struct tenant_conf *find_resident(
+	struct supervisor *s, str id, control_done_fn *done, void *done_arg)
+{
+	const struct tenant_conf *conf = find_tenant(s, id, done, done_arg);
+
+	if (!conf || config_is_here(s->conf, conf))
+		return conf;
+	waiters_answer(s->loop, done, done_arg, -ECANCELED, "it lives on another machine");
+	return NULL;
+}
+
 static void start_tenant(void *arg, str id, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
+	const struct tenant_conf *t = find_resident(s, id, done, done_arg);
 
 	if (t)
 		tenants_start(s->tenants, t->slot, done, done_arg);
@@ -145,7 +158,7 @@ static void stop(void *arg, str id, control_done_fn *done, void *done_arg)
 static void restart(void *arg, str id, control_done_fn *done, void *done_arg)
 {
 	struct supervisor *s = arg;
-	const struct tenant_conf *t = find_tenant(s, id, done, done_arg);
+	const struct tenant_conf *t = find_resident(s, id, done, done_arg);
 
 	if (t)
 		tenants_restart(s->tenants, t->slot, done, done_arg);

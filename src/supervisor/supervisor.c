@@ -472,6 +472,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	s->control = NULL; /* what still ends has nobody to tell */
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
+	fleet_done(&s->fleet);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
 	s->tenants = NULL; /* there is another turn to come */
@@ -518,6 +519,7 @@ static struct supervisor *supervisor_new(
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
 	places_init(&s->places);
+	fleet_init(&s->fleet);
 	return s;
 }
 

@@ -9,6 +9,7 @@
 #include "loop/loop.h"
 #include "loop/signals.h"
 #include "process/process.h"
+#include "supervisor/fleet.h"
 #include "supervisor/listeners.h"
 #include "supervisor/places.h"
 #include "supervisor/store_watch.h"
@@ -58,6 +59,7 @@ struct supervisor {
 	struct opening_thread *opener;
 	struct backup *backup;
 	struct tenants *tenants;
+	struct fleet fleet;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */

@@ -57,13 +57,9 @@ bool fly_accept(struct target_call *call, const struct fly_answer *a, const char
 bool fly_pause(const struct target_call *call, msec length);
 /* For the target's loop: libcurl is there.  If not the call says what to do. */
 bool fly_has_curl(struct target_call *call);
-/* The message in the body of an answer; the result is in `out`. */
-#define FLY_TEXT_MAX 200
-void fly_text(const struct fly_answer *a, char out[FLY_TEXT_MAX]);
 
 /* --- fly_json.c: the same, answered in JSON; a new reference, or NULL and the call says why --- */
 
-json_t *fly_json(struct target_call *call, struct fly_request *take_r, const char *doing) MUST_USE;
 json_t *fly_get(struct target_call *call, char *take_path, msec until, const char *doing) MUST_USE;
 json_t *fly_post(struct target_call *call, char *take_path, const json_t *body, msec until,
 	const char *doing) MUST_USE;
@@ -85,7 +81,6 @@ int fly_await(struct target_call *call, str machine, const char *state, msec unt
 int fly_state(struct target_call *call, str machine, msec until, char ret[FLY_STATE_MAX]) MUST_USE;
 /* fly_knock.c: wakes without a token, by a small request that the edge brings to that machine. */
 void fly_knock(struct target_call *call); /* in the loop */
-target_call_fn fly_knock_on_thread;
 /* fly_sleep.c: in the loop. */
 void fly_sleep(struct target_call *call);
 void fly_sleep_stop(struct fly *f);

@@ -49,7 +49,7 @@ bool fly_has_curl(struct target_call *call)
 
 /* --- one try --- */
 
-static size_t on_body(char *data, size_t size, size_t n, void *arg)
+static size_t on_api_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 
@@ -69,7 +69,7 @@ static bool header_value(str line, str name, str *ret)
 	return true;
 }
 
-static size_t on_header(char *data, size_t size, size_t n, void *arg)
+static size_t on_api_header(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 	str line = {data, size * n}, value;
@@ -83,7 +83,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+static int on_api_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	const struct transfer *t = arg;
 
@@ -107,7 +107,7 @@ static struct curl_slist *make_headers(const struct fly *f, const struct fly_req
 	return headers;
 }
 
-static void set_options(const struct fly *f, CURL *curl, const struct fly_request *r,
+static void set_request(const struct fly *f, CURL *curl, const struct fly_request *r,
 	struct transfer *t, char error[CURL_ERROR_SIZE])
 {
 	const struct curl_library *lib = &f->curl;
@@ -124,12 +124,12 @@ static void set_options(const struct fly *f, CURL *curl, const struct fly_reques
 	lib->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left, (msec)CONNECT_TIMEOUT));
 	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)left);
-	lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_api_body);
 	lib->easy_setopt(curl, CURLOPT_WRITEDATA, t);
-	lib->easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	lib->easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_api_header);
 	lib->easy_setopt(curl, CURLOPT_HEADERDATA, t);
 	lib->easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	lib->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	lib->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_api_progress);
 	lib->easy_setopt(curl, CURLOPT_XFERINFODATA, t);
 	lib->easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 }
@@ -154,7 +154,7 @@ static CURLcode perform(
 	answer->id[0] = '\0';
 	lib->easy_setopt(curl, CURLOPT_URL, url);
 	lib->easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	set_options(f, curl, r, &transfer, error);
+	set_request(f, curl, r, &transfer, error);
 	code = lib->easy_perform(curl);
 	lib->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	if (code != CURLE_OK)
@@ -212,7 +212,10 @@ int fly_ask(struct target_call *call, struct fly_request *take_r, struct fly_ans
 
 /* --- what it means --- */
 
-void fly_text(const struct fly_answer *a, char out[FLY_TEXT_MAX])
+#define FLY_TEXT_MAX 200
+
+/* The message in the body of an answer. */
+static void read_message(const struct fly_answer *a, char out[FLY_TEXT_MAX])
 {
 	str body = buf_str(&a->body);
 	json_t *j = json_loadb(body.p, body.n, 0, NULL);
@@ -253,7 +256,7 @@ bool fly_accept(struct target_call *call, const struct fly_answer *a, const char
 
 	if (a->status / 100 == 2)
 		return true;
-	fly_text(a, text);
+	read_message(a, text);
 	target_call_set(call, error_of_status(a->status),
 		"the Machines API does not %s: %ld %s%s%s%s", doing, a->status, text,
 		*a->id ? " (request " : "", a->id, *a->id ? ")" : "");

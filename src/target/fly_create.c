@@ -16,7 +16,7 @@
 #define WORD_MAX     63 /* bytes of a name, a region or a key */
 
 /* What becomes part of a path or a query. */
-static bool is_word(str s, const char *others)
+static bool is_plain(str s, const char *others)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char c = char_lower(s.p[i]);
@@ -32,11 +32,11 @@ static bool check_wish(struct target_call *call)
 	const struct target_wish *w = &call->wish;
 	const char *fault = NULL;
 
-	if (!is_word(w->name, "-"))
+	if (!is_plain(w->name, "-"))
 		fault = "name of a machine: letters, digits and -";
-	else if (!is_word(w->region, ""))
+	else if (!is_plain(w->region, ""))
 		fault = "region";
-	else if (!w->key.n || !is_word(w->key, "-_"))
+	else if (!w->key.n || !is_plain(w->key, "-_"))
 		fault = "key: letters, digits, - and _";
 	if (fault)
 		target_call_set(call, -EIO, "that is no %s", fault);
@@ -111,7 +111,7 @@ static char *find_free_volume(
 
 		if (!found && str_eq(fly_member(v, "name"), name) &&
 			str_eq(fly_member(v, "region"), region) &&
-			!fly_member(v, "attached_machine_id").n && is_word(id, "_") &&
+			!fly_member(v, "attached_machine_id").n && is_plain(id, "_") &&
 			(!state.n || str_eq(state, STR("created"))))
 			found = str_dup(id);
 	}
@@ -143,7 +143,7 @@ static char *make_volume(
 	json_t *wish = volume_like(ours, region, guest),
 	       *made = fly_post(call, xstrdup("/volumes"), wish, until, "make a volume");
 	str id = fly_member(made, "id");
-	char *found = is_word(id, "_") && id.n ? str_dup(id) : NULL;
+	char *found = is_plain(id, "_") && id.n ? str_dup(id) : NULL;
 
 	if (made && !found)
 		target_call_set(
@@ -162,7 +162,7 @@ static int change_volume(struct target_call *call, json_t *config, json_t *mount
 	char *id = NULL;
 	bool has_failed = false;
 
-	if (!is_word(ours_id, "_")) {
+	if (!is_plain(ours_id, "_")) {
 		target_call_set(call, -EIO, "this machine's mount is of no volume");
 		return -EIO;
 	}

@@ -15,7 +15,7 @@
 #define VOLUME_PAUSE  1000
 #define VOLUMES_MAX   4
 
-struct removal {
+struct fly_removal {
 	struct target_call *call;
 	msec until;
 	str machine;
@@ -25,7 +25,7 @@ struct removal {
 };
 
 /* A request of ours, under our lease.  0 or an error that was said. */
-static int order(struct removal *r, const char *method, char *take_path, const char *doing)
+static int order(struct fly_removal *r, const char *method, char *take_path, const char *doing)
 {
 	struct fly_request request = {
 		.method = method, .path = take_path, .nonce = r->nonce, .until = r->until};
@@ -38,19 +38,19 @@ static int order(struct removal *r, const char *method, char *take_path, const c
 	return error;
 }
 
-static char *path_of(const struct removal *r, const char *tail)
+static char *machine_path(const struct fly_removal *r, const char *tail)
 {
 	return xasprintf("/machines/" STR_FMT "%s", STR_ARG(r->machine), tail);
 }
 
 /* --- the lease: nobody else changes the machine meanwhile --- */
 
-static int take_lease(struct removal *r)
+static int take_lease(struct fly_removal *r)
 {
 	json_t *wish =
 		json_pack("{s:i,s:s}", "ttl", LEASE_TIME, "description", "fly-atc removes it");
 	json_t *answer =
-		fly_post(r->call, path_of(r, "/lease"), wish, r->until, "lease the machine");
+		fly_post(r->call, machine_path(r, "/lease"), wish, r->until, "lease the machine");
 	json_t *inner = json_object_get(answer, "data");
 	str nonce = fly_member(inner ? inner : answer, "nonce");
 	int error = answer ? 0 : r->call->result.error;
@@ -67,18 +67,18 @@ static int take_lease(struct removal *r)
 }
 
 /* What was said before stands. */
-static void end_lease(struct removal *r)
+static void end_lease(struct fly_removal *r)
 {
 	struct target_result before = r->call->result;
 
 	if (r->nonce)
-		(void)!order(r, "DELETE", path_of(r, "/lease"), "end the lease");
+		(void)!order(r, "DELETE", machine_path(r, "/lease"), "end the lease");
 	r->call->result = before;
 }
 
 /* --- what the machine is and did --- */
 
-static void note_volumes(struct removal *r, const json_t *machine)
+static void note_volumes(struct fly_removal *r, const json_t *machine)
 {
 	const json_t *config = json_object_get(machine, "config"), *mount;
 	size_t i;
@@ -114,9 +114,9 @@ static int last_exit_code(const json_t *machine)
 }
 
 /* Its fly-atc says by its status whether everything is in the store. */
-static int check_end(struct removal *r)
+static int check_end(struct fly_removal *r)
 {
-	json_t *machine = fly_get(r->call, path_of(r, ""), r->until, "show the machine");
+	json_t *machine = fly_get(r->call, machine_path(r, ""), r->until, "show the machine");
 	int code = machine ? last_exit_code(machine) : -1;
 
 	if (!machine)
@@ -134,14 +134,15 @@ static int check_end(struct removal *r)
 
 /* --- its end --- */
 
-static int wake_first(struct removal *r)
+static int wake_first(struct fly_removal *r)
 {
-	int error = order(r, "POST", path_of(r, "/start"), "wake the machine, so that it can end");
+	int error =
+		order(r, "POST", machine_path(r, "/start"), "wake the machine, so that it can end");
 
 	return error ? error : fly_await(r->call, r->machine, "started", r->until);
 }
 
-static int stop_it(struct removal *r)
+static int stop_it(struct fly_removal *r)
 {
 	char state[FLY_STATE_MAX];
 	int error = fly_await(
@@ -154,7 +155,7 @@ static int stop_it(struct removal *r)
 		snprintf(state, sizeof(state), "started");
 	}
 	if (error == 0 && strcmp(state, "started") == 0) {
-		error = order(r, "POST", path_of(r, "/stop"), "stop the machine");
+		error = order(r, "POST", machine_path(r, "/stop"), "stop the machine");
 		if (error == 0)
 			error = fly_await(r->call, r->machine, "stopped", r->until);
 	}
@@ -162,7 +163,7 @@ static int stop_it(struct removal *r)
 }
 
 /* It takes a moment until the platform knows that nothing holds it any more. */
-static int remove_volume(struct removal *r, str id)
+static int remove_volume(struct fly_removal *r, str id)
 {
 	int error;
 
@@ -185,7 +186,7 @@ static int remove_volume(struct removal *r, str id)
 
 void fly_destroy(struct target_call *call)
 {
-	struct removal r = {
+	struct fly_removal r = {
 		.call = call, .until = clock_now() + DESTROY_LIMIT, .machine = call->machine};
 	int error;
 
@@ -197,7 +198,7 @@ void fly_destroy(struct target_call *call)
 	if (error == 0)
 		error = stop_it(&r);
 	if (error == 0)
-		error = order(&r, "DELETE", path_of(&r, "?force=true"), "remove the machine");
+		error = order(&r, "DELETE", machine_path(&r, "?force=true"), "remove the machine");
 	if (error) {
 		end_lease(&r);
 		return;

@@ -11,7 +11,7 @@ str fly_member(const json_t *j, const char *key)
 				     : STR_EMPTY;
 }
 
-json_t *fly_json(struct target_call *call, struct fly_request *take_r, const char *doing)
+static json_t *ask_json(struct target_call *call, struct fly_request *take_r, const char *doing)
 {
 	struct fly_answer a = {0};
 	json_t *j = NULL;
@@ -31,7 +31,7 @@ json_t *fly_get(struct target_call *call, char *take_path, msec until, const cha
 {
 	struct fly_request r = {.method = "GET", .path = take_path, .until = until};
 
-	return fly_json(call, &r, doing);
+	return ask_json(call, &r, doing);
 }
 
 json_t *fly_post(struct target_call *call, char *take_path, const json_t *body, msec until,
@@ -41,5 +41,5 @@ json_t *fly_post(struct target_call *call, char *take_path, const json_t *body, 
 	struct fly_request r = {
 		.method = "POST", .path = take_path, .body = str_of(text), .until = until};
 
-	return fly_json(call, &r, doing);
+	return ask_json(call, &r, doing);
 }

@@ -47,31 +47,6 @@ static const struct tenant_conf *tenant_of(const struct config *conf, str machin
 	return found;
 }
 
-void fly_knock(struct target_call *call)
-{
-	const struct tenant_conf *t = tenant_of(call->target->conf, call->machine);
-	struct knock *k;
-
-	if (!t) {
-		target_call_set(call, -ENOTSUP,
-			"without a token (FLY_API_TOKEN) a machine is woken by a request for one of "
-			"its users, and " STR_FMT " has none",
-			STR_ARG(call->machine));
-		target_call_end(call);
-		return;
-	}
-	if (!fly_has_curl(call)) {
-		target_call_end(call);
-		return;
-	}
-	k = arena_zalloc(&call->arena, sizeof(*k));
-	k->path = arena_printf(&call->arena, STR_FMT NO_TENANT, STR_ARG(user_path(t->prefix)));
-	if (t->host.n)
-		k->host = arena_printf(&call->arena, STR_FMT, STR_ARG(t->host));
-	call->own = k;
-	target_call_work(call, fly_knock_on_thread);
-}
-
 /* --- on a thread --- */
 
 static size_t on_nothing(char *data, size_t size, size_t n, void *arg)
@@ -80,13 +55,13 @@ static size_t on_nothing(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+static int on_knock_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	(void)a, (void)b, (void)c, (void)d;
 	return target_call_is_over(arg);
 }
 
-static void set_options(const struct curl_library *lib, CURL *curl, struct target_call *call,
+static void set_knock(const struct curl_library *lib, CURL *curl, struct target_call *call,
 	msec until, char error[CURL_ERROR_SIZE])
 {
 	msec now = clock_now();
@@ -99,7 +74,7 @@ static void set_options(const struct curl_library *lib, CURL *curl, struct targe
 	lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(until > now ? until - now : 1));
 	lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_nothing);
 	lib->easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	lib->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	lib->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_knock_progress);
 	lib->easy_setopt(curl, CURLOPT_XFERINFODATA, call);
 	lib->easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 }
@@ -122,7 +97,7 @@ static long knock_at(struct target_call *call, const char *base, const char *hos
 		abort();
 	lib->easy_setopt(curl, CURLOPT_URL, url);
 	lib->easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	set_options(lib, curl, call, until, error);
+	set_knock(lib, curl, call, until, error);
 	code = lib->easy_perform(curl);
 	lib->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (code != CURLE_OK) {
@@ -152,7 +127,7 @@ static long knock_once(struct target_call *call, msec until)
 	return status ? status : knock_at(call, outside, host, until);
 }
 
-void fly_knock_on_thread(struct target_call *call)
+static void knock_until_answered(struct target_call *call)
 {
 	msec until = clock_now() + KNOCK_LIMIT, pause = PAUSE_FIRST;
 
@@ -171,4 +146,31 @@ void fly_knock_on_thread(struct target_call *call)
 			return;
 		pause = MIN(pause * 2, (msec)PAUSE_LAST);
 	}
+}
+
+/* --- in the loop --- */
+
+void fly_knock(struct target_call *call)
+{
+	const struct tenant_conf *t = tenant_of(call->target->conf, call->machine);
+	struct knock *k;
+
+	if (!t) {
+		target_call_set(call, -ENOTSUP,
+			"without a token (FLY_API_TOKEN) a machine is woken by a request for one of "
+			"its users, and " STR_FMT " has none",
+			STR_ARG(call->machine));
+		target_call_end(call);
+		return;
+	}
+	if (!fly_has_curl(call)) {
+		target_call_end(call);
+		return;
+	}
+	k = arena_zalloc(&call->arena, sizeof(*k));
+	k->path = arena_printf(&call->arena, STR_FMT NO_TENANT, STR_ARG(user_path(t->prefix)));
+	if (t->host.n)
+		k->host = arena_printf(&call->arena, STR_FMT, STR_ARG(t->host));
+	call->own = k;
+	target_call_work(call, knock_until_answered);
 }

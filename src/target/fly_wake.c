@@ -104,7 +104,7 @@ static enum started ask_to_start(struct target_call *call, msec until)
 }
 
 /* The reason of the last refusal stands, since no later one says more. */
-static void give_up(struct target_call *call, const char *refusal)
+static void end_refused(struct target_call *call, const char *refusal)
 {
 	target_call_set(call, -EAGAIN, "%s; it was tried again until the time was over", refusal);
 }
@@ -130,7 +130,7 @@ void fly_wake_by_api(struct target_call *call)
 		if (judge_state(call, until))
 			return;
 		if (clock_now() + pause >= until) {
-			give_up(call, refusal);
+			end_refused(call, refusal);
 			return;
 		}
 		if (!fly_pause(call, pause))

@@ -102,7 +102,7 @@ int names_addresses(const struct name_server *server, const char *name, uint16_t
 }
 
 /* A text is pieces, each with its length before it. */
-static int add_text(const unsigned char *data, size_t n, struct buf *ret)
+static int add_pieces(const unsigned char *data, size_t n, struct buf *ret)
 {
 	while (n) {
 		size_t piece = data[0];
@@ -130,7 +130,7 @@ static int read_texts(ns_msg *answer, struct buf *ret)
 			continue;
 		if (buf_len(ret) > before)
 			buf_add_char(ret, ',');
-		r = add_text(ns_rr_rdata(record), ns_rr_rdlen(record), ret);
+		r = add_pieces(ns_rr_rdata(record), ns_rr_rdlen(record), ret);
 	}
 	if (r == 0 && buf_len(ret) == before)
 		r = -ENOENT;

@@ -77,6 +77,10 @@ struct target {
 
 /* A value of an environment, or NULL. */
 const char *target_environ(char *const *environ, const char *name);
+/* A call that is under way. */
+struct target_call *target_call_new(struct target *t, void *arg) MUST_USE;
+/* Whoever asked is told that it is given up; a thread may still have the call. */
+void target_call_cancel(struct target_call *call);
 /* Says how the call ended; any thread that has the call. */
 void target_call_set(struct target_call *call, int error, const char *fmt, ...) PRINTF(3, 4);
 /* Adds a machine to those that are listed; its strs are copied. */

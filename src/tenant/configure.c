@@ -1,6 +1,7 @@
 /* configure.c - carries tenants over to another configuration: kept, replaced or removed. */
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
+#include "base/log.h"
 #include "tenant/tenant_int.h"
 
 void tenants_remove(struct tenants *all, uint32_t slot)
@@ -66,12 +67,31 @@ static void adopt(struct tenant *t)
 		idle_rearm(t);
 }
 
+/* It lives elsewhere now, and must not write here any more. */
+static void leave(struct tenant *t)
+{
+	const struct tenant_conf *now = tenant_conf_in_force(t);
+
+	if (!now || t->is_removed || config_is_here(t->all->conf, now) ||
+		(!t->run && t->life.state != TENANT_QUEUED))
+		return;
+	log_info("tenant " STR_FMT " lives on %s " STR_FMT " now; it is stopped here",
+		STR_ARG(now->id), now->lives_on.n ? "machine" : "a machine of region",
+		STR_ARG(now->lives_on.n ? now->lives_on : now->region));
+	roll_forget(t);
+	replace_forget(t);
+	tenant_event(t, EVENT_STOP);
+}
+
 /* So that the former configuration can be freed. */
 void tenants_adopt(struct tenants *all)
 {
 	MAGIC_CHECK(all, TENANTS_MAGIC);
 	list_foreach_safe (t, &all->awake, struct tenant, in_awake)
 		adopt(t);
+	for (uint32_t i = 0; i < all->nslots; i++)
+		if (all->items[i])
+			leave(all->items[i]);
 }
 
 void tenants_wake_at_boot(struct tenants *all)

@@ -35,12 +35,15 @@ static bool is_at_boot(const struct tenant *t)
 {
 	const struct tenant_conf *conf = tenant_conf(t);
 
-	return conf && conf->app->start == START_AT_BOOT && !t->all->is_ending;
+	return conf && conf->app->start == START_AT_BOOT && !t->all->is_ending && tenant_is_here(t);
 }
 
 static void on_retry(struct timer *timer)
 {
-	tenant_event(container_of(timer, struct tenant, retry_timer), EVENT_WAKE);
+	struct tenant *t = container_of(timer, struct tenant, retry_timer);
+
+	if (tenant_is_here(t))
+		tenant_event(t, EVENT_WAKE);
 }
 
 static void fail(struct tenant *t)

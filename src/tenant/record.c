@@ -50,6 +50,13 @@ const struct tenant_conf *tenant_conf_in_force(const struct tenant *t)
 	return index == UINT32_MAX ? NULL : &t->all->conf->tenants[index];
 }
 
+bool tenant_is_here(const struct tenant *t)
+{
+	const struct tenant_conf *conf = tenant_conf_in_force(t);
+
+	return conf && config_is_here(t->all->conf, conf);
+}
+
 const struct tenant_conf *tenant_conf(const struct tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);

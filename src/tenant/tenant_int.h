@@ -153,6 +153,8 @@ struct tenant {
 struct tenant *tenant_at(struct tenants *all, uint32_t slot);
 /* Of the configuration in force; or NULL. */
 const struct tenant_conf *tenant_conf_in_force(const struct tenant *t);
+/* Whether it lives on this machine, by that. */
+bool tenant_is_here(const struct tenant *t);
 /* From the run, else from the configuration; may be NULL. */
 const struct tenant_conf *tenant_conf(const struct tenant *t);
 struct slot *tenant_slot(const struct tenant *t);

@@ -30,7 +30,7 @@ void tenants_wake(struct tenants *all, uint32_t slot)
 	struct tenant *t = all->is_ending ? NULL : tenant_at(all, slot);
 
 	MAGIC_CHECK(all, TENANTS_MAGIC);
-	if (!t || t->is_removed)
+	if (!t || t->is_removed || !tenant_is_here(t))
 		return;
 	if (t->life.state == TENANT_RUNNING)
 		announce_state(t); /* the proxy missed that, or asked while we tried to stop it */

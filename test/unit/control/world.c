@@ -235,8 +235,21 @@ static const char *op_restart_all(
 	return NULL;
 }
 
-const struct control_ops ops = {op_global, op_tenants, op_tenant, op_start, op_stop, op_restart,
-	op_busy, op_tail, op_reload, op_backup, op_purge, op_restart_all};
+/* Machines are shown and ordered about by the real program only. */
+const struct control_ops ops = {
+	.global = op_global,
+	.tenants = op_tenants,
+	.tenant = op_tenant,
+	.start = op_start,
+	.stop = op_stop,
+	.restart = op_restart,
+	.busy = op_busy,
+	.tail = op_tail,
+	.reload = op_reload,
+	.backup = op_backup,
+	.purge = op_purge,
+	.restart_all = op_restart_all,
+};
 
 static void *run(void *unused)
 {

@@ -45,8 +45,15 @@ static str field(const struct answer *a, const char *name)
 
 static struct replay_in replay_to(const char *machine, const char *region, enum replay_form form)
 {
+	static struct placement place;
+
+	place = (struct placement){.verdict = PLACE_REPLAY,
+		.machine = str_of(machine),
+		.region = str_of(region),
+		.app = STR_EMPTY,
+		.hop = 1};
 	return (struct replay_in){
-		.placement = {PLACE_REPLAY, str_of(machine), str_of(region), 1},
+		.placement = &place,
 		.form = form,
 		.timeout = 30000,
 		.minor = 1,
@@ -94,7 +101,6 @@ static void header_form_names_the_place(void **state)
 		{"148e45d7c20978", "",
 			"instance=148e45d7c20978;timeout=30s;fallback=force_self;state=atc.1"},
 		{"", "sjc", "region=sjc;timeout=30s;fallback=force_self;state=atc.1"},
-		{"", "iad,ord", "region=\"iad,ord\";timeout=30s;fallback=force_self;state=atc.1"},
 		{"a\r\nX: y;z\"", "", "instance=aX:yz;timeout=30s;fallback=force_self;state=atc.1"},
 	};
 
@@ -113,11 +119,13 @@ static void header_form_names_the_place(void **state)
 static void head_requests_get_no_body(void **state)
 {
 	struct replay_in in = replay_to("m", "", REPLAY_JSON);
+	struct placement place = *in.placement;
 	struct answer a;
 
 	(void)state;
+	place.hop = 2;
+	in.placement = &place;
 	in.is_head = true;
-	in.placement.hop = 2;
 	answer_to(&a, &in);
 	assert_str(
 		field(&a, "fly-replay"), "instance=m;timeout=30s;fallback=force_self;state=atc.2");
@@ -170,6 +178,76 @@ static void without_a_timeout_the_edge_is_told_none(void **state)
 	buf_done(&a.bytes);
 }
 
+/* One answer in each form: the fly-replay and the fields about the cache; and the JSON. */
+static void check_both(struct replay_in in, const char *replay, const char *cache, const char *ttl,
+	const char *json)
+{
+	struct answer a;
+
+	in.form = REPLAY_HEADER;
+	answer_to(&a, &in);
+	assert_str(field(&a, "fly-replay"), replay);
+	assert_str(field(&a, "fly-replay-cache"), cache);
+	assert_str(field(&a, "fly-replay-cache-ttl-secs"), ttl);
+	buf_done(&a.bytes);
+	in.form = REPLAY_JSON;
+	answer_to(&a, &in);
+	assert_str(a.body, json);
+	buf_done(&a.bytes);
+}
+
+static void what_is_remembered_has_no_state_no_timeout_and_no_fallback(void **state)
+{
+	struct replay_in in = replay_to("m", "", REPLAY_HEADER);
+	struct placement place = *in.placement;
+
+	(void)state;
+	in.placement = &place;
+	in.alone = STR("/bellevue");
+	in.cache_time = 61500;
+	place.cache = PLACE_CACHE_STORE;
+	check_both(in, "instance=m", "/bellevue/*", "61",
+		"{\"instance\":\"m\",\"cache\":{\"prefix\":\"/bellevue/*\",\"ttl\":61}}");
+	place.cache = PLACE_CACHE_INVALIDATE;
+	check_both(in, "instance=m", "invalidate", "",
+		"{\"instance\":\"m\",\"cache\":{\"invalidate\":true}}");
+}
+
+static void an_appliance_has_its_own_time(void **state)
+{
+	struct replay_in in = replay_to("", "iad", REPLAY_HEADER);
+	struct placement place = *in.placement;
+
+	(void)state;
+	in.placement = &place;
+	place.app = STR("printer");
+	check_both(in, "app=printer;region=iad;fallback=force_self;state=atc.1", "", "",
+		"{\"app\":\"printer\",\"region\":\"iad\",\"fallback\":\"force_self\",\"state\":\"atc.1\"}");
+	place.region = STR_EMPTY;
+	check_both(in, "app=printer;fallback=force_self;state=atc.1", "", "",
+		"{\"app\":\"printer\",\"fallback\":\"force_self\",\"state\":\"atc.1\"}");
+}
+
+static void with_a_key_the_state_is_a_marker(void **state)
+{
+	static const char key[] =
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	struct replay_in in = replay_to("m", "", REPLAY_HEADER);
+	struct marker m;
+	struct answer a;
+	str replay;
+
+	(void)state;
+	in.hop_key = str_of(key);
+	in.marker = (struct marker){MARKER_REPLAY, 1, STR("origin"), STR("u"), 5, 1000};
+	answer_to(&a, &in);
+	replay = field(&a, "fly-replay");
+	replay = str_slice(replay, (size_t)str_find(replay, STR("state=")) + 6, replay.n);
+	assert_int_equal(marker_read(replay, str_of(key), MARKER_REPLAY, 1000, &m), MARKER_VALID);
+	assert_str(m.origin, "origin");
+	buf_done(&a.bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +257,9 @@ int main(void)
 		cmocka_unit_test(without_a_timeout_the_edge_is_told_none),
 		cmocka_unit_test(head_requests_get_no_body),
 		cmocka_unit_test(the_connection_is_spoken_of),
+		cmocka_unit_test(what_is_remembered_has_no_state_no_timeout_and_no_fallback),
+		cmocka_unit_test(an_appliance_has_its_own_time),
+		cmocka_unit_test(with_a_key_the_state_is_a_marker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

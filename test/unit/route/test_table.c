@@ -218,9 +218,37 @@ static void the_first_of_two_alike_wins(void **state)
 	route_table_free(t);
 }
 
+static void all_below_a_prefix_may_be_at_one_place(void **state)
+{
+	static const struct {
+		const char *host, *path, *alone;
+	} rows[] = {
+		{"", "/bellevue/2025/winter/x", "/bellevue"},
+		{"", "/bellevue/2031/new", "/bellevue"},
+		{"", "/boston/x", "/boston"},
+		/* Two users below one segment, at different places. */
+		{"", "/2025/brindle/x", "/2025/brindle"},
+		{"", "/2025/marlowe/gala/x", "/2025/marlowe"},
+		{"", "/2025/nobody", ""},
+		{"", "/plain/x", "/plain"},
+		{"raleigh.example.com", "/2025/disney/x", "/2025"},
+		/* A host whose own tenants may be below, elsewhere. */
+		{"raleigh.example.com", "/bellevue/2025/winter/x", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(rows); i++) {
+		struct route r;
+
+		route_find(table, str_of(rows[i].host), str_of(rows[i].path), &r);
+		assert_str(r.alone, rows[i].alone);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_below_a_prefix_may_be_at_one_place),
 		cmocka_unit_test(longest_prefix_at_a_segment_wins),
 		cmocka_unit_test(prefix_without_slash_redirects),
 		cmocka_unit_test(what_nobody_owns_is_nobodys),
