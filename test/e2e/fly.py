@@ -107,6 +107,12 @@ class Fly:
     def path(self, machine_id, *names):
         return self.home.joinpath("sim", "machines", machine_id, *names)
 
+    def machine_wire(self, machine_id):
+        """To the control socket of its fly-atc."""
+        found = sorted(self.path(machine_id).rglob("control.sock"))
+        assert found, "%s has no control socket" % machine_id
+        return Wire(str(found[0]))
+
     def output(self, machine_id):
         path = self.path(machine_id, "output.log")
         return path.read_text(errors="replace") if path.exists() else ""
@@ -150,7 +156,7 @@ class AtcFly(Fly):
         self.reports.chmod(0o777)
         config = {**config, "server": {"address": "${FLYSIM_ADDRESS}", "http_port": 8080, "trusted_proxies": ["${FLYSIM_PROXY}"],
                                        "storage": "${FLYSIM_VOLUME}/tenants", "run_dir": "${FLYSIM_HOME}/run", **config.get("server", {})}}
-        path = self.reports / "atc.yml"
+        path = self.config_file = self.reports / "atc.yml"
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         sanitizer = "log_path=%s/report:exitcode=99" % self.reports
         env = {"PATH": "%s:%s" % (TOOLS, os.environ["PATH"]), "XDG_CACHE_HOME": MEMORY, "FLYSIM_PROXY": "{proxy}", "FLYSIM_HOME": "{home}",
@@ -160,6 +166,17 @@ class AtcFly(Fly):
         app = {"command": [PROGRAM, "run", "-c", str(path)], "env": env, "service": service_of or service(),
                "machines": [{"volume": True, "config": {"stop_config": {"signal": "SIGTERM", "timeout": "60s"}}, **each} for each in machines]}
         super().__init__({"calendar": app}, **more)
+
+    def rewrite(self, change):
+        """change(configuration) changes the file that all machines have."""
+        config = yaml.safe_load(self.config_file.read_text())
+        change(config)
+        self.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def reload(self, machine):
+        with self.machine_wire(machine) as wire:
+            answer = wire.ask("POST", "/v1/reload", [("Connection", "close")])
+        assert answer.status == 200, answer
 
     def end_machines(self):
         """Each that is awake is told to stop, and ends as it should."""
@@ -171,7 +188,7 @@ class AtcFly(Fly):
             self.do(machine, "stop")
         for machine in awake:
             self.wait(machine, "stopped")
-        exits = [line["exit_event"] for line in self.log(what="machine", event="exit")]
+        exits = [line["exit_event"] for line in self.log(what="machine", event="exit") if "exit_event" in line]
         return "".join("fly-atc ended with %(exit_code)d\n" % each for each in exits if each["exit_code"])
 
     def finish(self):
