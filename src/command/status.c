@@ -215,6 +215,24 @@ static void add_loss_row(struct buf *out, const char *label, const json_t *losse
 		(unsigned long long)number_at(losses, "lines"), bytes);
 }
 
+static void add_roster(struct buf *out, const json_t *roster)
+{
+	uint64_t version = number_at(roster, "version"), newest = number_at(roster, "newest");
+	const json_t *age = json_object_get(roster, "age_s");
+	char text[TEXT_MAX];
+
+	if (!json_is_object(roster))
+		return;
+	text_duration((msec)json_integer_value(age) * 1000, text);
+	buf_printf(out, "roster: version %llu of " STR_FMT ", %s%s\n", (unsigned long long)version,
+		STR_ARG(text_at(roster, "place")), json_is_integer(age) ? text : "never read",
+		json_is_integer(age) ? " old" : "");
+	if (newest > version)
+		buf_printf(out, "roster: version %llu does not fit: " STR_FMT "\n",
+			(unsigned long long)newest, STR_ARG(text_at(roster, "misfit")));
+	add_line(out, "roster: cannot be read", text_at(roster, "silence"));
+}
+
 static void add_configuration(struct buf *out, const json_t *j)
 {
 	const json_t *config = json_object_get(j, "config");
@@ -225,6 +243,7 @@ static void add_configuration(struct buf *out, const json_t *j)
 		json_is_true(json_object_get(config, "proxy_has_it"))
 			? ""
 			: " (the proxy does not use it yet)");
+	add_roster(out, json_object_get(j, "roster"));
 	add_line(out, "backup", text_at(json_object_get(j, "backup"), "url"));
 	/* It ended by itself and will be started again; while all tenants sleep it is "off". */
 	if (str_eq(text_at(daemon, "state"), STR("pausing")))

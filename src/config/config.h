@@ -255,6 +255,8 @@ static inline bool config_port_is_said(const struct config *c, unsigned port)
 {
 	return c->said_ports && (c->said_ports[port / 64] >> port % 64 & 1);
 }
+/* Whether a user, or a segment of a tenant's name, may be called so. */
+bool config_segment_is_legal(str segment);
 const struct tenant_conf *config_find_tenant(const struct config *c, str id);
 /* A user of `users:`: it is a tenant itself, or has some (which may be none at present). */
 enum config_user { CONFIG_USER_NONE, CONFIG_USER_ALONE, CONFIG_USER_TENANTS };

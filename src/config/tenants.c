@@ -10,7 +10,7 @@
 #define MAX_SEGMENT 128u
 #define MAX_ID	    512u
 
-static bool segment_is_legal(str segment)
+bool config_segment_is_legal(str segment)
 {
 	if (!segment.n || segment.n > MAX_SEGMENT || segment.p[0] == '.' || segment.p[0] == '-')
 		return false;
@@ -30,7 +30,7 @@ bool name_is_legal(struct loader *ld, str name, const char *what, struct place p
 	bool is_legal = name.n > 0 && name.n <= MAX_ID && !str_ends(name, STR("/"));
 
 	while (is_legal && str_split(&rest, '/', &segment))
-		is_legal = segment_is_legal(segment);
+		is_legal = config_segment_is_legal(segment);
 	if (!is_legal)
 		fault_at(ld, place,
 			"\"" STR_FMT

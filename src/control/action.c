@@ -194,12 +194,12 @@ static void add_fault(struct json *j, const struct config_fault *f)
 	json_close_object(j);
 }
 
-static void add_faults(
-	struct json *j, const char *key, const struct config_faults *faults, bool is_warning)
+void action_faults(
+	struct json *j, const char *key, const struct config_faults *faults, bool are_warnings)
 {
 	json_open_array(j, key);
 	for (size_t i = 0; i < faults->count; i++)
-		if (faults->items[i].is_warning == is_warning)
+		if (faults->items[i].is_warning == are_warnings)
 			add_fault(j, &faults->items[i]);
 	json_close_array(j);
 }
@@ -216,7 +216,7 @@ static void on_reloaded(void *arg, const struct control_reload *r)
 	if (r->faults->errors) {
 		json_str(&j, "error",
 			STR("the new configuration has faults; the old one stays in force"));
-		add_faults(&j, "faults", r->faults, false);
+		action_faults(&j, "faults", r->faults, false);
 	} else {
 		json_number(&j, "added", r->added);
 		json_number(&j, "removed", r->removed);
@@ -226,7 +226,7 @@ static void on_reloaded(void *arg, const struct control_reload *r)
 		if (!r->is_in_use)
 			json_str(&j, "error", str_of(r->why_not));
 	}
-	add_faults(&j, "warnings", r->faults, true);
+	action_faults(&j, "warnings", r->faults, true);
 	json_close_object(&j);
 	buf_add_char(&body, '\n');
 	session_answer(s,

@@ -15,6 +15,14 @@
  *   GET  /v1/tenants/<id>/logs      lines of output, one JSON object each; ?n=50, ?follow=1
  *   POST /v1/reload                 422 with the faults if the new configuration has any;
  *                                   202 if it is in force, but not used by the proxy yet
+ *   GET  /v1/users                  the users, and where they live
+ *   POST /v1/roster/users/<name>/add  also change, remove; the same of tenants/<id> and
+ *                                   machines/<name>: writes the roster, and answers when it is in
+ *                                   force here; the body has the settings; ?dry_run=1, ?by=WHO
+ *   POST /v1/roster/revert          ?version=N: takes back all after it; ?only=1: only that one
+ *   GET  /v1/roster/history         the last changes; ?n=50, ?version=N: that one and before
+ *   POST /v1/roster/changed         somebody has changed the roster (?version=N): it is read, and
+ *                                   answered when it is in force; 422 if it does not fit
  *   GET  /v1/machines               the machines of the fleet, as their platform shows them
  *   POST /v1/machines               makes one like this one; ?region=ord, ?name=NAME, ?key=KEY: a
  *                                   second try with the same key makes no second one
@@ -100,17 +108,29 @@ struct control_line {
 };
 typedef void control_line_fn(void *arg, const struct control_line *line);
 
+/* The roster, as far as this machine knows it. */
+struct control_roster {
+	str place;	  /* empty: there is none */
+	uint64_t version; /* in force */
+	uint64_t newest;  /* greater if that does not fit: */
+	str misfit;
+	bool is_known; /* it was read once, here or before: */
+	uint64_t age;  /* seconds since it was known to be the newest */
+	str silence;   /* why it cannot be read now; or empty */
+};
+
 /* fly-atc itself. */
 struct control_global {
-	msec started_at;	       /* monotonic */
-	str address;		       /* what it listens on: "*:8080", for people */
-	pid_t proxy_pid;	       /* 0 while there is none */
-	unsigned proxy_restarts;       /* after crashes */
-	str proxy_reason;	       /* why it was started again last; empty if it never was */
-	unsigned threads;	       /* of the proxy */
-	const struct config *conf;     /* in force now; borrowed */
-	bool is_proxy_configured;      /* all its threads use conf */
-	bool is_draining;	       /* told to end */
+	msec started_at;	   /* monotonic */
+	str address;		   /* what it listens on: "*:8080", for people */
+	pid_t proxy_pid;	   /* 0 while there is none */
+	unsigned proxy_restarts;   /* after crashes */
+	str proxy_reason;	   /* why it was started again last; empty if it never was */
+	unsigned threads;	   /* of the proxy */
+	const struct config *conf; /* in force now; borrowed */
+	bool is_proxy_configured;  /* all its threads use conf */
+	bool is_draining;	   /* told to end */
+	struct control_roster roster;
 	str isolation;		       /* how tenants are kept apart here */
 	struct log_losses log_dropped; /* lines of the supervisor's for which there was no room */
 };
@@ -132,6 +152,45 @@ struct control_reload {
 	str needs_restart; /* names of changed settings that need a restart of fly-atc */
 };
 typedef void control_reload_fn(void *arg, const struct control_reload *r);
+
+/* The end of a look at the roster: 0, and the version in force; or -errno and why not. */
+typedef void control_roster_fn(void *arg, int err, uint64_t version, str reason);
+
+/* A change of the roster, of which all is valid until the call returns. */
+struct control_roster_request {
+	str kind; /* "users", "tenants", "machines"; empty: it is a return to `version` */
+	str verb; /* "add", "change", "remove" */
+	str name;
+	str settings; /* as the file has them; may be empty */
+	str by;	      /* who asks */
+	uint64_t version;
+	bool only_that; /* of the return: only this version is taken back */
+	bool is_dry;
+};
+
+struct control_roster_outcome {
+	int err; /* 0, or as roster.h has it: -EINVAL, -EEXIST, -ENOENT, -EBADMSG, -EBUSY, -EIO */
+	str reason;
+	uint64_t version;		    /* that was written, or would be; 0: nothing changes */
+	str text;			    /* what changes, for people */
+	const struct config_faults *faults; /* NULL: none */
+	str not_yet;			    /* why it is not in force here; empty: it is */
+};
+typedef void control_wrote_fn(void *arg, const struct control_roster_outcome *o);
+
+/* What one version of the roster has changed. */
+struct control_roster_record {
+	uint64_t version;
+	int64_t when; /* seconds since 1970 */
+	str by, what;
+	struct control_roster_entry {
+		str kind, name, before, after; /* JSON; empty: there was none */
+	} * changes;
+	size_t nchanges;
+};
+/* Called for each, and then once with NULL: over, with 0, or -errno and why. */
+typedef void control_record_fn(
+	void *arg, const struct control_roster_record *record, int err, str reason);
 
 /* A restart of all awake tenants. */
 struct control_roll {
@@ -216,6 +275,15 @@ struct control_ops {
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
 	void (*tail)(void *arg, str id, size_t n, control_line_fn *each, void *each_arg);
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);
+	/* This version of the roster has been written; 0: it is not known which.  done when it, or
+	 * a later one, is in force. */
+	void (*roster_changed)(
+		void *arg, uint64_t version, control_roster_fn *done, void *done_arg);
+	void (*roster_write)(void *arg, const struct control_roster_request *q,
+		control_wrote_fn *done, void *done_arg);
+	/* At most n changes up to this version (0: the newest), the newest first. */
+	void (*roster_history)(
+		void *arg, uint64_t version, size_t n, control_record_fn *each, void *each_arg);
 	void (*fleet)(void *arg, struct control_fleet *ret);
 	/* `each` for every machine, if done is then called without an error. */
 	void (*machines)(

@@ -11,12 +11,14 @@
 #define CONTROL_MAX_SESSIONS	64  /* but for subscribers */
 #define CONTROL_MAX_SUBSCRIBERS 512 /* of the events */
 #define CONTROL_MAX_HEAD	16384u
+#define CONTROL_MAX_BODY	65536u
 #define CONTROL_REQUEST_TIMEOUT 10000u	/* from connection or first byte to the end of a head */
 #define CONTROL_IDLE_TIMEOUT	60000u	/* between two requests */
 #define CONTROL_WRITE_TIMEOUT	30000u	/* without a byte taken */
 #define CONTROL_MAX_FOLLOW	262144u /* bytes that wait for a client that follows a log */
 
 struct event;
+struct json;
 struct memory;
 struct session;
 
@@ -74,11 +76,13 @@ struct session {
 	unsigned waits_for; /* what the deadline is for: session.c */
 	enum session_state state;
 	bool keep_alive, has_eof, is_http10;
+	bool has_continued; /* 100 was sent */
 	struct buf in, out;
 	size_t scanned;
 	/* of the present request */
 	struct arena arena;
 	str tenant;
+	str body, entry; /* what follows /v1/roster/ */
 	bool is_for_all;
 	/* A callback that answers later keeps the session there, and finds NULL when the session
 	 * has ended. */
@@ -118,6 +122,8 @@ void control_route(struct session *s, const struct request_head *h);
 void action_start(struct session *s, control_action_fn *op, bool waits);
 void action_busy(struct session *s, str hold, msec length);
 void action_reload(struct session *s);
+void action_faults(
+	struct json *j, const char *key, const struct config_faults *faults, bool are_warnings);
 void action_purge(struct session *s, str path);
 void action_restart_all(struct session *s, const struct control_roll *how, bool waits);
 /* machines.c: of the fleet. */
@@ -132,6 +138,13 @@ void report_tenant_json(struct control *c, str id, struct buf *out);
 /* cached.c: the cache, and the answer when some of it is gone. */
 void cached_report(struct session *s);
 void cached_answer_purged(struct session *s, int err, uint32_t entries);
+/* rosters.c: the roster is read and written; the answers come later. */
+void rosters_take_news(struct session *s, uint64_t version);
+void rosters_write(struct session *s, const struct control_roster_request *q);
+void rosters_show_history(struct session *s, uint64_t version, size_t n);
+/* "users/bob/add" into the request; false if it is none. */
+bool rosters_read_path(struct session *s, str path, struct control_roster_request *ret);
+void rosters_show_users(struct session *s);
 /* logs.c */
 void logs_answer(struct session *s, size_t lines, bool follows);
 /* events.c: tenant and user may be empty, and are the session's. */

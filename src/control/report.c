@@ -205,6 +205,25 @@ static void add_config(struct json *j, const struct control_global *g)
 	json_close_object(j);
 }
 
+static void add_roster(struct json *j, const struct control_roster *r)
+{
+	if (!r->place.n) {
+		json_none(j, "roster");
+		return;
+	}
+	json_open_object(j, "roster");
+	json_str(j, "place", r->place);
+	json_number(j, "version", r->version);
+	json_number(j, "newest", r->newest);
+	if (r->is_known)
+		json_number(j, "age_s", r->age);
+	else
+		json_none(j, "age_s");
+	json_str_or_null(j, "silence", r->silence);
+	json_str_or_null(j, "misfit", r->misfit);
+	json_close_object(j);
+}
+
 static void add_backup(struct json *j, struct control *c)
 {
 	struct buf backup = {0};
@@ -229,6 +248,7 @@ static void add_global(
 	add_memory(j, m, getpid());
 	add_proxy(j, g, m);
 	add_config(j, g);
+	add_roster(j, &g->roster);
 	json_str_or_null(j, "machine", g->conf->our_machine);
 	json_str_or_null(j, "region", g->conf->our_region);
 	json_str_or_null(j, "isolation", g->isolation);

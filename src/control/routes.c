@@ -7,16 +7,21 @@
 #include "link/channel.h"
 
 #define TENANTS	      STR("/v1/tenants/")
+#define ROSTER	      STR("/v1/roster/")
 #define MACHINES      STR("/v1/machines/")
 #define DEFAULT_LINES 50
 #define MAX_LINES     1000
 #define HOLD_NAME_MAX 64
+#define BY_MAX	      256
 
 struct query {
 	bool is_for_all, follows, waits;
 	struct control_roll roll;
 	size_t lines;
 	str path, hold, tenant, user;
+	uint64_t version;
+	bool has_version, only_that, is_dry;
+	str by;
 	bool has_length;
 	msec length;
 	struct control_machine_order machine;
@@ -121,6 +126,52 @@ static void on_reload(struct session *s, const struct query *q)
 	action_reload(s);
 }
 
+static void on_users(struct session *s, const struct query *q)
+{
+	(void)q;
+	rosters_show_users(s);
+}
+
+static void on_roster_changed(struct session *s, const struct query *q)
+{
+	rosters_take_news(s, q->version);
+}
+
+static void on_history(struct session *s, const struct query *q)
+{
+	rosters_show_history(s, q->version, q->lines);
+}
+
+static void write_roster(
+	struct session *s, const struct query *q, struct control_roster_request *request)
+{
+	request->by = uri_decode(&s->arena, q->by);
+	request->is_dry = q->is_dry;
+	rosters_write(s, request);
+}
+
+static void on_revert(struct session *s, const struct query *q)
+{
+	struct control_roster_request request = {.version = q->version, .only_that = q->only_that};
+
+	if (q->has_version)
+		write_roster(s, q, &request);
+	else
+		session_refuse(s, 400, STR("to which version? ?version=12"));
+}
+
+static void on_roster_entry(struct session *s, const struct query *q)
+{
+	struct control_roster_request request = {.settings = s->body};
+
+	if (rosters_read_path(s, s->entry, &request))
+		write_roster(s, q, &request);
+	else
+		session_refuse(s, 404,
+			STR("no such resource; there are users/, tenants/ and machines/ with a "
+			    "name, and then /add, /change or /remove"));
+}
+
 static void on_cache(struct session *s, const struct query *q)
 {
 	(void)q;
@@ -206,9 +257,15 @@ static const struct control_route routes[] = {
 	{STR_INIT("/v1/machines"), METHOD_GET, on_machines},
 	{STR_INIT("/v1/machines"), METHOD_POST, on_machine_create},
 	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},
+	{STR_INIT("/v1/users"), METHOD_GET, on_users},
+	{STR_INIT("/v1/roster/changed"), METHOD_POST, on_roster_changed},
+	{STR_INIT("/v1/roster/history"), METHOD_GET, on_history},
+	{STR_INIT("/v1/roster/revert"), METHOD_POST, on_revert},
 	{STR_INIT("/v1/config"), METHOD_GET, on_config},
 	{STR_INIT("/v1/version"), METHOD_GET, on_version},
 };
+/* Whatever follows /v1/roster/ otherwise: the only one with a body. */
+static const struct control_route roster_entry = {STR_INIT(""), METHOD_POST, on_roster_entry};
 /* What may follow a tenant's id; the last one is the tenant itself. */
 static const struct control_route tenant_routes[] = {
 	{STR_INIT("/logs"), METHOD_GET, on_logs},
@@ -307,6 +364,18 @@ static bool read_parameter(str name, str value, struct query *q)
 		q->user = value;
 		return true;
 	}
+	if (str_eq(name, STR("version"))) {
+		q->has_version = true;
+		return number_parse(value, UINT64_MAX, &q->version) == 0;
+	}
+	if (str_eq(name, STR("only")))
+		return read_flag(value, &q->only_that);
+	if (str_eq(name, STR("dry_run")))
+		return read_flag(value, &q->is_dry);
+	if (str_eq(name, STR("by"))) {
+		q->by = value;
+		return value.n <= BY_MAX;
+	}
 	if (str_eq(name, STR("hold")))
 		return read_hold(value, &q->hold);
 	if (str_eq(name, STR("for"))) {
@@ -374,6 +443,10 @@ static const struct control_route *find_route(
 	for (size_t i = 0; i < NITEMS(routes); i++)
 		if (str_eq(path, routes[i].path) && (!found || h->method == routes[i].method))
 			found = &routes[i];
+	if (!found && str_starts(path, ROSTER)) {
+		s->entry = arena_dup(&s->arena, str_slice(path, ROSTER.n, path.n));
+		return &roster_entry;
+	}
 	return found;
 }
 
@@ -394,6 +467,7 @@ void control_route(struct session *s, const struct request_head *h)
 		.hold = STR_EMPTY,
 		.tenant = STR_EMPTY,
 		.user = STR_EMPTY,
+		.by = STR_EMPTY,
 		.machine = {.what = CONTROL_MACHINE_SUSPEND,
 			.name = STR_EMPTY,
 			.region = STR_EMPTY,
@@ -408,11 +482,14 @@ void control_route(struct session *s, const struct request_head *h)
 		session_refuse(s, 405,
 			r->method == METHOD_POST ? STR("only POST does this")
 						 : STR("only GET reads this"));
+	else if (s->body.n && r != &roster_entry)
+		session_refuse(s, 413, STR("this control request has no body"));
 	else if (!read_query(h->query, &query))
 		session_refuse(s, 400,
 			STR("unknown parameter or value; there are all, follow, wait, now, "
 			    "keep_going (0 or 1), n (0 to 1000), timeout (5m), path, tenant, "
-			    "user, for (5m), hold (letters, digits, - and _), and of machines "
+			    "user, version (a number), only, dry_run (0 or 1), by, for (5m), "
+			    "hold (letters, digits, - and _), and of machines "
 			    "how (suspend or stop), force, name, region, key"));
 	else if (s->tenant.n && !has_tenant(s, s->tenant))
 		refuse_unknown(s, "tenant", s->tenant);

@@ -93,7 +93,7 @@ static void end_request(struct session *s)
 	s->memory = NULL;
 	list_remove(&s->stream.link);
 	s->stream.give_more = NULL;
-	s->tenant = STR_EMPTY;
+	s->tenant = s->body = s->entry = STR_EMPTY;
 	arena_reset(&s->arena);
 }
 
@@ -150,11 +150,13 @@ static bool write_out(struct session *s)
 	return true;
 }
 
+#define MAX_REQUEST (CONTROL_MAX_HEAD + CONTROL_MAX_BODY)
+
 static void read_in(struct session *s)
 {
-	while (!s->has_eof && buf_len(&s->in) < CONTROL_MAX_HEAD) {
-		char *room = buf_room(&s->in, CONTROL_MAX_HEAD - buf_len(&s->in));
-		ssize_t n = read(s->watch.fd, room, CONTROL_MAX_HEAD - buf_len(&s->in));
+	while (!s->has_eof && buf_len(&s->in) < MAX_REQUEST) {
+		char *room = buf_room(&s->in, MAX_REQUEST - buf_len(&s->in));
+		ssize_t n = read(s->watch.fd, room, MAX_REQUEST - buf_len(&s->in));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -167,16 +169,37 @@ static void read_in(struct session *s)
 	}
 }
 
-static void begin_request(struct session *s, const struct request_head *h)
+/* What follows would be read as another request. */
+static void refuse_body(struct session *s, unsigned status, const char *reason)
+{
+	s->keep_alive = false;
+	session_refuse(s, status, str_of(reason));
+}
+
+static void begin_request(struct session *s, const struct request_head *h, str body)
 {
 	s->is_http10 = h->minor == 0;
 	s->keep_alive = h->keep_alive;
-	if (h->body == BODY_CHUNKED || (h->body == BODY_LENGTH && h->content_length)) {
-		s->keep_alive = false;
-		session_refuse(s, 413, STR("a control request has no body"));
-		return;
+	s->body = arena_dup(&s->arena, body);
+	if (h->body == BODY_CHUNKED)
+		refuse_body(s, 411, "the body of a control request has a Content-Length");
+	else if (h->content_length > CONTROL_MAX_BODY)
+		refuse_body(s, 413, "the body of a control request has 64 KiB at most");
+	else
+		s->on_request(s, h);
+}
+
+/* The body is short, and is waited for; a client that wants to be asked for it first is asked. */
+static bool awaits_body(struct session *s, const struct request_head *h, size_t used)
+{
+	if (h->content_length > CONTROL_MAX_BODY || buf_len(&s->in) >= used + h->content_length)
+		return false;
+	if (h->expects_continue && !s->has_continued) {
+		s->has_continued = true;
+		buf_add(&s->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+		session_go_on_soon(s);
 	}
-	s->on_request(s, h);
+	return true;
 }
 
 /* Takes the next request if it has arrived.  False if not. */
@@ -197,8 +220,12 @@ static bool next_request(struct session *s)
 		session_refuse(s, status, status_reason(status));
 		return true;
 	case PARSE_OK:
-		begin_request(s, &h);
-		buf_consume(&s->in, used);
+		if (awaits_body(s, &h, used))
+			return false;
+		begin_request(
+			s, &h, str_slice(buf_str(&s->in), used, used + (size_t)h.content_length));
+		s->has_continued = false;
+		buf_consume(&s->in, MIN(buf_len(&s->in), used + (size_t)h.content_length));
 		return true;
 	}
 	return false;

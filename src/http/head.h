@@ -110,3 +110,6 @@ enum parse request_head_parse(struct request_head *h, struct header *store, size
 enum parse response_head_parse(struct response_head *h, struct header *store, size_t nstore,
 	str bytes, size_t *scanned, const struct head_limits *limits, enum method request_method,
 	size_t *ret_used, unsigned *ret_status) MUST_USE;
+
+/* All of it lives in the arena, where its field lines are still adjacent. */
+struct request_head *request_head_copy(struct arena *a, const struct request_head *h) MUST_USE;

@@ -13,6 +13,7 @@
 #include "proxy/held.h"
 #include "proxy/shared.h"
 #include "proxy/respond.h"
+#include "proxy/seeking.h"
 #include "proxy/sendfile.h"
 #include "proxy/watch.h"
 

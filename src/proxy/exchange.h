@@ -70,11 +70,16 @@ enum event {
 	EVENT_SLOW = 2048,    /* others need what it holds, and its client is too slow for that */
 	EVENT_LANDED = 4096,  /* the other exchange has got what was joined, or failed */
 	EVENT_OPENED = 8192,  /* the file is open, or cannot be opened */
+	EVENT_LOOKED = 16384, /* there was a look at the roster */
 };
 
 /* What the client asked for, as settled when the request was routed. */
 struct wish {
 	struct arrival *arrival; /* the whole head, in the turn in which it came; then NULL */
+	struct arrival *kept; /* a copy, once it was in SEEK: with the look that it waits for, and
+				 how long */
+	uint64_t sought;
+	msec seek_until;
 	enum method method;
 	unsigned minor; /* of the client's HTTP/1: 0 or 1; 2 is HTTP/2 */
 	enum wants wants;

@@ -32,6 +32,9 @@ static inline bool arrival_has(const struct arrival *a, enum header_id id)
 #define STEP(name, run, ...) enum step run(struct exchange *x);
 #include "proxy/exchange.def"
 
+/* The route of what was kept, under another configuration: PLACE, or why not. */
+enum step routing_again(struct exchange *x);
+
 /* The exchange fails: the client gets an error page, unless part of an answer has been sent
  * already. `reason` is for the log and for developers; it may be empty. */
 static inline enum step exchange_fail(struct exchange *x, enum error error, str reason)

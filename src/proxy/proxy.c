@@ -47,6 +47,7 @@ struct proxy {
 	uint64_t asked;
 	_Atomic uint32_t store;	       /* enum store_state */
 	_Atomic uint64_t store_ask_at; /* the next question is not before this moment */
+	bool is_looking;	       /* for a newer roster: ROSTER is to come */
 	struct shared shared;
 	struct timer drain_limit;
 	int status;
@@ -138,6 +139,46 @@ static str store_fault(struct shared *s)
 		break;
 	}
 	return STR_EMPTY;
+}
+
+/* One look at a time.  In this order: whoever asks from now on does not find the number of a look
+ * that began before. */
+static void look_next(struct proxy *p)
+{
+	struct seeking *all = &p->shared.seeking;
+
+	if (p->is_looking || !atomic_exchange(&all->is_wanted, false))
+		return;
+	p->is_looking = true;
+	say_to_supervisor(p, CHANNEL_ROSTER_ASKED, 0, atomic_fetch_add(&all->asked, 1) + 1);
+}
+
+static void on_seek(void *arg)
+{
+	struct message *m = arg;
+
+	look_next(m->proxy);
+	free(m);
+}
+
+static uint64_t seek(struct shared *s)
+{
+	uint64_t number = atomic_load(&s->seeking.asked) + 1;
+
+	if (!atomic_exchange(&s->seeking.is_wanted, true))
+		post(proxy_of(s), on_seek, (struct message){0});
+	return number;
+}
+
+static void tell_looked(struct proxy *p, uint64_t number)
+{
+	atomic_store(&p->shared.seeking.is_on, true);
+	if (!number)
+		return;
+	p->is_looking = false;
+	for (size_t i = 0; i < p->nworkers; i++)
+		worker_post_looked(p->workers[i], number);
+	look_next(p);
 }
 
 static void on_stuck(void *arg)
@@ -422,6 +463,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_STORE:
 		atomic_store(&p->store, (uint32_t)m->value);
 		return;
+	case CHANNEL_ROSTER:
+		tell_looked(p, m->value);
+		return;
 	case CHANNEL_MACHINE:
 		return; /* of which none was asked for */
 	case CHANNEL_ASK:
@@ -460,6 +504,7 @@ static const struct shared_ops ops = {
 	.busy = busy,
 	.stuck = stuck,
 	.store_fault = store_fault,
+	.seek = seek,
 	.alive = alive,
 	.configured = configured,
 	.broken = broken,

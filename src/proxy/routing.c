@@ -6,6 +6,7 @@
 #include "proxy/for_server.h"
 #include "proxy/forward.h"
 #include "proxy/own_reply.h"
+#include "proxy/seeking.h"
 #include "proxy/shared.h"
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
@@ -201,6 +202,17 @@ static void note_request(struct exchange *x)
 		record_request(x, head, &a->remote);
 }
 
+static enum step take_path(struct exchange *x, const struct uri_path *path, size_t at)
+{
+	const struct request_head *head = x->wish.arrival->head;
+
+	if (find_route(x, head, path, &x->wish.arrival->route) < 0)
+		return refuse_path(x, head, at);
+	if (path->sent.p == path->routed.p)
+		x->wish.path = x->record.path;
+	return STEP_PLACE;
+}
+
 enum step routing_route(struct exchange *x)
 {
 	const struct request_head *head = x->wish.arrival->head;
@@ -220,11 +232,17 @@ enum step routing_route(struct exchange *x)
 	if (!count_client(x, &x->wish.arrival->remote))
 		return exchange_fail(x, ERROR_TOO_MANY_REQUESTS, STR_EMPTY);
 	compressing_ask(x, head);
-	if (find_route(x, head, &path, &x->wish.arrival->route) < 0)
-		return refuse_path(x, head, at);
-	if (path.sent.p == path.routed.p)
-		x->wish.path = x->record.path;
-	return STEP_PLACE;
+	return take_path(x, &path, at);
+}
+
+enum step routing_again(struct exchange *x)
+{
+	struct uri_path path;
+	size_t at;
+
+	if (uri_path_read(&x->arena, x->wish.arrival->head->path, &path, &at) < 0)
+		return refuse_path(x, x->wish.arrival->head, at);
+	return take_path(x, &path, at);
 }
 
 /* It is ours, and the tenant's. */
@@ -375,5 +393,5 @@ enum step routing_place(struct exchange *x)
 	case PLACE_TOO_LARGE:
 		return exchange_fail(x, ERROR_REPLAY_TOO_LARGE, name_place(x, &where));
 	}
-	return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	return seeking_begin(x);
 }

@@ -23,6 +23,9 @@ struct shared_ops {
 	/* For a health check: why the backup's store is not known to be within reach; empty: it is.
 	 * The supervisor is asked to look once more. */
 	str (*store_fault)(struct shared *s);
+	/* Asks the supervisor for a look at the roster.  The number that worker_post_looked has
+	 * after one that began later than this call, or greater. */
+	uint64_t (*seek)(struct shared *s);
 	/* The loop of a worker is turning: the answer to worker_post_ask. */
 	void (*alive)(struct shared *s, uint64_t number);
 	/* A worker uses this snapshot now. */
@@ -69,11 +72,33 @@ static inline MUST_USE bool quota_enter(struct quota *q, uint64_t key, uint64_t 
 	return false;
 }
 
+/* What was not found in the roster, as far as it is remembered: in each cell the upper half of a
+ * hash, and in the lower one the moment until which it counts (msec; the lower half of it is
+ * enough). */
+#define ABSENT_CELLS 1024u
+#define ABSENT_FOR   1000u /* msec */
+
+struct absent {
+	_Atomic uint64_t cells[ABSENT_CELLS];
+};
+
+/* Looks at the roster: seeking.h. */
+#define SEEK_MOST 256u /* requests that wait for one at once */
+
+struct seeking {
+	_Atomic bool is_on;	/* the supervisor can look */
+	_Atomic bool is_wanted; /* a look that was not asked for yet */
+	_Atomic uint64_t asked; /* the number of the last look that was asked for */
+	_Atomic size_t nwaiting;
+	struct absent absent;
+};
+
 struct shared {
 	const struct shared_ops *ops;
 	_Atomic size_t nheld;		    /* requests that wait for a tenant */
 	_Atomic size_t nconnections;	    /* of clients, for server.max_connections */
 	_Atomic size_t nupstreams;	    /* connections to tenants */
+	struct seeking seeking;		    /* what nobody has here */
 	struct quota connections, requests; /* for each client */
 	/* Stored responses, and which exchange fetches which; NULL before the first
 	 * configuration. */

@@ -143,6 +143,10 @@ struct worker {
 		struct list free;
 		size_t nfree;
 	} exchanges;
+	struct {
+		struct list waiting; /* exchanges that wait for a look at the roster */
+		uint64_t looked;     /* the number of the last one */
+	} seeking;
 	/* Asks the tenant for something that is stored, once nothing else runs (background.h). */
 	void (*renew)(
 		struct worker *w, const struct request_head *head, const struct address *peer);
@@ -193,6 +197,8 @@ void worker_run(struct worker *w);
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot);
 void worker_post_drain(struct worker *w);
 void worker_post_ask(struct worker *w, uint64_t number);
+/* There was a look at the roster, and what came of it was posted before. */
+void worker_post_looked(struct worker *w, uint64_t number);
 void worker_post_state(struct worker *w, uint32_t slot, enum tenant_state state, str reason);
 
 /* From the worker's own thread. */

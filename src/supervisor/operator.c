@@ -29,6 +29,9 @@ static void show_global(void *arg, struct control_global *ret)
 	const struct supervisor *s = arg;
 	const char *reason = proxy_child_reason(s->proxy);
 
+	struct control_roster roster;
+
+	roster_watch_show(s, &roster);
 	*ret = (struct control_global){
 		.started_at = s->started.at,
 		.address = str_of(s->listening.address),
@@ -39,6 +42,7 @@ static void show_global(void *arg, struct control_global *ret)
 		.conf = s->conf,
 		.is_proxy_configured = proxy_child_is_configured(s->proxy),
 		.is_draining = s->end.is_ending,
+		.roster = roster,
 		.isolation = isolation_here(s),
 		.log_dropped = log_losses(),
 	};
@@ -195,6 +199,23 @@ static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
 	reload_start(arg, done, done_arg);
 }
 
+static void take_news(void *arg, uint64_t version, control_roster_fn *done, void *done_arg)
+{
+	roster_watch_told(arg, version, done, done_arg);
+}
+
+static void write_roster(
+	void *arg, const struct control_roster_request *q, control_wrote_fn *done, void *done_arg)
+{
+	roster_watch_write(arg, q, done, done_arg);
+}
+
+static void show_history(
+	void *arg, uint64_t version, size_t n, control_record_fn *each, void *each_arg)
+{
+	roster_watch_history(arg, version, n, each, each_arg);
+}
+
 static void show_backup(void *arg, struct buf *json)
 {
 	const struct supervisor *s = arg;
@@ -213,6 +234,9 @@ const struct control_ops operator_ops = {
 	.busy = hold,
 	.tail = show_tail,
 	.reload = reload_all,
+	.roster_changed = take_news,
+	.roster_write = write_roster,
+	.roster_history = show_history,
 	.fleet = machines_fleet,
 	.machines = machines_show,
 	.machine = machines_act,

@@ -165,9 +165,13 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		return;
 	case CHANNEL_BUSY:
 		heartbeat_ask(&p->heartbeat);
+		p->events->on_request(p->sup);
 		return;
 	case CHANNEL_STORE_ASKED:
 		p->events->on_store_asked(p->sup);
+		return;
+	case CHANNEL_ROSTER_ASKED:
+		p->events->on_roster_asked(p->sup, m->value);
 		return;
 	case CHANNEL_ALIVE:
 		heartbeat_answered(&p->heartbeat, m->value);
@@ -364,6 +368,8 @@ static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_e
 		if (p->channel) {
 			send_snapshot(p);
 			tell_store(p);
+			if (roster_watch_is_shared(p->sup))
+				proxy_child_tell_roster(p, 0);
 		} else {
 			process_signal(p->process, SIGKILL);
 		}
@@ -457,6 +463,12 @@ void proxy_child_tell_store(struct proxy_child *p)
 {
 	if (p)
 		tell_store(p);
+}
+
+void proxy_child_tell_roster(struct proxy_child *p, uint64_t number)
+{
+	if (p && p->channel)
+		channel_tell_proxy(p->channel, CHANNEL_ROSTER, 0, number, STR_EMPTY);
 }
 
 void proxy_child_tell_machine(

@@ -25,6 +25,10 @@ struct proxy_events {
 	/* Requests wait for this machine, which was not reached where it was at this generation (0:
 	 * nothing was said of it yet). */
 	void (*on_reach)(void *arg, str machine, uint32_t generation);
+	/* A request has come; not said of each. */
+	void (*on_request)(void *arg);
+	/* Requests wait for a look at the roster. */
+	void (*on_roster_asked)(void *arg, uint64_t number);
 	/* This many entries of the cache are gone. */
 	void (*on_purged)(void *arg, uint64_t serial, uint32_t entries);
 	/* This one is dead, and has forgotten everything. */
@@ -53,6 +57,9 @@ void proxy_child_ask(struct proxy_child *p);
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
 void proxy_child_tell_store(struct proxy_child *p);
+/* There was a look at the roster, after on_roster_asked of this number; 0: looks can be asked
+ * for. */
+void proxy_child_tell_roster(struct proxy_child *p, uint64_t number);
 /* What is known of another machine; text is where it is, or why it cannot be reached.  What does
  * not fit into a message is cut. */
 void proxy_child_tell_machine(struct proxy_child *p, str machine, enum machine_state state,

@@ -28,6 +28,7 @@ struct outcome {
 	struct supervisor *sup;
 	/* The thread's, while it reads: */
 	struct config *before; /* in force; one reference */
+	struct roster_text *roster;
 	struct slot_claim *claims;
 	size_t nclaims;
 	struct config *conf; /* what was read; NULL: it has faults */
@@ -150,7 +151,8 @@ static void tell_subscribers(const struct outcome *o)
 	control_on_reload(o->sup->control, &r);
 }
 
-static void take_over(struct supervisor *s, struct config *take_conf, int take_snapshot_fd)
+static void take_over(struct supervisor *s, struct config *take_conf, int take_snapshot_fd,
+	const struct roster_text *roster)
 {
 	struct former *before = xmalloc(sizeof(*before));
 
@@ -162,6 +164,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -269,8 +272,13 @@ static void on_use_limit(struct timer *t)
 static void read_config(void *arg)
 {
 	struct outcome *o = arg;
-	struct config *c = config_load(o->sup->source, &o->faults);
+	struct config_source source = *o->sup->source;
+	struct config *c;
 	int r;
+
+	if (o->roster)
+		source.roster = buf_str(&o->roster->text);
+	c = config_load(&source, &o->faults);
 
 	if (c && !is_acceptable(o, c)) {
 		config_unref(c);
@@ -313,10 +321,12 @@ static void on_config_read(void *arg)
 		end_reload(o);
 	} else {
 		tell_subscribers(o);
-		take_over(s, o->conf, o->snapshot_fd);
+		take_over(s, o->conf, o->snapshot_fd, o->roster);
 		list_append(&s->reloading.to_use, &o->link);
 		timer_set(&o->limit, s->loop, loop_now(s->loop) + USE_LIMIT, on_use_limit);
 	}
+	roster_text_unref(o->roster);
+	o->roster = NULL;
 	read_next_config(s);
 	ending_check_soon(s);
 }
@@ -333,6 +343,7 @@ static void read_next_config(struct supervisor *s)
 	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
 	o->claims = places_claims(s, &o->nclaims);
+	o->roster = roster_watch_text(s);
 	work_run(s->reloading.work, read_config, on_config_read, o);
 }
 

@@ -23,6 +23,7 @@
 #include "supervisor/proxy_user.h"
 #include "supervisor/purge.h"
 #include "supervisor/reload.h"
+#include "supervisor/roster_watch.h"
 #include "supervisor/run_dir.h"
 #include "supervisor/supervisor_int.h"
 #include "supervisor/terminal.h"
@@ -61,6 +62,7 @@ static void end(struct supervisor *s)
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
+	roster_watch_stop(s);
 	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on other
 						     programs may have the port */
 	tenants_end(s->tenants);
@@ -174,6 +176,16 @@ static void on_store_asked(void *arg)
 	store_watch_asked(arg);
 }
 
+static void on_roster_asked(void *arg, uint64_t number)
+{
+	roster_watch_asked(arg, number);
+}
+
+static void on_request(void *arg)
+{
+	roster_watch_busy(arg);
+}
+
 static void on_reach(void *arg, str machine, uint32_t generation)
 {
 	fleet_reach(arg, machine, generation);
@@ -189,6 +201,7 @@ static void on_proxy_died(void *arg)
 	struct supervisor *s = arg;
 
 	scoreboard_forget_proxy(&s->board, tenants_slots(s->tenants));
+	roster_watch_forget_proxy(s);
 	purge_on_proxy_gone(s);
 }
 
@@ -213,6 +226,8 @@ static const struct proxy_events proxy_events = {
 	.on_wake = on_wake,
 	.on_stuck = on_stuck,
 	.on_store_asked = on_store_asked,
+	.on_roster_asked = on_roster_asked,
+	.on_request = on_request,
 	.on_reach = on_reach,
 	.on_purged = on_purged,
 	.on_died = on_proxy_died,
@@ -334,6 +349,8 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = open_doors(s, locks, ret_reason);
 
+	if (r == 0)
+		r = roster_watch_open(s, ret_reason);
 	if (r == 0)
 		r = proxy_user_find(s->conf->server.user, &s->proxy_user, ret_reason);
 	if (r == 0)
@@ -567,11 +584,13 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	finish_turn(s);
 	/* A file that cannot be read, and we were told to end twice; or a platform that is silent.
 	 */
-	if (work_pending(s->reloading.work) || target_is_pending(s->target)) {
+	if (work_pending(s->reloading.work) || target_is_pending(s->target) ||
+		roster_watch_is_busy(s)) {
 		log_flush(FLUSH_LIMIT);
 		_exit(s->ending.status);
 	}
 	work_free(s->reloading.work);
+	roster_watch_free(s->roster);
 	target_free(s->target);
 	loop_free(s->loop);
 	status = s->ending.status;

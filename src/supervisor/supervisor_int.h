@@ -12,6 +12,7 @@
 #include "supervisor/fleet.h"
 #include "supervisor/listeners.h"
 #include "supervisor/places.h"
+#include "supervisor/roster_watch.h"
 #include "supervisor/store_watch.h"
 #include "supervisor/supervisor.h"
 #include "tenant/tenant.h"
@@ -62,6 +63,7 @@ struct supervisor {
 	struct fleet fleet;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
+	struct roster_watch *roster; /* NULL: there is none */
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
 	struct reloading reloading;

@@ -235,7 +235,7 @@ static const char *op_restart_all(
 	return NULL;
 }
 
-/* Machines are shown and ordered about by the real program only. */
+/* Machines and the roster are shown and changed by the real program only. */
 const struct control_ops ops = {
 	.global = op_global,
 	.tenants = op_tenants,

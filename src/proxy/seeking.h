@@ -1,0 +1,26 @@
+/* seeking.h - requests for what nobody has here: they wait while the supervisor looks whether the
+ * roster has it by now.
+ *
+ * Whoever was added somewhere else a moment ago is served by a machine that was not told.  A look
+ * is one conditional read of the store, and there is one a second at most, whatever is asked for.
+ * What a look has not found is not looked for again for as long.  Nobody waits longer than
+ * SEEK_LIMIT, only so many wait at once (SEEK_MOST), and no tenant is woken. */
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "proxy/exchange.h"
+#include "proxy/shared.h"
+
+#define SEEK_LIMIT 2000u /* msec */
+
+/* Nobody has what is asked for here: SEEK, or why not.  For a request that comes back from there,
+ * too. */
+enum step seeking_begin(struct exchange *x);
+
+void seeking_enter(struct exchange *x);
+void seeking_leave(struct exchange *x);
+
+/* What a look has not found, under the configuration of this serial: by the host and the first
+ * segment of the path. */
+void absent_note(struct absent *a, str host, str path, uint64_t serial, msec now);
+bool absent_has(const struct absent *a, str host, str path, uint64_t serial, msec now);
