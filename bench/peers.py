@@ -330,11 +330,17 @@ def start_fly_atc_plain(stack, options, task, port, log):
                                                                  "x_sendfile_enabled": False})
 
 
-def start_fly_atc(stack, options, task, port, log, program=None, server=None):
+def start_fly_atc_elsewhere(stack, options, task, port, log):
+    """All users live on another machine, to which Fly's edge, which is us, is sent."""
+    return start_fly_atc(stack, options, task, port, log, server={"trusted_proxies": ["127.0.0.0/8"]}, owner="3d8d413b29d638",
+                         environ={"FLY_MACHINE_ID": "148e45d7c20978", "FLY_REGION": "sea", "FLY_ATC_FLEET_SECRET": "a secret of the fleet's own"})
+
+
+def start_fly_atc(stack, options, task, port, log, program=None, server=None, owner=None, environ=None):
     users = {}
     for prefix in task.prefixes:
         user, name = prefix.strip("/").split("/", 1)
-        users.setdefault(user, {"tenants": []})["tenants"].append(name)
+        users.setdefault(user, {"machine": owner, "tenants": []} if owner else {"tenants": []})["tenants"].append(name)
     app = {"framework": "generic", "command": task.application(), "prefix": "pass",
            "health_check": "/b/0", "listen": task.listen, "idle_timeout": f"{FOREVER_S}s",
            "env": {"BOOT_MS": str(task.boot_ms), "BENCH_ANSWERS": str(task.work)}}
@@ -346,7 +352,7 @@ def start_fly_atc(stack, options, task, port, log, program=None, server=None):
                    "keepalive_timeout": f"{FOREVER_S}s", **(server or {})},
         "app": app, "users": users}))
     return measure.spawn([program or options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
-                         env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work)),
+                         env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work), **(environ or {})),
                          stdout=log, stderr=log)
 
 
@@ -360,4 +366,5 @@ STARTERS = {
     "fly-atc": start_fly_atc,
     "fly-atc-before": start_fly_atc_before,
     "fly-atc-plain": start_fly_atc_plain,
+    "fly-atc-elsewhere": start_fly_atc_elsewhere,
 }

@@ -110,7 +110,16 @@ def size_ratio(base):
     return measured
 
 
+def rate_ratio(slower, faster):
+    """Requests/s of one over those of the other."""
+    def measured(scenario):
+        found = ratios(scenario, slower, faster, "rps")
+        return median(found) if found else None
+    return measured
+
+
 TARGETS = (
+    Target("replay", "requests/s of a small request over those of replays", 0.50, rate_ratio("fly-atc", "fly-atc-elsewhere")),
     Target("small", "CPU of a small request, 64 connections, × nginx", 0.75, cpu_ratio("nginx")),
     Target("small256", "CPU of a small request, 256 connections, × nginx", 0.75, cpu_ratio("nginx")),
     Target("logged", "CPU of a small request, both logging, × nginx", 0.80, cpu_ratio("nginx")),
