@@ -114,7 +114,8 @@ static void every_one_of_100000_is_found(void **state)
 	many_done(&m);
 }
 
-/* The paths of all tenants as requests bring them, in an order in which no tenant is near the one before. */
+/* The paths of all tenants as requests bring them, in an order in which no tenant is near the one
+ * before. */
 static str *shuffled_paths(struct many *m)
 {
 	str *paths = xcalloc(m->conf.ntenants, sizeof(*paths));
