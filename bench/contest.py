@@ -33,6 +33,7 @@ class Load:
     title: str
     connections: int = 64
     body: int = 63
+    upload: int = 0                 # bytes of each request's body
     headers: tuple = ()
     logged: bool = False
     nginx: tuple = ("nginx",)       # its variants that are of interest under this load
@@ -44,7 +45,7 @@ class Load:
 
     def task(self):
         """What the task of a peer differs in."""
-        return {"logged": self.logged, "large": self.body >= LARGE}
+        return {"logged": self.logged, "large": max(self.body, self.upload) >= LARGE}
 
     def ready(self, peer, path):
         """Returns when the path is answered as it should be, with figures that are taken once."""
@@ -80,6 +81,18 @@ LOADS = {
 
 LOADS["replay"] = Replays("a small request that is passed on, and one that is answered by a signed replay; 64 connections",
                           headers=("Fly-Request-Id: 01J8XYZ-sea",), peers=("fly-atc", "fly-atc-elsewhere"), base="fly-atc")
+# To another machine: what answers there is the application itself, so that only the hop is measured.
+HOP = {"peers": ("nginx", "haproxy", "fly-atc-hop")}
+LOADS |= {
+    "hop": Load("passed to another machine: 63 B body, 64 connections", **HOP),
+    "hop-100k": Load("passed to another machine: 100 KB body, 64 connections", body=100_000, **HOP),
+    "hop-1m": Load("passed to another machine: 1 MB body, 64 connections", body=1_000_000, **HOP),
+    "hop-up": Load("passed to another machine: an upload of 63 B, 64 connections", upload=63, **HOP),
+    "hop-up-100k": Load("passed to another machine: an upload of 100 KB, 64 connections", upload=100_000,
+                        nginx=("nginx", "nginx-through"), **HOP),
+    "hop-up-1m": Load("passed to another machine: an upload of 1 MB, 64 connections", upload=1_000_000,
+                      nginx=("nginx", "nginx-through"), **HOP),
+}
 
 # N of routes -> peers that are asked to have so many; eight of them get the requests.
 ROUTES = {10: ["nginx", "haproxy", "fly-atc"],
@@ -98,7 +111,7 @@ class Contender:
         many = self.paths if len(self.paths) > 1 else ()
         with self.peer.blamed():
             return measure.wrk(self.peer.url + self.paths[0], load.connections, seconds,
-                               options.load_cores, load.headers, many, through)
+                               options.load_cores, load.headers, many, through, load.upload)
 
 
 def run_load(name, options):
