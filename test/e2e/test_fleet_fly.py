@@ -1,9 +1,10 @@
 """A fleet on the double of Fly.io whose machines are found, made, removed and woken by fly-atc itself.
 SPDX-License-Identifier: MIT
 """
+import concurrent.futures
 import json
-import subprocess
 import os
+import subprocess
 
 import pytest
 
@@ -204,3 +205,81 @@ def test_one_who_is_told_to_end_does_not_wait_for_a_silent_platform(make_fly):
     fly.wait(SEA, "stopped")
     asking.communicate()
     assert asking.returncode == 1
+
+
+# -- needed by a request that no edge can replay --
+
+SECRET = {"FLY_ATC_FLEET_SECRET": "a secret of sixteen bytes and more"}
+PAIR = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, "boston": {"machine": ORD, "tenants": ["2025/april"]}}
+LARGE = b"0123456789" * 150000
+UPLOAD = "/boston/2025/april/upload"
+
+
+def uploads(fly, region="sea"):
+    return fly.ask("POST", UPLOAD, region, (), LARGE)
+
+
+@pytest.mark.parametrize("state", ["started", "suspended", "stopped"])
+@pytest.mark.parametrize("token", [TOKEN, {}], ids=["token", "no token"])
+def test_an_upload_too_large_for_a_replay_wakes_the_machine_it_is_for(make_fly, token, state):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **token})
+    expected = fly.ask("POST", UPLOAD, "ord", (), LARGE)
+    fly.bring(ORD, state)
+    answer = uploads(fly)
+    assert (answer.status, answer.body) == (200, expected.body), answer
+    fly.wait_output(SEA, "machine %s %s" % (ORD, "is at" if state == "started" else "was woken"))
+
+
+def test_many_uploads_wake_it_once(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "suspended")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(lambda _: uploads(fly), range(8))} == {200}
+    assert len([line for line in fly.log(what="api", action="start") if line["path"].endswith(ORD + "/start")]) == 1
+
+
+def test_a_name_that_leads_nowhere_is_not_believed(make_fly):
+    """The name server still has an address of yesterday: nobody is there, so the machine is woken, and asked for again."""
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "stopped")
+    fly.order("fault", kind="dns", name="%s.vm.calendar.internal" % ORD, answer=["::ffff:127.255.255.254"])
+    assert uploads(fly).status == 200
+
+
+def test_an_address_that_is_another_machines_gets_nothing(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    other = fly.addresses["machines"][SEA]["address"]
+    fly.order("fault", kind="dns", name="%s.vm.calendar.internal" % ORD, answer=["::ffff:" + other], count=3)
+    assert uploads(fly).status == 200
+    assert not list(fly.path(SEA).rglob("boston")), "the other one has not been served"
+
+
+@pytest.mark.parametrize("what", [{"kind": "api", "action": "start", "status": 500, "count": 2}, {"kind": "capacity", "machine": ORD, "status": 409},
+                                  {"kind": "dns", "answer": "servfail", "count": 2}])
+def test_a_fault_that_passes_costs_time_and_nothing_else(make_fly, what):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "stopped")
+    fly.order("fault", **what)
+    assert uploads(fly).status == 200
+
+
+def test_a_machine_that_cannot_be_woken_is_an_honest_page_and_not_asked_for_by_each_request(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "stopped")
+    fly.order("fault", kind="api", action="start", status=401, count=0)
+    answers = [uploads(fly) for _ in range(5)]
+    assert {(answer.status, answer.error) for answer in answers} == {(503, "peer_unreachable")}
+    assert all(answer.header("Retry-After") for answer in answers)
+    fly.wait_output(SEA, "machine %s cannot be reached" % ORD)
+    assert "401" in fly.output(SEA)
+    fly.order("clear")
+    wait_until(lambda: uploads(fly).status == 200, what="it is tried again")
+
+
+def test_a_machine_that_is_no_more_is_an_honest_page(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.do(ORD, "stop")
+    fly.wait(ORD, "stopped")
+    assert fly.api("DELETE", "/apps/calendar/machines/%s?force=true" % ORD).status == 200
+    answer = uploads(fly)
+    assert (answer.status, answer.error) == (503, "peer_unreachable")
