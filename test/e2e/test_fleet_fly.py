@@ -4,7 +4,9 @@ SPDX-License-Identifier: MIT
 import concurrent.futures
 import json
 import os
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -283,3 +285,61 @@ def test_a_machine_that_is_no_more_is_an_honest_page(make_fly):
     assert fly.api("DELETE", "/apps/calendar/machines/%s?force=true" % ORD).status == 200
     answer = uploads(fly)
     assert (answer.status, answer.error) == (503, "peer_unreachable")
+
+
+# -- a platform that answers nonsense --
+
+def serve(listener, said):
+    """Each connection gets what is said now, whatever it asks, until the listener is closed."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            try:
+                connection.settimeout(5)
+                connection.recv(65536)
+                connection.sendall(said["now"])
+                said["times"] += 1
+            except OSError:
+                pass
+
+
+def body(text, status="200 OK", kind="application/json"):
+    return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (
+        status.encode(), kind.encode(), len(text), text)
+
+
+NONSENSE = {
+    "nothing": b"", "noise": bytes(range(256)) * 64, "no JSON": body(b"<html>"), "an empty body": body(b""), "a number": body(b"7"),
+    "a list of nonsense": body(b'[1, null, [], {"id": 7}, {"id": "../../etc"}, {"id": "", "state": "started"}, {"id": "x", "config": 3}]'),
+    "an object": body(b'{"id": {"a": 1}, "state": ["started"], "config": "none", "nonce": "a\\r\\nb", "data": []}'),
+    "deep": body(b"[" * 100000), "cut": body(b'[{"id": "148e')[:-6], "NUL": body(b'[{"id": "148e\\u0000", "state": "\\u0000"}]'),
+    "an error of markup": body(b"<h1>\r\nBad</h1>", "503 Busy", "text/html"),
+    "a redirect": b"HTTP/1.1 307 Elsewhere\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("words", [("machine",), ("machine", "wake", ORD), ("machine", "create", "ord", "x"), ("machine", "destroy", ORD),
+                                   ("machine", "sleep", ORD)], ids=" ".join)
+def test_an_api_that_answers_nonsense_is_an_error_and_no_crash(atc, words):
+    """One fly-atc by itself, which is told that it is on Fly: what it asks comes from the test."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        url, said = "http://127.0.0.1:%d" % listener.getsockname()[1], {"now": b"", "times": 0}
+        threading.Thread(target=serve, args=(listener, said), daemon=True).start()
+        atc.start(knobs_config(PAIR, server={"trusted_proxies": ["127.0.0.0/8"]}), env={
+            "FLY_MACHINE_ID": SEA, "FLY_REGION": "sea", "FLY_APP_NAME": "calendar", "FLY_API_TOKEN": "secret-token",
+            "FLY_FLAPS_BASE_URL": url, "FLY_ATC_EDGE": url, "FLY_ATC_DNS": "127.0.0.1:%d" % names.getsockname()[1]})
+        for what, nonsense in NONSENSE.items():
+            said.update(now=nonsense, times=0)
+            asking = subprocess.Popen([PROGRAM, *words, "--socket", atc.control_socket()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_until(lambda: said["times"] > 1 or asking.poll() is not None, what="the API is asked")
+            if asking.poll() is None:  # it tries again, which is right
+                asking.kill()
+            out, err = asking.communicate()
+            assert "secret-token" not in out + err
+            assert asking.returncode in (0, 1, -9), (what, out, err)
+        assert atc.get("/bellevue/2025/winter/up").status == 200
+        assert atc.is_running
