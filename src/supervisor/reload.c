@@ -176,7 +176,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	tenants_wake_at_boot(s->tenants);
+	if (custody_is_alone(s->custody))
+		tenants_wake_at_boot(s->tenants);
 	tenants_replace_soon(s->tenants);
 }
 

@@ -60,6 +60,7 @@ struct supervisor {
 	struct opening_thread *opener;
 	struct backup *backup;
 	struct tenants *tenants;
+	struct custody *custody; /* of the storage; NULL with a single application */
 	struct fleet fleet;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
