@@ -246,7 +246,7 @@ static void cell(struct table *t, str text)
 	table_cell(t, text.n ? text : STR("-"), TABLE_PLAIN);
 }
 
-static void add_row(struct lister *l, const struct config_said *said)
+static void add_list_row(struct lister *l, const struct config_said *said)
 {
 	char number[TEXT_MAX];
 
@@ -287,7 +287,7 @@ static void on_said(void *arg, const struct config_said *said)
 	if (l->o->as_json)
 		add_object(&l->j, said);
 	else
-		add_row(l, said);
+		add_list_row(l, said);
 }
 
 static void list_said(struct lister *l, const struct config *conf)

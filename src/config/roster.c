@@ -359,7 +359,7 @@ static void overlay_tenants(struct overlay *o, const struct node *entries)
 
 /* --- all of it --- */
 
-static struct node *read_text(struct loader *ld)
+static struct node *read_roster(struct loader *ld)
 {
 	const char *file = ld->file;
 	struct node *n;
@@ -418,7 +418,7 @@ struct node *roster_overlay(struct loader *ld, struct node *root)
 
 	if (!ld->source->roster.n)
 		return root;
-	said = read_text(ld);
+	said = read_roster(ld);
 	if (!said || (root && root->kind != NODE_MAP))
 		return root;
 	if (!root)

@@ -45,6 +45,19 @@ static struct config *load_with(struct commit *c, const struct roster *r)
 	return conf;
 }
 
+/* NULL: faults, or all of it has to be loaded. */
+static struct config *load_part(struct commit *c)
+{
+	struct roster *part = roster_part(c->roster, &c->record);
+	struct config *conf = part ? load_with(c, part) : NULL;
+
+	roster_free(part);
+	if (conf && roster_part_is_enough(conf, &c->record))
+		return conf;
+	config_unref(conf);
+	return NULL;
+}
+
 /* The configuration with the record, which the roster does not have yet. */
 static int validate(struct commit *c)
 {
@@ -53,7 +66,9 @@ static int validate(struct commit *c)
 
 	record_do(&c->record, c->roster);
 	c->roster->version = c->record.version;
-	conf = load_with(c, c->roster);
+	conf = load_part(c);
+	if (!conf)
+		conf = load_with(c, c->roster);
 	c->roster->version = before;
 	record_undo(&c->record, c->roster);
 	if (!conf) {
@@ -134,7 +149,7 @@ static bool is_dry(const struct commit *c)
 	return c->request ? c->request->is_dry : c->back->is_dry;
 }
 
-static int resolve(struct commit *c)
+static int resolve_again(struct commit *c)
 {
 	roster_record_done(&c->record);
 	if (c->request)
@@ -148,7 +163,7 @@ static int try_once(struct commit *c)
 	int r = roster_update(c->place, c->roster, c->until, c->why);
 
 	if (r >= 0)
-		r = resolve(c);
+		r = resolve_again(c);
 	buf_clear(&c->outcome->text);
 	if (r < 0 || !c->record.nchanges)
 		return r;

@@ -37,7 +37,7 @@ static char *directory_beside(str file)
 	return xasprintf(STR_FMT ".roster", STR_ARG(str_slice(file, 0, end - 1)));
 }
 
-static int find(struct roster_place *p, const struct config *c, char **ret_reason)
+static int choose_place(struct roster_place *p, const struct config *c, char **ret_reason)
 {
 	if (c->is_single) {
 		*ret_reason =
@@ -68,7 +68,7 @@ struct roster_place *roster_place_new(
 	struct roster_place *p = xcalloc(1, sizeof(*p));
 
 	MAGIC_BEGIN(p, PLACE_MAGIC);
-	if (find(p, c, ret_reason) == 0)
+	if (choose_place(p, c, ret_reason) == 0)
 		p->store = store_new(&p->location, work, ret_reason);
 	if (p->store)
 		return p;

@@ -27,7 +27,7 @@ void roster_record_done(struct roster_record *record)
 	*record = (struct roster_record){0};
 }
 
-static void begin(struct roster_record *record, uint64_t version)
+static void record_init(struct roster_record *record, uint64_t version)
 {
 	*record = (struct roster_record){
 		.version = version, .arena = xcalloc(1, sizeof(*record->arena))};
@@ -38,7 +38,7 @@ void record_begin(struct roster_record *record, uint64_t version, str by)
 	unsigned char bytes[ID_BYTES];
 	char id[DIGEST_HEX_SIZE(ID_BYTES)];
 
-	begin(record, version);
+	record_init(record, version);
 	random_bytes(bytes, sizeof(bytes));
 	digest_write_hex(bytes, sizeof(bytes), id);
 	record->id = arena_dup(record->arena, str_of(id));
@@ -183,7 +183,7 @@ int record_read(str text, uint64_t version, struct roster_record *ret, struct wh
 	struct roster_record record;
 	int r = -EBADMSG;
 
-	begin(&record, version);
+	record_init(&record, version);
 	why_set(ret_why, "it is damaged");
 	if (format > (json_int_t)ROSTER_FORMAT)
 		why_set(ret_why, "it was written by a later fly-atc");

@@ -50,14 +50,6 @@ static enum config_user user_now(const struct subject *s, str name)
 	return found;
 }
 
-static str user_of(str tenant)
-{
-	str rest = tenant, user = STR_EMPTY;
-
-	str_split(&rest, '/', &user);
-	return user;
-}
-
 /* Whether the file's tenants of a user are those that the roster changes. */
 static bool counts_file(const struct subject *s, str user)
 {
@@ -73,10 +65,10 @@ static bool counts_file(const struct subject *s, str user)
 
 static bool has_tenant(const struct subject *s, str id)
 {
-	bool in_file = counts_file(s, user_of(id)) && config_user_has_tenant(s->base, id);
+	bool in_file = counts_file(s, user_of_tenant(id)) && config_user_has_tenant(s->base, id);
 	struct roster_entry e = {0};
 
-	if (user_now(s, user_of(id)) != CONFIG_USER_TENANTS)
+	if (user_now(s, user_of_tenant(id)) != CONFIG_USER_TENANTS)
 		return false;
 	if (!find_entry(s, ROSTER_TENANT, id, &e))
 		return in_file;
@@ -277,7 +269,7 @@ static int remove_it(struct subject *s)
 
 static int check_user_of_tenant(struct subject *s)
 {
-	str user = user_of(s->request->name);
+	str user = user_of_tenant(s->request->name);
 
 	switch (user_now(s, user)) {
 	case CONFIG_USER_NONE:

@@ -94,6 +94,15 @@ void change_describe(const struct roster_entry_change *change, struct buf *out);
 int request_resolve(const struct roster_request *q, const struct config *base,
 	const struct roster *r, struct roster_record *ret, struct why *ret_why) MUST_USE;
 
+/* --- part.c: validating one version of a large roster --- */
+
+str user_of_tenant(str id);
+/* What the record's users are in a roster that has it already, and no others: if that has no
+ * faults, all of it has none through this record.  NULL: all of it must be loaded. */
+struct roster *roster_part(const struct roster *r, const struct roster_record *record) MUST_USE;
+/* False: a user has a host or a port of his own, which somebody else may have, too. */
+bool roster_part_is_enough(const struct config *c, const struct roster_record *record);
+
 /* --- return.c: what a return comes to --- */
 
 int return_resolve(const struct roster_return *q, struct roster_place *p, msec until,

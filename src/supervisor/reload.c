@@ -28,6 +28,7 @@ struct outcome {
 	struct supervisor *sup;
 	/* The thread's, while it reads: */
 	struct config *before; /* in force; one reference */
+	struct found_set *found;
 	struct roster_text *roster;
 	struct slot_claim *claims;
 	size_t nclaims;
@@ -64,8 +65,7 @@ static void keep_restart_settings(const struct outcome *o, struct config *c)
 	c->server.http_port = before->http_port;
 	c->server.target_port = before->target_port;
 	c->server.threads = before->threads;
-	c->server.run_dir = str_of(o->sup->own.run_dir);
-	c->server.control_socket = str_of(o->sup->own.control_path);
+	own_paths_keep(&o->sup->own, c);
 }
 
 static const char *const no_room =
@@ -168,6 +168,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	found_configure(s);
 	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
@@ -176,7 +177,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	if (custody_is_alone(s->custody))
+	if (custody_is_alone(s->own.custody))
 		tenants_wake_at_boot(s->tenants);
 	tenants_replace_soon(s->tenants);
 }
@@ -283,8 +284,8 @@ static void read_config(void *arg)
 
 	if (o->roster)
 		source.roster = buf_str(&o->roster->text);
+	found_add_to(o->found, &source);
 	c = config_load(&source, &o->faults);
-
 	if (c && !is_acceptable(o, c)) {
 		config_unref(c);
 		c = NULL;
@@ -314,6 +315,7 @@ static void on_config_read(void *arg)
 	struct supervisor *s = o->sup;
 
 	config_unref(o->before);
+	found_release(o->found);
 	free(o->claims);
 	list_remove(&o->link);
 	if (s->end.is_ending && o->conf) {
@@ -347,6 +349,7 @@ static void read_next_config(struct supervisor *s)
 		return;
 	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
+	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
 	o->roster = roster_watch_text(s);
 	work_run(s->reloading.work, read_config, on_config_read, o);

@@ -62,6 +62,7 @@ static void end(struct supervisor *s)
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
+	found_stop(s);
 	roster_watch_stop(s);
 	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on other
 						     programs may have the port */
@@ -115,8 +116,10 @@ static void on_hangup(struct supervisor *s)
 		return;
 	if (s->end.has_terminal && !terminal_is_there())
 		end(s);
-	else
+	else {
+		found_look(s);
 		reload_start(s, NULL, NULL);
+	}
 }
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
@@ -324,7 +327,7 @@ static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reas
 	s->listening.address = describe_address(s);
 	r = locks_take(locks, s->loop, s->conf, ret_reason);
 	s->own.has_run_dir = r == 0;
-	s->custody = locks->custody;
+	s->own.custody = locks->custody;
 	s->own.run_dir = str_dup(s->conf->server.run_dir);
 	s->own.private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->own.run_dir);
 	s->own.control_path = str_dup(s->conf->server.control_socket);
@@ -349,12 +352,53 @@ static void open_control(struct supervisor *s)
 	free(reason);
 }
 
+/* The machines of a region say which of them its users live on. */
+static void load_with_found(struct supervisor *s)
+{
+	struct config_source source = *s->source;
+	struct roster_text *roster = roster_watch_text(s);
+	struct config_faults faults;
+	struct config *c;
+
+	if (roster)
+		source.roster = buf_str(&roster->text);
+	found_add_to(s->fleet.found.set, &source);
+	c = config_load(&source, &faults);
+	config_faults_done(&faults);
+	roster_text_unref(roster);
+	if (!c)
+		return; /* it was changed meanwhile; a reload will say so */
+	own_paths_keep(&s->own, c);
+	config_unref(s->conf);
+	s->conf = c;
+	target_configure(s->target, c);
+}
+
+static int open_target(struct supervisor *s, char **ret_reason)
+{
+	s->target = target_new(
+		&(struct target_setup){
+			.loop = s->loop,
+			.conf = s->conf,
+			.environ = s->source->environ,
+			.port = s->listening.listeners.port,
+		},
+		ret_reason);
+	if (!s->target)
+		return -EINVAL;
+	if (found_begin(s))
+		load_with_found(s);
+	return 0;
+}
+
 static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = open_doors(s, locks, ret_reason), kept[CUSTODY_FDS];
 
 	if (r == 0)
 		r = roster_watch_open(s, ret_reason);
+	if (r == 0)
+		r = open_target(s, ret_reason);
 	if (r == 0)
 		r = proxy_user_find(s->conf->server.user, &s->proxy_user, ret_reason);
 	if (r == 0)
@@ -365,7 +409,7 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 	r = scoreboard_new(&s->board);
 	if (r == 0)
 		r = config_assign_slots(s->conf, NULL, NULL, 0, SCOREBOARD_TENANTS);
-	custody_fds(s->custody, kept);
+	custody_fds(s->own.custody, kept);
 	if (r == 0)
 		r = guard_start(s->loop, kept, CUSTODY_FDS);
 	if (r == 0)
@@ -433,7 +477,7 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.conf = s->conf,
 		.board = &s->board,
 		.backup = s->backup,
-		.custody = s->custody,
+		.custody = s->own.custody,
 		.environ = s->source->environ,
 		.secret = s->secret,
 		.proxy = &s->proxy_user,
@@ -441,19 +485,6 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.host = &tenant_host,
 		.host_arg = s,
 	});
-}
-
-static int open_target(struct supervisor *s, char **ret_reason)
-{
-	s->target = target_new(
-		&(struct target_setup){
-			.loop = s->loop,
-			.conf = s->conf,
-			.environ = s->source->environ,
-			.port = s->listening.listeners.port,
-		},
-		ret_reason);
-	return s->target ? 0 : -EINVAL;
 }
 
 /* --- other fly-atc with this storage --- */
@@ -483,7 +514,7 @@ static const struct custody_events custody_events = {
 /* What need not be asked for is begun: those that run from boot, and what a killed one left. */
 static int begin_work(struct supervisor *s, char **ret_reason)
 {
-	int r = s->custody ? custody_listen(s->custody, &custody_events, s) : 0;
+	int r = s->own.custody ? custody_listen(s->own.custody, &custody_events, s) : 0;
 
 	if (r < 0) {
 		*ret_reason = xasprintf(
@@ -492,9 +523,9 @@ static int begin_work(struct supervisor *s, char **ret_reason)
 	}
 	if (s->conf->is_single)
 		tenants_wake(s->tenants, s->conf->tenants[0].slot);
-	else if (custody_is_alone(s->custody))
+	else if (custody_is_alone(s->own.custody))
 		tenants_wake_at_boot(s->tenants);
-	if (custody_is_alone(s->custody))
+	if (custody_is_alone(s->own.custody))
 		backup_catch_up(s->backup, s->conf);
 	return 0;
 }
@@ -503,8 +534,6 @@ static int start_all(struct supervisor *s, struct locks *locks, char **ret_reaso
 {
 	int r = prepare(s, locks, ret_reason);
 
-	if (r == 0)
-		r = open_target(s, ret_reason);
 	if (r < 0)
 		return r;
 	places_take(s, s->conf);
@@ -536,6 +565,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
 	fleet_done(&s->fleet);
+	found_done(s);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
 	s->tenants = NULL; /* there is another turn to come */
@@ -563,6 +593,11 @@ static void on_supervisor_turn(void *arg)
 	log_publish();
 }
 
+static void on_fleet_changed(struct supervisor *s)
+{
+	reload_start(s, NULL, NULL);
+}
+
 static struct supervisor *supervisor_new(
 	struct loop *take_loop, struct config *take_conf, const struct config_source *source)
 {
@@ -579,7 +614,7 @@ static struct supervisor *supervisor_new(
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
 	places_init(&s->places);
-	fleet_init(&s->fleet);
+	fleet_init(&s->fleet, on_fleet_changed);
 	return s;
 }
 
