@@ -16,7 +16,7 @@ static const char *text_or_dash(const json_t *j, const char *key)
 	return text && *text ? text : "-";
 }
 
-static void add_row(struct table *t, const json_t *m)
+static void add_machine_row(struct table *t, const json_t *m)
 {
 	bool is_self = json_is_true(json_object_get(m, "self"));
 	enum table_style style = is_self ? TABLE_BOLD : TABLE_PLAIN;
@@ -41,7 +41,7 @@ static void print_machines(const struct live_answer *answer)
 	struct buf out = {0};
 	size_t i;
 
-	json_array_foreach(json_object_get(j, "machines"), i, machine) add_row(t, machine);
+	json_array_foreach(json_object_get(j, "machines"), i, machine) add_machine_row(t, machine);
 	if (i)
 		table_write(t, false, &out);
 	buf_printf(

@@ -187,6 +187,18 @@ void check_user_name(struct loader *ld, const struct row *row, void *value, stru
 		check_word(ld, row, value, place);
 }
 
+bool is_machine_name(str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = char_lower(s.p[i]);
+
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' &&
+			c != '.')
+			return false;
+	}
+	return s.n > 0;
+}
+
 void check_machine_name(struct loader *ld, const struct row *row, void *value, struct place place)
 {
 	str name = *(str *)value;

@@ -322,6 +322,8 @@ bool env_name_is_legal(str name);
 #define MACHINE_ROW(type, name, env, fallback, flags, check, doc) row_check check_##check;
 #include "config/rows.def"
 bool relative_path_is_safe(str path);
+/* Of a machine, a region or an app. */
+bool is_machine_name(str s);
 
 /* sections.c */
 /* True for a map; a fault for anything else, unless the value is empty. */
@@ -380,9 +382,6 @@ bool scope_read_entry(struct loader *ld, struct scope *scope, const struct node 
 const struct app_layer *scope_finish(struct loader *ld, struct scope *scope);
 /* What it knows beyond the rows of app:. */
 #define SCOPE_KEYS "databases", "host", "machine", "instance", "region"
-
-/* A machine's or a region's name. */
-bool is_machine_name(str s);
 
 /* machines.c: `machine:` (a map, or the name alone), `machines:`, and who we are. */
 void machine_read(struct loader *ld, const struct node *n);

@@ -485,7 +485,7 @@ static void add_words(struct emitter *e, const char *key, const struct str_list 
 	buf_add_char(e->out, ']');
 }
 
-static void add_text(struct emitter *e, const char *key, str value)
+static void add_pair(struct emitter *e, const char *key, str value)
 {
 	buf_printf(e->out, "%s: ", key);
 	text_add_escaped(e->out, value);
@@ -501,10 +501,10 @@ static void add_waking(struct emitter *e, const struct machine_conf *m)
 		add_words(e, "command", &m->wake.command);
 		break;
 	case MACHINE_WAKE_HTTP:
-		add_text(e, "http", m->wake.http);
+		add_pair(e, "http", m->wake.http);
 		break;
 	case MACHINE_WAKE_WOL:
-		add_text(e, "wol", m->wake.wol);
+		add_pair(e, "wol", m->wake.wol);
 		break;
 	}
 	buf_add_char(e->out, '}');
@@ -531,9 +531,9 @@ static void emit_machine(struct emitter *e, const struct machine_conf *m)
 	begin_line(e);
 	text_add(e->out, m->name);
 	buf_add(e->out, STR(": {"));
-	add_text(e, "address", m->address);
+	add_pair(e, "address", m->address);
 	buf_add(e->out, STR(", "));
-	add_text(e, "region", m->region);
+	add_pair(e, "region", m->region);
 	if (e->purpose != FOR_PROXY) {
 		add_waking(e, m);
 		add_sleeping(e, m);
@@ -577,10 +577,10 @@ static void emit_appliances(struct emitter *e)
 		begin_line(e);
 		text_add(e->out, a->pattern);
 		buf_add(e->out, STR(": {"));
-		add_text(e, "app", a->app);
+		add_pair(e, "app", a->app);
 		if (a->region.n) {
 			buf_add(e->out, STR(", "));
-			add_text(e, "region", a->region);
+			add_pair(e, "region", a->region);
 		}
 		buf_add_char(e->out, '}');
 		end_line_from(e, a->line);

@@ -23,18 +23,6 @@ static bool is_host(str s)
 	return labels > 0;
 }
 
-bool is_machine_name(str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		char c = char_lower(s.p[i]);
-
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' &&
-			c != '.')
-			return false;
-	}
-	return s.n > 0;
-}
-
 static bool read_expanded_text(struct loader *ld, const struct node *n, str *ret)
 {
 	if (n->kind == NODE_SCALAR && !n->is_bad && !node_is_null(n))

@@ -241,6 +241,16 @@ size_t socket_unsent(int fd)
 	return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
+bool socket_is_lost(int fd, msec silence)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return false;
+	return info.tcpi_unacked && info.tcpi_retransmits && info.tcpi_last_ack_recv >= silence;
+}
+
 int socket_error(int fd)
 {
 	int error = 0;

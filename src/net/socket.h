@@ -52,5 +52,8 @@ void socket_set_keepalive(int fd);
 bool socket_is_silent(int fd);
 /* Bytes that were written and the peer has not acknowledged yet; 0 where that cannot be told. */
 size_t socket_unsent(int fd);
+/* What was sent has not been acknowledged, nor anything else heard, for this long (msec): the other
+ * end's system is gone, or stands still.  One that only reads nothing is not lost. */
+bool socket_is_lost(int fd, msec silence);
 /* The error of a connect that has ended: 0 or -errno. */
 int socket_error(int fd);

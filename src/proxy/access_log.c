@@ -52,6 +52,7 @@ void access_log(const struct access_record *r)
 	json_str_inline(&j, "proto", protocols[r->minor]);
 	add_if_any(&j, "host", r->host);
 	add_if_any(&j, "tenant", r->tenant);
+	add_if_any(&j, "machine", r->machine);
 	add_if_any(&j, "request_id", r->request_id);
 	add_if_any(&j, "source", r->file_source);
 	add_if_known(&j, "upstream_ms", r->upstream_ms);

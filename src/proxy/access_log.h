@@ -27,6 +27,7 @@ struct access_record {
 	unsigned minor;	 /* as in struct exchange */
 	str host;
 	str tenant;
+	str machine; /* the other one, to which it was sent */
 	str request_id;
 	int64_t upstream_ms; /* from sending the request to the first byte of the answer; or
 				ACCESS_UNKNOWN */

@@ -56,6 +56,8 @@ struct client_ops {
 	bool (*accepts)(struct client *c, const struct response_head *h);
 	/* How much of an answer may be prepared for it at once; NULL: any amount. */
 	size_t (*piece)(const struct client *c);
+	/* It is another machine of ours, whose clients are not one client; NULL: never. */
+	void (*is_machine)(struct client *c);
 	/* It gave way to others (worker_go_on_later), and their turn is over. */
 	void (*go_on)(struct client *c);
 };
@@ -145,6 +147,12 @@ static inline bool client_accepts(struct client *c, const struct response_head *
 static inline size_t client_piece(const struct client *c, size_t n)
 {
 	return c->ops->piece ? MIN(n, c->ops->piece(c)) : n;
+}
+
+static inline void client_is_machine(struct client *c)
+{
+	if (c->ops->is_machine)
+		c->ops->is_machine(c);
 }
 
 static inline void client_go_on(struct client *c)

@@ -416,6 +416,15 @@ static void http1_mark_cut(struct client *c)
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
+static void http1_is_machine(struct client *c)
+{
+	struct connection *conn = connection_of(c);
+
+	if (conn->is_counted)
+		quota_leave(&c->worker->shared->connections, trust_key(&c->peer));
+	conn->is_counted = false;
+}
+
 static void http1_close(struct client *c)
 {
 	connection_close(connection_of(c));
@@ -447,6 +456,7 @@ static const struct client_ops http1 = {
 	.answered = http1_answered,
 	.mark_cut = http1_mark_cut,
 	.close = http1_close,
+	.is_machine = http1_is_machine,
 	.go_on = http1_go_on,
 };
 

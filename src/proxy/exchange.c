@@ -11,11 +11,13 @@
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/held.h"
+#include "proxy/peer.h"
 #include "proxy/shared.h"
 #include "proxy/respond.h"
 #include "proxy/seeking.h"
 #include "proxy/sendfile.h"
 #include "proxy/watch.h"
+#include "proxy/worker_peers.h"
 
 #define FREE_EXCHANGES_MAX 256
 /* Counted in the budget: with its heads and what else its arena holds, roughly. */
@@ -76,6 +78,7 @@ static void exchange_free(struct exchange *x)
 	if (!list_is_empty(&w->exchanges.woken))
 		list_remove(&x->woken);
 	worker_leave_tenant(x->trip.tenant);
+	worker_leave_peer(x->trip.peer);
 	view_unref(x->view);
 	flow_done(&x->trip.up);
 	flow_done(&x->reply.down);

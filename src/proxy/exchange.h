@@ -7,6 +7,10 @@
  *   ROUTE > PLACE > FILE > CACHE > REST > JOIN > TENANT > DIAL > RELAY > HEAD > RELAY > END
  *             |      |      |              |       |                      |
  *           WATCH  SEND   SEND           SEND    HOLD                   OPEN > SEND > ANSWER > END
+ *             |
+ *           PEER > RELAY > HEAD > RELAY > END
+ *             |
+ *           REACH
  *
  * Events set a bit and run it; never while one of the same thread runs: one exchange at a time has
  * the worker's scratch.
@@ -41,6 +45,7 @@ struct sendfile;
 struct stage;
 struct view;
 struct worker;
+struct worker_peer;
 struct worker_tenant;
 struct tenant_conf;
 struct upstream;
@@ -96,7 +101,9 @@ struct wish {
 
 /* The way to the tenant. */
 struct trip {
-	struct worker_tenant *tenant;
+	struct worker_tenant
+		*tenant; /* NULL before it is known; or, on the way to another machine: */
+	struct worker_peer *peer;
 	struct upstream *upstream;
 	struct buf request; /* head for the tenant; kept for one retry */
 	struct asked asked; /* its fields */
@@ -107,11 +114,13 @@ struct trip {
 	uint64_t held_since;	 /* 0: was not held */
 	msec page_at, retry_at;	 /* while in HOLD; MSEC_NEVER otherwise */
 	msec held_until, connect_until;
-	unsigned stops;	 /* starts of the tenant that were stopped while this was held */
-	bool is_counted; /* in the tenant's in_flight */
-	bool was_here;	 /* counted among the tenant's requests */
-	bool is_refused; /* the tenant took no connection, or not this one */
-	bool is_begun;	 /* the request is on its way to the tenant */
+	msec answer_until; /* of another machine, whose deadline is looked at more often */
+	unsigned tries;	   /* that another machine has not survived */
+	unsigned stops;	   /* starts of the tenant that were stopped while this was held */
+	bool is_counted;   /* in the tenant's in_flight */
+	bool was_here;	   /* counted among the tenant's requests */
+	bool is_refused;   /* the tenant took no connection, or not this one */
+	bool is_begun;	   /* the request is on its way to the tenant */
 	bool is_retried;
 	bool is_tunnel;	      /* after 101 */
 	bool is_websocket;    /* a tunnel that is established */

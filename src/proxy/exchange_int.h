@@ -120,7 +120,7 @@ static inline void trip_drop_upstream(struct exchange *x, bool can_reuse)
 	x->trip.upstream = NULL;
 	if (!u)
 		return;
-	if (can_reuse) { /* the next request goes to the copy that runs */
+	if (can_reuse && x->trip.tenant) { /* the next request goes to the copy that runs */
 		const struct slot *slot = exchange_slot(x);
 
 		origin_follow(u->origin, atomic_load(&slot->generation));

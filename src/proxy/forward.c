@@ -51,6 +51,8 @@ static const uint8_t rules[HEADER_NIDS] = {
 	[HEADER_X_REQUEST_ID] = REQUEST_ID,
 	[HEADER_DESTINATION] = DESTINATION,
 	[HEADER_IF] = RESOURCE_TAGS,
+	[HEADER_FLY_ATC_HOP] = DROP,
+	[HEADER_FLY_ATC_MACHINE] = DROP,
 	[HEADER_FLY_CLIENT_IP] = IF_EDGE,
 	[HEADER_FLY_REQUEST_ID] = IF_EDGE,
 	[HEADER_FLY_REPLAY] = IF_EDGE,
@@ -280,6 +282,8 @@ static str host_of(const struct forward_in *in)
 {
 	if (in->head->host.n)
 		return in->head->host;
+	if (in->hop.n)
+		return STR("localhost");
 	return in->route->tenant->host.n ? in->route->tenant->host : STR("localhost");
 }
 
@@ -340,6 +344,12 @@ static void add_prefix(struct connection_walk *w)
 		add_field(w, HEADER_X_SCRIPT_NAME, STR("X-Script-Name: "), tenant->prefix);
 }
 
+static void add_hop(struct connection_walk *w)
+{
+	add_field(w, HEADER_FLY_ATC_HOP, STR("Fly-Atc-Hop: "), w->in->hop);
+	add_field(w, HEADER_FLY_ATC_MACHINE, STR("Fly-Atc-Machine: "), w->in->machine);
+}
+
 static void add_connection(struct connection_walk *w)
 {
 	const struct request_head *head = w->in->head;
@@ -365,8 +375,12 @@ static void add_request_line(struct buf *out, const struct forward_in *in)
 
 	buf_add(out, head->method_text);
 	buf_add_char(out, ' ');
-	buf_add(out, in->route->before);
-	buf_add(out, in->route->path);
+	if (in->hop.n) {
+		buf_add(out, head->path);
+	} else {
+		buf_add(out, in->route->before);
+		buf_add(out, in->route->path);
+	}
 	if (head->has_query) {
 		buf_add_char(out, '?');
 		buf_add(out, head->query);
@@ -379,18 +393,23 @@ size_t forward_head(struct buf *out, const struct forward_in *in)
 	struct connection_walk w = {
 		.in = in,
 		.lines = {.out = out},
-		.is_believed = in->remote->is_trusted && in->keeps_forwarded,
+		.is_believed =
+			in->remote->is_peer || (in->remote->is_trusted && in->keeps_forwarded),
 		.next = in->fields,
 	};
 
 	assert(!out->end);
-	rewrite_init(&w.rewrite, in->route, in->head->host);
+	if (!in->hop.n)
+		rewrite_init(&w.rewrite, in->route, in->head->host);
 	add_request_line(out, in);
 	if (!header_find(in->head->headers, in->head->nheaders, HEADER_HOST))
 		add_field(&w, HEADER_HOST, STR("Host: "), host_of(in));
 	copy_lines(&w);
 	add_origin(&w);
-	add_prefix(&w);
+	if (in->hop.n)
+		add_hop(&w);
+	else
+		add_prefix(&w);
 	if (in->sends_files)
 		add_field(&w, HEADER_X_SENDFILE_TYPE, STR("X-Sendfile-Type: "), STR("X-Sendfile"));
 	add_connection(&w);

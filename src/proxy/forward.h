@@ -28,7 +28,11 @@ struct forward_in {
 	bool keeps_forwarded;	/* server.forward_headers */
 	bool keeps_underscores; /* server.underscores_in_headers */
 	bool keeps_expect;	/* let the tenant answer Expect: 100-continue */
-	bool sends_files;	/* tell the tenant that X-Sendfile is obeyed */
+	/* It goes to another machine of ours, of this name, with this marker of ours, and the
+	 * fields are written for its fly-atc: what the client is known to be, all else as it came.
+	 * Empty: to the tenant. */
+	str machine, hop;
+	bool sends_files; /* tell the tenant that X-Sendfile is obeyed */
 	/* Room for the request's fields and FORWARD_ADDED_MAX more, where the fields are noted in
 	 * order. */
 	struct forward_field *fields;

@@ -28,9 +28,7 @@ bool held_is_hopeless(const struct exchange *x)
 	       atomic_load(&exchange_slot(x)->retry_at) > loop_now(x->worker->loop);
 }
 
-/* How many requests of one tenant may wait while those of others fill max_held: however many want
- * one that is slow to start, the others can still be woken. */
-static size_t held_share(const struct server_conf *server)
+size_t held_share(const struct server_conf *server)
 {
 	size_t quarter = MAX((size_t)server->max_held / 4, (size_t)1);
 

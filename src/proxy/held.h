@@ -11,6 +11,10 @@ enum step held_begin(struct exchange *x, msec retry_at);
 void held_enter(struct exchange *x);
 void held_leave(struct exchange *x);
 
+/* How many requests of one tenant, or for one machine, may wait while those of others fill
+ * max_held: however many want one that is slow to start, the others can still be woken. */
+size_t held_share(const struct server_conf *server);
+
 /* A tenant that failed is not tried again before its time. */
 bool held_is_hopeless(const struct exchange *x);
 /* Why it failed; empty when it did not. */

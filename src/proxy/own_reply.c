@@ -4,6 +4,7 @@
 
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
+#include "proxy/peer.h"
 #include "proxy/respond.h"
 #include "proxy/wall.h"
 
@@ -75,6 +76,12 @@ static unsigned retry_after(const struct exchange *x, enum error error)
 	return at > now ? (unsigned)MIN((at - now + 999) / 1000, (msec)3600) : 1;
 }
 
+/* Where our machines are is nobody's business, but which of them it is helps to ask about it. */
+static str shown_of_peer(struct exchange *x)
+{
+	return str_of(arena_printf(&x->arena, "Machine " STR_FMT, STR_ARG(x->record.machine)));
+}
+
 static enum step answer_error(struct exchange *x, enum error error, str reason)
 {
 	struct worker *w = x->worker;
@@ -87,7 +94,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 			 (error == ERROR_BAD_RESPONSE && !is_development);
 	/* For a start that failed: with the last lines of the application. */
 	bool has_output = is_development && error == ERROR_START_FAILED;
-	str shown = is_hidden ? STR_EMPTY : reason;
+	str shown = is_hidden ? STR_EMPTY : x->trip.peer ? shown_of_peer(x) : reason;
 	struct error_in in = {
 		.error = error,
 		.status = error_status(error),
@@ -109,7 +116,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 
 enum step own_reply_fail(struct exchange *x)
 {
-	enum error error = x->reply.failure;
+	enum error error = peer_error(x, x->reply.failure);
 
 	if (caching_rescue(x, error))
 		return STEP_SEND;

@@ -21,6 +21,7 @@
 #include "proxy/shared.h"
 #include "proxy/shortage.h"
 #include "proxy/worker.h"
+#include "proxy/worker_peers.h"
 
 #ifdef FLY_ATC_COVERAGE
 #include <gcov.h>
@@ -67,6 +68,7 @@ struct message {
 	struct proxy *proxy;
 	uint32_t slot;
 	uint64_t serial;
+	char *text; /* or NULL */
 };
 
 static void end_proxy(struct proxy *p, int status)
@@ -110,6 +112,20 @@ static void wake(struct shared *s, uint32_t slot)
 
 	if (channel_try_supervisor(p->wake_fd, CHANNEL_WAKE, slot) == -EAGAIN)
 		post(p, on_wake, (struct message){.slot = slot});
+}
+
+static void on_reach(void *arg)
+{
+	struct message *m = arg;
+
+	channel_tell_supervisor(m->proxy->channel, CHANNEL_REACH, m->slot, 0, str_of(m->text));
+	free(m->text);
+	free(m);
+}
+
+static void reach(struct shared *s, str machine, uint32_t generation)
+{
+	post(proxy_of(s), on_reach, (struct message){.slot = generation, .text = str_dup(machine)});
 }
 
 /* Where the socket is full, the supervisor can learn that from what is in it. */
@@ -467,7 +483,10 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		tell_looked(p, m->value);
 		return;
 	case CHANNEL_MACHINE:
-		return; /* of which none was asked for */
+		for (size_t i = 0; i < p->nworkers; i++)
+			worker_post_machine(p->workers[i], (enum machine_state)m->value, m->slot,
+				(str){m->text, m->text_size});
+		return;
 	case CHANNEL_ASK:
 		ask_workers(p, m->value);
 		return;
@@ -501,6 +520,7 @@ static void ignore_signals(void)
 
 static const struct shared_ops ops = {
 	.wake = wake,
+	.reach = reach,
 	.busy = busy,
 	.stuck = stuck,
 	.store_fault = store_fault,

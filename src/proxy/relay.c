@@ -109,20 +109,44 @@ static enum step fail_late(struct exchange *x, enum error error)
 {
 	struct shared *shared = x->worker->shared;
 	uint32_t max = x->wish.conf ? (uint32_t)x->wish.conf->app->max_timeouts : 0;
-	uint32_t n = atomic_fetch_add(&exchange_slot(x)->timeouts, 1) + 1;
+	uint32_t n;
 
+	if (x->trip.peer)
+		return exchange_fail(x, error, STR_EMPTY);
+	n = atomic_fetch_add(&exchange_slot(x)->timeouts, 1) + 1;
 	if (max && n % max == 0)
 		shared->ops->stuck(shared, x->trip.tenant->slot);
 	return exchange_fail(x, error, STR_EMPTY);
 }
 
+/* WAIT: the other machine lives, and has time left. */
+static enum step look_at_peer(struct exchange *x)
+{
+	struct upstream *u = x->trip.upstream;
+	msec now = loop_now(x->worker->loop);
+
+	if (socket_is_lost(u->watch.fd, RELAY_LOOK)) {
+		if (x->reply.answer_began)
+			return exchange_cut(x, ERROR_TRUNCATED);
+		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
+	}
+	if (now >= x->trip.answer_until)
+		return GO;
+	upstream_deadline(u, MIN(x->trip.answer_until, now + RELAY_LOOK));
+	return WAIT;
+}
+
 static enum step on_upstream_time(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
+	enum step next = x->trip.peer && !u->is_connecting ? look_at_peer(x) : GO;
 	bool reads = relay_up_waits(x) && socket_unsent(u->watch.fd) < u->unsent;
 
+	if (next != GO)
+		return next;
 	if (u->is_connecting)
-		return fail_late(x, ERROR_CONNECT_FAILED);
+		return x->trip.peer ? relay_upstream_failed(x, ERROR_CONNECT_FAILED)
+				    : fail_late(x, ERROR_CONNECT_FAILED);
 	if (!reads && (x->trip.up.is_done || relay_up_waits(x) || u->is_deaf))
 		return fail_late(x, ERROR_RESPONSE_TIMEOUT);
 	relay_set_deadline(

@@ -16,40 +16,62 @@ static inline bool relay_up_waits(const struct exchange *x)
 	return !outbox_is_empty(&x->trip.upstream->out) || x->trip.up_pipe.held;
 }
 
+/* A machine that dies ends all its connections, and one that has just been accepted for it. */
+#define RELAY_TRIES 2
+
 static inline bool relay_may_repeat(const struct exchange *x)
 {
-	return !x->reply.answer_began && x->trip.upstream->is_reused && !x->trip.is_retried &&
-	       method_is_idempotent(x->wish.method) && x->trip.up.in != BODY_CHUNKED &&
-	       x->trip.up.is_done && !x->trip.up.bytes;
+	const struct trip *t = &x->trip;
+	/* The request of one client cannot have ended a whole machine, as it may have ended an
+	 * application. */
+	bool is_left =
+		(t->upstream->is_reused && !t->is_retried) || (t->peer && t->tries < RELAY_TRIES);
+
+	return is_left && !x->reply.answer_began && method_is_idempotent(x->wish.method) &&
+	       t->up.in != BODY_CHUNKED && t->up.is_done && !t->up.bytes;
 }
 
-/* The tenant's side broke.  What is safe to send again is sent again, once. */
+/* The tenant's side broke.  What is safe to send again is sent again: once, or to a machine when
+ * that is there again. */
 static inline enum step relay_upstream_failed(struct exchange *x, enum error error)
 {
-	if (x->trip.upstream->is_connecting && !x->reply.answer_began) {
-		x->trip.is_refused = true;
-		return STEP_DIAL;
-	}
+	enum step again = x->trip.peer ? STEP_PEER : STEP_DIAL;
+
+	x->trip.is_refused = x->trip.upstream->is_connecting && !x->reply.answer_began;
+	if (x->trip.is_refused)
+		return again;
 	if (error != ERROR_UPSTREAM_CLOSED || !relay_may_repeat(x))
 		return exchange_fail(x, error, STR_EMPTY);
+	if (!x->trip.upstream->is_reused || x->trip.is_retried) {
+		x->trip.tries++;
+		x->trip.is_refused = true;
+		return again;
+	}
 	x->trip.is_retried = true;
 	trip_end(x);
-	return STEP_JOIN;
+	return x->trip.peer ? STEP_PEER : STEP_JOIN;
 }
+
+/* A machine that is suspended, or whose host is gone, says nothing: it is looked at this often
+ * (msec). */
+#define RELAY_LOOK 3000
 
 /* Sets the deadline of the tenant: connecting, taking what waits for it and beginning to answer
  * have limits; nothing after that has. */
 static inline void relay_set_deadline(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
-	msec limit = u->origin->limits->response;
+	msec now = loop_now(x->worker->loop), limit = u->origin->limits->response;
+	msec at = x->reply.answer_began ? MSEC_NEVER : msec_limit(now, limit);
 
 	if (relay_up_waits(x))
 		u->unsent = socket_unsent(u->watch.fd);
-	if (u->is_connecting)
-		upstream_deadline(u, x->trip.connect_until);
-	else if (!x->reply.answer_began)
-		upstream_deadline(u, msec_limit(loop_now(x->worker->loop), limit));
+	if (x->trip.peer && !u->is_connecting) {
+		x->trip.answer_until = at;
+		upstream_deadline(u, MIN(at, now + RELAY_LOOK));
+	} else if (u->is_connecting || !x->reply.answer_began) {
+		upstream_deadline(u, u->is_connecting ? x->trip.connect_until : at);
+	}
 }
 
 static inline bool relay_take_pipe(struct worker *w, struct splice_pipe *p)

@@ -11,10 +11,12 @@
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
 #include "proxy/no_wake.h"
+#include "proxy/peer.h"
 #include "proxy/relay.h"
 #include "proxy/respond.h"
 #include "proxy/sendfile.h"
 #include "proxy/upstream.h"
+#include "proxy/worker_peers.h"
 
 /* --- the address at which the application listens --- */
 
@@ -105,12 +107,15 @@ static enum step pass_interim(struct exchange *x, const struct response_head *h)
 
 /* It answers, so the unanswered requests before meant nothing.  Written seldom, so as not to take
  * the cache line from other threads. */
-static void note_answer(const struct exchange *x)
+static void note_answer(struct exchange *x, struct response_head *h)
 {
 	struct slot *slot = exchange_slot(x);
 
 	if (atomic_load_explicit(&slot->timeouts, memory_order_relaxed))
 		atomic_store_explicit(&slot->timeouts, 0, memory_order_relaxed);
+	if (header_set_has(&x->worker->response_has, HEADER_FLY_ATC_BUSY))
+		busy_take(x, h);
+	hide_own_address(x, h);
 }
 
 static enum step parse_down(struct exchange *x)
@@ -132,11 +137,9 @@ static enum step parse_down(struct exchange *x)
 		u->in.unread, &u->scanned, &limits, x->wish.method, &used, &status)) {
 	case PARSE_OK:
 		inbox_take(&u->in, used);
-		note_answer(x);
 		header_set_read(&w->response_has, head->headers, head->nheaders);
-		if (header_set_has(&w->response_has, HEADER_FLY_ATC_BUSY))
-			busy_take(x, head);
-		hide_own_address(x, head);
+		if (x->trip.tenant)
+			note_answer(x, head);
 		if (head->status >= 200 || head->has_upgrade)
 			return STEP_HEAD; /* which has the headers now */
 		next = pass_interim(x, head);
@@ -159,7 +162,8 @@ static void become_tunnel(struct exchange *x, const struct response_head *h)
 	x->trip.is_tunnel = true;
 	x->trip.is_websocket = str_eq_nocase(h->upgrade, STR("websocket"));
 	x->reply.keep_alive = false;
-	atomic_fetch_add(&exchange_slot(x)->upgrades, 1);
+	if (x->trip.tenant)
+		atomic_fetch_add(&exchange_slot(x)->upgrades, 1);
 	flow_done(&x->trip.up);
 	flow_init(&x->trip.up, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
 	flow_init(&x->reply.down, BODY_UNTIL_CLOSE, 0, BODY_UNTIL_CLOSE);
@@ -208,7 +212,8 @@ static enum step judge_head(struct exchange *x, struct response_head *h)
 	if (h->body == BODY_CHUNKED && !chunked_is_sound(x->trip.upstream->in.unread))
 		return refuse_response(
 			x, STR("RFC 9112 7.1: a body that is not chunked as it says"));
-	no_wake_learn(x, h->status);
+	if (x->trip.tenant)
+		no_wake_learn(x, h->status);
 	x->record.upstream_ms =
 		(int64_t)((loop_usec(x->worker->loop) - x->trip.upstream_began) / 1000);
 	next = caching_take(x, h);
@@ -219,6 +224,14 @@ static enum step judge_head(struct exchange *x, struct response_head *h)
 		x->trip.upstream->idle_limit)
 		upstream_learn(x->trip.upstream, h);
 	upstream_deadline(x->trip.upstream, MSEC_NEVER);
+	if (x->trip.peer) {
+		if (peer_is_another(x, h))
+			return STEP_PEER;
+		worker_peer_answered(x->trip.peer);
+		begin_reply(x, h);
+		relay_set_deadline(x); /* it may vanish in the middle of its answer */
+		return STEP_RELAY;
+	}
 	return sendfile_is_asked(x, h) ? sendfile_begin(x, h) : begin_reply(x, h);
 }
 
@@ -270,7 +283,8 @@ static enum step upstream_ended(struct exchange *x)
 	if (!x->reply.answer_began) {
 		/* A pooled connection that was already dead answers with a reset.  A plain end says
 		 * that the request was read, and may have had effects: it is not sent again. */
-		if (!x->trip.upstream->is_deaf && socket_error(x->trip.upstream->watch.fd) == 0)
+		if (!x->trip.peer && !x->trip.upstream->is_deaf &&
+			socket_error(x->trip.upstream->watch.fd) == 0)
 			x->trip.is_retried = true;
 		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
 	}

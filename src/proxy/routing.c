@@ -5,7 +5,9 @@
 #include "proxy/exchange_int.h"
 #include "proxy/for_server.h"
 #include "proxy/forward.h"
+#include "proxy/hop.h"
 #include "proxy/own_reply.h"
+#include "proxy/peer.h"
 #include "proxy/seeking.h"
 #include "proxy/shared.h"
 #include "proxy/waiting.h"
@@ -181,12 +183,22 @@ static enum step answer_replay(struct exchange *x, const struct placement *where
 	return own_reply_give(x, 307, in.keep_alive);
 }
 
+/* What follows from who asks. */
+static void note_remote(struct exchange *x)
+{
+	const struct arrival *a = x->wish.arrival;
+	str id = request_id(&x->worker->ids, a->head, &a->remote, x->id);
+
+	x->record.request_id = id.p == x->id ? id : arena_dup(&x->arena, id);
+	if (x->is_logged)
+		record_request(x, a->head, &a->remote);
+}
+
 /* What is known of the request before its path is looked at. */
 static void note_request(struct exchange *x)
 {
 	struct arrival *a = x->wish.arrival;
 	const struct request_head *head = a->head;
-	str id;
 
 	header_set_read(&a->fields, head->headers, head->nheaders);
 	x->wish.method = head->method;
@@ -196,10 +208,7 @@ static void note_request(struct exchange *x)
 	flow_init(&x->trip.up, head->body, head->content_length, head->body);
 	trust_remote(
 		x->view->snapshot->trust, &x->client->peer, a->remote.address, head, &a->remote);
-	id = request_id(&x->worker->ids, head, &a->remote, x->id);
-	x->record.request_id = id.p == x->id ? id : arena_dup(&x->arena, id);
-	if (x->is_logged)
-		record_request(x, head, &a->remote);
+	note_remote(x);
 }
 
 static enum step take_path(struct exchange *x, const struct uri_path *path, size_t at)
@@ -217,6 +226,7 @@ enum step routing_route(struct exchange *x)
 {
 	const struct request_head *head = x->wish.arrival->head;
 	struct uri_path path;
+	enum step next;
 	size_t at;
 
 	note_request(x);
@@ -229,6 +239,11 @@ enum step routing_route(struct exchange *x)
 	x->record.path = arena_dup(&x->arena, path.routed);
 	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
+	next = hop_take(x);
+	if (next != WAIT)
+		return next;
+	if (x->wish.arrival->remote.is_peer)
+		note_remote(x); /* it tells of another client than we saw */
 	if (!count_client(x, &x->wish.arrival->remote))
 		return exchange_fail(x, ERROR_TOO_MANY_REQUESTS, STR_EMPTY);
 	compressing_ask(x, head);
@@ -285,6 +300,7 @@ static struct placement placement_of(const struct exchange *x)
 		.route = &a->route,
 		.path = x->record.path,
 		.sent = head->path,
+		.is_from_peer = a->remote.is_peer,
 		.has_edge = a->remote.has_edge,
 		.replay_failed = edge_value(a, HEADER_FLY_REPLAY_FAILED),
 		.replay_src = edge_value(a, HEADER_FLY_REPLAY_SRC),
@@ -383,7 +399,8 @@ enum step routing_place(struct exchange *x)
 		if (for_server_is_index(x))
 			return for_server_answer_index(x);
 		break;
-	case PLACE_PEER: /* there is no such way yet */
+	case PLACE_PEER:
+		return peer_begin(x, where.machine);
 	case PLACE_MISDIRECTED:
 		return fail_misdirected(x, &where);
 	case PLACE_REPLAY_FAILED:

@@ -16,6 +16,9 @@ struct shared;
 struct shared_ops {
 	/* Asks the supervisor to start the tenant of a slot. */
 	void (*wake)(struct shared *s, uint32_t slot);
+	/* Asks the supervisor where a machine is, which was not reached at the address of this
+	 * generation. */
+	void (*reach)(struct shared *s, str machine, uint32_t generation);
 	/* A worker has something to do. */
 	void (*busy)(struct shared *s);
 	/* The tenant of a slot has left `max_timeouts` requests in a row without an answer. */

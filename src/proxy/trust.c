@@ -342,3 +342,18 @@ void trust_remote(const struct trust *t, const struct address *peer, str peer_te
 		c.key = key_of(bits);
 	*ret = c;
 }
+
+/* It has put one address into the field, which is believed whatever it is: a client of that machine
+ * may be one that we would take for a proxy. */
+void trust_machine(const struct trust *t, const struct request_head *head, struct remote *r)
+{
+	struct bits bits;
+
+	r->is_peer = r->is_trusted = true;
+	r->has_edge = header_value(head->headers, head->nheaders, HEADER_FLY_REQUEST_ID).n;
+	r->fly_client = r->has_edge ? edge_client(head, &bits) : STR_EMPTY;
+	r->address = r->fly_client;
+	r->key = 0;
+	if (r->fly_client.n || forwarded_client(t, head, &r->address, &bits))
+		r->key = key_of(bits);
+}

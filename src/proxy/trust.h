@@ -37,6 +37,7 @@ struct remote {
 			  edge */
 	uint64_t key;	 /* trust_key of that client; 0: a proxy that does not tell */
 	bool is_trusted; /* the peer is believed */
+	bool is_peer;  /* another machine of ours, which says by whom it was asked: trust_machine */
 	bool has_edge; /* the peer is Fly's edge: its address fits, and there is a fly-request-id */
 };
 
@@ -46,3 +47,6 @@ struct remote {
  * *ret borrows from peer_text (address_text of the peer) and the head. */
 void trust_remote(const struct trust *t, const struct address *peer, str peer_text,
 	const struct request_head *head, struct remote *ret);
+/* The request was passed on by another machine of ours, and what that says of the client is what it
+ * knows itself: *r is changed accordingly. */
+void trust_machine(const struct trust *t, const struct request_head *head, struct remote *r);

@@ -15,6 +15,7 @@
 #include "proxy/shared.h"
 #include "proxy/shortage.h"
 #include "proxy/worker_int.h"
+#include "proxy/worker_peers.h"
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_RETRY	 100 /* msec, while there are as many connections as allowed */
@@ -130,6 +131,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	w->loop = loop_new();
 	w->view = view_new(take_snapshot);
 	worker_limit_tenants(w);
+	worker_configure_peers(w, NULL);
 	list_init(&w->former_views);
 	w->by_slot.slots = slots;
 	w->accepting.fd = take_listen_fd;
@@ -209,11 +211,13 @@ static void on_new_view(void *arg)
 {
 	struct posted *p = arg;
 	struct worker *w = p->worker;
+	const struct view *before = w->view; /* it is swept at the end of the turn, or later */
 
 	view_unref(w->view);
 	list_append(&w->former_views, &w->view->link);
 	w->view = view_new(p->snapshot);
 	worker_limit_tenants(w);
+	worker_configure_peers(w, before->conf);
 	open_files_clear(&w->files.public); /* their directories differ, and perhaps their slots */
 	open_files_clear(&w->files.sent);
 	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
@@ -317,6 +321,7 @@ static void on_drain(void *arg)
 		if (w->by_slot.tenants[i])
 			tell_waiting(w->by_slot.tenants[i], EVENT_GIVE_UP, TENANT_ABSENT);
 	}
+	worker_drain_peers(w);
 	worker_connection_gone(w);
 }
 

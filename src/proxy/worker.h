@@ -5,6 +5,7 @@
 
 #include "base/magic.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "content/open_files.h"
 #include "http/head.h"
 #include "http/header.h"
@@ -137,6 +138,10 @@ struct worker {
 		size_t count;
 	} connections;
 	struct origin_limits tenant_limits; /* of their origins, by the view */
+	struct {
+		struct map by_name; /* struct worker_peer: other machines that were asked for */
+		struct origin_limits limits;
+	} peers;
 	struct {
 		struct exchange *running; /* the one on the stack, which has the scratch; or NULL */
 		struct list woken;	  /* exchanges that run after it */

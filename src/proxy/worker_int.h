@@ -15,5 +15,8 @@ void worker_limit_tenants(struct worker *w);
 /* It is about to end, and nothing else would end its streams before it is killed: an answer that
  * may just be short gets a moment. */
 void worker_end_streams_soon(struct worker *w, struct worker_tenant *t);
+/* Of the exchanges on this list, tunnels, and those older than this (microseconds), are told to
+ * end. */
+void worker_dismiss(struct list *streams, uint64_t older_than);
 /* It has ended. */
 void worker_end_streams(struct worker_tenant *t);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "proxy/exchange.h"
 #include "proxy/worker_int.h"
+#include "proxy/worker_peers.h"
 
 #define STREAM_GRACE 2000 /* msec that an event stream may go on while its tenant ends */
 /* msec: those limits of a tenant's origin that nobody configures. */
@@ -23,18 +24,18 @@ static void tenant_free_unused(struct worker_tenant *t)
 	free(t);
 }
 
-/* Those older than that, and tunnels.  One may take others of its connection along, so the list is
- * emptied first, and each goes back just before its turn. */
-static void dismiss_streams(struct worker_tenant *t, uint64_t older_than)
+/* One may take others of its connection along, so the list is emptied first, and each goes back
+ * just before its turn. */
+void worker_dismiss(struct list *streams, uint64_t older_than)
 {
 	uint64_t now = clock_usec();
 	struct list all;
 
-	list_take_all(&all, &t->streams);
+	list_take_all(&all, streams);
 	while (!list_is_empty(&all)) {
 		struct exchange *x = container_of(list_pop(&all), struct exchange, link);
 
-		list_append(&t->streams, &x->link);
+		list_append(streams, &x->link);
 		if (x->trip.is_tunnel || now - x->began >= older_than)
 			exchange_wake(x, EVENT_DISMISS);
 	}
@@ -42,7 +43,7 @@ static void dismiss_streams(struct worker_tenant *t, uint64_t older_than)
 
 static void on_streams_end(struct timer *timer)
 {
-	dismiss_streams(container_of(timer, struct worker_tenant, streams_end), 0);
+	worker_dismiss(&container_of(timer, struct worker_tenant, streams_end)->streams, 0);
 }
 
 static void dismiss_streams_later(struct worker *w, struct worker_tenant *t)
@@ -56,7 +57,7 @@ void worker_end_streams_soon(struct worker *w, struct worker_tenant *t)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	MAGIC_CHECK(t, TENANT_MAGIC);
-	dismiss_streams(t, STREAM_GRACE * 1000);
+	worker_dismiss(&t->streams, STREAM_GRACE * 1000);
 	if (!list_is_empty(&t->streams))
 		dismiss_streams_later(w, t);
 }
@@ -64,7 +65,7 @@ void worker_end_streams_soon(struct worker *w, struct worker_tenant *t)
 void worker_end_streams(struct worker_tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
-	dismiss_streams(t, 0);
+	worker_dismiss(&t->streams, 0);
 }
 
 void worker_stream_began(struct exchange *x)
@@ -73,6 +74,10 @@ void worker_stream_began(struct exchange *x)
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
+	if (x->trip.peer) {
+		worker_stream_to_peer(x);
+		return;
+	}
 	list_append(&t->streams, &x->link);
 	if (!state_serves(slot_state(&x->worker->by_slot.slots[t->slot], t->owner)))
 		dismiss_streams_later(x->worker, t);
@@ -84,7 +89,7 @@ void worker_forget_tenant(struct worker *w, struct worker_tenant *t)
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	origin_close(&t->origin);
 	timer_cancel(&t->streams_end);
-	dismiss_streams(t, 0);
+	worker_dismiss(&t->streams, 0);
 	w->by_slot.tenants[t->slot] = NULL;
 	t->is_former = true;
 	tenant_free_unused(t);

@@ -32,6 +32,7 @@ struct marker {
 	uint64_t time;	/* its wall clock, in ms since 1970 */
 };
 
+/* VALID and AHEAD may be believed. */
 enum marker_verdict {
 	MARKER_NONE, /* there is none */
 	MARKER_VALID,
@@ -50,8 +51,3 @@ enum marker_verdict marker_read(
 /* Whether a marker that was read is for a request of this user: one of another user's is worth
  * nothing. */
 bool marker_is_for(const struct marker *m, str user) MUST_USE;
-/* Whether it may be believed. */
-static inline bool marker_is_valid(enum marker_verdict v)
-{
-	return v == MARKER_VALID || v == MARKER_AHEAD;
-}

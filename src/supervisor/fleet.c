@@ -47,7 +47,7 @@ struct sought {
 	char name[];
 };
 
-static void find(struct sought *r);
+static void look_for(struct sought *r);
 
 /* --- what the proxy is told --- */
 
@@ -69,6 +69,7 @@ static void fail_sought(struct sought *r, const char *reason, msec retry_after)
 	r->retry_at = loop_now(r->sup->loop) +
 		      MIN(MAX(retry_after, (msec)FAILED_PAUSE), (msec)FAILED_LAST);
 	tell(r, MACHINE_FAILED, reason);
+	found_look(r->sup);
 }
 
 static void be_there(struct sought *r)
@@ -89,7 +90,7 @@ static void be_there(struct sought *r)
 
 static void on_again(struct timer *t)
 {
-	find(container_of(t, struct sought, again));
+	look_for(container_of(t, struct sought, again));
 }
 
 /* Later, or no more. */
@@ -114,7 +115,7 @@ static void on_woken(void *arg, const struct target_result *result)
 		return;
 	if (result->error == 0) {
 		r->is_woken = true;
-		find(r);
+		look_for(r);
 	} else {
 		CLEAN_FREE char *both = xasprintf("%s; %s", r->trouble, result->reason);
 
@@ -199,19 +200,19 @@ static void on_addresses(void *arg, const struct target_result *result,
 	}
 }
 
-static void find(struct sought *r)
+static void look_for(struct sought *r)
 {
 	target_addresses(r->sup->target, str_of(r->name), on_addresses, r);
 }
 
-static void begin(struct sought *r)
+static void begin_seeking(struct sought *r)
 {
 	r->began = loop_now(r->sup->loop);
 	r->until = r->began + REACH_LIMIT;
 	r->is_woken = false;
 	r->pause = PAUSE_FIRST;
 	tell(r, MACHINE_COMING, "");
-	find(r);
+	look_for(r);
 }
 
 /* --- the machines that were asked for --- */
@@ -277,12 +278,13 @@ void fleet_reach(struct supervisor *s, str machine, uint32_t generation)
 		proxy_child_tell_machine(
 			s->proxy, machine, r->state, r->generation, str_of(r->text));
 	else
-		begin(r);
+		begin_seeking(r);
 }
 
-void fleet_init(struct fleet *f)
+void fleet_init(struct fleet *f, found_fn *on_found)
 {
 	list_init(&f->sought);
+	f->found.on_change = on_found;
 }
 
 static void sought_free(struct sought *r)

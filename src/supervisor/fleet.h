@@ -8,14 +8,17 @@
 
 #include "base/list.h"
 #include "base/str.h"
+#include "supervisor/found.h"
 
 struct supervisor;
 
 struct fleet {
 	struct list sought; /* struct sought: machines that were asked for */
+	struct discovery found;
 };
 
-void fleet_init(struct fleet *f);
+/* on_found: see found.h. */
+void fleet_init(struct fleet *f, found_fn *on_found);
 /* After target_stop. */
 void fleet_done(struct fleet *f);
 

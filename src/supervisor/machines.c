@@ -109,6 +109,8 @@ static void log_order(const struct machine_order *o, const struct target_result 
 static void end_order(struct machine_order *o, const struct target_result *r, str name)
 {
 	log_order(o, r, name);
+	if (o->what == CONTROL_MACHINE_CREATE || o->what == CONTROL_MACHINE_DESTROY)
+		found_look(o->sup);
 	o->done(o->arg, r->error, r->error ? str_of(r->reason) : name);
 	free(o);
 }

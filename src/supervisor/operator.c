@@ -196,6 +196,7 @@ static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *
 
 static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
 {
+	found_look(arg);
 	reload_start(arg, done, done_arg);
 }
 

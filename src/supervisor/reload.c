@@ -28,6 +28,7 @@ struct outcome {
 	struct supervisor *sup;
 	/* The thread's, while it reads: */
 	struct config *before; /* in force; one reference */
+	struct found_set *found;
 	struct roster_text *roster;
 	struct slot_claim *claims;
 	size_t nclaims;
@@ -79,6 +80,10 @@ static bool is_acceptable(struct outcome *o, struct config *c)
 	else if (!str_eq(c->server.storage, o->before->server.storage))
 		refuse_config(
 			o, c, "server.storage cannot be changed by a reload; restart fly-atc");
+	else if (c->target != o->before->target || !str_eq(c->our_machine, o->before->our_machine))
+		refuse_config(o, c,
+			"this machine cannot become another one, or one of another kind of fleet (machine: name, target), "
+			"by a reload; restart fly-atc");
 	else if (c->ntenants > SCOREBOARD_TENANTS)
 		refuse_config(o, c, "there are more tenants than fit");
 	else if (config_assign_slots(c, o->before, o->claims, o->nclaims, SCOREBOARD_SLOTS) < 0)
@@ -164,6 +169,7 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	found_configure(s);
 	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
@@ -278,8 +284,8 @@ static void read_config(void *arg)
 
 	if (o->roster)
 		source.roster = buf_str(&o->roster->text);
+	found_add_to(o->found, &source);
 	c = config_load(&source, &o->faults);
-
 	if (c && !is_acceptable(o, c)) {
 		config_unref(c);
 		c = NULL;
@@ -309,6 +315,7 @@ static void on_config_read(void *arg)
 	struct supervisor *s = o->sup;
 
 	config_unref(o->before);
+	found_release(o->found);
 	free(o->claims);
 	list_remove(&o->link);
 	if (s->end.is_ending && o->conf) {
@@ -342,6 +349,7 @@ static void read_next_config(struct supervisor *s)
 		return;
 	o = list_first(&s->reloading.to_load, struct outcome, link);
 	o->before = config_ref(s->conf);
+	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
 	o->roster = roster_watch_text(s);
 	work_run(s->reloading.work, read_config, on_config_read, o);

@@ -62,6 +62,7 @@ static void end(struct supervisor *s)
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
+	found_stop(s);
 	roster_watch_stop(s);
 	listeners_close(&s->listening.listeners); /* the proxy has its own; from here on other
 						     programs may have the port */
@@ -115,8 +116,10 @@ static void on_hangup(struct supervisor *s)
 		return;
 	if (s->end.has_terminal && !terminal_is_there())
 		end(s);
-	else
+	else {
+		found_look(s);
 		reload_start(s, NULL, NULL);
+	}
 }
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
@@ -345,12 +348,52 @@ static void open_control(struct supervisor *s)
 	free(reason);
 }
 
+/* The machines of a region say which of them its users live on. */
+static void load_with_found(struct supervisor *s)
+{
+	struct config_source source = *s->source;
+	struct roster_text *roster = roster_watch_text(s);
+	struct config_faults faults;
+	struct config *c;
+
+	if (roster)
+		source.roster = buf_str(&roster->text);
+	found_add_to(s->fleet.found.set, &source);
+	c = config_load(&source, &faults);
+	config_faults_done(&faults);
+	roster_text_unref(roster);
+	if (!c)
+		return; /* it was changed meanwhile; a reload will say so */
+	config_unref(s->conf);
+	s->conf = c;
+	target_configure(s->target, c);
+}
+
+static int open_target(struct supervisor *s, char **ret_reason)
+{
+	s->target = target_new(
+		&(struct target_setup){
+			.loop = s->loop,
+			.conf = s->conf,
+			.environ = s->source->environ,
+			.port = s->listening.listeners.port,
+		},
+		ret_reason);
+	if (!s->target)
+		return -EINVAL;
+	if (found_begin(s))
+		load_with_found(s);
+	return 0;
+}
+
 static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = open_doors(s, locks, ret_reason);
 
 	if (r == 0)
 		r = roster_watch_open(s, ret_reason);
+	if (r == 0)
+		r = open_target(s, ret_reason);
 	if (r == 0)
 		r = proxy_user_find(s->conf->server.user, &s->proxy_user, ret_reason);
 	if (r == 0)
@@ -437,25 +480,10 @@ static struct tenants *keep_tenants(struct supervisor *s)
 	});
 }
 
-static int open_target(struct supervisor *s, char **ret_reason)
-{
-	s->target = target_new(
-		&(struct target_setup){
-			.loop = s->loop,
-			.conf = s->conf,
-			.environ = s->source->environ,
-			.port = s->listening.listeners.port,
-		},
-		ret_reason);
-	return s->target ? 0 : -EINVAL;
-}
-
 static int start_all(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
 	int r = prepare(s, locks, ret_reason);
 
-	if (r == 0)
-		r = open_target(s, ret_reason);
 	if (r < 0)
 		return r;
 	places_take(s, s->conf);
@@ -490,6 +518,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
 	fleet_done(&s->fleet);
+	found_done(s);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
 	s->tenants = NULL; /* there is another turn to come */
@@ -517,6 +546,11 @@ static void on_supervisor_turn(void *arg)
 	log_publish();
 }
 
+static void on_fleet_changed(struct supervisor *s)
+{
+	reload_start(s, NULL, NULL);
+}
+
 static struct supervisor *supervisor_new(
 	struct loop *take_loop, struct config *take_conf, const struct config_source *source)
 {
@@ -536,7 +570,7 @@ static struct supervisor *supervisor_new(
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
 	places_init(&s->places);
-	fleet_init(&s->fleet);
+	fleet_init(&s->fleet, on_fleet_changed);
 	return s;
 }
 

@@ -50,7 +50,7 @@ static void add_resolved(struct target_call *call, const struct addrinfo *list)
 }
 
 /* "m1.example.com:8080", on a thread. */
-static void resolve(struct target_call *call)
+static void resolve_name(struct target_call *call)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV},
 			*list = NULL;
@@ -86,7 +86,7 @@ void target_configured_addresses(struct target_call *call)
 		target_call_add_address(call, &at.address);
 	} else {
 		call->own = arena_printf(&call->arena, STR_FMT, STR_ARG(m->address));
-		target_call_work(call, resolve);
+		target_call_work(call, resolve_name);
 		return;
 	}
 	target_call_end(call);

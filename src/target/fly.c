@@ -135,6 +135,7 @@ static void close_fly(struct target *t)
 
 static const struct target_ops ops = {
 	.name = "fly",
+	.discovers = true,
 	.stop = stop,
 	.close = close_fly,
 	.self = self,

@@ -61,7 +61,7 @@ bool fly_has_curl(struct target_call *call);
 /* --- fly_json.c: the same, answered in JSON; a new reference, or NULL and the call says why --- */
 
 json_t *fly_get(struct target_call *call, char *take_path, msec until, const char *doing) MUST_USE;
-json_t *fly_post(struct target_call *call, char *take_path, const json_t *body, msec until,
+json_t *fly_post(struct target_call *call, char *take_path, str body, msec until,
 	const char *doing) MUST_USE;
 /* A member that is a string, which lives as long as the object; or empty. */
 str fly_member(const json_t *j, const char *key);

@@ -94,6 +94,14 @@ static json_t *own_config(struct target_call *call, msec until)
 	return config;
 }
 
+static json_t *post_json(struct target_call *call, const char *path, const json_t *body, msec until,
+	const char *doing)
+{
+	CLEAN_FREE char *text = json_dumps(body, JSON_COMPACT);
+
+	return fly_post(call, xstrdup(path), str_of(text), until, doing);
+}
+
 /* --- the disk --- */
 
 /* One that has our disk's name, is in that region, and belongs to nobody; an id or NULL. */
@@ -141,7 +149,7 @@ static char *make_volume(
 	struct target_call *call, const json_t *ours, str region, const json_t *guest, msec until)
 {
 	json_t *wish = volume_like(ours, region, guest),
-	       *made = fly_post(call, xstrdup("/volumes"), wish, until, "make a volume");
+	       *made = post_json(call, "/volumes", wish, until, "make a volume");
 	str id = fly_member(made, "id");
 	char *found = is_plain(id, "_") && id.n ? str_dup(id) : NULL;
 
@@ -220,7 +228,7 @@ static int post_machine(struct target_call *call, const json_t *config, str regi
 	json_object_set_new(body, "region", json_stringn(region.p, region.n));
 	if (w->name.n)
 		json_object_set_new(body, "name", json_stringn(w->name.p, w->name.n));
-	made = fly_post(call, xstrdup("/machines"), body, until, "make the machine");
+	made = post_json(call, "/machines", body, until, "make the machine");
 	id = fly_member(made, "id");
 	if (made && !fly_is_machine(id))
 		target_call_set(
@@ -247,35 +255,61 @@ static int find_in_spite(struct target_call *call, msec until)
 	return error;
 }
 
-static int make(struct target_call *call, bool is_new, msec until)
+/* Somebody else was faster with a volume that belonged to nobody. */
+static bool has_lost_volume(struct target_call *call, const json_t *config, msec until)
+{
+	struct target_result before = call->result;
+	const json_t *mount;
+	bool is_lost = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(config, "mounts"), i, mount)
+	{
+		str id = fly_member(mount, "volume");
+		json_t *v = fly_get(call, xasprintf("/volumes/" STR_FMT, STR_ARG(id)), until,
+			"show the volume");
+
+		is_lost = is_lost || fly_member(v, "attached_machine_id").n;
+		json_decref(v);
+	}
+	call->result = before;
+	return is_lost;
+}
+
+static int make(struct target_call *call, bool is_new, msec until, bool *ret_lost)
 {
 	str region = call->wish.region.n ? call->wish.region : str_of(fly_of(call)->region);
 	json_t *config = own_config(call, until);
 	int r;
 
+	*ret_lost = false;
 	if (!config)
 		return call->result.error;
 	mark(config, call->wish.key);
 	r = change_volumes(call, config, region, is_new, until);
-	if (r == 0)
+	if (r == 0) {
 		r = post_machine(call, config, region, until);
+		if (r < 0 && r != -EACCES)
+			r = find_in_spite(call, until);
+		*ret_lost = r < 0 && !is_new && has_lost_volume(call, config, until);
+	}
 	json_decref(config);
-	return r < 0 && r != -EACCES ? find_in_spite(call, until) : r;
+	return r;
 }
 
 void fly_create(struct target_call *call)
 {
 	msec until = clock_now() + CREATE_LIMIT;
+	bool is_lost;
 	int r;
 
 	if (!check_wish(call))
 		return;
 	r = find_made(call, until);
 	if (r == 0) {
-		r = make(call, false, until);
-		/* Somebody else took the volume that belonged to nobody. */
-		if (r == -EAGAIN && clock_now() < until && !target_call_is_over(call))
-			r = make(call, true, until);
+		r = make(call, false, until, &is_lost);
+		if (is_lost && !target_call_is_over(call))
+			r = make(call, true, until, &is_lost);
 	}
 	if (r < 0)
 		return;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "target/fly.h"
 
 #define DESTROY_LIMIT 420000 /* msec; Fly lets a machine end for 5 minutes at most */
@@ -45,23 +46,43 @@ static char *machine_path(const struct fly_removal *r, const char *tail)
 
 /* --- the lease: nobody else changes the machine meanwhile --- */
 
+static bool is_header_text(str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
+			return false;
+	return s.n;
+}
+
+static json_t *ask_lease(struct fly_removal *r)
+{
+	struct buf wish = {0};
+	struct json j = {.out = &wish};
+	json_t *answer;
+
+	json_open_object(&j, NULL);
+	json_number(&j, "ttl", LEASE_TIME);
+	json_str(&j, "description", STR("fly-atc removes it"));
+	json_close_object(&j);
+	answer = fly_post(
+		r->call, machine_path(r, "/lease"), buf_str(&wish), r->until, "lease the machine");
+	buf_done(&wish);
+	return answer;
+}
+
+/* The lease stands in an envelope, or alone: both are documented. */
 static int take_lease(struct fly_removal *r)
 {
-	json_t *wish =
-		json_pack("{s:i,s:s}", "ttl", LEASE_TIME, "description", "fly-atc removes it");
-	json_t *answer =
-		fly_post(r->call, machine_path(r, "/lease"), wish, r->until, "lease the machine");
-	json_t *inner = json_object_get(answer, "data");
+	json_t *answer = ask_lease(r), *inner = json_object_get(answer, "data");
 	str nonce = fly_member(inner ? inner : answer, "nonce");
 	int error = answer ? 0 : r->call->result.error;
 
-	if (answer && !nonce.n) {
+	if (answer && !is_header_text(nonce)) {
 		error = -EIO;
 		target_call_set(r->call, error, "the Machines API gave a lease without a nonce");
 	}
 	if (error == 0)
 		r->nonce = arena_dup(&r->call->arena, nonce).p;
-	json_decref(wish);
 	json_decref(answer);
 	return error;
 }

@@ -34,12 +34,9 @@ json_t *fly_get(struct target_call *call, char *take_path, msec until, const cha
 	return ask_json(call, &r, doing);
 }
 
-json_t *fly_post(struct target_call *call, char *take_path, const json_t *body, msec until,
-	const char *doing)
+json_t *fly_post(struct target_call *call, char *take_path, str body, msec until, const char *doing)
 {
-	CLEAN_FREE char *text = json_dumps(body, JSON_COMPACT);
-	struct fly_request r = {
-		.method = "POST", .path = take_path, .body = str_of(text), .until = until};
+	struct fly_request r = {.method = "POST", .path = take_path, .body = body, .until = until};
 
 	return ask_json(call, &r, doing);
 }

@@ -5,8 +5,10 @@
 #include "base/alloc.h"
 #include "target/fly.h"
 
-#define LIST_LIMIT  15000 /* msec */
-#define MACHINE_MAX 32	  /* bytes of an id; today 14 */
+/* msec: for the API, before the names are asked; for all of it */
+#define API_LIMIT   1500
+#define LIST_LIMIT  15000
+#define MACHINE_MAX 32 /* bytes of an id; today 14 */
 
 bool fly_is_machine(str name)
 {
@@ -48,20 +50,6 @@ static void add_shown(struct target_call *call, const json_t *machine)
 					      .state = state,
 					      .address = STR_EMPTY,
 					      .is_self = str_eq(id, str_of(f->machine))});
-}
-
-void fly_list_by_api(struct target_call *call)
-{
-	json_t *list =
-		fly_get(call, xstrdup("/machines"), clock_now() + LIST_LIMIT, "list the machines");
-	const json_t *machine;
-	size_t i;
-
-	if (list && !json_is_array(list))
-		target_call_set(call, -EIO,
-			"the Machines API answered something that is no list of machines");
-	json_array_foreach(list, i, machine) add_shown(call, machine);
-	json_decref(list);
 }
 
 /* --- by names: whoever is in the app's private network may ask --- */
@@ -135,6 +123,41 @@ void fly_list_by_names(struct target_call *call)
 			call, r == -ENOENT ? -EAGAIN : r, "%s: %s", all_name, name_error(r));
 	buf_done(&all);
 	buf_done(&awake);
+}
+
+static void list_by_api(struct target_call *call, msec until)
+{
+	json_t *list = fly_get(call, xstrdup("/machines"), until, "list the machines");
+	const json_t *machine;
+	size_t i;
+
+	if (list && !json_is_array(list))
+		target_call_set(call, -EIO,
+			"the Machines API answered something that is no list of machines");
+	else if (list)
+		target_call_set(call, 0, "%s", "");
+	json_array_foreach(list, i, machine) add_shown(call, machine);
+	json_decref(list);
+}
+
+/* By names, too, if the API does not answer well: who lives where does not depend on one of them.
+ */
+void fly_list_by_api(struct target_call *call)
+{
+	msec began = clock_now();
+	struct target_result api;
+
+	list_by_api(call, began + API_LIMIT);
+	if (!call->result.error || target_call_is_over(call))
+		return;
+	api = call->result;
+	target_call_set(call, 0, "%s", "");
+	fly_list_by_names(call);
+	if (!call->result.error || target_call_is_over(call))
+		return;
+	call->result = api;
+	if (api.error != -EACCES)
+		list_by_api(call, began + LIST_LIMIT);
 }
 
 void fly_addresses(struct target_call *call)

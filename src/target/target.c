@@ -129,6 +129,11 @@ static struct target_call *call_about(
 	return call;
 }
 
+bool target_discovers(const struct target *t)
+{
+	return t->ops->discovers;
+}
+
 void target_list(struct target *t, target_machine_fn *each, target_done_fn *done, void *arg)
 {
 	struct target_call *call = call_about(t, STR_EMPTY, done, arg);

@@ -98,6 +98,8 @@ const char *target_name(const struct target *t);
 /* Who we are; valid until target_configure. */
 struct target_self target_self(const struct target *t);
 
+/* Whether it knows of machines that the configuration does not name. */
+bool target_discovers(const struct target *t);
 /* Calls `each` for every machine of the fleet, ourselves included, sleeping ones too; then done. */
 void target_list(struct target *t, target_machine_fn *each, target_done_fn *done, void *arg);
 /* Wakes a machine.  0 when the platform says that it runs; its fly-atc may still be about to

@@ -52,6 +52,7 @@ typedef void target_call_fn(struct target_call *call);
 
 struct target_ops {
 	const char *name;
+	bool discovers; /* its list has more than the configuration */
 	/* Gives up what is under way in the loop, and ends those calls; threads see it for
 	 * themselves. */
 	void (*stop)(struct target *t);

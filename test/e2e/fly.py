@@ -145,21 +145,36 @@ class Fly:
 class AtcFly(Fly):
     """Each machine runs fly-atc with the same configuration, as those of one image do."""
 
-    def __init__(self, config, machines, service_of=None, environment=None, **more):
+    def __init__(self, config, machines, service_of=None, environment=None, other_apps=None, **more):
+        """`other_apps`: name to (config, machines) of apps beside "calendar"."""
         self.reports = pathlib.Path(tempfile.mkdtemp(prefix="reports-", dir="/tmp"))
         self.reports.chmod(0o777)
-        config = {**config, "server": {"address": "${FLYSIM_ADDRESS}", "http_port": 8080, "trusted_proxies": ["${FLYSIM_PROXY}"],
-                                       "storage": "${FLYSIM_VOLUME}/tenants", "run_dir": "${FLYSIM_HOME}/run", **config.get("server", {})}}
-        path = self.reports / "atc.yml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        apps = {"calendar": (config, machines), **(other_apps or {})}
+        super().__init__({name: self.app(name, service_of, environment, *app) for name, app in apps.items()}, **more)
+
+    def app(self, name, service_of, environment, config, machines):
         sanitizer = "log_path=%s/report:exitcode=99" % self.reports
         env = {"PATH": "%s:%s" % (TOOLS, os.environ["PATH"]), "XDG_CACHE_HOME": MEMORY, "FLYSIM_PROXY": "{proxy}", "FLYSIM_HOME": "{home}",
                "FLY_FLAPS_BASE_URL": "{api}", "FLY_ATC_DNS": "{dns}", "FLY_ATC_EDGE": "{edge}", "FLY_ATC_FLY_API": "{fly}/api",
                "FLY_ATC_TEST": str(self.reports), "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": sanitizer + ":halt_on_error=1",
                **(environment or {})}
-        app = {"command": [PROGRAM, "run", "-c", str(path)], "env": env, "service": service_of or service(),
-               "machines": [{"volume": True, "config": {"stop_config": {"signal": "SIGTERM", "timeout": "60s"}}, **each} for each in machines]}
-        super().__init__({"calendar": app}, **more)
+        return {"command": [PROGRAM, "run", "-c", self.write(config, name)], "env": env, "service": service_of or service(),
+                "machines": [{"volume": True, "config": {"stop_config": {"signal": "SIGTERM", "timeout": "60s"}}, **each} for each in machines]}
+
+    def write(self, config, name="calendar"):
+        """The configuration of an app, from which its machines start, or which they read by `reload`."""
+        config = {**config, "server": {"address": "${FLYSIM_ADDRESS}", "http_port": 8080, "trusted_proxies": ["${FLYSIM_PROXY}"],
+                                       "storage": "${FLYSIM_VOLUME}/tenants", "run_dir": "${FLYSIM_HOME}/run", **config.get("server", {})}}
+        path = self.reports / (name + ".yml")
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        return str(path)
+
+    def control(self, machine_id, method, path):
+        """An operator's word to the fly-atc of a machine."""
+        with Wire(str(self.path(machine_id, "run", "control.sock")), stretched(60)) as wire:
+            answer = wire.ask(method, path, [("Connection", "close")], b"" if method == "POST" else None)
+        assert answer.status == 200, answer
+        return answer.json()
 
     def end_machines(self):
         """Each that is awake is told to stop, and ends as it should."""

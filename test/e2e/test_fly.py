@@ -8,7 +8,7 @@ import processes
 from atc import PROGRAM, knobs_config
 from fly import TEST, Fly
 
-SEA, ORD = "148e45d7c20978", "3d8d413b29d638"
+SEA, ORD, PRINTER = "148e45d7c20978", "3d8d413b29d638", "5683d413b29d63"
 MACHINES = [{"id": SEA, "region": "sea"}, {"id": ORD, "region": "ord"}]
 USERS = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]},
          "boston": {"region": "ord", "tenants": ["2025/april"]}}
@@ -36,7 +36,7 @@ def test_a_request_is_answered_by_the_machine_of_its_user(make_fly, form):
     for region in ("sea", "ord"):
         assert whereabouts(fly, BELLEVUE, region) == SEA and whereabouts(fly, BOSTON, region) == ORD
     replayed = fly.log(what="edge", text="replayed")
-    assert [(each["machine"], each["instance"], each["to_region"]) for each in replayed] == [(SEA, "", "ord"), (ORD, SEA, "")]
+    assert [(each["machine"], each["instance"], each["to_region"]) for each in replayed] == [(SEA, ORD, ""), (ORD, SEA, "")]
     assert fly.codes == []
 
 
@@ -137,3 +137,79 @@ def test_the_example_by_hand_works():
         complaint = fly.close()
         fly.remove()
     assert not complaint
+
+
+# --- the marker ---
+
+SECRET = {"FLY_ATC_FLEET_SECRET": "a secret of the fleet's own"}
+
+
+def disagreeing(make_fly, **more):
+    """Each says that the other one has the user."""
+    config = knobs_config({"bellevue": {"machine": "${OWNER}", "tenants": ["2025/winter"]}}, **more)
+    machines = [{**machine, "config": {"env": {"OWNER": other["id"]}}} for machine, other in zip(MACHINES, reversed(MACHINES))]
+    fly = make_fly(config, machines, environment=SECRET)
+    for machine in (SEA, ORD):
+        fly.wait_output(machine, "serving on")
+    return fly
+
+
+def test_with_a_secret_machines_that_disagree_end_in_a_page_that_names_both(make_fly):
+    fly = disagreeing(make_fly)
+    answer = fly.get(BELLEVUE + "/", "sea")
+    assert (answer.status, answer.error) == (503, "replay_loop")
+    assert "machine %s has sent it here" % SEA in answer.text and "served by machine %s" % SEA in answer.text
+    assert "do not know the same users" in answer.text
+    assert len(fly.log(what="edge", text="replayed")) == 1 and fly.codes == []
+
+
+def test_with_a_secret_a_client_writes_no_loop_even_where_the_edge_strips_nothing(make_fly):
+    fly = started(make_fly, environment=SECRET, switches={"trust_client_fly_headers": True})
+    for path, owner in ((BELLEVUE, SEA), (BOSTON, ORD)):
+        for region in ("sea", "ord"):
+            for spoofed in SPOOFED[:1], SPOOFED[2:]:
+                answer = fly.get(path + "/whoami", region, spoofed)
+                assert answer.status == 200 or answer.error in ("misdirected", "peer_unreachable"), answer
+                assert answer.status != 200 or processes.environment(answer.json()["pid"])["FLY_MACHINE_ID"] == owner
+
+
+# --- the replay cache ---
+
+def test_what_the_edge_remembers_goes_straight_to_the_owner(make_fly):
+    fly = started(make_fly, knobs_config(USERS, server={"replay_cache": "1m"}))
+    for _ in range(3):
+        assert whereabouts(fly, BELLEVUE, "ord") == SEA
+    assert len(fly.log(what="edge", text="replayed")) == 1
+    seen = dict((name.lower(), value) for name, value in fly.get(BELLEVUE + "/echo", "ord").json()["headers"])
+    assert seen["fly-replay-cache-status"] == "hit" and "fly-replay-src" not in seen
+    fly.bring(SEA, "stopped")
+    assert whereabouts(fly, BELLEVUE, "ord") == SEA, "it is woken that way, too"
+    assert fly.codes == []
+
+
+def test_what_the_edge_remembers_wrongly_heals_itself(make_fly):
+    """Both machines learn that the user has moved; the edge does not."""
+    config = knobs_config(USERS, server={"replay_cache": "10m"})
+    fly = started(make_fly, config)
+    assert whereabouts(fly, BELLEVUE, "ord") == SEA
+    fly.write({**config, "users": {**USERS, "bellevue": {"machine": ORD, "tenants": ["2025/winter"]}}})
+    for machine in (SEA, ORD):
+        fly.control(machine, "POST", "/v1/reload")
+    for _ in range(3):
+        assert whereabouts(fly, BELLEVUE, "ord") == ORD
+    assert fly.codes == []
+    assert [line["machine"] for line in fly.log(what="edge", text="replayed")] == [ORD, SEA], "once to learn, once to forget"
+
+
+# --- appliances ---
+
+def test_an_appliance_is_another_app_that_is_asked_from_every_machine(make_fly):
+    config = {**CONFIG, "appliances": {"/*/*/whoami": {"app": "printer"}}}
+    fly = started(make_fly, config, other_apps={"printer": (knobs_config(), [{"id": PRINTER, "region": "sea"}])})
+    fly.wait_output(PRINTER, "serving on")
+    for region in ("sea", "ord"):
+        assert whereabouts(fly, BELLEVUE, region, host="calendar.fly.dev") == PRINTER
+        assert fly.get("/nobody/x/whoami", region, host="calendar.fly.dev").status == 404
+    assert fly.get(BELLEVUE + "/echo", "sea", host="calendar.fly.dev").status == 200
+    assert [(line["app"], line["machine"]) for line in fly.log(what="edge", text="replayed")] == [("printer", SEA), ("printer", ORD)]
+    assert fly.codes == []

@@ -138,6 +138,8 @@ class Fleet:
     def log(self, what, **more):
         line = {"time": time.time(), "what": what, **more}
         self.lines.append(line)
+        if self.log_file.closed:  # what is given up at the end
+            return
         self.log_file.write(json.dumps(line) + "\n")
         self.log_file.flush()
 

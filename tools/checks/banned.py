@@ -15,7 +15,9 @@ RULES = [
     ("atoi atol atoll atof strtol strtoul strtoll strtoull strtod sscanf scanf fscanf", "number_parse", None, None),
     ("malloc calloc realloc reallocarray strdup strndup", "xmalloc and its kin", "src/base/alloc.c", None),
     ("alloca", "an arena", None, None),
-    ("getaddrinfo gethostbyname system popen sleep usleep", "what does not block the loop", None, None),
+    ("gethostbyname system popen sleep usleep", "what does not block the loop", None, None),
+    # There it is on a thread, for names that /etc/hosts may have.
+    ("getaddrinfo", "target_addresses", "src/target/configured.c", None),
     # The guard is a process that has no loop.
     ("nanosleep", "a timer of the loop", "src/process/guard.c", None),
     # A fatal signal does not come back to the loop.
@@ -51,6 +53,7 @@ JSON_ELSEWHERE = {
     "src/backup/replica.c": "what Litestream is asked",
     "src/backup/rpc.c": "what Litestream is asked",
     "src/proxy/rewrite.c": "an application's own document, of which one member is changed",
+    "src/target/fly_create.c": "this machine's own configuration, of which some members are changed",
     "src/tenant/reason.c": "what is looked for in what applications write",
 }
 

@@ -61,7 +61,7 @@ static void test_the_manuals_blocks(void **state)
 			is_inside = true;
 		}
 	}
-	assert_int_equal(blocks, 4);
+	assert_int_equal(blocks, 5);
 	free(line);
 	fclose(file);
 	buf_done(&block);

@@ -1,0 +1,206 @@
+"""A fleet on the double of Fly.io whose machines are found, made, removed and woken by fly-atc itself.
+SPDX-License-Identifier: MIT
+"""
+import json
+import subprocess
+import os
+
+import pytest
+
+import processes
+from atc import PROGRAM, knobs_config
+from waiting import wait_until
+
+SEA, ORD, THIRD = "148e45d7c20978", "3d8d413b29d638", "5e8d413b29d639"
+TOKEN = {"FLY_API_TOKEN": "org-token"}
+
+
+def command(fly, machine, *words):
+    """fly-atc's command line on a machine."""
+    return subprocess.run([PROGRAM, *words, "--socket", str(fly.path(machine, "run", "control.sock"))], capture_output=True,
+                          text=True, check=False, env={"PATH": os.environ["PATH"]})
+
+
+def started(make_fly, users, machines, environment=TOKEN, **more):
+    fly = make_fly(knobs_config(users), machines, environment=environment, **more)
+    for machine in machines:
+        fly.wait_output(machine["id"], "serving on")
+    return fly
+
+
+def owner(fly, path, region):
+    """The machine whose tenant answered."""
+    answer = fly.get(path + "/whoami", region)
+    assert answer.status == 200, answer
+    return processes.environment(answer.json()["pid"])["FLY_MACHINE_ID"]
+
+
+# -- found --
+
+USERS = {"user%d" % i: {"region": "ord", "tenants": ["2025/a", "2025/b"]} for i in range(8)}
+THREE = [{"id": SEA, "region": "sea"}, {"id": ORD, "region": "ord"}, {"id": THIRD, "region": "ord"}]
+
+
+@pytest.mark.parametrize("environment", [TOKEN, {}], ids=["by the API", "by names"])
+def test_a_user_of_a_region_lives_on_one_of_its_machines_whoever_is_asked(make_fly, environment):
+    fly = started(make_fly, USERS, THREE, environment)
+    homes = {user: owner(fly, "/%s/2025/a" % user, "sea") for user in USERS}
+    assert set(homes.values()) == {ORD, THIRD}, "both of the region have users"
+    for region in ("sea", "ord"):
+        for user, home in homes.items():
+            assert owner(fly, "/%s/2025/b" % user, region) == home
+
+
+def test_machines_that_sleep_are_found_as_well(make_fly):
+    fly = started(make_fly, USERS, [THREE[0], THREE[1]])
+    fly.bring(ORD, "stopped")
+    again = started(make_fly, USERS, [THREE[0], {**THREE[1], "state": "started"}])
+    assert {owner(again, "/%s/2025/a" % user, "sea") for user in USERS} == {ORD}
+
+
+def test_a_platform_that_is_silent_at_the_start_does_not_keep_it_from_serving(make_fly):
+    """And what it says later counts from then on."""
+    users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, **USERS}
+    fly = make_fly(knobs_config(users), [{**machine, "state": "stopped"} for machine in THREE], environment=TOKEN)
+    fly.order("fault", kind="api", action="list", status=500, count=0)
+    fly.order("fault", kind="dns", name="all.vms.calendar.internal", answer="silent", count=0)
+    assert owner(fly, "/bellevue/2025/winter", "sea") == SEA
+    fly.wait_output(SEA, "cannot be listed")
+    fly.order("clear")
+    fly.wait_output(SEA, "the fleet has 3 machines")
+    wait_until(lambda: fly.get("/user0/2025/a/whoami", "sea").status == 200, what="the owner is found")
+
+
+# -- made and removed --
+
+def test_a_machine_is_made_once_however_often_it_is_asked_for(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, [{"id": SEA, "region": "sea"}])
+    names = set()
+    for _ in range(2):
+        done = command(fly, SEA, "machine", "create", "ord", "boston")
+        assert done.returncode == 0, done.stderr
+        names.add(done.stdout.split()[0])
+    assert len(names) == 1
+    fly.wait_output(*names, "serving on")
+    made = fly.machine(names.pop())
+    assert (made["name"], made["region"]) == ("boston", "ord")
+    ours = fly.machine(SEA)
+    assert made["config"]["services"] == ours["config"]["services"]
+    assert made["config"]["mounts"][0]["path"] == ours["config"]["mounts"][0]["path"]
+    volumes = fly.api("GET", "/apps/calendar/volumes").json()
+    assert sorted(volume["region"] for volume in volumes) == ["ord", "sea"]
+
+
+@pytest.mark.parametrize("action, status", [("create", 500), ("volumes", 500), ("list", 500), ("create", 429), ("get", 503)])
+def test_a_create_that_was_cut_off_is_completed_by_the_next(make_fly, action, status):
+    """Whatever call of the API fails, nothing is there twice in the end."""
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, [{"id": SEA, "region": "sea"}])
+    fly.order("fault", kind="api", action=action, status=status)
+    command(fly, SEA, "machine", "create", "ord", "boston")
+    done = command(fly, SEA, "machine", "create", "ord", "boston")
+    assert done.returncode == 0, done.stderr
+    fly.wait_output(done.stdout.split()[0], "serving on")
+    assert len(fly.api("GET", "/apps/calendar/machines").json()) == 2
+    assert len(fly.api("GET", "/apps/calendar/volumes").json()) == 2
+
+
+def test_a_machine_is_removed_with_its_volume_after_its_end(make_fly):
+    users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}
+    fly = started(make_fly, users, THREE[:2])
+    fly.bring(ORD, "suspended")
+    done = command(fly, SEA, "machine", "destroy", ORD)
+    assert (done.returncode, done.stdout) == (0, "%s is removed\n" % ORD), done.stderr
+    events = [line["event"] for line in fly.log(what="machine", machine=ORD)]
+    assert "exit" in events[events.index("suspend"):], "it was woken, so that it could end"
+    assert [volume["region"] for volume in fly.api("GET", "/apps/calendar/volumes").json()] == ["sea"]
+    assert set(json.loads(command(fly, SEA, "machine", "--json").stdout)["machines"][0]["name"].split()) == {SEA}
+
+
+def test_a_machine_on_which_somebody_lives_is_not_removed_unless_forced(make_fly):
+    users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, "boston": {"machine": ORD, "tenants": ["2025/april"]}}
+    fly = started(make_fly, users, THREE[:2])
+    done = command(fly, SEA, "machine", "destroy", ORD)
+    assert done.returncode == 1 and "1 tenant lives on it" in done.stderr
+    assert fly.machine(ORD)["state"] == "started"
+    assert command(fly, SEA, "machine", "destroy", ORD, "--force").returncode == 0
+    assert fly.api("GET", "/apps/calendar/machines/%s" % ORD).json()["state"] in ("destroyed", "destroying")
+
+
+def test_a_machine_that_somebody_else_changes_is_left_alone(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2])
+    lease = fly.api("POST", "/apps/calendar/machines/%s/lease" % ORD, {"ttl": 600})
+    assert lease.status == 201
+    done = command(fly, SEA, "machine", "destroy", ORD)
+    assert done.returncode == 1 and "409" in done.stderr, done.stderr
+    assert fly.machine(ORD)["state"] == "started"
+    told = lease.json()
+    nonce = told.get("data", told)["nonce"]
+    fly.api("DELETE", "/apps/calendar/machines/%s/lease" % ORD, headers=[("fly-machine-lease-nonce", nonce)])
+
+
+def test_without_a_token_what_takes_one_says_so(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2], {})
+    for words in (("create", "ord"), ("destroy", ORD), ("sleep", ORD)):
+        done = command(fly, SEA, "machine", *words)
+        assert done.returncode == 1 and "FLY_API_TOKEN" in done.stderr, done.stderr
+
+
+def test_a_token_is_told_to_nobody(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2])
+    seen = processes.environment(fly.get("/bellevue/2025/winter/whoami", "sea").json()["pid"])
+    assert "FLY_API_TOKEN" not in seen and "org-token" not in seen.values()
+    fly.order("fault", kind="api", action="list", status=401, count=0)
+    fly.order("fault", kind="dns", name="all.vms.calendar.internal", answer="servfail", count=0)
+    shown = [command(fly, SEA, "machine"), command(fly, SEA, "status", "--json"), command(fly, SEA, "machine", "wake", ORD)]
+    assert shown[0].returncode == 1
+    assert not [each for each in shown if "org-token" in each.stdout + each.stderr]
+    assert "org-token" not in fly.output(SEA) + fly.output(ORD)
+    fly.order("clear")
+
+
+# -- woken --
+
+REFUSALS = [{"kind": "api", "action": "start", "status": 429, "count": 2}, {"kind": "api", "action": "start", "status": 500},
+            {"kind": "api", "action": "start", "status": 503, "count": 2}, {"kind": "capacity", "status": 409}, {"kind": "capacity", "status": 412},
+            {"kind": "api", "action": "wait", "status": 408}, {"kind": "api", "action": "wait", "status": 500}]
+
+
+@pytest.mark.parametrize("fault", REFUSALS, ids=lambda each: "%s %s" % (each.get("action", each["kind"]), each["status"]))
+def test_a_wake_goes_on_after_a_refusal(make_fly, fault):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2])
+    fly.bring(ORD, "stopped")
+    fly.order("fault", **{**fault, **({"machine": ORD} if fault["kind"] == "capacity" else {})})
+    done = command(fly, SEA, "machine", "wake", ORD)
+    assert (done.returncode, done.stdout) == (0, "%s is awake\n" % ORD), done.stderr
+    fly.wait_output(ORD, "serving on", times=2)
+
+
+def test_a_machine_in_the_middle_of_something_is_woken_when_that_is_over(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2], switches={"suspend_latency": 1.0})
+    fly.do(ORD, "suspend")
+    done = command(fly, SEA, "machine", "wake", ORD)
+    assert done.returncode == 0, done.stderr
+    fly.wait(ORD, "started")
+    fly.wait_output(ORD, "serving on")
+
+
+def test_another_machine_is_put_to_sleep(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2])
+    assert command(fly, SEA, "machine", "sleep", ORD).returncode == 0
+    fly.wait(ORD, "suspended")
+    fly.bring(ORD, "started")
+    assert command(fly, SEA, "machine", "sleep", ORD, "stop").returncode == 0
+    fly.wait(ORD, "stopped")
+
+
+def test_one_who_is_told_to_end_does_not_wait_for_a_silent_platform(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, THREE[:2])
+    fly.bring(ORD, "stopped")
+    fly.order("machine", id=ORD, do="state", state="replacing")
+    asking = subprocess.Popen([PROGRAM, "machine", "wake", ORD, "--socket", str(fly.path(SEA, "run", "control.sock"))],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: fly.log(what="api", action="start"), what="it asks")
+    fly.do(SEA, "stop")
+    fly.wait(SEA, "stopped")
+    asking.communicate()
+    assert asking.returncode == 1
