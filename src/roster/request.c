@@ -305,7 +305,8 @@ static int check(struct subject *s)
 		return q->kind == ROSTER_TENANT ? check_user_of_tenant(s) : 0;
 	if (is_here)
 		return 0;
-	if (q->kind != ROSTER_USER && config_find_tenant(s->base, q->name))
+	if (q->kind == ROSTER_TENANT && config_find_tenant(s->base, q->name) &&
+		!config_user_has_tenant(s->base, q->name))
 		return object_to(s, -EINVAL,
 			"stands in routes: of the file, which the roster does not change");
 	return object_to(s, -ENOENT, "does not exist");
