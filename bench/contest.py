@@ -53,6 +53,18 @@ class Load:
         return {}
 
 
+class Replays(Load):
+    """The users of one of the peers live elsewhere: it answers with a replay."""
+
+    def ready(self, peer, path):
+        if peer.name != "fly-atc-elsewhere":
+            return super().ready(peer, path)
+        status, head, body = measure.get(peer.url + path, self.headers)
+        if status != 307 or "replay" not in head["Content-Type"]:
+            raise Failed(f"no replay: {status} {body[:200]!r}")
+        return {"body_bytes": len(body)}
+
+
 LOADS = {
     "small": Load("63 B body, 64 connections"),
     "small256": Load("63 B body, 256 connections", connections=256),
@@ -67,6 +79,8 @@ LOADS = {
                    peers=("fly-atc-before", "fly-atc-plain", "fly-atc"), base="fly-atc-before"),
 }
 
+LOADS["replay"] = Replays("a small request that is passed on, and one that is answered by a signed replay; 64 connections",
+                          headers=("Fly-Request-Id: 01J8XYZ-sea",), peers=("fly-atc", "fly-atc-elsewhere"), base="fly-atc")
 # To another machine: what answers there is the application itself, so that only the hop is measured.
 HOP = {"peers": ("nginx", "haproxy", "fly-atc-hop")}
 LOADS |= {

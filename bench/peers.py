@@ -336,6 +336,12 @@ def start_fly_atc_plain(stack, options, task, port, log):
                                                                  "x_sendfile_enabled": False})
 
 
+def start_fly_atc_elsewhere(stack, options, task, port, log):
+    """All users live on another machine, to which Fly's edge, which is us, is sent."""
+    return start_fly_atc(stack, options, task, port, log, server={"trusted_proxies": ["127.0.0.0/8"]}, user={"machine": "3d8d413b29d638"},
+                         environ={"FLY_MACHINE_ID": "148e45d7c20978", "FLY_REGION": "sea", "FLY_ATC_FLEET_SECRET": "a secret of the fleet's own"})
+
+
 def start_fly_atc_hop(stack, options, task, port, log):
     """All tenants live on another machine, whose place the application takes."""
     [other] = start_backends(stack, task)
@@ -344,7 +350,7 @@ def start_fly_atc_hop(stack, options, task, port, log):
     return start_fly_atc(stack, options, task, port, log, settings=fleet, user={"machine": "m2"})
 
 
-def start_fly_atc(stack, options, task, port, log, program=None, server=None, settings=None, user=None):
+def start_fly_atc(stack, options, task, port, log, program=None, server=None, settings=None, user=None, environ=None):
     users = {}
     for prefix in task.prefixes:
         owner, name = prefix.strip("/").split("/", 1)
@@ -360,7 +366,7 @@ def start_fly_atc(stack, options, task, port, log, program=None, server=None, se
                    "keepalive_timeout": f"{FOREVER_S}s", **(server or {})},
         "app": app, "users": users, **(settings or {})}))
     return measure.spawn([program or options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
-                         env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work)),
+                         env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work), **(environ or {})),
                          stdout=log, stderr=log)
 
 
@@ -376,4 +382,5 @@ STARTERS = {
     "fly-atc-hop": start_fly_atc_hop,
     "fly-atc-before": start_fly_atc_before,
     "fly-atc-plain": start_fly_atc_plain,
+    "fly-atc-elsewhere": start_fly_atc_elsewhere,
 }
