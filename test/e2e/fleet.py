@@ -18,7 +18,7 @@ def machine_config(name, addresses, config=None, **machine):
     """The configuration of one machine of a fleet whose machines are at these addresses ({name: address})."""
     return {**(config or knobs_config(USERS)),
             "machine": {"name": name, "target": "hosts", "secret": SECRET, **machine},
-            "machines": {each: {"address": address} for each, address in addresses.items()}}
+            "machines": {each: address if isinstance(address, dict) else {"address": address} for each, address in addresses.items()}}
 
 
 def make_fleet(make_atc, config=None, names=("m1", "m2"), start=None, **addresses):

@@ -1,6 +1,7 @@
 """A request that belongs to another machine is passed to that one, whole, and its answer comes back as it was given.
 SPDX-License-Identifier: MIT
 """
+import base64
 import hashlib
 import hmac
 import os
@@ -46,9 +47,8 @@ def seen_by_application(atc, path, headers=(), **more):
 
 def marker(origin="m1", user="boston", age=0, secret=SECRET, kind="p", hop=1):
     """A hop marker as a machine of the fleet writes it."""
-    key = hmac.new(secret.encode(), b"fly-atc hop key 1", hashlib.sha256).digest()
+    key = hmac.new(secret.encode(), b"fly-atc hop key 1", hashlib.sha256).hexdigest().encode()
     text = "1.%s.%d:%s:%s:%x:%x" % (kind, hop, origin, user, 7, int((time.time() - age) * 1000))
-    import base64
     return text + ":" + base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
 
 
@@ -311,6 +311,55 @@ def test_a_request_waits_for_a_machine_that_is_started_again(make_atc):
     assert waiting[0].result().json()["size"] == len(BLOCK)
     assert waiting[1].result().json()["pid"] in fleet["m2"].knobs_pids()
     assert logged(fleet["m1"], "/upload")["wake_ms"] > 0
+
+
+def sleeping_fleet(make_atc, config):
+    """m1 runs, and its command that wakes m2 waits until there is the file `awake`."""
+    far = make_fleet(make_atc, names=("m2",), start=[])["m2"]
+    asleep = far.home / "asleep"
+    asleep.touch()
+    wake = ["sh", "-c", "while [ -e %s ]; do sleep 0.05; done" % asleep]
+    m2 = {"address": "127.0.0.1:%d" % far.port, "wake": {"command": wake}}
+    near = make_fleet(make_atc, config, names=("m1",), m2=m2)["m1"]
+    far.write_config(machine_config("m2", {"m1": "127.0.0.1:%d" % near.port, "m2": m2}))
+    return near, far, asleep
+
+
+def test_requests_wait_for_a_machine_that_is_woken(make_atc):
+    near, far, asleep = sleeping_fleet(make_atc, knobs_config(USERS))
+    waiting = [Background(near.post, BOSTON + "/upload", BLOCK), Background(near.get, BOSTON + "/whoami")]
+    near.wait_log("machine m2 is asked for")
+    assert not any(each.is_done for each in waiting)
+    far.again()
+    asleep.unlink()
+    assert waiting[0].result().json()["size"] == len(BLOCK)
+    assert waiting[1].result().json()["pid"] in far.knobs_pids()
+
+
+def test_no_more_requests_wait_for_a_machine_than_may_be_held(make_atc):
+    near, _, asleep = sleeping_fleet(make_atc, knobs_config(USERS, server={"max_held": 4, "held_per_tenant": 1, "threads": 1}))
+    waiting = [Background(near.get, BOSTON + "/up") for _ in range(12)]
+    wait_until(lambda: sum(each.is_done for each in waiting) == 8, what="all but four are refused")
+    assert {each.result().error for each in waiting if each.is_done} == {"too_many_held"}
+    asked = near.log.count("machine m2 is asked for")
+    assert asked == 1, "all wait for one answer"
+    near.stop()
+    assert {each.result().error for each in waiting} == {"too_many_held", "draining"}
+    asleep.unlink()
+
+
+def test_a_client_that_does_not_wait_for_a_machine_takes_its_place_along(make_atc):
+    near, _, asleep = sleeping_fleet(make_atc, knobs_config(USERS, server={"max_held": 1, "held_per_tenant": 0, "threads": 1}))
+    with near.wire() as wire:
+        wire.request("GET", BOSTON + "/up")
+        near.wait_log("machine m2 is asked for")
+        assert near.get(BOSTON + "/up").error == "too_many_held"
+    wait_until(lambda: any(line["error"] == "client_gone" for line in logged_now(near, "/up")), what="its end is noticed")
+    waiting = [Background(near.get, BOSTON + "/up") for _ in range(2)]
+    wait_until(lambda: any(each.is_done for each in waiting), what="one of them is refused")
+    near.stop()
+    assert sorted(each.result().error for each in waiting) == ["draining", "too_many_held"], "the other was held"
+    asleep.unlink()
 
 
 def test_a_machine_that_does_not_come_is_named_in_an_honest_page(make_atc):
