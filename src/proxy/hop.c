@@ -20,7 +20,7 @@ static str whose(const struct exchange *x)
 	for (; n < path.n && path.p[n] != '/'; n++) {
 		char c = char_lower(path.p[n]);
 
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("._-", c, 3))
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("._~-", c, 4))
 			return STR_EMPTY;
 	}
 	return n > NAME_MAX_SIZE ? STR_EMPTY : str_slice(path, 0, n);
