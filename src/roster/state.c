@@ -192,12 +192,14 @@ static int read_kind(
 			err = entry_read(value, &e, ret_why);
 		if (err == 0 && e.version > r->version)
 			err = -EBADMSG;
+		if (err == 0) {
+			buf_clear(&text);
+			entry_write(&e, &text);
+			roster_set_entry(r, kind, str_of(name), buf_str(&text));
+		}
+		entry_done(&e);
 		if (err < 0)
 			break;
-		buf_clear(&text);
-		entry_write(&e, &text);
-		entry_done(&e);
-		roster_set_entry(r, kind, str_of(name), buf_str(&text));
 	}
 	buf_done(&text);
 	return err;

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from atc import PROGRAM, together
+from atc import KNOBS_COMMAND, PROGRAM, together
 from stores import STORES
 from waiting import stretched
 
@@ -455,3 +455,47 @@ def test_whenever_a_writer_is_killed_the_log_is_whole(roster):
     history = roster.history()
     assert [entry["version"] for entry in history] == list(range(len(history), 0, -1))
     assert len(history) == len(users) - 3
+
+
+# --- with a fly-atc that runs ---
+
+def serving(atc, store, text=None):
+    """With tenants that are never started: a request for one that is there is held until it cannot start."""
+    config = {"app": {"framework": "generic", "command": KNOBS_COMMAND, "files": "none", "strict_databases": False,
+                      "env": {"KNOBS_DIR": "${tenant.dir}"}},
+              "users": {"zoe": {"tenants": ["2025/a"]}}, "backup": store.config}
+    return atc.start(text or config, env=store.environment)
+
+
+def test_a_user_that_was_added_is_served_at_once_and_one_that_was_removed_is_not(atc, store):
+    serving(atc, store)
+    assert atc.get("/carl/2025/x/whoami").status == 404
+    done = atc.cli("user", "add", "carl", "2025/x", "-c", str(atc.config_file), env=store.environment)
+    assert done.returncode == 0, done
+    assert atc.get("/carl/2025/x/whoami").status == 200
+    assert atc.cli("tenant", "remove", "carl/2025/x", "-c", str(atc.config_file), env=store.environment).returncode == 0
+    assert atc.get("/carl/2025/x/whoami").status == 404
+
+
+def test_who_has_no_keys_for_the_store_has_it_written_by_the_fly_atc_that_runs(atc, bucket):
+    def cli(*words):
+        return atc.cli(*words, "-c", str(atc.config_file), env=place)
+    place = {"AWS_ENDPOINT_URL_S3": bucket.environment["AWS_ENDPOINT_URL_S3"]}
+    serving(atc, bucket)
+    done = cli("user", "list")
+    assert done.returncode == 1 and "keys are missing" in done.stderr and "zoe" in done.stdout
+    done = cli("user", "add", "carl", "2025/x", "env.A=1", "--dry-run")
+    assert done.returncode == 0 and "+ tenant carl/2025/x\n" in done.stdout and "nothing was written" in done.stdout, done
+    done = cli("user", "add", "carl", "2025/x", "env.A=1")
+    assert done.returncode == 0 and done.stdout.endswith("version 1\n"), done
+    assert atc.get("/carl/2025/x/whoami").status == 200
+    done = cli("user", "change", "carl", "machin=m1")
+    assert done.returncode == 2 and 'roster:2: error: unknown key "machin"; did you mean "machine"?' in done.stderr
+    done = cli("user", "add", "carl")
+    assert done.returncode == 1 and "user carl exists" in done.stderr
+    done = cli("roster", "revert", "1", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["written"] is True, done
+    assert atc.get("/carl/2025/x/whoami").status == 404
+    atc.stop()
+    done = cli("user", "add", "carl")
+    assert done.returncode == 2 and "keys are missing" in done.stderr
