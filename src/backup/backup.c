@@ -164,16 +164,19 @@ void backup_configure(struct backup *b, const struct config *conf)
 	b->limits.max_restores = (unsigned)MAX(conf->backup.max_restores, 1);
 }
 
-static void start_op(struct backup *b, const struct tenant_conf *t, struct op *take_op,
-	backup_fn *done, void *arg)
+static void start_entry_op(struct entry *e, struct op *take_op, backup_fn *done, void *arg)
 {
-	struct entry *e = entry_get(b, t);
-
 	e->is_asked = true;
 	take_op->done = done;
 	take_op->arg = arg;
-	watchdog_start(b);
+	watchdog_start(e->b);
 	op_add(e, take_op);
+}
+
+static void start_op(struct backup *b, const struct tenant_conf *t, struct op *take_op,
+	backup_fn *done, void *arg)
+{
+	start_entry_op(entry_get(b, t), take_op, done, arg);
 }
 
 void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
@@ -189,7 +192,17 @@ void backup_restore(struct backup *b, const struct tenant_conf *t, backup_fn *do
 void backup_release(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
-	start_op(b, t, release_op(), done, arg);
+	start_op(b, t, release_op(false), done, arg);
+}
+
+bool backup_abandon(struct backup *b, str id, backup_fn *done, void *arg)
+{
+	struct entry *e = entry_find(b, id);
+
+	MAGIC_CHECK(b, BACKUP_MAGIC);
+	if (e)
+		start_entry_op(e, release_op(true), done, arg);
+	return e != NULL;
 }
 
 uint64_t backup_prepared(const struct backup *b, const struct tenant_conf *t)

@@ -68,6 +68,11 @@ void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *don
  * stay registered and are tried again with back-off until they are confirmed or attached again; the
  * result is that of the first try; backup_pending tells the present state. */
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Nothing of this tenant is awake: what was not confirmed, or is being caught up with, is let go as
+ * it is, since another fly-atc goes on with the same files.  Ok: nothing here touches them any
+ * more, and what was known of them is forgotten.  False: so it is already; then done is not
+ * called. */
+bool backup_abandon(struct backup *b, str id, backup_fn *done, void *arg) MUST_USE;
 /* At the start of fly-atc: tenants whose last life ended without a confirmed detach (a crash of the
  * machine, a kill of fly-atc) and whose databases are still here are confirmed, a few at a time,
  * without being started.  One that is restored, attached or detached meanwhile is left to that

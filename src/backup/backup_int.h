@@ -221,7 +221,8 @@ struct op *restore_op(bool is_background) MUST_USE;
 struct op *attach_op(
 	bool is_look) MUST_USE; /* a look of the watchdog tries for a short time only */
 struct op *detach_op(bool is_background) MUST_USE;
-struct op *release_op(void) MUST_USE;
+/* forgets: no detach follows, another fly-atc goes on. */
+struct op *release_op(bool forgets) MUST_USE;
 
 /* --- headjob.c: HEAD and proof are brought up to what is confirmed --- */
 typedef void headjob_fn(void *arg, int result, const struct why *why);

@@ -7,6 +7,7 @@
 
 struct release {
 	struct op op;
+	bool forgets;
 	struct tasks tasks;
 };
 
@@ -31,6 +32,8 @@ static void on_release_done(void *arg, bool is_ok)
 		await_end(e, "it was woken again before that");
 	e->is_pending = false;
 	entry_unattach(e);
+	if (r->forgets)
+		head_done(&e->head);
 	op_succeed(&r->op);
 }
 
@@ -40,6 +43,10 @@ static void release_start(struct op *op)
 	struct entry *e = op->entry;
 	struct backup *b = e->b;
 
+	if (!e->is_attached && r->forgets) {
+		on_release_done(r, true);
+		return;
+	}
 	if (!e->is_attached) {
 		op_succeed(op);
 		return;
@@ -58,10 +65,11 @@ static void release_free(struct op *op)
 	tasks_done(&release_of(op)->tasks);
 }
 
-struct op *release_op(void)
+struct op *release_op(bool forgets)
 {
 	struct release *r = xcalloc(1, sizeof(*r));
 
+	r->forgets = forgets;
 	r->op = (struct op){.magic = OP_MAGIC,
 		.start = release_start,
 		.cancel = release_cancel,

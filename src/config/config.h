@@ -218,6 +218,9 @@ struct config_run_dirs {
 };
 /* xdg: $XDG_RUNTIME_DIR; storage: a path; both may be NULL. */
 void config_run_dirs(const char *xdg, const char *storage, struct config_run_dirs *ret);
+/* run_dir is in use by another fly-atc, though nobody has said that it should be this one: becomes
+ * the one in /tmp.  False: it was said, or that one cannot be used. */
+bool config_move_run_dir(struct config *c) MUST_USE;
 /* A real directory (not a link to one) of this user, in which nobody else can create names. */
 bool config_run_dir_is_ours(const char *path);
 /* Whether a socket in it may be asked: what others have put into /tmp is not trusted. */

@@ -266,6 +266,11 @@ void server_derive(struct loader *ld)
 		server->forward_headers = false;
 		origins[SERVER_forward_headers] = note(NOTE_tls_domain);
 	}
+	if (!origin_is_said(origins[SERVER_handover]) &&
+		environment_get(ld, "KAMAL_CONTAINER_NAME")) {
+		server->handover = true;
+		origins[SERVER_handover] = note(NOTE_kamal);
+	}
 	if (server->debug && server->log_level != LOG_DEBUG) {
 		server->log_level = LOG_DEBUG;
 		origins[SERVER_log_level] = note(NOTE_debug);

@@ -145,6 +145,26 @@ static void list_sockets(struct loader *ld, const struct config_run_dirs *dirs, 
 			list->items[list->count++] = socket_in(ld, str_of(dirs->items[i].path));
 }
 
+bool config_move_run_dir(struct config *c)
+{
+	struct value_origin *origins = c->private->server_origins;
+	str socket = STR("/" CONTROL_SOCKET), own = c->server.run_dir;
+	struct config_run_dirs dirs;
+	const struct config_run_dir *last;
+
+	config_run_dirs(NULL, NULL, &dirs);
+	last = &dirs.items[dirs.count - 1];
+	if (origin_is_said(origins[SERVER_run_dir]) ||
+		origin_is_said(origins[SERVER_control_socket]) || str_eq(own, str_of(last->path)) ||
+		!is_usable(last))
+		return false;
+	c->server.run_dir = arena_dup(&c->private->arena, str_of(last->path));
+	c->server.control_socket =
+		str_of(arena_printf(&c->private->arena, "%s" STR_FMT, last->path, STR_ARG(socket)));
+	origins[SERVER_run_dir] = origin_of(last->kind);
+	return true;
+}
+
 void run_dir_derive(struct loader *ld)
 {
 	struct config *c = ld->config;

@@ -32,6 +32,8 @@ static struct sentry {
 
 static struct {
 	struct loop *loop;
+	int fds[GUARD_FDS_MAX];
+	size_t nfds;
 	struct guard_table {
 		uint32_t used; /* targets beyond are empty */
 		struct guarded {
@@ -152,6 +154,21 @@ static void obey(const char *words, size_t n)
 		hold_labels();
 }
 
+/* The pipe becomes 0, and what is to be held 1, 2, …; everything else is closed. */
+static int keep_descriptors(int pipe_fd)
+{
+	const int beyond = 1 + GUARD_FDS_MAX;
+	int kept[1 + GUARD_FDS_MAX], n = 0;
+
+	kept[n++] = fcntl(pipe_fd, F_DUPFD, beyond);
+	for (size_t i = 0; i < guard.nfds; i++)
+		kept[n++] = fcntl(guard.fds[i], F_DUPFD, beyond);
+	for (int i = 0; i < n; i++)
+		if (kept[i] < 0 || dup2(kept[i], i) < 0)
+			return -errno;
+	return close_range((unsigned)n, ~0u, 0) < 0 ? -errno : 0;
+}
+
 static NORETURN void run_guard(const struct sentry *sentry, int pipe_fd)
 {
 	char words[64];
@@ -164,7 +181,7 @@ static NORETURN void run_guard(const struct sentry *sentry, int pipe_fd)
 		disguise(sentry->name);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (dup2(pipe_fd, 0) < 0 || close_range(1, ~0u, 0) < 0 || chdir("/") < 0)
+	if (keep_descriptors(pipe_fd) < 0 || chdir("/") < 0)
 		_exit(1);
 	hold_labels();
 	while ((n = read(0, words, sizeof(words))))
@@ -208,7 +225,7 @@ static int fork_guard(struct sentry *s)
 	return r;
 }
 
-int guard_start(struct loop *l)
+int guard_start(struct loop *l, const int *fds, size_t nfds)
 {
 	char mark[MARK_MAX];
 	void *table = mmap(NULL, sizeof(*guard.table), PROT_READ | PROT_WRITE,
@@ -219,6 +236,11 @@ int guard_start(struct loop *l)
 		return -errno;
 	mark_write(mark, 0); /* made before the fork, so that each knows it */
 	guard.loop = l;
+	guard.nfds = 0;
+	assert(nfds <= GUARD_FDS_MAX);
+	for (size_t i = 0; i < nfds; i++)
+		if (fds[i] >= 0)
+			guard.fds[guard.nfds++] = fds[i];
 	guard.table = table;
 	for (size_t i = 0; r == 0 && i < NITEMS(sentries); i++)
 		r = fork_guard(&sentries[i]);

@@ -10,9 +10,12 @@
 
 #include "loop/loop.h"
 
-/* Starts them; one that is killed is started again.  0 or -errno.  Call it early: they keep the
- * memory of that moment. */
-int guard_start(struct loop *l) MUST_USE;
+#define GUARD_FDS_MAX 4u
+
+/* Starts them; one that is killed is started again.  They hold these descriptors (not those that
+ * are negative) until they have done their work, so that a lock is held for as long as something of
+ * ours may live.  0 or -errno.  Call it early: they keep the memory of that moment. */
+int guard_start(struct loop *l, const int *fds, size_t nfds) MUST_USE;
 /* Replaces them by new ones that share our memory as it is now, after much of it has changed. */
 void guard_renew(void);
 /* Tells them that all is well; nothing is killed. */

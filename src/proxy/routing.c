@@ -372,7 +372,7 @@ static void note_marker(struct exchange *x, const struct placement *where)
 
 	if (where->marker != MARKER_AHEAD)
 		return;
-	n = worker_note_seldom(w, &w->ahead);
+	n = worker_note_seldom(w, &w->noted.ahead);
 	if (n)
 		log_warn("machine " STR_FMT
 			 " sends requests from the future, by %llu ms; is our clock behind?",

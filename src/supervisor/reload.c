@@ -65,8 +65,7 @@ static void keep_restart_settings(const struct outcome *o, struct config *c)
 	c->server.http_port = before->http_port;
 	c->server.target_port = before->target_port;
 	c->server.threads = before->threads;
-	c->server.run_dir = str_of(o->sup->own.run_dir);
-	c->server.control_socket = str_of(o->sup->own.control_path);
+	own_paths_keep(&o->sup->own, c);
 }
 
 static const char *const no_room =
@@ -178,7 +177,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	tenants_wake_at_boot(s->tenants);
+	if (custody_is_alone(s->own.custody))
+		tenants_wake_at_boot(s->tenants);
 	tenants_replace_soon(s->tenants);
 }
 

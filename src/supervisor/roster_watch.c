@@ -413,6 +413,7 @@ static int apply(struct roster_watch *w, char **ret_reason)
 		return refuse_roster(w, &faults, ret_reason);
 	config_faults_done(&faults);
 	environment_wipe(environ, &conf->secret_variables);
+	own_paths_keep(&s->own, conf);
 	config_unref(s->conf);
 	s->conf = conf;
 	w->in_force = w->newest->version;

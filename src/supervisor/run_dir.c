@@ -132,14 +132,23 @@ static int make_run_dir(str path)
 	return r < 0 ? r : make_private_run_dir(path);
 }
 
-static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reason)
+static int make_and_lock(str path, int *ret_fd, char pid[16])
 {
-	str path = conf->server.run_dir;
-	char pid[16] = "";
 	int r = make_run_dir(path);
 
-	if (r == 0)
-		r = take_in(path, "lock", ret_fd, pid);
+	return r < 0 ? r : take_in(path, "lock", ret_fd, pid);
+}
+
+static int open_run_dir(struct config *conf, int *ret_fd, char **ret_reason)
+{
+	char pid[16] = "";
+	int r = make_and_lock(conf->server.run_dir, ret_fd, pid);
+	str path;
+
+	/* The one in the storage, which we share. */
+	if (r == -EWOULDBLOCK && conf->server.handover && config_move_run_dir(conf))
+		r = make_and_lock(conf->server.run_dir, ret_fd, pid);
+	path = conf->server.run_dir;
 	if (r == -EWOULDBLOCK) {
 		*ret_reason = xasprintf("another fly-atc (pid %s) is running with " STR_FMT
 					"; stop it, or set server.run_dir for this one",
@@ -163,14 +172,19 @@ static int open_run_dir(const struct config *conf, int *ret_fd, char **ret_reaso
 	return r;
 }
 
-static int open_storage(const struct config *conf, int *ret_fd, char **ret_reason)
+static int open_storage(
+	struct loop *l, const struct config *conf, struct custody **ret, char **ret_reason)
 {
 	str path = conf->server.storage;
 	char pid[16] = "";
 	int r = make_private(path, true);
 
 	if (r == 0)
-		r = take_in(path, ".lock", ret_fd, pid);
+		r = custody_open(l, path.p, conf->server.handover, ret, pid);
+	if (r == 0 && !custody_is_alone(*ret))
+		log_warn("another fly-atc (pid %s) has the databases in " STR_FMT
+			 "; each tenant is taken over when it is wanted here",
+			pid, STR_ARG(path));
 	if (r == -EWOULDBLOCK)
 		*ret_reason = xasprintf("another fly-atc (pid %s) has the databases in " STR_FMT
 					"; two of them would destroy each other's work",
@@ -181,9 +195,9 @@ static int open_storage(const struct config *conf, int *ret_fd, char **ret_reaso
 	return r;
 }
 
-int locks_take(struct locks *ret, const struct config *conf, char **ret_reason)
+int locks_take(struct locks *ret, struct loop *loop, struct config *conf, char **ret_reason)
 {
-	struct locks l = {-1, -1};
+	struct locks l = {-1, NULL};
 	str storage = conf->server.storage;
 	int r = 0;
 
@@ -193,7 +207,7 @@ int locks_take(struct locks *ret, const struct config *conf, char **ret_reason)
 	r = open_run_dir(conf, &l.run_fd, ret_reason);
 
 	if (r == 0 && !conf->is_single)
-		r = open_storage(conf, &l.storage_fd, ret_reason);
+		r = open_storage(loop, conf, &l.custody, ret_reason);
 	if (r < 0)
 		locks_release(&l);
 	else
@@ -204,5 +218,6 @@ int locks_take(struct locks *ret, const struct config *conf, char **ret_reason)
 void locks_release(struct locks *l)
 {
 	close_fd(&l->run_fd);
-	close_fd(&l->storage_fd);
+	custody_close(l->custody);
+	l->custody = NULL;
 }

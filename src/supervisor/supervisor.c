@@ -325,8 +325,12 @@ static int open_doors(struct supervisor *s, struct locks *locks, char **ret_reas
 	if (r < 0)
 		return r;
 	s->listening.address = describe_address(s);
-	r = locks_take(locks, s->conf, ret_reason);
+	r = locks_take(locks, s->loop, s->conf, ret_reason);
 	s->own.has_run_dir = r == 0;
+	s->own.custody = locks->custody;
+	s->own.run_dir = str_dup(s->conf->server.run_dir);
+	s->own.private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->own.run_dir);
+	s->own.control_path = str_dup(s->conf->server.control_socket);
 	if (r < 0 && s->conf->is_single) { /* like Thruster, it can do without */
 		log_warn("no control socket: %s", *ret_reason);
 		free(*ret_reason);
@@ -364,6 +368,7 @@ static void load_with_found(struct supervisor *s)
 	roster_text_unref(roster);
 	if (!c)
 		return; /* it was changed meanwhile; a reload will say so */
+	own_paths_keep(&s->own, c);
 	config_unref(s->conf);
 	s->conf = c;
 	target_configure(s->target, c);
@@ -388,7 +393,7 @@ static int open_target(struct supervisor *s, char **ret_reason)
 
 static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 {
-	int r = open_doors(s, locks, ret_reason);
+	int r = open_doors(s, locks, ret_reason), kept[CUSTODY_FDS];
 
 	if (r == 0)
 		r = roster_watch_open(s, ret_reason);
@@ -404,8 +409,9 @@ static int prepare(struct supervisor *s, struct locks *locks, char **ret_reason)
 	r = scoreboard_new(&s->board);
 	if (r == 0)
 		r = config_assign_slots(s->conf, NULL, NULL, 0, SCOREBOARD_TENANTS);
+	custody_fds(s->own.custody, kept);
 	if (r == 0)
-		r = guard_start(s->loop);
+		r = guard_start(s->loop, kept, CUSTODY_FDS);
 	if (r == 0)
 		r = signals_open(&s->signals, s->loop, signals, on_signal, s);
 	if (r < 0)
@@ -471,6 +477,7 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.conf = s->conf,
 		.board = &s->board,
 		.backup = s->backup,
+		.custody = s->own.custody,
 		.environ = s->source->environ,
 		.secret = s->secret,
 		.proxy = &s->proxy_user,
@@ -478,6 +485,49 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.host = &tenant_host,
 		.host_arg = s,
 	});
+}
+
+/* --- other fly-atc with this storage --- */
+
+static void on_alone(void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (s->end.is_ending)
+		return;
+	tenants_wake_at_boot(s->tenants);
+	backup_catch_up(s->backup, s->conf);
+}
+
+static void on_wanted(void *arg, str id)
+{
+	struct supervisor *s = arg;
+
+	tenants_wanted_elsewhere(s->tenants, id);
+}
+
+static const struct custody_events custody_events = {
+	.on_alone = on_alone,
+	.on_wanted = on_wanted,
+};
+
+/* What need not be asked for is begun: those that run from boot, and what a killed one left. */
+static int begin_work(struct supervisor *s, char **ret_reason)
+{
+	int r = s->own.custody ? custody_listen(s->own.custody, &custody_events, s) : 0;
+
+	if (r < 0) {
+		*ret_reason = xasprintf(
+			"cannot share the storage with another fly-atc: %s", strerror(-r));
+		return r;
+	}
+	if (s->conf->is_single)
+		tenants_wake(s->tenants, s->conf->tenants[0].slot);
+	else if (custody_is_alone(s->own.custody))
+		tenants_wake_at_boot(s->tenants);
+	if (custody_is_alone(s->own.custody))
+		backup_catch_up(s->backup, s->conf);
+	return 0;
 }
 
 static int start_all(struct supervisor *s, struct locks *locks, char **ret_reason)
@@ -502,13 +552,10 @@ static int start_all(struct supervisor *s, struct locks *locks, char **ret_reaso
 		return -EIO;
 	open_control(s);
 	warn_of_limits(s);
-	if (s->conf->is_single)
-		tenants_wake(s->tenants, s->conf->tenants[0].slot);
-	else
-		tenants_wake_at_boot(s->tenants);
-	backup_catch_up(s->backup, s->conf);
-	store_watch_asked(s);
-	return 0;
+	r = begin_work(s, ret_reason);
+	if (r == 0)
+		store_watch_asked(s);
+	return r;
 }
 
 static void done(struct supervisor *s, struct locks *locks)
@@ -563,9 +610,6 @@ static struct supervisor *supervisor_new(
 	s->board.fd = -1;
 	s->started.at = clock_now();
 	s->end.has_terminal = terminal_holds_us();
-	s->own.run_dir = str_dup(take_conf->server.run_dir);
-	s->own.private_dir = xasprintf("%s/" CONFIG_PRIVATE_RUN_DIR, s->own.run_dir);
-	s->own.control_path = str_dup(take_conf->server.control_socket);
 	list_init(&s->purging.waiting);
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
@@ -590,7 +634,7 @@ static void finish_turn(struct supervisor *s)
 
 int supervisor_run(struct config *take_conf, const struct config_source *source)
 {
-	struct locks locks = {-1, -1};
+	struct locks locks = {-1, NULL};
 	struct supervisor *s;
 	struct loop *loop;
 	char *reason;

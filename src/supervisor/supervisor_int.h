@@ -25,7 +25,8 @@ struct work;
 /* Of the first configuration: fixed for the life of this process. */
 struct own_paths {
 	char *run_dir, *private_dir, *control_path;
-	bool has_run_dir; /* it could be made and locked */
+	bool has_run_dir;	 /* it could be made and locked */
+	struct custody *custody; /* of the storage; NULL with a single application */
 };
 
 struct reloading {
@@ -82,6 +83,13 @@ struct supervisor {
 		bool has_terminal; /* it was started on one, and ends with it */
 	} end;
 };
+
+/* A configuration that was read again says where our directories would be if they were made now. */
+static inline void own_paths_keep(const struct own_paths *own, struct config *c)
+{
+	c->server.run_dir = str_of(own->run_dir);
+	c->server.control_socket = str_of(own->control_path);
+}
 
 /* --- ending.c --- */
 

@@ -35,8 +35,9 @@ static target_make_fn *maker_of(const struct target_setup *setup)
 	switch (setup->conf->target) {
 	case TARGET_FLY:
 		return is_on_fly(setup) ? target_fly_new : target_none_new;
-	case TARGET_AUTO:
 	case TARGET_HOSTS:
+		return target_hosts_new;
+	case TARGET_AUTO:
 	case TARGET_KUBERNETES:
 	case TARGET_NONE:
 		break;
@@ -75,7 +76,7 @@ void target_stop(struct target *t)
 
 bool target_is_pending(const struct target *t)
 {
-	return t && work_pending(t->work);
+	return t && (work_pending(t->work) || (t->ops->is_pending && t->ops->is_pending(t)));
 }
 
 void target_free(struct target *t)

@@ -56,6 +56,8 @@ struct target_ops {
 	/* Gives up what is under way in the loop, and ends those calls; threads see it for
 	 * themselves. */
 	void (*stop)(struct target *t);
+	/* After stop, what was under way in the loop has not ended yet. */
+	bool (*is_pending)(const struct target *t);
 	/* Frees what is the target's own; not the struct, and not before its threads are done. */
 	void (*close)(struct target *t);
 	/* t->conf has changed. */
@@ -105,4 +107,4 @@ target_call_fn target_configured_list, target_configured_addresses;
  * with *ret_reason. */
 typedef int target_make_fn(
 	const struct target_setup *setup, struct target **ret, char **ret_reason);
-target_make_fn target_none_new, target_fly_new;
+target_make_fn target_none_new, target_fly_new, target_hosts_new;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "tenant/busy.h"
+#include "tenant/handover.h"
 #include "tenant/tenant_int.h"
 
 /* Without an idle tenant to stop, we look again after this long: nobody reports when one becomes
@@ -155,7 +156,7 @@ static void admit(struct tenant *t)
 {
 	struct admission *a = &t->all->admission;
 
-	list_remove(&t->in_queue);
+	list_remove(&t->waits.in_queue);
 	t->is_starting = t->is_awake = true;
 	a->starting++;
 	a->awake++;
@@ -175,7 +176,7 @@ static void admit_all(struct tenants *all)
 			timer_set(&a->timer, all->loop, loop_now(all->loop) + RECHECK, on_timer);
 			return;
 		}
-		admit(list_first(&a->queue, struct tenant, in_queue));
+		admit(list_first(&a->queue, struct tenant, waits.in_queue));
 	}
 }
 
@@ -191,23 +192,43 @@ static void look_at_queue_later(struct tenants *all)
 		timer_set(&all->admission.timer, all->loop, loop_now(all->loop), on_timer);
 }
 
-void admission_init(struct admission *a)
+void admission_init(struct admission *a, struct custody *custody)
 {
-	*a = (struct admission){0};
+	*a = (struct admission){.custody = custody};
+	list_init(&a->wanted);
 	list_init(&a->queue);
+}
+
+static void on_ours(void *arg)
+{
+	struct tenant *t = arg;
+
+	list_append(&t->all->admission.queue, &t->waits.in_queue);
+	admit_all(t->all);
 }
 
 void admission_enqueue(struct tenant *t)
 {
+	const struct tenant_conf *conf = tenant_conf(t);
+
 	MAGIC_CHECK(t, TENANT_MAGIC);
-	list_append(&t->all->admission.queue, &t->in_queue);
-	admit_all(t->all);
+	if (handover_is_due(t))
+		return; /* it comes back when it was given away */
+	if (custody_take(t->all->admission.custody, &t->waits.claim, conf->id, on_ours, t))
+		on_ours(t);
+}
+
+void admission_yield(struct tenant *t)
+{
+	MAGIC_CHECK(t, TENANT_MAGIC);
+	custody_forget(&t->waits.claim);
+	list_remove(&t->waits.in_queue);
 }
 
 void admission_leave(struct tenant *t)
 {
 	MAGIC_CHECK(t, TENANT_MAGIC);
-	list_remove(&t->in_queue);
+	admission_yield(t);
 	if (t->is_starting)
 		t->all->admission.starting--;
 	t->is_starting = false;

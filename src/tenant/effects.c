@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "tenant/handover.h"
 #include "tenant/tenant_int.h"
 #include "tenant/waiters.h"
 
@@ -112,6 +113,7 @@ static void rest(struct tenant *t)
 static void after(struct tenant *t)
 {
 	waiters_check(t);
+	handover_check(t);
 	replace_check(t);
 	roll_check(t);
 }

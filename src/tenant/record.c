@@ -35,7 +35,7 @@ struct tenant *tenant_at(struct tenants *all, uint32_t slot)
 	t->all = all;
 	t->slot = slot;
 	list_init(&t->waiters);
-	list_init(&t->in_queue);
+	list_init(&t->waits.in_queue);
 	list_init(&t->in_awake);
 	list_init(&t->in_untold);
 	all->items[slot] = t;

@@ -128,7 +128,7 @@ static size_t count_without_place(const struct tenants *all)
 {
 	size_t n = 0;
 
-	list_foreach (t, &all->admission.queue, struct tenant, in_queue)
+	list_foreach (t, &all->admission.queue, struct tenant, waits.in_queue)
 		n += t->replacement.is_under_way;
 	return n && admission_lacks_room(all) ? n : 0;
 }

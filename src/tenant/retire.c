@@ -22,7 +22,8 @@ void tenant_free(struct tenant *t)
 	waiters_cancel(t, "it was removed from the configuration");
 	roll_forget(t);
 	replace_forget(t);
-	list_remove(&t->in_queue);
+	custody_forget(&t->waits.claim);
+	list_remove(&t->waits.in_queue);
 	list_remove(&t->in_untold);
 	timer_cancel(&t->retry_timer);
 	timer_cancel(&t->output_timer);

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "tenant/handover.h"
 #include "tenant/tenant_int.h"
 
 /* How often we look whether the last request has ended: the proxy does not report it. */
@@ -43,7 +44,8 @@ void stop_watch(struct tenant *t)
 {
 	const struct tenants *all = t->all;
 	/* An operator who stops one tenant waits for the answer; everyone else has time. */
-	bool has_time = all->is_ending || t->is_removed || t->replacement.is_under_way;
+	bool has_time = all->is_ending || t->is_removed || t->replacement.is_under_way ||
+			handover_is_due(t);
 	msec limit = has_time ? all->conf->server.drain_timeout : t->run->conf->app->stop_timeout;
 
 	MAGIC_CHECK(t, TENANT_MAGIC);

@@ -11,6 +11,7 @@
 #include "link/scoreboard.h"
 #include "loop/loop.h"
 #include "process/process.h"
+#include "tenant/custody.h"
 
 struct tenants;
 
@@ -39,6 +40,7 @@ struct tenants_setup {
 	struct config *conf; /* in force */
 	struct scoreboard *board;
 	struct backup *backup;
+	struct custody *custody; /* NULL: all tenants are ours, always */
 	char *const *environ;
 	const char *secret;		  /* master of the tenants' SECRET_KEY_BASE */
 	const struct process_user *proxy; /* the user who connects to their sockets */
@@ -85,6 +87,8 @@ void tenants_replace_soon(struct tenants *all);
 void tenants_end(struct tenants *all);
 /* After that: kills what still runs. */
 void tenants_kill(struct tenants *all);
+/* Another fly-atc with this storage wants it. */
+void tenants_wanted_elsewhere(struct tenants *all, str id);
 /* None has anything under way. */
 bool tenants_are_at_rest(const struct tenants *all);
 

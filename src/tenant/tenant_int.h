@@ -11,6 +11,7 @@
 #include "life/tally.h"
 #include "tenant/admission.h"
 #include "tenant/busy.h"
+#include "tenant/custody.h"
 #include "tenant/elsewhere.h"
 #include "tenant/environment.h"
 #include "tenant/health.h"
@@ -129,10 +130,13 @@ struct tenant {
 	struct output output;	   /* the last lines */
 	struct timer output_timer; /* reports what was dropped */
 	struct list waiters;	   /* operators who wait for a state */
-	struct list in_queue;	   /* admission */
-	struct list in_awake;	   /* tenants.awake, while it has a run */
-	struct list in_untold;	   /* tenants.untold */
-	struct timer retry_timer;  /* for one that is to run from boot and has failed */
+	struct {
+		struct custody_claim claim; /* on its databases, which another fly-atc has */
+		struct list in_queue;	    /* admission */
+	} waits;
+	struct list in_awake;	  /* tenants.awake, while it has a run */
+	struct list in_untold;	  /* tenants.untold */
+	struct timer retry_timer; /* for one that is to run from boot and has failed */
 	struct control_wake wake;
 	struct faults faults;
 	struct replacement replacement;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "loop/work.h"
+#include "tenant/handover.h"
 #include "tenant/tenant_int.h"
 
 #define LOOK_THREADS 2
@@ -31,7 +32,7 @@ struct tenants *tenants_new(const struct tenants_setup *setup)
 	};
 	list_init(&all->awake);
 	list_init(&all->untold);
-	admission_init(&all->admission);
+	admission_init(&all->admission, setup->custody);
 	new_files_watcher_init(&all->new_files);
 	replacing_init(&all->replacing, roll_on_waiting);
 	rolling_init(&all->rolling);
@@ -46,6 +47,7 @@ void tenants_free(struct tenants *all)
 	roll_give_up(all);
 	for (uint32_t slot = 0; slot < all->nslots; slot++)
 		tenant_free(all->items[slot]);
+	handover_done(all);
 	work_free(all->looking);
 	replacing_done(&all->replacing);
 	admission_done(&all->admission);
@@ -81,6 +83,13 @@ void tenants_tell(struct tenants *all)
 	MAGIC_CHECK(all, TENANTS_MAGIC);
 	while (!list_is_empty(&all->untold))
 		announce_state(list_first(&all->untold, struct tenant, in_untold));
+}
+
+/* --- other fly-atc --- */
+
+void tenants_wanted_elsewhere(struct tenants *all, str id)
+{
+	handover_wanted(all, id);
 }
 
 /* --- the end --- */

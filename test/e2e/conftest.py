@@ -73,8 +73,10 @@ def make_atc(request):
 
 
 @pytest.fixture
-def make_fly():
+def make_fly(request):
     """Fleets of fly-atc in the double of Fly.io: make_fly(config, machines), with the machines' ids and regions."""
+    for name in {"store", "bucket"} & set(request.fixturenames):
+        request.getfixturevalue(name)
     made = []
 
     def make(config, machines, **more):
@@ -83,6 +85,8 @@ def make_fly():
     make.made = made
     yield make
     complaints = "\n".join(filter(None, [each.finish() for each in made]))
+    if complaints:
+        complaints += "".join("\n%s\n%s" % (title, text[-6000:]) for each in made for title, text in each.log_sections())
     reap_adopted()
     for each in made:
         each.remove()

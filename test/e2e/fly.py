@@ -107,6 +107,12 @@ class Fly:
     def path(self, machine_id, *names):
         return self.home.joinpath("sim", "machines", machine_id, *names)
 
+    def machine_wire(self, machine_id):
+        """To the control socket of its fly-atc."""
+        found = sorted(self.path(machine_id).rglob("control.sock"))
+        assert found, "%s has no control socket" % machine_id
+        return Wire(str(found[0]))
+
     def output(self, machine_id):
         path = self.path(machine_id, "output.log")
         return path.read_text(errors="replace") if path.exists() else ""
@@ -149,6 +155,7 @@ class AtcFly(Fly):
         """`other_apps`: name to (config, machines) of apps beside "calendar"."""
         self.reports = pathlib.Path(tempfile.mkdtemp(prefix="reports-", dir="/tmp"))
         self.reports.chmod(0o777)
+        self.config_file = self.reports / "calendar.yml"
         apps = {"calendar": (config, machines), **(other_apps or {})}
         super().__init__({name: self.app(name, service_of, environment, *app) for name, app in apps.items()}, **more)
 
@@ -176,6 +183,17 @@ class AtcFly(Fly):
         assert answer.status == 200, answer
         return answer.json()
 
+    def rewrite(self, change):
+        """change(configuration) changes the file that all machines have."""
+        config = yaml.safe_load(self.config_file.read_text())
+        change(config)
+        self.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def reload(self, machine):
+        with self.machine_wire(machine) as wire:
+            answer = wire.ask("POST", "/v1/reload", [("Connection", "close")])
+        assert answer.status == 200, answer
+
     def end_machines(self):
         """Each that is awake is told to stop, and ends as it should."""
         if self.process.poll() is not None:
@@ -186,7 +204,7 @@ class AtcFly(Fly):
             self.do(machine, "stop")
         for machine in awake:
             self.wait(machine, "stopped")
-        exits = [line["exit_event"] for line in self.log(what="machine", event="exit")]
+        exits = [line["exit_event"] for line in self.log(what="machine", event="exit") if "exit_event" in line]
         return "".join("fly-atc ended with %(exit_code)d\n" % each for each in exits if each["exit_code"])
 
     def finish(self):

@@ -5,11 +5,15 @@ SPDX-License-Identifier: MIT
 """
 import json
 import os
+import pathlib
+import signal
 import subprocess
+import threading
 
-from atc import PROGRAM, knobs_config
+import processes
+from atc import PROGRAM, Atc, free_port, knobs_config
 from fly import AtcFly
-from waiting import wait_until
+from waiting import stretched, wait_until
 
 SEA, ORD = "148e45d7c20978", "3d8d413b29d638"
 HOME, AWAY = "/bellevue/2025/winter", "/boston/2025/april"
@@ -54,6 +58,105 @@ class FlyTarget:
 
 class FlyWithoutToken(FlyTarget):
     token = None
+
+
+class Host:
+    """A machine of one's own: systemd's socket starts fly-atc, and starts it again once it has ended.  The real
+    systemd-socket-activate becomes what it starts, so that another one takes its place afterwards."""
+
+    def __init__(self, name, config=None):
+        self.atc, self.name, self.is_over = Atc(), name, False
+        self.atc.port = free_port()
+        self.address = "127.0.0.1:%d" % self.atc.port
+        self.keeper, self.codes = threading.Thread(target=self.keep, daemon=True), []
+        if config:
+            self.start(config)
+
+    def start(self, config):
+        self.atc.write_config(config)
+        self.keeper.start()
+        self.wait_listening()
+
+    def wait_listening(self):
+        """Without connecting, which would wake it."""
+        local = " 0100007F:%04X 00000000:0000 0A " % self.atc.port
+        wait_until(lambda: local in pathlib.Path("/proc/net/tcp").read_text(), 10, "%s listens" % self.name)
+
+    def keep(self):
+        env = self.atc.environment(ATC_MACHINE=self.name)
+        passed = [word for name in env for word in ("-E", name)]
+        words = ["systemd-socket-activate", "-l", self.address, *passed, PROGRAM, "run", "-c", str(self.atc.config_file)]
+        while not self.is_over:
+            with open(self.atc.out, "ab") as out, open(self.atc.err, "ab") as err:
+                self.atc.process = subprocess.Popen(words, cwd=self.atc.app, env=env, stdin=subprocess.DEVNULL, stdout=out,
+                                                    stderr=err)
+            self.codes.append(self.atc.process.wait())
+
+    @property
+    def is_awake(self):
+        process = self.atc.process
+        return bool(process) and os.path.basename(processes.executable(process.pid) or "") == os.path.basename(PROGRAM)
+
+    def wake(self):
+        """As anybody does who connects."""
+        wait_until(lambda: self.atc.get("/up").status == 200)
+
+    def sleep(self):
+        ended = len(self.codes)
+        self.atc.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: len(self.codes) > ended, 30, "%s has ended" % self.name)
+        self.wait_listening()
+
+    def finish(self):
+        self.is_over = True
+        self.atc.process.send_signal(signal.SIGTERM)
+        self.keeper.join(stretched(60))
+        bad = [code for code in self.codes if code not in (0, -signal.SIGTERM)]
+        self.atc.ended_as_told = True
+        return "\n".join(["%s ended with %s" % (self.name, bad)] * bool(bad) + self.atc.finish())
+
+    def remove(self):
+        self.atc.remove()
+
+
+class HostsTarget:
+    """Two hosts, of which the other is woken by a command that connects to its socket."""
+
+    name, here, there = "hosts", "m1", "m2"
+
+    def __init__(self):
+        self.hosts = {name: Host(name) for name in (self.here, self.there)}
+        users = {"bellevue": {"machine": "m1", "tenants": ["2025/winter"]}, "boston": {"machine": "m2", "tenants": ["2025/april"]}}
+        machines = {name: {"address": host.address, "sleep": "exit"} for name, host in self.hosts.items()}
+        machines["m2"]["wake"] = {"command": ["bash", "-c", "exec 3<>/dev/tcp/%s && echo connected" %
+                                              self.hosts["m2"].address.replace(":", "/")]}
+        for host in self.hosts.values():
+            host.start({**knobs_config(users), "machines": machines, "machine": {"secret": "of a fleet of two hosts"}})
+        for host in self.hosts.values():
+            host.wake()
+
+    def command(self, *words, machine=None):
+        atc = self.hosts[machine or self.here].atc
+        wait_until(atc.control_socket)
+        return subprocess.run([PROGRAM, *words, "--socket", atc.control_socket()], capture_output=True, text=True, check=False,
+                              env={"PATH": os.environ["PATH"]})
+
+    def state(self, machine):
+        return "started" if self.hosts[machine].is_awake else "stopped"
+
+    def bring_asleep(self, machine):
+        self.hosts[machine].sleep()
+        wait_until(lambda: not self.hosts[machine].is_awake)
+
+    def log(self, machine):
+        return self.hosts[machine].atc.log
+
+    def finish(self):
+        return "\n".join(filter(None, [host.finish() for host in self.hosts.values()]))
+
+    def remove(self):
+        for host in self.hosts.values():
+            host.remove()
 
 
 def machines(target):

@@ -197,7 +197,7 @@ def test_a_marker_from_the_future_is_believed_and_told_of(atc):
 
 def signed_state(secret, origin, user, hop=1, fleet=1, time_ms=0):
     """As another machine of the fleet writes it."""
-    key = hmac.digest(secret.encode(), b"fly-atc hop key 1", "sha256")
+    key = hmac.digest(secret.encode(), b"fly-atc hop key 1", "sha256").hex().encode()
     text = "1.r.%d:%s:%s:%x:%x" % (hop, origin, user, fleet, time_ms)
     return text + ":" + base64.b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
 

@@ -492,7 +492,7 @@ static pid_t fork_supervisor(int report_fd, const char *script)
 		return pid;
 	r.loop = loop_new();
 	r.stop_at = "end";
-	if (guard_start(r.loop) < 0)
+	if (guard_start(r.loop, NULL, 0) < 0)
 		_exit(1);
 	guard_renew();
 	if (process_start(r.loop, &spec, &r.process, &step) < 0)
