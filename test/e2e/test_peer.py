@@ -46,7 +46,7 @@ def seen_by_application(atc, path, headers=(), **more):
 
 def marker(origin="m1", user="boston", age=0, secret=SECRET, kind="p", hop=1):
     """A hop marker as a machine of the fleet writes it."""
-    key = hmac.new(secret.encode(), b"fly-atc hop key 1", hashlib.sha256).digest()
+    key = hmac.new(secret.encode(), b"fly-atc hop key 1", hashlib.sha256).hexdigest().encode()
     text = "1.%s.%d:%s:%s:%x:%x" % (kind, hop, origin, user, 7, int((time.time() - age) * 1000))
     import base64
     return text + ":" + base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
