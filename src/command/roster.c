@@ -157,6 +157,18 @@ void roster_print_json(uint64_t version, str text, bool is_dry)
 	buf_done(&out);
 }
 
+/* What the loader has to say of this version, and of nothing else. */
+static void print_warnings(const struct roster_outcome *outcome)
+{
+	for (size_t i = 0; outcome->version && i < outcome->faults.count; i++) {
+		const struct config_fault *f = &outcome->faults.items[i];
+
+		if (f->is_warning && f->line == outcome->version && str_eq(f->where, STR("roster")))
+			fprintf(stderr, "roster:%u: warning: " STR_FMT "\n", f->line,
+				STR_ARG(f->text));
+	}
+}
+
 int roster_tell_outcome(const struct options *o, const struct roster_desk *d, int r,
 	const struct roster_outcome *outcome, const struct why *why)
 {
@@ -172,6 +184,7 @@ int roster_tell_outcome(const struct options *o, const struct roster_desk *d, in
 		return r == -EINVAL || (r == -EBADMSG && outcome->faults.errors) ? EXIT_USAGE
 										 : EXIT_RUNTIME;
 	}
+	print_warnings(outcome);
 	if (o->as_json) {
 		roster_print_json(outcome->version, buf_str(&outcome->text), o->is_dry);
 	} else {

@@ -93,6 +93,7 @@ static enum step dial(struct exchange *x)
 	u->exchange = x;
 	x->trip.upstream = u;
 	x->trip.is_begun = false;
+	x->trip.peer.until = 0;
 	return STEP_RELAY;
 }
 
