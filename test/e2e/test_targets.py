@@ -6,7 +6,7 @@ import pytest
 import targets
 from targets import machines, wait_state
 
-TARGETS = [targets.FlyTarget, targets.FlyWithoutToken, targets.HostsTarget]
+TARGETS = [targets.FlyTarget, targets.FlyWithoutToken, targets.HostsTarget, targets.KubernetesTarget]
 ASLEEP = ("suspended", "stopped")
 
 
