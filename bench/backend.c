@@ -12,7 +12,8 @@
  * BENCH_ANSWERS  a directory of answers
  * BOOT_MS        milliseconds to sleep before listening: an application that boots
  *
- * It trusts its peers (a proxy, wrk): no request bodies, heads of at most HEAD_MAX bytes.
+ * It trusts its peers (a proxy, wrk): request bodies have a Content-Length, and are read and
+ * forgotten; heads are of at most HEAD_MAX bytes.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -50,7 +51,9 @@ struct answer {
 struct connection {
 	int fd;
 	bool closing;		     /* the peer asked for the end after this answer */
+	const struct answer *due;    /* once the request's body has come, or NULL */
 	const struct answer *answer; /* being sent, or NULL */
+	size_t body;		     /* of the request, that has not come yet */
 	size_t sent;
 	size_t have; /* bytes of an incomplete head kept in head */
 	char *head;
@@ -168,23 +171,42 @@ static int connection_write(struct connection *c)
 	return c->closing ? -1 : 1;
 }
 
-/* Answers every complete head in from[0..n); what is left is kept. The result is as
+static size_t body_size(const char *head, size_t size)
+{
+	const char *field = memmem(head, size, "\r\nContent-Length: ", 18);
+
+	return field ? strtoul(field + 18, NULL, 10) : 0;
+}
+
+/* Answers every complete request in from[0..n); what is left of a head is kept. The result is as
  * connection_write's. */
 static int connection_answer(struct connection *c, const char *from, size_t n)
 {
-	const char *end;
-	while ((end = memmem(from, n, "\r\n\r\n", 4))) {
+	for (;;) {
+		size_t skipped = n < c->body ? n : c->body;
+		from += skipped;
+		n -= skipped;
+		c->body -= skipped;
+		if (c->body)
+			return 1;
+		if (c->due) {
+			c->answer = c->due;
+			c->due = NULL;
+			c->sent = 0;
+			int done = connection_write(c);
+			if (done <= 0)
+				return done == 0 && !keep(c, from, n) ? -1 : done;
+		}
+		const char *end = memmem(from, n, "\r\n\r\n", 4);
+		if (!end)
+			return keep(c, from, n) ? 1 : -1;
 		size_t size = (size_t)(end + 4 - from);
-		c->answer = route(from, end + 4);
-		c->sent = 0;
+		c->due = route(from, end + 4);
 		c->closing = wants_close(from, size);
+		c->body = body_size(from, size);
 		from += size;
 		n -= size;
-		int done = connection_write(c);
-		if (done <= 0)
-			return done == 0 && !keep(c, from, n) ? -1 : done;
 	}
-	return keep(c, from, n) ? 1 : -1;
 }
 
 /* Reads until the socket is known to be empty: a short read says so without a failing call. */

@@ -33,6 +33,7 @@ class Load:
     title: str
     connections: int = 64
     body: int = 63
+    upload: int = 0                 # bytes of each request's body
     headers: tuple = ()
     logged: bool = False
     nginx: tuple = ("nginx",)       # its variants that are of interest under this load
@@ -44,12 +45,24 @@ class Load:
 
     def task(self):
         """What the task of a peer differs in."""
-        return {"logged": self.logged, "large": self.body >= LARGE}
+        return {"logged": self.logged, "large": max(self.body, self.upload) >= LARGE}
 
     def ready(self, peer, path):
         """Returns when the path is answered as it should be, with figures that are taken once."""
         measure.wait_for(peer.url + path, peer.process, size=self.body)
         return {}
+
+
+class Replays(Load):
+    """The users of one of the peers live elsewhere: it answers with a replay."""
+
+    def ready(self, peer, path):
+        if peer.name != "fly-atc-elsewhere":
+            return super().ready(peer, path)
+        status, head, body = measure.get(peer.url + path, self.headers)
+        if status != 307 or "replay" not in head["Content-Type"]:
+            raise Failed(f"no replay: {status} {body[:200]!r}")
+        return {"body_bytes": len(body)}
 
 
 LOADS = {
@@ -64,6 +77,21 @@ LOADS = {
                    nginx=("nginx", "nginx-buffered")),   # it writes each line unless told not to
     "before": Load("63 B body, 64 connections, before and after there were cache, compression and files",
                    peers=("fly-atc-before", "fly-atc-plain", "fly-atc"), base="fly-atc-before"),
+}
+
+LOADS["replay"] = Replays("a small request that is passed on, and one that is answered by a signed replay; 64 connections",
+                          headers=("Fly-Request-Id: 01J8XYZ-sea",), peers=("fly-atc", "fly-atc-elsewhere"), base="fly-atc")
+# To another machine: what answers there is the application itself, so that only the hop is measured.
+HOP = {"peers": ("nginx", "haproxy", "fly-atc-hop")}
+LOADS |= {
+    "hop": Load("passed to another machine: 63 B body, 64 connections", **HOP),
+    "hop-100k": Load("passed to another machine: 100 KB body, 64 connections", body=100_000, **HOP),
+    "hop-1m": Load("passed to another machine: 1 MB body, 64 connections", body=1_000_000, **HOP),
+    "hop-up": Load("passed to another machine: an upload of 63 B, 64 connections", upload=63, **HOP),
+    "hop-up-100k": Load("passed to another machine: an upload of 100 KB, 64 connections", upload=100_000,
+                        nginx=("nginx", "nginx-through"), **HOP),
+    "hop-up-1m": Load("passed to another machine: an upload of 1 MB, 64 connections", upload=1_000_000,
+                      nginx=("nginx", "nginx-through"), **HOP),
 }
 
 # N of routes -> peers that are asked to have so many; eight of them get the requests.
@@ -83,7 +111,7 @@ class Contender:
         many = self.paths if len(self.paths) > 1 else ()
         with self.peer.blamed():
             return measure.wrk(self.peer.url + self.paths[0], load.connections, seconds,
-                               options.load_cores, load.headers, many, through)
+                               options.load_cores, load.headers, many, through, load.upload)
 
 
 def run_load(name, options):

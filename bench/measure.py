@@ -163,13 +163,13 @@ def wait_for(url, process, size=None, headers=(), patience_s=30):
 
 # --- load --------------------------------------------------------------------------------------
 
-def wrk(url, connections, seconds, cores, headers=(), paths=(), through=()):
+def wrk(url, connections, seconds, cores, headers=(), paths=(), through=(), upload=0):
     """One bounded run of wrk; `through` is a command that wrk is run by (perf stat)."""
     argv = [*through, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
             "-s", str(HERE / "wrk.lua")]
     for header in headers:
         argv += ["-H", header]
-    environ = dict(os.environ, BENCH_PATHS=" ".join(paths)) if paths else None
+    environ = os.environ | ({"BENCH_PATHS": " ".join(paths)} if paths else {}) | ({"BENCH_UPLOAD": str(upload)} if upload else {})
     process = spawn([*argv, url], cores, env=environ, text=True, stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT)
     try:

@@ -138,6 +138,7 @@ ACCESS_LOG = "access_log {}/access.log combined"
 SIXTEEN_K = "proxy_buffer_size 16k; proxy_buffers 8 16k;"
 # What it does each with at the least cost, tried: files stay open; small ones are read, large ones go by sendfile; gzip at
 # its own level, which is 1.
+UPLOADS = "client_max_body_size 0; client_body_buffer_size 1m;"     # collected in memory, then sent
 OPEN = "open_file_cache max=1000 inactive=3600s;"
 NGINX_WANTS = {
     "cache": "proxy_cache_path {work}/cache levels=1:2 keys_zone=c:16m use_temp_path=off; proxy_cache c; "
@@ -148,7 +149,7 @@ NGINX_WANTS = {
 }
 
 
-def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=None, stock=False):
+def start_nginx(stack, options, task, port, log, access_log=ACCESS_LOG, buffers=None, stock=False, uploads=UPLOADS):
     """nginx; with large bodies the size of its buffers that is best on them, or all as it comes from Debian."""
     if buffers is None:
         buffers = SIXTEEN_K if task.large else ""
@@ -176,7 +177,7 @@ http {{
   keepalive_requests 1000000000; keepalive_timeout {FOREVER_S}s;
   client_body_temp_path {task.work}/body; proxy_temp_path {task.work}/proxy;
   fastcgi_temp_path {task.work}/f; uwsgi_temp_path {task.work}/u; scgi_temp_path {task.work}/s;
-  {buffers} {wants}
+  {buffers} {uploads} {wants}
   {"" if "cache" in task.wants else "proxy_max_temp_file_size 0;"}
   proxy_http_version 1.1;
   proxy_set_header Connection "";
@@ -202,6 +203,11 @@ def start_nginx_buffered(stack, options, task, port, log):
 def start_nginx_stock(stack, options, task, port, log):
     """nginx with its own buffers, 4 KB each, and files as Debian configures them."""
     return start_nginx(stack, options, task, port, log, buffers="", stock=True)
+
+
+def start_nginx_through(stack, options, task, port, log):
+    """nginx that passes uploads on as they come, as fly-atc does."""
+    return start_nginx(stack, options, task, port, log, uploads="client_max_body_size 0; proxy_request_buffering off;")
 
 
 # --- HAProxy -----------------------------------------------------------------------------------
@@ -330,11 +336,25 @@ def start_fly_atc_plain(stack, options, task, port, log):
                                                                  "x_sendfile_enabled": False})
 
 
-def start_fly_atc(stack, options, task, port, log, program=None, server=None):
+def start_fly_atc_elsewhere(stack, options, task, port, log):
+    """All users live on another machine, to which Fly's edge, which is us, is sent."""
+    return start_fly_atc(stack, options, task, port, log, server={"trusted_proxies": ["127.0.0.0/8"]}, user={"machine": "3d8d413b29d638"},
+                         environ={"FLY_MACHINE_ID": "148e45d7c20978", "FLY_REGION": "sea", "FLY_ATC_FLEET_SECRET": "a secret of the fleet's own"})
+
+
+def start_fly_atc_hop(stack, options, task, port, log):
+    """All tenants live on another machine, whose place the application takes."""
+    [other] = start_backends(stack, task)
+    fleet = {"machine": {"name": "m1", "target": "hosts", "secret": "a secret of this fleet"},
+             "machines": {"m1": {"address": f"127.0.0.1:{port}"}, "m2": {"address": f"127.0.0.1:{other}"}}}
+    return start_fly_atc(stack, options, task, port, log, settings=fleet, user={"machine": "m2"})
+
+
+def start_fly_atc(stack, options, task, port, log, program=None, server=None, settings=None, user=None, environ=None):
     users = {}
     for prefix in task.prefixes:
-        user, name = prefix.strip("/").split("/", 1)
-        users.setdefault(user, {"tenants": []})["tenants"].append(name)
+        owner, name = prefix.strip("/").split("/", 1)
+        users.setdefault(owner, {"tenants": [], **(user or {})})["tenants"].append(name)
     app = {"framework": "generic", "command": task.application(), "prefix": "pass",
            "health_check": "/b/0", "listen": task.listen, "idle_timeout": f"{FOREVER_S}s",
            "env": {"BOOT_MS": str(task.boot_ms), "BENCH_ANSWERS": str(task.work)}}
@@ -344,9 +364,9 @@ def start_fly_atc(stack, options, task, port, log, program=None, server=None):
     conf.write_text(json.dumps({
         "server": {"http_port": port, "address": "127.0.0.1", "threads": 1, "log_requests": task.logged,
                    "keepalive_timeout": f"{FOREVER_S}s", **(server or {})},
-        "app": app, "users": users}))
+        "app": app, "users": users, **(settings or {})}))
     return measure.spawn([program or options.fly_atc, "run", "-c", conf], task.cores, cwd=task.work,
-                         env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work)),
+                         env=dict(os.environ, XDG_RUNTIME_DIR=str(task.work), **(environ or {})),
                          stdout=log, stderr=log)
 
 
@@ -354,10 +374,13 @@ STARTERS = {
     "nginx": start_nginx,
     "nginx-buffered": start_nginx_buffered,
     "nginx-stock": start_nginx_stock,
+    "nginx-through": start_nginx_through,
     "haproxy": start_haproxy,
     "varnish": start_varnish,
     "thruster": start_thruster,
     "fly-atc": start_fly_atc,
+    "fly-atc-hop": start_fly_atc_hop,
     "fly-atc-before": start_fly_atc_before,
     "fly-atc-plain": start_fly_atc_plain,
+    "fly-atc-elsewhere": start_fly_atc_elsewhere,
 }

@@ -110,7 +110,20 @@ def size_ratio(base):
     return measured
 
 
+def rate_ratio(slower, faster):
+    """Requests/s of one over those of the other."""
+    def measured(scenario):
+        found = ratios(scenario, slower, faster, "rps")
+        return median(found) if found else None
+    return measured
+
+
+HOPS = {"hop": "a small answer", "hop-100k": "an answer of 100 KB", "hop-1m": "an answer of 1 MB",
+        "hop-up": "a small upload", "hop-up-100k": "an upload of 100 KB", "hop-up-1m": "an upload of 1 MB"}
 TARGETS = (
+    *(Target(name, f"CPU of {text} from or to another machine × nginx", 1.00, cpu_ratio("nginx", "fly-atc-hop"))
+      for name, text in HOPS.items()),
+    Target("replay", "requests/s of a small request over those of replays", 0.50, rate_ratio("fly-atc", "fly-atc-elsewhere")),
     Target("small", "CPU of a small request, 64 connections, × nginx", 0.75, cpu_ratio("nginx")),
     Target("small256", "CPU of a small request, 256 connections, × nginx", 0.75, cpu_ratio("nginx")),
     Target("logged", "CPU of a small request, both logging, × nginx", 0.80, cpu_ratio("nginx")),

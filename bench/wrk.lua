@@ -1,7 +1,12 @@
--- wrk.lua - one line of JSON at the end of a wrk run; BENCH_PATHS: request these paths in turn.
+-- wrk.lua - one line of JSON at the end of a wrk run; BENCH_PATHS: request these paths in turn;
+-- BENCH_UPLOAD: send a body of so many bytes.
 -- SPDX-License-Identifier: MIT
 
-local paths = os.getenv("BENCH_PATHS")
+local paths, upload = os.getenv("BENCH_PATHS"), os.getenv("BENCH_UPLOAD")
+
+if upload then
+	wrk.method, wrk.body = "POST", string.rep("x", tonumber(upload))
+end
 
 if paths then
 	local requests, turn = {}, 0

@@ -83,7 +83,7 @@ static bool is_nobody(int err)
 	return err == -ENOENT || err == -ENOTDIR || err == -ECONNREFUSED || err == -EACCES;
 }
 
-static int ask_each(const struct options *o, const char *method, str target,
+static int ask_each(const struct options *o, const char *method, str target, str body,
 	client_data_fn *on_data, void *arg, unsigned *ret_status)
 {
 	struct sockets sockets;
@@ -92,7 +92,7 @@ static int ask_each(const struct options *o, const char *method, str target,
 
 	find_sockets(o, &sockets, &faults);
 	for (size_t i = 0; i < sockets.count && is_nobody(err); i++) {
-		err = client_ask(sockets.paths[i], method, target, on_data, arg, ret_status);
+		err = client_send(sockets.paths[i], method, target, body, on_data, arg, ret_status);
 		if (first == -ENOENT && err < 0 && err != -ENOENT) {
 			first = err;
 			told = i;
@@ -112,7 +112,13 @@ static void on_body(void *arg, unsigned status, str piece)
 
 int live_ask(const struct options *o, const char *method, str target, struct live_answer *ret)
 {
-	return ask_each(o, method, target, on_body, &ret->body, &ret->status);
+	return live_send(o, method, target, STR_EMPTY, ret);
+}
+
+int live_send(
+	const struct options *o, const char *method, str target, str body, struct live_answer *ret)
+{
+	return ask_each(o, method, target, body, on_body, &ret->body, &ret->status);
 }
 
 void live_tenant_target(struct buf *out, const char *id, const char *tail)
@@ -280,7 +286,7 @@ int live_ask_lines(const struct options *o, const char *method, str target, live
 {
 	struct line_reader r = {ret, on_line, arg};
 
-	return ask_each(o, method, target, on_piece, &r, &ret->status);
+	return ask_each(o, method, target, STR_EMPTY, on_piece, &r, &ret->status);
 }
 
 static void on_log_line(void *arg, str line)
@@ -314,7 +320,7 @@ int live_logs(const struct options *o)
 }
 
 /* The same as `fly-atc check` prints. */
-static void print_faults(json_t *list, const char *kind)
+void live_print_faults(json_t *list, const char *kind)
 {
 	json_t *fault;
 	size_t i;
@@ -322,13 +328,15 @@ static void print_faults(json_t *list, const char *kind)
 	json_array_foreach(list, i, fault)
 	{
 		json_t *line = json_object_get(fault, "line");
+		int column = (int)json_integer_value(json_object_get(fault, "column"));
 		const char *where = json_string_value(json_object_get(fault, "where"));
 		const char *text = json_string_value(json_object_get(fault, "text"));
 
 		fprintf(stderr, "%s:", where ? where : "?");
 		if (line)
-			fprintf(stderr, "%d:%d:", (int)json_integer_value(line),
-				(int)json_integer_value(json_object_get(fault, "column")));
+			fprintf(stderr, "%d:", (int)json_integer_value(line));
+		if (column)
+			fprintf(stderr, "%d:", column);
 		fprintf(stderr, " %s: %s\n", kind, text ? text : "?");
 	}
 }
@@ -339,8 +347,8 @@ static int tell_reload(const struct live_answer *a)
 	const char *later = json_string_value(json_object_get(j, "needs_restart"));
 	int r = 0;
 
-	print_faults(json_object_get(j, "warnings"), "warning");
-	print_faults(json_object_get(j, "faults"), "error");
+	live_print_faults(json_object_get(j, "warnings"), "warning");
+	live_print_faults(json_object_get(j, "faults"), "error");
 	if (a->status == 200 || a->status == STATUS_ACCEPTED) {
 		printf("reloaded: tenants %d added, %d removed, %d changed\n",
 			(int)json_integer_value(json_object_get(j, "added")),

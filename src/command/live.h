@@ -17,6 +17,11 @@ typedef void live_line_fn(void *arg, str line);
  * body in any case. */
 int live_ask(
 	const struct options *o, const char *method, str target, struct live_answer *ret) MUST_USE;
+/* The same with a body. */
+int live_send(const struct options *o, const char *method, str target, str body,
+	struct live_answer *ret) MUST_USE;
+/* Of an answer: "error" or "warning", as `fly-atc check` prints them. */
+void live_print_faults(json_t *list, const char *kind);
 /* "/v1/tenants/<id><tail>". */
 void live_tenant_target(struct buf *out, const char *id, const char *tail);
 /* A new reference, or NULL if it is not JSON. */

@@ -7,11 +7,11 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
-#include "command/live.h"
 #include "command/roster_desk.h"
 #include "command/roster_int.h"
 #include "command/table.h"
 #include "command/text.h"
+#include "control/client.h"
 
 static const char *const actions[] = {"add", "change", "remove", "list", NULL};
 #define LIST (ROSTER_REMOVE + 1)
@@ -125,18 +125,7 @@ struct config_source roster_source(const struct options *o)
 	return (struct config_source){.file = o->file, .environ = environ, .is_only_read = true};
 }
 
-/* What runs here may know at once; it would learn of it in any case. */
-static void tell_running(const struct options *o)
-{
-	struct options quiet = *o;
-	struct live_answer answer = {0};
-
-	quiet.is_quiet = true;
-	(void)!live_ask(&quiet, "POST", STR("/v1/roster/changed"), &answer);
-	buf_done(&answer.body);
-}
-
-static void print_harmless(str text)
+void roster_print(str text)
 {
 	str rest = text, line;
 	struct buf out = {0};
@@ -149,15 +138,15 @@ static void print_harmless(str text)
 	buf_done(&out);
 }
 
-static void print_json(const struct roster_outcome *outcome, bool is_dry)
+void roster_print_json(uint64_t version, str text, bool is_dry)
 {
 	struct buf out = {0};
 	struct json j = {.out = &out};
-	str rest = buf_str(&outcome->text), line;
+	str rest = text, line;
 
 	json_open_object(&j, NULL);
-	json_number(&j, "version", outcome->version);
-	json_bool(&j, "written", outcome->version && !is_dry);
+	json_number(&j, "version", version);
+	json_bool(&j, "written", version && !is_dry);
 	json_open_array(&j, "changes");
 	while (str_split(&rest, '\n', &line))
 		json_str(&j, NULL, line);
@@ -166,6 +155,18 @@ static void print_json(const struct roster_outcome *outcome, bool is_dry)
 	buf_add_char(&out, '\n');
 	print_buf(&out, stdout);
 	buf_done(&out);
+}
+
+/* What the loader has to say of this version, and of nothing else. */
+static void print_warnings(const struct roster_outcome *outcome)
+{
+	for (size_t i = 0; outcome->version && i < outcome->faults.count; i++) {
+		const struct config_fault *f = &outcome->faults.items[i];
+
+		if (f->is_warning && f->line == outcome->version && str_eq(f->where, STR("roster")))
+			fprintf(stderr, "roster:%u: warning: " STR_FMT "\n", f->line,
+				STR_ARG(f->text));
+	}
 }
 
 int roster_tell_outcome(const struct options *o, const struct roster_desk *d, int r,
@@ -183,10 +184,11 @@ int roster_tell_outcome(const struct options *o, const struct roster_desk *d, in
 		return r == -EINVAL || (r == -EBADMSG && outcome->faults.errors) ? EXIT_USAGE
 										 : EXIT_RUNTIME;
 	}
+	print_warnings(outcome);
 	if (o->as_json) {
-		print_json(outcome, o->is_dry);
+		roster_print_json(outcome->version, buf_str(&outcome->text), o->is_dry);
 	} else {
-		print_harmless(buf_str(&outcome->text));
+		roster_print(buf_str(&outcome->text));
 		if (!outcome->version)
 			printf("nothing changes\n");
 		else
@@ -194,16 +196,33 @@ int roster_tell_outcome(const struct options *o, const struct roster_desk *d, in
 					 : "version %llu in %s\n",
 				(unsigned long long)outcome->version, roster_place_name(d->place));
 	}
-	if (outcome->version && !o->is_dry)
-		tell_running(o);
-	return 0;
+	buf_done(&text);
+	return outcome->version && !o->is_dry ? roster_tell_running(o, outcome->version) : 0;
 }
 
-bool roster_has_place(const struct roster_desk *d)
+int roster_tell_no_place(const struct roster_desk *d)
 {
-	if (!d->place)
-		tell_fault("%s", d->why_none ? d->why_none : "there is no place for a roster");
-	return d->place;
+	tell_fault("%s", d->why_none ? d->why_none : "there is no place for a roster");
+	return EXIT_USAGE;
+}
+
+/* By who runs here, where we have no keys for the store, say. */
+static int ask_entry(
+	const struct options *o, const struct roster_desk *d, const struct roster_request *q)
+{
+	struct buf name = {0}, by = {0};
+	CLEAN_FREE char *target = NULL;
+	int r;
+
+	client_add_segment(&name, q->name);
+	client_add_segment(&by, q->by);
+	target = xasprintf("%ss/" STR_FMT "/%s?by=" STR_FMT "%s", verb_name(o->verb),
+		STR_ARG(buf_str(&name)), o->words[0], STR_ARG(buf_str(&by)),
+		o->is_dry ? "&dry_run=1" : "");
+	r = d->file->is_single ? -ENOENT : roster_ask(o, target, q->settings);
+	buf_done(&name);
+	buf_done(&by);
+	return r == -ENOENT ? roster_tell_no_place(d) : r;
 }
 
 static int write_entry(const struct options *o, struct roster_desk *d, enum roster_verb verb)
@@ -224,9 +243,13 @@ static int write_entry(const struct options *o, struct roster_desk *d, enum rost
 
 	write_settings(o->words + 2, o->nwords - 2, &settings);
 	q.settings = buf_str(&settings);
-	r = roster_commit(
-		d->place, &source, d->roster, &q, clock_now() + ROSTER_WRITE_LIMIT, &outcome, &why);
-	r = roster_tell_outcome(o, d, r, &outcome, &why);
+	if (d->place) {
+		r = roster_commit(d->place, &source, d->roster, &q,
+			clock_now() + ROSTER_WRITE_LIMIT, &outcome, &why);
+		r = roster_tell_outcome(o, d, r, &outcome, &why);
+	} else {
+		r = ask_entry(o, d, &q);
+	}
 	roster_outcome_done(&outcome);
 	buf_done(&settings);
 	return r;
@@ -332,6 +355,11 @@ static int list_entries(const struct options *o, struct roster_desk *d)
 	int read = roster_desk_read(d), r;
 	struct config *conf = roster_desk_load(d, &source);
 
+	if (!d->place && d->file->backup.url.n && !d->file->is_single) {
+		tell_fault("the roster cannot be read, this is the file alone: %s", d->why_none);
+		read = -EIO;
+	}
+
 	if (!conf)
 		return EXIT_USAGE;
 	r = print_list(o, conf);
@@ -391,8 +419,7 @@ int roster_entries_run(const struct options *o)
 	if (r == 0 && action == LIST)
 		r = list_entries(o, &desk);
 	else if (r == 0)
-		r = roster_has_place(&desk) ? write_entry(o, &desk, (enum roster_verb)action)
-					    : EXIT_USAGE;
+		r = write_entry(o, &desk, (enum roster_verb)action);
 	roster_desk_close(&desk);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "command/roster.h"
 #include "command/roster_int.h"
 #include "command/text.h"
+#include "control/client.h"
 
 #define READ_LIMIT  60000u /* msec, for a history of any length */
 #define SHOWN	    50u
@@ -157,6 +158,22 @@ static int diff(const struct options *o, struct roster_desk *d)
 
 /* --- revert --- */
 
+static int ask_revert(
+	const struct options *o, const struct roster_desk *d, const struct roster_return *q)
+{
+	struct buf by = {0};
+	CLEAN_FREE char *target = NULL;
+	int r;
+
+	client_add_segment(&by, q->by);
+	target = xasprintf("revert?version=%llu&only=%d&by=" STR_FMT "%s",
+		(unsigned long long)q->version, q->only_that, STR_ARG(buf_str(&by)),
+		o->is_dry ? "&dry_run=1" : "");
+	r = d->file->is_single ? -ENOENT : roster_ask(o, target, STR_EMPTY);
+	buf_done(&by);
+	return r == -ENOENT ? roster_tell_no_place(d) : r;
+}
+
 static int revert(const struct options *o, struct roster_desk *d)
 {
 	struct config_source source = roster_source(o);
@@ -168,6 +185,8 @@ static int revert(const struct options *o, struct roster_desk *d)
 
 	if (r != 0)
 		return r;
+	if (!d->place)
+		return ask_revert(o, d, &q);
 	r = roster_revert(
 		d->place, &source, d->roster, &q, clock_now() + ROSTER_WRITE_LIMIT, &outcome, &why);
 	r = roster_tell_outcome(o, d, r, &outcome, &why);
@@ -218,8 +237,8 @@ int roster_history_run(const struct options *o)
 	r = check_revision_words(o, action);
 	if (r == 0)
 		r = roster_desk_open(&desk, &source);
-	if (r == 0 && !roster_has_place(&desk))
-		r = EXIT_USAGE;
+	if (r == 0 && !desk.place && !actions[action].writes)
+		r = roster_tell_no_place(&desk);
 	if (r == 0 && !actions[action].writes && roster_desk_read(&desk) < 0)
 		r = EXIT_RUNTIME;
 	if (r == 0)

@@ -4,19 +4,6 @@
 
 #define MAX_PATTERN 255u
 
-static bool read_text(struct loader *ld, const struct node *n, str *ret)
-{
-	struct row row = {.type = TYPE_STR, .name = n->key->text};
-
-	if (!value_read(ld, &row, n, ret))
-		return false;
-	if (is_machine_name(*ret))
-		return true;
-	fault_at(ld, n->place, STR_FMT ": \"" STR_FMT "\" may have letters, digits, - _ and . only",
-		STR_ARG(n->key->text), STR_ARG(*ret));
-	return false;
-}
-
 /* What a request's path looks like, with stars. */
 static bool is_pattern(str s)
 {
@@ -52,9 +39,9 @@ static void read_appliance(struct loader *ld, struct appliance_conf *a, const st
 	node_foreach(entry, n)
 	{
 		if (str_eq(entry->key->text, STR("app")))
-			(void)!read_text(ld, entry, &a->app);
+			(void)!machine_name_read(ld, entry, &a->app);
 		else if (str_eq(entry->key->text, STR("region")))
-			(void)!read_text(ld, entry, &a->region);
+			(void)!machine_name_read(ld, entry, &a->region);
 		else
 			fault_unknown_key(ld, entry->key, NULL, keys);
 	}

@@ -391,6 +391,8 @@ void machines_read(struct loader *ld, const struct node *map);
 void machines_derive(struct loader *ld);
 /* All tenants are known: each one's owner. */
 void machines_place(struct loader *ld);
+/* The value of an entry: the name of a machine, a region or an app, or nothing. */
+bool machine_name_read(struct loader *ld, const struct node *n, str *ret) MUST_USE;
 /* appliances.c */
 void appliances_read(struct loader *ld, const struct node *map);
 

@@ -35,19 +35,28 @@ void machine_read(struct loader *ld, const struct node *n)
 
 /* -- machines: -- */
 
-static bool read_text(struct loader *ld, const struct node *n, str *ret)
+/* A text that no row stands for. */
+static bool read_said(struct loader *ld, const struct node *n, str *ret)
 {
-	static const struct row row = {.type = TYPE_STR};
-	struct row named = row;
+	struct row row = {.type = TYPE_STR, .name = n->key->text};
 
-	named.name = n->key->text;
-	return value_read(ld, &named, n, ret);
+	return value_read(ld, &row, n, ret);
 }
 
 static void complain(struct loader *ld, const struct node *n, str value, const char *what)
 {
 	fault_at(ld, n->place, STR_FMT ": \"" STR_FMT "\" %s", STR_ARG(n->key->text),
 		STR_ARG(value), what);
+}
+
+bool machine_name_read(struct loader *ld, const struct node *n, str *ret)
+{
+	if (!read_said(ld, n, ret))
+		return false;
+	if (!ret->n || is_machine_name(*ret))
+		return true;
+	complain(ld, n, *ret, "may have letters, digits, - _ and . only");
+	return false;
 }
 
 /* "10.0.0.5:8080", "[fd00::5]:8080", "m1.example.com:80". */
@@ -128,12 +137,12 @@ static void read_wake_entry(struct loader *ld, struct machine_conf *m, const str
 		(void)!read_command(ld, n, &m->wake.command);
 	} else if (str_eq(key, STR("http"))) {
 		m->wake.how = MACHINE_WAKE_HTTP;
-		if (read_text(ld, n, &m->wake.http) && !str_starts(m->wake.http, STR("http://")) &&
+		if (read_said(ld, n, &m->wake.http) && !str_starts(m->wake.http, STR("http://")) &&
 			!str_starts(m->wake.http, STR("https://")))
 			complain(ld, n, m->wake.http, "does not begin with http:// or https://");
 	} else if (str_eq(key, STR("wol"))) {
 		m->wake.how = MACHINE_WAKE_WOL;
-		if (read_text(ld, n, &m->wake.wol) && !is_wol(m->wake.wol))
+		if (read_said(ld, n, &m->wake.wol) && !is_wol(m->wake.wol))
 			complain(ld, n, m->wake.wol,
 				"is no hardware address such as 52:54:00:12:34:56");
 	} else {
@@ -147,7 +156,7 @@ static void read_sleep(struct loader *ld, struct machine_conf *m, const struct n
 	str word = STR_EMPTY;
 
 	if (n->kind == NODE_SCALAR && !node_is_null(n)) {
-		if (!read_text(ld, n, &word))
+		if (!read_said(ld, n, &word))
 			return;
 		if (str_eq(word, STR("exit")))
 			m->sleep.how = MACHINE_SLEEP_EXIT;
@@ -174,11 +183,10 @@ static void read_machine_entry(struct loader *ld, struct machine_conf *m, const 
 	str key = n->key->text;
 
 	if (str_eq(key, STR("address"))) {
-		if (read_text(ld, n, &m->address) && m->address.n && !is_address(m->address))
+		if (read_said(ld, n, &m->address) && m->address.n && !is_address(m->address))
 			complain(ld, n, m->address, "is not host:port");
 	} else if (str_eq(key, STR("region"))) {
-		if (read_text(ld, n, &m->region) && m->region.n && !is_machine_name(m->region))
-			complain(ld, n, m->region, "may have letters, digits, - _ and . only");
+		(void)!machine_name_read(ld, n, &m->region);
 	} else if (str_eq(key, STR("wake"))) {
 		if (section_expects_map(ld, n))
 			node_foreach(entry, n) read_wake_entry(ld, m, entry);

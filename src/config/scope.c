@@ -125,8 +125,19 @@ bool scope_read_entry(struct loader *ld, struct scope *scope, const struct node 
 	return false;
 }
 
+/* Somebody moves a user by the region, and he stays where his machine is. */
+static void check_region(struct loader *ld, const struct setting_location *l)
+{
+	if (l->machine_line && line_is_roster(l->region_line) && l->region_line > l->machine_line)
+		warn_at(ld, (struct place){PLACE_FILE, l->region_line, 0},
+			"the region " STR_FMT " has no effect, since machine " STR_FMT
+			" of %s decides; `machine=` takes that back",
+			STR_ARG(l->region), STR_ARG(l->machine), line_text(ld, l->machine_line));
+}
+
 const struct app_layer *scope_finish(struct loader *ld, struct scope *scope)
 {
+	check_region(ld, &scope->location);
 	if (!scope->own)
 		return scope->parent;
 	layer_derive(ld, scope->own);

@@ -34,8 +34,8 @@ static void on_reply_end(void *arg, const struct ask_end *end)
 	r->error = end->error;
 }
 
-int client_ask(const char *socket_path, const char *method, str target, client_data_fn *on_piece,
-	void *arg, unsigned *ret_status)
+int client_send(const char *socket_path, const char *method, str target, str body,
+	client_data_fn *on_piece, void *arg, unsigned *ret_status)
 {
 	static const struct ask_ops ops = {
 		.on_head = on_reply_head, .on_data = on_reply_data, .on_end = on_reply_end};
@@ -44,7 +44,8 @@ int client_ask(const char *socket_path, const char *method, str target, client_d
 	struct buf out = {0};
 	int r;
 
-	ask_write(&out, method, target, STR("fly-atc"), STR_EMPTY, STR_EMPTY);
+	ask_write(&out, method, target, STR("fly-atc"),
+		body.n ? STR("application/json") : STR_EMPTY, body);
 	request.request = buf_str(&out);
 	r = ask_wait(&request, &ops, &reply);
 	buf_done(&out);
@@ -53,6 +54,12 @@ int client_ask(const char *socket_path, const char *method, str target, client_d
 	if (r == 0)
 		*ret_status = reply.status;
 	return r;
+}
+
+int client_ask(const char *socket_path, const char *method, str target, client_data_fn *on_piece,
+	void *arg, unsigned *ret_status)
+{
+	return client_send(socket_path, method, target, STR_EMPTY, on_piece, arg, ret_status);
 }
 
 void client_add_segment(struct buf *out, str segment)

@@ -12,5 +12,8 @@ typedef void client_data_fn(void *arg, unsigned status, str piece);
  * cannot be parsed, -EPIPE if it broke off, or another -errno. */
 int client_ask(const char *socket_path, const char *method, str target, client_data_fn *on_data,
 	void *arg, unsigned *ret_status) MUST_USE;
+/* The same with a body. */
+int client_send(const char *socket_path, const char *method, str target, str body,
+	client_data_fn *on_data, void *arg, unsigned *ret_status) MUST_USE;
 /* Adds one segment of a path: everything but letters, digits and -._~ is escaped, '/' too. */
 void client_add_segment(struct buf *out, str segment);

@@ -29,7 +29,7 @@ static void warn_busy(const struct exchange *x, str value, const char *what)
 {
 	LOG_LEVEL_HERE(x->record.log_level);
 	struct worker *w = x->worker;
-	size_t n = worker_note_seldom(w, &w->misstated);
+	size_t n = worker_note_seldom(w, &w->noted.misstated);
 	struct buf *line = n ? log_line_open(LOG_WARN, what) : NULL;
 
 	if (!line)

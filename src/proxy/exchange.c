@@ -78,7 +78,7 @@ static void exchange_free(struct exchange *x)
 	if (!list_is_empty(&w->exchanges.woken))
 		list_remove(&x->woken);
 	worker_leave_tenant(x->trip.tenant);
-	worker_leave_peer(x->trip.peer);
+	worker_leave_peer(x->trip.peer.is);
 	view_unref(x->view);
 	flow_done(&x->trip.up);
 	flow_done(&x->reply.down);

@@ -101,9 +101,12 @@ struct wish {
 
 /* The way to the tenant. */
 struct trip {
-	struct worker_tenant
-		*tenant; /* NULL before it is known; or, on the way to another machine: */
-	struct worker_peer *peer;
+	struct worker_tenant *tenant; /* NULL before it is known, and where there is a peer */
+	struct {
+		struct worker_peer *is; /* the other machine to which it goes; or NULL */
+		msec until;		/* of its answer, for which it is looked at more often */
+		unsigned tries;		/* that it has not survived */
+	} peer;
 	struct upstream *upstream;
 	struct buf request; /* head for the tenant; kept for one retry */
 	struct asked asked; /* its fields */
@@ -114,13 +117,11 @@ struct trip {
 	uint64_t held_since;	 /* 0: was not held */
 	msec page_at, retry_at;	 /* while in HOLD; MSEC_NEVER otherwise */
 	msec held_until, connect_until;
-	msec answer_until; /* of another machine, whose deadline is looked at more often */
-	unsigned tries;	   /* that another machine has not survived */
-	unsigned stops;	   /* starts of the tenant that were stopped while this was held */
-	bool is_counted;   /* in the tenant's in_flight */
-	bool was_here;	   /* counted among the tenant's requests */
-	bool is_refused;   /* the tenant took no connection, or not this one */
-	bool is_begun;	   /* the request is on its way to the tenant */
+	unsigned stops;	 /* starts of the tenant that were stopped while this was held */
+	bool is_counted; /* in the tenant's in_flight */
+	bool was_here;	 /* counted among the tenant's requests */
+	bool is_refused; /* the tenant took no connection, or not this one */
+	bool is_begun;	 /* the request is on its way to the tenant */
 	bool is_retried;
 	bool is_tunnel;	      /* after 101 */
 	bool is_websocket;    /* a tunnel that is established */

@@ -20,7 +20,7 @@ static str whose(const struct exchange *x)
 	for (; n < path.n && path.p[n] != '/'; n++) {
 		char c = char_lower(path.p[n]);
 
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("._-", c, 3))
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("._~-", c, 4))
 			return STR_EMPTY;
 	}
 	return n > NAME_MAX_SIZE ? STR_EMPTY : str_slice(path, 0, n);
@@ -46,7 +46,7 @@ str hop_write(struct exchange *x)
 	return hop;
 }
 
-static enum step refuse(struct exchange *x, const char *why)
+static enum step refuse_marker(struct exchange *x, const char *why)
 {
 	return exchange_fail(x, ERROR_HOP, str_of(why));
 }
@@ -70,14 +70,13 @@ static enum step believe(struct exchange *x)
 static enum step take(struct exchange *x, const struct marker *m)
 {
 	if (!marker_is_for(m, whose(x)))
-		return refuse(x, "the marker is of another path");
+		return refuse_marker(x, "the marker is of another path");
 	return believe(x);
 }
 
-/* Ours may be behind after a resume, so that is no reason to refuse. */
-static void warn_of_clocks(struct exchange *x, const struct marker *m)
+void hop_note_clocks(struct exchange *x, const struct marker *m)
 {
-	size_t n = worker_note_seldom(x->worker, &x->worker->ahead);
+	size_t n = worker_note_seldom(x->worker, &x->worker->noted.ahead);
 
 	if (n)
 		log_warn("the clock of machine " STR_FMT
@@ -97,7 +96,7 @@ enum step hop_take(struct exchange *x)
 	switch (marker_read(header_value(head->headers, head->nheaders, HEADER_FLY_ATC_HOP),
 		conf->hop_key, MARKER_PEER, wall_exact(), &m)) {
 	case MARKER_AHEAD:
-		warn_of_clocks(x, &m);
+		hop_note_clocks(x, &m);
 		return take(x, &m);
 	case MARKER_VALID:
 		return take(x, &m);
@@ -110,5 +109,5 @@ enum step hop_take(struct exchange *x)
 	case MARKER_BAD:
 		break;
 	}
-	return refuse(x, "the marker is not of this fleet's secret");
+	return refuse_marker(x, "the marker is not of this fleet's secret");
 }

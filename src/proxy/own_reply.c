@@ -94,7 +94,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 			 (error == ERROR_BAD_RESPONSE && !is_development);
 	/* For a start that failed: with the last lines of the application. */
 	bool has_output = is_development && error == ERROR_START_FAILED;
-	str shown = is_hidden ? STR_EMPTY : x->trip.peer ? shown_of_peer(x) : reason;
+	str shown = is_hidden ? STR_EMPTY : x->trip.peer.is ? shown_of_peer(x) : reason;
 	struct error_in in = {
 		.error = error,
 		.status = error_status(error),

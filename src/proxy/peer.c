@@ -50,7 +50,7 @@ enum step peer_begin(struct exchange *x, str machine)
 		return exchange_fail(x, ERROR_MISDIRECTED, STR_EMPTY);
 	if (server->max_request_body && head->content_length > server->max_request_body)
 		return exchange_fail(x, ERROR_BODY_TOO_LARGE, STR_EMPTY);
-	x->trip.peer = worker_peer(x->worker, machine);
+	x->trip.peer.is = worker_peer(x->worker, machine);
 	x->wish.wants_upgrade = forward_is_upgrade(head);
 	x->trip.awaits_continue = head->expects_continue;
 	write_head(x, machine, hop);
@@ -62,22 +62,22 @@ enum step peer_begin(struct exchange *x, str machine)
 static enum step wait_for_peer(struct exchange *x);
 
 /* Nothing was sent.  It may have gone to sleep, or is being started again. */
-static enum step refused(struct exchange *x)
+static enum step miss_peer(struct exchange *x)
 {
 	const struct upstream *u = x->trip.upstream;
 	bool was_there = u && !u->is_connecting;
 
 	x->trip.is_refused = false;
 	trip_end(x);
-	worker_peer_failed(x->trip.peer, was_there);
-	worker_reach(x->trip.peer);
+	worker_peer_failed(x->trip.peer.is, was_there);
+	worker_reach(x->trip.peer.is);
 	return wait_for_peer(x);
 }
 
 static enum step dial(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	struct origin *o = &x->trip.peer->origin;
+	struct origin *o = &x->trip.peer.is->origin;
 	struct upstream *u = NULL;
 	int r = 0;
 
@@ -89,26 +89,27 @@ static enum step dial(struct exchange *x)
 	if (r == -EMFILE || r == -ENFILE)
 		w->shortage.wants_descriptors = true; /* and then it tries again */
 	if (r < 0)
-		return refused(x);
+		return miss_peer(x);
 	u->exchange = x;
 	x->trip.upstream = u;
 	x->trip.is_begun = false;
+	x->trip.peer.until = 0;
 	return STEP_RELAY;
 }
 
 static bool may_dial(const struct exchange *x)
 {
-	const struct worker_peer *p = x->trip.peer;
+	const struct worker_peer *p = x->trip.peer.is;
 
 	return p->is_told && p->state == MACHINE_THERE && loop_now(x->worker->loop) >= p->again;
 }
 
 enum step peer_step(struct exchange *x)
 {
-	const struct worker_peer *p = x->trip.peer;
+	const struct worker_peer *p = x->trip.peer.is;
 
 	if (x->trip.is_refused)
-		return refused(x);
+		return miss_peer(x);
 	if (worker_peer_is_lost(p))
 		return exchange_fail(
 			x, ERROR_CONNECT_FAILED, p->reason ? str_of(p->reason) : STR_EMPTY);
@@ -132,7 +133,7 @@ bool peer_is_another(struct exchange *x, const struct response_head *h)
 
 static size_t count_waiting(struct exchange *x, size_t *ret_its)
 {
-	*ret_its = x->trip.peer->nheld;
+	*ret_its = x->trip.peer.is->nheld;
 	return shared_count(&x->worker->shared->nheld);
 }
 
@@ -159,7 +160,7 @@ static void set_limit(struct exchange *x)
 
 static enum step wait_for_peer(struct exchange *x)
 {
-	const struct worker_peer *p = x->trip.peer;
+	const struct worker_peer *p = x->trip.peer.is;
 
 	if (x->worker->is_draining)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
@@ -180,7 +181,7 @@ static enum step wait_for_peer(struct exchange *x)
 
 static void set_deadline(struct exchange *x)
 {
-	const struct worker_peer *p = x->trip.peer;
+	const struct worker_peer *p = x->trip.peer.is;
 	bool is_coming = !p->is_told || p->state == MACHINE_COMING;
 
 	client_deadline(
@@ -189,7 +190,7 @@ static void set_deadline(struct exchange *x)
 
 void peer_wait_enter(struct exchange *x)
 {
-	struct worker_peer *p = x->trip.peer;
+	struct worker_peer *p = x->trip.peer.is;
 
 	atomic_fetch_add(&x->worker->shared->nheld, 1);
 	p->nheld++;
@@ -202,7 +203,7 @@ void peer_wait_enter(struct exchange *x)
 void peer_wait_leave(struct exchange *x)
 {
 	list_remove(&x->link);
-	x->trip.peer->nheld--;
+	x->trip.peer.is->nheld--;
 	atomic_fetch_sub(&x->worker->shared->nheld, 1);
 	x->record.wake_ms = (int64_t)((clock_usec() - x->trip.held_since) / 1000);
 	client_deadline(x->client, MSEC_NEVER);
@@ -216,7 +217,7 @@ enum step peer_wait(struct exchange *x)
 		return exchange_cut(x, ERROR_CLIENT_GONE);
 	if (events & EVENT_GIVE_UP)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
-	if (events & EVENT_CLIENT_TIME || may_dial(x) || worker_peer_is_lost(x->trip.peer))
+	if (events & EVENT_CLIENT_TIME || may_dial(x) || worker_peer_is_lost(x->trip.peer.is))
 		return STEP_PEER; /* perhaps to come back */
 	if (events & EVENT_STATE)
 		set_deadline(x);
@@ -227,7 +228,7 @@ enum step peer_wait(struct exchange *x)
 
 enum error peer_error(const struct exchange *x, enum error error)
 {
-	if (!x->trip.peer)
+	if (!x->trip.peer.is)
 		return error;
 	if (error == ERROR_CONNECT_FAILED)
 		return ERROR_PEER_UNREACHABLE;

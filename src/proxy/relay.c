@@ -111,7 +111,7 @@ static enum step fail_late(struct exchange *x, enum error error)
 	uint32_t max = x->wish.conf ? (uint32_t)x->wish.conf->app->max_timeouts : 0;
 	uint32_t n;
 
-	if (x->trip.peer)
+	if (x->trip.peer.is)
 		return exchange_fail(x, error, STR_EMPTY);
 	n = atomic_fetch_add(&exchange_slot(x)->timeouts, 1) + 1;
 	if (max && n % max == 0)
@@ -130,28 +130,34 @@ static enum step look_at_peer(struct exchange *x)
 			return exchange_cut(x, ERROR_TRUNCATED);
 		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);
 	}
-	if (now >= x->trip.answer_until)
+	if (now >= x->trip.peer.until)
 		return GO;
-	upstream_deadline(u, MIN(x->trip.answer_until, now + RELAY_LOOK));
+	upstream_deadline(u, now + RELAY_LOOK);
 	return WAIT;
 }
 
-static enum step on_upstream_time(struct exchange *x)
+static enum step on_tenant_time(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
-	enum step next = x->trip.peer && !u->is_connecting ? look_at_peer(x) : GO;
 	bool reads = relay_up_waits(x) && socket_unsent(u->watch.fd) < u->unsent;
 
-	if (next != GO)
-		return next;
-	if (u->is_connecting)
-		return x->trip.peer ? relay_upstream_failed(x, ERROR_CONNECT_FAILED)
-				    : fail_late(x, ERROR_CONNECT_FAILED);
 	if (!reads && (x->trip.up.is_done || relay_up_waits(x) || u->is_deaf))
 		return fail_late(x, ERROR_RESPONSE_TIMEOUT);
 	relay_set_deadline(
 		x); /* it reads, if slowly; or it is the client that we are waiting for */
 	return WAIT;
+}
+
+static enum step on_upstream_time(struct exchange *x)
+{
+	enum step next = GO;
+
+	if (x->trip.upstream->is_connecting)
+		return x->trip.peer.is ? relay_upstream_failed(x, ERROR_CONNECT_FAILED)
+				       : fail_late(x, ERROR_CONNECT_FAILED);
+	if (x->trip.peer.is)
+		next = look_at_peer(x);
+	return next == GO ? on_tenant_time(x) : next;
 }
 
 /* --- towards the tenant --- */

@@ -24,8 +24,8 @@ static inline bool relay_may_repeat(const struct exchange *x)
 	const struct trip *t = &x->trip;
 	/* The request of one client cannot have ended a whole machine, as it may have ended an
 	 * application. */
-	bool is_left =
-		(t->upstream->is_reused && !t->is_retried) || (t->peer && t->tries < RELAY_TRIES);
+	bool is_left = (t->upstream->is_reused && !t->is_retried) ||
+		       (t->peer.is && t->peer.tries < RELAY_TRIES);
 
 	return is_left && !x->reply.answer_began && method_is_idempotent(x->wish.method) &&
 	       t->up.in != BODY_CHUNKED && t->up.is_done && !t->up.bytes;
@@ -35,7 +35,7 @@ static inline bool relay_may_repeat(const struct exchange *x)
  * that is there again. */
 static inline enum step relay_upstream_failed(struct exchange *x, enum error error)
 {
-	enum step again = x->trip.peer ? STEP_PEER : STEP_DIAL;
+	enum step again = x->trip.peer.is ? STEP_PEER : STEP_DIAL;
 
 	x->trip.is_refused = x->trip.upstream->is_connecting && !x->reply.answer_began;
 	if (x->trip.is_refused)
@@ -43,13 +43,13 @@ static inline enum step relay_upstream_failed(struct exchange *x, enum error err
 	if (error != ERROR_UPSTREAM_CLOSED || !relay_may_repeat(x))
 		return exchange_fail(x, error, STR_EMPTY);
 	if (!x->trip.upstream->is_reused || x->trip.is_retried) {
-		x->trip.tries++;
+		x->trip.peer.tries++;
 		x->trip.is_refused = true;
 		return again;
 	}
 	x->trip.is_retried = true;
 	trip_end(x);
-	return x->trip.peer ? STEP_PEER : STEP_JOIN;
+	return x->trip.peer.is ? STEP_PEER : STEP_JOIN;
 }
 
 /* A machine that is suspended, or whose host is gone, says nothing: it is looked at this often
@@ -66,9 +66,11 @@ static inline void relay_set_deadline(struct exchange *x)
 
 	if (relay_up_waits(x))
 		u->unsent = socket_unsent(u->watch.fd);
-	if (x->trip.peer && !u->is_connecting) {
-		x->trip.answer_until = at;
-		upstream_deadline(u, MIN(at, now + RELAY_LOOK));
+	if (x->trip.peer.is && !u->is_connecting) {
+		/* However much is sent, the next look does not move. */
+		if (!x->trip.peer.until)
+			upstream_deadline(u, now + RELAY_LOOK);
+		x->trip.peer.until = at;
 	} else if (u->is_connecting || !x->reply.answer_began) {
 		upstream_deadline(u, u->is_connecting ? x->trip.connect_until : at);
 	}

@@ -224,11 +224,12 @@ static enum step judge_head(struct exchange *x, struct response_head *h)
 		x->trip.upstream->idle_limit)
 		upstream_learn(x->trip.upstream, h);
 	upstream_deadline(x->trip.upstream, MSEC_NEVER);
-	if (x->trip.peer) {
+	if (x->trip.peer.is) {
 		if (peer_is_another(x, h))
 			return STEP_PEER;
-		worker_peer_answered(x->trip.peer);
+		worker_peer_answered(x->trip.peer.is);
 		begin_reply(x, h);
+		x->trip.peer.until = 0;
 		relay_set_deadline(x); /* it may vanish in the middle of its answer */
 		return STEP_RELAY;
 	}
@@ -283,7 +284,7 @@ static enum step upstream_ended(struct exchange *x)
 	if (!x->reply.answer_began) {
 		/* A pooled connection that was already dead answers with a reset.  A plain end says
 		 * that the request was read, and may have had effects: it is not sent again. */
-		if (!x->trip.peer && !x->trip.upstream->is_deaf &&
+		if (!x->trip.peer.is && !x->trip.upstream->is_deaf &&
 			socket_error(x->trip.upstream->watch.fd) == 0)
 			x->trip.is_retried = true;
 		return relay_upstream_failed(x, ERROR_UPSTREAM_CLOSED);

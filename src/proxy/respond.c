@@ -119,7 +119,7 @@ static void vary_by_referer(struct exchange *x, struct response_head *h)
 
 void respond_begin(struct exchange *x, struct response_head *h)
 {
-	if (!x->trip.peer) /* which has done so */
+	if (!x->trip.peer.is) /* which has done so */
 		compressing_begin(x, h);
 	if (x->wish.is_by_referer)
 		vary_by_referer(x, h);

@@ -130,18 +130,19 @@ struct worker {
 		struct seldom ended, refused; /* lines in the log: clients ended for others, or
 						 beyond their share */
 	} shortage;
-	struct seldom misstated; /* the same: tenants that report how busy they are */
-	struct seldom ahead;	 /* markers from the future */
+	struct {
+		struct seldom misstated; /* by tenants: how busy they are */
+		struct seldom ahead;	 /* markers from the future */
+	} noted;			 /* lines in the log */
 	struct {
 		struct list idle;   /* between two requests, the longest idle last */
 		struct list active; /* everything else */
 		size_t count;
 	} connections;
-	struct origin_limits tenant_limits; /* of their origins, by the view */
 	struct {
-		struct map by_name; /* struct worker_peer: other machines that were asked for */
-		struct origin_limits limits;
-	} peers;
+		struct origin_limits of_tenants, of_machines; /* their limits, by the view */
+		struct map peers; /* struct worker_peer by name: machines that were asked for */
+	} origins;
 	struct {
 		struct exchange *running; /* the one on the stack, which has the scratch; or NULL */
 		struct list woken;	  /* exchanges that run after it */

@@ -29,17 +29,17 @@ static struct worker_peer *peer_new(struct worker *w, str name)
 
 	MAGIC_BEGIN(p, PEER_MAGIC);
 	p->name = str_dup(name);
-	origin_init(&p->origin, w, &w->peers.limits, &p->connections);
+	origin_init(&p->origin, w, &w->origins.of_machines, &p->connections);
 	list_init(&p->held);
 	list_init(&p->streams);
-	map_put(&w->peers.by_name, str_of(p->name), p);
+	map_put(&w->origins.peers, str_of(p->name), p);
 	return p;
 }
 
 static void peer_free(struct worker_peer *p)
 {
 	assert(!p->nexchanges);
-	map_remove(&p->origin.worker->peers.by_name, str_of(p->name));
+	map_remove(&p->origin.worker->origins.peers, str_of(p->name));
 	timer_cancel(&p->streams_end);
 	origin_close(&p->origin);
 	origin_done(&p->origin);
@@ -51,7 +51,7 @@ static void peer_free(struct worker_peer *p)
 
 struct worker_peer *worker_peer(struct worker *w, str name)
 {
-	struct worker_peer *p = map_get(&w->peers.by_name, name);
+	struct worker_peer *p = map_get(&w->origins.peers, name);
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	if (!p)
@@ -185,7 +185,7 @@ static void on_machine(void *arg)
 	str words = str_of(m->words);
 	ssize_t blank = str_find_char(words, ' ');
 	size_t end = blank < 0 ? words.n : (size_t)blank;
-	struct worker_peer *p = map_get(&m->worker->peers.by_name, str_slice(words, 0, end));
+	struct worker_peer *p = map_get(&m->worker->origins.peers, str_slice(words, 0, end));
 
 	MAGIC_CHECK(m->worker, WORKER_MAGIC);
 	if (p) { /* else another thread has asked */
@@ -223,7 +223,7 @@ static void end_streams_later(struct worker *w, struct worker_peer *p)
 
 void worker_stream_to_peer(struct exchange *x)
 {
-	struct worker_peer *p = x->trip.peer;
+	struct worker_peer *p = x->trip.peer.is;
 
 	list_append(&p->streams, &x->link);
 	if (x->worker->is_draining)
@@ -240,10 +240,10 @@ static void drain_peer(struct worker *w, struct worker_peer *p)
 /* Clients that are told may ask again at once, for machines that are new in the map. */
 void worker_drain_peers(struct worker *w)
 {
-	struct worker_peer **all = xcalloc(w->peers.by_name.count, sizeof(struct worker_peer *));
+	struct worker_peer **all = xcalloc(w->origins.peers.count, sizeof(struct worker_peer *));
 	size_t n = 0;
 
-	map_foreach (e, &w->peers.by_name)
+	map_foreach (e, &w->origins.peers)
 		all[n++] = e->value;
 	for (size_t i = 0; i < n; i++)
 		drain_peer(w, all[i]);
@@ -252,7 +252,7 @@ void worker_drain_peers(struct worker *w)
 
 static struct worker_peer *find_unneeded(const struct worker *w)
 {
-	map_foreach (e, &w->peers.by_name) {
+	map_foreach (e, &w->origins.peers) {
 		struct worker_peer *p = e->value;
 
 		if (!is_needed(p))
@@ -271,7 +271,7 @@ static str address_in(const struct config *conf, const struct worker_peer *p)
 /* What is said of it elsewhere than before is asked for again. */
 static void doubt_moved(struct worker *w, const struct config *before)
 {
-	map_foreach (e, &w->peers.by_name) {
+	map_foreach (e, &w->origins.peers) {
 		struct worker_peer *p = e->value;
 
 		if (str_eq(address_in(before, p), address_in(w->view->conf, p)))
@@ -289,7 +289,7 @@ void worker_configure_peers(struct worker *w, const struct config *before)
 	struct worker_peer *p;
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	w->peers.limits = (struct origin_limits){
+	w->origins.of_machines = (struct origin_limits){
 		.connect = CONNECT_LIMIT,
 		.response = response && start ? response + start + PEER_GRACE : 0,
 		.idle = IDLE_LIMIT,

@@ -74,7 +74,7 @@ void worker_stream_began(struct exchange *x)
 
 	MAGIC_CHECK(x, EXCHANGE_MAGIC);
 	list_remove(&x->link);
-	if (x->trip.peer) {
+	if (x->trip.peer.is) {
 		worker_stream_to_peer(x);
 		return;
 	}
@@ -102,7 +102,7 @@ static struct worker_tenant *tenant_new(struct worker *w, uint32_t slot, uint64_
 	MAGIC_BEGIN(t, TENANT_MAGIC);
 	t->slot = slot;
 	t->owner = owner;
-	origin_init(&t->origin, w, &w->tenant_limits, &w->by_slot.slots[slot].connections);
+	origin_init(&t->origin, w, &w->origins.of_tenants, &w->by_slot.slots[slot].connections);
 	list_init(&t->held);
 	list_init(&t->watched);
 	list_init(&t->streams);
@@ -175,7 +175,7 @@ void worker_limit_tenants(struct worker *w)
 	const struct server_conf *server = &w->view->conf->server;
 
 	MAGIC_CHECK(w, WORKER_MAGIC);
-	w->tenant_limits = (struct origin_limits){
+	w->origins.of_tenants = (struct origin_limits){
 		.connect = server->connect_timeout,
 		.retry = REFUSED_RETRY,
 		.response = server->response_timeout,

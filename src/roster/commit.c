@@ -8,7 +8,8 @@
 #include "base/hash.h"
 #include "roster/roster_int.h"
 
-#define MAX_PAUSE 64u /* msec, before it is tried again */
+#define MAX_PAUSE  64u /* msec, before it is tried again */
+#define MAX_WRITES 5u  /* without an answer; each has tries of its own */
 
 struct commit {
 	struct roster_place *place;
@@ -107,18 +108,20 @@ static int is_ours(struct commit *c, struct why *ret_why)
 static int append(struct commit *c, str text)
 {
 	struct why lost = {""};
-	int r = place_append(c->place, c->record.version, text, c->until, &lost);
-	int there = r == 0 ? 0 : is_ours(c, c->why);
+	int there = -EAGAIN;
 
-	for (unsigned tries = 1; there == -EAGAIN && clock_now() < c->until; tries++) {
-		pause_a_little(tries);
-		r = place_append(c->place, c->record.version, text, c->until, &lost);
-		there = r == 0 ? 0 : is_ours(c, c->why);
+	for (unsigned tries = 0; there == -EAGAIN && tries < MAX_WRITES; tries++) {
+		if (tries > 0)
+			pause_a_little(tries);
+		if (place_append(c->place, c->record.version, text, c->until, &lost) == 0)
+			return 0;
+		there = is_ours(c, c->why);
 	}
-	if (there != -EAGAIN && there != -EIO)
-		return there;
-	why_set(c->why, "it is not known whether the change was written: %s", lost.text);
-	return -EIO;
+	if (there == -EAGAIN)
+		why_set(c->why, "the store has not written the change: %s", lost.text);
+	else if (there == -EIO)
+		why_set(c->why, "it is not known whether the change was written: %s", lost.text);
+	return there == -EAGAIN ? -EIO : there;
 }
 
 static int write_record(struct commit *c)

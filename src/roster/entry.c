@@ -13,7 +13,7 @@ void entry_done(struct roster_entry *e)
 	*e = (struct roster_entry){0};
 }
 
-static str text_of(const json_t *j)
+static str json_text(const json_t *j)
 {
 	return (str){json_string_value(j), json_string_length(j)};
 }
@@ -38,7 +38,7 @@ void value_write(struct json *j, const json_t *value)
 		json_array_foreach(v, i, member) value_write(j, member);
 		json_close_array(j);
 	} else if (json_is_string(v)) {
-		json_str(j, NULL, text_of(v));
+		json_str(j, NULL, json_text(v));
 	} else {
 		json_none(j, NULL);
 	}
@@ -65,7 +65,7 @@ static bool is_setting(const json_t *value, unsigned depth)
 static int read_how(const json_t *j, enum entry_how *ret)
 {
 	for (unsigned i = 0; json_is_string(j) && i < NITEMS(how_words); i++) {
-		if (!str_eq(text_of(j), str_of(how_words[i])))
+		if (!str_eq(json_text(j), str_of(how_words[i])))
 			continue;
 		*ret = (enum entry_how)i;
 		return 0;

@@ -49,13 +49,31 @@ static bool find_users(const struct roster_record *record, struct users *ret)
 	return true;
 }
 
+/* The name of a user who was there before is nobody else's. */
+static bool is_new_name(const struct roster_entry_change *c)
+{
+	struct roster_entry before = {0};
+	bool was_there = c->before.n && entry_read_text(c->before, &before, NULL) == 0 &&
+			 before.how != ENTRY_REMOVED;
+
+	entry_done(&before);
+	return c->kind == ROSTER_USER && !was_there;
+}
+
 /* Somebody else's name that only differs in capital letters. */
-static bool has_twin(const struct roster *r, const struct users *u)
+static bool has_twin(const struct roster *r, str name)
 {
 	map_foreach (e, &r->entries[ROSTER_USER])
-		for (size_t i = 0; i < u->count; i++)
-			if (str_eq_nocase(e->key, u->names[i]) && !str_eq(e->key, u->names[i]))
-				return true;
+		if (str_eq_nocase(e->key, name) && !str_eq(e->key, name))
+			return true;
+	return false;
+}
+
+static bool has_twins(const struct roster *r, const struct roster_record *record)
+{
+	for (size_t i = 0; i < record->nchanges; i++)
+		if (is_new_name(&record->changes[i]) && has_twin(r, record->changes[i].name))
+			return true;
 	return false;
 }
 
@@ -87,7 +105,7 @@ struct roster *roster_part(const struct roster *r, const struct roster_record *r
 
 	for (unsigned i = 0; i < ROSTER_NKINDS; i++)
 		entries += r->entries[i].count;
-	if (entries <= SMALL || !find_users(record, &users) || has_twin(r, &users))
+	if (entries <= SMALL || !find_users(record, &users) || has_twins(r, record))
 		return NULL;
 	return copy_users(r, &users);
 }

@@ -11,6 +11,7 @@
 #define SAVE_EVERY	 16u
 #define SAVE_EVERY_LARGE 64u /* of more entries than: */
 #define LARGE		 1000u
+#define FAR		 10000u
 #define FOLDER		 "_roster"
 
 enum { PLACE_MAGIC = MAGIC('r', 'o', 'p', 'l') };
@@ -204,12 +205,13 @@ static char *latest_key(const struct roster_place *p)
 	return xasprintf("%slatest", p->prefix);
 }
 
-static int read_latest(struct roster_place *p, msec until, uint64_t *ret, struct etag *ret_etag)
+static int read_latest(struct roster_place *p, msec until, uint64_t *ret, struct etag *ret_etag,
+	struct why *ret_why)
 {
 	CLEAN_FREE char *key = latest_key(p);
 	struct buf text = {0};
 	struct etag etag;
-	int r = store_get(p->store, key, until, &text, &etag, NULL);
+	int r = store_get(p->store, key, until, &text, &etag, ret_why);
 
 	if (r == 0) {
 		*ret_etag = etag;
@@ -238,7 +240,7 @@ static int load_state(struct roster_place *p, msec until, struct roster **ret, s
 	struct buf text = {0};
 	struct etag etag;
 	uint64_t version;
-	int r = read_latest(p, until, &version, &etag);
+	int r = read_latest(p, until, &version, &etag, ret_why);
 
 	if (r < 0)
 		return r;
@@ -263,9 +265,31 @@ static bool is_to_be_saved(const struct roster *r)
 	return r->version % (entries > LARGE ? SAVE_EVERY_LARGE : SAVE_EVERY) == 0;
 }
 
+/* Names it as the last one, unless somebody has saved a later one meanwhile.  -ESTALE. */
+static int set_latest(
+	struct roster_place *p, uint64_t version, const struct etag *expected, msec until)
+{
+	CLEAN_FREE char *key = latest_key(p);
+	struct buf text = {0};
+	struct etag written;
+	int r;
+
+	buf_add_number(&text, version);
+	r = store_put(p->store, key, buf_str(&text), expected, until, &written, NULL);
+	buf_done(&text);
+	return r;
+}
+
+static void remove_state(struct roster_place *p, uint64_t version, msec until)
+{
+	CLEAN_FREE char *key = state_key(p, version);
+
+	(void)!store_remove(p->store, key, 1, until, NULL);
+}
+
 void place_save_state(struct roster_place *p, const struct roster *r, msec until)
 {
-	CLEAN_FREE char *key = NULL, *latest = NULL, *former = NULL;
+	CLEAN_FREE char *key = state_key(p, r->version);
 	struct buf text = {0};
 	struct etag etag, written;
 	uint64_t before = 0;
@@ -273,21 +297,17 @@ void place_save_state(struct roster_place *p, const struct roster *r, msec until
 
 	if (!is_to_be_saved(r))
 		return;
-	err = read_latest(p, until, &before, &etag);
-	if (err == -EIO || before >= r->version)
+	err = read_latest(p, until, &before, &etag, NULL);
+	/* Others may be ahead, but not by much: what says so is spoiled. */
+	if (err == -EIO || (before >= r->version && before - r->version < FAR))
 		return;
 	roster_write(r, &text);
-	key = state_key(p, r->version);
 	if (store_put(p->store, key, buf_str(&text), NULL, until, &written, NULL) != -EIO) {
-		latest = latest_key(p);
-		buf_clear(&text);
-		buf_add_number(&text, r->version);
-		if (store_put(p->store, latest, buf_str(&text), err == -ENOENT ? NULL : &etag,
-			    until, &written, NULL) == 0 &&
-			before) {
-			former = state_key(p, before);
-			(void)!store_remove(p->store, former, 1, until, NULL);
-		}
+		err = set_latest(p, r->version, err == -ENOENT ? NULL : &etag, until);
+		if (err == 0 && before && before < r->version)
+			remove_state(p, before, until);
+		else if (err == -ESTALE)
+			remove_state(p, r->version, until);
 	}
 	buf_done(&text);
 }

@@ -191,14 +191,26 @@ static int put_tenants(struct subject *s, str user, json_t *tenants)
 	return 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return str_cmp(*(const str *)a, *(const str *)b);
+}
+
 /* Entries of tenants that are none of the user's any more. */
 static void drop_tenants(struct subject *s, str user)
 {
-	map_foreach (e, &s->roster->entries[ROSTER_TENANT]) {
-		if (e->key.n > user.n && str_starts(e->key, user) && e->key.p[user.n] == '/')
-			record_add(s->record, ROSTER_TENANT, e->key,
-				roster_find(s->roster, ROSTER_TENANT, e->key), STR_EMPTY);
-	}
+	const struct map *tenants = &s->roster->entries[ROSTER_TENANT];
+	str *names = xcalloc(tenants->count + 1, sizeof(*names));
+	size_t n = 0;
+
+	map_foreach (e, tenants)
+		if (str_eq(user_of_tenant(e->key), user))
+			names[n++] = e->key;
+	qsort(names, n, sizeof(*names), compare_names);
+	for (size_t i = 0; i < n; i++)
+		record_add(s->record, ROSTER_TENANT, names[i],
+			roster_find(s->roster, ROSTER_TENANT, names[i]), STR_EMPTY);
+	free(names);
 }
 
 static int add(struct subject *s)
@@ -305,7 +317,8 @@ static int check(struct subject *s)
 		return q->kind == ROSTER_TENANT ? check_user_of_tenant(s) : 0;
 	if (is_here)
 		return 0;
-	if (q->kind != ROSTER_USER && config_find_tenant(s->base, q->name))
+	if (q->kind == ROSTER_TENANT && config_find_tenant(s->base, q->name) &&
+		!config_user_has_tenant(s->base, q->name))
 		return object_to(s, -EINVAL,
 			"stands in routes: of the file, which the roster does not change");
 	return object_to(s, -ENOENT, "does not exist");

@@ -44,6 +44,17 @@ void entry_write(const struct roster_entry *e, struct buf *out);
 /* Any JSON, in the form that entries have. */
 void value_write(struct json *j, const json_t *value);
 
+/* --- members.c --- */
+
+struct members {
+	str rest;
+	bool has_begun;
+};
+/* -EBADMSG: it is no object. */
+int members_begin(str object, struct members *ret) MUST_USE;
+/* 1, 0 at the end, -EBADMSG.  A name is as it stands there, with its escapes. */
+int members_next(struct members *m, str *ret_name, str *ret_value) MUST_USE;
+
 /* --- state.c --- */
 
 enum { ROSTER_MAGIC = MAGIC('r', 'o', 's', 't') };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "roster/roster_int.h"
 
 #define MAX_NAME 512u
@@ -175,31 +176,37 @@ void roster_write(const struct roster *r, struct buf *out)
 	json_close_object(&j);
 }
 
-static int read_kind(
-	struct roster *r, enum roster_kind kind, const json_t *map, struct why *ret_why)
+/* One entry, in the one form that entries have. */
+static int read_entry(
+	struct roster *r, enum roster_kind kind, str name, str value, struct why *ret_why)
 {
+	struct roster_entry e = {0};
 	struct buf text = {0};
-	json_t *value;
-	const char *name;
-	int err = json_is_object(map) ? 0 : -EBADMSG;
+	int err = kind_check_name(kind, name, ret_why);
 
-	json_object_foreach((json_t *)(uintptr_t)map, name, value)
-	{
-		struct roster_entry e = {0};
-
-		err = kind_check_name(kind, str_of(name), ret_why);
-		if (err == 0)
-			err = entry_read(value, &e, ret_why);
-		if (err == 0 && e.version > r->version)
-			err = -EBADMSG;
-		if (err < 0)
-			break;
-		buf_clear(&text);
+	if (err == 0 && roster_find(r, kind, name).n)
+		err = -EBADMSG;
+	if (err == 0)
+		err = entry_read_text(value, &e, ret_why);
+	if (err == 0 && e.version > r->version)
+		err = -EBADMSG;
+	if (err == 0) {
 		entry_write(&e, &text);
-		entry_done(&e);
-		roster_set_entry(r, kind, str_of(name), buf_str(&text));
+		roster_set_entry(r, kind, name, buf_str(&text));
 	}
+	entry_done(&e);
 	buf_done(&text);
+	return err;
+}
+
+static int read_kind(struct roster *r, enum roster_kind kind, str object, struct why *ret_why)
+{
+	struct members m;
+	str name, value;
+	int err = members_begin(object, &m);
+
+	while (err == 0 && (err = members_next(&m, &name, &value)) > 0)
+		err = read_entry(r, kind, name, value, ret_why);
 	return err;
 }
 
@@ -211,35 +218,52 @@ static bool is_hash(str s)
 	return s.n == HASH_TEXT - 1;
 }
 
-static int read_state(struct roster *r, const json_t *j, struct why *ret_why)
+/* What stands in front, in this order. */
+static int read_front(struct roster *r, struct members *m, struct why *ret_why)
 {
-	json_int_t version = json_integer_value(json_object_get(j, "version"));
-	const json_t *head = json_object_get(j, "head");
-	str hash = {json_string_value(head), json_string_length(head)};
-	int err = 0;
+	uint64_t format = 0;
+	str name, value;
+
+	if (members_next(m, &name, &value) <= 0 || !str_eq(name, STR("roster")) ||
+		number_parse(value, UINT64_MAX, &format) < 0 || !format)
+		return -EBADMSG;
+	if (format > ROSTER_FORMAT) {
+		why_set(ret_why, "it was written by a later fly-atc");
+		return -EBADMSG;
+	}
+	if (members_next(m, &name, &value) <= 0 || !str_eq(name, STR("version")) ||
+		number_parse(value, ROSTER_VERSION_MAX, &r->version) < 0 || !r->version)
+		return -EBADMSG;
+	if (members_next(m, &name, &value) <= 0 || !str_eq(name, STR("head")) || value.n < 2 ||
+		value.p[0] != '"' || !is_hash(str_slice(value, 1, value.n - 1)))
+		return -EBADMSG;
+	memcpy(r->head, value.p + 1, HASH_TEXT - 1);
+	return 0;
+}
+
+static int read_state(struct roster *r, str text, struct why *ret_why)
+{
+	struct members m;
+	str name, value;
+	int err;
 
 	why_set(ret_why, "it is damaged");
-	if (json_integer_value(json_object_get(j, "roster")) > (json_int_t)ROSTER_FORMAT)
-		why_set(ret_why, "it was written by a later fly-atc");
-	if (json_integer_value(json_object_get(j, "roster")) != (json_int_t)ROSTER_FORMAT ||
-		version <= 0 || version > (json_int_t)ROSTER_VERSION_MAX || !json_is_string(head) ||
-		!is_hash(hash))
-		return -EBADMSG;
-	r->version = (uint64_t)version;
-	memcpy(r->head, hash.p, hash.n);
-	for (unsigned i = 0; i < ROSTER_NKINDS && err == 0; i++)
-		err = read_kind(
-			r, (enum roster_kind)i, json_object_get(j, kinds[i].plural), ret_why);
-	return err;
+	err = members_begin(text, &m);
+	if (err == 0)
+		err = read_front(r, &m, ret_why);
+	for (unsigned i = 0; i < ROSTER_NKINDS && err == 0; i++) {
+		if (members_next(&m, &name, &value) <= 0 || !str_eq(name, str_of(kinds[i].plural)))
+			return -EBADMSG;
+		err = read_kind(r, (enum roster_kind)i, value, ret_why);
+	}
+	return err == 0 && members_next(&m, &name, &value) == 0 ? 0 : -EBADMSG;
 }
 
 int roster_parse(str text, struct roster **ret, struct why *ret_why)
 {
-	json_t *j = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
 	struct roster *r = roster_new();
-	int err = read_state(r, j, ret_why);
+	int err = read_state(r, text, ret_why);
 
-	json_decref(j);
 	if (err == 0)
 		*ret = r;
 	else

@@ -11,34 +11,14 @@
 
 static const char kind_letters[] = "rpc";
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool key_read(str hex, unsigned char ret[static MARKER_KEY_SIZE])
-{
-	if (hex.n != 2 * MARKER_KEY_SIZE)
-		return false;
-	for (size_t i = 0; i < MARKER_KEY_SIZE; i++) {
-		int high = hex_digit(hex.p[2 * i]), low = hex_digit(hex.p[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		ret[i] = (unsigned char)(high << 4 | low);
-	}
-	return true;
-}
-
+/* The key's text is as long as the block of the hash, so it is the key as it is. */
 static bool mac_make(str hop_key, str text, char ret[static MAC_TEXT])
 {
-	unsigned char key[MARKER_KEY_SIZE], mac[DIGEST_SHA256];
+	unsigned char mac[DIGEST_SHA256];
 
-	if (!key_read(hop_key, key))
+	if (hop_key.n != 2 * MARKER_KEY_SIZE)
 		return false;
-	digest_hmac_sha256((str){(const char *)key, sizeof(key)}, text, mac);
+	digest_hmac_sha256(hop_key, text, mac);
 	digest_write_base64(mac, sizeof(mac), ret);
 	return true;
 }
@@ -54,30 +34,46 @@ static bool is_carried(str s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = char_lower(s.p[i]);
 
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && (!c || !strchr("._~-", c)))
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' &&
+			c != '~' && c != '-')
 			return false;
 	}
 	return s.n <= MAX_WORD;
 }
 
+static void add_hex(struct buf *out, uint64_t number)
+{
+	char digits[20];
+
+	buf_add(out, (str){digits, number_write_hex(digits, number)});
+	buf_add_char(out, ':');
+}
+
 void marker_write(struct buf *out, str hop_key, const struct marker *m)
 {
-	struct buf text = {0};
+	size_t before = buf_len(out);
 	char mac[MAC_TEXT];
+	str text;
 
 	if (!m->origin.n || !is_carried(m->origin) || !is_carried(m->user))
 		return;
-	buf_printf(
-		&text, "1.%c.%u:" STR_FMT ":", kind_letters[m->kind], m->hop, STR_ARG(m->origin));
+	buf_add(out, STR("1."));
+	buf_add_char(out, kind_letters[m->kind]);
+	buf_add_char(out, '.');
+	buf_add_number(out, m->hop);
+	buf_add_char(out, ':');
+	buf_add(out, m->origin);
+	buf_add_char(out, ':');
 	for (size_t i = 0; i < m->user.n; i++)
-		buf_add_char(&text, carried(m->user.p[i]));
-	buf_printf(&text, ":%llx:%llx", (unsigned long long)m->fleet, (unsigned long long)m->time);
-	if (mac_make(hop_key, buf_str(&text), mac)) {
-		buf_add(out, buf_str(&text));
-		buf_add_char(out, ':');
+		buf_add_char(out, carried(m->user.p[i]));
+	buf_add_char(out, ':');
+	add_hex(out, m->fleet);
+	add_hex(out, m->time);
+	text = str_slice(buf_str(out), before, buf_len(out) - 1);
+	if (mac_make(hop_key, text, mac))
 		buf_add(out, (str){mac, MAC_TEXT});
-	}
-	buf_done(&text);
+	else
+		out->end -= buf_len(out) - before;
 }
 
 bool marker_is_for(const struct marker *m, str user)

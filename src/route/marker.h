@@ -41,8 +41,8 @@ enum marker_verdict {
 	MARKER_BAD,   /* not ours, of another kind or key, or we have no key */
 };
 
-/* `hop_key` is that of the configuration, in hex.  With an empty or a bad one nothing is
- * written; nor with a user or an origin that is no word. */
+/* `hop_key` is that of the configuration, in hex.  With an empty one, or one of another length,
+ * nothing is written; nor with a user or an origin that is no word. */
 void marker_write(struct buf *out, str hop_key, const struct marker *m);
 /* *ret (may be NULL) is untouched unless the marker is genuine (VALID, AHEAD, OLD); its
  * texts borrow from the marker's. */

@@ -3,12 +3,14 @@
 #include "supervisor/fleet.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/number.h"
 #include "net/ask.h"
+#include "route/marker.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 #include "target/target.h"
@@ -23,6 +25,8 @@
 #define FAILED_LAST   30000 /* the most that the platform may ask for */
 #define ADDRESSES_MAX 8
 #define PROBE_BODY    65536 /* bytes */
+
+#define MISDIRECTED 421 /* it is another machine than the one we mean */
 
 enum { SOUGHT_MAGIC = MAGIC('s', 'o', 'u', 'g') };
 
@@ -137,6 +141,12 @@ static void wake_or_wait(struct sought *r, const char *reason)
 
 static void probe(struct sought *r);
 
+/* Whatever else it says: a fly-atc is there. */
+static bool is_it(const struct ask_end *end)
+{
+	return end->status && end->status != MISDIRECTED;
+}
+
 static void on_probed(void *arg, const struct ask_end *end)
 {
 	struct sought *r = arg;
@@ -145,13 +155,14 @@ static void on_probed(void *arg, const struct ask_end *end)
 
 	MAGIC_CHECK(r, SOUGHT_MAGIC);
 	r->probe = NULL;
-	if (end->status) { /* whatever it says: somebody speaks HTTP */
+	if (is_it(end)) {
 		be_there(r);
 	} else if (++r->at < r->naddresses) {
 		probe(r);
 	} else {
 		CLEAN_FREE char *reason = xasprintf("it does not answer at " STR_FMT ": %s",
-			STR_ARG(endpoint_text(&at, address)), end->text);
+			STR_ARG(endpoint_text(&at, address)),
+			end->status ? "another machine does" : end->text);
 
 		wake_or_wait(r, reason);
 	}
@@ -159,11 +170,39 @@ static void on_probed(void *arg, const struct ask_end *end)
 
 static const struct ask_ops probe_ops = {.on_end = on_probed};
 
+static uint64_t wall_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* With a marker it is told whom we mean, and says so if it is another. */
+static void write_probe(const struct sought *r, struct buf *out)
+{
+	const struct config *c = r->sup->conf;
+	struct marker m = {.kind = MARKER_PEER,
+		.hop = 1,
+		.origin = c->our_machine,
+		.user = STR("up"), /* as that of any path: its first segment */
+		.fleet = c->fleet_version,
+		.time = wall_time()};
+
+	buf_printf(out, "GET /up HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r->name);
+	if (c->hop_key.n) {
+		buf_add(out, STR(MARKER_FIELD ": "));
+		marker_write(out, c->hop_key, &m);
+		buf_printf(out, "\r\nFly-Atc-Machine: %s\r\n", r->name);
+	}
+	buf_add(out, STR("\r\n"));
+}
+
 static void probe(struct sought *r)
 {
 	struct buf request = {0};
 
-	ask_write(&request, "GET", STR("/up"), str_of(r->name), STR_EMPTY, STR_EMPTY);
+	write_probe(r, &request);
 	r->probe = ask_start(r->sup->loop,
 		&(struct ask_request){.to = {.address = r->addresses[r->at]},
 			.request = buf_str(&request),

@@ -1,9 +1,13 @@
 """A fleet on the double of Fly.io whose machines are found, made, removed and woken by fly-atc itself.
 SPDX-License-Identifier: MIT
 """
+import concurrent.futures
 import json
-import subprocess
 import os
+import socket
+import struct
+import subprocess
+import threading
 
 import pytest
 
@@ -104,9 +108,26 @@ def test_a_create_that_was_cut_off_is_completed_by_the_next(make_fly, action, st
     assert len(fly.api("GET", "/apps/calendar/volumes").json()) == 2
 
 
-def test_a_machine_is_removed_with_its_volume_after_its_end(make_fly):
+def test_a_create_whose_fly_atc_is_killed_is_completed_by_the_next(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, [{"id": SEA, "region": "sea"}])
+    fly.order("fault", kind="api", action="create", delay=1)
+    asking = subprocess.Popen([PROGRAM, "machine", "create", "ord", "boston", "--socket", str(fly.path(SEA, "run", "control.sock"))],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: len(fly.api("GET", "/apps/calendar/volumes").json()) == 2, what="the volume is made")
+    fly.order("machine", id=SEA, do="crash")
+    asking.communicate()
+    fly.wait_output(SEA, "serving on", times=2)
+    done = command(fly, SEA, "machine", "create", "ord", "boston")
+    assert done.returncode == 0, done.stderr
+    fly.wait_output(done.stdout.split()[0], "serving on")
+    assert len(fly.api("GET", "/apps/calendar/machines").json()) == 2
+    assert len(fly.api("GET", "/apps/calendar/volumes").json()) == 2
+
+
+@pytest.mark.parametrize("switches", [{}, {"lease_envelope": False, "stop_wants_body": True, "rate_limits": True}], ids=["", "as it is said elsewhere"])
+def test_a_machine_is_removed_with_its_volume_after_its_end(make_fly, switches):
     users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}
-    fly = started(make_fly, users, THREE[:2])
+    fly = started(make_fly, users, THREE[:2], switches=switches)
     fly.bring(ORD, "suspended")
     done = command(fly, SEA, "machine", "destroy", ORD)
     assert (done.returncode, done.stdout) == (0, "%s is removed\n" % ORD), done.stderr
@@ -204,3 +225,182 @@ def test_one_who_is_told_to_end_does_not_wait_for_a_silent_platform(make_fly):
     fly.wait(SEA, "stopped")
     asking.communicate()
     assert asking.returncode == 1
+
+
+# -- needed by a request that no edge can replay --
+
+SECRET = {"FLY_ATC_FLEET_SECRET": "a secret of sixteen bytes and more"}
+PAIR = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, "boston": {"machine": ORD, "tenants": ["2025/april"]}}
+LARGE = b"0123456789" * 150000
+UPLOAD = "/boston/2025/april/upload"
+
+
+def uploads(fly, region="sea"):
+    return fly.ask("POST", UPLOAD, region, (), LARGE)
+
+
+@pytest.mark.parametrize("state", ["started", "suspended", "stopped"])
+@pytest.mark.parametrize("token", [TOKEN, {}], ids=["token", "no token"])
+def test_an_upload_too_large_for_a_replay_wakes_the_machine_it_is_for(make_fly, token, state):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **token})
+    expected = fly.ask("POST", UPLOAD, "ord", (), LARGE)
+    fly.bring(ORD, state)
+    answer = uploads(fly)
+    assert (answer.status, answer.body) == (200, expected.body), answer
+    fly.wait_output(SEA, "machine %s %s" % (ORD, "is at" if state == "started" else "was woken"))
+
+
+def test_many_uploads_wake_it_once(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "suspended")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(lambda _: uploads(fly), range(8))} == {200}
+    assert len([line for line in fly.log(what="api", action="start") if line["path"].endswith(ORD + "/start")]) == 1
+
+
+def test_a_name_that_leads_nowhere_is_not_believed(make_fly):
+    """The name server still has an address of yesterday: nobody is there, so the machine is woken, and asked for again."""
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "stopped")
+    fly.order("fault", kind="dns", name="%s.vm.calendar.internal" % ORD, answer=["::ffff:127.255.255.254"])
+    assert uploads(fly).status == 200
+
+
+def test_an_address_that_is_another_machines_gets_nothing(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    other = fly.addresses["machines"][SEA]["address"]
+    fly.order("fault", kind="dns", name="%s.vm.calendar.internal" % ORD, answer=["::ffff:" + other], count=3)
+    assert uploads(fly).status == 200
+    assert not list(fly.path(SEA).rglob("boston")), "the other one has not been served"
+
+
+@pytest.mark.parametrize("what", [{"kind": "api", "action": "start", "status": 500, "count": 2}, {"kind": "capacity", "machine": ORD, "status": 409},
+                                  {"kind": "dns", "answer": "servfail", "count": 2}])
+def test_a_fault_that_passes_costs_time_and_nothing_else(make_fly, what):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "stopped")
+    fly.order("fault", **what)
+    assert uploads(fly).status == 200
+
+
+def test_a_machine_that_cannot_be_woken_is_an_honest_page_and_not_asked_for_by_each_request(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.bring(ORD, "stopped")
+    fly.order("fault", kind="api", action="start", status=401, count=0)
+    answers = [uploads(fly) for _ in range(5)]
+    assert {(answer.status, answer.error) for answer in answers} == {(503, "peer_unreachable")}
+    assert all(answer.header("Retry-After") for answer in answers)
+    fly.wait_output(SEA, "machine %s cannot be reached" % ORD)
+    assert "401" in fly.output(SEA)
+    fly.order("clear")
+    wait_until(lambda: uploads(fly).status == 200, what="it is tried again")
+
+
+def test_a_machine_that_is_no_more_is_an_honest_page(make_fly):
+    fly = started(make_fly, PAIR, THREE[:2], {**SECRET, **TOKEN})
+    fly.do(ORD, "stop")
+    fly.wait(ORD, "stopped")
+    assert fly.api("DELETE", "/apps/calendar/machines/%s?force=true" % ORD).status == 200
+    answer = uploads(fly)
+    assert (answer.status, answer.error) == (503, "peer_unreachable")
+
+
+# -- a platform that answers nonsense --
+
+def serve(listener, said):
+    """Each connection gets what is said now, whatever it asks, until the listener is closed."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            try:
+                connection.settimeout(5)
+                connection.recv(65536)
+                connection.sendall(said["now"])
+                said["times"] += 1
+            except OSError:
+                pass
+
+
+def body(text, status="200 OK", kind="application/json"):
+    return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (
+        status.encode(), kind.encode(), len(text), text)
+
+
+NONSENSE = {
+    "nothing": b"", "noise": bytes(range(256)) * 64, "no JSON": body(b"<html>"), "an empty body": body(b""), "a number": body(b"7"),
+    "a list of nonsense": body(b'[1, null, [], {"id": 7}, {"id": "../../etc"}, {"id": "", "state": "started"}, {"id": "x", "config": 3}]'),
+    "an object": body(b'{"id": {"a": 1}, "state": ["started"], "config": "none", "nonce": "a\\r\\nb", "data": []}'),
+    "deep": body(b"[" * 100000), "cut": body(b'[{"id": "148e')[:-6], "NUL": body(b'[{"id": "148e\\u0000", "state": "\\u0000"}]'),
+    "an error of markup": body(b"<h1>\r\nBad</h1>", "503 Busy", "text/html"),
+    "a redirect": b"HTTP/1.1 307 Elsewhere\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+}
+
+
+def named(kind, records):
+    """The rest of a name server's answer, after the question."""
+    return b"".join(b"\xc0\x0c" + struct.pack("!HHIH", each, 1, 5, len(data) if size is None else size) + data
+                    for each, data, size in ((kind, *record) for record in records))
+
+
+TXT, AAAA = 16, 28
+NO_NAMES = {
+    "nothing": (1, b""), "too few records": (9, named(TXT, [(b"\x03abc", None)])), "a text that is cut": (1, named(TXT, [(b"\x09ab", None)])),
+    "an address that is cut": (1, named(AAAA, [(b"\x20\x01", None)])), "lengths that lie": (1, named(TXT, [(b"\x03abc", 60000)])),
+    "a name that is a circle": (1, b"\xc0\x0c\xc0\x0c" * 8), "no names": (1, named(TXT, [(b"\x20" + b"; ,../.. \x00\xff" + b"x" * 20, None)])),
+    "another kind": (1, named(AAAA, [(b"\x00" * 16, None)])), "many": (2000, named(TXT, [(b"\x05a sea", None)] * 2000)),
+}
+
+
+def answer_names(names, said):
+    while True:
+        try:
+            question, who = names.recvfrom(4096)
+        except OSError:
+            return
+        end = question.index(b"\0", 12) + 5
+        count, rest = said["now"]
+        names.sendto(question[:2] + struct.pack("!HHHHH", 0x8180, 1, count, 0, 0) + question[12:end] + rest, who)
+        said["times"] += 1
+
+
+@pytest.mark.parametrize("what", NO_NAMES)
+def test_a_name_server_that_answers_nonsense_is_an_error_and_no_crash(atc, what):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        said = {"now": NO_NAMES[what], "times": 0}
+        threading.Thread(target=answer_names, args=(names, said), daemon=True).start()
+        atc.start(knobs_config({**PAIR, **USERS}, start_timeout="2s", server={"trusted_proxies": ["127.0.0.0/8"]}), env={
+            **SECRET, "FLY_MACHINE_ID": SEA, "FLY_REGION": "sea", "FLY_APP_NAME": "calendar", "FLY_ATC_DNS": "127.0.0.1:%d" % names.getsockname()[1],
+            "FLY_ATC_EDGE": "http://127.0.0.1:1"})
+        done = subprocess.run([PROGRAM, "machine", "--socket", atc.control_socket()], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1) and "/.." not in done.stdout, done
+        assert said["times"]
+        assert atc.get("/bellevue/2025/winter/up").status == 200
+        assert atc.post("/boston/2025/april/upload", b"x" * 1500000, timeout=90).status == 503
+
+
+@pytest.mark.parametrize("words", [("machine",), ("machine", "wake", ORD), ("machine", "create", "ord", "x"), ("machine", "destroy", ORD),
+                                   ("machine", "sleep", ORD)], ids=" ".join)
+def test_an_api_that_answers_nonsense_is_an_error_and_no_crash(atc, words):
+    """One fly-atc by itself, which is told that it is on Fly: what it asks comes from the test."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        url, said = "http://127.0.0.1:%d" % listener.getsockname()[1], {"now": b"", "times": 0}
+        threading.Thread(target=serve, args=(listener, said), daemon=True).start()
+        atc.start(knobs_config(PAIR, server={"trusted_proxies": ["127.0.0.0/8"]}), env={
+            "FLY_MACHINE_ID": SEA, "FLY_REGION": "sea", "FLY_APP_NAME": "calendar", "FLY_API_TOKEN": "secret-token",
+            "FLY_FLAPS_BASE_URL": url, "FLY_ATC_EDGE": url, "FLY_ATC_DNS": "127.0.0.1:%d" % names.getsockname()[1]})
+        for what, nonsense in NONSENSE.items():
+            said.update(now=nonsense, times=0)
+            asking = subprocess.Popen([PROGRAM, *words, "--socket", atc.control_socket()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_until(lambda: said["times"] > 1 or asking.poll() is not None, what="the API is asked")
+            if asking.poll() is None:  # it tries again, which is right
+                asking.kill()
+            out, err = asking.communicate()
+            assert "secret-token" not in out + err
+            assert asking.returncode in (0, 1, -9), (what, out, err)
+        assert atc.get("/bellevue/2025/winter/up").status == 200
+        assert atc.is_running

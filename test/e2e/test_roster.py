@@ -1,6 +1,8 @@
 """The roster: users and tenants that are added, changed and removed by commands, over a file that stays as it is.
 SPDX-License-Identifier: MIT
 """
+import http.client
+import http.server
 import json
 import random
 import signal
@@ -9,7 +11,7 @@ import threading
 
 import pytest
 
-from atc import PROGRAM, together
+from atc import KNOBS_COMMAND, PROGRAM, together
 from stores import STORES
 from waiting import stretched
 
@@ -188,6 +190,14 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(roster):
     assert 'unknown key "machin"' in roster.fault("user", "add", "carl", "machin=m2", "--dry-run")
     assert roster.json("user", "add", "carl", "--dry-run") == {"version": 1, "written": False, "changes": ["+ user carl"]}
     assert "carl" not in roster.users()
+
+
+def test_a_region_that_has_no_effect_is_pointed_out(local):
+    done = local.run("user", "change", "zoe", "region=fra")
+    assert "roster:1: warning: the region fra has no effect, since machine m1 of line 5 decides" in done.stderr
+    assert local.run("user", "change", "zoe", "machine=").stderr == ""
+    assert local.run("user", "change", "zoe", "region=ord").stderr == ""
+    assert local.run("tenant", "change", "bob/x", "region=ord").stderr == ""    # nearer than the machine of its user
 
 
 def test_what_changes_nothing_is_no_version(roster):
@@ -455,3 +465,136 @@ def test_whenever_a_writer_is_killed_the_log_is_whole(roster):
     history = roster.history()
     assert [entry["version"] for entry in history] == list(range(len(history), 0, -1))
     assert len(history) == len(users) - 3
+
+
+class Lossy:
+    """In front of a bucket: does to writes of versions what `fate` says, of each in turn; what is beyond it passes."""
+
+    def __init__(self, bucket):
+        self.fate, self.seen, lossy = [], 0, self
+        host, port = bucket.environment["AWS_ENDPOINT_URL_S3"].removeprefix("http://").split(":")
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def forward(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                fate = "pass"
+                if self.command == "PUT" and "/changes/" in self.path:
+                    lossy.seen += 1
+                    fate = lossy.fate.pop(0) if lossy.fate else "pass"
+                if fate == "lost":
+                    self.close_connection = True
+                    return
+                if fate == "refused":
+                    self.answer(403, b"<Error><Code>AccessDenied</Code></Error>", [])
+                    return
+                upstream = http.client.HTTPConnection(host, int(port))
+                upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    upstream.putheader(name, value)
+                upstream.endheaders(body)
+                answer = upstream.getresponse()
+                content = answer.read()
+                upstream.close()
+                if fate == "unanswered":
+                    self.close_connection = True
+                elif fate == "500":
+                    self.answer(500, b"", [])
+                else:
+                    self.answer(answer.status, content, [(n, v) for n, v in answer.getheaders() if n.lower() == "etag"])
+
+            def answer(self, status, content, headers):
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+            do_GET = do_PUT = do_DELETE = do_HEAD = forward
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.environment = {**bucket.environment, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:%d" % self.server.server_port}
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.mark.parametrize("fate", [["unanswered"], ["lost"], ["500"], ["unanswered"] * 3, ["lost", "500", "unanswered"]])
+def test_a_write_whose_answer_is_lost_is_written_once(make_atc, bucket, fate):
+    roster, lossy = Roster(make_atc(), bucket), Lossy(bucket)
+    roster.environment, lossy.fate = lossy.environment, list(fate)
+    done = roster.run("user", "add", "carl", "machine=m2")
+    assert "version 1 in" in done.stdout and lossy.seen > 1
+    assert [entry["changes"] for entry in roster.history()] == [["+ user carl: machine m2"]]
+    lossy.close()
+
+
+def test_a_store_that_refuses_to_write_is_an_error_and_nothing_was_written(make_atc, bucket):
+    roster, lossy = Roster(make_atc(), bucket), Lossy(bucket)
+    roster.environment, lossy.fate = lossy.environment, ["refused"] * 100
+    assert "AccessDenied" in roster.fault("user", "add", "carl", code=1)
+    lossy.fate = []
+    assert roster.history() == []
+    lossy.close()
+
+
+def test_without_the_store_nothing_is_written_and_the_file_is_shown_with_a_complaint(make_atc, bucket):
+    roster = Roster(make_atc(), bucket)
+    roster.run("user", "add", "carl")
+    bucket.take_away()
+    done = roster.run("user", "list", code=1)
+    assert "the roster cannot be read" in done.stderr and "zoe" in done.stdout and "carl" not in done.stdout
+    assert "127.0.0.1" in roster.fault("user", "add", "dora", code=1)
+    bucket.bring_back()
+    assert "carl" in roster.users() and "dora" not in roster.users()
+
+
+# --- with a fly-atc that runs ---
+
+def serving(atc, store, text=None):
+    """With tenants that are never started: a request for one that is there is held until it cannot start."""
+    config = {"app": {"framework": "generic", "command": KNOBS_COMMAND, "files": "none", "strict_databases": False,
+                      "env": {"KNOBS_DIR": "${tenant.dir}"}},
+              "users": {"zoe": {"tenants": ["2025/a"]}}, "backup": store.config}
+    return atc.start(text or config, env=store.environment)
+
+
+def test_a_user_that_was_added_is_served_at_once_and_one_that_was_removed_is_not(atc, store):
+    serving(atc, store)
+    assert atc.get("/carl/2025/x/whoami").status == 404
+    done = atc.cli("user", "add", "carl", "2025/x", "-c", str(atc.config_file), env=store.environment)
+    assert done.returncode == 0, done
+    assert atc.get("/carl/2025/x/whoami").status == 200
+    assert atc.cli("tenant", "remove", "carl/2025/x", "-c", str(atc.config_file), env=store.environment).returncode == 0
+    assert atc.get("/carl/2025/x/whoami").status == 404
+
+
+def test_who_has_no_keys_for_the_store_has_it_written_by_the_fly_atc_that_runs(atc, bucket):
+    def cli(*words):
+        return atc.cli(*words, "-c", str(atc.config_file), env=place)
+    place = {"AWS_ENDPOINT_URL_S3": bucket.environment["AWS_ENDPOINT_URL_S3"]}
+    serving(atc, bucket)
+    done = cli("user", "list")
+    assert done.returncode == 1 and "keys are missing" in done.stderr and "zoe" in done.stdout
+    done = cli("user", "add", "carl", "2025/x", "env.A=1", "--dry-run")
+    assert done.returncode == 0 and "+ tenant carl/2025/x\n" in done.stdout and "nothing was written" in done.stdout, done
+    done = cli("user", "add", "carl", "2025/x", "env.A=1")
+    assert done.returncode == 0 and done.stdout.endswith("version 1\n"), done
+    assert atc.get("/carl/2025/x/whoami").status == 200
+    done = cli("user", "change", "carl", "machin=m1")
+    assert done.returncode == 2 and 'roster:2: error: unknown key "machin"; did you mean "machine"?' in done.stderr
+    done = cli("user", "add", "carl")
+    assert done.returncode == 1 and "user carl exists" in done.stderr
+    done = cli("roster", "revert", "1", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["written"] is True, done
+    assert atc.get("/carl/2025/x/whoami").status == 404
+    atc.stop()
+    done = cli("user", "add", "carl")
+    assert done.returncode == 2 and "keys are missing" in done.stderr

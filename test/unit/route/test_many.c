@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "confs.h"
+#include "route/place.h"
 
 /* Tenants of each user, by region: the shape of a real service with 82 users in 8 regions. */
 static const struct {
@@ -113,6 +114,67 @@ static void every_one_of_100000_is_found(void **state)
 	many_done(&m);
 }
 
+/* The paths of all tenants as requests bring them, in an order in which no tenant is near the one
+ * before. */
+static str *shuffled_paths(struct many *m)
+{
+	str *paths = xcalloc(m->conf.ntenants, sizeof(*paths));
+
+	for (size_t i = 0; i < m->conf.ntenants; i++) {
+		str prefix = m->tenants[i * 7919 % m->conf.ntenants].prefix;
+
+		paths[i] = str_of(arena_printf(&m->arena, STR_FMT "/", STR_ARG(prefix)));
+	}
+	return paths;
+}
+
+/* Nanoseconds for the look-up and the decision where each of the tenants is served, half of them on
+ * another machine: the best of several rounds. */
+static double measure_placement(struct many *m)
+{
+	CLEAN_FREE str *paths = shuffled_paths(m);
+	struct timespec a, b;
+	double best = 1e9;
+
+	m->conf.target = TARGET_FLY;
+	m->conf.our_machine = STR("m1");
+	for (size_t i = 0; i < m->conf.ntenants; i++)
+		m->tenants[i].lives_on = i % 2 ? STR("m1") : STR("m2");
+	for (unsigned round = 0; round < 7; round++) {
+		size_t n = m->conf.ntenants, replayed = 0;
+
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		for (size_t i = 0; i < n; i++) {
+			struct route r;
+			struct place_in in = {.conf = &m->conf,
+				.route = &r,
+				.path = paths[i],
+				.sent = paths[i],
+				.has_edge = true,
+				.is_body_size_known = true};
+
+			route_find(m->table, STR("example.com"), paths[i], &r);
+			replayed += place_decide(&in).verdict == PLACE_REPLAY;
+		}
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		assert_int_equal(replayed, n / 2);
+		best = MIN(best,
+			((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) /
+				(double)n);
+	}
+	return best;
+}
+
+static void placement_of_100000_users_is_a_look_up_and_a_comparison(void **state)
+{
+	struct many m;
+
+	(void)state;
+	build_many(&m, 100000);
+	printf("placement: %.0f ns over 100000 users\n", measure_placement(&m));
+	many_done(&m);
+}
+
 /* Nanoseconds for one look-up of the tenants [0, hot) in turn: the best of several rounds. */
 static double measure(const struct many *m, size_t hot)
 {
@@ -165,6 +227,7 @@ int main(void)
 		cmocka_unit_test(every_tenant_of_a_fleet_is_found),
 		cmocka_unit_test(every_one_of_100000_is_found),
 		cmocka_unit_test(the_cost_does_not_grow),
+		cmocka_unit_test(placement_of_100000_users_is_a_look_up_and_a_comparison),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
