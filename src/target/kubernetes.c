@@ -1,5 +1,5 @@
-/* kubernetes.c - pods in a cluster: a machine is a StatefulSet of one pod, which is scaled to 0 when
- * it sleeps, or one pod of a StatefulSet with several, which never does.
+/* kubernetes.c - pods in a cluster: a machine is a StatefulSet of one pod, which is scaled to 0
+ * when it sleeps, or one pod of a StatefulSet with several, which never does.
  *
  * A few calls of the cluster's API, as the account of our own pod, which must be allowed them:
  * packaging/kubernetes/ has the role.  What is not allowed is done without, where that is
@@ -28,10 +28,10 @@
 struct kubernetes {
 	struct target target; /* first */
 	struct http_client http;
-	char *api;	/* "https://10.96.0.1:443" */
-	char *account;	/* directory with token, ca.crt and namespace */
-	char *ca;	/* of account; NULL: there is none */
-	char *space;	/* namespace */
+	char *api;     /* "https://10.96.0.1:443" */
+	char *account; /* directory with token, ca.crt and namespace */
+	char *ca;      /* of account; NULL: there is none */
+	char *space;   /* namespace */
 };
 
 static const struct kubernetes *kubernetes_of(const struct target_call *call)
@@ -50,7 +50,8 @@ static char *read_authority(struct target_call *call)
 	int r = file_read_given(path, SECRET_MAX, &token);
 
 	if (r == 0)
-		line = xasprintf("Authorization: Bearer " STR_FMT, STR_ARG(str_trim(buf_str(&token))));
+		line = xasprintf(
+			"Authorization: Bearer " STR_FMT, STR_ARG(str_trim(buf_str(&token))));
 	else
 		target_call_set(call, -EACCES, "the account of this pod has no token: %s: %s", path,
 			strerror(-r));
@@ -158,8 +159,8 @@ static int get_pod(struct target_call *call, str machine, json_t **ret)
 	if (error != -ENOENT)
 		return error;
 	return ask_api(call, "GET",
-		xasprintf("/api/v1/namespaces/%s/pods/" STR_FMT, space, STR_ARG(machine)), STR_EMPTY,
-		"show the pod", ret);
+		xasprintf("/api/v1/namespaces/%s/pods/" STR_FMT, space, STR_ARG(machine)),
+		STR_EMPTY, "show the pod", ret);
 }
 
 static json_t *find_pod(json_t *pods, str machine)
@@ -168,7 +169,8 @@ static json_t *find_pod(json_t *pods, str machine)
 	json_t *pod;
 	size_t i;
 
-	json_array_foreach(pods, i, pod) {
+	json_array_foreach(pods, i, pod)
+	{
 		str name = name_of(pod);
 
 		if (str_eq(name, machine) || str_eq(name, str_of(only)))
@@ -189,7 +191,8 @@ static void list_pods(struct target_call *call)
 	json_t *pods = json_object_get(list, "items");
 
 	for (size_t i = 0; i < call->nmachines && error == 0; i++)
-		call->machines[i].state = str_of(state_of_pod(find_pod(pods, call->machines[i].name)));
+		call->machines[i].state =
+			str_of(state_of_pod(find_pod(pods, call->machines[i].name)));
 	if (error == -EACCES)
 		target_call_set(call, 0, "%s", "");
 	json_decref(list);
@@ -253,8 +256,8 @@ static int set_scale(struct target_call *call, str machine, uint64_t replicas)
 static int get_scale(struct target_call *call, str machine, json_int_t *ret)
 {
 	json_t *scale = NULL;
-	int error = ask_api(call, "GET", scale_path(call, machine), STR_EMPTY,
-		"show the StatefulSet", &scale);
+	int error = ask_api(
+		call, "GET", scale_path(call, machine), STR_EMPTY, "show the StatefulSet", &scale);
 
 	/* Zero is left out. */
 	if (error == 0)
@@ -277,9 +280,9 @@ static void explain_wait(struct target_call *call, json_t *pod)
 	char message[TEXT_MAX] = "";
 	size_t i;
 
-	json_array_foreach(conditions, i, c)
-		if (str_eq(member(c, "status"), STR("False")) && member(c, "message").n && !*message)
-			read_message(c, message);
+	json_array_foreach(conditions, i, c) if (str_eq(member(c, "status"), STR("False")) &&
+						 member(c, "message").n && !*message)
+		read_message(c, message);
 	target_call_set(call, -ETIMEDOUT, "its pod is %s%s%s", state_of_pod(pod),
 		*message ? ": " : "", message);
 }
@@ -361,7 +364,7 @@ static void list_machines(struct target_call *call)
 }
 
 /* One that says where it is may be outside of the cluster. */
-static void look_up(struct target_call *call)
+static void find_machine_address(struct target_call *call)
 {
 	const struct machine_conf *m = config_find_machine(call->target->conf, call->machine);
 
@@ -412,7 +415,7 @@ static const struct target_ops ops = {
 	.wake = wake_machine,
 	.sleep = stop_ourselves,
 	.sleep_other = stop_machine,
-	.addresses = look_up,
+	.addresses = find_machine_address,
 };
 
 /* --- the start --- */
@@ -421,8 +424,8 @@ static char *read_space(const char *account)
 {
 	CLEAN_FREE char *path = xasprintf("%s/namespace", account);
 	struct buf text = {0};
-	char *space = file_read_given(path, 256, &text) == 0 ? str_dup(str_trim(buf_str(&text)))
-							     : NULL;
+	char *space =
+		file_read_given(path, 256, &text) == 0 ? str_dup(str_trim(buf_str(&text))) : NULL;
 
 	if (space)
 		space[strcspn(space, "\r\n")] = '\0';
@@ -438,8 +441,9 @@ int target_kubernetes_new(const struct target_setup *setup, struct target **ret,
 	struct kubernetes *k;
 
 	if (!host || !*host) {
-		*ret_reason = xstrdup("target kubernetes: KUBERNETES_SERVICE_HOST is not set: this is no "
-				      "pod of a cluster; set machine.target for another one");
+		*ret_reason =
+			xstrdup("target kubernetes: KUBERNETES_SERVICE_HOST is not set: this is no "
+				"pod of a cluster; set machine.target for another one");
 		return -EINVAL;
 	}
 	k = xcalloc(1, sizeof(*k));

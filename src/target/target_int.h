@@ -109,5 +109,4 @@ void target_configured_add(struct target_call *call);
  * with *ret_reason. */
 typedef int target_make_fn(
 	const struct target_setup *setup, struct target **ret, char **ret_reason);
-target_make_fn target_none_new, target_fly_new, target_hosts_new,
-	target_kubernetes_new;
+target_make_fn target_none_new, target_fly_new, target_hosts_new, target_kubernetes_new;
