@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/exchange_int.h"
+#include "proxy/presence.h"
 #include "proxy/wall.h"
 #include "route/marker.h"
 
@@ -20,7 +21,7 @@ static str whose(const struct exchange *x)
 	for (; n < path.n && path.p[n] != '/'; n++) {
 		char c = char_lower(path.p[n]);
 
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("._-", c, 3))
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("._~-", c, 4))
 			return STR_EMPTY;
 	}
 	return n > NAME_MAX_SIZE ? STR_EMPTY : str_slice(path, 0, n);
@@ -74,11 +75,11 @@ static enum step take(struct exchange *x, const struct marker *m)
 	return believe(x);
 }
 
-/* Ours may be behind after a resume, so that is no reason to refuse. */
-static void warn_of_clocks(struct exchange *x, const struct marker *m)
+void hop_note_clocks(struct exchange *x, const struct marker *m)
 {
 	size_t n = worker_note_seldom(x->worker, &x->worker->noted.ahead);
 
+	presence_hear(x, m->time - wall_exact());
 	if (n)
 		log_warn("the clock of machine " STR_FMT
 			 " is %llu ms ahead of ours, seen %zu times",
@@ -97,7 +98,7 @@ enum step hop_take(struct exchange *x)
 	switch (marker_read(header_value(head->headers, head->nheaders, HEADER_FLY_ATC_HOP),
 		conf->hop_key, MARKER_PEER, wall_exact(), &m)) {
 	case MARKER_AHEAD:
-		warn_of_clocks(x, &m);
+		hop_note_clocks(x, &m);
 		return take(x, &m);
 	case MARKER_VALID:
 		return take(x, &m);

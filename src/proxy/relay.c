@@ -132,26 +132,32 @@ static enum step look_at_peer(struct exchange *x)
 	}
 	if (now >= x->trip.peer.until)
 		return GO;
-	upstream_deadline(u, MIN(x->trip.peer.until, now + RELAY_LOOK));
+	upstream_deadline(u, now + RELAY_LOOK);
 	return WAIT;
 }
 
-static enum step on_upstream_time(struct exchange *x)
+static enum step on_tenant_time(struct exchange *x)
 {
 	struct upstream *u = x->trip.upstream;
-	enum step next = x->trip.peer.is && !u->is_connecting ? look_at_peer(x) : GO;
 	bool reads = relay_up_waits(x) && socket_unsent(u->watch.fd) < u->unsent;
 
-	if (next != GO)
-		return next;
-	if (u->is_connecting)
-		return x->trip.peer.is ? relay_upstream_failed(x, ERROR_CONNECT_FAILED)
-				       : fail_late(x, ERROR_CONNECT_FAILED);
 	if (!reads && (x->trip.up.is_done || relay_up_waits(x) || u->is_deaf))
 		return fail_late(x, ERROR_RESPONSE_TIMEOUT);
 	relay_set_deadline(
 		x); /* it reads, if slowly; or it is the client that we are waiting for */
 	return WAIT;
+}
+
+static enum step on_upstream_time(struct exchange *x)
+{
+	enum step next = GO;
+
+	if (x->trip.upstream->is_connecting)
+		return x->trip.peer.is ? relay_upstream_failed(x, ERROR_CONNECT_FAILED)
+				       : fail_late(x, ERROR_CONNECT_FAILED);
+	if (x->trip.peer.is)
+		next = look_at_peer(x);
+	return next == GO ? on_tenant_time(x) : next;
 }
 
 /* --- towards the tenant --- */

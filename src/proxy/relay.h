@@ -67,8 +67,10 @@ static inline void relay_set_deadline(struct exchange *x)
 	if (relay_up_waits(x))
 		u->unsent = socket_unsent(u->watch.fd);
 	if (x->trip.peer.is && !u->is_connecting) {
+		/* However much is sent, the next look does not move. */
+		if (!x->trip.peer.until)
+			upstream_deadline(u, now + RELAY_LOOK);
 		x->trip.peer.until = at;
-		upstream_deadline(u, MIN(at, now + RELAY_LOOK));
 	} else if (u->is_connecting || !x->reply.answer_began) {
 		upstream_deadline(u, u->is_connecting ? x->trip.connect_until : at);
 	}

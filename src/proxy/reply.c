@@ -229,6 +229,7 @@ static enum step judge_head(struct exchange *x, struct response_head *h)
 			return STEP_PEER;
 		worker_peer_answered(x->trip.peer.is);
 		begin_reply(x, h);
+		x->trip.peer.until = 0;
 		relay_set_deadline(x); /* it may vanish in the middle of its answer */
 		return STEP_RELAY;
 	}

@@ -8,6 +8,7 @@
 #include "proxy/hop.h"
 #include "proxy/own_reply.h"
 #include "proxy/peer.h"
+#include "proxy/presence.h"
 #include "proxy/seeking.h"
 #include "proxy/shared.h"
 #include "proxy/waiting.h"
@@ -267,6 +268,7 @@ static enum step take_route(struct exchange *x)
 	const struct request_head *head = x->wish.arrival->head;
 	const struct route *route = &x->wish.arrival->route;
 
+	presence_begin(x);
 	x->wish.conf = route->tenant;
 	x->record.tenant = x->wish.conf->id;
 	x->record.log_level = (int)x->wish.conf->app->log_level;
@@ -364,28 +366,13 @@ static enum step fail_misdirected(struct exchange *x, const struct placement *wh
 						 : "; the machines have no secret in common")));
 }
 
-/* Its own clock may be right and ours behind, after a resume. */
-static void note_marker(struct exchange *x, const struct placement *where)
-{
-	struct worker *w = x->worker;
-	size_t n;
-
-	if (where->marker != MARKER_AHEAD)
-		return;
-	n = worker_note_seldom(w, &w->noted.ahead);
-	if (n)
-		log_warn("machine " STR_FMT
-			 " sends requests from the future, by %llu ms; is our clock behind?",
-			STR_ARG(where->from.origin),
-			(unsigned long long)(where->from.time - wall_msec()));
-}
-
 enum step routing_place(struct exchange *x)
 {
 	const struct arrival *a = x->wish.arrival;
 	struct placement where = placement_of(x);
 
-	note_marker(x, &where);
+	if (where.marker == MARKER_AHEAD)
+		hop_note_clocks(x, &where.from);
 	switch (where.verdict) {
 	case PLACE_HERE:
 		return take_route(x);
@@ -403,6 +390,8 @@ enum step routing_place(struct exchange *x)
 		return peer_begin(x, where.machine);
 	case PLACE_MISDIRECTED:
 		return fail_misdirected(x, &where);
+	case PLACE_NO_MACHINE:
+		return exchange_fail(x, ERROR_NO_MACHINE, name_place(x, &where));
 	case PLACE_REPLAY_FAILED:
 		return fail_replay(x, &where);
 	case PLACE_LOOP:

@@ -87,10 +87,18 @@ static bool is_loop(const struct place_in *in, const struct placement *p)
 	return in->route->machine.n && !is_of_stranger(in, p) && str_eq(in->route->machine, from);
 }
 
-/* By PEER if that can be. */
+static bool can_be_peer(const struct place_in *in)
+{
+	return in->conf->hop_key.n && in->route->machine.n;
+}
+
+/* The only way that is left.  A machine that has just started may not have found the others yet, so
+ * that what cannot be sent on now is not refused for good. */
 static enum place_verdict our_own_way(const struct place_in *in, enum place_verdict otherwise)
 {
-	return in->conf->hop_key.n && in->route->machine.n ? PLACE_PEER : otherwise;
+	if (!in->conf->hop_key.n)
+		return otherwise;
+	return in->route->machine.n ? PLACE_PEER : PLACE_NO_MACHINE;
 }
 
 /* The edge brings back what we ourselves have sent on; any client can write the field. */
@@ -112,11 +120,11 @@ static enum place_verdict place_elsewhere(const struct place_in *in, const struc
 		return our_own_way(in, PLACE_MISDIRECTED);
 	/* The edge accepts no other replay of a request that it brought back. */
 	if (in->replay_failed.n)
-		return is_failure_of_ours(in) ? PLACE_REPLAY_FAILED
-					      : our_own_way(in, PLACE_REPLAY_FAILED);
+		return can_be_peer(in) && !is_failure_of_ours(in) ? PLACE_PEER
+								  : PLACE_REPLAY_FAILED;
 	if (is_loop(in, p))
 		return PLACE_LOOP;
-	if (is_of_stranger(in, p) && our_own_way(in, PLACE_LOOP) == PLACE_PEER)
+	if (is_of_stranger(in, p) && can_be_peer(in))
 		return PLACE_PEER;
 	return is_too_large(in) ? our_own_way(in, PLACE_TOO_LARGE) : PLACE_REPLAY;
 }

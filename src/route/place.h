@@ -19,11 +19,12 @@ enum place_verdict {
 	PLACE_PEER,	     /* to placement.machine, by our own way */
 	PLACE_NOT_FOUND,     /* 404: no tenant's path; wakes nothing */
 	PLACE_MISDIRECTED,   /* 421: another machine's, no edge in front that could replay, and no
-				way of our own */
+				secret for a way of our own */
+	PLACE_NO_MACHINE,    /* 503: for our own way, and no machine of its region is known (yet) */
 	PLACE_REPLAY_FAILED, /* 503: the edge could not reach the other machine */
 	PLACE_LOOP,	     /* 503: machines disagree about whose tenant it is */
 	PLACE_TOO_LARGE,     /* 413: another machine's, the body is too large to be replayed, and
-				there is no way of our own */
+				there is no secret */
 };
 
 struct place_in {

@@ -108,7 +108,8 @@ void target_wake(struct target *t, str machine, target_done_fn *done, void *arg)
 /* Puts us to sleep.  0 when the platform has accepted: any moment from now on time may jump, or a
  * signal come.  With TARGET_EXIT 0 means that the caller may exit, and that we are woken again. */
 void target_sleep(struct target *t, enum target_sleep how, target_done_fn *done, void *arg);
-/* Puts another machine to sleep, with its work in progress ended by its own fly-atc. */
+/* Puts another machine to sleep.  Before a stop its fly-atc ends its work; a suspend freezes it as
+ * it is. */
 void target_sleep_other(
 	struct target *t, str machine, enum target_sleep how, target_done_fn *done, void *arg);
 /* Where a machine is to be reached now; asked afresh each time.  -EAGAIN: nowhere yet. */

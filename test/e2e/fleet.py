@@ -1,7 +1,9 @@
 """fleet.py - several fly-atc that are machines of one fleet, on addresses of the loopback.
 SPDX-License-Identifier: MIT
 """
+import ctypes
 import socket
+import struct
 import threading
 
 from atc import bound_socket, free_port, knobs_config
@@ -16,7 +18,7 @@ def machine_config(name, addresses, config=None, **machine):
     """The configuration of one machine of a fleet whose machines are at these addresses ({name: address})."""
     return {**(config or knobs_config(USERS)),
             "machine": {"name": name, "target": "hosts", "secret": SECRET, **machine},
-            "machines": {each: {"address": address} for each, address in addresses.items()}}
+            "machines": {each: address if isinstance(address, dict) else {"address": address} for each, address in addresses.items()}}
 
 
 def make_fleet(make_atc, config=None, names=("m1", "m2"), start=None, **addresses):
@@ -30,6 +32,12 @@ def make_fleet(make_atc, config=None, names=("m1", "m2"), start=None, **addresse
         if start is None or name in start:
             atc.again()
     return fleet
+
+
+def suspend(sock):
+    """Nothing that is sent to this socket arrives, or is acknowledged, as when the machine stands still: a filter that takes no packet."""
+    drop = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))      # BPF_RET: 0 bytes
+    sock.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1, ctypes.addressof(drop)))      # SO_ATTACH_FILTER
 
 
 class Impostor:

@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import socket
+import struct
 import subprocess
 import threading
 
@@ -107,9 +108,26 @@ def test_a_create_that_was_cut_off_is_completed_by_the_next(make_fly, action, st
     assert len(fly.api("GET", "/apps/calendar/volumes").json()) == 2
 
 
-def test_a_machine_is_removed_with_its_volume_after_its_end(make_fly):
+def test_a_create_whose_fly_atc_is_killed_is_completed_by_the_next(make_fly):
+    fly = started(make_fly, {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}, [{"id": SEA, "region": "sea"}])
+    fly.order("fault", kind="api", action="create", delay=1)
+    asking = subprocess.Popen([PROGRAM, "machine", "create", "ord", "boston", "--socket", str(fly.path(SEA, "run", "control.sock"))],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: len(fly.api("GET", "/apps/calendar/volumes").json()) == 2, what="the volume is made")
+    fly.order("machine", id=SEA, do="crash")
+    asking.communicate()
+    fly.wait_output(SEA, "serving on", times=2)
+    done = command(fly, SEA, "machine", "create", "ord", "boston")
+    assert done.returncode == 0, done.stderr
+    fly.wait_output(done.stdout.split()[0], "serving on")
+    assert len(fly.api("GET", "/apps/calendar/machines").json()) == 2
+    assert len(fly.api("GET", "/apps/calendar/volumes").json()) == 2
+
+
+@pytest.mark.parametrize("switches", [{}, {"lease_envelope": False, "stop_wants_body": True, "rate_limits": True}], ids=["", "as it is said elsewhere"])
+def test_a_machine_is_removed_with_its_volume_after_its_end(make_fly, switches):
     users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}
-    fly = started(make_fly, users, THREE[:2])
+    fly = started(make_fly, users, THREE[:2], switches=switches)
     fly.bring(ORD, "suspended")
     done = command(fly, SEA, "machine", "destroy", ORD)
     assert (done.returncode, done.stdout) == (0, "%s is removed\n" % ORD), done.stderr
@@ -319,6 +337,49 @@ NONSENSE = {
     "an error of markup": body(b"<h1>\r\nBad</h1>", "503 Busy", "text/html"),
     "a redirect": b"HTTP/1.1 307 Elsewhere\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 }
+
+
+def named(kind, records):
+    """The rest of a name server's answer, after the question."""
+    return b"".join(b"\xc0\x0c" + struct.pack("!HHIH", each, 1, 5, len(data) if size is None else size) + data
+                    for each, data, size in ((kind, *record) for record in records))
+
+
+TXT, AAAA = 16, 28
+NO_NAMES = {
+    "nothing": (1, b""), "too few records": (9, named(TXT, [(b"\x03abc", None)])), "a text that is cut": (1, named(TXT, [(b"\x09ab", None)])),
+    "an address that is cut": (1, named(AAAA, [(b"\x20\x01", None)])), "lengths that lie": (1, named(TXT, [(b"\x03abc", 60000)])),
+    "a name that is a circle": (1, b"\xc0\x0c\xc0\x0c" * 8), "no names": (1, named(TXT, [(b"\x20" + b"; ,../.. \x00\xff" + b"x" * 20, None)])),
+    "another kind": (1, named(AAAA, [(b"\x00" * 16, None)])), "many": (2000, named(TXT, [(b"\x05a sea", None)] * 2000)),
+}
+
+
+def answer_names(names, said):
+    while True:
+        try:
+            question, who = names.recvfrom(4096)
+        except OSError:
+            return
+        end = question.index(b"\0", 12) + 5
+        count, rest = said["now"]
+        names.sendto(question[:2] + struct.pack("!HHHHH", 0x8180, 1, count, 0, 0) + question[12:end] + rest, who)
+        said["times"] += 1
+
+
+@pytest.mark.parametrize("what", NO_NAMES)
+def test_a_name_server_that_answers_nonsense_is_an_error_and_no_crash(atc, what):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        said = {"now": NO_NAMES[what], "times": 0}
+        threading.Thread(target=answer_names, args=(names, said), daemon=True).start()
+        atc.start(knobs_config({**PAIR, **USERS}, start_timeout="2s", server={"trusted_proxies": ["127.0.0.0/8"]}), env={
+            **SECRET, "FLY_MACHINE_ID": SEA, "FLY_REGION": "sea", "FLY_APP_NAME": "calendar", "FLY_ATC_DNS": "127.0.0.1:%d" % names.getsockname()[1],
+            "FLY_ATC_EDGE": "http://127.0.0.1:1"})
+        done = subprocess.run([PROGRAM, "machine", "--socket", atc.control_socket()], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1) and "/.." not in done.stdout, done
+        assert said["times"]
+        assert atc.get("/bellevue/2025/winter/up").status == 200
+        assert atc.post("/boston/2025/april/upload", b"x" * 1500000, timeout=90).status == 503
 
 
 @pytest.mark.parametrize("words", [("machine",), ("machine", "wake", ORD), ("machine", "create", "ord", "x"), ("machine", "destroy", ORD),

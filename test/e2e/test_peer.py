@@ -1,6 +1,7 @@
 """A request that belongs to another machine is passed to that one, whole, and its answer comes back as it was given.
 SPDX-License-Identifier: MIT
 """
+import base64
 import hashlib
 import hmac
 import os
@@ -11,7 +12,7 @@ import pytest
 
 import processes
 from atc import Background, knobs_config, together
-from fleet import BELLEVUE, BOSTON, SECRET, USERS, Impostor, machine_config, make_fleet
+from fleet import BELLEVUE, BOSTON, SECRET, USERS, Impostor, machine_config, make_fleet, suspend
 from h2wire import Tunnel, connect
 from pages import Site, pages_config
 from waiting import wait_until
@@ -46,15 +47,18 @@ def seen_by_application(atc, path, headers=(), **more):
 
 def marker(origin="m1", user="boston", age=0, secret=SECRET, kind="p", hop=1):
     """A hop marker as a machine of the fleet writes it."""
-    key = hmac.new(secret.encode(), b"fly-atc hop key 1", hashlib.sha256).digest()
+    key = hmac.new(secret.encode(), b"fly-atc hop key 1", hashlib.sha256).hexdigest().encode()
     text = "1.%s.%d:%s:%s:%x:%x" % (kind, hop, origin, user, 7, int((time.time() - age) * 1000))
-    import base64
     return text + ":" + base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
+
+
+def logged_now(atc, path):
+    return atc.requests_logged(path=BOSTON + path)
 
 
 def logged(atc, path):
     """The line of the only request for it."""
-    line, = wait_until(lambda: atc.requests_logged(path=BOSTON + path), what="the request is in the log")
+    line, = wait_until(lambda: logged_now(atc, path), what="the request is in the log")
     return line
 
 
@@ -309,6 +313,55 @@ def test_a_request_waits_for_a_machine_that_is_started_again(make_atc):
     assert logged(fleet["m1"], "/upload")["wake_ms"] > 0
 
 
+def sleeping_fleet(make_atc, config):
+    """m1 runs, and its command that wakes m2 waits until there is the file `awake`."""
+    far = make_fleet(make_atc, names=("m2",), start=[])["m2"]
+    asleep = far.home / "asleep"
+    asleep.touch()
+    wake = ["sh", "-c", "while [ -e %s ]; do sleep 0.05; done" % asleep]
+    m2 = {"address": "127.0.0.1:%d" % far.port, "wake": {"command": wake}}
+    near = make_fleet(make_atc, config, names=("m1",), m2=m2)["m1"]
+    far.write_config(machine_config("m2", {"m1": "127.0.0.1:%d" % near.port, "m2": m2}))
+    return near, far, asleep
+
+
+def test_requests_wait_for_a_machine_that_is_woken(make_atc):
+    near, far, asleep = sleeping_fleet(make_atc, knobs_config(USERS))
+    waiting = [Background(near.post, BOSTON + "/upload", BLOCK), Background(near.get, BOSTON + "/whoami")]
+    near.wait_log("machine m2 is asked for")
+    assert not any(each.is_done for each in waiting)
+    far.again()
+    asleep.unlink()
+    assert waiting[0].result().json()["size"] == len(BLOCK)
+    assert waiting[1].result().json()["pid"] in far.knobs_pids()
+
+
+def test_no_more_requests_wait_for_a_machine_than_may_be_held(make_atc):
+    near, _, asleep = sleeping_fleet(make_atc, knobs_config(USERS, server={"max_held": 4, "held_per_tenant": 1, "threads": 1}))
+    waiting = [Background(near.get, BOSTON + "/up") for _ in range(12)]
+    wait_until(lambda: sum(each.is_done for each in waiting) == 8, what="all but four are refused")
+    assert {each.result().error for each in waiting if each.is_done} == {"too_many_held"}
+    asked = near.log.count("machine m2 is asked for")
+    assert asked == 1, "all wait for one answer"
+    near.stop()
+    assert {each.result().error for each in waiting} == {"too_many_held", "draining"}
+    asleep.unlink()
+
+
+def test_a_client_that_does_not_wait_for_a_machine_takes_its_place_along(make_atc):
+    near, _, asleep = sleeping_fleet(make_atc, knobs_config(USERS, server={"max_held": 1, "held_per_tenant": 0, "threads": 1}))
+    with near.wire() as wire:
+        wire.request("GET", BOSTON + "/up")
+        near.wait_log("machine m2 is asked for")
+        assert near.get(BOSTON + "/up").error == "too_many_held"
+    wait_until(lambda: any(line["error"] == "client_gone" for line in logged_now(near, "/up")), what="its end is noticed")
+    waiting = [Background(near.get, BOSTON + "/up") for _ in range(2)]
+    wait_until(lambda: any(each.is_done for each in waiting), what="one of them is refused")
+    near.stop()
+    assert sorted(each.result().error for each in waiting) == ["draining", "too_many_held"], "the other was held"
+    asleep.unlink()
+
+
 def test_a_machine_that_does_not_come_is_named_in_an_honest_page(make_atc):
     fleet = make_fleet(make_atc, knobs_config(USERS, start_timeout="1s"), start=["m1"])
     answer = fleet["m1"].get(BOSTON + "/up")
@@ -406,6 +459,88 @@ def test_connections_to_a_machine_are_used_again(make_atc, impostor):
     near = make_fleet(make_atc, knobs_config(USERS, server={"threads": 1}), names=("m1",), m2=other.address)["m1"]
     assert [near.get(BOSTON + "/up").body for _ in range(2)] == [b"ok"] * 2
     assert len(other.heads) == 1, "both came by one connection"
+
+
+# -- a machine that says nothing --
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def test_a_machine_that_is_suspended_with_our_connection_is_asked_by_another(make_atc, impostor):
+    def once(connection, _):
+        connection.sendall(OK)
+        suspend(connection)
+    other = impostor(once)
+    near = make_fleet(make_atc, knobs_config(USERS, server={"threads": 1}), names=("m1",), m2=other.address)["m1"]
+    assert [near.get(BOSTON + "/up").body for _ in range(3)] == [b"ok"] * 3
+    assert len(other.heads) == 3, "each by a connection of its own, and none was asked twice"
+
+
+def test_a_tunnel_into_a_suspended_machine_ends_however_much_is_sent(make_atc, impostor):
+    def tunnel(connection, _):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: custom\r\n\r\n")
+        suspend(connection)
+    near = make_fleet(make_atc, names=("m1",), m2=impostor(tunnel).address)["m1"]
+    with near.wire() as wire:
+        wire.request("GET", BOSTON + "/x", [("Connection", "upgrade"), ("Upgrade", "custom")])
+        assert wire.head().status == 101
+
+        def send():
+            try:
+                wire.send(b"x")
+            except OSError:
+                return True
+            return logged_now(near, "/x")
+        wait_until(send, 20, "the tunnel ends")
+    assert logged(near, "/x")["error"] == "truncated"
+
+
+def test_a_machine_that_takes_no_packet_is_not_waited_for_long(make_atc, impostor):
+    other = impostor()
+    near = make_fleet(make_atc, names=("m1",), m2=other.address)["m1"]
+    suspend(other.listener)
+    answer = near.get(BOSTON + "/up")
+    assert (answer.status, answer.error) == (503, "peer_unreachable")
+
+
+@pytest.mark.slow
+def test_a_machine_that_reads_nothing_for_long_is_not_taken_for_dead(make_atc, impostor):
+    """Its window is closed, but it acknowledges: a tenant may be starting."""
+    def late(connection, head):
+        time.sleep(8)
+        left = 30 * len(BLOCK) - len(head.partition("\r\n\r\n".encode())[2])
+        while left:
+            left -= len(connection.recv(1 << 20))
+        connection.sendall(OK)
+    near = make_fleet(make_atc, names=("m1",), m2=impostor(late).address)["m1"]
+    assert near.post(BOSTON + "/up", BLOCK * 30).body == b"ok"
+
+
+@pytest.mark.slow
+def test_two_gigabytes_pass_in_little_memory_down_and_up(fleet):
+    """To a tenant that sleeps: the upload waits, unread, until it has been started."""
+    def peak():
+        return max(int(line.split()[1]) for line in processes.read(fleet["m1"].proxy_pid(), "status").decode().splitlines()
+                   if line.startswith("VmHWM"))
+    before, pieces = peak(), 2048
+    with fleet["m1"].wire(60) as wire:
+        wire.send(b"POST %s/upload?nohash HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (BOSTON.encode(), pieces * len(BLOCK)))
+        for _ in range(pieces):
+            wire.send(BLOCK)
+        assert wire.response("POST").json()["size"] == pieces * len(BLOCK)
+    with fleet["m1"].wire(60) as wire:
+        wire.send(b"POST %s/upload?nohash HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % BOSTON.encode())
+        for _ in range(pieces):
+            wire.send(b"100000\r\n" + BLOCK + b"\r\n")
+        wire.send(b"0\r\n\r\n")
+        assert wire.response("POST").json()["size"] == pieces * len(BLOCK)
+    with fleet["m1"].wire(60) as wire:
+        wire.request("GET", BOSTON + "/download?bytes=%d" % (pieces * len(BLOCK)))
+        assert int(wire.head().header("Content-Length")) == pieces * len(BLOCK)
+        left = pieces * len(BLOCK) - len(wire.buffer)
+        while left:
+            left -= len(wire.sock.recv(1 << 20))
+    assert peak() - before < 8192, "KB"
 
 
 # -- a machine that dies --

@@ -192,7 +192,7 @@ def test_a_marker_from_the_future_is_believed_and_told_of(atc):
     started(atc, env=SIGNED)
     ahead = signed_state(SECRET, "3d8d413b29d638", "boston", time_ms=int(time.time() * 1000) + 8 * 3600 * 1000)
     assert atc.get("/boston/2025/april/whoami", [*EDGE, source(ahead)]).status == 200
-    atc.wait_log("machine 3d8d413b29d638 sends requests from the future")
+    atc.wait_log("the clock of machine 3d8d413b29d638 is 2879")
 
 
 def signed_state(secret, origin, user, hop=1, fleet=1, time_ms=0):
@@ -200,6 +200,16 @@ def signed_state(secret, origin, user, hop=1, fleet=1, time_ms=0):
     key = hmac.digest(secret.encode(), b"fly-atc hop key 1", "sha256").hex().encode()
     text = "1.r.%d:%s:%s:%x:%x" % (hop, origin, user, fleet, time_ms)
     return text + ":" + base64.b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
+
+
+def test_a_machine_that_has_found_no_other_yet_does_not_refuse_for_good(atc):
+    started(atc, env=SIGNED)
+    for fields in ([*EDGE, ("Content-Length", "1000001")], [("Content-Length", "5")]):
+        with atc.wire() as wire:
+            wire.request("POST", "/livermore/2025/james-bond/", fields)
+            response = wire.response("POST")
+        assert (response.status, response.error) == (503, "no_machine")
+        assert response.header("Retry-After") and "region sjc" in response.text
 
 
 def test_machines_that_know_other_users_are_told_apart(atc):

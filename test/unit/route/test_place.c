@@ -157,6 +157,7 @@ static enum place_verdict expected(const struct facts *f)
 	bool is_ours = !f->has_fleet || f->whose == ANYBODYS || f->whose == OUR_MACHINE ||
 		       f->whose == OUR_REGION;
 	bool has_way = f->has_key && f->whose == OTHER_MACHINE;
+	enum place_verdict own_way = has_way ? PLACE_PEER : PLACE_NO_MACHINE;
 	bool is_foreign = f->has_key && f->came != FIRST && !is_genuine(f->came);
 
 	if (f->found == ROUTE_NONE)
@@ -168,7 +169,7 @@ static enum place_verdict expected(const struct facts *f)
 	if (f->from_peer)
 		return PLACE_LOOP;
 	if (!f->has_edge)
-		return has_way ? PLACE_PEER : PLACE_MISDIRECTED;
+		return f->has_key ? own_way : PLACE_MISDIRECTED;
 	if (f->failed)
 		return f->failed == FAILED_OF_OTHERS && has_way ? PLACE_PEER : PLACE_REPLAY_FAILED;
 	if (is_loop(f))
@@ -176,7 +177,7 @@ static enum place_verdict expected(const struct facts *f)
 	if (is_foreign && has_way)
 		return PLACE_PEER;
 	if (f->large)
-		return has_way ? PLACE_PEER : PLACE_TOO_LARGE;
+		return f->has_key ? own_way : PLACE_TOO_LARGE;
 	return PLACE_REPLAY;
 }
 
