@@ -238,6 +238,19 @@ void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *don
 	start_op(b, t, attach_op(false), done, arg);
 }
 
+void backup_recheck(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	MAGIC_CHECK(b, BACKUP_MAGIC);
+	start_op(b, t, recheck_op(), done, arg);
+}
+
+void backup_forget_connections(struct backup *b)
+{
+	MAGIC_CHECK(b, BACKUP_MAGIC);
+	if (b->store)
+		store_forget_connections(b->store);
+}
+
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);

@@ -135,6 +135,19 @@ struct control_global {
 	struct log_losses log_dropped; /* lines of the supervisor's for which there was no room */
 };
 
+/* Whether the machine is about to sleep (supervisor/sleep.h). */
+struct control_sleep {
+	str step;  /* "awake", "falling asleep", … */
+	str how;   /* how it sleeps: "suspend", "stop", "exit", "none" */
+	str fault; /* why it did not sleep when it was to; or empty */
+	uint64_t in_flight;
+	size_t holds;	 /* by operators */
+	msec busy_until; /* monotonic, of these; 0: there are none */
+	msec idle;	 /* for how long nobody has used it; 0: somebody does */
+	uint64_t sleeps; /* that the platform has accepted */
+	msec resumed;	 /* monotonic; 0: never */
+};
+
 /* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more);
  * -ECANCELED: another action or the end of fly-atc came first; -ETIMEDOUT, -EIO, …: it failed. */
 typedef void control_done_fn(void *arg, int err, str reason);
@@ -272,6 +285,10 @@ struct control_ops {
 	 * (0: no longer). */
 	void (*busy)(
 		void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg);
+	/* The machine: `hold` says that it is at work, as for a tenant.  0; -EPERM: busy_max is 0;
+	 * -EBUSY: too many say so already; -ECANCELED: fly-atc is about to end. */
+	int (*hold)(void *arg, str hold, msec length);
+	void (*sleep)(void *arg, struct control_sleep *ret);
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
 	void (*tail)(void *arg, str id, size_t n, control_line_fn *each, void *each_arg);
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);

@@ -9,6 +9,7 @@
 #include "proxy/hop.h"
 #include "proxy/own_reply.h"
 #include "proxy/peer.h"
+#include "proxy/presence.h"
 #include "proxy/seeking.h"
 #include "proxy/shared.h"
 #include "proxy/waiting.h"
@@ -270,6 +271,7 @@ static enum step take_route(struct exchange *x)
 	const struct request_head *head = x->wish.arrival->head;
 	const struct route *route = &x->wish.arrival->route;
 
+	presence_begin(x);
 	x->wish.conf = route->tenant;
 	x->record.tenant = x->wish.conf->id;
 	x->record.log_level = (int)x->wish.conf->app->log_level;

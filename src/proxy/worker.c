@@ -122,7 +122,7 @@ static void on_opener_closed(void *arg)
 }
 
 struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_opener_fd,
-	struct slot *slots, struct snapshot *take_snapshot)
+	const struct scoreboard *board, size_t index, struct snapshot *take_snapshot)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 
@@ -133,7 +133,9 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	worker_limit_tenants(w);
 	worker_configure_peers(w, NULL);
 	list_init(&w->former_views);
-	w->by_slot.slots = slots;
+	w->by_slot.slots = board->slots;
+	w->machine.activity = board->activity;
+	w->machine.cell = &board->activity->cells[index % ACTIVITY_CELLS];
 	w->accepting.fd = take_listen_fd;
 	w->shortage.max_sockets = shortage_max_sockets();
 	list_init(&w->connections.idle);
@@ -253,6 +255,25 @@ void worker_post_ask(struct worker *w, uint64_t number)
 {
 	MAGIC_CHECK(w, WORKER_MAGIC);
 	post(w, on_ask, (struct posted){.number = number});
+}
+
+static void on_resumed(void *arg)
+{
+	struct posted *p = arg;
+	struct worker *w = p->worker;
+
+	for (uint32_t i = 0; i < w->by_slot.ntenants; i++)
+		if (w->by_slot.tenants[i])
+			origin_close_idle(&w->by_slot.tenants[i]->origin);
+	map_foreach (it, &w->origins.peers)
+		origin_close_idle(&((struct worker_peer *)it->value)->origin);
+	free(p);
+}
+
+void worker_post_resumed(struct worker *w)
+{
+	MAGIC_CHECK(w, WORKER_MAGIC);
+	post(w, on_resumed, (struct posted){0});
 }
 
 static void on_roster_look(void *arg)

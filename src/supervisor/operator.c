@@ -185,6 +185,18 @@ static void hold(void *arg, str id, str name, msec length, control_done_fn *done
 		tenants_hold(s->tenants, t->slot, name, length, done, done_arg);
 }
 
+static int hold_machine(void *arg, str name, msec length)
+{
+	struct supervisor *s = arg;
+
+	return s->end.is_ending ? -ECANCELED : sleep_hold(s, name, length);
+}
+
+static void show_sleep(void *arg, struct control_sleep *ret)
+{
+	sleep_show(arg, ret);
+}
+
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
 {
 	const struct supervisor *s = arg;
@@ -233,6 +245,8 @@ const struct control_ops operator_ops = {
 	.restart = restart,
 	.restart_all = restart_all,
 	.busy = hold,
+	.hold = hold_machine,
+	.sleep = show_sleep,
 	.tail = show_tail,
 	.reload = reload_all,
 	.roster_changed = take_news,

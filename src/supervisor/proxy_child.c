@@ -153,6 +153,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_WAKE:
 		p->events->on_wake(p->sup, m->slot);
 		return;
+	case CHANNEL_STIR:
+		p->events->on_stir(p->sup, m->value);
+		return;
 	case CHANNEL_STUCK:
 		p->events->on_stuck(p->sup, m->slot);
 		return;
@@ -466,6 +469,12 @@ void proxy_child_tell_store(struct proxy_child *p)
 {
 	if (p)
 		tell_store(p);
+}
+
+void proxy_child_tell_resumed(struct proxy_child *p)
+{
+	if (p && p->channel)
+		channel_tell_proxy(p->channel, CHANNEL_RESUMED, 0, 0, STR_EMPTY);
 }
 
 void proxy_child_tell_roster(struct proxy_child *p, uint64_t number)

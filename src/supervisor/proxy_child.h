@@ -18,6 +18,8 @@ struct proxy_events {
 	void (*on_configured)(void *arg);
 	/* A request wants a tenant that does not run. */
 	void (*on_wake)(void *arg, uint32_t slot);
+	/* A request has come, see STIR in link/channel.def. */
+	void (*on_stir)(void *arg, msec ahead);
 	/* A tenant leaves requests unanswered. */
 	void (*on_stuck)(void *arg, uint32_t slot);
 	/* A health check asks for the backup's store. */
@@ -59,6 +61,7 @@ void proxy_child_ask(struct proxy_child *p);
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
 void proxy_child_tell_store(struct proxy_child *p);
+void proxy_child_tell_resumed(struct proxy_child *p);
 /* There was a look at the roster, after on_roster_asked of this number; 0: looks can be asked
  * for. */
 void proxy_child_tell_roster(struct proxy_child *p, uint64_t number);

@@ -178,8 +178,9 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	if (custody_is_alone(s->own.custody))
-		tenants_wake_at_boot(s->tenants);
+	if (custody_is_alone(s->own.custody) && s->sleeping.step != SLEEP_BOOTING)
+		tenants_wake_at_boot(s->tenants); /* else after its hook */
+	sleep_configure(s);
 	tenants_replace_soon(s->tenants);
 }
 

@@ -40,6 +40,7 @@ static void kill_everything(struct supervisor *s)
 	log_warn("told to end again: what still runs is killed");
 	s->ending.is_impatient = true;
 	proxy_child_kill(s->proxy);
+	hooks_kill(s);
 	backup_await_no_longer(s->backup);
 	tenants_kill(s->tenants);
 	ending_check(s); /* but for what is not waited for now */
@@ -59,6 +60,7 @@ static void end(struct supervisor *s)
 	log_info("ending");
 	control_on_ending(s->control);
 	reload_give_up(s);
+	sleep_end(s);
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
@@ -167,6 +169,11 @@ static void on_wake(void *arg, uint32_t slot)
 	tenants_wake(s->tenants, slot);
 }
 
+static void on_stir(void *arg, msec ahead)
+{
+	sleep_on_stir(arg, ahead);
+}
+
 static void on_stuck(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
@@ -233,6 +240,7 @@ static const struct proxy_events proxy_events = {
 	.on_configured = on_configured,
 	.on_wake = on_wake,
 	.on_stuck = on_stuck,
+	.on_stir = on_stir,
 	.on_store_asked = on_store_asked,
 	.on_roster_asked = on_roster_asked,
 	.on_roster_told = on_roster_told,
@@ -277,6 +285,7 @@ static void on_output(void *arg, str id, const struct control_line *line)
 
 static void on_rest(void *arg)
 {
+	sleep_on_rest(arg);
 	ending_check_soon(arg);
 }
 
@@ -290,6 +299,17 @@ static const struct tenant_host tenant_host = {
 	.on_single_failed = on_single_failed,
 };
 
+static void wake_first(struct supervisor *s)
+{
+	if (s->conf->is_single)
+		tenants_wake(s->tenants, s->conf->tenants[0].slot);
+	else if (custody_is_alone(s->own.custody))
+		tenants_wake_at_boot(s->tenants);
+}
+
+static const struct sleep_ops sleep_ops = {
+	.end = end, .start = wake_first, .settle = ending_check_soon};
+
 /* --- the start --- */
 
 static int load_secret(struct supervisor *s, char **ret_reason)
@@ -302,7 +322,7 @@ static int load_secret(struct supervisor *s, char **ret_reason)
 		return 0;
 	path = xasprintf(STR_FMT "/.secret", STR_ARG(s->conf->server.storage));
 	environment_copy(&env, s->source->environ);
-	r = secret_master(environment_value(&env, "SECRET_KEY_BASE"), path, &s->secret);
+	r = secret_master(environment_value(&env, "SECRET_KEY_BASE"), path, &s->own.secret);
 	if (r < 0)
 		*ret_reason = xasprintf(
 			"cannot read or make the master secret %s: %s; repair it, or set SECRET_KEY_BASE",
@@ -484,7 +504,7 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.backup = s->backup,
 		.custody = s->own.custody,
 		.environ = s->source->environ,
-		.secret = s->secret,
+		.secret = s->own.secret,
 		.proxy = &s->proxy_user,
 		.own_port = s->listening.listeners.port,
 		.host = &tenant_host,
@@ -500,7 +520,8 @@ static void on_alone(void *arg)
 
 	if (s->end.is_ending)
 		return;
-	tenants_wake_at_boot(s->tenants);
+	if (s->sleeping.step != SLEEP_BOOTING) /* else after its hook */
+		tenants_wake_at_boot(s->tenants);
 	backup_catch_up(s->backup, s->conf);
 }
 
@@ -526,10 +547,7 @@ static int begin_work(struct supervisor *s, char **ret_reason)
 			"cannot share the storage with another fly-atc: %s", strerror(-r));
 		return r;
 	}
-	if (s->conf->is_single)
-		tenants_wake(s->tenants, s->conf->tenants[0].slot);
-	else if (custody_is_alone(s->own.custody))
-		tenants_wake_at_boot(s->tenants);
+	sleep_start(s);
 	if (custody_is_alone(s->own.custody))
 		backup_catch_up(s->backup, s->conf);
 	return 0;
@@ -567,6 +585,7 @@ static void done(struct supervisor *s, struct locks *locks)
 {
 	control_free(s->control);
 	s->control = NULL; /* what still ends has nobody to tell */
+	sleep_done(s);
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
 	fleet_done(&s->fleet);
@@ -586,7 +605,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	free(s->own.run_dir);
 	free(s->own.private_dir);
 	free(s->own.control_path);
-	free(s->secret);
+	free(s->own.secret);
 	free(s->roster.fleet_secret);
 	config_unref(s->conf);
 }
@@ -617,6 +636,7 @@ static struct supervisor *supervisor_new(
 	s->board.fd = -1;
 	s->started.at = clock_now();
 	s->end.has_terminal = terminal_holds_us();
+	sleep_init(s, &sleep_ops);
 	list_init(&s->purging.waiting);
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
