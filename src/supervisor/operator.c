@@ -215,7 +215,7 @@ static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
 
 static void take_news(void *arg, uint64_t version, control_roster_fn *done, void *done_arg)
 {
-	roster_watch_told(arg, version, done, done_arg);
+	roster_watch_spread(arg, version, done, done_arg);
 }
 
 static void write_roster(
