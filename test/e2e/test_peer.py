@@ -547,6 +547,20 @@ def test_a_machine_that_is_suspended_with_our_connection_is_asked_by_another(mak
     assert len(other.heads) == 3, "each by a connection of its own, and none was asked twice"
 
 
+def test_an_upload_is_not_what_finds_out_that_a_machine_is_suspended(make_atc, impostor):
+    """It could not be sent twice: it takes no connection that has waited."""
+    def once(connection, _):
+        connection.sendall(OK)
+        if len(other.heads) == 1:
+            suspend(connection)
+    other = impostor(once)
+    near = make_fleet(make_atc, knobs_config(USERS, server={"threads": 1}), names=("m1",), m2=other.address)["m1"]
+    assert near.get(BOSTON + "/up").body == b"ok"
+    time.sleep(0.2)
+    assert near.post(BOSTON + "/up", b"5\r\nhello\r\n0\r\n\r\n", [("Transfer-Encoding", "chunked")]).body == b"ok"
+    assert len(other.heads) == 2
+
+
 def test_a_tunnel_into_a_suspended_machine_ends_however_much_is_sent(make_atc, impostor):
     def tunnel(connection, _):
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: custom\r\n\r\n")
