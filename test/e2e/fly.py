@@ -207,8 +207,7 @@ class AtcFly(Fly):
             self.wait(machine, "stopped")
         exits = [line["exit_event"] for line in self.log(what="machine", event="exit") if "exit_event" in line]
         # Only a test kills a machine that was not told to stop.
-        return "".join("fly-atc ended with %(exit_code)d
-" % each for each in exits
+        return "".join("fly-atc ended with %(exit_code)d\n" % each for each in exits
                        if each["exit_code"] not in self.may_exit and not (each["signal"] == 9 and not each["requested_stop"]))
 
     def finish(self):
