@@ -86,9 +86,14 @@ static void destroy(struct target_call *call)
 		by_api(call, fly_destroy, NULL);
 }
 
+/* What the configuration says wins, as everywhere. */
 static void find_addresses(struct target_call *call)
 {
-	if (check_name(call))
+	const struct machine_conf *m = config_find_machine(call->target->conf, call->machine);
+
+	if (m && m->address.n)
+		target_configured_addresses(call);
+	else if (check_name(call))
 		target_call_work(call, fly_addresses);
 }
 

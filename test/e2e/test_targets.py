@@ -8,7 +8,7 @@ import pytest
 import targets
 from targets import AWAY, HOME, machines, wait_state
 
-TARGETS = [targets.FlyTarget, targets.FlyWithoutToken, targets.HostsTarget]
+TARGETS = [targets.FlyTarget, targets.FlyWithoutToken, targets.HostsTarget, targets.KubernetesTarget]
 ASLEEP = ("suspended", "stopped")
 
 
