@@ -136,6 +136,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 	list_init(&b->awaits);
 	registry_init(&b->registry, l);
 	backup_configure(b, conf);
+	record_name_machine(conf->target == TARGET_NONE ? STR_EMPTY : conf->our_machine);
 	if (!conf->backup.url.n || open_store(b, conf, run_dir, ret_reason) == 0)
 		return b;
 	backup_free(b);
@@ -235,6 +236,19 @@ void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *don
 {
 	MAGIC_CHECK(b, BACKUP_MAGIC);
 	start_op(b, t, attach_op(false), done, arg);
+}
+
+void backup_recheck(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)
+{
+	MAGIC_CHECK(b, BACKUP_MAGIC);
+	start_op(b, t, recheck_op(), done, arg);
+}
+
+void backup_forget_connections(struct backup *b)
+{
+	MAGIC_CHECK(b, BACKUP_MAGIC);
+	if (b->store)
+		store_forget_connections(b->store);
 }
 
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg)

@@ -11,8 +11,9 @@ struct backup;
 
 struct backup_result {
 	bool is_ok;
-	bool is_new; /* backup_restore: there was nothing, neither here nor in the store; it is now
-			recorded as born */
+	bool is_new;  /* backup_restore: there was nothing, neither here nor in the store; it is now
+			 recorded as born */
+	bool is_lost; /* backup_recheck: another fly-atc has the databases now */
 	char reason[512]; /* when not ok: what failed and what to do, for status, log and the 503
 			   * page. backup_restore, ok and not empty: the store could not be asked,
 			   * but what is here is proven to be the latest; backup_attach likewise:
@@ -68,6 +69,11 @@ void backup_attach(struct backup *b, const struct tenant_conf *t, backup_fn *don
  * stay registered and are tried again with back-off until they are confirmed or attached again; the
  * result is that of the first try; backup_pending tells the present state. */
 void backup_detach(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* The machine has slept, and the tenant runs: asks the store whether the databases are still ours;
+ * not ok and is_lost if they are not, not ok alone if there is no answer. */
+void backup_recheck(struct backup *b, const struct tenant_conf *t, backup_fn *done, void *arg);
+/* Connections to the store that are open lead nowhere any more. */
+void backup_forget_connections(struct backup *b);
 /* Nothing of this tenant is awake: what was not confirmed, or is being caught up with, is let go as
  * it is, since another fly-atc goes on with the same files.  Ok: nothing here touches them any
  * more, and what was known of them is forgotten.  False: so it is already; then done is not

@@ -208,7 +208,7 @@ void tasks_start(struct tasks *t, struct entry *e, enum task_kind kind, msec unt
 void tasks_cancel(struct tasks *t, const char *why);
 void tasks_done(struct tasks *t);
 
-/* --- restore.c, attach.c, detach.c, release.c --- */
+/* --- restore.c, attach.c, detach.c, release.c, recheck.c --- */
 /* `litestream restore`, with the keys of the store: what is at `url` into the file `to`.  `spec`
  * says where to report.  0, or -errno and the step that failed. */
 int restore_child(struct backup *b, const char *url, const char *to, struct process_spec spec,
@@ -223,6 +223,7 @@ struct op *attach_op(
 struct op *detach_op(bool is_background) MUST_USE;
 /* forgets: no detach follows, another fly-atc goes on. */
 struct op *release_op(bool forgets) MUST_USE;
+struct op *recheck_op(void) MUST_USE;
 
 /* --- headjob.c: HEAD and proof are brought up to what is confirmed --- */
 typedef void headjob_fn(void *arg, int result, const struct why *why);

@@ -48,6 +48,13 @@ int store_prepare(struct store *s, struct why *ret_why)
 	return s->s3 ? 0 : store_file_prepare(s->location->directory, ret_why);
 }
 
+void store_forget_connections(struct store *s)
+{
+	MAGIC_CHECK(s, STORE_MAGIC);
+	if (s->s3)
+		store_s3_forget_connections(s->s3);
+}
+
 void store_free(struct store *s)
 {
 	if (!s)

@@ -25,6 +25,8 @@ struct etag {
 struct store *store_new(
 	const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
 void store_free(struct store *s);
+/* Open connections lead nowhere any more, since this machine has slept. */
+void store_forget_connections(struct store *s);
 /* Makes the directory of a new store; one that was used before may be read-only.  A bucket is not
  * asked: it may be silent just now.  0, -EIO. */
 int store_prepare(struct store *s, struct why *ret_why) MUST_USE;

@@ -13,6 +13,7 @@ struct store_s3;
 struct store_s3 *store_s3_new(
 	const struct location *l, const struct work *work, char **ret_reason) MUST_USE;
 void store_s3_free(struct store_s3 *s);
+void store_s3_forget_connections(struct store_s3 *s);
 int store_s3_get(struct store_s3 *s, const char *key, msec until, struct buf *ret_body,
 	struct etag *ret_etag, struct why *ret_why) MUST_USE;
 int store_s3_read(struct store_s3 *s, const char *key, msec until, store_sink *sink, void *arg,

@@ -5,11 +5,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "backup/curl_library.h"
+#include "backup/signing_time.h"
 #include "backup/store_int.h"
 #include "base/alloc.h"
 #include "base/number.h"
+#include "http/date.h"
 
 #define CONNECT_TIMEOUT 5000u /* msec */
 #define REQUEST_TIMEOUT 10000u
@@ -24,6 +27,7 @@ struct store_s3 {
 	pthread_mutex_t lock;
 	CURL *idle[MAX_IDLE]; /* with the lock held */
 	unsigned nidle;
+	unsigned lives; /* counts how often connections were forgotten; with the lock held */
 };
 
 struct request {
@@ -45,6 +49,7 @@ struct s3_answer {
 	struct store_s3 *s3;
 	CURL *curl;
 	struct etag etag;
+	uint64_t date; /* msec since 1970, by the store's clock; 0: it did not say */
 };
 
 struct store_s3 *store_s3_new(const struct location *l, const struct work *work, char **ret_reason)
@@ -77,11 +82,21 @@ void store_s3_free(struct store_s3 *s)
 	free(s);
 }
 
-static CURL *take_handle(struct store_s3 *s)
+void store_s3_forget_connections(struct store_s3 *s)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->nidle)
+		s->lib.easy_cleanup(s->idle[--s->nidle]);
+	s->lives++;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static CURL *take_handle(struct store_s3 *s, unsigned *ret_life)
 {
 	CURL *curl = NULL;
 
 	pthread_mutex_lock(&s->lock);
+	*ret_life = s->lives;
 	if (s->nidle)
 		curl = s->idle[--s->nidle];
 	pthread_mutex_unlock(&s->lock);
@@ -92,12 +107,12 @@ static CURL *take_handle(struct store_s3 *s)
 	return curl;
 }
 
-static void give_handle(struct store_s3 *s, CURL *take_curl)
+static void give_handle(struct store_s3 *s, CURL *take_curl, unsigned life)
 {
 	CURL *extra = take_curl;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->nidle < MAX_IDLE) {
+	if (life == s->lives && s->nidle < MAX_IDLE) {
 		s->idle[s->nidle++] = take_curl;
 		extra = NULL;
 	}
@@ -122,20 +137,29 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static bool read_field(str line, str name, str *ret_value)
+{
+	if (!str_starts_nocase(line, name))
+		return false;
+	while (line.n && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
+		line.n--;
+	*ret_value = str_trim(str_slice(line, name.n, line.n));
+	return true;
+}
+
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
 	struct s3_answer *a = arg;
-	str line = {data, size * n}, name = STR("etag:"), value;
+	str line = {data, size * n}, value;
+	int64_t date;
 
-	if (!str_starts_nocase(line, name))
-		return size * n;
-	while (line.n && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
-		line.n--;
-	value = str_trim(str_slice(line, name.n, line.n));
-	if (value.n < sizeof(a->etag.text)) {
+	if (read_field(line, STR("etag:"), &value) && value.n < sizeof(a->etag.text)) {
 		memcpy(a->etag.text, value.p, value.n);
 		a->etag.text[value.n] = '\0';
 	}
+	if (read_field(line, STR("date:"), &value) &&
+		date_parse(value, (int64_t)time(NULL), &date) == 0 && date > 0)
+		a->date = (uint64_t)date * 1000;
 	return size * n;
 }
 
@@ -149,7 +173,7 @@ static struct curl_slist *make_headers(const struct store_s3 *s, const struct re
 {
 	const struct curl_library *lib = &s->lib;
 	const struct location *l = s->location;
-	char hash[SHA256_TEXT], text[STORE_ETAG_MAX + 64];
+	char hash[SHA256_TEXT], text[STORE_ETAG_MAX + 64], moment[SIGNING_TIME_TEXT];
 	struct curl_slist *headers = NULL;
 	static const char *const always[] = {
 		"Content-Type: application/json", "Accept-Encoding: identity", "Expect:"};
@@ -157,6 +181,10 @@ static struct curl_slist *make_headers(const struct store_s3 *s, const struct re
 	sha256_text(r->body, hash);
 	snprintf(text, sizeof(text), "x-amz-content-sha256: %s", hash);
 	headers = lib->slist_append(headers, text);
+	if (signing_time_text(moment)) { /* else libcurl takes the time from our clock */
+		snprintf(text, sizeof(text), "X-Amz-Date: %s", moment);
+		headers = lib->slist_append(headers, text);
+	}
 	for (size_t i = 0; i < NITEMS(always); i++)
 		headers = lib->slist_append(headers, always[i]);
 	if (r->condition)
@@ -206,6 +234,7 @@ static int perform(
 	char error[CURL_ERROR_SIZE] = "";
 	msec now = clock_now();
 	struct curl_slist *headers;
+	unsigned life;
 	CURL *curl;
 	CURLcode code;
 
@@ -216,9 +245,10 @@ static int perform(
 	buf_clear(&a->body);
 	a->status = 0;
 	a->etag.text[0] = '\0';
+	a->date = 0;
 	a->sunk = a->sink ? a->sink(a->arg, STR_EMPTY) : 0;
 	headers = make_headers(s, r);
-	curl = take_handle(s);
+	curl = take_handle(s, &life);
 	a->s3 = s;
 	a->curl = curl;
 	set_options(s, curl, r, a, error, r->until - now);
@@ -226,7 +256,7 @@ static int perform(
 	code = s->lib.easy_perform(curl);
 	s->lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
 	s->lib.easy_reset(curl);
-	give_handle(s, curl);
+	give_handle(s, curl, life);
 	s->lib.slist_free_all(headers);
 	if (code == CURLE_OK || a->sunk < 0)
 		return 0;
@@ -272,6 +302,23 @@ static void pause_for(msec length)
 	poll(NULL, 0, (int)length);
 }
 
+/* Our clock stood still while we slept: the next try is signed by the store's. */
+static bool is_skewed(const struct s3_answer *a)
+{
+	return a->status == 403 && a->date && has_code(a, STR("RequestTimeTooSkewed"));
+}
+
+static int perform_in_time(
+	struct store_s3 *s, const struct request *r, struct s3_answer *a, struct why *why)
+{
+	int result = perform(s, r, a, why);
+
+	if (result < 0 || !is_skewed(a))
+		return result;
+	signing_time_learn(a->date);
+	return perform(s, r, a, why);
+}
+
 /* Until there is an answer worth reading. */
 static int request_until_answered(
 	struct store_s3 *s, struct request *r, struct s3_answer *a, struct why *why)
@@ -285,7 +332,7 @@ static int request_until_answered(
 			break;
 		if (i > 0)
 			pause_for(pause);
-		result = perform(s, r, a, why);
+		result = perform_in_time(s, r, a, why);
 		if (result == 0 && !is_passing(a->status))
 			return 0;
 		if (result == 0)

@@ -352,6 +352,16 @@ int file_read_given(const char *path, size_t max, struct buf *ret)
 	return r < 0 ? r : file_read_from(fd, max, ret);
 }
 
+int file_open_device(const char *path, int *ret_fd)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 ssize_t file_read_kernel(const char *path, char *out, size_t size)
 {
 	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);

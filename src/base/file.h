@@ -53,6 +53,9 @@ int file_read_from(int fd, size_t max, struct buf *ret) MUST_USE;
  * number of bytes, of which there may be more than `size`, or -errno.  Allocates nothing. */
 ssize_t file_read_kernel(const char *path, char *out, size_t size) MUST_USE;
 
+/* A device of the kernel's, or what a test puts in its place, for reads that do not wait. */
+int file_open_device(const char *path, int *ret_fd) MUST_USE;
+
 /* --- writing --- */
 
 /* After any crash there is either all of the content or what was there before: a new file named

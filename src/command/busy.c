@@ -34,6 +34,12 @@ struct held {
 	msec pause; /* until it must be renewed */
 };
 
+/* No tenant is named: `busy 5m`, `busy -- COMMAND`. */
+static bool is_for_machine(const struct options *o)
+{
+	return o->nwords == (o->ncommand ? o->ncommand : 1);
+}
+
 /* 0 and the answer, whatever it is, or an exit status when the failure has been reported. */
 static int say_busy(
 	const struct options *o, const char *length, const char *name, struct live_answer *ret)
@@ -42,7 +48,10 @@ static int say_busy(
 	struct buf target = {0};
 	int r;
 
-	live_tenant_target(&target, o->words[0], tail);
+	if (is_for_machine(o))
+		buf_printf(&target, "/v1%s", tail);
+	else
+		live_tenant_target(&target, o->words[0], tail);
 	r = live_ask(o, "POST", buf_str(&target), ret);
 	buf_done(&target);
 	return r;
@@ -85,7 +94,7 @@ static void tell_length(const char *id, msec asked, msec left)
 
 static int hold_for(const struct options *o)
 {
-	const char *word = o->words[1];
+	const char *word = o->words[o->nwords - 1];
 	struct live_answer answer = {0};
 	msec asked;
 	int r;
@@ -96,7 +105,8 @@ static int hold_for(const struct options *o)
 	}
 	r = keep_awake(o, word, "", &answer);
 	if (r == 0)
-		tell_length(o->words[0], asked, left_of(&answer));
+		tell_length(
+			is_for_machine(o) ? "the machine" : o->words[0], asked, left_of(&answer));
 	buf_done(&answer.body);
 	return r;
 }
@@ -223,10 +233,10 @@ static int hold_while(const struct options *o)
 
 int busy_run(const struct options *o)
 {
-	if (o->ncommand && o->nwords == o->ncommand + 1)
+	if (o->ncommand && o->nwords <= o->ncommand + 1)
 		return hold_while(o);
-	if (!o->ncommand && o->nwords == 2)
+	if (!o->ncommand && o->nwords <= 2)
 		return hold_for(o);
-	tell_fault("busy: which tenant, and for how long? A length of time, or -- and a command");
+	tell_fault("busy: [TENANT] and for how long? A length of time, or -- and a command");
 	return EXIT_USAGE;
 }

@@ -163,6 +163,37 @@ void check_codings(struct loader *ld, const struct row *row, void *value, struct
 	}
 }
 
+/* That of the machine belongs to no tenant. */
+void check_own_words(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	const struct hook_conf *hook = value;
+
+	for (size_t i = 0; i < hook_ntexts(hook); i++)
+		if (str_find(hook_text(hook, i), STR("${")) >= 0) {
+			fault_at(ld, place,
+				STR_FMT ": \"" STR_FMT "\" names what only tenants are told",
+				STR_ARG(row->name), STR_ARG(hook_text(hook, i)));
+			return;
+		}
+}
+
+/* What counts as a use of the machine. */
+void check_uses(struct loader *ld, const struct row *row, void *value, struct place place)
+{
+	static const char *const known[] = {"requests", "files", "refused", "tenants", NULL};
+	const struct str_list *list = value;
+
+	for (size_t i = 0; i < list->count; i++) {
+		size_t k = 0;
+
+		while (known[k] && !str_eq(list->items[i], str_of(known[k])))
+			k++;
+		if (!known[k])
+			complain(ld, row, place, list->items[i],
+				"is not requests, files, refused or tenants");
+	}
+}
+
 static bool is_word(str s)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -15,6 +15,8 @@ enum files_care { FILES_LOCAL, FILES_NONE };
 enum target_kind { TARGET_AUTO, TARGET_FLY, TARGET_HOSTS, TARGET_KUBERNETES, TARGET_NONE };
 enum machine_wake { MACHINE_WAKE_NONE, MACHINE_WAKE_COMMAND, MACHINE_WAKE_HTTP, MACHINE_WAKE_WOL };
 enum machine_sleep { MACHINE_SLEEP_NONE, MACHINE_SLEEP_COMMAND, MACHINE_SLEEP_EXIT };
+/* What becomes of a machine that nobody uses. */
+enum on_idle { ON_IDLE_NONE, ON_IDLE_SUSPEND, ON_IDLE_STOP, ON_IDLE_EXIT };
 enum cache_how { CACHE_THRUSTER, CACHE_RFC9111, CACHE_OFF };
 
 struct str_list {
@@ -27,6 +29,14 @@ struct env_list {
 		bool is_unset; /* null in the file: removed from the inherited environment */
 	} * items;
 	size_t count;
+};
+
+/* A command of the operator's that runs at a certain moment; none if it has no words.  Words and
+ * values are templates: config_expand_tenant, or config_expand_plain for those of the machine. */
+struct hook_conf {
+	struct str_list command;
+	msec timeout; /* then it is killed, and has failed */
+	struct env_list env;
 };
 
 #define CONFIG_BOOL	      bool
@@ -47,6 +57,8 @@ struct env_list {
 #define CONFIG_ENUM_PREFIX    enum prefix_how
 #define CONFIG_ENUM_FILES     enum files_care
 #define CONFIG_ENUM_TARGET    enum target_kind
+#define CONFIG_ENUM_ON_IDLE   enum on_idle
+#define CONFIG_HOOK	      struct hook_conf
 #define CONFIG_PORT	      int64_t /* from 1 to 65535, or: */
 
 #define CONFIG_PORT_ANY	 0    /* the kernel's choice */
@@ -312,6 +324,8 @@ bool config_is_told(const struct app_conf *app, str name);
  * in `told` (NAME=value, NULL-ended), and $$.  A new string; free() it. */
 char *config_expand_tenant(
 	str text, const struct tenant_conf *t, unsigned port, char *const *told) MUST_USE;
+/* A word, or a value, of a hook of the machine.  A new string; free() it. */
+char *config_expand_plain(str text) MUST_USE;
 /* Absolute path of a database, and the value of its variable (url_template).  New strings; free()
  * them. */
 char *config_database_path(const struct tenant_conf *t, const struct database_conf *db) MUST_USE;

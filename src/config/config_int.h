@@ -80,6 +80,7 @@ enum row_type {
 	TYPE_LIST,
 	TYPE_ARGV,
 	TYPE_MAP,
+	TYPE_HOOK,
 	TYPE_ENUM_LOG_LEVEL,
 	TYPE_ENUM_REPLAY,
 	TYPE_ENUM_CACHE,
@@ -89,6 +90,7 @@ enum row_type {
 	TYPE_ENUM_PREFIX,
 	TYPE_ENUM_FILES,
 	TYPE_ENUM_TARGET,
+	TYPE_ENUM_ON_IDLE,
 };
 enum row_flag { LIVE = 1, RESTART = 2, EDGE = 4, BOOT = 8, SUPERVISOR = 16, SECRET = 32 };
 
@@ -325,6 +327,26 @@ bool relative_path_is_safe(str path);
 /* Of a machine, a region or an app. */
 bool is_machine_name(str s);
 
+/* hooks.c */
+void hook_set_none(struct loader *ld, struct hook_conf *ret);
+/* A command, or a map of command, timeout and env. */
+bool hook_read(struct loader *ld, const struct row *row, const struct node *n,
+	struct hook_conf *value) MUST_USE;
+bool hook_equal(const struct hook_conf *a, const struct hook_conf *b);
+/* Calls emit for each part. */
+typedef void hook_emit_fn(void *arg, const struct row *part, const void *value);
+void hook_emit(const struct hook_conf *hook, hook_emit_fn *emit, void *arg);
+/* Its words and the values of its environment: all of them templates. */
+static inline size_t hook_ntexts(const struct hook_conf *hook)
+{
+	return hook->command.count + hook->env.count;
+}
+static inline str hook_text(const struct hook_conf *hook, size_t i)
+{
+	return i < hook->command.count ? hook->command.items[i]
+				       : hook->env.items[i - hook->command.count].value;
+}
+
 /* sections.c */
 /* True for a map; a fault for anything else, unless the value is empty. */
 bool section_expects_map(struct loader *ld, const struct node *n) MUST_USE;
@@ -422,7 +444,7 @@ void tenants_finish(struct loader *ld);
 /* A text, quoted where YAML needs it; escaped: the loader will expand it. */
 void text_add(struct buf *out, str s);
 void text_add_escaped(struct buf *out, str s);
-/* On one line; not for TYPE_MAP. */
+/* On one line; not for TYPE_MAP and TYPE_HOOK. */
 void value_add(struct buf *out, const struct row *row, const void *value);
 
 /* emit.c.  Hashes of what would be written, the same in every process. */

@@ -175,6 +175,42 @@ static bool is_for(const struct emitter *e, const struct row *row, struct value_
 	return false;
 }
 
+static void emit_map(struct emitter *e, const struct env_list *list, const struct env_list *outer)
+{
+	e->depth++;
+	emit_variables(e, list, outer);
+	e->depth--;
+}
+
+static void emit_part(void *arg, const struct row *part, const void *value)
+{
+	struct emitter *e = arg;
+	const struct env_list *list = part->type == TYPE_MAP ? value : NULL;
+
+	begin_line(e);
+	buf_printf(e->out, STR_FMT ": ", STR_ARG(part->name));
+	if (!list)
+		value_add(e->out, part, value);
+	else if (!list->count)
+		buf_add(e->out, STR("{}"));
+	end_line(e);
+	if (list)
+		emit_map(e, list, NULL);
+}
+
+static void emit_hook(struct emitter *e, const struct row *row, const struct hook_conf *hook,
+	struct value_origin origin)
+{
+	if (!hook->command.count)
+		buf_add(e->out, STR(" []"));
+	end_line_with_origin(e, row, origin);
+	if (!hook->command.count)
+		return;
+	e->depth++;
+	hook_emit(hook, emit_part, e);
+	e->depth--;
+}
+
 static void emit_row(struct emitter *e, const struct row *row, const void *value, const void *outer,
 	struct value_origin origin)
 {
@@ -189,9 +225,11 @@ static void emit_row(struct emitter *e, const struct row *row, const void *value
 		if (!list->count)
 			buf_add(e->out, STR(" {}"));
 		end_line_with_origin(e, row, origin);
-		e->depth++;
-		emit_variables(e, list, outer);
-		e->depth--;
+		emit_map(e, list, outer);
+		return;
+	}
+	if (row->type == TYPE_HOOK) {
+		emit_hook(e, row, value, origin);
 		return;
 	}
 	buf_add_char(e->out, ' ');

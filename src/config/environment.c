@@ -91,9 +91,11 @@ static bool read_value(
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
 	case TYPE_ENUM_TARGET:
+	case TYPE_ENUM_ON_IDLE:
 		return value_read_text(ld, row, text, value, ret_why);
 	case TYPE_ARGV:
 	case TYPE_MAP:
+	case TYPE_HOOK:
 		break; /* no row of these types has a variable */
 	}
 	return false;

@@ -132,7 +132,8 @@ static bool add_tenant_word(
 	struct loader *ld, struct buf *out, str word, bool is_template, struct place place)
 {
 	if (!is_template) {
-		fault_at(ld, place, "${" STR_FMT "} may stand in command, prepare and env only",
+		fault_at(ld, place,
+			"${" STR_FMT "} may stand in command, prepare, hooks and env only",
 			STR_ARG(word));
 		return false;
 	}
@@ -363,7 +364,7 @@ bool words_name_host(const struct app_conf *app)
 			is_named |= names_host(lists[l]->items[i]);
 	for (size_t i = 0; i < app->env.count; i++)
 		is_named |= names_host(app->env.items[i].value);
-	return is_named;
+	return is_named; /* a hook that names it is no part of a running copy */
 }
 
 static bool is_unknown(str inside, const struct app_conf *app)
@@ -395,6 +396,7 @@ static str unknown_word(str text, const struct app_conf *app)
 str words_unknown(const struct app_conf *app)
 {
 	const struct str_list *lists[] = {&app->command, &app->prepare};
+	const struct hook_conf *hooks[] = {&app->start_hook, &app->stop_hook};
 	str word = STR_EMPTY;
 
 	for (size_t l = 0; l < NITEMS(lists); l++)
@@ -403,6 +405,9 @@ str words_unknown(const struct app_conf *app)
 	for (size_t i = 0; i < app->env.count && !word.n; i++)
 		if (!app->env.items[i].is_unset)
 			word = unknown_word(app->env.items[i].value, app);
+	for (size_t h = 0; h < NITEMS(hooks); h++)
+		for (size_t i = 0; i < hook_ntexts(hooks[h]) && !word.n; i++)
+			word = unknown_word(hook_text(hooks[h], i), app);
 	return word;
 }
 
@@ -443,6 +448,20 @@ char *config_expand_tenant(str text, const struct tenant_conf *t, unsigned port,
 		buf_add_char(&out, text.p[i]);
 		if (text.p[i] == '$' && has_at(text, i + 1, '$'))
 			i++;
+	}
+	result = str_dup(buf_str(&out));
+	buf_done(&out);
+	return result;
+}
+
+char *config_expand_plain(str text)
+{
+	struct buf out = {0};
+	char *result;
+
+	for (size_t i = 0; i < text.n; i++) {
+		buf_add_char(&out, text.p[i]);
+		i += text.p[i] == '$' && has_at(text, i + 1, '$');
 	}
 	result = str_dup(buf_str(&out));
 	buf_done(&out);

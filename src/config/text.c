@@ -91,6 +91,7 @@ void value_add(struct buf *out, const struct row *row, const void *value)
 		add_list(out, value, true);
 		break;
 	case TYPE_MAP:
+	case TYPE_HOOK:
 		break; /* has lines of its own */
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
@@ -101,6 +102,7 @@ void value_add(struct buf *out, const struct row *row, const void *value)
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
 	case TYPE_ENUM_TARGET:
+	case TYPE_ENUM_ON_IDLE:
 		buf_add(out, str_of(type_words(row->type)[*(const unsigned *)value]));
 		break;
 	}

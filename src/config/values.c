@@ -14,6 +14,7 @@ static const char *const listen_words[] = {"tcp", "fd", "unix", NULL};
 static const char *const prefix_words[] = {"pass", "strip", NULL};
 static const char *const files_words[] = {"local", "none", NULL};
 static const char *const target_words[] = {"auto", "fly", "hosts", "kubernetes", "none", NULL};
+static const char *const on_idle_words[] = {"none", "suspend", "stop", "exit", NULL};
 static_assert(
 	sizeof(enum framework) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned),
 	"values of enums are written as unsigned int");
@@ -24,6 +25,7 @@ static_assert(NITEMS(start_words) == START_AT_BOOT + 2, "a word for each start")
 static_assert(NITEMS(listen_words) == LISTEN_UNIX + 2, "a word for each way");
 static_assert(NITEMS(prefix_words) == PREFIX_STRIP + 2, "a word for each way");
 static_assert(NITEMS(files_words) == FILES_NONE + 2, "a word for each care");
+static_assert(NITEMS(on_idle_words) == ON_IDLE_EXIT + 2, "a word for each way");
 static_assert(NITEMS(target_words) == TARGET_NONE + 2, "a word for each target");
 
 const char *const *type_words(enum row_type type)
@@ -39,6 +41,7 @@ const char *const *type_words(enum row_type type)
 	case TYPE_LIST:
 	case TYPE_ARGV:
 	case TYPE_MAP:
+	case TYPE_HOOK:
 		return NULL;
 	case TYPE_ENUM_LOG_LEVEL:
 		return log_level_words;
@@ -58,6 +61,8 @@ const char *const *type_words(enum row_type type)
 		return files_words;
 	case TYPE_ENUM_TARGET:
 		return target_words;
+	case TYPE_ENUM_ON_IDLE:
+		return on_idle_words;
 	}
 	return NULL;
 }
@@ -85,6 +90,8 @@ static const char *type_text(enum row_type type)
 		return "a command: a text or a list of words";
 	case TYPE_MAP:
 		return "a map of names and texts";
+	case TYPE_HOOK:
+		return "a command, or a map of command, timeout and env";
 	case TYPE_ENUM_LOG_LEVEL:
 		return "error, warn, info or debug";
 	case TYPE_ENUM_REPLAY:
@@ -103,6 +110,8 @@ static const char *type_text(enum row_type type)
 		return "local or none";
 	case TYPE_ENUM_TARGET:
 		return "auto, fly, hosts, kubernetes or none";
+	case TYPE_ENUM_ON_IDLE:
+		return "suspend, stop, exit or none";
 	}
 	return "";
 }
@@ -128,6 +137,8 @@ const char *type_name(enum row_type type)
 		return "command";
 	case TYPE_MAP:
 		return "map";
+	case TYPE_HOOK:
+		return "hook";
 	case TYPE_BOOL:
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
@@ -138,6 +149,7 @@ const char *type_name(enum row_type type)
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
 	case TYPE_ENUM_TARGET:
+	case TYPE_ENUM_ON_IDLE:
 		return type_text(type);
 	}
 	return "";
@@ -277,6 +289,9 @@ bool value_read_text(
 	case TYPE_MAP:
 		*(struct env_list *)value = (struct env_list){0};
 		break;
+	case TYPE_HOOK:
+		hook_set_none(ld, value);
+		break;
 	case TYPE_ENUM_LOG_LEVEL:
 		r = read_log_level(text, value);
 		break;
@@ -288,6 +303,7 @@ bool value_read_text(
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
 	case TYPE_ENUM_TARGET:
+	case TYPE_ENUM_ON_IDLE:
 		r = read_word(text, type_words(row->type), value);
 		break;
 	}
@@ -468,6 +484,8 @@ static bool read_any(struct loader *ld, const struct row *row, const struct node
 		return read_argv(ld, row, n, value);
 	case TYPE_MAP:
 		return read_env(ld, row, n, value);
+	case TYPE_HOOK:
+		return hook_read(ld, row, n, value);
 	case TYPE_BOOL:
 	case TYPE_INT:
 	case TYPE_PORT:
@@ -484,6 +502,7 @@ static bool read_any(struct loader *ld, const struct row *row, const struct node
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
 	case TYPE_ENUM_TARGET:
+	case TYPE_ENUM_ON_IDLE:
 		return read_scalar(ld, row, n, value);
 	}
 	return false;
@@ -539,6 +558,8 @@ bool value_equal(const struct row *row, const void *a, const void *b)
 		return lists_equal(a, b);
 	case TYPE_MAP:
 		return envs_equal(a, b);
+	case TYPE_HOOK:
+		return hook_equal(a, b);
 	case TYPE_ENUM_LOG_LEVEL:
 	case TYPE_ENUM_REPLAY:
 	case TYPE_ENUM_CACHE:
@@ -548,6 +569,7 @@ bool value_equal(const struct row *row, const void *a, const void *b)
 	case TYPE_ENUM_PREFIX:
 	case TYPE_ENUM_FILES:
 	case TYPE_ENUM_TARGET:
+	case TYPE_ENUM_ON_IDLE:
 		return *(const unsigned *)a == *(const unsigned *)b;
 	}
 	return false;

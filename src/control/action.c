@@ -93,6 +93,32 @@ void action_busy(struct session *s, str hold, msec length)
 	c->ops->busy(c->arg, s->tenant, hold, length, on_action_done, action_new(s, true));
 }
 
+void action_hold(struct session *s, str hold, msec length)
+{
+	struct control *c = s->control;
+	int r = c->ops->hold(c->arg, hold, length);
+	struct buf body = {0};
+	struct json j = {.out = &body};
+
+	MAGIC_CHECK(s, SESSION_MAGIC);
+	if (r == -ECANCELED) {
+		session_refuse(s, 409, STR("fly-atc is about to end"));
+		return;
+	}
+	if (r < 0) {
+		session_refuse(s, 503,
+			r == -EPERM ? STR("busy_max is 0: nothing can be busy without requests")
+				    : STR("too many others say so already"));
+		return;
+	}
+	json_open_object(&j, NULL);
+	report_sleep_fields(c, &j);
+	json_close_object(&j);
+	buf_add_char(&body, '\n');
+	session_answer(s, 200, JSON_TYPE, buf_str(&body));
+	buf_done(&body);
+}
+
 static void on_purged(void *arg, int err, uint32_t entries)
 {
 	struct session *s = action_end(arg);

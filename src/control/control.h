@@ -65,9 +65,10 @@ struct control_tenant {
 	pid_t pid;	     /* leader of its process group; 0 without a process */
 	uint32_t generation; /* of its copies: number of the last one */
 	msec since;	     /* monotonic moment of the last change of state */
-	bool has_woken; /* since fly-atc began; if not, only id, state, is_here and backup_pending
-			   are valid */
-	bool is_here;	/* false: it belongs to another machine or region */
+	bool has_woken;	     /* since fly-atc began; if not, only id, state, is_here, machine and
+				backup_pending      are valid */
+	bool is_here;	     /* false: it belongs to another machine or region */
+	str machine;	     /* that it lives on; empty: not known by name */
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
 	struct control_wake
@@ -133,6 +134,19 @@ struct control_global {
 	struct control_roster roster;
 	str isolation;		       /* how tenants are kept apart here */
 	struct log_losses log_dropped; /* lines of the supervisor's for which there was no room */
+};
+
+/* Whether the machine is about to sleep (supervisor/sleep.h). */
+struct control_sleep {
+	str step;  /* "awake", "falling asleep", … */
+	str how;   /* how it sleeps: "suspend", "stop", "exit", "none" */
+	str fault; /* why it did not sleep when it was to; or empty */
+	uint64_t in_flight;
+	size_t holds;	 /* by operators */
+	msec busy_until; /* monotonic, of these; 0: there are none */
+	msec idle;	 /* for how long nobody has used it; 0: somebody does */
+	uint64_t sleeps; /* that the platform has accepted */
+	msec resumed;	 /* monotonic; 0: never */
 };
 
 /* The end of an action: 0, or -errno and a reason for people.  -ENOENT: no such tenant (any more);
@@ -272,6 +286,10 @@ struct control_ops {
 	 * (0: no longer). */
 	void (*busy)(
 		void *arg, str id, str hold, msec length, control_done_fn *done, void *done_arg);
+	/* The machine: `hold` says that it is at work, as for a tenant.  0; -EPERM: busy_max is 0;
+	 * -EBUSY: too many say so already; -ECANCELED: fly-atc is about to end. */
+	int (*hold)(void *arg, str hold, msec length);
+	void (*sleep)(void *arg, struct control_sleep *ret);
 	/* The newest lines (at most n), oldest first; nothing for an unknown tenant. */
 	void (*tail)(void *arg, str id, size_t n, control_line_fn *each, void *each_arg);
 	void (*reload)(void *arg, control_reload_fn *done, void *done_arg);

@@ -121,6 +121,7 @@ void control_route(struct session *s, const struct request_head *h);
 /* action.c: what takes time.  It goes on even if the session ends. */
 void action_start(struct session *s, control_action_fn *op, bool waits);
 void action_busy(struct session *s, str hold, msec length);
+void action_hold(struct session *s, str hold, msec length);
 void action_reload(struct session *s);
 void action_faults(
 	struct json *j, const char *key, const struct config_faults *faults, bool are_warnings);
@@ -135,6 +136,8 @@ void report_tenant(struct session *s);
 void report_config(struct session *s);
 /* The object of one tenant, without memory; for the answer to an action. */
 void report_tenant_json(struct control *c, str id, struct buf *out);
+/* The fields of "sleep". */
+void report_sleep_fields(struct control *c, struct json *j);
 /* cached.c: the cache, and the answer when some of it is gone. */
 void cached_report(struct session *s);
 void cached_answer_purged(struct session *s, int err, uint32_t entries);

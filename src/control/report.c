@@ -172,6 +172,7 @@ static void add_reported_tenant(void *arg, const struct control_tenant *t)
 	json_str(r->j, "id", t->id);
 	json_str(r->j, "state", str_of(tenant_state_name(t->state)));
 	json_bool(r->j, "here", t->is_here);
+	json_str_or_null(r->j, "machine", t->machine);
 	if (t->has_woken)
 		add_life(r, t);
 	json_str_or_null(r->j, "not_backed_up", t->unsaved.gap);
@@ -236,6 +237,26 @@ static void add_backup(struct json *j, struct control *c)
 	buf_done(&backup);
 }
 
+void report_sleep_fields(struct control *c, struct json *j)
+{
+	struct control_sleep z = {0};
+	msec now = loop_now(c->loop);
+
+	c->ops->sleep(c->arg, &z);
+	json_str(j, "state", z.step);
+	json_str(j, "on_idle", z.how);
+	json_number(j, "in_flight", z.in_flight);
+	json_number(j, "holds", z.holds);
+	json_number(j, "busy_ms", since(z.busy_until, now));
+	json_number(j, "idle_ms", z.idle);
+	json_number(j, "sleeps", z.sleeps);
+	if (z.resumed)
+		json_number(j, "resumed_ms", since(now, z.resumed));
+	else
+		json_none(j, "resumed_ms");
+	json_str_or_null(j, "reason", z.fault);
+}
+
 static void add_global(
 	struct json *j, struct control *c, const struct control_global *g, const struct memory *m)
 {
@@ -251,6 +272,9 @@ static void add_global(
 	add_roster(j, &g->roster);
 	json_str_or_null(j, "machine", g->conf->our_machine);
 	json_str_or_null(j, "region", g->conf->our_region);
+	json_open_object(j, "sleep");
+	report_sleep_fields(c, j);
+	json_close_object(j);
 	json_str_or_null(j, "isolation", g->isolation);
 	add_losses(j, "log_dropped", &g->log_dropped);
 	add_backup(j, c);

@@ -120,6 +120,14 @@ static void on_busy(struct session *s, const struct query *q)
 		session_refuse(s, 400, STR("for how long is it busy? ?for=5m"));
 }
 
+static void on_hold(struct session *s, const struct query *q)
+{
+	if (q->has_length)
+		action_hold(s, q->hold, q->length);
+	else
+		session_refuse(s, 400, STR("for how long is the machine busy? ?for=5m"));
+}
+
 static void on_reload(struct session *s, const struct query *q)
 {
 	(void)q;
@@ -254,6 +262,7 @@ static const struct control_route routes[] = {
 	{STR_INIT("/v1/events"), METHOD_GET, on_events},
 	{STR_INIT("/v1/cache"), METHOD_GET, on_cache},
 	{STR_INIT("/v1/restart"), METHOD_POST, on_restart_all},
+	{STR_INIT("/v1/busy"), METHOD_POST, on_hold},
 	{STR_INIT("/v1/machines"), METHOD_GET, on_machines},
 	{STR_INIT("/v1/machines"), METHOD_POST, on_machine_create},
 	{STR_INIT("/v1/reload"), METHOD_POST, on_reload},

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define SLOTS_SIZE ((size_t)SCOREBOARD_SLOTS * sizeof(struct slot))
-#define BOARD_SIZE (SLOTS_SIZE + sizeof(struct crash_record))
+#define BOARD_SIZE (SLOTS_SIZE + sizeof(struct activity) + sizeof(struct crash_record))
 
 static_assert(sizeof(struct slot) == 128, "a slot is two cache lines");
 
@@ -18,7 +18,8 @@ int scoreboard_map(int fd, struct scoreboard *ret)
 
 	if (at == MAP_FAILED)
 		return -errno;
-	*ret = (struct scoreboard){fd, (void *)at, (void *)(at + SLOTS_SIZE)};
+	*ret = (struct scoreboard){fd, (void *)at, (void *)(at + SLOTS_SIZE),
+		(void *)(at + SLOTS_SIZE + sizeof(struct activity))};
 	return 0;
 }
 
@@ -50,6 +51,7 @@ void scoreboard_done(struct scoreboard *s)
 
 void scoreboard_forget_proxy(struct scoreboard *s, uint32_t n)
 {
+	activity_forget_proxy(s->activity);
 	for (uint32_t i = 0; i < MIN(n, SCOREBOARD_SLOTS); i++) {
 		struct slot *slot = &s->slots[i];
 

@@ -12,6 +12,7 @@
 
 #include "base/crash.h"
 #include "life/state.h"
+#include "link/activity.h"
 
 /* Twice the maximum number of tenants, so that a reload may replace all of them: the slot of a
  * removed tenant is not reused at once (supervisor/places.h). */
@@ -50,6 +51,7 @@ struct slot {
 struct scoreboard {
 	int fd; /* sealed against resizing; inherited by the proxy */
 	struct slot *slots;
+	struct activity *activity;  /* of the machine as a whole */
 	struct crash_record *crash; /* written by the proxy when it dies by its own fault */
 };
 

@@ -4,6 +4,7 @@
 #include "proxy/forward.h"
 #include "proxy/held.h"
 #include "proxy/no_wake.h"
+#include "proxy/presence.h"
 #include "proxy/upstream.h"
 #include "proxy/waiting.h"
 #include "proxy/wall.h"
@@ -39,7 +40,7 @@ enum step dial_rest(struct exchange *x)
 	x->wish.wants_page = arrival_has(x->wish.arrival, HEADER_ACCEPT) &&
 			     waiting_wants_page(x->wish.arrival->head);
 	write_head(x);
-	return STEP_JOIN;
+	return presence_is_gated(x) ? STEP_GATE : STEP_JOIN;
 }
 
 enum step dial_tenant(struct exchange *x)

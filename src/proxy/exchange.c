@@ -12,6 +12,7 @@
 #include "proxy/exchange_int.h"
 #include "proxy/held.h"
 #include "proxy/peer.h"
+#include "proxy/presence.h"
 #include "proxy/shared.h"
 #include "proxy/respond.h"
 #include "proxy/seeking.h"
@@ -191,6 +192,7 @@ static void let_go(struct exchange *x)
 	respond_done(x);
 	if (x->reply.caching)
 		caching_done(x);
+	presence_end(x);
 	log_exchange(x);
 }
 

@@ -174,6 +174,7 @@ struct exchange {
 	unsigned events;   /* that came */
 	unsigned happened; /* those of them for which the step runs now */
 	bool is_cut;	   /* it is cut off, and its connection with it */
+	bool is_present;   /* counted among what keeps the machine awake */
 
 	struct wish wish;
 	struct trip trip;

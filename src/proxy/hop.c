@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/exchange_int.h"
+#include "proxy/presence.h"
 #include "proxy/wall.h"
 #include "route/marker.h"
 
@@ -35,7 +36,8 @@ str hop_write(struct exchange *x)
 		.origin = conf->our_machine,
 		.user = whose(x),
 		.fleet = conf->fleet_version,
-		.time = wall_exact(),
+		/* The other machine may not have slept. */
+		.time = wall_exact() + presence_ahead(x),
 	};
 	struct buf text = {0};
 	str hop;
@@ -78,6 +80,7 @@ void hop_note_clocks(struct exchange *x, const struct marker *m)
 {
 	size_t n = worker_note_seldom(x->worker, &x->worker->noted.ahead);
 
+	presence_hear(x, m->time - wall_exact());
 	if (n)
 		log_warn("the clock of machine " STR_FMT
 			 " is %llu ms ahead of ours, seen %zu times",

@@ -7,6 +7,7 @@
 #include "proxy/forward.h"
 #include "proxy/held.h"
 #include "proxy/hop.h"
+#include "proxy/presence.h"
 #include "proxy/shared.h"
 #include "proxy/wall.h"
 #include "proxy/worker_peers.h"
@@ -43,6 +44,7 @@ enum step peer_begin(struct exchange *x, str machine)
 	const struct route *route = &x->wish.arrival->route;
 	str hop = hop_write(x);
 
+	presence_begin(x);
 	x->record.machine = arena_dup(&x->arena, machine);
 	if (route->tenant)
 		x->record.tenant = route->tenant->id;

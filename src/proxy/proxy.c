@@ -186,6 +186,19 @@ static uint64_t seek(struct shared *s)
 	return number;
 }
 
+static void on_roster_told(void *arg)
+{
+	struct message *m = arg;
+
+	say_to_supervisor(m->proxy, CHANNEL_ROSTER_TOLD, 0, m->serial);
+	free(m);
+}
+
+static void roster_told(struct shared *s, uint64_t version)
+{
+	post(proxy_of(s), on_roster_told, (struct message){.serial = version});
+}
+
 static void tell_looked(struct proxy *p, uint64_t number)
 {
 	atomic_store(&p->shared.seeking.is_on, true);
@@ -256,6 +269,19 @@ static void broken(struct shared *s)
 	post(proxy_of(s), on_broken, (struct message){0});
 }
 
+static void on_stir(void *arg)
+{
+	struct message *m = arg;
+
+	say_to_supervisor(m->proxy, CHANNEL_STIR, 0, m->serial);
+	free(m);
+}
+
+static void stir(struct shared *s, msec ahead)
+{
+	post(proxy_of(s), on_stir, (struct message){.serial = ahead});
+}
+
 static void *run_worker(void *arg)
 {
 	crash_watch_thread("fly-atc-worker");
@@ -266,8 +292,8 @@ static void *run_worker(void *arg)
 static bool start_worker(struct proxy *p, int listen_fd, int opener_fd)
 {
 	pthread_t thread;
-	struct worker *w = worker_new(
-		&p->shared, listen_fd, opener_fd, p->board.slots, snapshot_ref(p->snapshot));
+	struct worker *w = worker_new(&p->shared, listen_fd, opener_fd, &p->board, p->nworkers,
+		snapshot_ref(p->snapshot));
 
 	if (!w)
 		return false;
@@ -487,6 +513,10 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 			worker_post_machine(p->workers[i], (enum machine_state)m->value, m->slot,
 				(str){m->text, m->text_size});
 		return;
+	case CHANNEL_RESUMED:
+		for (size_t i = 0; i < p->nworkers; i++)
+			worker_post_resumed(p->workers[i]);
+		return;
 	case CHANNEL_ASK:
 		ask_workers(p, m->value);
 		return;
@@ -523,8 +553,10 @@ static const struct shared_ops ops = {
 	.reach = reach,
 	.busy = busy,
 	.stuck = stuck,
+	.stir = stir,
 	.store_fault = store_fault,
 	.seek = seek,
+	.roster_told = roster_told,
 	.alive = alive,
 	.configured = configured,
 	.broken = broken,

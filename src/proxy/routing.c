@@ -2,12 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "http/uri.h"
+#include "proxy/calls.h"
 #include "proxy/exchange_int.h"
 #include "proxy/for_server.h"
 #include "proxy/forward.h"
 #include "proxy/hop.h"
 #include "proxy/own_reply.h"
 #include "proxy/peer.h"
+#include "proxy/presence.h"
 #include "proxy/seeking.h"
 #include "proxy/shared.h"
 #include "proxy/waiting.h"
@@ -239,6 +241,8 @@ enum step routing_route(struct exchange *x)
 	x->record.path = arena_dup(&x->arena, path.routed);
 	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
+	if (calls_is_one(x))
+		return calls_answer(x);
 	next = hop_take(x);
 	if (next != WAIT)
 		return next;
@@ -267,6 +271,7 @@ static enum step take_route(struct exchange *x)
 	const struct request_head *head = x->wish.arrival->head;
 	const struct route *route = &x->wish.arrival->route;
 
+	presence_begin(x);
 	x->wish.conf = route->tenant;
 	x->record.tenant = x->wish.conf->id;
 	x->record.log_level = (int)x->wish.conf->app->log_level;

@@ -26,9 +26,14 @@ struct shared_ops {
 	/* For a health check: why the backup's store is not known to be within reach; empty: it is.
 	 * The supervisor is asked to look once more. */
 	str (*store_fault)(struct shared *s);
+	/* A request is under way although the machine was about to sleep; or the edge's clock is
+	 * so many msec ahead of ours, as after a sleep. */
+	void (*stir)(struct shared *s, msec ahead);
 	/* Asks the supervisor for a look at the roster.  The number that worker_post_looked has
 	 * after one that began later than this call, or greater. */
 	uint64_t (*seek)(struct shared *s);
+	/* Another machine says that this version of the roster is written; 0: some version. */
+	void (*roster_told)(struct shared *s, uint64_t version);
 	/* The loop of a worker is turning: the answer to worker_post_ask. */
 	void (*alive)(struct shared *s, uint64_t number);
 	/* A worker uses this snapshot now. */

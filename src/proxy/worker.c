@@ -122,7 +122,7 @@ static void on_opener_closed(void *arg)
 }
 
 struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_opener_fd,
-	struct slot *slots, struct snapshot *take_snapshot)
+	const struct scoreboard *board, size_t index, struct snapshot *take_snapshot)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 
@@ -133,14 +133,16 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	worker_limit_tenants(w);
 	worker_configure_peers(w, NULL);
 	list_init(&w->former_views);
-	w->by_slot.slots = slots;
+	w->by_slot.slots = board->slots;
+	w->machine.activity = board->activity;
+	w->machine.cell = &board->activity->cells[index % ACTIVITY_CELLS];
 	w->accepting.fd = take_listen_fd;
 	w->shortage.max_sockets = shortage_max_sockets();
 	list_init(&w->connections.idle);
 	list_init(&w->connections.active);
 	list_init(&w->exchanges.free);
 	list_init(&w->exchanges.woken);
-	list_init(&w->seeking.waiting);
+	list_init(&w->exchanges.seeking);
 	w->renew = background_begin;
 	list_init(&w->eager.clients);
 	open_files_init(&w->files.public);
@@ -230,7 +232,7 @@ static void on_new_view(void *arg)
 		if (!slot_is_of(&w->by_slot.slots[i], t->owner))
 			worker_forget_tenant(w, t);
 	}
-	wake_all(&w->seeking.waiting, EVENT_VIEW, TENANT_ABSENT);
+	wake_all(&w->exchanges.seeking, EVENT_VIEW, TENANT_ABSENT);
 	w->shared->ops->configured(w->shared, w->view->snapshot->serial);
 	free(p);
 }
@@ -255,13 +257,32 @@ void worker_post_ask(struct worker *w, uint64_t number)
 	post(w, on_ask, (struct posted){.number = number});
 }
 
+static void on_resumed(void *arg)
+{
+	struct posted *p = arg;
+	struct worker *w = p->worker;
+
+	for (uint32_t i = 0; i < w->by_slot.ntenants; i++)
+		if (w->by_slot.tenants[i])
+			origin_close_idle(&w->by_slot.tenants[i]->origin);
+	map_foreach (it, &w->origins.peers)
+		origin_close_idle(&((struct worker_peer *)it->value)->origin);
+	free(p);
+}
+
+void worker_post_resumed(struct worker *w)
+{
+	MAGIC_CHECK(w, WORKER_MAGIC);
+	post(w, on_resumed, (struct posted){0});
+}
+
 static void on_roster_look(void *arg)
 {
 	struct posted *p = arg;
 	struct worker *w = p->worker;
 
-	w->seeking.looked = p->number;
-	wake_all(&w->seeking.waiting, EVENT_LOOKED, TENANT_ABSENT);
+	w->exchanges.looked = p->number;
+	wake_all(&w->exchanges.seeking, EVENT_LOOKED, TENANT_ABSENT);
 	free(p);
 }
 
@@ -316,7 +337,7 @@ static void on_drain(void *arg)
 	drain_idle(w);
 	drain_streams(w);
 	/* Nothing starts any more, so there is nothing to wait for. */
-	wake_all(&w->seeking.waiting, EVENT_GIVE_UP, TENANT_ABSENT);
+	wake_all(&w->exchanges.seeking, EVENT_GIVE_UP, TENANT_ABSENT);
 	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
 		if (w->by_slot.tenants[i])
 			tell_waiting(w->by_slot.tenants[i], EVENT_GIVE_UP, TENANT_ABSENT);

@@ -121,8 +121,13 @@ struct worker {
 		bool is_under_way;  /* in this turn */
 		int at_once;	    /* how many are taken at once, at the next event */
 	} accepting;
+	struct {
+		struct activity *activity;
+		struct activity_cell *cell; /* of this thread */
+		msec stirred;	/* when the supervisor was last told: of a sign of sleep, */
+		msec busy_told; /* of a request */
+	} machine;
 	bool is_draining;
-	msec busy_told; /* when the supervisor was last told of a request */
 	struct {
 		size_t max_sockets;	      /* of all threads, see shortage.h */
 		bool wants_descriptors;	      /* at the end of this turn: see shortage.h */
@@ -148,11 +153,9 @@ struct worker {
 		struct list woken;	  /* exchanges that run after it */
 		struct list free;
 		size_t nfree;
-	} exchanges;
-	struct {
-		struct list waiting; /* exchanges that wait for a look at the roster */
+		struct list seeking; /* exchanges that wait for a look at the roster: seeking.h */
 		uint64_t looked;     /* the number of the last one */
-	} seeking;
+	} exchanges;
 	/* Asks the tenant for something that is stored, once nothing else runs (background.h). */
 	void (*renew)(
 		struct worker *w, const struct request_head *head, const struct address *peer);
@@ -195,13 +198,15 @@ struct worker {
 /* Takes the listening socket, the link to the opener and a reference of the snapshot.  NULL if they
  * cannot be watched. */
 struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_opener_fd,
-	struct slot *slots, struct snapshot *take_snapshot);
+	const struct scoreboard *board, size_t index, struct snapshot *take_snapshot);
 /* In the worker's thread; returns when a drain has ended. */
 void worker_run(struct worker *w);
 
 /* From any thread: they post to the worker's loop. */
 void worker_post_view(struct worker *w, struct snapshot *take_snapshot);
 void worker_post_drain(struct worker *w);
+/* The machine has slept. */
+void worker_post_resumed(struct worker *w);
 void worker_post_ask(struct worker *w, uint64_t number);
 /* There was a look at the roster, and what came of it was posted before. */
 void worker_post_looked(struct worker *w, uint64_t number);
@@ -221,9 +226,9 @@ static inline void worker_busy(struct worker *w)
 {
 	msec now = loop_now(w->loop);
 
-	if (now < w->busy_told + WORKER_BUSY_PAUSE)
+	if (now < w->machine.busy_told + WORKER_BUSY_PAUSE)
 		return;
-	w->busy_told = now;
+	w->machine.busy_told = now;
 	w->shared->ops->busy(w->shared);
 }
 /* Asks the supervisor to start a tenant, once, until the tenant is reported at rest again. */

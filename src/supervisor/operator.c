@@ -67,6 +67,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.id = conf->id,
 		.user = conf->user,
 		.is_here = config_is_here(s->conf, conf),
+		.machine = conf->lives_on,
 		.unsaved.pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
@@ -185,6 +186,18 @@ static void hold(void *arg, str id, str name, msec length, control_done_fn *done
 		tenants_hold(s->tenants, t->slot, name, length, done, done_arg);
 }
 
+static int hold_machine(void *arg, str name, msec length)
+{
+	struct supervisor *s = arg;
+
+	return s->end.is_ending ? -ECANCELED : sleep_hold(s, name, length);
+}
+
+static void show_sleep(void *arg, struct control_sleep *ret)
+{
+	sleep_show(arg, ret);
+}
+
 static void show_tail(void *arg, str id, size_t n, control_line_fn *each, void *each_arg)
 {
 	const struct supervisor *s = arg;
@@ -202,7 +215,7 @@ static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
 
 static void take_news(void *arg, uint64_t version, control_roster_fn *done, void *done_arg)
 {
-	roster_watch_told(arg, version, done, done_arg);
+	roster_watch_spread(arg, version, done, done_arg);
 }
 
 static void write_roster(
@@ -233,6 +246,8 @@ const struct control_ops operator_ops = {
 	.restart = restart,
 	.restart_all = restart_all,
 	.busy = hold,
+	.hold = hold_machine,
+	.sleep = show_sleep,
 	.tail = show_tail,
 	.reload = reload_all,
 	.roster_changed = take_news,

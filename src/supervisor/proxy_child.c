@@ -153,6 +153,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_WAKE:
 		p->events->on_wake(p->sup, m->slot);
 		return;
+	case CHANNEL_STIR:
+		p->events->on_stir(p->sup, m->value);
+		return;
 	case CHANNEL_STUCK:
 		p->events->on_stuck(p->sup, m->slot);
 		return;
@@ -172,6 +175,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 		return;
 	case CHANNEL_ROSTER_ASKED:
 		p->events->on_roster_asked(p->sup, m->value);
+		return;
+	case CHANNEL_ROSTER_TOLD:
+		p->events->on_roster_told(p->sup, m->value);
 		return;
 	case CHANNEL_ALIVE:
 		heartbeat_answered(&p->heartbeat, m->value);
@@ -368,7 +374,7 @@ static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_e
 		if (p->channel) {
 			send_snapshot(p);
 			tell_store(p);
-			if (roster_watch_is_shared(p->sup))
+			if (p->sup->roster.is_shared)
 				proxy_child_tell_roster(p, 0);
 		} else {
 			process_signal(p->process, SIGKILL);
@@ -463,6 +469,12 @@ void proxy_child_tell_store(struct proxy_child *p)
 {
 	if (p)
 		tell_store(p);
+}
+
+void proxy_child_tell_resumed(struct proxy_child *p)
+{
+	if (p && p->channel)
+		channel_tell_proxy(p->channel, CHANNEL_RESUMED, 0, 0, STR_EMPTY);
 }
 
 void proxy_child_tell_roster(struct proxy_child *p, uint64_t number)

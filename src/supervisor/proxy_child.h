@@ -18,6 +18,8 @@ struct proxy_events {
 	void (*on_configured)(void *arg);
 	/* A request wants a tenant that does not run. */
 	void (*on_wake)(void *arg, uint32_t slot);
+	/* A request has come, see STIR in link/channel.def. */
+	void (*on_stir)(void *arg, msec ahead);
 	/* A tenant leaves requests unanswered. */
 	void (*on_stuck)(void *arg, uint32_t slot);
 	/* A health check asks for the backup's store. */
@@ -25,6 +27,8 @@ struct proxy_events {
 	/* Requests wait for this machine, which was not reached where it was at this generation (0:
 	 * nothing was said of it yet). */
 	void (*on_reach)(void *arg, str machine, uint32_t generation);
+	/* Another machine says that this version of it is written. */
+	void (*on_roster_told)(void *arg, uint64_t version);
 	/* A request has come; not said of each. */
 	void (*on_request)(void *arg);
 	/* Requests wait for a look at the roster. */
@@ -57,6 +61,7 @@ void proxy_child_ask(struct proxy_child *p);
 void proxy_child_send_state(
 	struct proxy_child *p, uint32_t slot, enum tenant_state state, str text);
 void proxy_child_tell_store(struct proxy_child *p);
+void proxy_child_tell_resumed(struct proxy_child *p);
 /* There was a look at the roster, after on_roster_asked of this number; 0: looks can be asked
  * for. */
 void proxy_child_tell_roster(struct proxy_child *p, uint64_t number);

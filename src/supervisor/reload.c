@@ -30,6 +30,7 @@ struct outcome {
 	struct config *before; /* in force; one reference */
 	struct found_set *found;
 	struct roster_text *roster;
+	str fleet_secret;
 	struct slot_claim *claims;
 	size_t nclaims;
 	struct config *conf; /* what was read; NULL: it has faults */
@@ -168,8 +169,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	s->roster.in_force = roster ? roster->version : 0;
 	found_configure(s);
-	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -177,8 +178,9 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	store_watch_asked(s);
 	work_run(s->reloading.work, free_config, on_freed, before);
 	guard_renew();
-	if (custody_is_alone(s->own.custody))
-		tenants_wake_at_boot(s->tenants);
+	if (custody_is_alone(s->own.custody) && s->sleeping.step != SLEEP_BOOTING)
+		tenants_wake_at_boot(s->tenants); /* else after its hook */
+	sleep_configure(s);
 	tenants_replace_soon(s->tenants);
 }
 
@@ -284,6 +286,7 @@ static void read_config(void *arg)
 
 	if (o->roster)
 		source.roster = buf_str(&o->roster->text);
+	source.fleet_secret = o->fleet_secret;
 	found_add_to(o->found, &source);
 	c = config_load(&source, &o->faults);
 	if (c && !is_acceptable(o, c)) {
@@ -351,7 +354,8 @@ static void read_next_config(struct supervisor *s)
 	o->before = config_ref(s->conf);
 	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
-	o->roster = roster_watch_text(s);
+	o->roster = s->roster.newest ? roster_text_ref(s->roster.newest) : NULL;
+	o->fleet_secret = str_of(s->roster.fleet_secret ? s->roster.fleet_secret : "");
 	work_run(s->reloading.work, read_config, on_config_read, o);
 }
 

@@ -40,6 +40,7 @@ static void kill_everything(struct supervisor *s)
 	log_warn("told to end again: what still runs is killed");
 	s->ending.is_impatient = true;
 	proxy_child_kill(s->proxy);
+	hooks_kill(s);
 	backup_await_no_longer(s->backup);
 	tenants_kill(s->tenants);
 	ending_check(s); /* but for what is not waited for now */
@@ -59,6 +60,7 @@ static void end(struct supervisor *s)
 	log_info("ending");
 	control_on_ending(s->control);
 	reload_give_up(s);
+	sleep_end(s);
 	if (s->conf->is_single)
 		limit = limit ? MIN(limit, (msec)SUPERVISOR_SINGLE_DRAIN) : SUPERVISOR_SINGLE_DRAIN;
 	proxy_child_drain(s->proxy, limit);
@@ -167,6 +169,11 @@ static void on_wake(void *arg, uint32_t slot)
 	tenants_wake(s->tenants, slot);
 }
 
+static void on_stir(void *arg, msec ahead)
+{
+	sleep_on_stir(arg, ahead);
+}
+
 static void on_stuck(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
@@ -182,6 +189,11 @@ static void on_store_asked(void *arg)
 static void on_roster_asked(void *arg, uint64_t number)
 {
 	roster_watch_asked(arg, number);
+}
+
+static void on_roster_told(void *arg, uint64_t version)
+{
+	roster_watch_told(arg, version, NULL, NULL);
 }
 
 static void on_request(void *arg)
@@ -228,8 +240,10 @@ static const struct proxy_events proxy_events = {
 	.on_configured = on_configured,
 	.on_wake = on_wake,
 	.on_stuck = on_stuck,
+	.on_stir = on_stir,
 	.on_store_asked = on_store_asked,
 	.on_roster_asked = on_roster_asked,
+	.on_roster_told = on_roster_told,
 	.on_request = on_request,
 	.on_reach = on_reach,
 	.on_purged = on_purged,
@@ -271,6 +285,7 @@ static void on_output(void *arg, str id, const struct control_line *line)
 
 static void on_rest(void *arg)
 {
+	sleep_on_rest(arg);
 	ending_check_soon(arg);
 }
 
@@ -284,6 +299,17 @@ static const struct tenant_host tenant_host = {
 	.on_single_failed = on_single_failed,
 };
 
+static void wake_first(struct supervisor *s)
+{
+	if (s->conf->is_single)
+		tenants_wake(s->tenants, s->conf->tenants[0].slot);
+	else if (custody_is_alone(s->own.custody))
+		tenants_wake_at_boot(s->tenants);
+}
+
+static const struct sleep_ops sleep_ops = {
+	.end = end, .start = wake_first, .settle = ending_check_soon};
+
 /* --- the start --- */
 
 static int load_secret(struct supervisor *s, char **ret_reason)
@@ -296,7 +322,7 @@ static int load_secret(struct supervisor *s, char **ret_reason)
 		return 0;
 	path = xasprintf(STR_FMT "/.secret", STR_ARG(s->conf->server.storage));
 	environment_copy(&env, s->source->environ);
-	r = secret_master(environment_value(&env, "SECRET_KEY_BASE"), path, &s->secret);
+	r = secret_master(environment_value(&env, "SECRET_KEY_BASE"), path, &s->own.secret);
 	if (r < 0)
 		*ret_reason = xasprintf(
 			"cannot read or make the master secret %s: %s; repair it, or set SECRET_KEY_BASE",
@@ -356,16 +382,15 @@ static void open_control(struct supervisor *s)
 static void load_with_found(struct supervisor *s)
 {
 	struct config_source source = *s->source;
-	struct roster_text *roster = roster_watch_text(s);
 	struct config_faults faults;
 	struct config *c;
 
-	if (roster)
-		source.roster = buf_str(&roster->text);
+	if (s->roster.newest)
+		source.roster = buf_str(&s->roster.newest->text);
+	source.fleet_secret = str_of(s->roster.fleet_secret ? s->roster.fleet_secret : "");
 	found_add_to(s->fleet.found.set, &source);
 	c = config_load(&source, &faults);
 	config_faults_done(&faults);
-	roster_text_unref(roster);
 	if (!c)
 		return; /* it was changed meanwhile; a reload will say so */
 	own_paths_keep(&s->own, c);
@@ -479,7 +504,7 @@ static struct tenants *keep_tenants(struct supervisor *s)
 		.backup = s->backup,
 		.custody = s->own.custody,
 		.environ = s->source->environ,
-		.secret = s->secret,
+		.secret = s->own.secret,
 		.proxy = &s->proxy_user,
 		.own_port = s->listening.listeners.port,
 		.host = &tenant_host,
@@ -495,7 +520,8 @@ static void on_alone(void *arg)
 
 	if (s->end.is_ending)
 		return;
-	tenants_wake_at_boot(s->tenants);
+	if (s->sleeping.step != SLEEP_BOOTING) /* else after its hook */
+		tenants_wake_at_boot(s->tenants);
 	backup_catch_up(s->backup, s->conf);
 }
 
@@ -521,10 +547,7 @@ static int begin_work(struct supervisor *s, char **ret_reason)
 			"cannot share the storage with another fly-atc: %s", strerror(-r));
 		return r;
 	}
-	if (s->conf->is_single)
-		tenants_wake(s->tenants, s->conf->tenants[0].slot);
-	else if (custody_is_alone(s->own.custody))
-		tenants_wake_at_boot(s->tenants);
+	sleep_start(s);
 	if (custody_is_alone(s->own.custody))
 		backup_catch_up(s->backup, s->conf);
 	return 0;
@@ -562,9 +585,11 @@ static void done(struct supervisor *s, struct locks *locks)
 {
 	control_free(s->control);
 	s->control = NULL; /* what still ends has nobody to tell */
+	sleep_done(s);
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
 	fleet_done(&s->fleet);
+	herald_done(&s->roster.herald);
 	found_done(s);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
@@ -580,7 +605,8 @@ static void done(struct supervisor *s, struct locks *locks)
 	free(s->own.run_dir);
 	free(s->own.private_dir);
 	free(s->own.control_path);
-	free(s->secret);
+	free(s->own.secret);
+	free(s->roster.fleet_secret);
 	config_unref(s->conf);
 }
 
@@ -610,11 +636,13 @@ static struct supervisor *supervisor_new(
 	s->board.fd = -1;
 	s->started.at = clock_now();
 	s->end.has_terminal = terminal_holds_us();
+	sleep_init(s, &sleep_ops);
 	list_init(&s->purging.waiting);
 	list_init(&s->reloading.to_use);
 	list_init(&s->reloading.to_load);
 	places_init(&s->places);
 	fleet_init(&s->fleet, on_fleet_changed);
+	herald_init(&s->roster.herald);
 	return s;
 }
 
@@ -663,12 +691,12 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	/* A file that cannot be read, and we were told to end twice; or a platform that is silent.
 	 */
 	if (work_pending(s->reloading.work) || target_is_pending(s->target) ||
-		roster_watch_is_busy(s)) {
+		(s->roster.work && work_pending(s->roster.work))) {
 		log_flush(FLUSH_LIMIT);
 		_exit(s->ending.status);
 	}
 	work_free(s->reloading.work);
-	roster_watch_free(s->roster);
+	roster_watch_free(s);
 	target_free(s->target);
 	loop_free(s->loop);
 	status = s->ending.status;

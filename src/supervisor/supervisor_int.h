@@ -12,6 +12,7 @@
 #include "supervisor/fleet.h"
 #include "supervisor/listeners.h"
 #include "supervisor/places.h"
+#include "supervisor/sleep.h"
 #include "supervisor/roster_watch.h"
 #include "supervisor/store_watch.h"
 #include "supervisor/supervisor.h"
@@ -24,6 +25,7 @@ struct work;
 
 /* Of the first configuration: fixed for the life of this process. */
 struct own_paths {
+	char *secret; /* master of the tenants' SECRET_KEY_BASE */
 	char *run_dir, *private_dir, *control_path;
 	bool has_run_dir;	 /* it could be made and locked */
 	struct custody *custody; /* of the storage; NULL with a single application */
@@ -64,7 +66,8 @@ struct supervisor {
 	struct fleet fleet;
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
-	struct roster_watch *roster; /* NULL: there is none */
+	struct sleeping sleeping;
+	struct roster_state roster;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
 	struct reloading reloading;
@@ -73,7 +76,6 @@ struct supervisor {
 	struct ending ending;
 	struct own_paths own;
 	struct process_user proxy_user;
-	char *secret; /* master of the tenants' SECRET_KEY_BASE */
 	struct {
 		msec at;
 		bool has_announced; /* sd_notify READY=1 */

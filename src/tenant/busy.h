@@ -4,20 +4,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/list.h"
 #include "base/str.h"
+#include "tenant/holds.h"
 
 struct tenant;
-struct tenant_run;
-
-/* For one tenant. */
-#define BUSY_HOLDS_MAX 32
-
-/* Of a run. */
-struct busy {
-	struct list holds; /* holds by operators */
-	msec ended;	   /* when the last of those that have ended did so; or 0 */
-};
 
 /* It is held for this long from now, which replaces an earlier hold of that name; 0 ends it.  With
  * an empty name 0 ends everything, including what the tenant says itself.  More than busy_max is
@@ -28,5 +18,3 @@ int busy_hold(struct tenant *t, str name, msec length) MUST_USE;
  * 0: never. The tenant has a run. */
 msec busy_last(const struct tenant *t);
 bool busy_is(const struct tenant *t);
-/* The run ends. */
-void busy_forget(struct tenant_run *run);

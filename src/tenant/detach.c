@@ -1,5 +1,7 @@
 /* detach.c - the last sync of a tenant's databases, and the end of their registration. */
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "tenant/tenant_int.h"
 
@@ -53,6 +55,48 @@ static void detach_now(struct tenant *t)
 	sync_last(t);
 }
 
+static void detach_when_back(struct tenant *t)
+{
+	if (t->run->backups)
+		t->run->when_back = detach_now;
+	else
+		detach_now(t);
+}
+
+/* The application has ended, and cannot be helped any more. */
+static void on_stop_hook(struct tenant *t, const char *fault)
+{
+	LOG_LEVEL_HERE(tenant_log_level(t));
+
+	if (fault)
+		log_error("tenant " STR_FMT ": its stop_hook (%s) %s", STR_ARG(t->run->conf->id),
+			t->run->conf->app->stop_hook.command.items[0].p, fault);
+	detach_when_back(t);
+}
+
+/* What it writes to the databases is replicated like what the application wrote. */
+static bool run_stop_hook(struct tenant *t)
+{
+	const struct hook_conf *hook = &t->run->conf->app->stop_hook;
+	char *before = t->faults.reason;
+	bool is_due = t->run->helper.is_stop_due && hook->command.count && !t->all->is_impatient;
+	LOG_LEVEL_HERE(tenant_log_level(t));
+
+	t->run->helper.is_stop_due = false;
+	if (!is_due)
+		return false;
+	t->faults.reason = NULL; /* it is no reason to call the tenant failed */
+	if (tenant_run_hook(t, hook, on_stop_hook)) {
+		t->faults.reason = before;
+		return true;
+	}
+	log_error("tenant " STR_FMT ": its stop_hook: %s", STR_ARG(t->run->conf->id),
+		t->faults.reason);
+	free(t->faults.reason);
+	t->faults.reason = before;
+	return false;
+}
+
 void detach_databases(struct tenant *t)
 {
 	struct tenant_run *run = t->run;
@@ -61,8 +105,6 @@ void detach_databases(struct tenant *t)
 	timer_cancel(&run->timer);
 	new_files_free(run->files.watch);
 	run->files.watch = NULL;
-	if (run->backups)
-		run->when_back = detach_now;
-	else
-		detach_now(t);
+	if (!run_stop_hook(t))
+		detach_when_back(t);
 }

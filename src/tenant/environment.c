@@ -255,17 +255,17 @@ static void add_told_variable(struct environment *e, const struct tenant_conf *t
 }
 
 /* The variables that these name have our values, whatever other variables make of them. */
-void environment_add_rows(struct environment *e, const struct tenant_conf *t, unsigned port)
+void environment_add_rows(struct environment *e, const struct tenant_conf *t,
+	const struct env_list *rows, unsigned port)
 {
-	size_t n = t->app->env.count;
+	size_t n = rows->count;
 	char **values = xcalloc(n + 1, sizeof(*values));
 
 	for (size_t i = 0; i < n; i++)
-		if (!t->app->env.items[i].is_unset)
-			values[i] =
-				config_expand_tenant(t->app->env.items[i].value, t, port, e->items);
+		if (!rows->items[i].is_unset)
+			values[i] = config_expand_tenant(rows->items[i].value, t, port, e->items);
 	for (size_t i = 0; i < n; i++) {
-		const struct env_var *v = &t->app->env.items[i];
+		const struct env_var *v = &rows->items[i];
 
 		if (v->is_unset)
 			environment_unset(e, v->name.p);
@@ -302,6 +302,23 @@ void environment_of_single(
 	set_number(e, "PORT", port);
 	add_framework(e, t, true);
 	add_databases(e, t);
+}
+
+void environment_of_hook(struct environment *e, char *const *ours, const struct hook_conf *hook,
+	const struct str_list *secret_names)
+{
+	environment_copy(e, ours);
+	remove_secrets(e, secret_names);
+	remove_named(e, ours_alone, NITEMS(ours_alone), false);
+	for (size_t i = 0; i < hook->env.count; i++) {
+		const struct env_var *v = &hook->env.items[i];
+		CLEAN_FREE char *value = config_expand_plain(v->value);
+
+		if (v->is_unset)
+			environment_unset(e, v->name.p);
+		else
+			environment_set(e, v->name.p, str_of(value));
+	}
 }
 
 void environment_of_proxy(struct environment *e, char *const *ours)

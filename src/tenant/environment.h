@@ -39,6 +39,10 @@ void environment_wipe(char **items, const struct str_list *secret_names);
 void environment_of_single(
 	struct environment *e, char *const *ours, const struct tenant_conf *t, unsigned port);
 /* Adds what the file says.  The words of command and prepare are expanded before. */
-void environment_add_rows(struct environment *e, const struct tenant_conf *t, unsigned port);
+void environment_add_rows(struct environment *e, const struct tenant_conf *t,
+	const struct env_list *rows, unsigned port);
+/* For a hook of the machine: ours without secrets, and what the hook says. */
+void environment_of_hook(struct environment *e, char *const *ours, const struct hook_conf *hook,
+	const struct str_list *secret_names);
 /* For the proxy: what it needs, and no secrets. */
 void environment_of_proxy(struct environment *e, char *const *ours);

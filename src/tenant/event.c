@@ -17,8 +17,9 @@ static void do_effects(struct tenant *t, uint32_t todo)
 /* A copy's process, not that of the prepare command. */
 static pid_t pid_of(const struct tenant *t)
 {
-	return t->run && t->run->process && !t->run->is_preparing ? process_pid(t->run->process)
-								  : 0;
+	return t->run && t->run->process && !t->run->helper.is_running
+		       ? process_pid(t->run->process)
+		       : 0;
 }
 
 static void tell_change(const struct tenant *t, enum tenant_state before)

@@ -14,7 +14,7 @@ void run_new(struct tenant *t)
 	run->config = config_ref(t->all->conf);
 	run->conf = tenant_conf(t);
 	run->tenant = t;
-	list_init(&run->busy.holds);
+	holds_init(&run->holds);
 	run_port_init(&run->port);
 	run->phase_began = clock_usec();
 	t->wake = (struct control_wake){0};
@@ -44,7 +44,7 @@ void run_free(struct tenant *t)
 		return;
 	assert(is_over(run));
 	checkup_forget(run);
-	busy_forget(run);
+	holds_done(&run->holds);
 	timer_cancel(&run->timer);
 	timer_cancel(&run->looking.timer);
 	run_port_release(&run->port);

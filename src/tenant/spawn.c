@@ -113,9 +113,17 @@ static int blame_step(struct tenant *t, const struct str_list *words, int error,
 	return error;
 }
 
-int tenant_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
-	process_exit_fn *on_exit)
+struct program {
+	const struct str_list *words;
+	const struct env_list *env;	/* beyond that of the tenant, or NULL */
+	const struct tenant_port *port; /* NULL: it is not the application */
+	process_exit_fn *on_exit;
+};
+
+static int start_program(struct tenant *t, const struct program *p)
 {
+	const struct str_list *words = p->words;
+	const struct tenant_port *port = p->port;
 	struct tenant_run *run = t->run;
 	bool is_single = t->all->conf->is_single;
 	struct tenant_mounts mounts = {0};
@@ -133,7 +141,9 @@ int tenant_spawn(struct tenant *t, const struct str_list *words, const struct te
 	}
 	make_environment(&env, t, port);
 	argv = words_of(t->all, run->conf, words, port, env.items);
-	environment_add_rows(&env, run->conf, port ? port->number : 0);
+	environment_add_rows(&env, run->conf, &run->conf->app->env, port ? port->number : 0);
+	if (p->env)
+		environment_add_rows(&env, run->conf, p->env, 0);
 	spec = (struct process_spec){.name = run->conf->id.p,
 		.argv = argv,
 		.env = env.items,
@@ -146,7 +156,7 @@ int tenant_spawn(struct tenant *t, const struct str_list *words, const struct te
 		.inherits_group = is_single,
 		.is_walled = !is_single,
 		.on_line = on_tenant_line,
-		.on_exit = on_exit,
+		.on_exit = p->on_exit,
 		.arg = t};
 	r = process_start(t->all->loop, &spec, &run->process, &step);
 	if (r < 0)
@@ -155,4 +165,15 @@ int tenant_spawn(struct tenant *t, const struct str_list *words, const struct te
 	environment_done(&env);
 	free_words(argv);
 	return r;
+}
+
+int tenant_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
+	process_exit_fn *on_exit)
+{
+	return start_program(t, &(struct program){words, NULL, port, on_exit});
+}
+
+int tenant_spawn_hook(struct tenant *t, const struct hook_conf *hook, process_exit_fn *on_exit)
+{
+	return start_program(t, &(struct program){&hook->command, &hook->env, NULL, on_exit});
 }

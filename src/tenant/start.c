@@ -68,6 +68,7 @@ void start_application(struct tenant *t)
 		return;
 	}
 	run->port.told = port.number;
+	run->helper.is_stop_due = true;
 	t->starts++;
 	run->phase_began = clock_usec();
 	t->wake.start = (run->phase_began - began) / 1000;

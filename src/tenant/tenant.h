@@ -81,6 +81,24 @@ void tenants_wake_at_boot(struct tenants *all);
 /* Looks at once for those that may be replaced. */
 void tenants_replace_soon(struct tenants *all);
 
+/* --- the machine sleeps --- */
+
+/* Whether none of them is on its way, ending, or at work; with `rested`, whether none is awake.  If
+ * so: since when (monotonic; 0: always), which may not be before `ret_since` already is. */
+bool tenants_are_idle(const struct tenants *all, bool rested, msec *ret_since);
+/* Stops those that are idle, whatever their idle_timeout; those that are asked for meanwhile come
+ * back. */
+void tenants_put_to_sleep(struct tenants *all);
+/* What the databases of those that run have, is in the store.  `done` as in backup.h: not ok, with
+ * a reason, if that is not known of all of them. */
+void tenants_confirm(struct tenants *all, backup_fn *done, void *arg);
+/* The machine has slept: nobody was idle meanwhile, and of each that runs the store is asked
+ * whether its databases are still ours; one that another fly-atc has taken over is stopped.  `done`
+ * when all are known: not ok, with a reason, if the store has not answered for all of them. */
+void tenants_resume(struct tenants *all, backup_fn *done, void *arg);
+/* The same question once more. */
+void tenants_recheck(struct tenants *all, backup_fn *done, void *arg);
+
 /* --- the end --- */
 
 /* All are stopped, and none is woken any more. */

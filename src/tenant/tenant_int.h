@@ -64,6 +64,16 @@ struct tenants {
 	bool is_impatient;	 /* told twice */
 };
 
+/* Called with what went wrong, or NULL, when its process has ended. */
+typedef void hook_fn(struct tenant *t, const char *fault);
+
+struct helper {
+	bool is_running;  /* it is not the application */
+	hook_fn *done;	  /* of a hook */
+	bool is_late;	  /* it is being killed for that */
+	bool is_stop_due; /* the application was started: a stop_hook is to follow */
+};
+
 enum { TENANT_RUN_MAGIC = MAGIC('t', 'r', 'u', 'n') };
 
 /* What a tenant needs while it is awake; freed when it rests. */
@@ -73,8 +83,8 @@ struct tenant_run {
 	struct config *config; /* one reference; owner of conf */
 	/* What it was started with, or an equal one from a newer configuration. */
 	const struct tenant_conf *conf;
-	struct process *process; /* the application, or the prepare command: */
-	bool is_preparing;
+	struct process *process; /* the application, or the prepare command or a hook: */
+	struct helper helper;	 /* which of them */
 	struct probe *probe;
 	struct probe *answered; /* one of them, whose answer is still being read; or NULL */
 	struct health health;
@@ -96,7 +106,7 @@ struct tenant_run {
 		struct new_files *watch; /* waits for them while it runs, or NULL */
 	} files;
 	struct looking looking;
-	struct busy busy;
+	struct holds holds; /* busy.h */
 };
 
 /* What is reported of a tenant that is not well; each is NULL or malloc'd. */
@@ -216,6 +226,16 @@ void checkup_forget(struct tenant_run *run);
  * been noted. */
 int tenant_spawn(struct tenant *t, const struct str_list *words, const struct tenant_port *port,
 	process_exit_fn *on_exit) MUST_USE;
+
+/* The same for a hook. */
+int tenant_spawn_hook(
+	struct tenant *t, const struct hook_conf *hook, process_exit_fn *on_exit) MUST_USE;
+
+/* --- hooks.c --- */
+
+/* Runs a hook while nothing else of the run does; `done` comes later.  False: it cannot be started,
+ * for the reason that has been noted. */
+bool tenant_run_hook(struct tenant *t, const struct hook_conf *hook, hook_fn *done) MUST_USE;
 
 /* --- wake.c: effects --- */
 

@@ -66,6 +66,26 @@ void wake_restore(struct tenant *t)
 	backup_restore(t->all->backup, t->run->conf, on_databases_restored, t);
 }
 
+/* --- the hook before the start --- */
+
+static void on_start_hook(struct tenant *t, const char *fault)
+{
+	if (fault && !t->run->is_cancelled)
+		tenant_blame(t, "its start_hook (%s) %s",
+			t->run->conf->app->start_hook.command.items[0].p, fault);
+	end_step(t, fault ? EVENT_BROKEN : EVENT_PREPARED);
+}
+
+static void run_start_hook(struct tenant *t)
+{
+	const struct hook_conf *hook = &t->run->conf->app->start_hook;
+
+	if (!hook->command.count || t->run->is_cancelled)
+		end_step(t, EVENT_PREPARED);
+	else if (!tenant_run_hook(t, hook, on_start_hook))
+		end_step(t, EVENT_BROKEN);
+}
+
 /* --- the databases are registered, as they are once everything is prepared --- */
 
 static void on_registered(void *arg, const struct backup_result *r)
@@ -78,7 +98,10 @@ static void on_registered(void *arg, const struct backup_result *r)
 	t->wake.restore += elapsed(t->run);
 	if (!r->is_ok)
 		tenant_blame(t, "its databases cannot be replicated: %s", r->reason);
-	end_step(t, r->is_ok ? EVENT_PREPARED : EVENT_BROKEN);
+	if (r->is_ok)
+		run_start_hook(t);
+	else
+		end_step(t, EVENT_BROKEN);
 }
 
 static void register_databases(struct tenant *t)
@@ -88,7 +111,7 @@ static void register_databases(struct tenant *t)
 	t->wake.prepare = elapsed(run);
 	run->is_unobserved = false;
 	if (!tenant_uses_backup(t) || run->is_cancelled) {
-		end_step(t, EVENT_PREPARED);
+		run_start_hook(t);
 		return;
 	}
 	run->phase_began = clock_usec();
@@ -142,7 +165,7 @@ static void on_prepare_exit(void *arg, int status)
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
 	run->process = NULL;
-	run->is_preparing = false;
+	run->helper.is_running = false;
 	timer_cancel(&run->timer);
 	t->wake.prepare = elapsed(run);
 	if (status != 0 && !run->is_cancelled) {
@@ -177,7 +200,7 @@ static void run_prepare(struct tenant *t)
 		tenant_event(t, EVENT_BROKEN);
 		return;
 	}
-	run->is_preparing = true;
+	run->helper.is_running = true;
 	run->is_unobserved = tenant_uses_backup(t);
 	timer_set(&run->timer, t->all->loop, clock_now() + PREPARE_LIMIT, on_prepare_limit);
 }
@@ -233,6 +256,6 @@ void wake_cancel(struct tenant *t)
 	probe_free(run->probe);
 	run->probe = NULL;
 	elsewhere_end(run);
-	if (run->is_preparing)
+	if (run->helper.is_running)
 		process_signal(run->process, SIGKILL);
 }

@@ -19,6 +19,7 @@ from waiting import stretched, wait_until
 from wire import Wire
 
 SEA, ORD = "148e45d7c20978", "3d8d413b29d638"
+DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
 HOME, AWAY = "/bellevue/2025/winter", "/boston/2025/april"
 
 
@@ -31,8 +32,8 @@ class FlyTarget:
     def __init__(self, environment=None, **more):
         users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, "boston": {"machine": ORD, "tenants": ["2025/april"]}}
         machines = [{"id": SEA, "region": "sea"}, {"id": ORD, "region": "ord"}]
-        token = {"FLY_API_TOKEN": self.token} if self.token else {}
-        self.fleet = AtcFly(knobs_config(users), machines, environment={**token, **(environment or {})}, **more)
+        token = {"FLY_ATC_FLEET_SECRET": "of a fleet on Fly.io", **({"FLY_API_TOKEN": self.token} if self.token else {})}
+        self.fleet = AtcFly(knobs_config(users, databases=DATABASES), machines, environment={**token, **(environment or {})}, **more)
         for machine in (SEA, ORD):
             self.fleet.wait_output(machine, "serving on")
 
@@ -42,9 +43,20 @@ class FlyTarget:
         return subprocess.run([PROGRAM, *words, "--socket", str(socket)], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
 
+    def ask(self, method, path, body=None):
+        """A client's request that comes to the machine `here`."""
+        return self.fleet.ask(method, path, "sea", (), body)
+
     def state(self, machine):
         """started, or one of the states of sleep."""
         return self.fleet.machine(machine)["state"]
+
+    def restart(self, machine):
+        """As its platform does it; it serves afterwards."""
+        times = self.fleet.output(machine).count("serving on")
+        self.fleet.bring(machine, "stopped")
+        self.fleet.bring(machine, "started")
+        self.fleet.wait_output(machine, "serving on", times + 1)
 
     def bring_asleep(self, machine):
         self.fleet.bring(machine, "suspended")
@@ -134,7 +146,7 @@ class HostsTarget:
         machines["m2"]["wake"] = {"command": ["bash", "-c", "exec 3<>/dev/tcp/%s && echo connected" %
                                               self.hosts["m2"].address.replace(":", "/")]}
         for host in self.hosts.values():
-            host.start({**knobs_config(users), "machines": machines, "machine": {"secret": "of a fleet of two hosts"}})
+            host.start({**knobs_config(users, databases=DATABASES), "machines": machines, "machine": {"secret": "of a fleet of two hosts"}})
         for host in self.hosts.values():
             host.wake()
 
@@ -143,6 +155,13 @@ class HostsTarget:
         wait_until(atc.control_socket)
         return subprocess.run([PROGRAM, *words, "--socket", atc.control_socket()], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
+
+    def ask(self, method, path, body=None):
+        return self.hosts[self.here].atc.ask(method, path, (), body, timeout=60)
+
+    def restart(self, machine):
+        self.hosts[machine].sleep()
+        self.hosts[machine].wake()
 
     def state(self, machine):
         return "started" if self.hosts[machine].is_awake else "stopped"

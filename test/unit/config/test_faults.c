@@ -227,7 +227,7 @@ static void test_each_fault_of_a_file(void **state)
 		{"server:\n  user: ${a b}\n",
 			"2:9: error: \"a b\" is no name of a variable; write $$ for a dollar sign\n"},
 		{"server:\n  user: ${tenant.id}\n",
-			"2:9: error: ${tenant.id} may stand in command, prepare and env only\n"},
+			"2:9: error: ${tenant.id} may stand in command, prepare, hooks and env only\n"},
 		{"app:\n  env: {A: \"${tenant.color}\"}\n",
 			"2:12: error: ${tenant.color} is unknown; there are ${tenant.id}, ${tenant.user}, ${tenant.name}, "
 			"${tenant.dir}, ${tenant.port}, ${tenant.prefix}, ${tenant.host}, ${tenant.url}, "

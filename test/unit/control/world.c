@@ -235,6 +235,21 @@ static const char *op_restart_all(
 	return NULL;
 }
 
+static int op_hold(void *arg, str hold, msec length)
+{
+	(void)arg;
+	snprintf(w.asked, sizeof(w.asked), "hold " STR_FMT " %llu", STR_ARG(hold),
+		(unsigned long long)length);
+	return str_eq(hold, STR("too-many")) ? -EBUSY : 0;
+}
+
+static void op_sleep(void *arg, struct control_sleep *ret)
+{
+	(void)arg;
+	*ret = (struct control_sleep){
+		.step = STR("awake"), .how = STR("suspend"), .fault = STR_EMPTY, .holds = 1};
+}
+
 /* Machines and the roster are shown and changed by the real program only. */
 const struct control_ops ops = {
 	.global = op_global,
@@ -244,6 +259,8 @@ const struct control_ops ops = {
 	.stop = op_stop,
 	.restart = op_restart,
 	.busy = op_busy,
+	.hold = op_hold,
+	.sleep = op_sleep,
 	.tail = op_tail,
 	.reload = op_reload,
 	.backup = op_backup,
@@ -341,7 +358,8 @@ char *ask_text(const char *method, const char *target, unsigned expected)
 	unsigned status = 0;
 	char *text;
 
-	assert_int_equal(client_ask(w.path, method, str_of(target), on_data, &body, &status), 0);
+	assert_int_equal(
+		client_ask(w.path, method, str_of(target), STR_EMPTY, on_data, &body, &status), 0);
 	assert_int_equal(status, expected);
 	text = str_dup(buf_str(&body));
 	buf_done(&body);

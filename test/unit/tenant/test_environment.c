@@ -60,7 +60,7 @@ static void tell_tenant(
 	struct environment *e, const struct tenant_conf *t, const struct tenant_port *port)
 {
 	environment_of_tenant(e, ours, t, port, "derived", &named);
-	environment_add_rows(e, t, port ? port->number : 0);
+	environment_add_rows(e, t, &t->app->env, port ? port->number : 0);
 }
 
 static void expect(const struct environment *e, const char *name, const char *value)
