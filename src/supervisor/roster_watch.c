@@ -349,6 +349,17 @@ void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn
 	take_word(s, version, false, done, arg);
 }
 
+void roster_watch_resume(struct supervisor *s, control_roster_fn *done, void *arg)
+{
+	struct roster_watch *w = s->roster.watch;
+
+	if (w) { /* connections of before may be dead, and the pauses are over */
+		roster_place_forget_connections(w->place);
+		w->began = 0;
+	}
+	take_word(s, 0, false, done, arg);
+}
+
 void roster_watch_spread(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)
 {
 	take_word(s, version, true, done, arg);

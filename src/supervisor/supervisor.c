@@ -643,6 +643,7 @@ static struct supervisor *supervisor_new(
 	places_init(&s->places);
 	fleet_init(&s->fleet, on_fleet_changed);
 	herald_init(&s->roster.herald);
+	s->roster.resume = roster_watch_resume;
 	return s;
 }
 
