@@ -92,7 +92,7 @@ static int ask_each(const struct options *o, const char *method, str target, str
 
 	find_sockets(o, &sockets, &faults);
 	for (size_t i = 0; i < sockets.count && is_nobody(err); i++) {
-		err = client_send(sockets.paths[i], method, target, body, on_data, arg, ret_status);
+		err = client_ask(sockets.paths[i], method, target, body, on_data, arg, ret_status);
 		if (first == -ENOENT && err < 0 && err != -ENOENT) {
 			first = err;
 			told = i;

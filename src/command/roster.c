@@ -230,6 +230,7 @@ static int write_entry(const struct options *o, struct roster_desk *d, enum rost
 	struct config_source source = roster_source(o);
 	CLEAN_FREE char *by = roster_writer();
 	struct roster_outcome outcome = {0};
+	struct roster_owner owner;
 	struct buf settings = {0};
 	struct why why = {""};
 	struct roster_request q = {
@@ -244,8 +245,10 @@ static int write_entry(const struct options *o, struct roster_desk *d, enum rost
 	write_settings(o->words + 2, o->nwords - 2, &settings);
 	q.settings = buf_str(&settings);
 	if (d->place) {
+		roster_desk_be_owner(d, &owner);
 		r = roster_commit(d->place, &source, d->roster, &q,
 			clock_now() + ROSTER_WRITE_LIMIT, &outcome, &why);
+		roster_owner_return(&owner);
 		r = roster_tell_outcome(o, d, r, &outcome, &why);
 	} else {
 		r = ask_entry(o, d, &q);

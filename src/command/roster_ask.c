@@ -9,7 +9,7 @@
 #define STATUS_NOT_YET	     202
 #define STATUS_UNPROCESSABLE 422
 
-static const char *text_at(const json_t *j, const char *key)
+static const char *answer_text(const json_t *j, const char *key)
 {
 	return json_string_value(json_object_get(j, key));
 }
@@ -17,7 +17,7 @@ static const char *text_at(const json_t *j, const char *key)
 /* `raw`: with the ends of lines, which are not harmless. */
 static void print_outcome(const struct options *o, const json_t *raw)
 {
-	const char *text = text_at(raw, "text");
+	const char *text = answer_text(raw, "text");
 	json_int_t version = json_integer_value(json_object_get(raw, "version"));
 
 	if (o->as_json) {
@@ -37,7 +37,7 @@ static int tell_answer(const struct options *o, const struct live_answer *a)
 {
 	str body = buf_str(&a->body);
 	json_t *j = live_json(a), *raw = json_loadb(body.p, body.n, 0, NULL);
-	const char *reason = text_at(j, "error"), *not_yet = text_at(j, "not_yet");
+	const char *reason = answer_text(j, "error"), *not_yet = answer_text(j, "not_yet");
 	int r = 0;
 
 	if (a->status == 200 || a->status == STATUS_NOT_YET) {
@@ -83,7 +83,7 @@ int roster_tell_running(const struct options *o, uint64_t version)
 	quiet.is_quiet = true;
 	if (live_ask(&quiet, "POST", str_of(target), &answer) == 0)
 		j = live_json(&answer);
-	reason = text_at(j, "error");
+	reason = answer_text(j, "error");
 	if (reason && answer.status / 100 != 2) {
 		tell_fault("the fly-atc that runs here does not use it yet: %s", reason);
 		r = EXIT_RUNTIME;

@@ -91,3 +91,9 @@ struct config *roster_desk_load(struct roster_desk *d, const struct config_sourc
 	buf_done(&text);
 	return conf;
 }
+
+void roster_desk_be_owner(const struct roster_desk *d, struct roster_owner *ret)
+{
+	roster_owner_become(
+		ret, roster_place_directory(d->place), d->file->file.n ? d->file->file.p : NULL);
+}

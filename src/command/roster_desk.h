@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "command/roster_owner.h"
 #include "roster/roster.h"
 
 struct roster_desk {
@@ -22,3 +23,5 @@ void roster_desk_close(struct roster_desk *d);
 int roster_desk_read(struct roster_desk *d);
 /* The configuration with the roster.  NULL: faults, which have been reported. */
 struct config *roster_desk_load(struct roster_desk *d, const struct config_source *source) MUST_USE;
+/* What is written now is the place's owner's, until roster_owner_return. */
+void roster_desk_be_owner(const struct roster_desk *d, struct roster_owner *ret);

@@ -180,6 +180,7 @@ static int revert(const struct options *o, struct roster_desk *d)
 	CLEAN_FREE char *by = roster_writer();
 	struct roster_return q = {.only_that = !o->goes_to, .by = str_of(by), .is_dry = o->is_dry};
 	struct roster_outcome outcome;
+	struct roster_owner owner;
 	struct why why = {""};
 	int r = read_version(o, 1, 0, &q.version);
 
@@ -187,8 +188,10 @@ static int revert(const struct options *o, struct roster_desk *d)
 		return r;
 	if (!d->place)
 		return ask_revert(o, d, &q);
+	roster_desk_be_owner(d, &owner);
 	r = roster_revert(
 		d->place, &source, d->roster, &q, clock_now() + ROSTER_WRITE_LIMIT, &outcome, &why);
+	roster_owner_return(&owner);
 	r = roster_tell_outcome(o, d, r, &outcome, &why);
 	roster_outcome_done(&outcome);
 	return r;

@@ -34,7 +34,7 @@ static void on_reply_end(void *arg, const struct ask_end *end)
 	r->error = end->error;
 }
 
-int client_send(const char *socket_path, const char *method, str target, str body,
+int client_ask(const char *socket_path, const char *method, str target, str body,
 	client_data_fn *on_piece, void *arg, unsigned *ret_status)
 {
 	static const struct ask_ops ops = {
@@ -54,12 +54,6 @@ int client_send(const char *socket_path, const char *method, str target, str bod
 	if (r == 0)
 		*ret_status = reply.status;
 	return r;
-}
-
-int client_ask(const char *socket_path, const char *method, str target, client_data_fn *on_piece,
-	void *arg, unsigned *ret_status)
-{
-	return client_send(socket_path, method, target, STR_EMPTY, on_piece, arg, ret_status);
 }
 
 void client_add_segment(struct buf *out, str segment)

@@ -68,6 +68,14 @@ void presence_hear(struct exchange *x, msec ahead)
 		stir(x, ahead);
 }
 
+msec presence_ahead(const struct exchange *x)
+{
+	msec known = atomic_load_explicit(
+		&x->worker->machine.activity->known_ahead, memory_order_relaxed);
+
+	return MAX(known, edge_ahead(x));
+}
+
 void presence_begin(struct exchange *x)
 {
 	struct worker *w = x->worker;

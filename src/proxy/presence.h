@@ -13,6 +13,8 @@ void presence_begin(struct exchange *x);
 /* Somebody who is believed has a clock that is so far (msec) ahead of ours: a sign that this
  * machine has slept. */
 void presence_hear(struct exchange *x, msec ahead);
+/* How far ours is behind theirs at least, as far as is known: after a sleep, for some seconds. */
+msec presence_ahead(const struct exchange *x);
 /* The exchange is over.  Whether that was a use of the machine says machine.busy. */
 void presence_end(struct exchange *x);
 /* It has to wait before it goes to a tenant. */

@@ -99,6 +99,11 @@ const char *roster_place_name(const struct roster_place *p)
 	return p->name;
 }
 
+const char *roster_place_directory(const struct roster_place *p)
+{
+	return p->location.kind == LOCATION_FILE ? p->location.directory : NULL;
+}
+
 int place_prepare(struct roster_place *p, struct why *ret_why)
 {
 	MAGIC_CHECK(p, PLACE_MAGIC);

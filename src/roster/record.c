@@ -107,7 +107,7 @@ static str text_member(const json_t *j, const char *key)
 }
 
 /* In the one form that entries have; empty for null. */
-static int read_entry(const json_t *j, uint64_t version, struct buf *out, struct why *ret_why)
+static int read_side(const json_t *j, uint64_t version, struct buf *out, struct why *ret_why)
 {
 	struct roster_entry e = {0};
 	int r;
@@ -138,9 +138,9 @@ static int read_change(struct roster_record *record, const json_t *j, struct why
 	if (name.p && json_object_size(j) == 3)
 		r = kind_check_name((enum roster_kind)(kind - 1), name, ret_why);
 	if (r == 0)
-		r = read_entry(json_object_get(j, "before"), record->version, &before, ret_why);
+		r = read_side(json_object_get(j, "before"), record->version, &before, ret_why);
 	if (r == 0)
-		r = read_entry(json_object_get(j, "after"), record->version, &after, ret_why);
+		r = read_side(json_object_get(j, "after"), record->version, &after, ret_why);
 	if (r == 0)
 		record_add(record, (enum roster_kind)(kind - 1), name, buf_str(&before),
 			buf_str(&after));

@@ -105,6 +105,12 @@ static bool is_there(const struct subject *s)
 
 /* --- settings --- */
 
+/* By the newer name of the same setting. */
+static const char *setting_name(const char *key)
+{
+	return strcmp(key, "instance") == 0 ? "machine" : key;
+}
+
 /* Into the map that an entry has; null takes back what the file says, or, with nothing below, what
  * the entry says. */
 static void merge(json_t *into, const json_t *settings, bool is_over_file)
@@ -114,8 +120,7 @@ static void merge(json_t *into, const json_t *settings, bool is_over_file)
 
 	json_object_foreach((json_t *)(uintptr_t)settings, key, value)
 	{
-		/* The older name of the same setting. */
-		const char *name = strcmp(key, "instance") == 0 ? "machine" : key;
+		const char *name = setting_name(key);
 		json_t *former = json_object_get(into, name);
 
 		if (json_is_null(value) && !is_over_file)

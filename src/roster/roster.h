@@ -44,6 +44,8 @@ void roster_place_free(struct roster_place *p);
 const char *roster_place_name(const struct roster_place *p);
 /* The machine has slept: idle connections to the store may be dead. */
 void roster_place_forget_connections(struct roster_place *p);
+/* NULL: it is in a bucket. */
+const char *roster_place_directory(const struct roster_place *p);
 
 /* The rest blocks, for the threads of work.h; `until` is a moment of clock_now. */
 

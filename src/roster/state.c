@@ -177,7 +177,7 @@ void roster_write(const struct roster *r, struct buf *out)
 }
 
 /* One entry, in the one form that entries have. */
-static int read_entry(
+static int read_state_entry(
 	struct roster *r, enum roster_kind kind, str name, str value, struct why *ret_why)
 {
 	struct roster_entry e = {0};
@@ -206,7 +206,7 @@ static int read_kind(struct roster *r, enum roster_kind kind, str object, struct
 	int err = members_begin(object, &m);
 
 	while (err == 0 && (err = members_next(&m, &name, &value)) > 0)
-		err = read_entry(r, kind, name, value, ret_why);
+		err = read_state_entry(r, kind, name, value, ret_why);
 	return err;
 }
 

@@ -324,6 +324,15 @@ void roster_watch_busy(struct supervisor *s)
 		roster_watch_want(w);
 }
 
+void roster_watch_wake(struct supervisor *s)
+{
+	struct roster_watch *w = s->roster.watch;
+
+	if (w && s->roster.is_shared && s->conf->target != TARGET_NONE && !w->is_busy &&
+		!w->is_wanted && loop_now(s->loop) >= earliest(w))
+		roster_watch_want(w);
+}
+
 static void take_word(
 	struct supervisor *s, uint64_t version, bool is_spread, control_roster_fn *done, void *arg)
 {

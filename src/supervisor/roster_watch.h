@@ -52,6 +52,8 @@ void roster_watch_asked(struct supervisor *s, uint64_t number);
 void roster_watch_forget_proxy(struct supervisor *s);
 /* A request has come. */
 void roster_watch_busy(struct supervisor *s);
+/* A tenant is about to be woken: in a fleet it may live elsewhere by now. */
+void roster_watch_wake(struct supervisor *s);
 /* Somebody says that this version has been written; 0: it is not known which.  done may be NULL,
  * and is called once, not from inside. */
 void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg);

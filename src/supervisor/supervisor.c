@@ -166,6 +166,7 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
+	roster_watch_wake(s);
 	tenants_wake(s->tenants, slot);
 }
 

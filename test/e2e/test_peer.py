@@ -11,7 +11,7 @@ import time
 import pytest
 
 import processes
-from atc import Background, knobs_config, together
+from atc import Background, free_port, knobs_config
 from fleet import BELLEVUE, BOSTON, SECRET, USERS, Impostor, machine_config, make_fleet, suspend
 from h2wire import Tunnel, connect
 from pages import Site, pages_config
@@ -20,6 +20,7 @@ from wire import Closed
 
 BLOCK = bytes(range(256)) * 4096        # 1 MiB
 UNTRUSTING = {"trusted_proxies": []}
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture
@@ -254,6 +255,21 @@ def test_a_machine_whose_clock_is_behind_gets_a_clear_error(fleet):
     assert "Machine m1 is 600 s behind" in answer.text or "Machine m1 is 60" in answer.text
 
 
+def test_a_machine_whose_clock_stands_still_after_a_sleep_writes_the_time_of_the_edge(make_atc, impostor):
+    """Else the first requests after it would be refused by machines that did not sleep."""
+    other = impostor(lambda connection, _: connection.sendall(OK))
+    near = make_atc()
+    near.port = free_port()
+    near.start(machine_config("m1", {"m1": "127.0.0.1:%d" % near.port, "m2": other.address},
+                              knobs_config(USERS, server={"trusted_proxies": ["127.0.0.1"]}), target="fly"),
+               env={"FLY_MACHINE_ID": "m1", "FLY_REGION": "sea", "FLY_APP_NAME": "calendar"})
+    now = int(time.time() * 1000)
+    edge = [("Fly-Request-Id", "1-sea"), ("X-Request-Start", "t=%d" % ((now + 3600 * 1000) * 1000)), ("Transfer-Encoding", "chunked")]
+    assert near.post(BOSTON + "/up", b"0\r\n\r\n", edge).body == b"ok"
+    field, = [line for line in other.heads[0].split("\r\n") if line.startswith("Fly-Atc-Hop: ")]
+    assert int(field.split(":")[5], 16) >= now + 3600 * 1000
+
+
 def test_a_client_cannot_give_its_own_marker_to_another_machine(fleet):
     """What it says is refused by the first machine already, and never passed on."""
     assert fleet["m1"].get(BOSTON + "/up", [("Fly-Atc-Hop", "x")]).error == "bad_hop"
@@ -462,9 +478,6 @@ def test_connections_to_a_machine_are_used_again(make_atc, impostor):
 
 
 # -- a machine that says nothing --
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
 
 def test_a_machine_that_is_suspended_with_our_connection_is_asked_by_another(make_atc, impostor):
     def once(connection, _):

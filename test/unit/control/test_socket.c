@@ -196,7 +196,8 @@ static void the_client_says_when_nobody_is_there(void **state)
 
 	(void)state;
 	assert_int_equal(
-		client_ask("/nowhere/at/all", "GET", STR("/"), on_data, NULL, &status), -ENOENT);
+		client_ask("/nowhere/at/all", "GET", STR("/"), STR_EMPTY, on_data, NULL, &status),
+		-ENOENT);
 }
 
 static void a_segment_is_escaped_but_for_what_is_safe(void **state)

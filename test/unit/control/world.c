@@ -358,7 +358,8 @@ char *ask_text(const char *method, const char *target, unsigned expected)
 	unsigned status = 0;
 	char *text;
 
-	assert_int_equal(client_ask(w.path, method, str_of(target), on_data, &body, &status), 0);
+	assert_int_equal(
+		client_ask(w.path, method, str_of(target), STR_EMPTY, on_data, &body, &status), 0);
 	assert_int_equal(status, expected);
 	text = str_dup(buf_str(&body));
 	buf_done(&body);
