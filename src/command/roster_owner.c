@@ -45,7 +45,6 @@ void roster_owner_become(struct roster_owner *o, const char *directory, const ch
 	if (setegid(st.st_gid) < 0)
 		return;
 	o->is_other = true;
-	if (seteuid(st.st_uid) < 0 ||
-		(file && faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) < 0))
+	if (seteuid(st.st_uid) < 0 || (file && faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) < 0))
 		roster_owner_return(o);
 }

@@ -5,7 +5,6 @@
 
 #include "proxy/exchange.h"
 
-
 /* The request will be served by this machine, or sent on by it: it does not sleep before that is
  * over. Tells the supervisor where that changes something. */
 void presence_begin(struct exchange *x);
@@ -16,7 +15,7 @@ void presence_hear(struct exchange *x, msec ahead);
 msec presence_ahead(const struct exchange *x);
 /* The exchange is over.  Whether that was a use of the machine says machine.busy. */
 void presence_end(struct exchange *x);
-/* It has to wait before it goes to a tenant: then GATE, which leads back to REST, or to PLACE if the
- * tenant lives elsewhere by then. */
+/* It has to wait before it goes to a tenant: then GATE, which leads back to REST, or to PLACE if
+ * the tenant lives elsewhere by then. */
 bool presence_is_gated(const struct exchange *x);
 enum step presence_wait(struct exchange *x);

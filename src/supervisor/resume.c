@@ -10,7 +10,7 @@
 #define AHEAD_SOON 1000	 /* the same, where a sleep was asked for */
 #define TOLD_PAUSE 30000 /* between two resumes that only a request tells of: one may lie */
 #define STEP_GRACE 60000 /* for the clock to be set after a resume */
-#define LOOK_LIMIT  5000  /* for the roster: requests wait for it */
+#define LOOK_LIMIT 5000	 /* for the roster: requests wait for it */
 #define ASK_AGAIN  10000 /* the store, which did not answer */
 
 static bool is_expected(const struct supervisor *s)

@@ -57,7 +57,7 @@ struct sleeping {
 	msec asked_at, stirred_at; /* 0: not */
 	unsigned ask_serial;	   /* the sequence of the call to the platform */
 	bool is_ask_pending;
-	uint64_t sleeps; /* that we know of */
+	uint64_t sleeps;      /* that we know of */
 	struct timer looking; /* how long the roster is waited for */
 	bool is_looking;
 	unsigned waits; /* in RESUMING: for so many things */
