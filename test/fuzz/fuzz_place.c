@@ -1,5 +1,5 @@
-/* fuzz_place.c - what the edge says, or somebody in its name, and patterns of paths: no text makes a
- * wrong machine serve, and a pattern matches what it says. */
+/* fuzz_place.c - what the edge says, or somebody in its name, and patterns of paths: no text makes
+ * a wrong machine serve, and a pattern matches what it says. */
 /* SPDX-License-Identifier: MIT */
 #include "fuzz.h"
 
