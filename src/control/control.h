@@ -72,9 +72,10 @@ struct control_tenant {
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
 	struct control_wake
-		wake;	   /* of the last start that succeeded, or of the present one so far */
-	unsigned starts;   /* since fly-atc began */
-	unsigned restarts; /* after crashes, since fly-atc began */
+		wake; /* of the last start that succeeded, or of the present one so far */
+	struct {
+		unsigned starts, restarts; /* the latter after crashes */
+	} since_began;			   /* fly-atc */
 	struct {
 		str reason;	/* of the last failure, in one sentence; empty if the last start
 				   succeeded */

@@ -145,8 +145,8 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_number(j, "requests", t->requests);
 	add_memory(j, r->memory, t->pid);
 	add_wake(j, &t->wake);
-	json_number(j, "starts", t->starts);
-	json_number(j, "restarts", t->restarts);
+	json_number(j, "starts", t->since_began.starts);
+	json_number(j, "restarts", t->since_began.restarts);
 	json_str_or_null(j, "reason", t->failure.reason);
 	json_str_or_null(j, "last_crash", t->failure.last_crash);
 	if (t->busy_until > r->now)

@@ -36,8 +36,7 @@ static void show_winter(control_tenant_fn *each, void *each_arg)
 		.in_flight = 1,
 		.requests = 42,
 		.wake = {1, 20, 300, 4000},
-		.starts = 2,
-		.restarts = 1,
+		.since_began = {.starts = 2, .restarts = 1},
 		.cache = {1000, 2, 30, 10},
 		.failure.reason = STR("exit 1"),
 		.isolation = STR("private directories")};
