@@ -171,8 +171,8 @@ static void add_reported_tenant(void *arg, const struct control_tenant *t)
 	json_open_object(r->j, NULL);
 	json_str(r->j, "id", t->id);
 	json_str(r->j, "state", str_of(tenant_state_name(t->state)));
-	json_bool(r->j, "here", t->is_here);
-	json_str_or_null(r->j, "machine", t->machine);
+	json_bool(r->j, "here", t->home.is_here);
+	json_str_or_null(r->j, "machine", t->home.machine);
 	if (t->has_woken)
 		add_life(r, t);
 	json_str_or_null(r->j, "not_backed_up", t->unsaved.gap);
