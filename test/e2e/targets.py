@@ -43,7 +43,7 @@ class FlyTarget:
         return subprocess.run([PROGRAM, *words, "--socket", str(socket)], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
 
-    def ask(self, method, path, body=None):
+    def request(self, method, path, body=None):
         """A client's request that comes to the machine `here`."""
         return self.fleet.ask(method, path, "sea", (), body)
 
@@ -156,7 +156,7 @@ class HostsTarget:
         return subprocess.run([PROGRAM, *words, "--socket", atc.control_socket()], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
 
-    def ask(self, method, path, body=None):
+    def request(self, method, path, body=None):
         return self.hosts[self.here].atc.ask(method, path, (), body, timeout=60)
 
     def restart(self, machine):
@@ -209,7 +209,7 @@ class KubernetesTarget:
         # Of a pod nothing is left: it has namespaces of its own.
         wait_until(lambda: not processes.with_marker(str(atc.home)), 30, "nothing of %s is left" % pod.name)
         machine = self.here if pod.name == self.pod_of(self.here) else self.there
-        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}),
+        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}, databases=DATABASES),
                           "machines": {self.here: {}, self.there: {}}, "machine": {"secret": "of a fleet of two pods"}})
         env = atc.environment(ATC_MACHINE=machine, **self.cluster.environment)
         with open(atc.out, "ab") as out, open(atc.err, "ab") as err:
@@ -229,6 +229,16 @@ class KubernetesTarget:
     def ask(self, target, machine=None, **more):
         with Wire((self.cluster.ips[self.pod_of(machine or self.here)], self.port), 60) as wire:
             return wire.ask("GET", target, [("Connection", "close")], **more)
+
+    def request(self, method, path, body=None):
+        with Wire((self.cluster.ips[self.pod_of(self.here)], self.port), 60) as wire:
+            return wire.ask(method, path, [("Connection", "close")], body)
+
+    def restart(self, machine):
+        times = self.log(machine).count("serving on")
+        self.bring_asleep(machine)
+        self.cluster.scale(machine, 1)
+        wait_until(lambda: self.log(machine).count("serving on") > times, 30, "%s serves again" % machine)
 
     def command(self, *words, machine=None):
         atc = self.atc(machine or self.here)
