@@ -28,6 +28,7 @@ struct worker_peer {
 	msec again;   /* after a failure: no sooner is it tried again */
 	msec pause;   /* from one failure to the next try; grows */
 	msec seen;    /* when it was last there, as this thread knows; or 0 */
+	msec sure_until; /* in THERE: that it still is */
 	size_t nheld;
 	struct list held;	  /* exchanges that wait for it */
 	struct list streams;	  /* exchanges without an end of their own */
@@ -44,6 +45,8 @@ void worker_reach(struct worker_peer *p);
 void worker_peer_failed(struct worker_peer *p, bool was_there);
 /* It has answered. */
 void worker_peer_answered(struct worker_peer *p);
+/* It was at its address only a while ago. */
+bool worker_peer_is_there(const struct worker_peer *p);
 /* It has failed, and to wait makes no sense now. */
 bool worker_peer_is_lost(const struct worker_peer *p);
 /* The answer that comes from there has no end of its own. */

@@ -166,6 +166,7 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
+	roster_watch_wake(s);
 	tenants_wake(s->tenants, slot);
 }
 
@@ -643,6 +644,7 @@ static struct supervisor *supervisor_new(
 	places_init(&s->places);
 	fleet_init(&s->fleet, on_fleet_changed);
 	herald_init(&s->roster.herald);
+	s->roster.resume = roster_watch_resume;
 	return s;
 }
 
