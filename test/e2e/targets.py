@@ -104,7 +104,8 @@ class Host:
     def keep(self):
         env = self.atc.environment(ATC_MACHINE=self.name)
         passed = [word for name in env for word in ("-E", name)]
-        words = [*(self.network.entering(self.name) if self.network else ()), "systemd-socket-activate", "-l", self.address, *passed, PROGRAM, "run", "-c", str(self.atc.config_file)]
+        words = [*(self.network.entering(self.name) if self.network else ()), "systemd-socket-activate", "-l", self.address, *passed,
+                 PROGRAM, "run", "-c", str(self.atc.config_file)]
         while not self.is_over:
             with open(self.atc.out, "ab") as out, open(self.atc.err, "ab") as err:
                 self.atc.process = subprocess.Popen(words, cwd=self.atc.app, env=env, stdin=subprocess.DEVNULL, stdout=out,
@@ -266,7 +267,7 @@ class KubernetesTarget:
         # Of a pod nothing is left: it has namespaces of its own.
         wait_until(lambda: not processes.with_marker(str(atc.home)), 30, "nothing of %s is left" % pod.name)
         machine = self.here if pod.name == self.pod_of(self.here) else self.there
-        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}),
+        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}, databases=DATABASES),
                           "machines": {self.here: {}, self.there: {}}, "machine": {"secret": "of a fleet of two pods"}})
         env = atc.environment(ATC_MACHINE=machine, **self.cluster.environment)
         with open(atc.out, "ab") as out, open(atc.err, "ab") as err:
@@ -283,9 +284,16 @@ class KubernetesTarget:
     def atc(self, machine):
         return self.pods.get(self.pod_of(machine))
 
-    def ask(self, target, machine=None, **more):
-        with Wire((self.cluster.ips[self.pod_of(machine or self.here)], self.port), 60) as wire:
-            return wire.ask("GET", target, [("Connection", "close")], **more)
+    def ask(self, method, path, body=None):
+        with Wire((self.cluster.ips[self.pod_of(self.here)], self.port), stretched(60)) as wire:
+            return wire.ask(method, path, [("Connection", "close")], body)
+
+    def restart(self, machine):
+        """As when its pod is deleted."""
+        times = self.log(machine).count("serving on")
+        self.cluster.delete(self.pod_of(machine))
+        wait_until(lambda: self.log(machine).count("serving on") > times, 60, "%s serves again" % machine)
+        wait_until(lambda: self.command("machine", machine=machine).returncode == 0)
 
     def command(self, *words, machine=None):
         atc = self.atc(machine or self.here)

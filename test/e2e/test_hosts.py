@@ -110,7 +110,7 @@ def test_requests_for_a_host_that_cannot_be_woken_are_told_so(atc):
     one_host(atc, {"wake": {"command": "false"}})
     answer = atc.get(AWAY + "/whoami", timeout=60)
     assert answer.status in (502, 503), answer
-    assert "the wake command exited with status 1" in atc.log
+    atc.wait_log("the wake command exited with status 1")
 
 
 def test_a_command_is_told_no_secret_of_ours(make_atc):
@@ -184,7 +184,7 @@ def test_a_magic_packet_names_the_machine_sixteen_times(atc):
         assert atc.cli("machine", "wake", "m2").returncode == 0
         mac = bytes.fromhex(MAC.replace(":", ""))
         assert ear.recv(2000) == b"\xff" * 6 + mac * 16
-    assert "a magic packet was sent to" in atc.log
+    atc.wait_log("a magic packet was sent to")
 
 
 def test_a_host_that_nobody_has_said_how_to_wake_is_told_so(atc):
