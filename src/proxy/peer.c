@@ -186,8 +186,8 @@ static void set_deadline(struct exchange *x)
 	const struct worker_peer *p = x->trip.peer.is;
 
 	/* What was asked for is told when there is something to tell. */
-	client_deadline(x->client,
-		p->asked ? x->trip.held_until : MIN(x->trip.held_until, p->again));
+	client_deadline(
+		x->client, p->asked ? x->trip.held_until : MIN(x->trip.held_until, p->again));
 }
 
 void peer_wait_enter(struct exchange *x)

@@ -13,13 +13,13 @@
 #define CONNECT_LIMIT 3000  /* a machine that sleeps does not say so: it says nothing */
 #define IDLE_LIMIT    10000 /* one that has gone to sleep since has no connection of ours */
 /* What must not be sent twice finds out by a connection of its own that a machine sleeps. */
-#define FRESH_FOR     100
-#define SURE_FOR      10000 /* after that nobody knows: it may have gone to sleep */
-#define PAUSE_FIRST   50
-#define PAUSE_LAST    1000
-#define FAILED_FOR    1000  /* what failed is not asked for again */
-#define BACK_WITHIN   10000 /* one that has just died may only be started again */
-#define ASK_AGAIN     10000 /* nothing came of the last question */
+#define FRESH_FOR   100
+#define SURE_FOR    10000 /* after that nobody knows: it may have gone to sleep */
+#define PAUSE_FIRST 50
+#define PAUSE_LAST  1000
+#define FAILED_FOR  1000  /* what failed is not asked for again */
+#define BACK_WITHIN 10000 /* one that has just died may only be started again */
+#define ASK_AGAIN   10000 /* nothing came of the last question */
 /* The other machine has limits of its own, which are the same or nearly so, and reports them
  * better. */
 #define PEER_GRACE   5000

@@ -23,11 +23,11 @@ struct worker_peer {
 	_Atomic uint32_t connections; /* of the origin */
 	bool is_told;		      /* the supervisor has said something, which is: */
 	enum machine_state state;
-	char *reason; /* in FAILED; or NULL */
-	msec asked;   /* when the supervisor was last asked, and has not answered since; or 0 */
-	msec again;   /* after a failure: no sooner is it tried again */
-	msec pause;   /* from one failure to the next try; grows */
-	msec seen;    /* when it was last there, as this thread knows; or 0 */
+	char *reason;	 /* in FAILED; or NULL */
+	msec asked;	 /* when the supervisor was last asked, and has not answered since; or 0 */
+	msec again;	 /* after a failure: no sooner is it tried again */
+	msec pause;	 /* from one failure to the next try; grows */
+	msec seen;	 /* when it was last there, as this thread knows; or 0 */
 	msec sure_until; /* in THERE: that it still is */
 	size_t nheld;
 	struct list held;	  /* exchanges that wait for it */

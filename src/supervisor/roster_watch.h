@@ -21,9 +21,7 @@ struct roster_state {
 	struct work *work;	    /* its threads; or NULL */
 	struct roster_text *newest; /* for the next reload */
 	uint64_t in_force;	    /* the version with which the configuration was read */
-	/* roster_watch_resume, for what roster_watch.c calls itself. */
-	void (*resume)(struct supervisor *s, control_roster_fn *done, void *arg);
-	bool is_shared; /* others write it too, who may not be able to tell us */
+	bool is_shared;		    /* others write it too, who may not be able to tell us */
 	struct herald herald;
 	char *fleet_secret; /* the store's; NULL: none is known, or one is configured.  Set once */
 };

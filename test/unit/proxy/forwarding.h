@@ -12,7 +12,7 @@ struct setting {
 	const char *before, *path;
 	const char *peer, *fly_client;
 	const char *client; /* that the peer tells of; NULL: the peer itself */
-	const char *hop; /* the marker; NULL: it goes to the tenant */
+	const char *hop;    /* the marker; NULL: it goes to the tenant */
 	bool is_peer;
 	bool is_trusted, has_edge, drops_forwarded, keeps_expect, keeps_underscores, sends_files;
 };

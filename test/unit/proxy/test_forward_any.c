@@ -13,8 +13,9 @@ static const char *const lines[] = {"Accept: text/html", "Cookie: a=b; c=d",
 	"Authorization: a", "Authorization: b", "TE: trailers", "TE: gzip", "Keep-Alive: 1",
 	"Empty:", "Blanks: \t a \t ", "Destination: http://example.com/b/summer/x",
 	"Destination: /b/summer", "If: <http://example.com/b/summer/x> (<urn:a>)", "api_key: 1",
-	"X-Original-URL: /x", "Trailer: A", "Fly-Atc-Hop: 1.p.1:m1:a:1:1:x", "Fly-Atc-Machine: m3", "Expect: 100-continue", "Upgrade: websocket",
-	"Connection: close", "Connection: upgrade, te", "Connection: x-named\r\nX-Named: 1",
+	"X-Original-URL: /x", "Trailer: A", "Fly-Atc-Hop: 1.p.1:m1:a:1:1:x", "Fly-Atc-Machine: m3",
+	"Expect: 100-continue", "Upgrade: websocket", "Connection: close",
+	"Connection: upgrade, te", "Connection: x-named\r\nX-Named: 1",
 	"Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 
 static void make_request(struct buf *out, uint32_t *random)
