@@ -242,9 +242,10 @@ static int on_state_bytes(void *arg, str bytes)
 static int load_state(struct roster_place *p, msec until, struct roster **ret, struct why *ret_why)
 {
 	CLEAN_FREE char *key = NULL;
+	struct roster *found = NULL;
 	struct buf text = {0};
 	struct etag etag;
-	uint64_t version;
+	uint64_t version = 0;
 	int r = read_latest(p, until, &version, &etag, ret_why);
 
 	if (r < 0)
@@ -252,12 +253,14 @@ static int load_state(struct roster_place *p, msec until, struct roster **ret, s
 	key = state_key(p, version);
 	r = store_read(p->store, key, until, on_state_bytes, &text, ret_why);
 	if (r == 0)
-		r = roster_parse(buf_str(&text), ret, ret_why);
+		r = roster_parse(buf_str(&text), &found, ret_why);
 	buf_done(&text);
-	if (r == 0 && (*ret)->version != version) {
-		roster_free(*ret);
+	if (r == 0 && found->version != version) {
+		roster_free(found);
 		r = -EBADMSG;
 	}
+	if (r == 0)
+		*ret = found;
 	return r;
 }
 
@@ -338,6 +341,7 @@ static int read_afresh(struct roster_place *p, msec until, struct roster **ret, 
 		roster_free(r);
 		return err;
 	}
+	assert(r);
 	*ret = r;
 	return err < 0 ? -EBADMSG : 0;
 }

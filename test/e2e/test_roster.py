@@ -354,7 +354,7 @@ GARBAGE = [b"", b"{", b"\x00\xff" * 100, b"[]", b"null", b'{"roster":1}', b'{"ro
 
 def spoiled(text, **changes):
     """An object of a version, with members replaced."""
-    return json.dumps({**json.loads(text), **changes}).encode()
+    return json.dumps({**json.loads(text), **changes}, separators=(",", ":")).encode()
 
 
 def hostile_changes():
@@ -405,7 +405,8 @@ def test_a_saved_state_that_is_not_what_the_versions_say_is_not_believed(local):
     other = json.loads(good)
     del other["users"]["u3"]
     moved = {**other, "head": "0" * 64}
-    for content in [*GARBAGE, good[:-1], spoiled(good, version=15), spoiled(good, roster=2), json.dumps(moved).encode()]:
+    for content in [*GARBAGE, good[:-1], spoiled(good, version=15), spoiled(good, version=17),
+                    spoiled(good, roster=2), json.dumps(moved, separators=(",", ":")).encode()]:
         state.write_bytes(content)
         assert local.users() == users, content
     state.unlink()
