@@ -136,6 +136,7 @@ struct backup *backup_new_timed(struct loop *l, const struct config *conf, str r
 	list_init(&b->awaits);
 	registry_init(&b->registry, l);
 	backup_configure(b, conf);
+	record_name_machine(conf->target == TARGET_NONE ? STR_EMPTY : conf->our_machine);
 	if (!conf->backup.url.n || open_store(b, conf, run_dir, ret_reason) == 0)
 		return b;
 	backup_free(b);

@@ -331,6 +331,11 @@ static int plan_known(struct plan *p)
 	p->nfiles = p->head.nfiles;
 	if (is_proven && count == 0)
 		return clear_leftovers(p, local_epoch);
+	/* Its owner is told to give it up, and does as soon as everything is in the store. */
+	if (!is_proven && !p->has_waited && head_holder(&p->head)) {
+		p->must_wait = true;
+		return 0;
+	}
 	r = is_proven ? 0 : miss_files(p);
 	if (r < 0)
 		return r;
@@ -372,10 +377,10 @@ void plan_make(void *plan)
 	struct plan *p = plan;
 	int r = -ESTALE;
 
-	p->needs_change = false;
+	p->needs_change = p->must_wait = false;
 	for (int i = 0; i < MAX_TURNS && r == -ESTALE; i++)
 		r = plan_once(p);
-	if (r == 0 && p->store && !p->needs_change && !p->is_changed)
+	if (r == 0 && p->store && !p->needs_change && !p->must_wait && !p->is_changed)
 		proof_set_open(p->dir, true);
 	if (r == -ESTALE)
 		why_set(&p->why, "somebody else takes " STR_FMT " at the same time",

@@ -36,12 +36,14 @@ struct plan {
 	const char *base; /* of the databases: struct entry */
 	msec until;
 	bool files_matter;
+	bool has_waited; /* long enough for another machine */
 	bool may_change; /* no Litestream knows any of these files now */
 	struct plan_database *dbs;
 	size_t ndbs;
 
 	int result;	   /* 0, or -errno and why */
 	bool needs_change; /* make it again with may_change */
+	bool must_wait;	   /* another machine (head_holder) has it open: make it again later */
 	bool is_new, is_offline;
 	uint64_t nfiles; /* beside the databases */
 	bool is_changed; /* the epoch has changed: plan_finish writes the proof */

@@ -18,6 +18,7 @@
 #define TENANT	  "tenant"
 #define EPOCH	  "epoch"
 #define DATABASES "databases"
+#define MACHINE	  "machine"
 #define PREPARED  "prepared"
 #define FILES	  "files"
 
@@ -50,6 +51,7 @@ void head_copy(const struct head *from, struct head *ret)
 		.nfiles = from->nfiles};
 
 	memcpy(copy.writer, from->writer, sizeof(copy.writer));
+	memcpy(copy.machine, from->machine, sizeof(copy.machine));
 	for (size_t i = 0; i < from->ndatabases; i++)
 		copy_database(&copy, &from->databases[i]);
 	for (size_t i = 0; i < from->nleft; i++)
@@ -126,6 +128,20 @@ static void close_record(struct json *j)
 /* Tells our own HEAD from one that another writer wrote with the same content. */
 static char writer[64];
 
+static char our_machine[RECORD_MACHINE_SIZE];
+
+void record_name_machine(str machine)
+{
+	snprintf(our_machine, sizeof(our_machine), STR_FMT, STR_ARG(machine));
+}
+
+const char *head_holder(const struct head *h)
+{
+	bool is_elsewhere = *our_machine && *h->machine && strcmp(h->machine, our_machine) != 0;
+
+	return is_elsewhere && !h->is_sealed ? h->machine : NULL;
+}
+
 static void name_writer(void)
 {
 	uint64_t id;
@@ -195,6 +211,8 @@ void head_write(const struct head *h, str tenant, struct buf *out)
 	if (h->prepared)
 		json_str(&j, PREPARED, str_of(prepared));
 	json_str(&j, "written_by", str_of(record_writer()));
+	if (*our_machine)
+		json_str(&j, MACHINE, str_of(our_machine));
 	close_record(&j);
 }
 
@@ -303,6 +321,7 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 	json_t *json = parse_record(text, tenant);
 	const char *state = json_string_value(json_object_get(json, "state"));
 	const char *by = json_string_value(json_object_get(json, "written_by"));
+	const char *machine = json_string_value(json_object_get(json, MACHINE));
 	struct head h = {.epoch = (uint64_t)json_integer_value(json_object_get(json, EPOCH))};
 	int r = -EBADMSG;
 
@@ -311,6 +330,7 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why)
 		r = read_databases(json_object_get(json, DATABASES), &h);
 		read_left(json_object_get(json, "left"), &h);
 		snprintf(h.writer, sizeof(h.writer), "%s", by ? by : "");
+		snprintf(h.machine, sizeof(h.machine), "%s", machine ? machine : "");
 		h.prepared = read_prepared(json);
 		read_files(json_object_get(json, FILES), &h);
 	}
@@ -500,7 +520,7 @@ int head_update(struct store *s, str tenant, struct head *h, msec until, struct 
 			"another fly-atc has taken over " STR_FMT " (epoch %llu, ours is %llu)",
 			STR_ARG(tenant), (unsigned long long)present.epoch,
 			(unsigned long long)h->epoch);
-		r = -ESTALE;
+		r = -EREMCHG;
 	} else if (r == 0) {
 		add_missing(h, &present);
 		r = head_save(s, tenant, h, until, etag, ret_why);

@@ -41,6 +41,8 @@ struct record_left {
 	int64_t since;
 };
 
+#define RECORD_MACHINE_SIZE 136u
+
 struct head {
 	uint64_t epoch; /* from 1; 0: there is no HEAD */
 	bool is_sealed; /* the last owner has confirmed everything */
@@ -48,7 +50,8 @@ struct head {
 	size_t ndatabases;
 	struct record_left *left; /* their replicas are removed some days later */
 	size_t nleft;
-	char writer[64]; /* who wrote it, as read; head_write says who we are */
+	char writer[64];		   /* who wrote it, as read; head_write says who we are */
+	char machine[RECORD_MACHINE_SIZE]; /* likewise: on which machine of a fleet; or empty */
 	/* What the supervisor noted when the prepare command had succeeded; 0: nothing. */
 	uint64_t prepared;
 	bool knows_files;
@@ -83,6 +86,10 @@ int head_read(str text, str tenant, struct head *ret, struct why *ret_why) MUST_
 
 /* Our name in HEAD: different for each process. */
 const char *record_writer(void);
+/* And that of the machine: before anything is written; empty: there is no fleet. */
+void record_name_machine(str machine);
+/* The machine of a fleet that has the tenant open, if it is another one than this; else NULL. */
+const char *head_holder(const struct head *h);
 
 void proof_done(struct proof *p);
 /* The files that it stands for are the latest of HEAD. */
@@ -104,7 +111,7 @@ int head_load(struct store *s, str tenant, msec until, struct head *ret, struct 
 int head_save(struct store *s, str tenant, const struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
 /* Writes h over HEAD where the epoch is still h's; databases that only HEAD names are kept, and
- * added to h. 0, -ESTALE (another epoch has begun, or HEAD is gone), -EIO. */
+ * added to h. 0, -EREMCHG (another epoch has begun), -ESTALE (HEAD is gone), -EIO. */
 int head_update(struct store *s, str tenant, struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
 

@@ -15,6 +15,10 @@
 
 #define OUTPUT_MAX    8192u
 #define RELEASE_LIMIT 10000u /* msec */
+/* Between two looks whether another machine has given a tenant up, and for how long if nothing
+ * limits a restore (msec). */
+#define HANDOVER_PAUSE 300u
+#define HANDOVER_LIMIT 30000u
 
 struct restore;
 
@@ -42,6 +46,10 @@ struct restore {
 	struct tasks tasks;
 	struct timer limit;
 	bool is_overdue;
+	struct {
+		struct timer timer;
+		msec until; /* 0: nobody was waited for yet */
+	} handover;
 };
 
 static struct restore *restore_of(struct op *op)
@@ -315,6 +323,38 @@ static void on_restore_released(void *arg, bool is_ok)
 	make_plan(r);
 }
 
+static void on_handover(struct timer *t)
+{
+	struct restore *r = container_of(t, struct restore, handover.timer);
+
+	MAGIC_CHECK(r, RESTORE_MAGIC);
+	if (r->op.is_cancelled) {
+		fail_restore(r, OP_GAVE_WAY);
+		return;
+	}
+	if (loop_now(t->loop) >= r->handover.until)
+		log_warn("tenant %s: machine %s has not given it up; it is taken from the store as "
+			 "it is there",
+			r->op.entry->id, head_holder(&r->plan.head));
+	make_plan(r);
+}
+
+/* The owner before us may still serve it; when it has brought everything to the store it says so.
+ * One that is dead never does. */
+static void await_handover(struct restore *r)
+{
+	struct entry *e = r->op.entry;
+	struct backup *b = e->b;
+	msec now = loop_now(b->loop), limit = b->limits.restore_timeout / 2;
+
+	if (!r->handover.until) {
+		r->handover.until = now + (limit ? limit : HANDOVER_LIMIT);
+		log_info("tenant %s: waits until machine %s has given it up", e->id,
+			head_holder(&r->plan.head));
+	}
+	timer_set(&r->handover.timer, b->loop, now + HANDOVER_PAUSE, on_handover);
+}
+
 static void on_planned(void *arg)
 {
 	struct plan *plan = arg;
@@ -326,7 +366,9 @@ static void on_planned(void *arg)
 		fail_restore(r, OP_GAVE_WAY);
 	else if (plan->result < 0)
 		fail_restore(r, plan->why.text);
-	else if (plan->needs_change && r->op.is_background)
+	else if (plan->must_wait && !r->op.is_background)
+		await_handover(r);
+	else if ((plan->needs_change || plan->must_wait) && r->op.is_background)
 		fail_restore(r, "its files are not the latest: left for the next wake");
 	else if (plan->needs_change)
 		tasks_start(&r->tasks, r->op.entry, TASK_RELEASE,
@@ -350,6 +392,7 @@ static void make_plan(struct restore *r)
 		.files_matter = e->files_matter,
 		.until = msec_limit(loop_now(b->loop), b->limits.restore_timeout),
 		.may_change = !e->is_attached && !r->op.is_background,
+		.has_waited = r->handover.until && loop_now(b->loop) >= r->handover.until,
 		.ndbs = e->ndbs};
 	r->plan.dbs = xcalloc(e->ndbs + 1, sizeof(*r->plan.dbs));
 	for (size_t i = 0; i < e->ndbs; i++)
@@ -377,7 +420,12 @@ static void restore_start(struct op *op)
 
 static void restore_cancel(struct op *op)
 {
-	end_children(restore_of(op));
+	struct restore *r = restore_of(op);
+
+	if (timer_is_set(&r->handover.timer))
+		timer_set(&r->handover.timer, op->entry->b->loop, loop_now(op->entry->b->loop),
+			on_handover);
+	end_children(r);
 	tasks_cancel(&restore_of(op)->tasks, OP_GAVE_WAY);
 }
 
@@ -386,6 +434,7 @@ static void restore_free(struct op *op)
 	struct restore *r = restore_of(op);
 
 	timer_cancel(&r->limit);
+	timer_cancel(&r->handover.timer);
 	plan_done(&r->plan);
 	tasks_done(&r->tasks);
 	for (size_t i = 0; i < r->nchildren; i++)

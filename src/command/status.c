@@ -311,8 +311,10 @@ static void show_one(const json_t *j, struct buf *out)
 			(unsigned long long)number_at(j, "restarts"));
 	add_line(out, "isolation", text_at(j, "isolation"));
 	add_loss_row(out, "output not logged", json_object_get(j, "output_dropped"));
-	if (json_is_false(json_object_get(j, "here")))
-		buf_add(out, STR("its place is another machine or region\n"));
+	if (!json_is_false(json_object_get(j, "here")) || text_at(j, "machine").n)
+		add_line(out, "machine", text_at(j, "machine"));
+	else
+		buf_add(out, STR("it lives in another region\n"));
 	table_free(t);
 }
 

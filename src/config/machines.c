@@ -323,12 +323,26 @@ static bool take_variable(
 	return true;
 }
 
+/* Kamal sets it whether or not there is a fleet, to what may be an address of IPv6. */
+static void take_kamal_host(struct loader *ld)
+{
+	const char *host = environment_get(ld, "KAMAL_HOST");
+
+	if (!host || !*host || is_machine_name(str_of(host)))
+		take_variable(ld, MACHINE_name, "KAMAL_HOST", NOTE_kamal_host);
+	else if (ld->nmachines)
+		warn_at(ld, in_environment,
+			"KAMAL_HOST=%s cannot be the name of this machine, which has letters, digits, - _ and . only; "
+			"in a fleet ATC_MACHINE is to say it",
+			host);
+}
+
 static void take_identity(struct loader *ld)
 {
 	struct config *c = ld->config;
 
 	if (!take_variable(ld, MACHINE_name, "ATC_MACHINE", NOTE_atc_machine))
-		take_variable(ld, MACHINE_name, "KAMAL_HOST", NOTE_kamal_host);
+		take_kamal_host(ld);
 	take_variable(ld, MACHINE_region, "ATC_REGION", NOTE_atc_region);
 	c->our_machine = c->machine.name;
 	c->our_region = c->machine.region;

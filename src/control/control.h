@@ -65,9 +65,10 @@ struct control_tenant {
 	pid_t pid;	     /* leader of its process group; 0 without a process */
 	uint32_t generation; /* of its copies: number of the last one */
 	msec since;	     /* monotonic moment of the last change of state */
-	bool has_woken; /* since fly-atc began; if not, only id, state, is_here and backup_pending
-			   are valid */
-	bool is_here;	/* false: it belongs to another machine or region */
+	bool has_woken;	     /* since fly-atc began; if not, only id, state, is_here, machine and
+				backup_pending      are valid */
+	bool is_here;	     /* false: it belongs to another machine or region */
+	str machine;	     /* that it lives on; empty: not known by name */
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
 	struct control_wake

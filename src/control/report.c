@@ -172,6 +172,7 @@ static void add_reported_tenant(void *arg, const struct control_tenant *t)
 	json_str(r->j, "id", t->id);
 	json_str(r->j, "state", str_of(tenant_state_name(t->state)));
 	json_bool(r->j, "here", t->is_here);
+	json_str_or_null(r->j, "machine", t->machine);
 	if (t->has_woken)
 		add_life(r, t);
 	json_str_or_null(r->j, "not_backed_up", t->unsaved.gap);

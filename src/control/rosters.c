@@ -138,7 +138,7 @@ bool rosters_read_path(struct session *s, str path, struct control_roster_reques
 
 /* --- history --- */
 
-static void add_value(struct json *j, const char *key, str value)
+static void add_entry_text(struct json *j, const char *key, str value)
 {
 	if (value.n)
 		json_raw(j, key, value);
@@ -151,8 +151,8 @@ static void add_entry(struct json *j, const struct control_roster_entry *e)
 	json_open_object(j, NULL);
 	json_str(j, "kind", e->kind);
 	json_str(j, "name", e->name);
-	add_value(j, "before", e->before);
-	add_value(j, "after", e->after);
+	add_entry_text(j, "before", e->before);
+	add_entry_text(j, "after", e->after);
 	json_close_object(j);
 }
 
@@ -198,7 +198,7 @@ void rosters_show_history(struct session *s, uint64_t version, size_t n)
 
 /* --- users --- */
 
-static void add_user(struct json *j, const struct config *conf, size_t first, size_t end)
+static void add_one_user(struct json *j, const struct config *conf, size_t first, size_t end)
 {
 	const struct tenant_conf *t = &conf->tenants[first];
 
@@ -234,7 +234,7 @@ void rosters_show_users(struct session *s)
 		for (end = i + 1; end < g.conf->ntenants; end++)
 			if (!str_eq(g.conf->tenants[end].user, g.conf->tenants[i].user))
 				break;
-		add_user(&j, g.conf, i, end);
+		add_one_user(&j, g.conf, i, end);
 	}
 	json_close_array(&j);
 	json_close_object(&j);

@@ -36,7 +36,8 @@ str hop_write(struct exchange *x)
 		.origin = conf->our_machine,
 		.user = whose(x),
 		.fleet = conf->fleet_version,
-		.time = wall_exact(),
+		/* The other machine may not have slept. */
+		.time = wall_exact() + presence_ahead(x),
 	};
 	struct buf text = {0};
 	str hop;

@@ -186,6 +186,19 @@ static uint64_t seek(struct shared *s)
 	return number;
 }
 
+static void on_roster_told(void *arg)
+{
+	struct message *m = arg;
+
+	say_to_supervisor(m->proxy, CHANNEL_ROSTER_TOLD, 0, m->serial);
+	free(m);
+}
+
+static void roster_told(struct shared *s, uint64_t version)
+{
+	post(proxy_of(s), on_roster_told, (struct message){.serial = version});
+}
+
 static void tell_looked(struct proxy *p, uint64_t number)
 {
 	atomic_store(&p->shared.seeking.is_on, true);
@@ -543,6 +556,7 @@ static const struct shared_ops ops = {
 	.stir = stir,
 	.store_fault = store_fault,
 	.seek = seek,
+	.roster_told = roster_told,
 	.alive = alive,
 	.configured = configured,
 	.broken = broken,

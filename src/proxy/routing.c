@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "http/uri.h"
+#include "proxy/calls.h"
 #include "proxy/exchange_int.h"
 #include "proxy/for_server.h"
 #include "proxy/forward.h"
@@ -240,6 +241,8 @@ enum step routing_route(struct exchange *x)
 	x->record.path = arena_dup(&x->arena, path.routed);
 	if (x->is_logged && config_path_matches(&exchange_settings(x)->log_exclude, x->record.path))
 		x->is_logged = false;
+	if (calls_is_one(x))
+		return calls_answer(x);
 	next = hop_take(x);
 	if (next != WAIT)
 		return next;

@@ -25,7 +25,8 @@ static uint64_t hash_sought(str host, str path, uint64_t serial)
 	return hash_bytes((str){(const char *)parts, sizeof(parts)});
 }
 
-void absent_note(struct absent *a, str host, str path, uint64_t serial, msec now)
+/* Under the configuration of this serial. */
+static void absent_note(struct absent *a, str host, str path, uint64_t serial, msec now)
 {
 	uint64_t hash = hash_sought(host, path, serial);
 
@@ -33,7 +34,7 @@ void absent_note(struct absent *a, str host, str path, uint64_t serial, msec now
 		(hash >> 32 << 32) | (uint32_t)(now + ABSENT_FOR), memory_order_relaxed);
 }
 
-bool absent_has(const struct absent *a, str host, str path, uint64_t serial, msec now)
+static bool absent_has(const struct absent *a, str host, str path, uint64_t serial, msec now)
 {
 	uint64_t hash = hash_sought(host, path, serial);
 	uint64_t cell = atomic_load_explicit(&a->cells[hash % ABSENT_CELLS], memory_order_relaxed);
@@ -53,7 +54,7 @@ static bool can_be_user(str path)
 /* --- the request --- */
 
 /* It outlives the bytes that it came in. */
-static struct arrival *keep_arrival(struct exchange *x)
+struct arrival *seeking_keep(struct exchange *x)
 {
 	struct arena *a = &x->arena;
 	struct arrival *kept = arena_alloc(a, sizeof(*kept));
@@ -89,7 +90,7 @@ static enum step begin_look(struct exchange *x)
 	if (atomic_load(&all->nwaiting) >= SEEK_MOST)
 		return exchange_fail(x, ERROR_TOO_MANY_HELD,
 			STR("Too many requests ask for what is not known here."));
-	x->wish.kept = keep_arrival(x);
+	x->wish.kept = seeking_keep(x);
 	x->wish.seek_until = loop_now(w->loop) + SEEK_LIMIT;
 	x->wish.sought = w->shared->ops->seek(w->shared);
 	return STEP_SEEK;
@@ -98,7 +99,7 @@ static enum step begin_look(struct exchange *x)
 enum step seeking_begin(struct exchange *x)
 {
 	if (x->wish.kept) /* it was looked for, and the look may still be under way */
-		return x->worker->seeking.looked < x->wish.sought
+		return x->worker->exchanges.looked < x->wish.sought
 			       ? STEP_SEEK
 			       : exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 	return is_worth_a_look(x) ? begin_look(x) : exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
@@ -107,7 +108,7 @@ enum step seeking_begin(struct exchange *x)
 void seeking_enter(struct exchange *x)
 {
 	atomic_fetch_add(&x->worker->shared->seeking.nwaiting, 1);
-	list_append(&x->worker->seeking.waiting, &x->link);
+	list_append(&x->worker->exchanges.seeking, &x->link);
 	client_deadline(x->client, x->wish.seek_until);
 }
 
@@ -145,7 +146,7 @@ enum step seeking_step(struct exchange *x)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
 	if (events & EVENT_VIEW)
 		return route_anew(x);
-	if (x->worker->seeking.looked >= x->wish.sought)
+	if (x->worker->exchanges.looked >= x->wish.sought)
 		return note_absence(x);
 	/* The store does not answer in time: what was known last holds. */
 	if (events & EVENT_CLIENT_TIME && loop_now(x->worker->loop) >= x->wish.seek_until)

@@ -17,10 +17,8 @@
  * too. */
 enum step seeking_begin(struct exchange *x);
 
+/* What came, in the exchange's arena: for a request that waits before it is known where it goes. */
+struct arrival *seeking_keep(struct exchange *x) MUST_USE;
+
 void seeking_enter(struct exchange *x);
 void seeking_leave(struct exchange *x);
-
-/* What a look has not found, under the configuration of this serial: by the host and the first
- * segment of the path. */
-void absent_note(struct absent *a, str host, str path, uint64_t serial, msec now);
-bool absent_has(const struct absent *a, str host, str path, uint64_t serial, msec now);

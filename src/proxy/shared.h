@@ -32,6 +32,8 @@ struct shared_ops {
 	/* Asks the supervisor for a look at the roster.  The number that worker_post_looked has
 	 * after one that began later than this call, or greater. */
 	uint64_t (*seek)(struct shared *s);
+	/* Another machine says that this version of the roster is written; 0: some version. */
+	void (*roster_told)(struct shared *s, uint64_t version);
 	/* The loop of a worker is turning: the answer to worker_post_ask. */
 	void (*alive)(struct shared *s, uint64_t number);
 	/* A worker uses this snapshot now. */

@@ -142,7 +142,7 @@ struct worker *worker_new(struct shared *shared, int take_listen_fd, int take_op
 	list_init(&w->connections.active);
 	list_init(&w->exchanges.free);
 	list_init(&w->exchanges.woken);
-	list_init(&w->seeking.waiting);
+	list_init(&w->exchanges.seeking);
 	w->renew = background_begin;
 	list_init(&w->eager.clients);
 	open_files_init(&w->files.public);
@@ -232,7 +232,7 @@ static void on_new_view(void *arg)
 		if (!slot_is_of(&w->by_slot.slots[i], t->owner))
 			worker_forget_tenant(w, t);
 	}
-	wake_all(&w->seeking.waiting, EVENT_VIEW, TENANT_ABSENT);
+	wake_all(&w->exchanges.seeking, EVENT_VIEW, TENANT_ABSENT);
 	w->shared->ops->configured(w->shared, w->view->snapshot->serial);
 	free(p);
 }
@@ -281,8 +281,8 @@ static void on_roster_look(void *arg)
 	struct posted *p = arg;
 	struct worker *w = p->worker;
 
-	w->seeking.looked = p->number;
-	wake_all(&w->seeking.waiting, EVENT_LOOKED, TENANT_ABSENT);
+	w->exchanges.looked = p->number;
+	wake_all(&w->exchanges.seeking, EVENT_LOOKED, TENANT_ABSENT);
 	free(p);
 }
 
@@ -337,7 +337,7 @@ static void on_drain(void *arg)
 	drain_idle(w);
 	drain_streams(w);
 	/* Nothing starts any more, so there is nothing to wait for. */
-	wake_all(&w->seeking.waiting, EVENT_GIVE_UP, TENANT_ABSENT);
+	wake_all(&w->exchanges.seeking, EVENT_GIVE_UP, TENANT_ABSENT);
 	for (uint32_t i = 0; i < w->by_slot.ntenants; i++) {
 		if (w->by_slot.tenants[i])
 			tell_waiting(w->by_slot.tenants[i], EVENT_GIVE_UP, TENANT_ABSENT);

@@ -153,11 +153,9 @@ struct worker {
 		struct list woken;	  /* exchanges that run after it */
 		struct list free;
 		size_t nfree;
-	} exchanges;
-	struct {
-		struct list waiting; /* exchanges that wait for a look at the roster */
+		struct list seeking; /* exchanges that wait for a look at the roster: seeking.h */
 		uint64_t looked;     /* the number of the last one */
-	} seeking;
+	} exchanges;
 	/* Asks the tenant for something that is stored, once nothing else runs (background.h). */
 	void (*renew)(
 		struct worker *w, const struct request_head *head, const struct address *peer);

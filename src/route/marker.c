@@ -7,6 +7,7 @@
 
 #define MAC_TEXT DIGEST_BASE64_SIZE(DIGEST_SHA256)
 #define MAX_WORD 128u
+#define MAX_TEXT 512u /* more than there can be to two words, numbers and a MAC */
 #define MAX_HOP	 99u
 
 static const char kind_letters[] = "rpc";
@@ -124,7 +125,7 @@ enum marker_verdict marker_read(
 
 	if (!text.n)
 		return MARKER_NONE;
-	if (!parts_read(text, &m, &said) || m.kind != kind ||
+	if (text.n > MAX_TEXT || !parts_read(text, &m, &said) || m.kind != kind ||
 		!mac_make(hop_key, str_slice(text, 0, text.n - MAC_TEXT - 1), mac) ||
 		!digest_is_equal(
 			(const unsigned char *)mac, (const unsigned char *)said.p, MAC_TEXT))

@@ -18,6 +18,7 @@ enum marker_kind {
 };
 
 #define MARKER_FIELD "Fly-Atc-Hop"
+#define MARKER_CALLS "/.fly-atc/" /* paths of calls; nobody can be called so */
 /* Older ones are not valid.  One from the future is: our clock may be behind after a resume. */
 #define MARKER_MAX_AGE_MS (5u * 60 * 1000)
 #define MARKER_KEY_SIZE	  32u

@@ -24,8 +24,8 @@ static void on_stop_hook(void *arg, const char *fault)
 /* After a second signal to end, we do not wait for a file that cannot be read. */
 static bool is_reading(const struct supervisor *s)
 {
-	return !s->ending.is_impatient &&
-	       (work_pending(s->reloading.work) || roster_watch_is_busy(s));
+	return !s->ending.is_impatient && (work_pending(s->reloading.work) ||
+						  (s->roster.work && work_pending(s->roster.work)));
 }
 
 /* The program that told us to end may go on as if all were saved, unless told otherwise. */

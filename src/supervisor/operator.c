@@ -67,6 +67,7 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 		.id = conf->id,
 		.user = conf->user,
 		.is_here = config_is_here(s->conf, conf),
+		.machine = conf->lives_on,
 		.unsaved.pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),
@@ -214,7 +215,7 @@ static void reload_all(void *arg, control_reload_fn *done, void *done_arg)
 
 static void take_news(void *arg, uint64_t version, control_roster_fn *done, void *done_arg)
 {
-	roster_watch_told(arg, version, done, done_arg);
+	roster_watch_spread(arg, version, done, done_arg);
 }
 
 static void write_roster(

@@ -176,6 +176,9 @@ static void on_message(void *arg, const struct channel_message *m, int fd)
 	case CHANNEL_ROSTER_ASKED:
 		p->events->on_roster_asked(p->sup, m->value);
 		return;
+	case CHANNEL_ROSTER_TOLD:
+		p->events->on_roster_told(p->sup, m->value);
+		return;
 	case CHANNEL_ALIVE:
 		heartbeat_answered(&p->heartbeat, m->value);
 		return;
@@ -371,7 +374,7 @@ static bool start_proxy(struct proxy_child *p, const char **ret_step, int *ret_e
 		if (p->channel) {
 			send_snapshot(p);
 			tell_store(p);
-			if (roster_watch_is_shared(p->sup))
+			if (p->sup->roster.is_shared)
 				proxy_child_tell_roster(p, 0);
 		} else {
 			process_signal(p->process, SIGKILL);

@@ -27,6 +27,8 @@ struct proxy_events {
 	/* Requests wait for this machine, which was not reached where it was at this generation (0:
 	 * nothing was said of it yet). */
 	void (*on_reach)(void *arg, str machine, uint32_t generation);
+	/* Another machine says that this version of it is written. */
+	void (*on_roster_told)(void *arg, uint64_t version);
 	/* A request has come; not said of each. */
 	void (*on_request)(void *arg);
 	/* Requests wait for a look at the roster. */

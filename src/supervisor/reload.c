@@ -30,6 +30,7 @@ struct outcome {
 	struct config *before; /* in force; one reference */
 	struct found_set *found;
 	struct roster_text *roster;
+	str fleet_secret;
 	struct slot_claim *claims;
 	size_t nclaims;
 	struct config *conf; /* what was read; NULL: it has faults */
@@ -168,8 +169,8 @@ static void take_over(struct supervisor *s, struct config *take_conf, int take_s
 	places_take(s, take_conf);
 	tenants_adopt(s->tenants);
 	target_configure(s->target, take_conf);
+	s->roster.in_force = roster ? roster->version : 0;
 	found_configure(s);
-	roster_watch_in_force(s, roster);
 	log_set_level(take_conf->server.log_level);
 	backup_configure(s->backup, take_conf);
 	opening_thread_configure(s->opener, take_conf);
@@ -285,6 +286,7 @@ static void read_config(void *arg)
 
 	if (o->roster)
 		source.roster = buf_str(&o->roster->text);
+	source.fleet_secret = o->fleet_secret;
 	found_add_to(o->found, &source);
 	c = config_load(&source, &o->faults);
 	if (c && !is_acceptable(o, c)) {
@@ -352,7 +354,8 @@ static void read_next_config(struct supervisor *s)
 	o->before = config_ref(s->conf);
 	o->found = found_take(s);
 	o->claims = places_claims(s, &o->nclaims);
-	o->roster = roster_watch_text(s);
+	o->roster = s->roster.newest ? roster_text_ref(s->roster.newest) : NULL;
+	o->fleet_secret = str_of(s->roster.fleet_secret ? s->roster.fleet_secret : "");
 	work_run(s->reloading.work, read_config, on_config_read, o);
 }
 

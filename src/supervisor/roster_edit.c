@@ -26,6 +26,7 @@ struct edit {
 	int err;
 	struct why why;
 	struct roster_outcome outcome;
+	struct found_set *found; /* machines that the file need not name */
 	const char *not_yet;
 	control_wrote_fn *done;
 	void *arg;
@@ -33,6 +34,7 @@ struct edit {
 
 static void edit_free(struct edit *e)
 {
+	found_release(e->found);
 	roster_outcome_done(&e->outcome);
 	arena_done(&e->arena);
 	MAGIC_END(e, EDIT_MAGIC);
@@ -54,7 +56,7 @@ static void tell_outcome(void *arg)
 	edit_free(e);
 }
 
-static void refuse(struct edit *e, int err, const char *reason)
+static void refuse_edit(struct edit *e, int err, const char *reason)
 {
 	list_remove(&e->link);
 	e->err = err;
@@ -66,13 +68,14 @@ int edit_run(struct roster_look *l)
 {
 	struct edit *e = l->edit;
 	struct roster_watch *w = l->watch;
-	const struct config_source *source = e->sup->source;
+	struct config_source source = *e->sup->source;
 	msec until = clock_now() + EDIT_LIMIT;
 
 	MAGIC_CHECK(e, EDIT_MAGIC);
-	e->err = e->is_return ? roster_revert(w->place, source, l->roster, &e->back, until,
+	found_add_to(e->found, &source);
+	e->err = e->is_return ? roster_revert(w->place, &source, l->roster, &e->back, until,
 					&e->outcome, &e->why)
-			      : roster_commit(w->place, source, l->roster, &e->request, until,
+			      : roster_commit(w->place, &source, l->roster, &e->request, until,
 					&e->outcome, &e->why);
 	if (e->err != -EIO)
 		return 0;
@@ -87,9 +90,10 @@ void edit_end(struct roster_watch *w, struct edit *take_e, const char *not_yet)
 
 	MAGIC_CHECK(e, EDIT_MAGIC);
 	if (e->err == 0 && !is_dry && e->outcome.version) {
+		herald_tell(e->sup, e->outcome.version);
 		log_info("version %llu of the roster: " STR_FMT,
 			(unsigned long long)e->outcome.version, STR_ARG(e->request.name));
-		e->not_yet = w->in_force >= e->outcome.version ? NULL
+		e->not_yet = w->sup->roster.in_force >= e->outcome.version ? NULL
 			     : not_yet[0] ? arena_printf(&e->arena, "%s", not_yet)
 					  : "it is not in force here yet";
 	}
@@ -104,13 +108,14 @@ struct edit *edit_next(struct roster_watch *w)
 		return NULL;
 	e = list_first(&w->edits, struct edit, link);
 	list_remove(&e->link);
+	e->found = found_take(w->sup);
 	return e;
 }
 
 void edit_refuse_all(struct roster_watch *w, int err, const char *reason)
 {
 	list_foreach_safe (e, &w->edits, struct edit, link)
-		refuse(e, err, reason);
+		refuse_edit(e, err, reason);
 }
 
 /* --- what is asked for --- */
@@ -162,13 +167,13 @@ void roster_watch_write(struct supervisor *s, const struct control_roster_reques
 	e->done = done;
 	e->arg = arg;
 	fill_in(e, q);
-	if (!s->roster) {
-		refuse(e, -ENOTSUP, NO_ROSTER);
+	if (!s->roster.watch) {
+		refuse_edit(e, -ENOTSUP, NO_ROSTER);
 	} else if (s->end.is_ending) {
-		refuse(e, -ECANCELED, "fly-atc is about to end");
+		refuse_edit(e, -ECANCELED, "fly-atc is about to end");
 	} else {
-		list_append(&s->roster->edits, &e->link);
-		roster_watch_want(s->roster);
+		list_append(&s->roster.watch->edits, &e->link);
+		roster_watch_want(s->roster.watch);
 	}
 }
 
@@ -189,7 +194,7 @@ struct history {
 static void read_history(void *arg)
 {
 	struct history *h = arg;
-	struct roster_watch *w = h->sup->roster;
+	struct roster_watch *w = h->sup->roster.watch;
 	msec until = clock_now() + HISTORY_LIMIT;
 
 	while (h->nrecords < h->n && h->version > 0) {
@@ -244,7 +249,7 @@ static void on_history(void *arg)
 void roster_watch_history(
 	struct supervisor *s, uint64_t version, size_t n, control_record_fn *each, void *arg)
 {
-	struct roster_watch *w = s->roster;
+	struct roster_watch *w = s->roster.watch;
 	struct history *h = xcalloc(1, sizeof(*h));
 
 	*h = (struct history){.sup = s,
@@ -258,6 +263,7 @@ void roster_watch_history(
 		loop_defer(s->loop, on_history, h);
 		return;
 	}
-	h->version = version ? MIN(version, w->newest->version) : w->newest->version;
-	work_run(w->work, read_history, on_history, h);
+	h->version = version ? MIN(version, w->sup->roster.newest->version)
+			     : w->sup->roster.newest->version;
+	work_run(w->sup->roster.work, read_history, on_history, h);
 }

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "loop/work.h"
+#include "supervisor/fleet_secret.h"
 #include "supervisor/proxy_child.h"
 #include "supervisor/reload.h"
 #include "supervisor/roster_watch_int.h"
@@ -23,27 +24,10 @@
 #define RENEW_AFTER  60000u /* while requests come: somebody may have tried to tell us in vain */
 #define KEEP_AFTER   600    /* seconds: what was kept says how old it is */
 
-struct roster_text *roster_text_ref(struct roster_text *t)
+static struct roster_text *roster_as_text(const struct roster *r)
 {
-	if (t)
-		t->refs++;
-	return t;
-}
+	struct roster_text *t = roster_text_new(roster_version(r));
 
-void roster_text_unref(struct roster_text *t)
-{
-	if (!t || --t->refs)
-		return;
-	buf_done(&t->text);
-	free(t);
-}
-
-static struct roster_text *text_of(const struct roster *r)
-{
-	struct roster_text *t = xcalloc(1, sizeof(*t));
-
-	t->refs = 1;
-	t->version = roster_version(r);
 	roster_write(r, &t->text);
 	return t;
 }
@@ -55,7 +39,7 @@ static int64_t wall_seconds(void)
 
 /* --- those who wait --- */
 
-static void tell_end(void *arg)
+static void tell_awaiting(void *arg)
 {
 	struct awaiting *t = arg;
 
@@ -67,11 +51,13 @@ static void tell_end(void *arg)
 
 static void end_told(struct roster_watch *w, struct awaiting *t, int err, const char *reason)
 {
+	if (t->is_spread)
+		herald_tell(w->sup, w->sup->roster.newest->version);
 	list_remove(&t->link);
 	t->err = err;
-	t->version = w->in_force;
+	t->version = w->sup->roster.in_force;
 	t->reason = err ? xstrdup(reason) : NULL;
-	loop_defer(w->sup->loop, tell_end, t);
+	loop_defer(w->sup->loop, tell_awaiting, t);
 }
 
 static void end_all_told(struct roster_watch *w, bool only_covered, int err, const char *reason)
@@ -83,14 +69,26 @@ static void end_all_told(struct roster_watch *w, bool only_covered, int err, con
 
 /* --- a look --- */
 
+/* Without it no machine believes another; the roster can be had all the same. */
+static void find_secret(struct roster_look *l)
+{
+	struct why why;
+
+	if (l->wants_secret && fleet_secret_find(l->conf, l->watch->sup->roster.work, l->until,
+				       &l->secret, &why) < 0)
+		log_warn("the fleet has no secret yet: %s", why.text);
+}
+
 static void look_now(void *arg)
 {
 	struct roster_look *l = arg;
 
 	l->result = l->edit ? edit_run(l)
 			    : roster_update(l->watch->place, l->roster, l->until, &l->why);
+	if (l->result >= 0)
+		find_secret(l);
 	if (roster_version(l->roster) != l->known)
-		l->text = text_of(l->roster);
+		l->text = roster_as_text(l->roster);
 }
 
 static void end_look(struct roster_watch *w)
@@ -125,12 +123,13 @@ static void on_kept(void *arg)
 
 /* It is in force, or it was confirmed that it is the newest.  What does not fit is not kept: with
  * it we could not start. */
-static void keep(struct roster_watch *w, bool is_new)
+static void keep_on_disk(struct roster_watch *w, bool is_new)
 {
 	bool is_due = is_new || (!w->is_silent && w->read_at >= w->kept_at + KEEP_AFTER);
 	struct roster_look *l;
 
-	if (w->sup->end.is_ending || w->in_force != w->newest->version || !is_due) {
+	if (w->sup->end.is_ending || w->sup->roster.in_force != w->sup->roster.newest->version ||
+		!is_due) {
 		end_look(w);
 		return;
 	}
@@ -138,14 +137,19 @@ static void keep(struct roster_watch *w, bool is_new)
 	*l = (struct roster_look){
 		.watch = w, .roster = w->roster, .conf = config_ref(w->sup->conf)};
 	w->roster = NULL;
-	work_run(w->work, keep_now, on_kept, l);
+	work_run(w->sup->roster.work, keep_now, on_kept, l);
+}
+
+static bool is_in_force(const struct roster_watch *w)
+{
+	return w->sup->roster.in_force == w->sup->roster.newest->version;
 }
 
 /* All that the look can tell is known. */
 static void answer(struct roster_watch *w)
 {
 	if (w->edit)
-		edit_end(w, w->edit, w->misfit.text);
+		edit_end(w, w->edit, is_in_force(w) ? "" : w->misfit.text);
 	w->edit = NULL;
 	if (w->sup->end.is_ending)
 		return;
@@ -157,7 +161,7 @@ static void answer(struct roster_watch *w)
 	}
 	if (w->is_silent)
 		end_all_told(w, true, -EIO, w->why.text);
-	else if (w->misfit.text[0])
+	else if (!is_in_force(w))
 		end_all_told(w, true, -EBADMSG, w->misfit.text);
 	else
 		end_all_told(w, true, 0, "");
@@ -175,7 +179,7 @@ static void note_misfit(struct roster_watch *w, const struct config_faults *faul
 	}
 	log_error("version %llu of the roster does not fit the configuration, and changes nothing "
 		  "here: %s",
-		(unsigned long long)w->newest->version, w->misfit.text);
+		(unsigned long long)w->sup->roster.newest->version, w->misfit.text);
 }
 
 static void on_reloaded(void *arg, const struct control_reload *r)
@@ -186,7 +190,7 @@ static void on_reloaded(void *arg, const struct control_reload *r)
 	if (r->faults->errors)
 		note_misfit(w, r->faults);
 	answer(w);
-	keep(w, true);
+	keep_on_disk(w, true);
 }
 
 static void note_result(struct roster_watch *w, const struct roster_look *l)
@@ -211,27 +215,38 @@ static void on_look(void *arg)
 	struct roster_look *l = arg;
 	struct roster_watch *w = l->watch;
 	struct roster_text *text = l->text;
+	bool has_secret = l->secret != NULL;
 
 	MAGIC_CHECK(w, ROSTER_WATCH_MAGIC);
 	w->roster = l->roster;
 	w->edit = l->edit;
 	note_result(w, l);
+	if (has_secret)
+		w->sup->roster.fleet_secret = l->secret;
+	config_unref(l->conf);
 	free(l);
-	if (!text) {
+	if (!text && !has_secret) {
 		answer(w);
-		keep(w, false);
+		keep_on_disk(w, false);
 		return;
 	}
-	roster_text_unref(w->newest);
-	w->newest = text;
-	w->misfit.text[0] = '\0';
+	if (text) {
+		roster_text_unref(w->sup->roster.newest);
+		w->sup->roster.newest = text;
+		w->misfit.text[0] = '\0';
+		log_info("version %llu of the roster", (unsigned long long)text->version);
+	}
 	if (w->sup->end.is_ending) {
 		answer(w);
 		end_look(w);
 		return;
 	}
-	log_info("version %llu of the roster", (unsigned long long)text->version);
 	reload_start(w->sup, on_reloaded, w);
+}
+
+static bool lacks_secret(const struct supervisor *s)
+{
+	return !s->roster.fleet_secret && fleet_secret_is_missing(s->conf);
 }
 
 static void begin_look(struct roster_watch *w)
@@ -247,10 +262,12 @@ static void begin_look(struct roster_watch *w)
 	*l = (struct roster_look){.watch = w,
 		.roster = w->roster,
 		.until = w->began + LOOK_LIMIT,
-		.known = w->newest->version,
+		.known = w->sup->roster.newest->version,
+		.conf = config_ref(w->sup->conf),
+		.wants_secret = lacks_secret(w->sup),
 		.edit = edit_next(w)};
 	w->roster = NULL;
-	work_run(w->work, look_now, on_look, l);
+	work_run(w->sup->roster.work, look_now, on_look, l);
 }
 
 static msec earliest(const struct roster_watch *w)
@@ -281,7 +298,7 @@ void roster_watch_want(struct roster_watch *w)
 
 void roster_watch_asked(struct supervisor *s, uint64_t number)
 {
-	struct roster_watch *w = s->roster;
+	struct roster_watch *w = s->roster.watch;
 
 	/* What is silent is not asked on behalf of every path that somebody tries. */
 	if (!w || s->end.is_ending ||
@@ -293,37 +310,42 @@ void roster_watch_asked(struct supervisor *s, uint64_t number)
 	roster_watch_want(w);
 }
 
-bool roster_watch_is_shared(const struct supervisor *s)
-{
-	return s->roster && s->roster->conf->backup.url.n;
-}
-
 void roster_watch_forget_proxy(struct supervisor *s)
 {
-	if (s->roster)
-		s->roster->asked = s->roster->covered = 0;
+	if (s->roster.watch)
+		s->roster.watch->asked = s->roster.watch->covered = 0;
 }
 
 void roster_watch_busy(struct supervisor *s)
 {
-	struct roster_watch *w = s->roster;
+	struct roster_watch *w = s->roster.watch;
 
 	if (w && !w->is_busy && !w->is_wanted && loop_now(s->loop) >= w->began + RENEW_AFTER)
 		roster_watch_want(w);
 }
 
-void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)
+void roster_watch_wake(struct supervisor *s)
 {
-	struct roster_watch *w = s->roster;
+	struct roster_watch *w = s->roster.watch;
+
+	if (w && s->roster.is_shared && s->conf->target != TARGET_NONE && !w->is_busy &&
+		!w->is_wanted && loop_now(s->loop) >= earliest(w))
+		roster_watch_want(w);
+}
+
+static void take_word(
+	struct supervisor *s, uint64_t version, bool is_spread, control_roster_fn *done, void *arg)
+{
+	struct roster_watch *w = s->roster.watch;
 	struct awaiting *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct awaiting){.done = done, .arg = arg};
+	*t = (struct awaiting){.done = done, .arg = arg, .is_spread = is_spread};
 	list_init(&t->link);
 	if (!w || s->end.is_ending) {
 		t->err = -ENOTSUP;
 		t->reason = xstrdup(w ? "fly-atc is about to end" : NO_ROSTER);
-		loop_defer(s->loop, tell_end, t);
-	} else if (version && version <= w->in_force) {
+		loop_defer(s->loop, tell_awaiting, t);
+	} else if (version && version <= w->sup->roster.in_force) {
 		end_told(w, t, 0, "");
 	} else {
 		list_append(&w->waiting, &t->link);
@@ -331,25 +353,30 @@ void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn
 	}
 }
 
-struct roster_text *roster_watch_text(const struct supervisor *s)
+void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)
 {
-	return s->roster ? roster_text_ref(s->roster->newest) : NULL;
+	take_word(s, version, false, done, arg);
 }
 
-void roster_watch_in_force(struct supervisor *s, const struct roster_text *t)
+void roster_watch_resume(struct supervisor *s, control_roster_fn *done, void *arg)
 {
-	struct roster_watch *w = s->roster;
+	struct roster_watch *w = s->roster.watch;
 
-	if (!w || !t)
-		return;
-	w->in_force = t->version;
-	if (t == w->newest)
-		w->misfit.text[0] = '\0';
+	if (w) { /* connections of before may be dead, and the pauses are over */
+		roster_place_forget_connections(w->place);
+		w->began = 0;
+	}
+	take_word(s, 0, false, done, arg);
+}
+
+void roster_watch_spread(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)
+{
+	take_word(s, version, true, done, arg);
 }
 
 void roster_watch_show(const struct supervisor *s, struct control_roster *ret)
 {
-	const struct roster_watch *w = s->roster;
+	const struct roster_watch *w = s->roster.watch;
 	int64_t now = wall_seconds();
 
 	*ret = (struct control_roster){
@@ -358,12 +385,12 @@ void roster_watch_show(const struct supervisor *s, struct control_roster *ret)
 		return;
 	*ret = (struct control_roster){
 		.place = str_of(roster_place_name(w->place)),
-		.version = w->in_force,
-		.newest = w->newest->version,
+		.version = w->sup->roster.in_force,
+		.newest = w->sup->roster.newest->version,
 		.is_known = w->read_at > 0,
 		.age = w->read_at > 0 && now > w->read_at ? (uint64_t)(now - w->read_at) : 0,
 		.silence = str_of(w->why.text),
-		.misfit = str_of(w->misfit.text),
+		.misfit = str_of(is_in_force(w) ? "" : w->misfit.text),
 	};
 }
 
@@ -393,7 +420,7 @@ static int refuse_roster(
 	config_faults_done(faults);
 	*ret_reason = xasprintf(
 		"version %llu of the roster %s does not fit the configuration file; correct the file, or see `fly-atc roster history`",
-		(unsigned long long)w->newest->version, roster_place_name(w->place));
+		(unsigned long long)w->sup->roster.newest->version, roster_place_name(w->place));
 	return -EINVAL;
 }
 
@@ -405,9 +432,10 @@ static int apply(struct roster_watch *w, char **ret_reason)
 	struct config_faults faults;
 	struct config *conf;
 
-	if (!w->newest->version)
+	if (!w->sup->roster.newest->version && !s->roster.fleet_secret)
 		return 0;
-	source.roster = buf_str(&w->newest->text);
+	source.fleet_secret = str_of(s->roster.fleet_secret ? s->roster.fleet_secret : "");
+	source.roster = buf_str(&w->sup->roster.newest->text);
 	conf = config_load(&source, &faults);
 	if (!conf)
 		return refuse_roster(w, &faults, ret_reason);
@@ -416,8 +444,20 @@ static int apply(struct roster_watch *w, char **ret_reason)
 	own_paths_keep(&s->own, conf);
 	config_unref(s->conf);
 	s->conf = conf;
-	w->in_force = w->newest->version;
+	w->sup->roster.in_force = w->sup->roster.newest->version;
 	return 0;
+}
+
+static void first_secret(struct roster_watch *w)
+{
+	struct supervisor *s = w->sup;
+	struct why why;
+
+	if (w->is_silent || fleet_secret_find(s->conf, w->sup->roster.work,
+				    clock_now() + FIRST_LIMIT, &s->roster.fleet_secret, &why) < 0)
+		s->roster.fleet_secret = fleet_secret_recall(s->conf);
+	if (!s->roster.fleet_secret)
+		log_warn("the fleet has no secret yet: the store cannot be reached");
 }
 
 static int read_first(struct roster_watch *w, bool is_damaged, char **ret_reason)
@@ -434,7 +474,9 @@ static int read_first(struct roster_watch *w, bool is_damaged, char **ret_reason
 		return -EINVAL;
 	}
 	note_result(w, &l);
-	w->newest = text_of(w->roster);
+	w->sup->roster.newest = roster_as_text(w->roster);
+	if (fleet_secret_is_missing(w->sup->conf))
+		first_secret(w);
 	r = apply(w, ret_reason);
 	if (r == 0 && n >= 0 && (n > 0 || is_damaged) &&
 		roster_keep(w->sup->conf, w->roster, &l.why) < 0)
@@ -455,55 +497,52 @@ int roster_watch_open(struct supervisor *s, char **ret_reason)
 	w = xcalloc(1, sizeof(*w));
 	MAGIC_BEGIN(w, ROSTER_WATCH_MAGIC);
 	w->sup = s;
-	w->work = work_new(s->loop, 2);
 	w->conf = config_ref(s->conf);
 	list_init(&w->waiting);
 	list_init(&w->edits);
-	w->place = roster_place_new(w->conf, w->work, &why);
+	s->roster.watch = w;
+	s->roster.work = work_new(s->loop, 2);
+	w->place = roster_place_new(w->conf, s->roster.work, &why);
 	if (!w->place) {
 		log_debug("there is no roster: %s", why);
 		free(why);
-		roster_watch_free(w);
+		roster_watch_free(s);
 		return 0;
 	}
+	s->roster.is_shared = s->conf->backup.url.n;
 	r = recall(w);
-	r = read_first(w, r > 0, ret_reason);
-	if (r < 0)
-		roster_watch_free(w);
-	else
-		s->roster = w;
-	return r;
+	return read_first(w, r > 0, ret_reason);
 }
 
 /* --- the end --- */
 
 void roster_watch_stop(struct supervisor *s)
 {
-	struct roster_watch *w = s->roster;
+	struct roster_watch *w = s->roster.watch;
 
 	if (!w)
 		return;
 	timer_cancel(&w->next);
-	work_stop(w->work);
+	work_stop(s->roster.work);
 	end_all_told(w, false, -ECANCELED, "fly-atc is about to end");
 	edit_refuse_all(w, -ECANCELED, "fly-atc is about to end");
 }
 
-bool roster_watch_is_busy(const struct supervisor *s)
+void roster_watch_free(struct supervisor *s)
 {
-	return s->roster && work_pending(s->roster->work);
-}
+	struct roster_watch *w = s->roster.watch;
 
-void roster_watch_free(struct roster_watch *w)
-{
 	if (!w)
 		return;
 	timer_cancel(&w->next);
 	roster_place_free(w->place);
-	work_free(w->work);
+	work_free(s->roster.work);
 	roster_free(w->roster);
-	roster_text_unref(w->newest);
+	roster_text_unref(s->roster.newest);
 	config_unref(w->conf);
+	s->roster.watch = NULL;
+	s->roster.work = NULL;
+	s->roster.newest = NULL;
 	MAGIC_END(w, ROSTER_WATCH_MAGIC);
 	free(w);
 }

@@ -8,18 +8,23 @@
 #pragma once
 
 #include "control/control.h"
+#include "supervisor/herald.h"
+#include "supervisor/roster_text.h"
 
 struct roster_watch;
 struct supervisor;
+struct work;
 
-/* What all changes come to, as config_source.roster has it. */
-struct roster_text {
-	unsigned refs; /* of the loop's thread */
-	uint64_t version;
-	struct buf text;
+/* What is shared with the other machines, as far as others need to know of it. */
+struct roster_state {
+	struct roster_watch *watch; /* NULL: there is none */
+	struct work *work;	    /* its threads; or NULL */
+	struct roster_text *newest; /* for the next reload */
+	uint64_t in_force;	    /* the version with which the configuration was read */
+	bool is_shared;		    /* others write it too, who may not be able to tell us */
+	struct herald herald;
+	char *fleet_secret; /* the store's; NULL: none is known, or one is configured.  Set once */
 };
-struct roster_text *roster_text_ref(struct roster_text *t);
-void roster_text_unref(struct roster_text *t); /* NULL is fine */
 
 /* Before anything is served: reads what was kept here and what the store has, for some seconds at
  * most, and replaces the supervisor's configuration.  Without a place for a roster there is nothing
@@ -28,14 +33,8 @@ void roster_text_unref(struct roster_text *t); /* NULL is fine */
 int roster_watch_open(struct supervisor *s, char **ret_reason) MUST_USE;
 /* No look begins any more; one that is under way gives up. */
 void roster_watch_stop(struct supervisor *s);
-/* A thread of it still runs. */
-bool roster_watch_is_busy(const struct supervisor *s);
-void roster_watch_free(struct roster_watch *w);
+void roster_watch_free(struct supervisor *s);
 
-/* The newest that is known, for a reload; one reference, or NULL. */
-struct roster_text *roster_watch_text(const struct supervisor *s);
-/* The configuration with it (NULL: without any) is in force now. */
-void roster_watch_in_force(struct supervisor *s, const struct roster_text *t);
 /* For status; ret->place is empty if there is no roster. */
 void roster_watch_show(const struct supervisor *s, struct control_roster *ret);
 
@@ -47,12 +46,17 @@ void roster_watch_history(
 
 /* Requests of the proxy wait for a look that begins from now on; it is told this number then. */
 void roster_watch_asked(struct supervisor *s, uint64_t number);
-/* Others write it too, who may not be able to tell us. */
-bool roster_watch_is_shared(const struct supervisor *s);
 /* The proxy has ended: none waits. */
 void roster_watch_forget_proxy(struct supervisor *s);
 /* A request has come. */
 void roster_watch_busy(struct supervisor *s);
+/* A tenant is about to be woken: in a fleet it may live elsewhere by now. */
+void roster_watch_wake(struct supervisor *s);
 /* Somebody says that this version has been written; 0: it is not known which.  done may be NULL,
  * and is called once, not from inside. */
 void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg);
+/* The machine has slept: whatever is known of it may be old. */
+void roster_watch_resume(struct supervisor *s, control_roster_fn *done, void *arg);
+/* The same, and the other machines are told too, once it is known what there is. */
+void roster_watch_spread(
+	struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg);

@@ -23,19 +23,17 @@ struct awaiting {
 	uint64_t version;
 	char *reason;
 	bool is_covered; /* by the look that is under way */
+	bool is_spread;	 /* the other machines are to be told */
 };
 
 struct roster_watch {
 	uint32_t magic;
 	struct supervisor *sup;
-	struct work *work;
 	struct config *conf; /* of the place, which borrows it; one reference */
 	struct roster_place *place;
 	struct roster *roster; /* a thread's while is_busy */
-	struct roster_text *newest;
-	uint64_t in_force; /* the version with which the configuration was read */
-	int64_t read_at;   /* seconds since 1970: when the store was last known to have no more; 0:
-			      never */
+	int64_t read_at; /* seconds since 1970: when the store was last known to have no more; 0:
+			    never */
 	int64_t kept_at;
 	struct why why;	   /* of the last look that failed; empty: none did since */
 	struct why misfit; /* why the newest is not in force; or empty */
@@ -61,6 +59,8 @@ struct roster_look {
 	struct why why;
 	struct roster_text *text; /* NULL: nothing new */
 	struct edit *edit;	  /* or NULL: it is read only */
+	bool wants_secret;	  /* of the fleet: */
+	char *secret;
 };
 
 /* roster_watch.c */

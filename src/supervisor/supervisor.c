@@ -166,6 +166,7 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
+	roster_watch_wake(s);
 	tenants_wake(s->tenants, slot);
 }
 
@@ -189,6 +190,11 @@ static void on_store_asked(void *arg)
 static void on_roster_asked(void *arg, uint64_t number)
 {
 	roster_watch_asked(arg, number);
+}
+
+static void on_roster_told(void *arg, uint64_t version)
+{
+	roster_watch_told(arg, version, NULL, NULL);
 }
 
 static void on_request(void *arg)
@@ -238,6 +244,7 @@ static const struct proxy_events proxy_events = {
 	.on_stir = on_stir,
 	.on_store_asked = on_store_asked,
 	.on_roster_asked = on_roster_asked,
+	.on_roster_told = on_roster_told,
 	.on_request = on_request,
 	.on_reach = on_reach,
 	.on_purged = on_purged,
@@ -301,8 +308,29 @@ static void wake_first(struct supervisor *s)
 		tenants_wake_at_boot(s->tenants);
 }
 
+static void ask_if_alive(struct supervisor *s)
+{
+	proxy_child_ask(s->proxy);
+}
+
+static void tell_resumed(struct supervisor *s)
+{
+	proxy_child_tell_resumed(s->proxy);
+}
+
+static void read_roster(struct supervisor *s, control_roster_fn *done)
+{
+	roster_watch_resume(s, done, s);
+}
+
 static const struct sleep_ops sleep_ops = {
-	.end = end, .start = wake_first, .settle = ending_check_soon};
+	.end = end,
+	.start = wake_first,
+	.settle = ending_check_soon,
+	.ask = ask_if_alive,
+	.tell = tell_resumed,
+	.look = read_roster,
+};
 
 /* --- the start --- */
 
@@ -376,16 +404,15 @@ static void open_control(struct supervisor *s)
 static void load_with_found(struct supervisor *s)
 {
 	struct config_source source = *s->source;
-	struct roster_text *roster = roster_watch_text(s);
 	struct config_faults faults;
 	struct config *c;
 
-	if (roster)
-		source.roster = buf_str(&roster->text);
+	if (s->roster.newest)
+		source.roster = buf_str(&s->roster.newest->text);
+	source.fleet_secret = str_of(s->roster.fleet_secret ? s->roster.fleet_secret : "");
 	found_add_to(s->fleet.found.set, &source);
 	c = config_load(&source, &faults);
 	config_faults_done(&faults);
-	roster_text_unref(roster);
 	if (!c)
 		return; /* it was changed meanwhile; a reload will say so */
 	own_paths_keep(&s->own, c);
@@ -584,6 +611,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	proxy_child_free(s->proxy);
 	target_stop(s->target);
 	fleet_done(&s->fleet);
+	herald_done(&s->roster.herald);
 	found_done(s);
 	opening_thread_stop(s->opener);
 	tenants_free(s->tenants);
@@ -600,6 +628,7 @@ static void done(struct supervisor *s, struct locks *locks)
 	free(s->own.private_dir);
 	free(s->own.control_path);
 	free(s->own.secret);
+	free(s->roster.fleet_secret);
 	config_unref(s->conf);
 }
 
@@ -635,6 +664,7 @@ static struct supervisor *supervisor_new(
 	list_init(&s->reloading.to_load);
 	places_init(&s->places);
 	fleet_init(&s->fleet, on_fleet_changed);
+	herald_init(&s->roster.herald);
 	return s;
 }
 
@@ -683,12 +713,12 @@ int supervisor_run(struct config *take_conf, const struct config_source *source)
 	/* A file that cannot be read, and we were told to end twice; or a platform that is silent.
 	 */
 	if (work_pending(s->reloading.work) || target_is_pending(s->target) ||
-		roster_watch_is_busy(s)) {
+		(s->roster.work && work_pending(s->roster.work))) {
 		log_flush(FLUSH_LIMIT);
 		_exit(s->ending.status);
 	}
 	work_free(s->reloading.work);
-	roster_watch_free(s->roster);
+	roster_watch_free(s);
 	target_free(s->target);
 	loop_free(s->loop);
 	status = s->ending.status;

@@ -67,7 +67,7 @@ struct supervisor {
 	struct target *target; /* the platform; never NULL while the loop runs */
 	struct store_watch store;
 	struct sleeping sleeping;
-	struct roster_watch *roster; /* NULL: there is none */
+	struct roster_state roster;
 	struct control *control; /* NULL where its socket could not be made (single tenant only) */
 	struct signals signals;
 	struct reloading reloading;

@@ -6,7 +6,7 @@
 #include "base/number.h"
 #include "target/target_int.h"
 
-void target_configured_list(struct target_call *call)
+void target_configured_add(struct target_call *call)
 {
 	const struct config *c = call->target->conf;
 	bool has_self = false;
@@ -30,6 +30,11 @@ void target_configured_list(struct target_call *call)
 						      .state = STR_EMPTY,
 						      .address = STR_EMPTY,
 						      .is_self = true});
+}
+
+void target_configured_list(struct target_call *call)
+{
+	target_configured_add(call);
 	target_call_end(call);
 }
 

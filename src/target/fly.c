@@ -45,7 +45,7 @@ static void list_all(struct target_call *call)
 	by_api(call, fly_list_by_api, fly_list_by_names);
 }
 
-static void wake(struct target_call *call)
+static void wake_one(struct target_call *call)
 {
 	if (!check_name(call))
 		return;
@@ -55,7 +55,7 @@ static void wake(struct target_call *call)
 		fly_knock(call);
 }
 
-static void fall_asleep(struct target_call *call)
+static void sleep_here(struct target_call *call)
 {
 	if (call->how == TARGET_EXIT) /* and Fly's restart policy `on-failure` leaves it at that */
 		target_call_end(call);
@@ -86,9 +86,14 @@ static void destroy(struct target_call *call)
 		by_api(call, fly_destroy, NULL);
 }
 
+/* What the configuration says wins, as everywhere. */
 static void find_addresses(struct target_call *call)
 {
-	if (check_name(call))
+	const struct machine_conf *m = config_find_machine(call->target->conf, call->machine);
+
+	if (m && m->address.n)
+		target_configured_addresses(call);
+	else if (check_name(call))
 		target_call_work(call, fly_addresses);
 }
 
@@ -110,7 +115,7 @@ static void self(const struct target *t, struct target_self *ret)
 
 /* --- begin and end --- */
 
-static void stop(struct target *t)
+static void stop_fly(struct target *t)
 {
 	fly_sleep_stop(container_of(t, struct fly, target));
 }
@@ -136,12 +141,12 @@ static void close_fly(struct target *t)
 static const struct target_ops ops = {
 	.name = "fly",
 	.discovers = true,
-	.stop = stop,
+	.stop = stop_fly,
 	.close = close_fly,
 	.self = self,
 	.list = list_all,
-	.wake = wake,
-	.sleep = fall_asleep,
+	.wake = wake_one,
+	.sleep = sleep_here,
 	.sleep_other = put_to_sleep,
 	.addresses = find_addresses,
 	.create = create,

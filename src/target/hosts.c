@@ -150,7 +150,7 @@ static void run_command(struct target_call *call, const struct str_list *words, 
 
 /* --- a URL --- */
 
-static void post(struct target_call *call)
+static void post_to_url(struct target_call *call)
 {
 	struct http_answer answer = {0};
 	int error = http_ask(&hosts_of(call)->http, call,
@@ -259,7 +259,7 @@ static void end_with(struct target_call *call, int error, const char *reason)
 	target_call_end(call);
 }
 
-static void wake(struct target_call *call)
+static void wake_host(struct target_call *call)
 {
 	const struct machine_conf *m = config_find_machine(call->target->conf, call->machine);
 
@@ -287,7 +287,7 @@ static void wake(struct target_call *call)
 	case MACHINE_WAKE_HTTP:
 		call->own = (void *)(uintptr_t)arena_dup(&call->arena, m->wake.http).p;
 		if (http_prepare(&hosts_of(call)->http, call, "a machine that is woken by a URL"))
-			target_call_work(call, post);
+			target_call_work(call, post_to_url);
 		else
 			target_call_end(call);
 		return;
@@ -296,7 +296,7 @@ static void wake(struct target_call *call)
 
 /* A command puts the whole host to sleep, however it does so; with `exit` it is we who go, and
  * systemd has our socket. */
-static void fall_asleep(struct target_call *call)
+static void sleep_ourselves(struct target_call *call)
 {
 	const struct config *c = call->target->conf;
 	const struct machine_conf *m = config_find_machine(c, c->our_machine);
@@ -321,7 +321,7 @@ static void fall_asleep(struct target_call *call)
 static void put_to_sleep(struct target_call *call)
 {
 	if (str_eq(call->machine, call->target->conf->our_machine))
-		fall_asleep(call);
+		sleep_ourselves(call);
 	else if (config_find_machine(call->target->conf, call->machine))
 		end_with(call, -ENOTSUP, "a host is put to sleep by its own fly-atc only");
 	else
@@ -329,7 +329,7 @@ static void put_to_sleep(struct target_call *call)
 }
 
 /* Commands are killed, and waited for no more. */
-static void stop(struct target *t)
+static void kill_commands(struct target *t)
 {
 	struct hosts *h = container_of(t, struct hosts, target);
 
@@ -346,11 +346,11 @@ static bool is_pending(const struct target *t)
 
 static const struct target_ops ops = {
 	.name = "hosts",
-	.stop = stop,
+	.stop = kill_commands,
 	.is_pending = is_pending,
 	.list = target_configured_list,
-	.wake = wake,
-	.sleep = fall_asleep,
+	.wake = wake_host,
+	.sleep = sleep_ourselves,
 	.sleep_other = put_to_sleep,
 	.addresses = target_configured_addresses,
 };

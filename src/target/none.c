@@ -5,7 +5,7 @@
 
 /* Whoever starts us again (a socket of systemd's, somebody) is not known here; who says `exit` in
  * the configuration knows. */
-static void fall_asleep(struct target_call *call)
+static void exit_only(struct target_call *call)
 {
 	if (call->how != TARGET_EXIT)
 		target_call_set(call, -ENOTSUP,
@@ -16,7 +16,7 @@ static void fall_asleep(struct target_call *call)
 static const struct target_ops ops = {
 	.name = "none",
 	.list = target_configured_list,
-	.sleep = fall_asleep,
+	.sleep = exit_only,
 	.addresses = target_configured_addresses,
 };
 

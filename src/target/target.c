@@ -37,8 +37,9 @@ static target_make_fn *maker_of(const struct target_setup *setup)
 		return is_on_fly(setup) ? target_fly_new : target_none_new;
 	case TARGET_HOSTS:
 		return target_hosts_new;
-	case TARGET_AUTO:
 	case TARGET_KUBERNETES:
+		return target_kubernetes_new;
+	case TARGET_AUTO:
 	case TARGET_NONE:
 		break;
 	}

@@ -102,9 +102,11 @@ static inline bool target_call_is_over(const struct target_call *call)
 
 /* configured.c: the machines, and where they are, as the configuration says; names are resolved. */
 target_call_fn target_configured_list, target_configured_addresses;
+/* The list, for a call that goes on. */
+void target_configured_add(struct target_call *call);
 
 /* Makes a target of this kind; target.c fills in what they share before and after.  0, or -errno
  * with *ret_reason. */
 typedef int target_make_fn(
 	const struct target_setup *setup, struct target **ret, char **ret_reason);
-target_make_fn target_none_new, target_fly_new, target_hosts_new;
+target_make_fn target_none_new, target_fly_new, target_hosts_new, target_kubernetes_new;

@@ -6,16 +6,20 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import threading
 
 import processes
 from atc import PROGRAM, Atc, free_port, knobs_config
+from cluster import Cluster
 from fly import AtcFly
 from waiting import stretched, wait_until
+from wire import Wire
 
 SEA, ORD = "148e45d7c20978", "3d8d413b29d638"
+DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
 HOME, AWAY = "/bellevue/2025/winter", "/boston/2025/april"
 
 
@@ -28,8 +32,8 @@ class FlyTarget:
     def __init__(self, environment=None, **more):
         users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, "boston": {"machine": ORD, "tenants": ["2025/april"]}}
         machines = [{"id": SEA, "region": "sea"}, {"id": ORD, "region": "ord"}]
-        token = {"FLY_API_TOKEN": self.token} if self.token else {}
-        self.fleet = AtcFly(knobs_config(users), machines, environment={**token, **(environment or {})}, **more)
+        token = {"FLY_ATC_FLEET_SECRET": "of a fleet on Fly.io", **({"FLY_API_TOKEN": self.token} if self.token else {})}
+        self.fleet = AtcFly(knobs_config(users, databases=DATABASES), machines, environment={**token, **(environment or {})}, **more)
         for machine in (SEA, ORD):
             self.fleet.wait_output(machine, "serving on")
 
@@ -39,9 +43,20 @@ class FlyTarget:
         return subprocess.run([PROGRAM, *words, "--socket", str(socket)], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
 
+    def ask(self, method, path, body=None):
+        """A client's request that comes to the machine `here`."""
+        return self.fleet.ask(method, path, "sea", (), body)
+
     def state(self, machine):
         """started, or one of the states of sleep."""
         return self.fleet.machine(machine)["state"]
+
+    def restart(self, machine):
+        """As its platform does it; it serves afterwards."""
+        times = self.fleet.output(machine).count("serving on")
+        self.fleet.bring(machine, "stopped")
+        self.fleet.bring(machine, "started")
+        self.fleet.wait_output(machine, "serving on", times + 1)
 
     def bring_asleep(self, machine):
         self.fleet.bring(machine, "suspended")
@@ -131,7 +146,7 @@ class HostsTarget:
         machines["m2"]["wake"] = {"command": ["bash", "-c", "exec 3<>/dev/tcp/%s && echo connected" %
                                               self.hosts["m2"].address.replace(":", "/")]}
         for host in self.hosts.values():
-            host.start({**knobs_config(users), "machines": machines, "machine": {"secret": "of a fleet of two hosts"}})
+            host.start({**knobs_config(users, databases=DATABASES), "machines": machines, "machine": {"secret": "of a fleet of two hosts"}})
         for host in self.hosts.values():
             host.wake()
 
@@ -140,6 +155,13 @@ class HostsTarget:
         wait_until(atc.control_socket)
         return subprocess.run([PROGRAM, *words, "--socket", atc.control_socket()], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
+
+    def ask(self, method, path, body=None):
+        return self.hosts[self.here].atc.ask(method, path, (), body, timeout=60)
+
+    def restart(self, machine):
+        self.hosts[machine].sleep()
+        self.hosts[machine].wake()
 
     def state(self, machine):
         return "started" if self.hosts[machine].is_awake else "stopped"
@@ -157,6 +179,84 @@ class HostsTarget:
     def remove(self):
         for host in self.hosts.values():
             host.remove()
+
+
+class KubernetesTarget:
+    """Two StatefulSets of one pod each, in the double of a cluster; they are put to sleep by scaling them to 0."""
+
+    name, here, there = "kubernetes", "m1", "m2"
+    sets = {"m1": 1, "m2": 1}
+
+    def __init__(self, allowed=None):
+        self.port = free_port()
+        self.users = {"bellevue": {"machine": self.here, "tenants": ["2025/winter"]},
+                      "boston": {"machine": self.there, "tenants": ["2025/april"]}}
+        self.pods = {}
+        self.cluster = Cluster(self.start_pod)
+        if allowed is not None:
+            self.cluster.allowed = set(allowed)
+        for name, replicas in self.sets.items():
+            self.cluster.scale(name, replicas)
+        for machine in (self.here, self.there):
+            self.wait_serving(machine)
+
+    def pod_of(self, machine):
+        return machine + "-0"
+
+    def start_pod(self, pod):
+        """Its disk stays."""
+        atc = self.pods.setdefault(pod.name, Atc())
+        # Of a pod nothing is left: it has namespaces of its own.
+        wait_until(lambda: not processes.with_marker(str(atc.home)), 30, "nothing of %s is left" % pod.name)
+        machine = self.here if pod.name == self.pod_of(self.here) else self.there
+        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}),
+                          "machines": {self.here: {}, self.there: {}}, "machine": {"secret": "of a fleet of two pods"}})
+        env = atc.environment(ATC_MACHINE=machine, **self.cluster.environment)
+        with open(atc.out, "ab") as out, open(atc.err, "ab") as err:
+            atc.process = subprocess.Popen([PROGRAM, "run", "-c", str(atc.config_file)], cwd=atc.app, env=env,
+                                           stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        return atc.process
+
+    def wait_serving(self, machine):
+        def serves():
+            atc = self.atc(machine)
+            return atc and atc.control_socket() and atc.log.count("serving on")
+        wait_until(serves, 30, "%s serves" % machine)
+
+    def atc(self, machine):
+        return self.pods.get(self.pod_of(machine))
+
+    def ask(self, target, machine=None, **more):
+        with Wire((self.cluster.ips[self.pod_of(machine or self.here)], self.port), 60) as wire:
+            return wire.ask("GET", target, [("Connection", "close")], **more)
+
+    def command(self, *words, machine=None):
+        atc = self.atc(machine or self.here)
+        return subprocess.run([PROGRAM, *words, "--socket", atc.control_socket()], capture_output=True, text=True, check=False,
+                              env={"PATH": os.environ["PATH"]})
+
+    def state(self, machine):
+        pod = self.cluster.pods.get(self.pod_of(machine))
+        return "stopped" if not pod else "stopping" if pod.is_deleted else "started" if pod.phase == "Running" else "starting"
+
+    def bring_asleep(self, machine):
+        self.cluster.scale(machine, 0)
+        wait_state(self, machine, ("stopped",))
+
+    def log(self, machine):
+        return self.atc(machine).log
+
+    def finish(self):
+        complaints = [self.cluster.finish()]
+        for atc in self.pods.values():
+            atc.ended_as_told = True
+            complaints += atc.finish()
+        return "\n".join(filter(None, complaints))
+
+    def remove(self):
+        for atc in self.pods.values():
+            atc.remove()
+        shutil.rmtree(self.cluster.home)
 
 
 def machines(target):

@@ -3,11 +3,14 @@
 Which test stands for which case of the fleet's matrix is in docs/testing.md.
 SPDX-License-Identifier: MIT
 """
+import hashlib
+
 import pytest
 
 import processes
+import regions
 from atc import Background, knobs_config
-from test_fly import BELLEVUE, BOSTON, MACHINES, ORD, SEA, USERS, started, whereabouts
+from test_fly import BELLEVUE, BOSTON, MACHINES, ORD, SEA, SECRET, USERS, started, whereabouts
 from waiting import wait_until
 
 DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
@@ -225,6 +228,21 @@ def test_a_thousand_unknown_paths_wake_nobody(make_fly):
 
 # --- many ---
 
+def test_no_request_is_lost_or_done_by_two_while_machines_are_killed_suspended_stopped_and_moved():
+    """The short form of regions.py."""
+    fleet = regions.Fleet("S")
+    try:
+        fleet.start()
+        assert not fleet.tour()
+        fleet.run(300, pause=(0.05, 0.2))
+        faults, _ = fleet.verdict()
+        assert not faults, (faults, fleet.fly.log_sections())
+    finally:
+        complaints = fleet.close()
+        fleet.fly.remove()
+    assert not complaints, complaints
+
+
 @pytest.mark.slow
 @pytest.mark.plain
 def test_the_platform_puts_one_of_fifty_idle_machines_to_sleep_in_a_pass(make_fly):
@@ -242,3 +260,91 @@ def test_the_platform_puts_one_of_fifty_idle_machines_to_sleep_in_a_pass(make_fl
         assert len(fly.order("autostop")["slept"]) == 1
         wait_until(lambda: "suspending" not in states(), what="it is suspended")
         assert (states().count("suspended"), states().count("started")) == (asleep, 50 - asleep)
+
+
+# --- bodies of every size, to a machine that sleeps ---
+
+def knowing(make_fly, config=None, **more):
+    """A fleet whose machines know each other."""
+    fly = started(make_fly, config, environment=SECRET, **more)
+    for machine in (SEA, ORD):
+        fly.wait_output(machine, "the fleet has 2 machines")
+    return fly
+
+
+MEGABYTE = 1000000
+
+
+def sent(fly, how, size):
+    """The answer to an upload of so many bytes, asked in the wrong region."""
+    path, body = BOSTON + "/upload", b"0123456789" * (size // 10) + b"x" * (size % 10)
+    if how == "chunked":
+        with fly.wire("sea") as wire:
+            wire.request("POST", path, [("Transfer-Encoding", "chunked")])
+            for at in range(0, size, 100000):
+                wire.send(b"%x\r\n%s\r\n" % (len(body[at:at + 100000]), body[at:at + 100000]))
+            wire.send(b"0\r\n\r\n")
+            return wire.response("POST"), body
+    if how == "expect":
+        with fly.wire("sea") as wire:
+            wire.request("POST", path, [("Content-Length", str(size)), ("Expect", "100-continue")])
+            assert wire.head().status == 100
+            wire.send(body)
+            return wire.response("POST"), body
+    return fly.ask("POST", path, "sea", (), body), body
+
+
+BODIES = [("plain", 0), ("plain", MEGABYTE - 1), ("plain", MEGABYTE), ("plain", MEGABYTE + 1), ("chunked", 300000), ("chunked", 3 * MEGABYTE),
+          ("expect", 300000), ("expect", 3 * MEGABYTE)]
+
+
+@pytest.mark.parametrize("state", ["started", "suspended", "stopped"])
+def test_a_body_of_any_size_reaches_a_machine_that_sleeps(make_fly, state):
+    """By the edge's replay as far as that goes, else by our own way; the edge is asked for nothing that it cannot do."""
+    fly = knowing(make_fly)
+    for how, size in BODIES:
+        fly.bring(ORD, state)
+        answer, body = sent(fly, how, size)
+        assert answer.status == 200, (how, size, answer)
+        assert (answer.json()["size"], answer.json()["sha256"]) == (size, hashlib.sha256(body).hexdigest()), (how, size)
+        assert fly.codes == [] and fly.machine(ORD)["state"] == "started"
+
+
+@pytest.mark.slow
+@pytest.mark.plain
+def test_two_gigabytes_reach_a_machine_that_is_stopped_and_the_memory_of_the_one_between_stays_small(make_fly):
+    fly = knowing(make_fly)
+    fly.bring(ORD, "stopped")
+    block, blocks = bytes(1 << 20), 2048
+    proxy, = [pid for pid in processes.with_marker(str(fly.reports)) if b"proxy" in processes.read(pid, "cmdline")
+              and processes.environment(processes.parent(pid))["FLY_MACHINE_ID"] == SEA]
+    with fly.wire("sea", timeout=300) as wire:
+        wire.request("POST", BOSTON + "/upload?nohash", [("Content-Length", str(len(block) * blocks))])
+        for _ in range(blocks):
+            wire.send(block)
+        assert wire.response("POST").json()["size"] == len(block) * blocks
+    assert processes.peak_rss(proxy) < 64 << 20
+    assert fly.codes == []
+
+
+# --- a name server that lies, a machine of another network ---
+
+def test_a_name_that_leads_to_somebody_else_is_a_clear_answer_and_nobody_else_serves_it(make_fly):
+    """The name of one machine leads to another one: it is asked for what it does not have, and says so."""
+    fly = knowing(make_fly)
+    addresses = fly.told("addresses")["machines"]
+    fly.order("fault", kind="dns", name="%s.vm.calendar.internal" % ORD, count=0, answer=["::ffff:" + addresses[SEA]["address"]])
+    answer = fly.ask("POST", BOSTON + "/upload", "sea", (), b"x" * (MEGABYTE + 1))
+    assert answer.status in (421, 502, 503) and answer.error, answer
+    assert not list((fly.home / "sim" / "volumes").glob("*/tenants/boston"))
+
+
+@pytest.mark.parametrize("fault", ["nxdomain", "servfail", "silent"])
+def test_a_name_server_that_does_not_know_is_a_clear_answer_until_it_does(make_fly, fault):
+    fly = knowing(make_fly, knobs_config(USERS, start_timeout="3s"))
+    fly.order("fault", kind="dns", name="%s.vm.calendar.internal" % ORD, count=0, answer=fault)
+    answer = fly.ask("POST", BOSTON + "/upload", "sea", (), b"x" * (MEGABYTE + 1))
+    assert answer.status in (502, 503) and answer.error and ORD in answer.text, (answer, answer.text[:500])
+    assert fly.get(BOSTON + "/whoami", "sea").status == 200, "what the edge replays needs no names"
+    fly.order("clear")
+    assert fly.ask("POST", BOSTON + "/upload", "sea", (), b"x" * (MEGABYTE + 1)).status == 200

@@ -358,6 +358,7 @@ def test_each_user_of_a_region_lives_on_one_of_its_machines_and_all_agree_which(
         atc = make_atc()
         atc.start(config, env={**FLY, "FLY_MACHINE_ID": name})
         here = {tenant["id"] for tenant in atc.status()["tenants"] if tenant["here"]}
+        assert all((tenant["machine"] == name) == tenant["here"] for tenant in atc.status()["tenants"])
         for tenant in here:
             assert tenant not in owners, "two machines have it"
             owners[tenant] = name

@@ -1,6 +1,10 @@
 """The machine as a whole goes to sleep when nobody uses it, and goes on as if nothing had been.
 SPDX-License-Identifier: MIT
 """
+import hashlib
+import hmac
+import http.server
+import socket
 import threading
 import time
 
@@ -410,6 +414,121 @@ def test_an_idle_hook_that_fails_keeps_the_machine_awake(sleepy):
     machine.wait("suspended")
 
 
+# --- it has slept ---
+
+HOUR = 3600
+
+
+def by_the_edge(machine, *aheads, source=None):
+    """A request as the edge makes it, whose clock is so many seconds ahead of the machine's; several: as many fields."""
+    wire = Wire.__new__(Wire)
+    address = machine.fly.told("addresses")["machines"][machine.id]["address"]
+    wire.sock, wire.buffer = socket.create_connection((address, 8080), source_address=(source or machine.fly.proxy, 0)), b""
+    with wire.timeout(30):
+        starts = [("X-Request-Start", "t=%d" % ((time.time() + ahead) * 1000000)) for ahead in aheads]
+        return wire.get(BELLEVUE + "/whoami", [("Connection", "close"), ("fly-request-id", "01M8GVTDX2SW2WEDNYQX3S9443-sea"), *starts])
+
+
+def test_the_edges_clock_tells_that_the_machine_has_slept_once_for_each_sleep(sleepy):
+    machine = sleepy(on_idle="none", resume_hook=note("order", "resume"))
+    for _ in range(3):
+        assert by_the_edge(machine, 8 * HOUR).status == 200
+    assert machine.says("this machine has slept: the edge's clock is ahead of ours (8h") == 1
+    assert machine.lines("order") == ["resume"]
+    assert machine.sleep_status()["resumed_ms"] is not None
+
+
+def test_a_clock_that_a_client_added_says_nothing(sleepy):
+    machine = sleepy(on_idle="none", resume_hook=note("order", "resume"))
+    assert by_the_edge(machine, 8 * HOUR, 0).status == 200
+    assert by_the_edge(machine, 8 * HOUR, source="127.0.0.1").status == 200
+    assert machine.sleep_status()["resumed_ms"] is None and machine.lines("order") == []
+
+
+@pytest.mark.slow
+def test_a_suspend_by_somebody_else_is_noticed(sleepy):
+    machine = sleepy(on_idle="none", resume_hook=note("order", "resume"))
+    machine.fly.bring(SEA, "suspended")
+    asleep = time.monotonic()
+    wait_until(lambda: time.monotonic() > asleep + 13, 30, "long enough to be no busy machine")
+    machine.whoami()
+    machine.wait_says("this machine has slept: nothing ran for that long")
+    wait_until(lambda: machine.lines("order") == ["resume"], what="resume_hook has run")
+
+
+def test_databases_that_another_machine_took_over_meanwhile_are_restored_before_the_next_answer(make_fly, store):
+    """Both machines may serve everybody: what an operator moves while the machine sleeps, or another that has not heard of it."""
+    machine = {"on_idle": "suspend", "idle_timeout": "2s"}
+    config = {**knobs_config({"bellevue": {"tenants": ["2025/winter"]}}, backup=store.config,
+                             databases={"primary": {"path": "data.sqlite3", "env": "DATABASE_PATH", "url": "{path}"}}),
+              "machine": machine}
+    fly = make_fly(config, [*MACHINES, {"id": ORD, "region": "ord"}], environment=store.environment)
+    for each in (SEA, ORD):
+        fly.wait_output(each, "serving on")
+
+    def count(method, machine_id):
+        answer = fly.ask(method, BELLEVUE + "/count", "sea", [("fly-force-instance-id", machine_id)])
+        assert answer.status == 200, answer
+        return answer.json()["count"]
+    assert count("POST", SEA) == 1
+    fly.wait(SEA, "suspended")
+    assert count("POST", ORD) == 2
+    fly.wait(ORD, "suspended")
+    assert count("GET", SEA) == 2, "and not what its process still knew"
+    assert "another fly-atc has taken it over" in fly.output(SEA)
+
+
+class Ahead(http.server.BaseHTTPRequestHandler):
+    """A store whose clock is eight hours ahead: it answers that there is nothing, to requests that are signed by its clock."""
+    protocol_version = "HTTP/1.1"
+    seen = None
+
+    def log_message(self, *_):
+        pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(timestamp or time.time() + 8 * HOUR)
+
+    def signature(self, date):
+        scope, names = (self.headers["Authorization"].split(mark)[1].split(",")[0] for mark in ("Credential=key/", "SignedHeaders="))
+        path, _, query = self.path.partition("?")
+        fields = "".join("%s:%s\n" % (name, (self.headers[name] or "").strip()) for name in names.split(";"))
+        whole = "\n".join((self.command, path, query, fields, names, self.headers["x-amz-content-sha256"]))
+        key = b"AWS4secret"
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        text = "\n".join(("AWS4-HMAC-SHA256", date, scope, hashlib.sha256(whole.encode()).hexdigest()))
+        return hmac.new(key, text.encode(), "sha256").hexdigest()
+
+    def do_GET(self):
+        date = self.headers["X-Amz-Date"]
+        when = time.mktime(time.strptime(date, "%Y%m%dT%H%M%SZ")) - time.timezone
+        late = abs(when - time.time() - 8 * HOUR) > 900
+        good = self.headers["Authorization"].endswith("Signature=" + self.signature(date))
+        code = "SignatureDoesNotMatch" if not good else "RequestTimeTooSkewed" if late else "NoSuchKey"
+        self.server.seen.append(code)
+        body = ("<Error><Code>%s</Code><Message>no</Message></Error>" % code).encode()
+        self.send_response(404 if code == "NoSuchKey" else 403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_store_that_refuses_our_clock_is_asked_by_its_own(atc):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ahead)
+    server.seen = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        atc.start({**knobs_config(server={"health_store": True}), "backup": {"url": "s3://bucket/atc"}},
+                  env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:%d" % server.server_port, "AWS_REGION": "auto",
+                       "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"})
+        wait_until(lambda: atc.get("/up").status == 200, what="the store answers")
+        assert server.seen[:2] == ["RequestTimeTooSkewed", "NoSuchKey"] and set(server.seen[2:]) <= {"NoSuchKey"}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 # --- tenants' hooks ---
 
 def hooked(atc, start=None, stop=None, **app):
@@ -445,7 +564,7 @@ def test_a_stop_hook_that_fails_is_reported_and_the_tenant_is_well(atc):
     hooked(atc, None, ["sh", "-c", "exit 4"])
     atc.whoami()
     atc.cli("stop", "bellevue/2025/winter")
-    assert "its stop_hook (sh) exited with status 4" in atc.log
+    wait_until(lambda: "its stop_hook (sh) exited with status 4" in atc.log, what="it is reported")
     assert atc.tenant()["reason"] is None and atc.state() == "stopped"
     atc.whoami()
 

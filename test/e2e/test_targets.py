@@ -1,12 +1,14 @@
 """What every target has to do, and what it has to refuse: run against each platform, or its double.
 SPDX-License-Identifier: MIT
 """
+import concurrent.futures
+
 import pytest
 
 import targets
-from targets import machines, wait_state
+from targets import AWAY, HOME, machines, wait_state
 
-TARGETS = [targets.FlyTarget, targets.FlyWithoutToken, targets.HostsTarget]
+TARGETS = [targets.FlyTarget, targets.FlyWithoutToken, targets.HostsTarget, targets.KubernetesTarget]
 ASLEEP = ("suspended", "stopped")
 
 
@@ -53,3 +55,38 @@ def test_a_machine_that_there_is_not_is_refused(target, order):
         done = target.command("machine", order, name)
         assert done.returncode == 1 and done.stderr.startswith("fly-atc: "), (done.stdout, done.stderr)
     assert {target.state(target.here), target.state(target.there)} == {"started"}
+
+
+def test_who_it_is_and_who_the_others_are_outlives_a_restart(target):
+    before = {name: (each["self"], each["region"], each["address"]) for name, each in machines(target).items()}
+    target.restart(target.here)
+    assert {name: (each["self"], each["region"], each["address"]) for name, each in machines(target).items()} == before
+
+
+def test_each_request_is_answered_by_the_machine_of_its_user(target):
+    assert target.ask("GET", HOME + "/whoami").status == target.ask("GET", AWAY + "/whoami").status == 200
+    assert target.ask("GET", HOME + "/whoami").json()["pid"] != target.ask("GET", AWAY + "/whoami").json()["pid"]
+
+
+def test_unknown_paths_wake_nobody(target):
+    target.bring_asleep(target.there)
+    assert {target.ask("GET", "/scan%d/x" % i).status for i in range(50)} == {404}
+    assert target.state(target.there) in ASLEEP
+
+
+@pytest.mark.parametrize("size", [10, 1500000], ids=["small", "too large for a replay"])
+def test_a_request_for_one_that_sleeps_is_answered_by_it(target, size):
+    expected = target.ask("POST", HOME + "/upload", b"x" * size)
+    target.bring_asleep(target.there)
+    answer = target.ask("POST", AWAY + "/upload", b"x" * size)
+    assert (answer.status, answer.body) == (200, expected.body)
+    wait_state(target, target.there, ("started",))
+
+
+def test_what_comes_at_once_for_one_that_sleeps_is_done_once_each(target):
+    before = target.ask("POST", AWAY + "/count").json()["count"]
+    target.bring_asleep(target.there)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: target.ask("POST", AWAY + "/count"), range(8)))
+    assert {answer.status for answer in answers} == {200}
+    assert target.ask("GET", AWAY + "/count").json() == {"count": before + 8}

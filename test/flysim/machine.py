@@ -11,6 +11,7 @@ import sys
 import time
 
 from flysim.ids import ulid
+from flysim.silence import Silence, descendants_of
 
 INIT = pathlib.Path(__file__).with_name("init.py")
 GRACE_OF_SIGTERM = 1.0
@@ -73,6 +74,8 @@ class Machine:
         self.keeps_rootfs, self.wanted_first = False, "created"
         self.shim, self.pid, self.task = None, None, None
         self.stop_requested, self.restarts, self.socket = False, [], None
+        self.silence = None
+        self.is_held = False    # down for a moment, in which nobody starts it
         self.answers, self.backgrounds = collections.deque(), set()
         self.on_asleep = []
         self.volume = None
@@ -214,16 +217,22 @@ class Machine:
         await shim.wait()
         if self.shim is shim:
             self.shim, self.pid = None, None
-            for answer in self.answers:
-                answer.cancel()
-            self.answers.clear()
+            self.forget_answers()
             self.exited(status)
+
+    def forget_answers(self):
+        """Nobody gives them any more."""
+        for answer in self.answers:
+            answer.cancel()
+        self.answers.clear()
 
     def tell(self, *words):
         if self.shim:
             self.shim.stdin.write((" ".join(map(str, words)) + "\n").encode())
 
     async def ask(self, word):
+        if not self.shim:
+            return
         answer = asyncio.get_running_loop().create_future()
         self.answers.append(answer)
         self.tell(word)
@@ -232,6 +241,8 @@ class Machine:
     async def kill(self):
         """Nothing of it runs any more, and nobody was told."""
         shim, self.shim, self.pid = self.shim, None, None
+        self.speak()
+        self.forget_answers()
         if shim:
             shim.stdin.close()
             await shim.wait()
@@ -274,6 +285,7 @@ class Machine:
 
     async def start(self, source="user"):
         """Asks for it; returns what it was before."""
+        await self.fleet.until(lambda: not self.is_held, 400)
         if self.state == "suspending" and not self.fleet.switches.interruptible_suspend:
             await self.fleet.until(lambda: self.state != "suspending", 60)
         previous = self.state
@@ -306,6 +318,7 @@ class Machine:
             self.note("snapshot_lost", "starting", "flyd")
         if from_snapshot and self.shim:
             await asyncio.sleep(switches.resume_latency)
+            self.speak()
             await self.ask("thaw")
         else:
             await self.kill()
@@ -327,6 +340,7 @@ class Machine:
         if self.state == "stopped":
             return
         if self.state == "suspended":
+            self.become("stopping", "stop", source)
             await self.kill()
             self.keeps_rootfs = True  # what a suspended machine had on its disk is there at its next boot
             self.become("stopped", "stop", source)
@@ -380,18 +394,41 @@ class Machine:
         await asyncio.sleep(self.fleet.switches.suspend_latency)
         await self.ask("freeze")
         if self.state == "suspending" and self.shim:
+            self.hush()
             self.become("suspended", "suspend")
 
-    async def halt(self):
-        """Until it is down, as its stop has it."""
-        if self.state == "starting":
-            await self.fleet.until(lambda: self.state != "starting", 60)
-        await self.stop("flyd")
-        await self.fleet.until(lambda: self.state == "stopped", 400)
+    def hush(self):
+        """As on Fly: nobody hears of it while it is suspended."""
+        if not self.fleet.switches.silent_while_suspended:
+            return
+        self.silence = Silence(descendants_of(self.shim.pid), self.address)
+        if not self.silence.is_whole:
+            self.fleet.log("not silent", machine=self.id)
+
+    def speak(self):
+        silence, self.silence = self.silence, None
+        if silence:
+            silence.end()
+
+    async def halt(self, source="flyd", number=None, timeout=None):
+        """Until it is down, as its stop has it; whoever wants to start it waits until `is_held` is over."""
+        self.is_held = True
+        try:
+            if self.state == "starting":
+                await self.fleet.until(lambda: self.state != "starting", 60)
+            await self.stop(source, number, timeout)
+            await self.fleet.until(lambda: self.state == "stopped", 400)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self):
+        self.is_held = False
+        self.fleet.changed()
 
     async def reboot(self, source="user", number=None, timeout=None):
-        await self.stop(source, number, timeout)
-        await self.fleet.until(lambda: self.state == "stopped", 400)
+        await self.halt(source, number, timeout)
+        self.release()
         await self.start(source)
 
     async def update(self, config, source="user"):
@@ -443,9 +480,18 @@ class Machine:
 
     async def migrate(self, volume="kept"):
         """Another host: a new address, no snapshot, perhaps a new volume; a running machine boots there."""
+        await self.fleet.until(lambda: self.state not in ("starting", "stopping", "suspending"), 400)
         was = self.state
-        if was in ("started", "starting", "suspended"):
+        if was in ("started", "suspended"):
             await self.halt()
+        try:
+            self.move(volume)
+        finally:
+            self.release()
+        if was == "started":
+            await self.start("flyd")
+
+    def move(self, volume):
         self.address, self.host = self.fleet.new_address(), self.fleet.new_host()
         self.keeps_rootfs = False
         if self.volume:
@@ -457,5 +503,3 @@ class Machine:
             del self.app.volumes[old.id]
             self.config = {**self.config, "mounts": [{**self.config["mounts"][0], "volume": self.volume.id}]}
         self.note("migrated", self.state, "flyd")
-        if was in ("started", "starting"):
-            await self.start("flyd")

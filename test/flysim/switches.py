@@ -36,6 +36,7 @@ class Switches:
     resume_latency: float = switch(0.0, "from a suspended machine's start to its going on (measured: 0.2 to 0.7)")
     suspend_latency: float = switch(0.02, "in which a machine is suspending, and still runs")
     interruptible_suspend: bool = switch(True, "a start ends a suspend that is under way; otherwise it waits for its end")
+    silent_while_suspended: bool = switch(True, "what is sent to a suspended machine arrives nowhere; otherwise its kernel accepts and acknowledges it")
     suspend_max_mb: int = switch(2048, "memory up to which a machine can be suspended (one page says 4096)")
     kill_signal: str = switch("SIGINT", "signal of a stop where the machine's configuration names none (one page says SIGTERM)", ("SIGINT", "SIGTERM"))
     final_signal: str = switch("SIGKILL", "what follows kill_timeout; a machine that lives on after SIGTERM is ended a second later",

@@ -1,9 +1,15 @@
 """A machine's life: its environment, disk, signals, sleep, crashes, hosts, and the loop that stops what nobody uses.
 SPDX-License-Identifier: MIT
 """
+import fcntl
+import socket
+import termios
+import threading
+
 import pytest
 
 import processes
+from atc import Background
 from conftest import SEA, SJC, app
 from fly import service
 from waiting import holds_for, wait_until
@@ -281,3 +287,49 @@ def test_the_loop_runs_by_itself(make_fly):
                    switches={"autostop_every": 0.05}, waits=False)
     wait_states(fly, "suspended", "suspended")
     assert fly.machine(SEA)["config"]["services"][0]["autostop"] == "suspend"
+
+
+def test_a_machine_that_is_moved_or_restarted_is_started_once_whoever_asks_for_it_meanwhile(make_fly):
+    fly = one(make_fly)
+    pids, over = set(), threading.Event()
+
+    def ask():
+        while not over.is_set():
+            pids.add(pid_of(fly))
+    asking = Background(ask)
+    wait_until(lambda: pids, what="somebody asks")
+    for _ in range(4):
+        fly.order("machine", id=SEA, do="migrate")
+        fly.wait(SEA, "started")
+        fly.do(SEA, "restart")
+        fly.wait(SEA, "started")
+    over.set()
+    asking.result()
+    starts = [line for line in fly.log(what="machine", machine=SEA) if line["state"] == "starting"]
+    assert len(starts) == 9, "once in the beginning, and once for each"
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_what_is_sent_to_a_suspended_machine_arrives_nowhere(make_fly, is_silent):
+    """Neither a new connection nor what was sent on an old one; both go on when it is awake, as TCP tries again."""
+    fly = one(make_fly, switches={"silent_while_suspended": is_silent})
+    pid_of(fly)
+    address = (fly.told("addresses")["machines"][SEA]["address"], 8080)
+    old = socket.create_connection(address, 10)
+    fly.bring(SEA, "suspended")
+    old.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    new = socket.socket()
+    new.settimeout(0.5)
+    unsent = int.from_bytes(fcntl.ioctl(old, termios.TIOCOUTQ, bytes(4)), "little")
+    try:
+        new.connect(address)
+        is_connected = True
+    except TimeoutError:
+        is_connected = False
+    assert (is_connected, unsent == 0) == (not is_silent, not is_silent) or fly.log(what="not silent")
+    fly.bring(SEA, "started")
+    old.settimeout(60)
+    assert old.recv(4096).startswith(b"HTTP/1.1 200")
+    assert pid_of(fly)
+    for each in (old, new):
+        each.close()

@@ -31,6 +31,7 @@ static void test_who_we_are_is_the_environments_to_say(void **state)
 			TARGET_NONE},
 		{"", {"KAMAL_HOST=10.0.0.1", "ATC_MACHINE=m2"}, "m2", "", "environment ATC_MACHINE",
 			TARGET_NONE},
+		{"machine: m1\n", {"KAMAL_HOST=2001:db8::1"}, "m1", "", "atc.yml:1", TARGET_NONE},
 		{"", {"ATC_MACHINE=m2", "FLY_MACHINE_ID=148e"}, "148e", "",
 			"environment FLY_MACHINE_ID", TARGET_FLY},
 		{"", {"ATC_MACHINE=", "FLY_MACHINE_ID="}, "", "", "default", TARGET_NONE},
