@@ -287,6 +287,31 @@ def test_requests_all_the_time_are_all_answered_by_one_process(sleepy):
     assert machine.says(GOES_ON) >= 1
 
 
+@pytest.mark.parametrize("instant", ["in idle_hook", "while tenants stop", "while the platform is asked", "in resume_hook"])
+def test_a_fly_atc_that_is_killed_at_any_instant_starts_again_and_serves(sleepy, instant):
+    hooks = {"in idle_hook": {"idle_hook": until("go")}, "in resume_hook": {"resume_hook": until("go"), "idle_timeout": "2s"},
+             "while tenants stop": {"on_idle": "stop"}}.get(instant, {})
+    tenants = {"2025/winter": {"stop_hook": until("go")} if instant == "while tenants stop" else {}}
+    machine = sleepy(users={"bellevue": {"machine": SEA, "tenants": tenants}}, **hooks)
+    before = machine.whoami()
+    if instant == "while the platform is asked":
+        machine.fly.order("fault", kind="api", action="suspend", machine=SEA, delay=20, count=1)
+        machine.wait_says(ASKED)
+    elif instant == "while tenants stop":
+        wait_until(lambda: machine.control("GET", "/v1/tenants/bellevue/2025/winter")["state"] == "stopping", what="it stops")
+    elif instant == "in idle_hook":
+        wait_until(lambda: machine.sleep_status()["state"] == "falling asleep", what="idle_hook runs")
+    else:
+        machine.wait("suspended")
+        machine.fly.do(SEA, "start")
+        wait_until(lambda: machine.sleep_status()["state"] == "resuming", what="resume_hook runs")
+    machine.fly.order("machine", id=SEA, do="crash")
+    machine.touch("go")
+    machine.wait_says("serving on", 2)
+    assert machine.whoami() != before
+    machine.fly.may_exit.add(137)
+
+
 # --- refused ---
 
 @pytest.mark.parametrize("status", [409, 412, 429])
