@@ -166,6 +166,7 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
+	roster_watch_wake(s);
 	tenants_wake(s->tenants, slot);
 }
 
@@ -319,7 +320,7 @@ static void tell_resumed(struct supervisor *s)
 
 static void read_roster(struct supervisor *s, control_roster_fn *done)
 {
-	roster_watch_told(s, 0, done, s);
+	roster_watch_resume(s, done, s);
 }
 
 static const struct sleep_ops sleep_ops = {
