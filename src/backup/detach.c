@@ -74,11 +74,23 @@ static void succeed_detach(struct detach *d)
 	op_succeed(&d->op);
 }
 
+/* The replicas of our epoch have everything, and nobody goes on from there: to try again would
+ * change nothing. */
+static void note_loss(const struct entry *e, const char *why)
+{
+	log_error(
+		"tenant %s: %s; what was written here since is in the store, in epoch %llu, and not in "
+		"what is served now",
+		e->id, why, (unsigned long long)e->head.epoch);
+}
+
 static void on_sealed(void *arg, int result, const struct why *why)
 {
 	struct detach *d = arg;
 
-	if (result < 0)
+	if (result == -EREMCHG)
+		note_loss(d->op.entry, why->text);
+	if (result < 0 && result != -EREMCHG)
 		fail_detach(d, why->text);
 	else
 		succeed_detach(d);

@@ -520,7 +520,7 @@ int head_update(struct store *s, str tenant, struct head *h, msec until, struct 
 			"another fly-atc has taken over " STR_FMT " (epoch %llu, ours is %llu)",
 			STR_ARG(tenant), (unsigned long long)present.epoch,
 			(unsigned long long)h->epoch);
-		r = -ESTALE;
+		r = -EREMCHG;
 	} else if (r == 0) {
 		add_missing(h, &present);
 		r = head_save(s, tenant, h, until, etag, ret_why);

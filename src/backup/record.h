@@ -111,7 +111,7 @@ int head_load(struct store *s, str tenant, msec until, struct head *ret, struct 
 int head_save(struct store *s, str tenant, const struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
 /* Writes h over HEAD where the epoch is still h's; databases that only HEAD names are kept, and
- * added to h. 0, -ESTALE (another epoch has begun, or HEAD is gone), -EIO. */
+ * added to h. 0, -EREMCHG (another epoch has begun), -ESTALE (HEAD is gone), -EIO. */
 int head_update(struct store *s, str tenant, struct head *h, msec until, struct etag *etag,
 	struct why *ret_why) MUST_USE;
 

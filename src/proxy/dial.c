@@ -39,8 +39,10 @@ enum step dial_rest(struct exchange *x)
 		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
 	x->wish.wants_page = arrival_has(x->wish.arrival, HEADER_ACCEPT) &&
 			     waiting_wants_page(x->wish.arrival->head);
+	if (presence_is_gated(x))
+		return presence_wait(x);
 	write_head(x);
-	return presence_is_gated(x) ? STEP_GATE : STEP_JOIN;
+	return STEP_JOIN;
 }
 
 enum step dial_tenant(struct exchange *x)

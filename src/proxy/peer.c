@@ -103,7 +103,7 @@ static bool may_dial(const struct exchange *x)
 {
 	const struct worker_peer *p = x->trip.peer.is;
 
-	return p->is_told && p->state == MACHINE_THERE && loop_now(x->worker->loop) >= p->again;
+	return worker_peer_is_there(p) && loop_now(x->worker->loop) >= p->again;
 }
 
 enum step peer_step(struct exchange *x)
@@ -184,10 +184,10 @@ static enum step wait_for_peer(struct exchange *x)
 static void set_deadline(struct exchange *x)
 {
 	const struct worker_peer *p = x->trip.peer.is;
-	bool is_coming = !p->is_told || p->state == MACHINE_COMING;
 
+	/* What was asked for is told when there is something to tell. */
 	client_deadline(
-		x->client, is_coming ? x->trip.held_until : MIN(x->trip.held_until, p->again));
+		x->client, p->asked ? x->trip.held_until : MIN(x->trip.held_until, p->again));
 }
 
 void peer_wait_enter(struct exchange *x)
@@ -197,9 +197,9 @@ void peer_wait_enter(struct exchange *x)
 	atomic_fetch_add(&x->worker->shared->nheld, 1);
 	p->nheld++;
 	list_append(&p->held, &x->link);
-	set_deadline(x);
-	if (!p->is_told || p->state != MACHINE_THERE)
+	if (!worker_peer_is_there(p))
 		worker_reach(p);
+	set_deadline(x);
 }
 
 void peer_wait_leave(struct exchange *x)

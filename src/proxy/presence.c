@@ -5,7 +5,9 @@
 
 #include "base/number.h"
 #include "link/activity.h"
+#include "proxy/caching.h"
 #include "proxy/exchange_int.h"
+#include "proxy/seeking.h"
 #include "proxy/shared.h"
 #include "proxy/wall.h"
 
@@ -129,6 +131,26 @@ bool presence_is_gated(const struct exchange *x)
 	return activity_phase(x->worker->machine.activity) == ACTIVITY_GATED;
 }
 
+enum step presence_wait(struct exchange *x)
+{
+	if (!x->wish.kept)
+		x->wish.kept = seeking_keep(x);
+	return STEP_GATE;
+}
+
+/* What was begun for a tenant that is not here any more. */
+static enum step place_anew(struct exchange *x)
+{
+	if (x->reply.caching)
+		caching_done(x);
+	worker_leave_tenant(x->trip.tenant);
+	x->trip.tenant = NULL;
+	x->wish.conf = NULL;
+	view_unref(x->view);
+	x->view = view_ref(x->worker->view);
+	return routing_again(x);
+}
+
 enum step presence_step(struct exchange *x)
 {
 	struct worker *w = x->worker;
@@ -139,7 +161,8 @@ enum step presence_step(struct exchange *x)
 		return exchange_fail(x, ERROR_DRAINING, STR_EMPTY);
 	if (!presence_is_gated(x)) {
 		client_deadline(x->client, MSEC_NEVER);
-		return STEP_JOIN;
+		x->wish.arrival = x->wish.kept;
+		return exchange_has_moved(x) ? place_anew(x) : STEP_REST;
 	}
 	client_deadline(x->client, loop_now(w->loop) + GATE_PAUSE);
 	return WAIT;

@@ -3,9 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/base.h"
-
-struct exchange;
+#include "proxy/exchange.h"
 
 /* The request will be served by this machine, or sent on by it: it does not sleep before that is
  * over. Tells the supervisor where that changes something. */
@@ -17,5 +15,7 @@ void presence_hear(struct exchange *x, msec ahead);
 msec presence_ahead(const struct exchange *x);
 /* The exchange is over.  Whether that was a use of the machine says machine.busy. */
 void presence_end(struct exchange *x);
-/* It has to wait before it goes to a tenant. */
+/* It has to wait before it goes to a tenant: then GATE, which leads back to REST, or to PLACE if
+ * the tenant lives elsewhere by then. */
 bool presence_is_gated(const struct exchange *x);
+enum step presence_wait(struct exchange *x);

@@ -54,7 +54,7 @@ static bool can_be_user(str path)
 /* --- the request --- */
 
 /* It outlives the bytes that it came in. */
-static struct arrival *keep_arrival(struct exchange *x)
+struct arrival *seeking_keep(struct exchange *x)
 {
 	struct arena *a = &x->arena;
 	struct arrival *kept = arena_alloc(a, sizeof(*kept));
@@ -90,7 +90,7 @@ static enum step begin_look(struct exchange *x)
 	if (atomic_load(&all->nwaiting) >= SEEK_MOST)
 		return exchange_fail(x, ERROR_TOO_MANY_HELD,
 			STR("Too many requests ask for what is not known here."));
-	x->wish.kept = keep_arrival(x);
+	x->wish.kept = seeking_keep(x);
 	x->wish.seek_until = loop_now(w->loop) + SEEK_LIMIT;
 	x->wish.sought = w->shared->ops->seek(w->shared);
 	return STEP_SEEK;

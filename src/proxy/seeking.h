@@ -17,5 +17,8 @@
  * too. */
 enum step seeking_begin(struct exchange *x);
 
+/* What came, in the exchange's arena: for a request that waits before it is known where it goes. */
+struct arrival *seeking_keep(struct exchange *x) MUST_USE;
+
 void seeking_enter(struct exchange *x);
 void seeking_leave(struct exchange *x);

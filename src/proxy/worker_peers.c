@@ -12,12 +12,14 @@
 /* msec, all of these. */
 #define CONNECT_LIMIT 3000  /* a machine that sleeps does not say so: it says nothing */
 #define IDLE_LIMIT    10000 /* one that has gone to sleep since has no connection of ours */
-#define FRESH_FOR     1500
-#define PAUSE_FIRST   50
-#define PAUSE_LAST    1000
-#define FAILED_FOR    1000  /* what failed is not asked for again */
-#define BACK_WITHIN   10000 /* one that has just died may only be started again */
-#define ASK_AGAIN     10000 /* nothing came of the last question */
+/* What must not be sent twice finds out by a connection of its own that a machine sleeps. */
+#define FRESH_FOR   100
+#define SURE_FOR    10000 /* after that nobody knows: it may have gone to sleep */
+#define PAUSE_FIRST 50
+#define PAUSE_LAST  1000
+#define FAILED_FOR  1000  /* what failed is not asked for again */
+#define BACK_WITHIN 10000 /* one that has just died may only be started again */
+#define ASK_AGAIN   10000 /* nothing came of the last question */
 /* The other machine has limits of its own, which are the same or nearly so, and reports them
  * better. */
 #define PEER_GRACE   5000
@@ -118,7 +120,14 @@ void worker_peer_answered(struct worker_peer *p)
 {
 	MAGIC_CHECK(p, PEER_MAGIC);
 	p->seen = loop_now(p->origin.worker->loop);
+	p->sure_until = p->seen + SURE_FOR;
 	p->again = p->pause = 0;
+}
+
+bool worker_peer_is_there(const struct worker_peer *p)
+{
+	return p->is_told && p->state == MACHINE_THERE &&
+	       loop_now(p->origin.worker->loop) < p->sure_until;
 }
 
 bool worker_peer_is_lost(const struct worker_peer *p)
@@ -143,6 +152,7 @@ static void locate_peer(struct worker_peer *p, uint32_t generation, const struct
 	char before[ENDPOINT_TEXT_MAX], now[ENDPOINT_TEXT_MAX];
 
 	p->state = MACHINE_THERE;
+	p->sure_until = loop_now(p->origin.worker->loop) + SURE_FOR;
 	if (!str_eq(endpoint_text(&p->origin.at, before), endpoint_text(at, now)))
 		p->again = p->pause = 0;
 	else

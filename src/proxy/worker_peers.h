@@ -23,11 +23,12 @@ struct worker_peer {
 	_Atomic uint32_t connections; /* of the origin */
 	bool is_told;		      /* the supervisor has said something, which is: */
 	enum machine_state state;
-	char *reason; /* in FAILED; or NULL */
-	msec asked;   /* when the supervisor was last asked, and has not answered since; or 0 */
-	msec again;   /* after a failure: no sooner is it tried again */
-	msec pause;   /* from one failure to the next try; grows */
-	msec seen;    /* when it was last there, as this thread knows; or 0 */
+	char *reason;	 /* in FAILED; or NULL */
+	msec asked;	 /* when the supervisor was last asked, and has not answered since; or 0 */
+	msec again;	 /* after a failure: no sooner is it tried again */
+	msec pause;	 /* from one failure to the next try; grows */
+	msec seen;	 /* when it was last there, as this thread knows; or 0 */
+	msec sure_until; /* in THERE: that it still is */
 	size_t nheld;
 	struct list held;	  /* exchanges that wait for it */
 	struct list streams;	  /* exchanges without an end of their own */
@@ -44,6 +45,8 @@ void worker_reach(struct worker_peer *p);
 void worker_peer_failed(struct worker_peer *p, bool was_there);
 /* It has answered. */
 void worker_peer_answered(struct worker_peer *p);
+/* It was at its address only a while ago. */
+bool worker_peer_is_there(const struct worker_peer *p);
 /* It has failed, and to wait makes no sense now. */
 bool worker_peer_is_lost(const struct worker_peer *p);
 /* The answer that comes from there has no end of its own. */

@@ -88,6 +88,12 @@ void roster_place_free(struct roster_place *p)
 	free(p);
 }
 
+void roster_place_forget_connections(struct roster_place *p)
+{
+	MAGIC_CHECK(p, PLACE_MAGIC);
+	store_forget_connections(p->store);
+}
+
 const char *roster_place_name(const struct roster_place *p)
 {
 	return p->name;

@@ -42,6 +42,8 @@ struct roster_place *roster_place_new(
 void roster_place_free(struct roster_place *p);
 /* "s3://bucket/atc/_roster", for people. */
 const char *roster_place_name(const struct roster_place *p);
+/* The machine has slept: idle connections to the store may be dead. */
+void roster_place_forget_connections(struct roster_place *p);
 /* NULL: it is in a bucket. */
 const char *roster_place_directory(const struct roster_place *p);
 

@@ -4,13 +4,13 @@
 
 #include "base/log.h"
 #include "base/number.h"
-#include "supervisor/proxy_child.h"
 #include "supervisor/supervisor_int.h"
 
 #define AHEAD	   5000	 /* msec by which the edge's clock is ahead after a sleep, at least */
 #define AHEAD_SOON 1000	 /* the same, where a sleep was asked for */
 #define TOLD_PAUSE 30000 /* between two resumes that only a request tells of: one may lie */
 #define STEP_GRACE 60000 /* for the clock to be set after a resume */
+#define LOOK_LIMIT 5000	 /* for the roster: requests wait for it */
 #define ASK_AGAIN  10000 /* the store, which did not answer */
 
 static bool is_expected(const struct supervisor *s)
@@ -123,6 +123,30 @@ static void on_owned(void *arg, const struct backup_result *r)
 	finish_one(arg);
 }
 
+/* --- who lives where --- */
+
+static void end_look(struct supervisor *s)
+{
+	if (!s->sleeping.is_looking)
+		return;
+	s->sleeping.is_looking = false;
+	timer_cancel(&s->sleeping.looking);
+	finish_one(s);
+}
+
+/* A roster that cannot be read has been reported; the epochs in the store decide then. */
+static void on_looked(void *arg, int err, uint64_t version, str reason)
+{
+	(void)err, (void)version, (void)reason;
+	end_look(arg);
+}
+
+static void on_look_limit(struct timer *timer)
+{
+	log_warn("the roster has not been read in time; the last known one serves");
+	end_look(container_of(timer, struct supervisor, sleeping.looking));
+}
+
 static void report(const char *how, msec length)
 {
 	char text[NUMBER_TEXT_MAX];
@@ -151,9 +175,12 @@ void resume_begin(struct supervisor *s, const char *how, msec length)
 	timer_cancel(&z->timer);
 	timer_cancel(&z->asking);
 	slept_expect(&z->slept, false);
-	proxy_child_tell_resumed(s->proxy);
+	z->ops->tell(s);
 	backup_forget_connections(s->backup);
-	z->waits = 2;
+	z->waits = 3;
+	z->is_looking = true;
+	timer_set(&z->looking, s->loop, loop_now(s->loop) + LOOK_LIMIT, on_look_limit);
+	z->ops->look(s, on_looked);
 	tenants_resume(s->tenants, on_owned, s);
 	hook_run(s, "resume_hook", &s->conf->machine.resume_hook, on_resume_hook, s);
 }

@@ -324,6 +324,15 @@ void roster_watch_busy(struct supervisor *s)
 		roster_watch_want(w);
 }
 
+void roster_watch_wake(struct supervisor *s)
+{
+	struct roster_watch *w = s->roster.watch;
+
+	if (w && s->roster.is_shared && s->conf->target != TARGET_NONE && !w->is_busy &&
+		!w->is_wanted && loop_now(s->loop) >= earliest(w))
+		roster_watch_want(w);
+}
+
 static void take_word(
 	struct supervisor *s, uint64_t version, bool is_spread, control_roster_fn *done, void *arg)
 {
@@ -347,6 +356,17 @@ static void take_word(
 void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)
 {
 	take_word(s, version, false, done, arg);
+}
+
+void roster_watch_resume(struct supervisor *s, control_roster_fn *done, void *arg)
+{
+	struct roster_watch *w = s->roster.watch;
+
+	if (w) { /* connections of before may be dead, and the pauses are over */
+		roster_place_forget_connections(w->place);
+		w->began = 0;
+	}
+	take_word(s, 0, false, done, arg);
 }
 
 void roster_watch_spread(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)

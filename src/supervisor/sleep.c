@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/number.h"
-#include "supervisor/proxy_child.h"
 #include "supervisor/resume.h"
 #include "supervisor/supervisor_int.h"
 
@@ -79,7 +78,7 @@ static bool is_unused(const struct supervisor *s, msec *ret_since)
 }
 
 static void on_look(struct timer *timer);
-static void fall_asleep(struct supervisor *s);
+static void begin_sleep(struct supervisor *s);
 
 static bool is_wanted(const struct supervisor *s)
 {
@@ -102,10 +101,10 @@ static void look(struct supervisor *s)
 	} else {
 		due = now + idle;
 		log_debug("this machine is in use");
-		proxy_child_ask(s->proxy); /* a hanging request would be counted forever */
+		z->ops->ask(s); /* a hanging request would be counted forever */
 	}
 	if (due <= now)
-		fall_asleep(s);
+		begin_sleep(s);
 	else
 		timer_set(&z->timer, s->loop, due, on_look);
 }
@@ -403,7 +402,7 @@ static void on_idle_hook(void *arg, const char *fault)
 	try_later(s, MAX(s->conf->machine.idle_timeout, (msec)PAUSE_FIRST));
 }
 
-static void fall_asleep(struct supervisor *s)
+static void begin_sleep(struct supervisor *s)
 {
 	struct sleeping *z = &s->sleeping;
 	msec since;
@@ -568,6 +567,7 @@ void sleep_end(struct supervisor *s)
 	z->step = SLEEP_LEAVING;
 	timer_cancel(&z->timer);
 	timer_cancel(&z->asking);
+	timer_cancel(&z->looking);
 	slept_stop(&z->slept);
 	hooks_kill(s);
 }
@@ -576,6 +576,7 @@ void sleep_done(struct supervisor *s)
 {
 	timer_cancel(&s->sleeping.timer);
 	timer_cancel(&s->sleeping.asking);
+	timer_cancel(&s->sleeping.looking);
 	slept_stop(&s->sleeping.slept);
 	holds_done(&s->sleeping.holds);
 	free(s->sleeping.fault);

@@ -33,6 +33,10 @@ struct sleep_ops {
 	void (*end)(struct supervisor *s);    /* fly-atc is told to end */
 	void (*start)(struct supervisor *s);  /* the tenants that run from the start */
 	void (*settle)(struct supervisor *s); /* a hook has ended: the end may wait for it */
+	void (*ask)(struct supervisor *s);    /* does the proxy still respond? */
+	void (*tell)(struct supervisor *s);   /* the proxy: RESUMED */
+	/* The roster is read; done when what it says is in force, or it is not known. */
+	void (*look)(struct supervisor *s, control_roster_fn *done);
 };
 
 struct sleeping {
@@ -53,8 +57,10 @@ struct sleeping {
 	msec asked_at, stirred_at; /* 0: not */
 	unsigned ask_serial;	   /* the sequence of the call to the platform */
 	bool is_ask_pending;
-	uint64_t sleeps; /* that we know of */
-	unsigned waits;	 /* in RESUMING: for so many things */
+	uint64_t sleeps;      /* that we know of */
+	struct timer looking; /* how long the roster is waited for */
+	bool is_looking;
+	unsigned waits; /* in RESUMING: for so many things */
 };
 
 void sleep_init(struct supervisor *s, const struct sleep_ops *ops);

@@ -118,7 +118,7 @@ static void open_kmsg(struct slept *d, const char *path)
 
 static void set_tick(struct slept *d);
 
-static const char *text_of(enum slept_sign sign)
+static const char *sign_text(enum slept_sign sign)
 {
 	switch (sign) {
 	case SLEPT_STOPPED:
@@ -144,7 +144,7 @@ static void on_tick(struct timer *timer)
 	set_tick(d);
 	sign = clocks_compare(&before, &d->last, period, d->is_soon, &length);
 	if (sign != SLEPT_NOT)
-		d->fn(d->arg, text_of(sign), length, sign == SLEPT_STEPPED);
+		d->fn(d->arg, sign_text(sign), length, sign == SLEPT_STEPPED);
 	else if (has_fallen_behind(d, &length))
 		d->fn(d->arg, "the host's clock has gone on alone", length, false);
 }

@@ -166,6 +166,7 @@ static void on_wake(void *arg, uint32_t slot)
 {
 	struct supervisor *s = arg;
 
+	roster_watch_wake(s);
 	tenants_wake(s->tenants, slot);
 }
 
@@ -307,8 +308,29 @@ static void wake_first(struct supervisor *s)
 		tenants_wake_at_boot(s->tenants);
 }
 
+static void ask_if_alive(struct supervisor *s)
+{
+	proxy_child_ask(s->proxy);
+}
+
+static void tell_resumed(struct supervisor *s)
+{
+	proxy_child_tell_resumed(s->proxy);
+}
+
+static void read_roster(struct supervisor *s, control_roster_fn *done)
+{
+	roster_watch_resume(s, done, s);
+}
+
 static const struct sleep_ops sleep_ops = {
-	.end = end, .start = wake_first, .settle = ending_check_soon};
+	.end = end,
+	.start = wake_first,
+	.settle = ending_check_soon,
+	.ask = ask_if_alive,
+	.tell = tell_resumed,
+	.look = read_roster,
+};
 
 /* --- the start --- */
 

@@ -60,6 +60,7 @@ bool fly_has_curl(struct target_call *call);
 
 /* --- fly_json.c: the same, answered in JSON; a new reference, or NULL and the call says why --- */
 
+json_t *fly_json(struct target_call *call, struct fly_request *take_r, const char *doing) MUST_USE;
 json_t *fly_get(struct target_call *call, char *take_path, msec until, const char *doing) MUST_USE;
 json_t *fly_post(struct target_call *call, char *take_path, str body, msec until,
 	const char *doing) MUST_USE;
@@ -74,11 +75,18 @@ target_call_fn fly_list_by_api, fly_list_by_names, fly_addresses;
 bool fly_is_machine(str name);
 /* fly_wake.c */
 target_call_fn fly_wake_by_api;
-/* Until it is in this state (or "settled").  0, -ETIMEDOUT, or what fly_ask says. */
-int fly_await(struct target_call *call, str machine, const char *state, msec until) MUST_USE;
-/* The state of a machine; 0 or what became of it is said. */
-#define FLY_STATE_MAX 32
-int fly_state(struct target_call *call, str machine, msec until, char ret[FLY_STATE_MAX]) MUST_USE;
+/* What a machine shows of itself. */
+#define FLY_WORD_MAX 32
+struct fly_shown {
+	char state[FLY_WORD_MAX];
+	char instance[FLY_WORD_MAX]; /* id of its present version; or empty */
+};
+/* 0, or why not is said. */
+int fly_state(struct target_call *call, str machine, msec until, struct fly_shown *ret) MUST_USE;
+/* Until it is in this state (or "settled").  For "stopped" Fly wants the instance, which is NULL
+ * else.  0, -ETIMEDOUT, or what fly_ask says. */
+int fly_await(struct target_call *call, str machine, const char *state, const char *instance,
+	msec until) MUST_USE;
 /* fly_knock.c: wakes without a token, by a small request that the edge brings to that machine. */
 void fly_knock(struct target_call *call); /* in the loop */
 /* fly_sleep.c: in the loop. */

@@ -314,6 +314,6 @@ void fly_create(struct target_call *call)
 	if (r < 0)
 		return;
 	/* Made it is; whether it has started by now is to be seen where machines are listed. */
-	(void)!fly_await(call, call->created, "started", until);
+	(void)!fly_await(call, call->created, "started", NULL, until);
 	target_call_set(call, 0, "%s", "");
 }

@@ -12,7 +12,8 @@
 
 #define DESTROY_LIMIT 420000 /* msec; Fly lets a machine end for 5 minutes at most */
 #define SETTLE_LIMIT  60000
-#define LEASE_TIME    480 /* seconds */
+#define LEASE_TIME    120   /* seconds */
+#define LEASE_RENEWAL 45000 /* msec */
 #define VOLUME_PAUSE  1000
 #define VOLUMES_MAX   4
 
@@ -54,18 +55,23 @@ static bool is_header_text(str s)
 	return s.n;
 }
 
+/* With the nonce of one that we have it is renewed. */
 static json_t *ask_lease(struct fly_removal *r)
 {
 	struct buf wish = {0};
 	struct json j = {.out = &wish};
+	struct fly_request request = {.method = "POST",
+		.path = machine_path(r, "/lease"),
+		.nonce = r->nonce,
+		.until = r->until};
 	json_t *answer;
 
 	json_open_object(&j, NULL);
 	json_number(&j, "ttl", LEASE_TIME);
 	json_str(&j, "description", STR("fly-atc removes it"));
 	json_close_object(&j);
-	answer = fly_post(
-		r->call, machine_path(r, "/lease"), buf_str(&wish), r->until, "lease the machine");
+	request.body = buf_str(&wish);
+	answer = fly_json(r->call, &request, "lease the machine");
 	buf_done(&wish);
 	return answer;
 }
@@ -83,6 +89,15 @@ static int take_lease(struct fly_removal *r)
 	}
 	if (error == 0)
 		r->nonce = arena_dup(&r->call->arena, nonce).p;
+	json_decref(answer);
+	return error;
+}
+
+static int renew_lease(struct fly_removal *r)
+{
+	json_t *answer = ask_lease(r);
+	int error = answer ? 0 : r->call->result.error;
+
 	json_decref(answer);
 	return error;
 }
@@ -160,25 +175,39 @@ static int wake_first(struct fly_removal *r)
 	int error =
 		order(r, "POST", machine_path(r, "/start"), "wake the machine, so that it can end");
 
-	return error ? error : fly_await(r->call, r->machine, "started", r->until);
+	return error ? error : fly_await(r->call, r->machine, "started", NULL, r->until);
+}
+
+/* The lease is short, so that it does not outlive us for long, and renewed. */
+static int await_end(struct fly_removal *r, const char *instance)
+{
+	int error;
+
+	do {
+		error = renew_lease(r);
+		if (error == 0)
+			error = fly_await(r->call, r->machine, "stopped", instance,
+				MIN(r->until, clock_now() + LEASE_RENEWAL));
+	} while (error == -ETIMEDOUT && clock_now() < r->until);
+	return error;
 }
 
 static int stop_it(struct fly_removal *r)
 {
-	char state[FLY_STATE_MAX];
+	struct fly_shown shown;
 	int error = fly_await(
-		r->call, r->machine, "settled", MIN(r->until, clock_now() + SETTLE_LIMIT));
+		r->call, r->machine, "settled", NULL, MIN(r->until, clock_now() + SETTLE_LIMIT));
 
 	if (error == 0)
-		error = fly_state(r->call, r->machine, r->until, state);
-	if (error == 0 && strcmp(state, "suspended") == 0) {
+		error = fly_state(r->call, r->machine, r->until, &shown);
+	if (error == 0 && strcmp(shown.state, "suspended") == 0) {
 		error = wake_first(r);
-		snprintf(state, sizeof(state), "started");
+		snprintf(shown.state, sizeof(shown.state), "started");
 	}
-	if (error == 0 && strcmp(state, "started") == 0) {
+	if (error == 0 && strcmp(shown.state, "started") == 0) {
 		error = order(r, "POST", machine_path(r, "/stop"), "stop the machine");
 		if (error == 0)
-			error = fly_await(r->call, r->machine, "stopped", r->until);
+			error = await_end(r, shown.instance);
 	}
 	return error ? error : check_end(r);
 }

@@ -11,7 +11,7 @@ str fly_member(const json_t *j, const char *key)
 				     : STR_EMPTY;
 }
 
-static json_t *ask_json(struct target_call *call, struct fly_request *take_r, const char *doing)
+json_t *fly_json(struct target_call *call, struct fly_request *take_r, const char *doing)
 {
 	struct fly_answer a = {0};
 	json_t *j = NULL;
@@ -31,12 +31,12 @@ json_t *fly_get(struct target_call *call, char *take_path, msec until, const cha
 {
 	struct fly_request r = {.method = "GET", .path = take_path, .until = until};
 
-	return ask_json(call, &r, doing);
+	return fly_json(call, &r, doing);
 }
 
 json_t *fly_post(struct target_call *call, char *take_path, str body, msec until, const char *doing)
 {
 	struct fly_request r = {.method = "POST", .path = take_path, .body = body, .until = until};
 
-	return ask_json(call, &r, doing);
+	return fly_json(call, &r, doing);
 }

@@ -12,7 +12,15 @@
 #define WAIT_MAX    60 /* seconds of one question to wait for a state */
 #define WAIT_GRACE  5000
 
-int fly_state(struct target_call *call, str machine, msec until, char ret[FLY_STATE_MAX])
+/* It becomes part of a query. */
+static void copy_word(str from, char to[FLY_WORD_MAX])
+{
+	bool is_word = fly_is_machine(from);
+
+	snprintf(to, FLY_WORD_MAX, STR_FMT, STR_ARG(is_word ? from : STR_EMPTY));
+}
+
+int fly_state(struct target_call *call, str machine, msec until, struct fly_shown *ret)
 {
 	json_t *j = fly_get(
 		call, xasprintf("/machines/" STR_FMT, STR_ARG(machine)), until, "show the machine");
@@ -24,12 +32,14 @@ int fly_state(struct target_call *call, str machine, msec until, char ret[FLY_ST
 		target_call_set(
 			call, error, "the Machines API answered something that is no machine");
 	}
-	snprintf(ret, FLY_STATE_MAX, STR_FMT, STR_ARG(state));
+	snprintf(ret->state, sizeof(ret->state), STR_FMT, STR_ARG(state));
+	copy_word(fly_member(j, "instance_id"), ret->instance);
 	json_decref(j);
 	return error;
 }
 
-int fly_await(struct target_call *call, str machine, const char *state, msec until)
+int fly_await(
+	struct target_call *call, str machine, const char *state, const char *instance, msec until)
 {
 	int error = -ETIMEDOUT;
 	msec now;
@@ -37,8 +47,10 @@ int fly_await(struct target_call *call, str machine, const char *state, msec unt
 	while (error == -ETIMEDOUT && (now = clock_now()) < until) {
 		unsigned seconds = (unsigned)MIN((until - now + 999) / 1000, (msec)WAIT_MAX);
 		struct fly_request r = {.method = "GET",
-			.path = xasprintf("/machines/" STR_FMT "/wait?state=%s&timeout=%u",
-				STR_ARG(machine), state, seconds),
+			.path = xasprintf("/machines/" STR_FMT "/wait?state=%s&timeout=%u%s%s",
+				STR_ARG(machine), state, seconds,
+				instance && *instance ? "&instance_id=" : "",
+				instance ? instance : ""),
 			.until = now + seconds * 1000 + WAIT_GRACE};
 		struct fly_answer a = {0};
 
@@ -64,8 +76,9 @@ static bool judge_state(struct target_call *call, msec until)
 {
 	static const char *const gone[] = {"destroyed", "destroying", "replaced", NULL};
 	static const char *const resting[] = {"stopped", "suspended", "created", "failed", NULL};
-	char state[FLY_STATE_MAX];
-	int r = fly_state(call, call->machine, until, state);
+	struct fly_shown shown;
+	const char *state = shown.state;
+	int r = fly_state(call, call->machine, until, &shown);
 
 	if (r < 0)
 		return r == -ENOENT || r == -EACCES || r == -ECANCELED;
@@ -80,7 +93,7 @@ static bool judge_state(struct target_call *call, msec until)
 	/* It is on its way to somewhere, from where it can be started. */
 	if (!is_one_of(state, resting))
 		(void)!fly_await(
-			call, call->machine, "settled", MIN(until, clock_now() + WAIT_GRACE));
+			call, call->machine, "settled", NULL, MIN(until, clock_now() + WAIT_GRACE));
 	return false;
 }
 
@@ -118,7 +131,7 @@ void fly_wake_by_api(struct target_call *call)
 
 		switch (ask_to_start(call, until)) {
 		case START_ASKED:
-			if (fly_await(call, call->machine, "started", until) == 0)
+			if (fly_await(call, call->machine, "started", NULL, until) == 0)
 				target_call_set(call, 0, "%s", "");
 			return;
 		case START_HOPELESS:

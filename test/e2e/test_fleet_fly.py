@@ -137,6 +137,18 @@ def test_a_machine_is_removed_with_its_volume_after_its_end(make_fly, switches):
     assert set(json.loads(command(fly, SEA, "machine", "--json").stdout)["machines"][0]["name"].split()) == {SEA}
 
 
+def test_a_machine_whose_fly_atc_did_not_end_well_is_not_removed(make_fly):
+    """What it had last may be on its volume only."""
+    users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}}
+    fly = started(make_fly, users, [THREE[0], {**THREE[1], "config": {"restart": {"policy": "no"}}}])
+    fly.order("machine", id=ORD, do="crash")
+    fly.wait(ORD, "stopped")
+    done = command(fly, SEA, "machine", "destroy", ORD)
+    assert done.returncode == 1 and "ended with 137" in done.stderr, done.stderr
+    assert len(fly.api("GET", "/apps/calendar/volumes").json()) == 2
+    assert fly.api("POST", "/apps/calendar/machines/%s/lease" % ORD, {"ttl": 1}).status == 201, "and it is not kept"
+
+
 def test_a_machine_on_which_somebody_lives_is_not_removed_unless_forced(make_fly):
     users = {"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}, "boston": {"machine": ORD, "tenants": ["2025/april"]}}
     fly = started(make_fly, users, THREE[:2])

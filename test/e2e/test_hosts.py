@@ -185,3 +185,24 @@ def test_a_host_wakes_from_a_request_that_it_was_woken_for(make_atc):
         complaints = other.finish()
         other.remove()
     assert not complaints
+
+
+# --- idle -----------------------------------------------------------------
+
+def test_a_host_that_nobody_uses_ends_and_the_next_request_starts_it():
+    """Its socket is systemd's; nothing of it runs meanwhile."""
+    host = Host("m1")
+    config = {**knobs_config(idle_timeout="1s"), "machines": {"m1": {"address": host.address, "sleep": "exit"}},
+              "machine": {"secret": SECRET, "on_idle": "exit", "idle_timeout": "1s"}}
+    try:
+        host.start(config)
+        for ended in (1, 2):
+            assert host.atc.get(HOME + "/whoami", timeout=60).status == 200
+            wait_until(lambda n=ended: len(host.codes) >= n, 60, "it has ended by itself")
+            host.wait_listening()
+        assert host.codes == [0, 0]
+        assert len(host.atc.lines("boots")) == 2
+    finally:
+        complaints = host.finish()
+        host.remove()
+    assert not complaints

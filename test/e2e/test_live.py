@@ -475,6 +475,31 @@ def test_who_lived_on_a_machine_that_is_dead_is_served_by_the_next_one_after_a_w
     other.wait_log("machine m0 has not given it up")
 
 
+SEA, ORD = "148e45d7c20978", "3d8d413b29d638"
+
+
+@in_directory
+def test_who_moved_while_a_machine_was_suspended_is_not_served_there_when_it_goes_on(store, make_fly, make_atc):
+    """It was asleep when the others were told, and its application still runs: its requests wait until it knows."""
+    config = {**knobs_config({"bellevue": {"machine": SEA, "tenants": ["2025/winter"]}},
+                             backup={**store.config, "restore_timeout": "10s"}, databases=DATABASES),
+              "machine": {"on_idle": "suspend", "idle_timeout": "500ms"}}
+    fly = make_fly(config, [{"id": SEA, "region": "sea"}, {"id": ORD, "region": "ord"}])
+    for machine in (SEA, ORD):
+        fly.wait_output(machine, "serving on")
+    assert fly.ask("POST", WINTER + "/count", "sea").json()["count"] == 1
+    pid = fly.get(WINTER + "/whoami", "sea").json()["pid"]
+    fly.wait(SEA, "suspended")
+    operator = make_atc()
+    operator.write_config(config)
+    command(operator, "user", "change", "bellevue", "machine=" + ORD, env={"FLY_MACHINE_ID": "operator", "FLY_REGION": "sea"})
+    for _ in range(5):
+        answer = fly.get(WINTER + "/whoami", "sea")
+        assert answer.status != 200 or answer.json()["pid"] != pid, "the machine that it has left served it"
+    wait_until(lambda: fly.get(WINTER + "/whoami", "sea").status == 200, 60, "it is served on its machine")
+    assert fly.get(WINTER + "/count", "ord").json()["count"] == 1
+
+
 # --- crashes ---
 
 @in_directory

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -403,6 +404,63 @@ def test_without_a_secret_nothing_is_sent_to_another_machine(make_atc, impostor)
     assert not other.heads
 
 
+# -- a network that others listen to --
+
+NEIGHBOUR = """
+global
+    nbthread 1
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen to-m2
+    bind 127.0.0.1:%(near)d
+    server m2 127.0.0.1:%(between)d ssl crt %(home)s/%(who)s.pem ca-file %(home)s/ca.pem verify required verifyhost m2
+listen from-the-fleet
+    bind 127.0.0.1:%(between)d ssl crt %(home)s/m2.pem ca-file %(home)s/ca.pem verify required
+    server atc 127.0.0.1:%(far)d
+"""
+
+
+def openssl(home, *args):
+    subprocess.run(["openssl", *args], cwd=home, check=True, capture_output=True)
+
+
+def make_authority(home, *names):
+    """An authority of the fleet's own, and one that it does not know; each machine has its key and certificate in one file."""
+    for authority, subjects in (("ca", names), ("other", ["stranger"])):
+        openssl(home, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + authority, "-keyout",
+                authority + ".key", "-out", authority + ".pem")
+        for name in subjects:
+            openssl(home, "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name, "-keyout", "key", "-out", "csr")
+            (home / "ext").write_text("subjectAltName=DNS:" + name)
+            openssl(home, "x509", "-req", "-in", "csr", "-days", "2", "-CA", authority + ".pem", "-CAkey", authority + ".key",
+                    "-CAcreateserial", "-extfile", "ext", "-out", "cert")
+            (home / (name + ".pem")).write_text((home / "cert").read_text() + (home / "key").read_text())
+
+
+@pytest.mark.parametrize("who, status", [("m1", 200), ("stranger", 503)])
+def test_machines_talk_through_neighbours_with_mutual_tls(make_atc, who, status):
+    """As docs/peers.md has it: what is no machine of the fleet's authority gets nowhere."""
+    between, near_port = free_port(), free_port()
+    fleet = make_fleet(make_atc, start=["m2"])
+    near, home = fleet["m1"], fleet["m1"].home
+    make_authority(home, "m1", "m2")
+    (home / "haproxy.cfg").write_text(NEIGHBOUR % {"near": near_port, "between": between, "far": fleet["m2"].port, "home": home, "who": who})
+    neighbour = subprocess.Popen(["haproxy", "-db", "-f", str(home / "haproxy.cfg")], stderr=subprocess.DEVNULL)
+    try:
+        near.again(machine_config("m1", {"m1": "127.0.0.1:%d" % near.port, "m2": "127.0.0.1:%d" % near_port}))
+        answer = wait_until(lambda: near.get(BOSTON + "/up") if near.get(BOSTON + "/up").status == status else None, what="the answer")
+        assert (answer.error is None) == (status == 200)
+        if status == 200:
+            assert near.post(BOSTON + "/upload", BLOCK).json()["sha256"] == hashlib.sha256(BLOCK).hexdigest()
+    finally:
+        neighbour.terminate()
+        neighbour.wait()
+    assert bool(fleet["m2"].requests_logged(path=BOSTON + "/up")) == (status == 200)
+
+
 # -- a machine that is not well --
 
 def garbage(connection, _):
@@ -487,6 +545,20 @@ def test_a_machine_that_is_suspended_with_our_connection_is_asked_by_another(mak
     near = make_fleet(make_atc, knobs_config(USERS, server={"threads": 1}), names=("m1",), m2=other.address)["m1"]
     assert [near.get(BOSTON + "/up").body for _ in range(3)] == [b"ok"] * 3
     assert len(other.heads) == 3, "each by a connection of its own, and none was asked twice"
+
+
+def test_an_upload_is_not_what_finds_out_that_a_machine_is_suspended(make_atc, impostor):
+    """It could not be sent twice: it takes no connection that has waited."""
+    def once(connection, _):
+        connection.sendall(OK)
+        if len(other.heads) == 1:
+            suspend(connection)
+    other = impostor(once)
+    near = make_fleet(make_atc, knobs_config(USERS, server={"threads": 1}), names=("m1",), m2=other.address)["m1"]
+    assert near.get(BOSTON + "/up").body == b"ok"
+    time.sleep(0.2)
+    assert near.post(BOSTON + "/up", b"5\r\nhello\r\n0\r\n\r\n", [("Transfer-Encoding", "chunked")]).body == b"ok"
+    assert len(other.heads) == 2
 
 
 def test_a_tunnel_into_a_suspended_machine_ends_however_much_is_sent(make_atc, impostor):

@@ -564,7 +564,7 @@ def test_a_stop_hook_that_fails_is_reported_and_the_tenant_is_well(atc):
     hooked(atc, None, ["sh", "-c", "exit 4"])
     atc.whoami()
     atc.cli("stop", "bellevue/2025/winter")
-    assert "its stop_hook (sh) exited with status 4" in atc.log
+    wait_until(lambda: "its stop_hook (sh) exited with status 4" in atc.log, what="it is reported")
     assert atc.tenant()["reason"] is None and atc.state() == "stopped"
     atc.whoami()
 

@@ -12,6 +12,8 @@ struct setting {
 	const char *before, *path;
 	const char *peer, *fly_client;
 	const char *client; /* that the peer tells of; NULL: the peer itself */
+	const char *hop;    /* the marker; NULL: it goes to the tenant */
+	bool is_peer;
 	bool is_trusted, has_edge, drops_forwarded, keeps_expect, keeps_underscores, sends_files;
 };
 
@@ -31,6 +33,7 @@ static inline size_t forward_noted(
 					    : "9.9.9.9"),
 		.fly_client = str_of(s->fly_client ? s->fly_client : ""),
 		.is_trusted = s->is_trusted,
+		.is_peer = s->is_peer,
 		.has_edge = s->has_edge,
 	};
 	struct request r;
@@ -46,6 +49,8 @@ static inline size_t forward_noted(
 				      .remote = &client,
 				      .request_id = STR(TEST_ID),
 				      .now = TEST_NOW,
+				      .machine = STR("m2"),
+				      .hop = str_of(s->hop ? s->hop : ""),
 				      .keeps_forwarded = !s->drops_forwarded,
 				      .keeps_underscores = s->keeps_underscores,
 				      .keeps_expect = s->keeps_expect,

@@ -13,8 +13,9 @@ static const char *const lines[] = {"Accept: text/html", "Cookie: a=b; c=d",
 	"Authorization: a", "Authorization: b", "TE: trailers", "TE: gzip", "Keep-Alive: 1",
 	"Empty:", "Blanks: \t a \t ", "Destination: http://example.com/b/summer/x",
 	"Destination: /b/summer", "If: <http://example.com/b/summer/x> (<urn:a>)", "api_key: 1",
-	"X-Original-URL: /x", "Trailer: A", "Expect: 100-continue", "Upgrade: websocket",
-	"Connection: close", "Connection: upgrade, te", "Connection: x-named\r\nX-Named: 1",
+	"X-Original-URL: /x", "Trailer: A", "Fly-Atc-Hop: 1.p.1:m1:a:1:1:x", "Fly-Atc-Machine: m3",
+	"Expect: 100-continue", "Upgrade: websocket", "Connection: close",
+	"Connection: upgrade, te", "Connection: x-named\r\nX-Named: 1",
 	"Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 
 static void make_request(struct buf *out, uint32_t *random)
@@ -55,7 +56,7 @@ static void expect_no_forgeries(const struct request *r, const struct setting *s
 		HEADER_X_FORWARDED_PROTO, HEADER_X_FORWARDED_HOST, HEADER_X_REQUEST_ID,
 		HEADER_X_REQUEST_START};
 	static const enum header_id never[] = {HEADER_FORWARDED, HEADER_PROXY, HEADER_SCRIPT_NAME,
-		HEADER_KEEP_ALIVE, HEADER_EXPECT};
+		HEADER_KEEP_ALIVE, HEADER_EXPECT, HEADER_FLY_ATC_HOP, HEADER_FLY_ATC_MACHINE};
 
 	for (size_t i = 0; i < NITEMS(once); i++)
 		assert_int_equal(count(r, once[i]), 1);
@@ -115,6 +116,63 @@ static void check(str bytes, const struct setting *s)
 	buf_done(&out);
 }
 
+static bool has_line(const struct request *r, const struct header *h)
+{
+	for (size_t i = 0; i < r->head.nheaders; i++)
+		if (str_eq(r->store[i].name, h->name) && str_eq(r->store[i].value, h->value))
+			return true;
+	return false;
+}
+
+/* The same fields, wherever they stand. */
+static void expect_same(const struct request *a, const struct request *b)
+{
+	assert_int_equal(a->head.nheaders, b->head.nheaders);
+	assert_true(str_eq(a->head.target, b->head.target));
+	for (size_t i = 0; i < a->head.nheaders; i++) {
+		assert_true(has_line(b, &a->store[i]));
+		assert_true(has_line(a, &b->store[i]));
+	}
+}
+
+static void open_forwarded(struct request *ret, str bytes, const struct setting *s)
+{
+	struct buf out = {0};
+
+	forward_bytes(&out, bytes, s);
+	request_open(ret, buf_str(&out));
+	buf_done(&out);
+}
+
+/* What the tenant of another machine sees is what it would have seen of the client itself. */
+static void check_hop(str bytes, const struct setting *s)
+{
+	struct setting there = *s, then = *s;
+	struct request direct, between, after;
+	struct buf out = {0};
+	char *client;
+
+	there.hop = "1.p.1:m1:a:1:1:x";
+	there.sends_files = false;
+	forward_bytes(&out, bytes, &there);
+	request_open(&between, buf_str(&out));
+	assert_int_equal(count(&between, HEADER_FLY_ATC_HOP), 1);
+	expect_str(request_field(&between, "Fly-Atc-Hop"), there.hop);
+	expect_str(request_field(&between, "Fly-Atc-Machine"), "m2");
+	client = str_dup(request_field(&between, "X-Forwarded-For"));
+	then.is_peer = then.is_trusted = true;
+	then.client = client;
+	then.peer = "10.0.0.1";
+	open_forwarded(&direct, bytes, s);
+	open_forwarded(&after, buf_str(&out), &then);
+	expect_same(&direct, &after);
+	free(client);
+	request_close(&direct);
+	request_close(&between);
+	request_close(&after);
+	buf_done(&out);
+}
+
 static void whatever_comes_goes_on_unambiguous(void **state)
 {
 	static const struct tenant_conf *const tenants[] = {
@@ -140,6 +198,7 @@ static void whatever_comes_goes_on_unambiguous(void **state)
 		if (request_head_parse(&r.head, r.store, TEST_HEADERS, buf_str(&bytes), &scanned,
 			    &limits, &used, &status) == PARSE_OK) {
 			check(buf_str(&bytes), &s);
+			check_hop(buf_str(&bytes), &s);
 			good++;
 		}
 		buf_done(&bytes);

@@ -212,6 +212,44 @@ static uint64_t key_behind(const char *peer, const char *fields)
 	return c.key;
 }
 
+/* No peer that we trust by its address: it is believed by its marker. */
+static void a_machine_of_ours_tells_of_its_client(void **state)
+{
+	static const struct {
+		const char *fields, *address, *fly_client;
+		bool has_edge;
+	} rows[] = {
+		{"X-Forwarded-For: 1.1.1.1\r\n", "1.1.1.1", "", false},
+		{"X-Forwarded-For: 127.0.0.1\r\n", "127.0.0.1", "", false},
+		{"", "", "", false}, /* its client came by a unix socket */
+		{"Fly-Request-Id: 1\r\nFly-Client-IP: 3.3.3.3\r\nX-Forwarded-For: 3.3.3.3\r\n",
+			"3.3.3.3", "3.3.3.3", true},
+		{"Fly-Client-IP: 3.3.3.3\r\nX-Forwarded-For: 1.1.1.1\r\n", "1.1.1.1", "", false},
+	};
+	struct trust *t = trust_of("", "");
+	struct address a = address_of("10.0.0.1");
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(rows); i++) {
+		char *bytes = xasprintf("GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", rows[i].fields);
+		struct request r;
+		struct remote c;
+
+		request_open(&r, str_of(bytes));
+		trust_remote(t, &a, address_text(&a, text), &r.head, &c);
+		assert_false(c.is_trusted || c.is_peer || c.has_edge);
+		trust_machine(t, &r.head, &c);
+		assert_true(c.is_trusted && c.is_peer && c.has_edge == rows[i].has_edge);
+		expect_str(c.address, rows[i].address);
+		expect_str(c.fly_client, rows[i].fly_client);
+		assert_true(!c.key == !*rows[i].address);
+		request_close(&r);
+		free(bytes);
+	}
+	trust_free(t);
+}
+
 static uint64_t key(const char *text)
 {
 	struct address a = address_of(text);
@@ -245,6 +283,7 @@ int main(void)
 		cmocka_unit_test(peers_are_found_in_networks),
 		cmocka_unit_test(the_edge_is_trusted_on_fly_alone),
 		cmocka_unit_test(client_is_who_we_believe),
+		cmocka_unit_test(a_machine_of_ours_tells_of_its_client),
 		cmocka_unit_test(a_client_has_one_key_wherever_it_is_told_from),
 	};
 
