@@ -85,11 +85,11 @@ def test_the_file_in_config_is_found(atc, name):
 
 
 def test_dump_tells_where_each_value_comes_from(atc):
-    atc.write_config(knobs_config(idle_timeout="7m"))
+    atc.write_config(knobs_config(start_timeout="7m"))
     done = atc.cli("dump", "-c", str(atc.config_file), env={"HTTP_READ_TIMEOUT": "9", "THRUSTER_HTTP_WRITE_TIMEOUT": "8", "CACHE_SIZE": "5"})
     assert done.returncode == 0
     lines = {line.split(":")[0].strip(): line for line in done.stdout.splitlines() if "#" in line}
-    assert "7m" in lines["idle_timeout"] and "atc.yml" in lines["idle_timeout"]
+    assert "7m" in lines["start_timeout"] and "atc.yml" in lines["start_timeout"]
     assert "9s" in lines["body_timeout"] and "HTTP_READ_TIMEOUT" in lines["body_timeout"]
     assert "8s" in lines["write_timeout"] and "THRUSTER_HTTP_WRITE_TIMEOUT" in lines["write_timeout"]
     assert "default" in lines["max_held"]
