@@ -4,7 +4,6 @@
 
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
-#include "proxy/peer.h"
 #include "proxy/respond.h"
 #include "proxy/wall.h"
 
@@ -116,7 +115,7 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 
 enum step own_reply_fail(struct exchange *x)
 {
-	enum error error = peer_error(x, x->reply.failure);
+	enum error error = x->trip.peer.is ? error_of_peer(x->reply.failure) : x->reply.failure;
 
 	if (caching_rescue(x, error))
 		return STEP_SEND;
