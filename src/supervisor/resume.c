@@ -125,7 +125,7 @@ static void on_owned(void *arg, const struct backup_result *r)
 
 /* --- who lives where --- */
 
-static void end_look(struct supervisor *s)
+static void stop_looking(struct supervisor *s)
 {
 	if (!s->sleeping.is_looking)
 		return;
@@ -135,16 +135,16 @@ static void end_look(struct supervisor *s)
 }
 
 /* A roster that cannot be read has been reported; the epochs in the store decide then. */
-static void on_looked(void *arg, int err, uint64_t version, str reason)
+static void on_roster_known(void *arg, int err, uint64_t version, str reason)
 {
 	(void)err, (void)version, (void)reason;
-	end_look(arg);
+	stop_looking(arg);
 }
 
 static void on_look_limit(struct timer *timer)
 {
 	log_warn("the roster has not been read in time; the last known one serves");
-	end_look(container_of(timer, struct supervisor, sleeping.looking));
+	stop_looking(container_of(timer, struct supervisor, sleeping.looking));
 }
 
 static void report(const char *how, msec length)
@@ -180,7 +180,7 @@ void resume_begin(struct supervisor *s, const char *how, msec length)
 	z->waits = 3;
 	z->is_looking = true;
 	timer_set(&z->looking, s->loop, loop_now(s->loop) + LOOK_LIMIT, on_look_limit);
-	z->ops->look(s, on_looked);
+	z->ops->look(s, on_roster_known);
 	tenants_resume(s->tenants, on_owned, s);
 	hook_run(s, "resume_hook", &s->conf->machine.resume_hook, on_resume_hook, s);
 }

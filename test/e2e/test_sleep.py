@@ -5,12 +5,14 @@ import hashlib
 import hmac
 import http.server
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from atc import Background, knobs_config
+import processes
+from atc import PROGRAM, Background, knobs_config
 from waiting import wait_until
 from wire import Wire
 
@@ -285,6 +287,31 @@ def test_requests_all_the_time_are_all_answered_by_one_process(sleepy):
     assert machine.says(GOES_ON) >= 1
 
 
+@pytest.mark.parametrize("instant", ["in idle_hook", "while tenants stop", "while the platform is asked", "in resume_hook"])
+def test_a_fly_atc_that_is_killed_at_any_instant_starts_again_and_serves(sleepy, instant):
+    hooks = {"in idle_hook": {"idle_hook": until("go")}, "in resume_hook": {"resume_hook": until("go"), "idle_timeout": "2s"},
+             "while tenants stop": {"on_idle": "stop"}}.get(instant, {})
+    tenants = {"2025/winter": {"stop_hook": until("go")} if instant == "while tenants stop" else {}}
+    machine = sleepy(users={"bellevue": {"machine": SEA, "tenants": tenants}}, **hooks)
+    before = machine.whoami()
+    if instant == "while the platform is asked":
+        machine.fly.order("fault", kind="api", action="suspend", machine=SEA, delay=20, count=1)
+        machine.wait_says(ASKED)
+    elif instant == "while tenants stop":
+        wait_until(lambda: machine.control("GET", "/v1/tenants/bellevue/2025/winter")["state"] == "stopping", what="it stops")
+    elif instant == "in idle_hook":
+        wait_until(lambda: machine.sleep_status()["state"] == "falling asleep", what="idle_hook runs")
+    else:
+        machine.wait("suspended")
+        machine.fly.do(SEA, "start")
+        wait_until(lambda: machine.sleep_status()["state"] == "resuming", what="resume_hook runs")
+    machine.fly.order("machine", id=SEA, do="crash")
+    machine.touch("go")
+    machine.wait_says("serving on", 2)
+    assert machine.whoami() != before
+    machine.fly.may_exit.add(137)
+
+
 # --- refused ---
 
 @pytest.mark.parametrize("status", [409, 412, 429])
@@ -476,6 +503,32 @@ def test_databases_that_another_machine_took_over_meanwhile_are_restored_before_
     fly.wait(ORD, "suspended")
     assert count("GET", SEA) == 2, "and not what its process still knew"
     assert "another fly-atc has taken it over" in fly.output(SEA)
+
+
+def test_a_user_who_moved_while_the_machine_slept_is_served_where_they_live_now(make_fly, store):
+    """It slept through the change, nobody could tell it, and a client addresses it."""
+    config = {**knobs_config(USERS, backup=store.config,
+                             databases={"primary": {"path": "data.sqlite3", "env": "DATABASE_PATH", "url": "{path}"}}),
+              "machine": {"on_idle": "suspend", "idle_timeout": "2s"}}
+    fly = make_fly(config, [*MACHINES, {"id": ORD, "region": "ord"}],
+                   environment={"FLY_ATC_FLEET_SECRET": "0123456789abcdef", **store.environment})
+    for each in (SEA, ORD):
+        fly.wait_output(each, "serving on")
+    to_the_old = [("fly-force-instance-id", SEA)]
+    assert fly.ask("POST", BELLEVUE + "/count", "sea").json()["count"] == 1
+    fly.wait(SEA, "suspended")
+    fly.bring(ORD, "started")
+    new = Machine(fly, ORD)
+    new.control("POST", "/v1/busy?for=10m")
+    pid = new.control("GET", "/v1/status")["pid"]
+    done = subprocess.run([PROGRAM, "user", "change", "bellevue", "machine=" + ORD, "-c", str(fly.reports / "calendar.yml")],
+                          env=processes.environment(pid), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done
+    assert fly.ask("POST", BELLEVUE + "/count", "ord").json()["count"] == 2
+    answer = fly.ask("POST", BELLEVUE + "/count", "ord", to_the_old)
+    assert answer.status == 200 and answer.json()["count"] == 3, answer
+    pid = fly.get(BELLEVUE + "/whoami", "ord", to_the_old).json()["pid"]
+    assert processes.environment(pid)["FLY_MACHINE_ID"] == ORD
 
 
 class Ahead(http.server.BaseHTTPRequestHandler):
