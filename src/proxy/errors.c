@@ -45,14 +45,3 @@ enum error error_of_status(unsigned status)
 			return parsers[i];
 	return ERROR_BAD_REQUEST;
 }
-
-enum error error_of_peer(enum error e)
-{
-	if (e == ERROR_CONNECT_FAILED)
-		return ERROR_PEER_UNREACHABLE;
-	if (e == ERROR_UPSTREAM_CLOSED)
-		return ERROR_PEER_CLOSED;
-	if (e == ERROR_BAD_RESPONSE)
-		return ERROR_PEER_RESPONSE;
-	return e == ERROR_RESPONSE_TIMEOUT ? ERROR_PEER_TIMEOUT : e;
-}

@@ -19,5 +19,3 @@ str error_title(enum error e);
 str error_text(enum error e);
 /* The error for a status with which http/head.h refuses a request. */
 enum error error_of_status(unsigned status);
-/* What a failure on the way to a tenant is if the way was to another machine. */
-enum error error_of_peer(enum error e);

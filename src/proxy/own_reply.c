@@ -129,7 +129,7 @@ static enum error peer_error(const struct exchange *x, enum error error)
 
 enum step own_reply_fail(struct exchange *x)
 {
-	enum error error = x->trip.peer.is ? error_of_peer(x->reply.failure) : x->reply.failure;
+	enum error error = peer_error(x, x->reply.failure);
 
 	if (caching_rescue(x, error))
 		return STEP_SEND;
