@@ -59,7 +59,7 @@ static void fill_store(const struct bench *b)
 	struct roster *r = roster_new();
 	struct roster_record record;
 	struct buf text = {0};
-	char name[64];
+	char name[64], hash[HASH_TEXT];
 
 	record_begin(&record, b->users, STR("bench"));
 	for (uint64_t i = 0; i < b->users; i++)
@@ -73,8 +73,9 @@ static void fill_store(const struct bench *b)
 	roster_write(r, &text);
 	snprintf(name, sizeof(name), "_roster/states/%010llu", (unsigned long long)b->users);
 	write_whole(b, name, buf_str(&text));
+	record_hash(buf_str(&text), hash);
 	buf_clear(&text);
-	buf_add_number(&text, b->users);
+	buf_printf(&text, "%llu %s", (unsigned long long)b->users, hash);
 	write_whole(b, "_roster/latest", buf_str(&text));
 	write_whole(b, ".fly-atc-store", STR("Backups of fly-atc.\n"));
 	roster_record_done(&record);

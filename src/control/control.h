@@ -65,16 +65,19 @@ struct control_tenant {
 	pid_t pid;	     /* leader of its process group; 0 without a process */
 	uint32_t generation; /* of its copies: number of the last one */
 	msec since;	     /* monotonic moment of the last change of state */
-	bool has_woken;	     /* since fly-atc began; if not, only id, state, is_here, machine and
+	bool has_woken;	     /* since fly-atc began; if not, only id, state, home and
 				backup_pending      are valid */
-	bool is_here;	     /* false: it belongs to another machine or region */
-	str machine;	     /* that it lives on; empty: not known by name */
+	struct {
+		bool is_here; /* false: it belongs to another machine or region */
+		str machine;  /* that it lives on; empty: not known by name */
+	} home;
 	uint32_t in_flight, upgrades;
 	uint64_t requests, held;
 	struct control_wake
-		wake;	   /* of the last start that succeeded, or of the present one so far */
-	unsigned starts;   /* since fly-atc began */
-	unsigned restarts; /* after crashes, since fly-atc began */
+		wake; /* of the last start that succeeded, or of the present one so far */
+	struct {
+		unsigned starts, restarts; /* the latter after crashes */
+	} since_began;			   /* fly-atc */
 	struct {
 		str reason;	/* of the last failure, in one sentence; empty if the last start
 				   succeeded */

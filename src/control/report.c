@@ -145,8 +145,8 @@ static void add_life(struct tenant_report *r, const struct control_tenant *t)
 	json_number(j, "requests", t->requests);
 	add_memory(j, r->memory, t->pid);
 	add_wake(j, &t->wake);
-	json_number(j, "starts", t->starts);
-	json_number(j, "restarts", t->restarts);
+	json_number(j, "starts", t->since_began.starts);
+	json_number(j, "restarts", t->since_began.restarts);
 	json_str_or_null(j, "reason", t->failure.reason);
 	json_str_or_null(j, "last_crash", t->failure.last_crash);
 	if (t->busy_until > r->now)
@@ -171,8 +171,8 @@ static void add_reported_tenant(void *arg, const struct control_tenant *t)
 	json_open_object(r->j, NULL);
 	json_str(r->j, "id", t->id);
 	json_str(r->j, "state", str_of(tenant_state_name(t->state)));
-	json_bool(r->j, "here", t->is_here);
-	json_str_or_null(r->j, "machine", t->machine);
+	json_bool(r->j, "here", t->home.is_here);
+	json_str_or_null(r->j, "machine", t->home.machine);
 	if (t->has_woken)
 		add_life(r, t);
 	json_str_or_null(r->j, "not_backed_up", t->unsaved.gap);

@@ -4,7 +4,6 @@
 
 #include "proxy/caching.h"
 #include "proxy/exchange_int.h"
-#include "proxy/peer.h"
 #include "proxy/respond.h"
 #include "proxy/wall.h"
 
@@ -112,6 +111,20 @@ static enum step answer_error(struct exchange *x, enum error error, str reason)
 
 	error_answer(scratch_lend(&w->scratch.head_out), &in);
 	return own_reply_give(x, in.status, keep_alive);
+}
+
+/* What failed on the way to another machine of ours. */
+static enum error peer_error(const struct exchange *x, enum error error)
+{
+	if (!x->trip.peer.is)
+		return error;
+	if (error == ERROR_CONNECT_FAILED)
+		return ERROR_PEER_UNREACHABLE;
+	if (error == ERROR_UPSTREAM_CLOSED)
+		return ERROR_PEER_CLOSED;
+	if (error == ERROR_BAD_RESPONSE)
+		return ERROR_PEER_RESPONSE;
+	return error == ERROR_RESPONSE_TIMEOUT ? ERROR_PEER_TIMEOUT : error;
 }
 
 enum step own_reply_fail(struct exchange *x)

@@ -225,18 +225,3 @@ enum step peer_wait(struct exchange *x)
 		set_deadline(x);
 	return WAIT;
 }
-
-/* --- failures --- */
-
-enum error peer_error(const struct exchange *x, enum error error)
-{
-	if (!x->trip.peer.is)
-		return error;
-	if (error == ERROR_CONNECT_FAILED)
-		return ERROR_PEER_UNREACHABLE;
-	if (error == ERROR_UPSTREAM_CLOSED)
-		return ERROR_PEER_CLOSED;
-	if (error == ERROR_BAD_RESPONSE)
-		return ERROR_PEER_RESPONSE;
-	return error == ERROR_RESPONSE_TIMEOUT ? ERROR_PEER_TIMEOUT : error;
-}

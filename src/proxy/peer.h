@@ -12,5 +12,3 @@ void peer_wait_leave(struct exchange *x);
 /* With the head of the answer: what is at the machine's address is another one of ours, which has
  * refused the request unread.  It is as if nothing had been there. */
 bool peer_is_another(struct exchange *x, const struct response_head *h);
-/* What a failure on the way to a tenant is, if the way is to a machine. */
-enum error peer_error(const struct exchange *x, enum error error);

@@ -148,7 +148,7 @@ static enum step place_anew(struct exchange *x)
 	x->wish.conf = NULL;
 	view_unref(x->view);
 	x->view = view_ref(x->worker->view);
-	return routing_again(x);
+	return STEP_AGAIN;
 }
 
 enum step presence_step(struct exchange *x)

@@ -126,7 +126,7 @@ static enum step route_anew(struct exchange *x)
 	x->view = view_ref(x->worker->view);
 	x->happened &= ~(unsigned)EVENT_VIEW; /* it may come back in this turn */
 	x->wish.arrival = x->wish.kept;
-	return routing_again(x);
+	return STEP_AGAIN;
 }
 
 static enum step note_absence(struct exchange *x)

@@ -17,6 +17,7 @@ struct commit {
 	struct roster *roster;
 	const struct roster_request *request; /* or: */
 	const struct roster_return *back;
+	bool is_dry;
 	struct config *base; /* the file alone */
 	struct roster_record record;
 	msec until;
@@ -147,11 +148,6 @@ static int write_record(struct commit *c)
 	return r;
 }
 
-static bool is_dry(const struct commit *c)
-{
-	return c->request ? c->request->is_dry : c->back->is_dry;
-}
-
 static int resolve_again(struct commit *c)
 {
 	roster_record_done(&c->record);
@@ -172,7 +168,7 @@ static int try_once(struct commit *c)
 		return r;
 	roster_record_describe(&c->record, &c->outcome->text);
 	r = validate(c);
-	if (r == 0 && !is_dry(c))
+	if (r == 0 && !c->is_dry)
 		r = write_record(c);
 	if (r == 0)
 		c->outcome->version = c->record.version;
@@ -196,7 +192,7 @@ static int try_until(struct commit *c)
 
 static int run(struct commit *c)
 {
-	int r = is_dry(c) ? 0 : place_prepare(c->place, c->why);
+	int r = c->is_dry ? 0 : place_prepare(c->place, c->why);
 
 	MAGIC_CHECK(c->roster, ROSTER_MAGIC);
 	if (r < 0)
@@ -221,6 +217,7 @@ int roster_commit(struct roster_place *p, const struct config_source *source, st
 		.source = *source,
 		.roster = r,
 		.request = q,
+		.is_dry = q->is_dry,
 		.until = until,
 		.outcome = ret,
 		.why = ret_why};
@@ -236,6 +233,7 @@ int roster_revert(struct roster_place *p, const struct config_source *source, st
 		.source = *source,
 		.roster = r,
 		.back = q,
+		.is_dry = q->is_dry,
 		.until = until,
 		.outcome = ret,
 		.why = ret_why};

@@ -208,16 +208,34 @@ static int follow(struct roster_place *p, struct roster *r, msec until, struct w
 /* --- states that are saved now and then ---
  *
  * A hint and no more: the versions are what is true.  "latest" names the version of the last saved
- * state; one that does not end with the object of that version, or cannot be read, is as if there
- * were none. */
+ * state and its hash; one that is not what was saved, does not end with the object of that version,
+ * or cannot be read, is as if there were none. */
 
 static char *latest_key(const struct roster_place *p)
 {
 	return xasprintf("%slatest", p->prefix);
 }
 
-static int read_latest(struct roster_place *p, msec until, uint64_t *ret, struct etag *ret_etag,
-	struct why *ret_why)
+struct latest {
+	uint64_t version;
+	char hash[HASH_TEXT];
+};
+
+/* "16 0123…". */
+static int parse_latest(str text, struct latest *ret)
+{
+	str rest = text, number = STR_EMPTY;
+
+	str_split(&rest, ' ', &number);
+	if (number_parse(number, ROSTER_VERSION_MAX, &ret->version) < 0 || !ret->version ||
+		rest.n != HASH_TEXT - 1)
+		return -EBADMSG;
+	memcpy(ret->hash, rest.p, rest.n);
+	return 0;
+}
+
+static int read_latest(struct roster_place *p, msec until, struct latest *ret,
+	struct etag *ret_etag, struct why *ret_why)
 {
 	CLEAN_FREE char *key = latest_key(p);
 	struct buf text = {0};
@@ -226,8 +244,7 @@ static int read_latest(struct roster_place *p, msec until, uint64_t *ret, struct
 
 	if (r == 0) {
 		*ret_etag = etag;
-		if (number_parse(buf_str(&text), ROSTER_VERSION_MAX, ret) < 0 || !*ret)
-			r = -EBADMSG;
+		r = parse_latest(buf_str(&text), ret);
 	}
 	buf_done(&text);
 	return r;
@@ -248,22 +265,29 @@ static int on_state_bytes(void *arg, str bytes)
 static int load_state(struct roster_place *p, msec until, struct roster **ret, struct why *ret_why)
 {
 	CLEAN_FREE char *key = NULL;
+	struct roster *found = NULL;
 	struct buf text = {0};
 	struct etag etag;
-	uint64_t version;
-	int r = read_latest(p, until, &version, &etag, ret_why);
+	struct latest latest = {0};
+	char hash[HASH_TEXT];
+	int r = read_latest(p, until, &latest, &etag, ret_why);
 
 	if (r < 0)
 		return r;
-	key = state_key(p, version);
+	key = state_key(p, latest.version);
 	r = store_read(p->store, key, until, on_state_bytes, &text, ret_why);
+	record_hash(buf_str(&text), hash);
+	if (r == 0 && strcmp(hash, latest.hash) != 0)
+		r = -EBADMSG;
 	if (r == 0)
-		r = roster_parse(buf_str(&text), ret, ret_why);
+		r = roster_parse(buf_str(&text), &found, ret_why);
 	buf_done(&text);
-	if (r == 0 && (*ret)->version != version) {
-		roster_free(*ret);
+	if (r == 0 && found->version != latest.version) {
+		roster_free(found);
 		r = -EBADMSG;
 	}
+	if (r == 0)
+		*ret = found;
 	return r;
 }
 
@@ -277,15 +301,17 @@ static bool is_to_be_saved(const struct roster *r)
 }
 
 /* Names it as the last one, unless somebody has saved a later one meanwhile.  -ESTALE. */
-static int set_latest(
-	struct roster_place *p, uint64_t version, const struct etag *expected, msec until)
+static int set_latest(struct roster_place *p, uint64_t version, str state,
+	const struct etag *expected, msec until)
 {
 	CLEAN_FREE char *key = latest_key(p);
+	char hash[HASH_TEXT];
 	struct buf text = {0};
 	struct etag written;
 	int r;
 
-	buf_add_number(&text, version);
+	record_hash(state, hash);
+	buf_printf(&text, "%llu %s", (unsigned long long)version, hash);
 	r = store_put(p->store, key, buf_str(&text), expected, until, &written, NULL);
 	buf_done(&text);
 	return r;
@@ -303,18 +329,21 @@ void place_save_state(struct roster_place *p, const struct roster *r, msec until
 	CLEAN_FREE char *key = state_key(p, r->version);
 	struct buf text = {0};
 	struct etag etag, written;
-	uint64_t before = 0;
+	struct latest latest = {0};
+	uint64_t before;
 	int err;
 
 	if (!is_to_be_saved(r))
 		return;
-	err = read_latest(p, until, &before, &etag, NULL);
+	err = read_latest(p, until, &latest, &etag, NULL);
+	before = latest.version;
 	/* Others may be ahead, but not by much: what says so is spoiled. */
 	if (err == -EIO || (before >= r->version && before - r->version < FAR))
 		return;
 	roster_write(r, &text);
 	if (store_put(p->store, key, buf_str(&text), NULL, until, &written, NULL) != -EIO) {
-		err = set_latest(p, r->version, err == -ENOENT ? NULL : &etag, until);
+		err = set_latest(
+			p, r->version, buf_str(&text), err == -ENOENT ? NULL : &etag, until);
 		if (err == 0 && before && before < r->version)
 			remove_state(p, before, until);
 		else if (err == -ESTALE)
@@ -344,6 +373,7 @@ static int read_afresh(struct roster_place *p, msec until, struct roster **ret, 
 		roster_free(r);
 		return err;
 	}
+	assert(r);
 	*ret = r;
 	return err < 0 ? -EBADMSG : 0;
 }

@@ -66,8 +66,8 @@ static struct control_tenant basics(const struct supervisor *s, const struct ten
 	return (struct control_tenant){
 		.id = conf->id,
 		.user = conf->user,
-		.is_here = config_is_here(s->conf, conf),
-		.machine = conf->lives_on,
+		.home.is_here = config_is_here(s->conf, conf),
+		.home.machine = conf->lives_on,
 		.unsaved.pending = backup_pending(s->backup, conf),
 		.isolation = isolation_of(s, conf),
 		.cache = cache_of(s, conf),

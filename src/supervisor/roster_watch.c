@@ -353,9 +353,12 @@ static void take_word(
 	}
 }
 
-void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg)
+void roster_watch_told(struct supervisor *s, uint64_t version)
 {
-	take_word(s, version, false, done, arg);
+	struct roster_watch *w = s->roster.watch;
+
+	if (w && !s->end.is_ending && !(version && version <= s->roster.in_force))
+		roster_watch_want(w);
 }
 
 void roster_watch_resume(struct supervisor *s, control_roster_fn *done, void *arg)

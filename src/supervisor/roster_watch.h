@@ -52,11 +52,13 @@ void roster_watch_forget_proxy(struct supervisor *s);
 void roster_watch_busy(struct supervisor *s);
 /* A tenant is about to be woken: in a fleet it may live elsewhere by now. */
 void roster_watch_wake(struct supervisor *s);
-/* Somebody says that this version has been written; 0: it is not known which.  done may be NULL,
- * and is called once, not from inside. */
-void roster_watch_told(struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg);
-/* The machine has slept: whatever is known of it may be old. */
+/* Another machine says that this version has been written; 0: it is not known which.  However
+ * often it says so, it is one look. */
+void roster_watch_told(struct supervisor *s, uint64_t version);
+/* The machine has slept: whatever is known of it may be old.  done may be NULL, and is called once,
+ * not from inside; likewise of the next. */
 void roster_watch_resume(struct supervisor *s, control_roster_fn *done, void *arg);
-/* The same, and the other machines are told too, once it is known what there is. */
+/* Somebody here says that this version has been written; the other machines are told too, once it
+ * is known what there is. */
 void roster_watch_spread(
 	struct supervisor *s, uint64_t version, control_roster_fn *done, void *arg);

@@ -194,7 +194,7 @@ static void on_roster_asked(void *arg, uint64_t number)
 
 static void on_roster_told(void *arg, uint64_t version)
 {
-	roster_watch_told(arg, version, NULL, NULL);
+	roster_watch_told(arg, version);
 }
 
 static void on_request(void *arg)

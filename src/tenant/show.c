@@ -54,8 +54,8 @@ void tenants_show(
 	shown->has_woken = true;
 	shown->state = t->life.state;
 	shown->wake = t->wake;
-	shown->starts = t->starts;
-	shown->restarts = t->restarts;
+	shown->since_began.starts = t->starts;
+	shown->since_began.restarts = t->restarts;
 	shown->output_dropped = t->output.dropped;
 	show_slot(shown, tenant_slot(t));
 	show_faults(shown, &t->faults);

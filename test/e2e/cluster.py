@@ -120,6 +120,11 @@ class Cluster:
             pod.delete()
             threading.Thread(target=gone, daemon=True).start()
 
+    def delete(self, name):
+        """kubectl delete pod; its StatefulSet makes another one."""
+        with self.lock:
+            self.end_pod(self.pods[name])
+
     def finish(self):
         codes = [code for pod in self.pods.values() for code in pod.codes]
         for name in list(self.replicas):

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 
 import processes
@@ -43,7 +44,7 @@ class FlyTarget:
         return subprocess.run([PROGRAM, *words, "--socket", str(socket)], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
 
-    def ask(self, method, path, body=None):
+    def request(self, method, path, body=None):
         """A client's request that comes to the machine `here`."""
         return self.fleet.ask(method, path, "sea", (), body)
 
@@ -79,10 +80,12 @@ class Host:
     """A machine of one's own: systemd's socket starts fly-atc, and starts it again once it has ended.  The real
     systemd-socket-activate becomes what it starts, so that another one takes its place afterwards."""
 
-    def __init__(self, name, config=None):
-        self.atc, self.name, self.is_over = Atc(), name, False
-        self.atc.port = free_port()
-        self.address = "127.0.0.1:%d" % self.atc.port
+    def __init__(self, name, config=None, network=None):
+        """network: a Network in which it has an address of its own."""
+        self.atc, self.name, self.is_over, self.network = Atc(), name, False, network
+        self.atc.port = 8080 if network else free_port()
+        self.ip = network.add(name) if network else "127.0.0.1"
+        self.address = "%s:%d" % (self.ip, self.atc.port)
         self.keeper, self.codes = threading.Thread(target=self.keep, daemon=True), []
         if config:
             self.start(config)
@@ -94,13 +97,15 @@ class Host:
 
     def wait_listening(self):
         """Without connecting, which would wake it."""
-        local = " 0100007F:%04X 00000000:0000 0A " % self.atc.port
-        wait_until(lambda: local in pathlib.Path("/proc/net/tcp").read_text(), 10, "%s listens" % self.name)
+        local = " %s:%04X 00000000:0000 0A " % (bytes(map(int, reversed(self.ip.split(".")))).hex().upper(), self.atc.port)
+        table = pathlib.Path("/proc/%s/net/tcp" % (self.network.hosts[self.name].pid if self.network else "self"))
+        wait_until(lambda: local in table.read_text(), 10, "%s listens" % self.name)
 
     def keep(self):
         env = self.atc.environment(ATC_MACHINE=self.name)
         passed = [word for name in env for word in ("-E", name)]
-        words = ["systemd-socket-activate", "-l", self.address, *passed, PROGRAM, "run", "-c", str(self.atc.config_file)]
+        words = [*(self.network.entering(self.name) if self.network else ()), "systemd-socket-activate", "-l", self.address, *passed,
+                 PROGRAM, "run", "-c", str(self.atc.config_file)]
         while not self.is_over:
             with open(self.atc.out, "ab") as out, open(self.atc.err, "ab") as err:
                 self.atc.process = subprocess.Popen(words, cwd=self.atc.app, env=env, stdin=subprocess.DEVNULL, stdout=out,
@@ -134,6 +139,59 @@ class Host:
         self.atc.remove()
 
 
+class Network:
+    """A bridge, and hosts with a network namespace each; /proc/PID/net of a host shows its own."""
+
+    AS = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
+
+    @classmethod
+    def is_possible(cls):
+        try:
+            return subprocess.run(["unshare", *cls.AS, "--net", "ip", "link", "add", "name", "bridge", "type", "bridge"], check=False,
+                                  capture_output=True).returncode == 0
+        except FileNotFoundError:
+            return False
+
+    def __init__(self):
+        self.hosts = {}
+        self.switch = self.sleeper(["unshare", *self.AS, "--net"])
+        self.run("ip", "link", "add", "name", "bridge", "type", "bridge")
+        self.run("ip", "link", "set", "bridge", "up")
+
+    def sleeper(self, words):
+        """A process that keeps a namespace, and says when it has it."""
+        process = subprocess.Popen([*words, "sh", "-c", "echo there; exec sleep 100000"], stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"there\n"
+        return process
+
+    def entering(self, name=None):
+        user = ["--user", "--preserve-credentials"] if self.AS else []
+        return ["nsenter", "--target", str((self.hosts[name] if name else self.switch).pid), *user, "--net"]
+
+    def run(self, *words, name=None):
+        return subprocess.run([*self.entering(name), *words], check=True, capture_output=True, text=True).stdout
+
+    def add(self, name):
+        number = len(self.hosts) + 1
+        self.hosts[name] = self.sleeper([*self.entering(), "unshare", "--net"])
+        self.run("ip", "link", "add", "name", "port%d" % number, "master", "bridge", "up", "type", "veth", "peer", "name", "eth0", "netns",
+                 str(self.hosts[name].pid))
+        for words in (["link", "set", "lo", "up"], ["addr", "add", "10.77.0.%d/24" % number, "brd", "+", "dev", "eth0"],
+                      ["link", "set", "eth0", "up"]):
+            self.run("ip", *words, name=name)
+        return "10.77.0.%d" % number
+
+    def get(self, name, url):
+        """Status of a client's request on that host."""
+        program = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=60).status)"
+        return int(self.run(sys.executable, "-c", program, url, name=name))
+
+    def finish(self):
+        for process in (*self.hosts.values(), self.switch):
+            process.kill()
+            process.wait()
+
+
 class HostsTarget:
     """Two hosts, of which the other is woken by a command that connects to its socket."""
 
@@ -156,7 +214,7 @@ class HostsTarget:
         return subprocess.run([PROGRAM, *words, "--socket", atc.control_socket()], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
 
-    def ask(self, method, path, body=None):
+    def request(self, method, path, body=None):
         return self.hosts[self.here].atc.ask(method, path, (), body, timeout=60)
 
     def restart(self, machine):
@@ -209,7 +267,7 @@ class KubernetesTarget:
         # Of a pod nothing is left: it has namespaces of its own.
         wait_until(lambda: not processes.with_marker(str(atc.home)), 30, "nothing of %s is left" % pod.name)
         machine = self.here if pod.name == self.pod_of(self.here) else self.there
-        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}),
+        atc.write_config({**knobs_config(self.users, {"address": pod.ip, "http_port": self.port}, databases=DATABASES),
                           "machines": {self.here: {}, self.there: {}}, "machine": {"secret": "of a fleet of two pods"}})
         env = atc.environment(ATC_MACHINE=machine, **self.cluster.environment)
         with open(atc.out, "ab") as out, open(atc.err, "ab") as err:
@@ -226,9 +284,26 @@ class KubernetesTarget:
     def atc(self, machine):
         return self.pods.get(self.pod_of(machine))
 
-    def ask(self, target, machine=None, **more):
-        with Wire((self.cluster.ips[self.pod_of(machine or self.here)], self.port), 60) as wire:
-            return wire.ask("GET", target, [("Connection", "close")], **more)
+    def ask(self, method, path, body=None):
+        with Wire((self.cluster.ips[self.pod_of(self.here)], self.port), stretched(60)) as wire:
+            return wire.ask(method, path, [("Connection", "close")], body)
+
+    def restart(self, machine):
+        """As when its pod is deleted."""
+        times = self.log(machine).count("serving on")
+        self.cluster.delete(self.pod_of(machine))
+        wait_until(lambda: self.log(machine).count("serving on") > times, 60, "%s serves again" % machine)
+        wait_until(lambda: self.command("machine", machine=machine).returncode == 0)
+
+    def request(self, method, path, body=None):
+        with Wire((self.cluster.ips[self.pod_of(self.here)], self.port), 60) as wire:
+            return wire.ask(method, path, [("Connection", "close")], body)
+
+    def restart(self, machine):
+        times = self.log(machine).count("serving on")
+        self.bring_asleep(machine)
+        self.cluster.scale(machine, 1)
+        wait_until(lambda: self.log(machine).count("serving on") > times, 30, "%s serves again" % machine)
 
     def command(self, *words, machine=None):
         atc = self.atc(machine or self.here)

@@ -117,7 +117,7 @@ def test_the_new_one_is_healthy_while_the_old_one_has_the_storage(shared):
     assert old.get(WINTER + "/up").status == 200
     new = shared.start()
     assert new.get("/up").status == 200
-    assert "each tenant is taken over when it is wanted here" in new.log
+    new.wait_log("each tenant is taken over when it is wanted here")
     assert old.state() == "running", "nobody has asked for it"
 
 
@@ -191,7 +191,7 @@ def test_what_runs_from_boot_starts_once_the_old_one_has_ended(shared):
     assert new.state() == "absent"
     old.stop()
     new.wait_state("running")
-    assert "has all of the storage now" in new.log
+    new.wait_log("has all of the storage now")
 
 
 def test_two_that_come_at_once_get_on_with_each_other(shared):

@@ -2,13 +2,15 @@
 SPDX-License-Identifier: MIT
 """
 import http.server
+import re
 import socket
 import threading
 
 import pytest
+import yaml
 
-from atc import Background, free_port, knobs_config, together
-from targets import AWAY, HOME, Host, HostsTarget
+from atc import ROOT, Background, free_port, knobs_config, together
+from targets import AWAY, HOME, Host, HostsTarget, Network
 from waiting import wait_until
 
 SECRET = "of a fleet of two hosts"
@@ -63,6 +65,32 @@ def test_the_one_that_sleeps_wakes_for_its_own_clients_too(fleet):
     assert fleet.hosts["m1"].atc.get(HOME + "/whoami", timeout=60).status == 200
 
 
+@pytest.mark.skipif(not Network.is_possible(), reason="network namespaces are not permitted here")
+def test_three_hosts_in_networks_of_their_own_serve_each_others_users():
+    """The real systemd-socket-activate has the port of each; the last one has ended."""
+    network = Network()
+    hosts = {name: Host(name, network=network) for name in ("m1", "m2", "m3")}
+    users = {"user" + name: {"machine": name, "tenants": ["cal"]} for name in hosts}
+    config = {**knobs_config(users), "machine": {"secret": SECRET},
+              "machines": {name: {"address": host.address, "sleep": "exit"} for name, host in hosts.items()}}
+    try:
+        for host in hosts.values():
+            host.start(config)
+        for asked in hosts:
+            for name in hosts:
+                assert network.get(asked, "http://%s/user%s/cal/whoami" % (hosts[asked].address, name)) == 200
+        hosts["m3"].sleep()
+        assert network.get("m1", "http://%s/userm3/cal/whoami" % hosts["m1"].address) == 200
+        assert hosts["m3"].is_awake
+        assert [len(host.atc.lines("boots", "user%s/cal" % name)) for name, host in hosts.items()] == [1, 1, 2]
+    finally:
+        complaints = "\n".join(filter(None, [host.finish() for host in hosts.values()]))
+        for host in hosts.values():
+            host.remove()
+        network.finish()
+    assert not complaints
+
+
 # --- a command ------------------------------------------------------------
 
 def test_a_wake_command_that_fails_says_why(atc):
@@ -82,7 +110,7 @@ def test_requests_for_a_host_that_cannot_be_woken_are_told_so(atc):
     one_host(atc, {"wake": {"command": "false"}})
     answer = atc.get(AWAY + "/whoami", timeout=60)
     assert answer.status in (502, 503), answer
-    assert "the wake command exited with status 1" in atc.log
+    atc.wait_log("the wake command exited with status 1")
 
 
 def test_a_command_is_told_no_secret_of_ours(make_atc):
@@ -156,7 +184,7 @@ def test_a_magic_packet_names_the_machine_sixteen_times(atc):
         assert atc.cli("machine", "wake", "m2").returncode == 0
         mac = bytes.fromhex(MAC.replace(":", ""))
         assert ear.recv(2000) == b"\xff" * 6 + mac * 16
-    assert "a magic packet was sent to" in atc.log
+    atc.wait_log("a magic packet was sent to")
 
 
 def test_a_host_that_nobody_has_said_how_to_wake_is_told_so(atc):
@@ -185,6 +213,19 @@ def test_a_host_wakes_from_a_request_that_it_was_woken_for(make_atc):
         complaints = other.finish()
         other.remove()
     assert not complaints
+
+
+# --- what the documentation says ----
+
+def test_the_first_deployments_of_the_documentation_are_accepted(atc):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "targets.md").read_text(), re.S)
+    configs = [each for each in map(yaml.safe_load, blocks) if "machines" in each]
+    assert configs
+    for config in configs:
+        atc.write_config({**config, "app": {"command": "true"}})
+        for machine in config["machines"]:
+            done = atc.cli("check", "-c", str(atc.config_file), env={"ATC_MACHINE": machine, "FLY_ATC_FLEET_SECRET": SECRET})
+            assert done.returncode == 0 and "warning" not in done.stderr, done
 
 
 # --- idle -----------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The roster: users and tenants that are added, changed and removed by commands, over a file that stays as it is.
 SPDX-License-Identifier: MIT
 """
+import hashlib
 import http.client
 import http.server
 import json
@@ -354,7 +355,11 @@ GARBAGE = [b"", b"{", b"\x00\xff" * 100, b"[]", b"null", b'{"roster":1}', b'{"ro
 
 def spoiled(text, **changes):
     """An object of a version, with members replaced."""
-    return json.dumps({**json.loads(text), **changes}).encode()
+    return json.dumps({**json.loads(text), **changes}, separators=(",", ":")).encode()
+
+
+def latest_of(version, state):
+    return "%d %s" % (version, hashlib.sha256(state).hexdigest())
 
 
 def hostile_changes():
@@ -401,17 +406,23 @@ def test_a_saved_state_that_is_not_what_the_versions_say_is_not_believed(local):
         local.run("user", "add", "u%d" % i)
     latest, state = local.object("latest"), local.object("states/0000000016")
     good, users = state.read_bytes(), local.users()
-    assert latest.read_text() == "16" and len(users) == 19
+    assert latest.read_text() == latest_of(16, good) and len(users) == 19
     other = json.loads(good)
     del other["users"]["u3"]
     moved = {**other, "head": "0" * 64}
-    for content in [*GARBAGE, good[:-1], spoiled(good, version=15), spoiled(good, roster=2), json.dumps(moved).encode()]:
-        state.write_bytes(content)
-        assert local.users() == users, content
+    for content in [*GARBAGE, good[:-1], spoiled(good, version=15), spoiled(good, version=17),
+                    spoiled(good, roster=2), json.dumps(moved, separators=(",", ":")).encode()]:
+        for hashed in (good, content):     # spoiled alone, and together with what names it
+            state.write_bytes(content)
+            latest.write_text(latest_of(16, hashed))
+            assert local.users() == users, content
+    state.write_bytes(json.dumps(other, separators=(",", ":")).encode())
+    latest.write_text(latest_of(16, good))
+    assert local.users() == users     # somebody is missing in it, and it fits the log
     state.unlink()
     assert local.users() == users
     state.write_bytes(good)
-    for content in (b"", b"17", b"0", b"-1", b"x", b"9" * 40, b"\x00"):
+    for content in (b"", b"16", b"17", b"0", b"-1", b"x", b"9" * 40, b"\x00", latest_of(17, good).encode()):
         latest.write_bytes(content)
         assert local.users() == users, content
     local.run("user", "add", "more")
@@ -422,7 +433,7 @@ def test_states_are_saved_so_that_few_versions_are_read_and_the_former_one_is_re
     for i in range(33):
         roster.run("user", "add", "u%d" % i)
     states = [path.name for path in (roster.folder() / "states").iterdir() if path.name.isdigit()]
-    assert states == ["0000000032"] and roster.object("latest").read_text() == "32"
+    assert states == ["0000000032"] and roster.object("latest").read_text().startswith("32 ")
     if roster.store and roster.store.name == "s3":
         before = roster.store.server.requests()
         roster.run("user", "list")

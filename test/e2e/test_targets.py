@@ -64,29 +64,29 @@ def test_who_it_is_and_who_the_others_are_outlives_a_restart(target):
 
 
 def test_each_request_is_answered_by_the_machine_of_its_user(target):
-    assert target.ask("GET", HOME + "/whoami").status == target.ask("GET", AWAY + "/whoami").status == 200
-    assert target.ask("GET", HOME + "/whoami").json()["pid"] != target.ask("GET", AWAY + "/whoami").json()["pid"]
+    assert target.request("GET", HOME + "/whoami").status == target.request("GET", AWAY + "/whoami").status == 200
+    assert target.request("GET", HOME + "/whoami").json()["pid"] != target.request("GET", AWAY + "/whoami").json()["pid"]
 
 
 def test_unknown_paths_wake_nobody(target):
     target.bring_asleep(target.there)
-    assert {target.ask("GET", "/scan%d/x" % i).status for i in range(50)} == {404}
+    assert {target.request("GET", "/scan%d/x" % i).status for i in range(50)} == {404}
     assert target.state(target.there) in ASLEEP
 
 
 @pytest.mark.parametrize("size", [10, 1500000], ids=["small", "too large for a replay"])
 def test_a_request_for_one_that_sleeps_is_answered_by_it(target, size):
-    expected = target.ask("POST", HOME + "/upload", b"x" * size)
+    expected = target.request("POST", HOME + "/upload", b"x" * size)
     target.bring_asleep(target.there)
-    answer = target.ask("POST", AWAY + "/upload", b"x" * size)
+    answer = target.request("POST", AWAY + "/upload", b"x" * size)
     assert (answer.status, answer.body) == (200, expected.body)
     wait_state(target, target.there, ("started",))
 
 
 def test_what_comes_at_once_for_one_that_sleeps_is_done_once_each(target):
-    before = target.ask("POST", AWAY + "/count").json()["count"]
+    before = target.request("POST", AWAY + "/count").json()["count"]
     target.bring_asleep(target.there)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: target.ask("POST", AWAY + "/count"), range(8)))
+        answers = list(pool.map(lambda _: target.request("POST", AWAY + "/count"), range(8)))
     assert {answer.status for answer in answers} == {200}
-    assert target.ask("GET", AWAY + "/count").json() == {"count": before + 8}
+    assert target.request("GET", AWAY + "/count").json() == {"count": before + 8}

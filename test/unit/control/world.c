@@ -31,13 +31,12 @@ static void show_winter(control_tenant_fn *each, void *each_arg)
 	struct control_tenant t = {.id = STR(WINTER),
 		.state = TENANT_FAILED,
 		.has_woken = true,
-		.is_here = true,
+		.home.is_here = true,
 		.pid = getpid(),
 		.in_flight = 1,
 		.requests = 42,
 		.wake = {1, 20, 300, 4000},
-		.starts = 2,
-		.restarts = 1,
+		.since_began = {.starts = 2, .restarts = 1},
 		.cache = {1000, 2, 30, 10},
 		.failure.reason = STR("exit 1"),
 		.isolation = STR("private directories")};
@@ -48,7 +47,7 @@ static void show_winter(control_tenant_fn *each, void *each_arg)
 static void show_sleeper(size_t i, control_tenant_fn *each, void *each_arg)
 {
 	char id[32];
-	struct control_tenant t = {.is_here = true};
+	struct control_tenant t = {.home.is_here = true};
 
 	snprintf(id, sizeof(id), "sleeper/%zu", i);
 	t.id = str_of(id);
