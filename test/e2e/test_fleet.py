@@ -4,15 +4,25 @@ Which test stands for which case of the fleet's matrix is in docs/testing.md.
 SPDX-License-Identifier: MIT
 """
 import hashlib
+import json
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
 
 import pytest
+import yaml
 
 import processes
 import regions
-from atc import Background, knobs_config
-from test_fly import BELLEVUE, BOSTON, MACHINES, ORD, SEA, SECRET, USERS, started, whereabouts
-from waiting import wait_until
+from atc import PROGRAM, ROOT, Background, free_port, knobs_config
+from fly import service
+from stores import Directory
+from test_fly import BELLEVUE, BOSTON, CONFIG, MACHINES, ORD, SEA, SECRET, USERS, started, whereabouts
+from waiting import holds_for, wait_until
 
+FIFTY = ["%014x" % (0x148e45d7c20978 + i) for i in range(50)]
 DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
 
 
@@ -228,6 +238,7 @@ def test_a_thousand_unknown_paths_wake_nobody(make_fly):
 
 # --- many ---
 
+@pytest.mark.slow
 def test_no_request_is_lost_or_done_by_two_while_machines_are_killed_suspended_stopped_and_moved():
     """The short form of regions.py."""
     fleet = regions.Fleet("S")
@@ -246,12 +257,9 @@ def test_no_request_is_lost_or_done_by_two_while_machines_are_killed_suspended_s
 @pytest.mark.slow
 @pytest.mark.plain
 def test_the_platform_puts_one_of_fifty_idle_machines_to_sleep_in_a_pass(make_fly):
-    ids = ["%014x" % (0x148e45d7c20978 + i) for i in range(50)]
-    users = {"u%d" % i: {"machine": machine, "tenants": ["2025/x"]} for i, machine in enumerate(ids)}
-    service = {"protocol": "tcp", "internal_port": 8080, "autostop": "suspend", "autostart": True,
-               "ports": [{"port": 443, "handlers": ["tls", "http"]}], "concurrency": {"type": "requests", "soft_limit": 200}}
-    fly = make_fly(knobs_config(users), [{"id": each, "region": "sea"} for each in ids], service_of=service)
-    for machine in ids:
+    users = {"u%d" % i: {"machine": machine, "tenants": ["2025/x"]} for i, machine in enumerate(FIFTY)}
+    fly = make_fly(knobs_config(users), [{"id": each, "region": "sea"} for each in FIFTY], service_of=service(autostop="suspend"))
+    for machine in FIFTY:
         fly.wait_output(machine, "serving on")
 
     def states():
@@ -348,3 +356,169 @@ def test_a_name_server_that_does_not_know_is_a_clear_answer_until_it_does(make_f
     assert fly.get(BOSTON + "/whoami", "sea").status == 200, "what the edge replays needs no names"
     fly.order("clear")
     assert fly.ask("POST", BOSTON + "/upload", "sea", (), b"x" * (MEGABYTE + 1)).status == 200
+
+
+# --- users who come and move while everything runs ---
+
+def fly_atc(fly, machine, *words):
+    """A command as an operator gives it on a machine, where its environment is."""
+    found = [env for env in map(processes.environment, processes.with_marker(str(fly.config_file))) if env.get("FLY_MACHINE_ID") == machine]
+    done = subprocess.run([PROGRAM, *words, "-c", str(fly.config_file)], capture_output=True, text=True, check=False, env=found[0])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_user_who_is_added_is_served_by_the_right_machine_from_everywhere_without_any_restart(make_fly, store):
+    fly = started(make_fly, stored(store), environment={**SECRET, **store.environment})
+    pids = [fly.get(path + "/whoami", "sea").json()["pid"] for path in (BELLEVUE, BOSTON)]
+    assert fly.get("/carla/2026/may/whoami", "ord").status == 404
+    fly_atc(fly, SEA, "user", "add", "carla", "machine=" + ORD, "2026/may")
+    for region in ("sea", "ord"):
+        wait_until(lambda: fly.get("/carla/2026/may/whoami", region).status == 200, 2, "carla is known in " + region)
+        assert whereabouts(fly, "/carla/2026/may", region) == ORD
+    assert [fly.get(path + "/whoami", "ord").json()["pid"] for path in (BELLEVUE, BOSTON)] == pids
+    assert len([line for line in fly.log(what="machine") if line["state"] == "starting"]) == 2
+
+
+# --- sleep, over the edge ---
+
+def test_a_websocket_through_a_replay_keeps_its_machine_awake_and_the_one_that_sent_it_on_sleeps(make_fly):
+    fly = started(make_fly, {**CONFIG, "machine": {"on_idle": "suspend", "idle_timeout": "1s"}}, environment=SECRET)
+    fly.wait(ORD, "suspended")
+    with fly.wire("sea") as wire:
+        wire.websocket(BOSTON + "/ws")
+        fly.wait(SEA, "suspended")
+        holds_for(lambda: fly.machine(ORD)["state"] == "started", 3, "it is awake while somebody is there")
+        wire.send_frame("still here")
+        assert wire.frame() == (1, b"still here")
+    fly.wait(ORD, "suspended")
+    assert not [line for line in fly.log(what="machine", event="stop")]
+
+
+def test_an_upload_by_our_own_way_keeps_both_machines_awake(make_fly):
+    """The platform does not see it: nothing that it counts passes between the machines."""
+    fly = knowing(make_fly, {**CONFIG, "machine": {"on_idle": "suspend", "idle_timeout": "1s"}})
+    half = b"x" * MEGABYTE
+    with fly.wire("sea") as wire:
+        wire.request("POST", BOSTON + "/upload?nohash", [("Content-Length", str(2 * MEGABYTE))])
+        wire.send(half)
+        wait_until(lambda: any(each.get("in_flight") for each in status(fly, ORD)["tenants"]), 30, "it has arrived there")
+        holds_for(lambda: {fly.machine(each)["state"] for each in (SEA, ORD)} == {"started"}, 3, "both are awake")
+        wire.send(half)
+        assert wire.response("POST").json()["size"] == 2 * MEGABYTE
+    for machine in (SEA, ORD):
+        fly.wait(machine, "suspended")
+
+
+@pytest.mark.slow
+@pytest.mark.plain
+def test_fifty_machines_that_put_themselves_to_sleep_all_do(make_fly):
+    """What the platform's loop takes fifty passes for."""
+    users = {"u%d" % i: {"machine": machine, "tenants": ["2025/x"]} for i, machine in enumerate(FIFTY)}
+    fly = make_fly({**knobs_config(users), "machine": {"on_idle": "suspend", "idle_timeout": "1s"}},
+                   [{"id": each, "region": "sea"} for each in FIFTY], environment=SECRET)
+    for machine in FIFTY:
+        fly.wait(machine, "suspended")
+    assert whereabouts(fly, "/u7/2025/x", "sea") == FIFTY[7]
+    assert [line["machine"] for line in fly.log(what="edge", text="woken")][-1] == FIFTY[7]
+
+
+# --- the end, and where it listens ---
+
+@pytest.mark.slow
+@pytest.mark.plain
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_machine_with_forty_tenants_and_five_seconds_ends_with_everything_in_the_store_or_still_on_its_disk(make_fly, number):
+    store = Directory()
+    try:
+        names = ["2025/t%d" % i for i in range(40)]
+        config = knobs_config({"boston": {"machine": ORD, "tenants": names}}, None, store.config, databases=DATABASES)
+        fly = make_fly(config, [{"id": ORD, "region": "ord", "config": {"stop_config": {"signal": number, "timeout": "5s"}}}])
+        fly.wait_output(ORD, "serving on")
+        fly.may_exit = {0, 1, 137}
+        for name in names:
+            write(fly, "/boston/" + name, [1], "ord")
+        fly.do(ORD, "stop")
+        fly.wait(ORD, "stopped")
+        code = fly.log(what="machine", machine=ORD, event="exit")[-1]["exit_event"]["exit_code"]
+        fly.order("machine", id=ORD, do="migrate", volume="kept" if code else "lost")
+        for name in names:
+            assert rows(fly, "/boston/" + name, "ord") == 1, (name, code)
+        fly.do(ORD, "stop")
+        fly.wait(ORD, "stopped")
+    finally:
+        store.remove()
+
+
+def test_the_edge_comes_by_ipv4_and_the_private_network_by_ipv6(make_fly):
+    port = free_port()
+    fly = make_fly(knobs_config({"boston": {"machine": ORD, "tenants": ["2025/april"]}}, {"address": "::", "http_port": port}),
+                   [{"id": ORD, "region": "ord"}], service_of=service(internal_port=port))
+    fly.wait_output(ORD, "serving on")
+    assert whereabouts(fly, BOSTON, "ord") == ORD
+    with socket.create_connection(("::1", port), 30) as direct:
+        direct.sendall(b"GET %s/up HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % BOSTON.encode())
+        assert direct.makefile("rb").readline().startswith(b"HTTP/1.1 200")
+
+
+# --- what people are told to do ---
+
+@pytest.mark.slow
+@pytest.mark.plain
+def test_the_script_that_asks_the_real_platform_gets_its_answers_from_the_double(make_fly, tmp_path):
+    verify = ROOT / "test" / "verify"
+    config = {**knobs_config(), **{key: value for key, value in yaml.safe_load((verify / "atc.yml").read_text()).items() if key in ("machine", "users")}}
+    config["machine"]["idle_timeout"] = "5s"
+    fly = make_fly(config, MACHINES, environment=SECRET)
+    for machine in (SEA, ORD):
+        fly.wait_output(machine, "the fleet has 2 machines")
+    done = subprocess.run([sys.executable, verify / "run", "--app", "calendar", "--base", "http://%s:%d" % tuple(fly.addresses["edges"]["sea"]["443"]),
+                           "--api", "http://%s:%d" % tuple(fly.addresses["api"]), "--report", tmp_path / "report", "--sleep", "1"],
+                          env={"FLY_API_TOKEN": "org-token"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = {name: each["answer"] for name, each in json.loads((tmp_path / "report").read_text())["answers"].items()}
+    assert {each["status"] for each in answers["replay"].values()} == {each["status"] for each in answers["bodies"].values()} == {200}
+    assert answers["spoofed"]["arrived"] == [] and answers["authorization"]["kept"]
+    assert len({each["pid"] for each in answers["wake_suspended"]["each"]}) == 1 and len({each["pid"] for each in answers["wake_stopped"]["each"]}) == 3
+    assert (answers["unknown_paths"], answers["own_sleep"]["state"]) == ({"statuses": [404], "state": "stopped"}, "suspended")
+
+
+def test_two_users_in_two_regions_as_readme_has_them(make_fly, bucket):
+    """The machines are put to sleep by themselves, and woken by who comes, wherever that is."""
+    text, = re.findall(r"Two users in two regions.*?```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    told = yaml.safe_load(text)
+    told["machine"]["idle_timeout"] = "2s"
+    fly = make_fly({**knobs_config(backup=bucket.config, databases=DATABASES), **told}, MACHINES, environment=bucket.environment)
+    for machine in (SEA, ORD):
+        fly.wait(machine, "suspended")
+    for region in ("sea", "ord"):
+        for user, conf in told["users"].items():
+            for tenant in conf["tenants"]:
+                assert whereabouts(fly, "/%s/%s" % (user, tenant), region) == {"sea": SEA, "ord": ORD}[conf["region"]]
+    for machine in (SEA, ORD):
+        fly.wait(machine, "suspended")
+    assert fly.codes == []
+def test_a_user_who_moved_while_the_old_machine_slept_is_not_served_by_it_when_it_wakes(make_fly, store):
+    """It slept through the change, nobody could tell it, and a client addresses it: it has to find out by itself."""
+    fly = started(make_fly, {**stored(store), "machine": {"on_idle": "suspend", "idle_timeout": "1s"}},
+                  environment={**SECRET, **store.environment})
+    write(fly, BOSTON, range(1, 6))
+    fly.wait(ORD, "suspended")
+    fly.bring(SEA, "started")
+    fly_atc(fly, SEA, "user", "change", "boston", "machine=" + SEA)
+    write(fly, BOSTON, range(6, 11))
+    assert whereabouts(fly, BOSTON, "sea") == SEA
+    to_the_old = [("fly-force-instance-id", ORD)]
+    for row in range(11, 16):
+        answer = fly.ask("POST", "%s/ledger?id=%d" % (BOSTON, row), "ord", to_the_old)
+        assert answer.status == 200, answer
+    assert fly.machine(ORD)["state"] == "started", "it was woken"
+    answer = fly.get(BOSTON + "/whoami", "ord", to_the_old)
+    assert processes.environment(answer.json()["pid"])["FLY_MACHINE_ID"] == SEA
+    assert rows(fly, BOSTON) == 15
+    databases = [path for path in (fly.home / "sim" / "volumes").rglob("counter.sqlite3") if fly.machine(ORD)["config"]["mounts"][0]["volume"] in str(path)]
+    for path in databases:
+        with sqlite3.connect(path) as database:
+            assert database.execute("select count(*) from ledger").fetchone()[0] <= 5, "it wrote nothing more"
+
+
