@@ -84,6 +84,7 @@ struct wish {
 	struct arrival *kept; /* a copy, once it was in SEEK: with the look that it waits for, and
 				 how long */
 	uint64_t sought;
+	enum error otherwise; /* if the look does not help */
 	msec seek_until;
 	enum method method;
 	unsigned minor; /* of the client's HTTP/1: 0 or 1; 2 is HTTP/2 */

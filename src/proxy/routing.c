@@ -398,9 +398,11 @@ enum step routing_place(struct exchange *x)
 	case PLACE_REPLAY_FAILED:
 		return fail_replay(x, &where);
 	case PLACE_LOOP:
-		return fail_loop(x, &where);
+		/* The machine that sent it here knows of something that we do not. */
+		return seeking_may_help(x) ? seeking_begin(x, ERROR_REPLAY_LOOP)
+					   : fail_loop(x, &where);
 	case PLACE_TOO_LARGE:
 		return exchange_fail(x, ERROR_REPLAY_TOO_LARGE, name_place(x, &where));
 	}
-	return seeking_begin(x);
+	return seeking_begin(x, ERROR_NOT_FOUND);
 }

@@ -96,13 +96,19 @@ static enum step begin_look(struct exchange *x)
 	return STEP_SEEK;
 }
 
-enum step seeking_begin(struct exchange *x)
+bool seeking_may_help(const struct exchange *x)
 {
-	if (x->wish.kept) /* it was looked for, and the look may still be under way */
-		return x->worker->exchanges.looked < x->wish.sought
-			       ? STEP_SEEK
-			       : exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
-	return is_worth_a_look(x) ? begin_look(x) : exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	if (x->wish.sought) /* the look may still be under way */
+		return x->worker->exchanges.looked < x->wish.sought;
+	return is_worth_a_look(x);
+}
+
+enum step seeking_begin(struct exchange *x, enum error otherwise)
+{
+	x->wish.otherwise = otherwise;
+	if (!seeking_may_help(x))
+		return exchange_fail(x, otherwise, STR_EMPTY);
+	return x->wish.sought ? STEP_SEEK : begin_look(x);
 }
 
 void seeking_enter(struct exchange *x)
@@ -135,7 +141,7 @@ static enum step note_absence(struct exchange *x)
 
 	absent_note(&w->shared->seeking.absent, x->wish.kept->head->host, x->record.path,
 		w->view->snapshot->serial, loop_now(w->loop));
-	return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+	return exchange_fail(x, x->wish.otherwise, STR_EMPTY);
 }
 
 enum step seeking_step(struct exchange *x)
@@ -150,6 +156,6 @@ enum step seeking_step(struct exchange *x)
 		return note_absence(x);
 	/* The store does not answer in time: what was known last holds. */
 	if (events & EVENT_CLIENT_TIME && loop_now(x->worker->loop) >= x->wish.seek_until)
-		return exchange_fail(x, ERROR_NOT_FOUND, STR_EMPTY);
+		return exchange_fail(x, x->wish.otherwise, STR_EMPTY);
 	return WAIT;
 }

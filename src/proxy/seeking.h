@@ -13,9 +13,11 @@
 
 #define SEEK_LIMIT 2000u /* msec */
 
-/* Nobody has what is asked for here: SEEK, or why not.  For a request that comes back from there,
- * too. */
-enum step seeking_begin(struct exchange *x);
+/* A look may change where the request belongs. */
+bool seeking_may_help(const struct exchange *x);
+/* Nobody has what is asked for here, or machines disagree who has: SEEK, or the error.  For a
+ * request that comes back from there, too. */
+enum step seeking_begin(struct exchange *x, enum error otherwise);
 
 /* What came, in the exchange's arena: for a request that waits before it is known where it goes. */
 struct arrival *seeking_keep(struct exchange *x) MUST_USE;

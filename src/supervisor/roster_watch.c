@@ -329,7 +329,7 @@ void roster_watch_wake(struct supervisor *s)
 	struct roster_watch *w = s->roster.watch;
 
 	if (w && s->roster.is_shared && s->conf->target != TARGET_NONE && !w->is_busy &&
-		!w->is_wanted && loop_now(s->loop) >= earliest(w))
+		!w->is_wanted)
 		roster_watch_want(w);
 }
 

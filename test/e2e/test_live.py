@@ -476,15 +476,17 @@ def test_who_lived_on_a_machine_that_is_dead_is_served_by_the_next_one_after_a_w
 
 
 @in_directory
-def test_a_machine_that_was_not_told_finds_out_before_it_starts_who_has_moved(make_atc, store):
+def test_a_machine_that_was_not_told_finds_out_by_the_request_that_who_is_asked_for_has_moved(make_atc, store):
     fleet = Fleet(make_atc, store, 2)
     for i in range(2):
         fleet.start(i)
     operator = make_atc()
     operator.write_config(fleet.config())
     command(operator, "user", "change", "bellevue", "machine=m1", store=store, env={"ATC_MACHINE": "m0"})
-    wait_until(lambda: fleet.all[0].get(WINTER + "/up").status == 200, 60)
-    assert not moments(fleet.all[0], "-> running") and fleet.all[1].state() == "running"
+    fleet.all[0].get(WINTER + "/up")
+    wait_until(lambda: roster(fleet.all[0])["version"] == 1, 30, "the wake was a reason to look")
+    wait_until(lambda: fleet.all[0].get(WINTER + "/up").status == 200 and fleet.all[1].state() == "running", 60)
+    wait_until(lambda: fleet.all[0].state() in ("absent", "stopped"), 60)
 
 
 SEA, ORD = "148e45d7c20978", "3d8d413b29d638"
