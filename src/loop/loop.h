@@ -69,8 +69,8 @@ int watch_open(struct watch *w, struct loop *l, int fd, watch_fn *on_event) MUST
 int watch_open_read(struct watch *w, struct loop *l, int fd, watch_fn *on_event) MUST_USE;
 /* Unregisters; the caller closes the descriptor afterwards.  May be repeated. */
 void watch_close(struct watch *w);
-/* Closes the descriptor, which has no duplicate: with its last copy the kernel forgets the watch,
- * which need not be removed first.  May be repeated. */
+/* Closes the descriptor, which has no duplicate, not even in a child that is being started: with
+ * its last copy the kernel forgets the watch, which need not be removed first.  May be repeated. */
 void watch_close_fd(struct watch *w);
 
 /* Sets or moves the timer; it fires once, at the first turn not before `at`; set from inside a

@@ -67,7 +67,13 @@ static void close_all(struct ask *a)
 	a->is_over = true;
 	timer_cancel(&a->limit);
 	timer_cancel(&a->again);
-	watch_close_fd(&a->watch);
+	if (a->watch.loop) { /* a child that is being started may have a copy of the descriptor */
+		int fd = a->watch.fd;
+
+		watch_close(&a->watch);
+		if (fd >= 0)
+			close(fd);
+	}
 	loop_defer(a->loop, on_free, a);
 }
 

@@ -7,9 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -162,16 +164,22 @@ static void forget(void)
 	memset(&got, 0, sizeof(got));
 }
 
-static void start_server(struct server *s)
+static int listen_at(const char *at)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	strcpy(name.sun_path, at);
+	unlink(at);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
+
+static void start_server(struct server *s)
+{
 	snprintf(path, sizeof(path), "test_ask.%d", (int)getpid());
-	strcpy(name.sun_path, path);
-	unlink(path);
-	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(s->listener, (struct sockaddr *)&name, sizeof(name)), 0);
-	assert_int_equal(listen(s->listener, 16), 0);
+	s->listener = listen_at(path);
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 	request.to = (struct endpoint){.path = path};
 }
@@ -308,6 +316,70 @@ static void one_that_answers_before_it_is_asked_is_heard(void **state)
 	ask(&s);
 	expect_body("full");
 	assert_int_equal(got.status, 503);
+}
+
+/* --- a copy of the connection in a child that has not executed its program yet --- */
+
+static struct {
+	int fd; /* the server's end */
+	struct timer timer;
+} other;
+
+static void stop_looping(struct timer *t)
+{
+	(void)t;
+	loop_stop(got.loop);
+}
+
+static void go_on_after_end(void *arg, const struct ask_end *e)
+{
+	(void)arg;
+	got.ends++;
+	got.error = e->error;
+	timer_set(&other.timer, got.loop, clock_now() + 20, stop_looping);
+}
+
+static void talk_again(struct timer *t)
+{
+	(void)t;
+	assert_int_equal(got.ends, 1);
+	assert_true(send_piece(other.fd, STR("more")));
+}
+
+static void a_child_that_has_a_copy_of_the_connection_keeps_nothing_alive(void **state)
+{
+	static const struct ask_ops quiet = {.on_end = go_on_after_end};
+	struct timer later = {0};
+	struct server s = {0};
+	pid_t child;
+
+	(void)state;
+	forget();
+	snprintf(path, sizeof(path), "test_ask.%d", (int)getpid());
+	s.listener = listen_at(path);
+	request = (struct ask_request){.to = {.path = path},
+		.request = STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		.limit = 120000,
+		.max_body = MAX_BODY};
+	got.loop = loop_new();
+	got.ask = ask_start(got.loop, &request, &quiet, NULL);
+	other.fd = accept(s.listener, NULL, NULL);
+	child = fork();
+	if (child == 0) {
+		alarm(30); /* if nobody is left to end it */
+		pause();
+		_exit(0);
+	}
+	assert_true(send_piece(other.fd, STR("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")));
+	timer_set(&later, got.loop, clock_now() + 10, talk_again);
+	loop_run(got.loop);
+	assert_int_equal(got.error, 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	loop_free(got.loop);
+	close(other.fd);
+	close(s.listener);
+	unlink(path);
 }
 
 static void an_answer_comes_over_tcp_as_well(void **state)
@@ -631,6 +703,7 @@ int main(void)
 		cmocka_unit_test(answers_without_a_body_end_with_their_heads),
 		cmocka_unit_test(what_follows_an_answer_is_not_read_into_it),
 		cmocka_unit_test(one_that_answers_before_it_is_asked_is_heard),
+		cmocka_unit_test(a_child_that_has_a_copy_of_the_connection_keeps_nothing_alive),
 		cmocka_unit_test(an_answer_comes_over_tcp_as_well),
 		cmocka_unit_test(one_that_breaks_off_anywhere_is_not_whole),
 		cmocka_unit_test(a_reset_is_told_as_one),
