@@ -131,10 +131,22 @@ bool presence_is_gated(const struct exchange *x)
 	return activity_phase(x->worker->machine.activity) == ACTIVITY_GATED;
 }
 
+/* They lie in the bytes that the head came in, in which others will lie meanwhile. */
+static void keep_paths(struct exchange *x)
+{
+	struct route *route = &x->wish.kept->route;
+
+	*route = x->wish.arrival->route;
+	route->path = arena_dup(&x->arena, route->path);
+	route->before = arena_dup(&x->arena, route->before);
+	x->wish.path = arena_dup(&x->arena, x->wish.path);
+}
+
 enum step presence_wait(struct exchange *x)
 {
 	if (!x->wish.kept)
 		x->wish.kept = seeking_keep(x);
+	keep_paths(x);
 	return STEP_GATE;
 }
 
@@ -146,6 +158,9 @@ static enum step place_anew(struct exchange *x)
 	worker_leave_tenant(x->trip.tenant);
 	x->trip.tenant = NULL;
 	x->wish.conf = NULL;
+	x->wish.is_by_referer = false;
+	x->reply.rewrite = (struct rewrite){0};
+	x->record.tenant = STR_EMPTY;
 	view_unref(x->view);
 	x->view = view_ref(x->worker->view);
 	return STEP_AGAIN;

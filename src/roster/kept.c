@@ -75,7 +75,9 @@ int roster_recall(
 	}
 	rest = buf_str(&text);
 	r = str_split(&rest, '\n', &line) ? read_first(c, line, &when) : -EBADMSG;
-	if (r == 0)
+	if (r == 0 && (!rest.n || str_eq(rest, STR("\n"))))
+		*ret = roster_new(); /* version 0 is written as nothing */
+	else if (r == 0)
 		r = roster_parse(rest, ret, &why);
 	if (r == 0)
 		*ret_when = when;

@@ -93,8 +93,10 @@ static void look(struct supervisor *s)
 	struct sleeping *z = &s->sleeping;
 	msec idle = s->conf->machine.idle_timeout, now = loop_now(s->loop), since, due;
 
+	if (z->step != SLEEP_AWAKE)
+		return; /* the timer is another step's */
 	timer_cancel(&z->timer);
-	if (!is_wanted(s) || z->step != SLEEP_AWAKE)
+	if (!is_wanted(s))
 		return;
 	if (is_unused(s, &since)) {
 		due = MAX(since + idle, z->not_before);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/number.h"
 #include "base/str.h"
 
 #define APART	     3000  /* msec by which two clocks may differ */
@@ -80,6 +81,18 @@ static bool has_fallen_behind(struct slept *d, msec *ret_length)
 
 /* --- the kernel's messages --- */
 
+/* "6,1235,5679,-;random: crng reseeded due to virtual machine fork".  From priority 8 on it is not
+ * the kernel that speaks, and further on in a line may be names that somebody chose. */
+static bool is_fork_message(str record)
+{
+	uint64_t priority;
+	str head, number;
+
+	return str_split(&record, ';', &head) && str_split(&head, ',', &number) &&
+	       number_parse(number, 7, &priority) == 0 &&
+	       str_starts(record, STR("random: crng reseeded due to virtual machine fork"));
+}
+
 static void on_kmsg(struct watch *w, unsigned events)
 {
 	struct slept *d = container_of(w, struct slept, kmsg);
@@ -88,7 +101,7 @@ static void on_kmsg(struct watch *w, unsigned events)
 
 	(void)events;
 	while ((n = read(w->fd, text, sizeof(text))) > 0)
-		if (str_find((str){text, (size_t)n}, STR("virtual machine fork")) >= 0)
+		if (is_fork_message((str){text, (size_t)n}))
 			d->fn(d->arg, "the kernel says that it was continued from a snapshot", 0,
 				false);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)) {

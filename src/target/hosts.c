@@ -154,7 +154,10 @@ static void post_to_url(struct target_call *call)
 {
 	struct http_answer answer = {0};
 	int error = http_ask(&hosts_of(call)->http, call,
-		&(struct http_request){.method = "POST", .url = call->own, .limit = HTTP_LIMIT},
+		&(struct http_request){.method = "POST",
+			.url = call->own,
+			.name = "the URL that wakes it",
+			.limit = HTTP_LIMIT},
 		&answer);
 
 	if (error == 0)

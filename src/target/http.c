@@ -125,8 +125,8 @@ int http_ask(const struct http_client *c, struct target_call *call, const struct
 	code = lib->easy_perform(curl);
 	lib->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
 	if (code != CURLE_OK)
-		target_call_set(
-			call, -EIO, "%s: %s", r->url, *error ? error : lib->easy_strerror(code));
+		target_call_set(call, -EIO, "%s: %s", r->name ? r->name : r->url,
+			*error ? error : lib->easy_strerror(code));
 	lib->easy_cleanup(curl);
 	lib->slist_free_all(headers);
 	if (target_call_is_over(call))

@@ -12,6 +12,7 @@ struct http_client {
 
 struct http_request {
 	const char *method, *url;
+	const char *name; /* said in place of the URL, which may have a secret in it; or NULL */
 	const char *authority; /* a header line, or NULL */
 	const char *type;      /* the body's; NULL: there is none */
 	str body;

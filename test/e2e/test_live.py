@@ -189,6 +189,19 @@ def test_the_last_known_roster_serves_while_the_store_is_silent(make_atc, bucket
     wait_until(lambda: atc.get("/nobody/x").status == 404 and not roster(atc)["silence"], 30, "the store is asked again")
 
 
+def test_an_empty_roster_that_was_kept_is_no_damage(make_atc, bucket):
+    atc = make_atc()
+    start(atc, bucket)
+    assert atc.post("/bellevue/2025/winter/count").json()["count"] == 1
+    assert atc.get("/nobody/x").status == 404
+    wait_until((atc.app / "storage" / "tenants" / ".fly-atc-roster.json").exists, 30, "it is kept")
+    atc.stop()
+    bucket.take_away()
+    atc.again(env=bucket.environment)
+    assert roster(atc)["version"] == 0 and "damaged" not in atc.log
+    bucket.bring_back()
+
+
 def test_a_fresh_machine_reads_the_roster_before_it_serves(make_atc, store):
     one, other = make_atc(), make_atc()
     start(one, store)

@@ -211,6 +211,7 @@ def test_health_checks_and_the_404s_of_robots_do_not_keep_the_machine_awake(slee
     machine.wait("suspended")
     ended.set()
     machine.fly.do(SEA, "start")
+    machine.control("POST", "/v1/busy?for=10m")     # or it sleeps again before the last one has come through
     pesterer.result()
 
 
@@ -503,6 +504,16 @@ def test_databases_that_another_machine_took_over_meanwhile_are_restored_before_
     fly.wait(ORD, "suspended")
     assert count("GET", SEA) == 2, "and not what its process still knew"
     assert "another fly-atc has taken it over" in fly.output(SEA)
+
+
+def test_a_hold_just_after_the_sleep_does_not_keep_the_gate_shut(sleepy):
+    """Before the machine knows that it has slept."""
+    machine = sleepy()
+    machine.wait("suspended")
+    machine.fly.bring(SEA, "started")
+    machine.control("POST", "/v1/busy?for=10m")
+    machine.whoami()
+    machine.wait_says(GOES_ON)
 
 
 def test_a_user_who_moved_while_the_machine_slept_is_served_where_they_live_now(make_fly, store):

@@ -87,6 +87,9 @@ static void test_the_kernels_word_of_a_fork_is_heard(void **state)
 	l = loop_new();
 	slept_start(&slept, l, &(struct slept_sources){.kmsg = path}, on_slept, NULL);
 	say(fd, "6,1234,5678,-;eth0: link is up\n");
+	/* Names that others chose, and what is not the kernel's. */
+	say(fd, "4,1236,5679,-;evil[8422]: segfault at 0 in virtual machine fork[1d975]\n");
+	say(fd, "12,1237,5680,-;random: crng reseeded due to virtual machine fork\n");
 	say(fd, "6,1235,5679,-;random: crng reseeded due to virtual machine fork\n");
 	loop_run(l);
 	assert_int_equal(told, 1);
