@@ -93,6 +93,16 @@ static bool is_fork_message(str record)
 	       str_starts(record, STR("random: crng reseeded due to virtual machine fork"));
 }
 
+static bool has_fork_message(str text)
+{
+	str line;
+
+	while (str_split(&text, '\n', &line))
+		if (is_fork_message(line))
+			return true;
+	return false;
+}
+
 static void on_kmsg(struct watch *w, unsigned events)
 {
 	struct slept *d = container_of(w, struct slept, kmsg);
@@ -101,7 +111,7 @@ static void on_kmsg(struct watch *w, unsigned events)
 
 	(void)events;
 	while ((n = read(w->fd, text, sizeof(text))) > 0)
-		if (is_fork_message((str){text, (size_t)n}))
+		if (has_fork_message((str){text, (size_t)n}))
 			d->fn(d->arg, "the kernel says that it was continued from a snapshot", 0,
 				false);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)) {

@@ -22,13 +22,16 @@ from stores import Directory
 from test_fly import BELLEVUE, BOSTON, CONFIG, MACHINES, ORD, SEA, SECRET, USERS, started, whereabouts
 from waiting import holds_for, wait_until
 
+# Documents name regions that Fly.io has today.
+ON_FLY = [{**each, "region": "sjc" if each["region"] == "sea" else each["region"]} for each in MACHINES]
+
 FIFTY = ["%014x" % (0x148e45d7c20978 + i) for i in range(50)]
 DATABASES = {"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}}
 
 
 def stored(store, **server):
     """The configuration of a fleet whose databases are in a store."""
-    return knobs_config(USERS, server, store.config, databases=DATABASES)
+    return knobs_config(USERS, server, {**store.config, "restore_timeout": "20s"}, databases=DATABASES)
 
 
 def write(fly, path, rows, region="sea"):
@@ -465,10 +468,6 @@ def test_the_edge_comes_by_ipv4_and_the_private_network_by_ipv6(make_fly):
 
 @pytest.mark.slow
 @pytest.mark.plain
-# Documents name regions that Fly.io has today.
-ON_FLY = [{**each, "region": "sjc" if each["region"] == "sea" else each["region"]} for each in MACHINES]
-
-
 def test_the_script_that_asks_the_real_platform_gets_its_answers_from_the_double(make_fly, tmp_path):
     verify = ROOT / "test" / "verify"
     config = {**knobs_config(), **{key: value for key, value in yaml.safe_load((verify / "atc.yml").read_text()).items() if key in ("machine", "users")}}

@@ -487,7 +487,7 @@ def test_a_suspend_by_somebody_else_is_noticed(sleepy):
 def test_databases_that_another_machine_took_over_meanwhile_are_restored_before_the_next_answer(make_fly, store):
     """Both machines may serve everybody: what an operator moves while the machine sleeps, or another that has not heard of it."""
     machine = {"on_idle": "suspend", "idle_timeout": "2s"}
-    config = {**knobs_config({"bellevue": {"tenants": ["2025/winter"]}}, backup=store.config,
+    config = {**knobs_config({"bellevue": {"tenants": ["2025/winter"]}}, backup={**store.config, "restore_timeout": "20s"},
                              databases={"primary": {"path": "data.sqlite3", "env": "DATABASE_PATH", "url": "{path}"}}),
               "machine": machine}
     fly = make_fly(config, [*MACHINES, {"id": ORD, "region": "ord"}], environment=store.environment)
@@ -518,7 +518,7 @@ def test_a_hold_just_after_the_sleep_does_not_keep_the_gate_shut(sleepy):
 
 def test_a_user_who_moved_while_the_machine_slept_is_served_where_they_live_now(make_fly, store):
     """It slept through the change, nobody could tell it, and a client addresses it."""
-    config = {**knobs_config(USERS, backup=store.config,
+    config = {**knobs_config(USERS, backup={**store.config, "restore_timeout": "20s"},
                              databases={"primary": {"path": "data.sqlite3", "env": "DATABASE_PATH", "url": "{path}"}}),
               "machine": {"on_idle": "suspend", "idle_timeout": "2s"}}
     fly = make_fly(config, [*MACHINES, {"id": ORD, "region": "ord"}],
