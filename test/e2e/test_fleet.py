@@ -501,29 +501,3 @@ def test_two_users_in_two_regions_as_readme_has_them(make_fly, bucket):
     for machine in (SEA, ORD):
         fly.wait(machine, "suspended")
     assert fly.codes == []
-
-
-def test_a_user_who_moved_while_the_old_machine_slept_is_not_served_by_it_when_it_wakes(make_fly, store):
-    """It slept through the change, nobody could tell it, and a client addresses it: it has to find out by itself."""
-    fly = started(make_fly, {**stored(store), "machine": {"on_idle": "suspend", "idle_timeout": "1s"}},
-                  environment={**SECRET, **store.environment})
-    write(fly, BOSTON, range(1, 6))
-    fly.wait(ORD, "suspended")
-    fly.bring(SEA, "started")
-    fly_atc(fly, SEA, "user", "change", "boston", "machine=" + SEA)
-    write(fly, BOSTON, range(6, 11))
-    assert whereabouts(fly, BOSTON, "sea") == SEA
-    to_the_old = [("fly-force-instance-id", ORD)]
-    for row in range(11, 16):
-        answer = fly.ask("POST", "%s/ledger?id=%d" % (BOSTON, row), "ord", to_the_old)
-        assert answer.status == 200, answer
-    assert fly.machine(ORD)["state"] == "started", "it was woken"
-    answer = fly.get(BOSTON + "/whoami", "ord", to_the_old)
-    assert processes.environment(answer.json()["pid"])["FLY_MACHINE_ID"] == SEA
-    assert rows(fly, BOSTON) == 15
-    databases = [path for path in (fly.home / "sim" / "volumes").rglob("counter.sqlite3") if fly.machine(ORD)["config"]["mounts"][0]["volume"] in str(path)]
-    for path in databases:
-        with sqlite3.connect(path) as database:
-            assert database.execute("select count(*) from ledger").fetchone()[0] <= 5, "it wrote nothing more"
-
-
