@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import socket
-import sqlite3
 import subprocess
 import sys
 
