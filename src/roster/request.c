@@ -108,6 +108,7 @@ static bool is_there(const struct subject *s)
 /* By the newer name of the same setting. */
 static const char *setting_name(const char *key)
 {
+	assert(key);
 	return strcmp(key, "instance") == 0 ? "machine" : key;
 }
 

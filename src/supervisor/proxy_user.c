@@ -157,7 +157,7 @@ static int find_user_apart(str name, struct finding *ret)
 
 int proxy_user_find(str name, struct process_user *ret, char **ret_reason)
 {
-	struct finding f;
+	struct finding f = {.what = NOT_FOUND};
 
 	if (geteuid() != 0) {
 		*ret = (struct process_user){getuid(), getgid()};

@@ -52,9 +52,17 @@ static void end_hold(struct holds *h, struct hold *hold, msec now)
 /* Those that would be over by then. */
 static void end_until(struct holds *h, msec moment, msec now)
 {
-	list_foreach_safe (hold, &h->all, struct hold, link)
+	struct list all;
+
+	list_take_all(&all, &h->all);
+	while (!list_is_empty(&all)) {
+		struct hold *hold = container_of(list_pop(&all), struct hold, link);
+
 		if (hold->until <= moment)
 			end_hold(h, hold, now);
+		else
+			list_append(&h->all, &hold->link);
+	}
 }
 
 static struct hold *find_hold(const struct holds *h, str name, size_t *ret_count)
@@ -104,6 +112,6 @@ int holds_set(struct holds *h, msec now, str name, msec length)
 
 void holds_done(struct holds *h)
 {
-	list_foreach_safe (hold, &h->all, struct hold, link)
-		hold_free(hold);
+	while (!list_is_empty(&h->all))
+		hold_free(container_of(list_pop(&h->all), struct hold, link));
 }

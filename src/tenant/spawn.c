@@ -134,6 +134,7 @@ static int start_program(struct tenant *t, const struct program *p)
 	int r = is_single ? 0 : tenant_folders_make(run->config, run->conf, &mounts, &path);
 
 	MAGIC_CHECK(t, TENANT_MAGIC);
+	assert(words && words->count);
 	if (r < 0) {
 		tenant_blame(t, "cannot make %s: %s", path, strerror(-r));
 		free(path);

@@ -15,8 +15,9 @@ LONG = (1 << 63) - 1
 BOUNDS = {
     "port": (0, 65535), "threads": (0, 64), "headers": (8, 256), "streams": (1, 1000), "count": (0, (1 << 31) - 1),
     "positive": (1, (1 << 31) - 1), "head_bytes": (1024, 16 << 20), "year": (0, 365 * 86400 * 1000),
+    "replay_cache": (10000, LONG),      # and 0, by default
 }
-ROW = re.compile(r'^(SERVER|APP|BACKUP)_ROW\((INT|MSEC|SIZE), (\w+), [^,]+, "[^"]*", [\w| ]+, (\w+), "', re.MULTILINE)
+ROW = re.compile(r'^(SERVER|APP|BACKUP|MACHINE)_ROW\((INT|MSEC|SIZE), (\w+), [^,]+, "[^"]*", [\w| ]+, (\w+), "', re.MULTILINE)
 
 
 class Row:
@@ -40,12 +41,12 @@ def config(atc, row=None, value=None):
     made = knobs_config(server={"h2c_enabled": True, "log_level": "info"}, backup={"url": "file://%s/store" % atc.home},
                         databases={"primary": {"path": "counter.sqlite3", "env": "DATABASE_PATH"}})
     if row:
-        made[row.section][row.name] = row.text(value)
+        made.setdefault(row.section, {})[row.name] = row.text(value)
     return made
 
 
 def test_there_are_rows_to_look_at():
-    assert len(ROWS) > 25 and {row.section for row in ROWS} == {"server", "app", "backup"}
+    assert len(ROWS) > 25 and {row.section for row in ROWS} == {"server", "app", "backup", "machine"}
     assert {"start_timeout", "restore_timeout", "sync_timeout", "threads", "h2_max_streams"} <= {row.name for row in ROWS}
 
 
